@@ -1,0 +1,238 @@
+//! Events by name: how a room declares what it sends and hears (its `events.rs`), and which names
+//! may be sent at all.
+
+use serde::{Deserialize, Serialize};
+
+/// A Socket.IO namespace of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Namespace {
+    /// `/`: both dialects.
+    Root,
+    /// `/chat`: the conversation dialect.
+    Chat,
+    /// `/marketplace`: the marketplace dialect.
+    Marketplace,
+}
+
+impl Namespace {
+    /// Every namespace.
+    pub const ALL: [Self; 3] = [Self::Root, Self::Chat, Self::Marketplace];
+
+    /// The namespace's path, as clients name it.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Root => "/",
+            Self::Chat => "/chat",
+            Self::Marketplace => "/marketplace",
+        }
+    }
+
+    /// The namespace of a path; none for any other.
+    #[must_use]
+    pub fn from_path(path: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|namespace| namespace.path() == path)
+    }
+}
+
+/// A set of namespaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Namespaces(u8);
+
+impl Namespaces {
+    /// All of them.
+    pub const ALL: Self = Self(0b111);
+
+    /// A set of one.
+    #[must_use]
+    pub const fn of(namespace: Namespace) -> Self {
+        Self(1 << namespace as u8)
+    }
+
+    /// Both sets together.
+    #[must_use]
+    pub const fn with(self, namespace: Namespace) -> Self {
+        Self(self.0 | 1 << namespace as u8)
+    }
+
+    /// Whether the set has it.
+    #[must_use]
+    pub const fn contains(self, namespace: Namespace) -> bool {
+        self.0 & 1 << namespace as u8 != 0
+    }
+}
+
+/// The two ways in which web apps in production name the same things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    /// `message:new`, on `/` and `/chat`.
+    Conversation,
+    /// `new-message`, on `/` and `/marketplace`.
+    Marketplace,
+    /// Belongs to both: sessions and presence.
+    Both,
+}
+
+impl Dialect {
+    /// Where the dialect is spoken.
+    #[must_use]
+    pub const fn namespaces(self) -> Namespaces {
+        let root = Namespaces::of(Namespace::Root);
+        match self {
+            Self::Conversation => root.with(Namespace::Chat),
+            Self::Marketplace => root.with(Namespace::Marketplace),
+            Self::Both => Namespaces::ALL,
+        }
+    }
+}
+
+/// Who says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Direction {
+    /// The server, to sockets.
+    ServerToClient,
+    /// A client, to the server; it is acknowledged.
+    ClientToServer,
+}
+
+/// Gives the JSON schema of a payload, for the catalogue and the documents made from it.
+pub type Schema = fn() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>;
+
+/// One event of the wire contract, as a room declares it with [`events!`](crate::events).
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventType {
+    /// The name on the wire.
+    pub name: &'static str,
+    /// Whose name it is.
+    pub dialect: Dialect,
+    /// Who says it.
+    pub direction: Direction,
+    /// Who hears it, in the contract's words.
+    pub to: &'static str,
+    /// What it means: the doc comment of its declaration.
+    pub doc: &'static str,
+    /// Whether it is kept for replay ("Missed events"); typing, presence and sessions are not.
+    pub kept: bool,
+    /// The name of the payload's type.
+    pub payload: &'static str,
+    /// The payload's schema.
+    #[serde(skip)]
+    pub schema: Schema,
+    /// The type of a successful acknowledgement, for what clients send.
+    pub ack: Option<&'static str>,
+    /// The acknowledgement's schema.
+    #[serde(skip)]
+    pub ack_schema: Option<Schema>,
+}
+
+/// Declares a room's events: a constant for each, and `EVENTS` with all of them.
+///
+/// ```ignore
+/// events! {
+///     /// A user came online.
+///     USER_ONLINE: "user:online", Conversation, ServerToClient, "everyone but the user", ephemeral, UserOnline;
+///     /// Joins a conversation.
+///     JOIN: "conversation:join", Conversation, ClientToServer, "-", ephemeral, JoinConversation => Joined;
+/// }
+/// ```
+#[macro_export]
+macro_rules! events {
+    (@kept kept) => { true };
+    (@kept ephemeral) => { false };
+    (@ack) => { None };
+    (@ack $ack:ty) => { Some(stringify!($ack)) };
+    (@schema) => { None };
+    (@schema $ack:ty) => { Some(<$ack as utoipa::PartialSchema>::schema as $crate::event::Schema) };
+    ($($(#[doc = $doc:literal])+ $constant:ident: $name:literal, $dialect:ident, $direction:ident, $to:literal, $kept:ident, $payload:ty $(=> $ack:ty)?;)+) => {
+        $($(#[doc = $doc])+ pub const $constant: $crate::event::EventType = $crate::event::EventType {
+            name: $name,
+            dialect: $crate::event::Dialect::$dialect,
+            direction: $crate::event::Direction::$direction,
+            to: $to,
+            doc: concat!($($doc, "\n"),+),
+            kept: $crate::events!(@kept $kept),
+            payload: stringify!($payload),
+            schema: <$payload as utoipa::PartialSchema>::schema,
+            ack: $crate::events!(@ack $($ack)?),
+            ack_schema: $crate::events!(@schema $($ack)?),
+        };)+
+        /// Every event declared here.
+        pub const EVENTS: &[$crate::event::EventType] = &[$($constant),+];
+    };
+}
+
+/// Names that JavaScript clients keep for themselves: one of them relayed drops every client in
+/// the room (contract/events.md, "Reserved names").
+const RESERVED: [&str; 6] =
+    ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
+
+/// An event name that may be sent: `^[A-Za-z][A-Za-z0-9_:.\-]{0,63}$`, and not a reserved one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct EventName(String);
+
+/// Why a string is not an [`EventName`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidEventName {
+    /// It does not have the form of a name.
+    #[error("an event name matches ^[A-Za-z][A-Za-z0-9_:.-]{{0,63}}$")]
+    Malformed,
+    /// Clients keep it for themselves.
+    #[error("this event name is reserved by the Socket.IO clients")]
+    Reserved,
+}
+
+impl EventName {
+    /// Takes a string as an event name.
+    ///
+    /// # Errors
+    /// [`InvalidEventName`] when it is reserved or malformed.
+    pub fn new(name: impl Into<String>) -> Result<Self, InvalidEventName> {
+        let name = name.into();
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_:.-".contains(&b);
+        if RESERVED.contains(&name.as_str()) {
+            return Err(InvalidEventName::Reserved);
+        }
+        let starts = name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
+        if starts && name.len() <= 64 && name.bytes().all(allowed) {
+            Ok(Self(name))
+        } else {
+            Err(InvalidEventName::Malformed)
+        }
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for EventName {
+    type Error = InvalidEventName;
+
+    fn try_from(name: String) -> Result<Self, InvalidEventName> {
+        Self::new(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserved_and_malformed_names_are_refused() {
+        for name in RESERVED {
+            assert_eq!(EventName::new(name), Err(InvalidEventName::Reserved));
+        }
+        for name in ["", "1a", "a b", "é", "-a", &"a".repeat(65)] {
+            assert_eq!(EventName::new(name), Err(InvalidEventName::Malformed), "{name:?}");
+        }
+        for name in ["message:new", "new-offer", "a", "A.b_c", &"a".repeat(64)] {
+            assert!(EventName::new(name).is_ok(), "{name:?}");
+        }
+    }
+}
