@@ -1,0 +1,1 @@
+//! Keys from a JWKS file or URL.
