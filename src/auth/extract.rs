@@ -47,7 +47,7 @@ mod tests {
     fn find(auth: Option<&str>, headers: &[(HeaderName, &str)]) -> Option<String> {
         let names = ["token".to_owned(), "accessToken".to_owned()];
         let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap()));
-        token_from(auth, &HeaderMap::from_iter(headers), &names)
+        token_from(auth, &headers.collect(), &names)
     }
 
     fn found(auth: Option<&str>, headers: &[(HeaderName, &str)]) -> String {
