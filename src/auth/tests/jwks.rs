@@ -63,7 +63,7 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 fn key(kid: &str, key: &EncodingKey) -> Value {
-    jwk(Algorithm::EdDSA, key, json!({"kid": kid, "alg": "EdDSA", "use": "sig"}))
+    jwk(Algorithm::EdDSA, key, &json!({"kid": kid, "alg": "EdDSA", "use": "sig"}))
 }
 
 fn old_key() -> Value {
@@ -85,9 +85,9 @@ fn new_token() -> String {
 #[tokio::test]
 async fn keys_without_an_algorithm_are_for_that_of_their_type() {
     let provider = Provider::start(&[
-        jwk(Algorithm::RS256, &rsa(), json!({"kid": "r"})),
-        jwk(Algorithm::ES256, &p256(), json!({"kid": "e"})),
-        jwk(Algorithm::EdDSA, &ed25519(), json!({"kid": "d"})),
+        jwk(Algorithm::RS256, &rsa(), &json!({"kid": "r"})),
+        jwk(Algorithm::ES256, &p256(), &json!({"kid": "e"})),
+        jwk(Algorithm::EdDSA, &ed25519(), &json!({"kid": "d"})),
     ])
     .await;
     let verifier = Verifier::new(&provider.settings(), clock()).unwrap();
@@ -112,17 +112,17 @@ async fn keys_without_an_algorithm_are_for_that_of_their_type() {
 #[tokio::test]
 async fn keys_that_are_not_for_verifying_tokens_are_left_out() {
     let unusable = [
-        jwk(Algorithm::EdDSA, &ed25519(), json!({"use": "enc"})),
-        jwk(Algorithm::EdDSA, &ed25519(), json!({"key_ops": ["encrypt"]})),
-        jwk(Algorithm::EdDSA, &ed25519(), json!({"alg": "RS256"})),
-        jwk(Algorithm::EdDSA, &ed25519(), json!({"d": "AAAA"})),
-        jwk(Algorithm::EdDSA, &ed25519(), json!({"crv": "X25519"})),
-        jwk(Algorithm::EdDSA, &ed25519(), json!({"x": "AAAA"})),
-        jwk(Algorithm::EdDSA, &ed25519(), json!({"x": 7})),
-        jwk(Algorithm::ES256, &p256(), json!({"crv": "P-384"})),
-        jwk(Algorithm::ES256, &p256(), json!({"y": "AAAA"})),
-        jwk(Algorithm::RS256, &rsa(), json!({"alg": "RS512"})),
-        jwk(Algorithm::RS256, &rsa(), json!({"n": "AQAB"})),
+        jwk(Algorithm::EdDSA, &ed25519(), &json!({"use": "enc"})),
+        jwk(Algorithm::EdDSA, &ed25519(), &json!({"key_ops": ["encrypt"]})),
+        jwk(Algorithm::EdDSA, &ed25519(), &json!({"alg": "RS256"})),
+        jwk(Algorithm::EdDSA, &ed25519(), &json!({"d": "AAAA"})),
+        jwk(Algorithm::EdDSA, &ed25519(), &json!({"crv": "X25519"})),
+        jwk(Algorithm::EdDSA, &ed25519(), &json!({"x": "AAAA"})),
+        jwk(Algorithm::EdDSA, &ed25519(), &json!({"x": 7})),
+        jwk(Algorithm::ES256, &p256(), &json!({"crv": "P-384"})),
+        jwk(Algorithm::ES256, &p256(), &json!({"y": "AAAA"})),
+        jwk(Algorithm::RS256, &rsa(), &json!({"alg": "RS512"})),
+        jwk(Algorithm::RS256, &rsa(), &json!({"n": "AQAB"})),
         json!({"kty": "oct", "k": "AAAA", "alg": "HS256"}),
         json!("not a key"),
     ];
@@ -138,7 +138,7 @@ async fn keys_that_are_not_for_verifying_tokens_are_left_out() {
     let token = sign(Algorithm::HS256, &secret, None, &alice());
     assert_eq!(verifier.verify(&token).await, Err(TokenError::Algorithm));
 
-    let usable = jwk(Algorithm::EdDSA, &ed25519(), json!({"key_ops": ["verify"]}));
+    let usable = jwk(Algorithm::EdDSA, &ed25519(), &json!({"key_ops": ["verify"]}));
     let provider = Provider::start(&[unusable.as_slice(), &[usable]].concat()).await;
     let verifier = Verifier::new(&provider.settings(), clock()).unwrap();
     assert!(verifier.verify(&old_token()).await.is_ok());
@@ -232,6 +232,45 @@ async fn a_provider_that_was_never_there_is_not_the_tokens_fault() {
     provider.publish(&[old_key()]);
     clock.advance(seconds(1));
     assert!(verifier.verify(&old_token()).await.is_ok());
+
+    let nobody = AuthConfig { jwt_jwks: Some("https://127.0.0.1:1/".into()), ..settings() };
+    let verifier = Verifier::new(&nobody, clock).unwrap();
+    assert_eq!(verifier.verify(&old_token()).await, Err(TokenError::KeysUnavailable));
+}
+
+#[tokio::test]
+async fn an_outage_is_logged_once() {
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+    impl std::io::Write for Log {
+        fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(text)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let (clock, log) = (clock(), Log::default());
+    let provider = Provider::start(&[old_key()]).await;
+    let verifier = Verifier::new(&provider.settings(), clock.clone()).unwrap();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    for _ in 0..2 {
+        assert!(verifier.verify(&old_token()).await.is_ok());
+        provider.answer(StatusCode::BAD_GATEWAY, "");
+        for _ in 0..3 {
+            clock.advance(seconds(600));
+            assert!(verifier.verify(&old_token()).await.is_ok());
+        }
+        provider.publish(&[old_key()]);
+        clock.advance(seconds(600));
+    }
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(log.matches("not loaded").count(), 2, "{log}");
+    assert_eq!(log.matches("loaded again").count(), 1, "{log}");
+    assert!(!log.contains(&provider.url), "{log}");
 }
 
 #[tokio::test]
@@ -241,8 +280,8 @@ async fn a_caller_that_goes_away_does_not_end_the_load() {
     let token = old_token();
     // Polled once, which begins the load, then dropped.
     assert!(futures_util::FutureExt::now_or_never(verifier.verify(&token)).is_none());
-    let verified = tokio::time::timeout(seconds(5), verifier.verify(&token)).await.unwrap();
-    assert!(verified.is_ok());
+    let again = tokio::time::timeout(seconds(5), verifier.verify(&token)).await.unwrap();
+    assert!(again.is_ok());
     assert_eq!(provider.asked(), 1);
 }
 

@@ -32,7 +32,7 @@ fn settings() -> AuthConfig {
         jwt_secret: None,
         jwt_public_key: None,
         jwt_jwks: None,
-        jwks_refresh: Duration::from_secs(600),
+        jwks_refresh: Duration::from_mins(10),
         jwt_issuer: None,
         jwt_audience: None,
         leeway: Duration::from_secs(5),
@@ -79,7 +79,7 @@ fn alice() -> Value {
 }
 
 /// The public half of a key as a JWK, with these members besides.
-fn jwk(algorithm: Algorithm, key: &EncodingKey, members: Value) -> Value {
+fn jwk(algorithm: Algorithm, key: &EncodingKey, members: &Value) -> Value {
     let mut jwk = serde_json::to_value(Jwk::from_encoding_key(key, algorithm).unwrap()).unwrap();
     let object = jwk.as_object_mut().unwrap();
     object.remove("alg");
