@@ -5,10 +5,18 @@ use std::{borrow::Cow, fmt, time::Duration};
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use serde::{Serialize, ser::SerializeStruct};
+use serde::{Serialize, Serializer, ser::SerializeStruct};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Object, Ref, RefOr,
+        schema::{Schema, Type},
+    },
+};
 
 /// What went wrong, as a stable code that programs may compare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ToSchema)]
+#[schema(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Code {
     /// 400: the request can't be read.
@@ -81,6 +89,12 @@ impl Code {
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 
@@ -228,12 +242,40 @@ impl std::error::Error for Error {
 
 /// As an acknowledgement: `{success:false, error, code}` (contract/events.md, "Client → server").
 impl Serialize for Error {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut ack = serializer.serialize_struct("Error", 3)?;
         ack.serialize_field("success", &false)?;
         ack.serialize_field("error", self.detail())?;
         ack.serialize_field("code", self.code_name())?;
         ack.end()
+    }
+}
+
+/// The schema of that acknowledgement.
+impl PartialSchema for Error {
+    fn schema() -> RefOr<Schema> {
+        let refused = Object::builder().schema_type(Type::Boolean).enum_values(Some([false]));
+        let sentence = Object::builder().schema_type(Type::String);
+        Object::builder()
+            .schema_type(Type::Object)
+            .property("success", refused)
+            .property("error", sentence.description(Some("Why, for people.")))
+            .property("code", Ref::from_schema_name(Code::name()))
+            .required("success")
+            .required("error")
+            .required("code")
+            .description(Some("It was not done, and why."))
+            .into()
+    }
+}
+
+impl ToSchema for Error {
+    fn name() -> Cow<'static, str> {
+        "Refusal".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Code::name().into(), Code::schema()));
     }
 }
 
