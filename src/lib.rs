@@ -4,5 +4,7 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod event;
+pub mod http;
 pub mod id;
+pub mod metrics;
 pub mod room;
