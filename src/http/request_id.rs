@@ -55,6 +55,10 @@ pub async fn layer(mut request: Request, next: Next) -> Response {
     response
 }
 
+/// What is asked every few seconds, by clients that poll and by orchestrators, would drown the rest:
+/// told at debug.
+const QUIET: [&str; 4] = ["/socket.io", "/livez", "/readyz", "/metrics"];
+
 /// The span of one request, for `TraceLayer::make_span_with`. It names the route, not the path:
 /// a path may hold a secret, as a webhook's does.
 pub fn span<B>(request: &http::Request<B>) -> Span {
@@ -63,8 +67,7 @@ pub fn span<B>(request: &http::Request<B>) -> Span {
     let id = extensions.get::<RequestId>().map_or("", RequestId::as_str);
     let method = request.method().as_str();
     let trace_id = trace_id(request.headers());
-    // A long poll every few seconds from every client would drown the rest.
-    if request.uri().path().starts_with("/socket.io") {
+    if QUIET.iter().any(|quiet| request.uri().path().starts_with(quiet)) {
         tracing::debug_span!("request", request_id = id, trace_id, method, route, status = Empty)
     } else {
         tracing::info_span!("request", request_id = id, trace_id, method, route, status = Empty)

@@ -35,7 +35,7 @@ function sketch(schema, indent = '', seen = []) {
   }
   const types = [found.type ?? name ?? 'any'].flat();
   return types.map((type) => type === 'array' ? `[${sketch(found.items, indent, next)}]`
-    : found.format ? `${type} (${found.format})` : type).join(' | ');
+    : found.format && type !== 'null' ? `${type} (${found.format})` : type).join(' | ');
 }
 
 function definitions(pairs) {
