@@ -58,7 +58,7 @@ pub(super) fn invalid(mut pointer: String, message: &str) -> Error {
 }
 
 /// The error for several invalid fields, in a sentence that names the first.
-pub(super) fn many_invalid(fields: Vec<FieldError>) -> Error {
+fn many_invalid(fields: Vec<FieldError>) -> Error {
     match fields.as_slice() {
         [only] => Error::invalid(only.pointer.clone(), only.detail.clone()),
         [first, rest @ ..] => {
