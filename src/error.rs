@@ -99,7 +99,7 @@ impl Serialize for Code {
 }
 
 /// One invalid field of a body.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct FieldError {
     /// Where it is, as a JSON pointer (RFC 6901).
     pub pointer: String,
