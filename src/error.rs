@@ -100,6 +100,7 @@ pub struct Error(Box<Inner>);
 #[derive(Debug)]
 struct Inner {
     code: Code,
+    reason: Option<&'static str>,
     detail: Cow<'static, str>,
     fields: Vec<FieldError>,
     retry_after: Option<Duration>,
@@ -114,6 +115,7 @@ impl Error {
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Inner {
             code,
+            reason: None,
             detail: detail.into(),
             fields: Vec::new(),
             retry_after: None,
@@ -141,6 +143,14 @@ impl Error {
             at => format!("{}: {detail}", at.trim_start_matches('/')),
         };
         Self::new(Code::InvalidPayload, sentence).with_fields(vec![FieldError { pointer, detail }])
+    }
+
+    /// Names the failure more finely than its code does, as `token_expired` does for
+    /// [`Code::Unauthorized`].
+    #[must_use]
+    pub fn with_reason(mut self, reason: &'static str) -> Self {
+        self.0.reason = Some(reason);
+        self
     }
 
     /// Adds the private cause.
@@ -171,6 +181,12 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> Code {
         self.0.code
+    }
+
+    /// The code as clients see it: the finer name where there is one, else the code's own.
+    #[must_use]
+    pub fn code_name(&self) -> &'static str {
+        self.0.reason.unwrap_or(self.0.code.as_str())
     }
 
     /// The public sentence.
@@ -216,7 +232,7 @@ impl Serialize for Error {
         let mut ack = serializer.serialize_struct("Error", 3)?;
         ack.serialize_field("success", &false)?;
         ack.serialize_field("error", self.detail())?;
-        ack.serialize_field("code", self.code().as_str())?;
+        ack.serialize_field("code", self.code_name())?;
         ack.end()
     }
 }
