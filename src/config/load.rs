@@ -154,6 +154,9 @@ impl Layers {
                     self.set.insert(key, (value, origin.clone()));
                 }
                 Value::Table(table) => return Some(table),
+                value if self.defaults.keys().any(|known| is_within(known, &key)) => {
+                    self.set.insert(key, (value, origin.clone()));
+                }
                 _ => self.warnings.push(format!("{origin}: the unknown key {key} is ignored")),
             }
             None
@@ -229,15 +232,21 @@ impl Layers {
     fn finish(mut self) -> Result<Loaded, ConfigError> {
         self.set.retain(|_, (value, _)| !is_unset(value));
         let mut table = Table::new();
+        // A value in the place of a section comes first, for serde to refuse it.
+        for (key, (value, _)) in &self.set {
+            insert(&mut table, key, Some(value.clone()));
+        }
         for (key, default) in &self.defaults {
-            let value = self.set.get(key).map_or(default, |(value, _)| value);
-            insert(&mut table, key, (!is_unset(value)).then(|| value.clone()));
+            if !self.set.contains_key(key) {
+                insert(&mut table, key, (!is_unset(default)).then(|| default.clone()));
+            }
         }
         let config: Config =
             serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
                 let key = error.path().to_string();
-                let secret = SECRETS.iter().any(|secret| key.starts_with(secret));
-                let detail = if secret { "is not a text" } else { error.inner().message() };
+                let is_secret = |secret: &&str| key.starts_with(secret) || is_within(secret, &key);
+                let hide = SECRETS.iter().any(is_secret);
+                let detail = if hide { "has the wrong type" } else { error.inner().message() };
                 self.refuse([(key, detail)])
             })?;
         config.validate().map_err(|report| {
@@ -256,6 +265,11 @@ impl Layers {
         };
         ConfigError::Values(values.into_iter().map(bad).collect())
     }
+}
+
+/// Whether a key is one of a section.
+fn is_within(key: &str, section: &str) -> bool {
+    key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'))
 }
 
 fn is_unset(value: &Value) -> bool {

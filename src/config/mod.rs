@@ -140,7 +140,7 @@ impl ServerConfig {
 #[garde(allow_unvalidated)]
 pub struct AuthConfig {
     /// `JWT_SECRET`: HS256 key, at least 32 bytes.
-    #[serde(default, serialize_with = "notation::hidden")]
+    #[serde(serialize_with = "notation::hidden")]
     #[garde(inner(custom(hmac_key)))]
     pub jwt_secret: Option<SecretString>,
     /// `JWT_PUBLIC_KEY`: a PEM, or the path of one.

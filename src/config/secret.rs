@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rand::Rng;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use secrecy::SecretString;
 
 use super::{Config, ConfigError, Environment, MIN_SECRET_BYTES};
@@ -15,11 +15,8 @@ use super::{Config, ConfigError, Environment, MIN_SECRET_BYTES};
 /// The file's name in the data folder.
 const FILE: &str = "jwt-secret";
 
-/// The base64url alphabet (RFC 4648, section 5): one character is six random bits.
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-/// Characters of the secret: 48 bytes in base64url.
-const LENGTH: usize = 64;
+/// Random bytes of the secret.
+const BYTES: usize = 48;
 
 /// The development secret is in use; `auth.jwt_secret` holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,14 +60,13 @@ fn read(path: &Path) -> Result<SecretString, ConfigError> {
 /// servers that start together the second takes the first one's. False for the second.
 fn make(folder: &Path, path: &Path) -> Result<bool, ConfigError> {
     create_folder(folder).map_err(|cause| ConfigError::file(folder, cause))?;
-    let mut rng = rand::rng();
-    let aside = folder.join(format!("{FILE}.{:016x}", rng.random::<u64>()));
-    let secret: Vec<u8> =
-        (0..LENGTH).map(|_| ALPHABET[rng.random_range(0..ALPHABET.len())]).collect();
-    let written = write_private(&aside, &secret).and_then(|()| match fs::hard_link(&aside, path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        linked => linked.map(|()| true),
-    });
+    let aside = folder.join(format!("{FILE}.{:016x}", rand::random::<u64>()));
+    let secret = BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; BYTES]>());
+    let written =
+        write_private(&aside, secret.as_bytes()).and_then(|()| match fs::hard_link(&aside, path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            linked => linked.map(|()| true),
+        });
     let removed = fs::remove_file(&aside);
     let made = written.map_err(|cause| ConfigError::file(path, cause))?;
     removed.map_err(|cause| ConfigError::file(&aside, cause))?;
@@ -122,7 +118,7 @@ mod tests {
         assert_eq!(first.ensure_key().unwrap(), expect(true));
         assert_eq!(second.ensure_key().unwrap(), expect(false));
         assert_eq!(secret_of(&first), secret_of(&second));
-        assert_eq!(secret_of(&first).len(), LENGTH);
+        assert_eq!(BASE64_URL_SAFE_NO_PAD.decode(secret_of(&first)).unwrap().len(), BYTES);
         assert!(first.validate().is_ok());
         assert_eq!(fs::read_dir(&data).unwrap().count(), 1, "nothing is left aside");
     }

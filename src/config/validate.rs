@@ -236,7 +236,8 @@ mod tests {
 
     #[test]
     fn each_bad_value_is_refused_by_its_key() {
-        let cases: [(&str, fn(&mut Config)); 12] = [
+        type Spoil = fn(&mut Config);
+        let cases: [(&str, Spoil); 12] = [
             ("realtime.ping_interval", |c| c.realtime.ping_interval = Duration::ZERO),
             ("realtime.ping_timeout", |c| c.realtime.ping_timeout = Duration::ZERO),
             ("presence.window", |c| c.presence.window = Duration::ZERO),

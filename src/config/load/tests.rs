@@ -48,7 +48,7 @@ fn without_settings_the_contract_s_defaults_apply() {
     assert_eq!(config.server.drain_timeout, Duration::from_secs(20));
     assert_eq!(config.realtime.max_pending_bytes, 1024 * 1024);
     assert_eq!(config.realtime.ping_interval, Duration::from_secs(25));
-    assert_eq!(config.realtime.ping_timeout, Duration::from_secs(60));
+    assert_eq!(config.realtime.ping_timeout, Duration::from_mins(1));
     assert_eq!(config.presence.grace, Duration::from_secs(3));
     assert_eq!(config.auth.cookies, ["token", "accessToken"]);
     assert_eq!(config.auth.handshake, Handshake::Required);
@@ -97,7 +97,7 @@ fn values_are_written_as_the_contract_says() {
     assert_eq!(config.realtime.max_pending_bytes, 2 * 1024 * 1024);
     assert_eq!(config.server.max_header_bytes, 8192);
     assert_eq!(config.presence.grace, Duration::from_millis(300));
-    assert_eq!(config.server.drain_timeout, Duration::from_secs(120));
+    assert_eq!(config.server.drain_timeout, Duration::from_mins(2));
     assert_eq!((config.limits.joins.per_second, config.limits.joins.burst), (7, 200));
     let proxies: Vec<_> = config.server.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(proxies, ["10.0.0.0/8", "127.0.0.1/32", "::1/128"]);
@@ -130,6 +130,18 @@ fn a_bad_value_names_its_key_and_its_origin() {
     let refusal = load(&flags, []).unwrap_err().to_string();
     let place = folder.path().join("stoa.toml");
     assert!(refusal.starts_with(&format!("server.port (from {})", place.display())), "{refusal}");
+}
+
+#[test]
+fn a_value_in_the_place_of_a_section_is_refused() {
+    for (text, key) in [("server = 1", "server"), ("[limits]\njoins = 5", "limits.joins")] {
+        let (_folder, flags) = file(text);
+        let refusal = load(&flags, []).unwrap_err().to_string();
+        assert!(refusal.starts_with(&format!("{key} (from /")), "{refusal}");
+    }
+    let (_folder, flags) = file("auth = 'hush hush'");
+    let refusal = load(&flags, []).unwrap_err().to_string();
+    assert!(refusal.starts_with("auth (from /") && !refusal.contains("hush"), "{refusal}");
 }
 
 #[test]
