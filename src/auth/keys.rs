@@ -21,8 +21,8 @@ impl Signed<'_> {
     pub(super) fn check(&self, key: &DecodingKey) -> Result<(), TokenError> {
         match crypto::verify(self.signature, self.message.as_bytes(), key, self.algorithm) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(TokenError::Signature),
-            Err(_) => Err(TokenError::Invalid),
+            // Also when it can't be decoded, as after a change of its last character.
+            Ok(false) | Err(_) => Err(TokenError::Signature),
         }
     }
 }

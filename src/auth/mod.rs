@@ -9,6 +9,8 @@ mod identity;
 mod jwks;
 mod keys;
 mod mint;
+#[cfg(test)]
+mod tests;
 mod token;
 mod verify;
 

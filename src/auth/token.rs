@@ -42,7 +42,7 @@ pub enum TokenError {
 }
 
 /// When to ask again after [`TokenError::KeysUnavailable`].
-const KEYS_RETRY: Duration = Duration::from_secs(30);
+const KEYS_RETRY: Duration = Duration::from_secs(5);
 
 impl TokenError {
     /// The stable code of REST's answer.

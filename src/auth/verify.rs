@@ -144,6 +144,10 @@ fn read(token: &str) -> Result<(Signed<'_>, &str), TokenError> {
     if payload.contains('.') || token.len() > MAX_TOKEN_BYTES {
         return Err(TokenError::Malformed);
     }
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    if !token.bytes().all(plain) {
+        return Err(TokenError::Invalid);
+    }
     let header = json(header)?;
     // No extension is known here, so none may be critical (RFC 7515, section 4.1.11).
     if header.contains_key("crit") {
