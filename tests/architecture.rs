@@ -10,7 +10,7 @@ use proc_macro2::Delimiter;
 use source::{Source, Token};
 
 /// Each module's floor. A module may use those on the floors below its own.
-const FLOORS: [(&str, u8); 23] = [
+const FLOORS: [(&str, u8); 24] = [
     ("config", 0),
     ("error", 0),
     ("event", 0),
@@ -34,6 +34,7 @@ const FLOORS: [(&str, u8); 23] = [
     ("accounts", 5),
     ("admin", 6),
     ("app", 7),
+    ("cli", 8),
 ];
 
 /// The ground floor's own stairs: a room's name has an id in it and belongs to a dialect.

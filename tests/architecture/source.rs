@@ -47,11 +47,13 @@ impl Source {
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).expect("a folder") {
                 let path = entry.expect("an entry").path();
+                let name = path.file_stem().expect("a name");
+                if name == "tests" {
+                    continue;
+                }
                 if path.is_dir() {
                     folders.push(path);
-                } else if path.extension().is_some_and(|extension| extension == "rs")
-                    && !path.ends_with("tests.rs")
-                {
+                } else if path.extension().is_some_and(|extension| extension == "rs") {
                     let text = std::fs::read_to_string(&path).expect("a file");
                     let relative = path.strip_prefix(&root).expect("below src");
                     sources.push(Self::new(&relative.to_string_lossy(), &text));
@@ -166,8 +168,9 @@ fn flatten(stream: TokenStream, tokens: &mut Vec<(Token, usize)>) {
             TokenTree::Ident(name) => tokens.push((Token::Name(name.to_string()), line)),
             TokenTree::Literal(literal) => {
                 let written = literal.to_string();
-                if let (Some(from), Some(to)) = (written.find('"'), written.rfind('"')) {
-                    tokens.push((Token::Text(written[from + 1..to].to_owned()), line));
+                let quoted = written.split_once('"').and_then(|(_, rest)| rest.rsplit_once('"'));
+                if let Some((text, _)) = quoted {
+                    tokens.push((Token::Text(text.to_owned()), line));
                 }
             }
             TokenTree::Group(group) => {
@@ -197,7 +200,7 @@ fn paths_are_found_in_lists_macros_and_bodies_and_not_in_comments_or_tests() {
         pub(crate) fn h() { crate::i::j(); tokio::select! { _ = crate::k::l() => {} } }
         #[derive(Debug)] struct M; // crate::n
         #[cfg(test)] mod tests { use crate::o; }
-        /* crate::p */ const Q: &str = "crate::r";
+        /* crate::p */ const Q: &str = "crate::r"; const S: char = '"';
     "#;
     let names = |path: &str| -> Vec<String> {
         Source::new(path, text).used().into_iter().map(|(name, _)| name).collect()
