@@ -76,6 +76,11 @@ impl Source {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
+    /// Whether a room declares its events here.
+    pub fn declares_events(&self) -> bool {
+        self.file() == "events.rs" || self.path.contains("/events/")
+    }
+
     /// Whether `super` names the crate's root here.
     fn is_top(&self) -> bool {
         self.path.split('/').count() == if self.file() == "mod.rs" { 2 } else { 1 }
