@@ -1,5 +1,6 @@
 //! Stoa: a realtime server in one binary that speaks Socket.IO.
 
+pub mod access;
 pub mod app;
 pub mod auth;
 pub mod chat;
@@ -9,6 +10,7 @@ pub mod error;
 pub mod event;
 pub mod http;
 pub mod id;
+pub mod limits;
 pub mod marketplace;
 pub mod metrics;
 pub mod notifications;

@@ -1,7 +1,6 @@
 //! `stoa events`: the catalogue of the wire contract.
 
 use anyhow::{Context, Result};
-use stoa::event::Direction;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -18,14 +17,6 @@ pub fn run(args: &Args) -> Result<()> {
         println!("{json}");
         return Ok(());
     }
-    let width = events.iter().map(|event| event.name.len()).max().unwrap_or(0);
-    for event in events {
-        let arrow = match event.direction {
-            Direction::ServerToClient => "server → client",
-            Direction::ClientToServer => "client → server",
-        };
-        let doc = event.doc.lines().next().unwrap_or_default().trim();
-        println!("{:width$}  {arrow}  {doc}", event.name);
-    }
+    print!("{}", events.table());
     Ok(())
 }
