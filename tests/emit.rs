@@ -207,8 +207,8 @@ async fn only_services_emit() {
         let body = body(json!("everyone"), "news", json!(1));
         app.request(Method::POST, "/api/emit", key, Some(body)).await
     };
-    assert_eq!(emit(None).await.problem(401), "unauthorized");
-    assert_eq!(emit(Some("no such key")).await.problem(401), "unauthorized");
+    assert_eq!(emit(None).await.problem(401), "token_missing");
+    assert_eq!(emit(Some("no such key")).await.problem(401), "api_key_invalid");
     assert_eq!(emit(Some(API_KEY)).await.status, 202);
     let http = crate::support::http_client();
     for (roles, status) in [(&["admin"][..], 403), (&["seller"], 403), (&["service"], 202)] {

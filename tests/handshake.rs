@@ -65,13 +65,19 @@ async fn a_refused_token_is_told_in_the_words_of_node() {
     let claims = json!({ "userId": "alice", "exp": now + 600 });
     let key = EncodingKey::from_secret(SECRET.as_bytes());
     let other_algorithm = encode(&Header::new(Algorithm::HS512), &claims, &key).unwrap();
-    for (token, message) in [
-        (app.token_with("alice", json!({ "exp": now - 60 })), "jwt expired"),
-        (app.token_with("alice", json!({ "nbf": now + 600 })), "jwt not active"),
-        ("nonsense".to_owned(), "jwt malformed"),
-        ("a.b.c".to_owned(), "invalid token"),
-        (sign(&claims, "another secret of at least thirty-two bytes"), "invalid signature"),
-        (other_algorithm, "invalid algorithm"),
+    let expired = app.token_with("alice", json!({ "exp": now - 60 }));
+    let early = app.token_with("alice", json!({ "nbf": now + 600 }));
+    for (token, message, code) in [
+        (expired, "jwt expired", "token_expired"),
+        (early, "jwt not active", "token_not_active"),
+        ("nonsense".to_owned(), "jwt malformed", "token_malformed"),
+        ("a.b.c".to_owned(), "invalid token", "token_invalid"),
+        (
+            sign(&claims, "another secret of at least thirty-two bytes"),
+            "invalid signature",
+            "token_signature_invalid",
+        ),
+        (other_algorithm, "invalid algorithm", "token_algorithm_invalid"),
     ] {
         let message = format!("Authentication error: {message}");
         for options in transports() {
@@ -86,7 +92,7 @@ async fn a_refused_token_is_told_in_the_words_of_node() {
         assert_eq!(answer.status(), 401);
         let problem: serde_json::Value = answer.json().await.unwrap();
         assert_eq!(problem["detail"], message.as_str(), "{problem}");
-        assert_eq!(problem["code"], "unauthorized");
+        assert_eq!(problem["code"], code);
     }
 }
 

@@ -63,11 +63,24 @@ async fn an_event_announces_at_most_ten_attachments() {
 }
 
 #[tokio::test]
-async fn an_attachment_that_never_comes_ends_the_connection() {
-    let app = TestApp::start().await;
-    let mut alice = app.user("alice").await;
-    alice.send_raw(r#"451-["upload",{"_placeholder":true,"num":0}]"#);
-    alice.closed_within(Duration::from_secs(15)).await;
+async fn an_attachment_that_comes_too_late_ends_the_connection() {
+    let app = TestApp::with(|config| {
+        config.realtime.connect_timeout = SHORT;
+        config.realtime.ping_interval = SHORT * 4;
+    })
+    .await;
+    // On polling an attachment is text: `b` and base64.
+    let announced = r#"451-["upload",{"_placeholder":true,"num":0}]"#;
+    let mut alice = app.user_with("alice", &[], Options::polling()).await;
+    alice.send_raw(announced);
+    alice.send_raw("bAQID");
+    assert_eq!(alice.expect("error").await["event"], "upload");
+    alice.send_raw(announced);
+    for _ in 0..2 {
+        while alice.next_raw().await != "2" {}
+    }
+    alice.send_raw("bAQID");
+    alice.closed_within(CUT).await;
 }
 
 #[tokio::test]
@@ -110,7 +123,11 @@ async fn half_sent_headers_are_cut_after_the_header_timeout() {
 
 #[tokio::test]
 async fn a_connection_that_says_nothing_is_cut() {
-    let app = TestApp::with(|config| config.server.first_byte_timeout = SHORT).await;
+    let app = TestApp::with(|config| {
+        config.server.first_byte_timeout = SHORT;
+        config.server.header_timeout = Duration::from_mins(1);
+    })
+    .await;
     assert_eq!(raw::until_closed(app.address(), b"", CUT).await, "");
 }
 
@@ -224,7 +241,7 @@ async fn unauthenticated_sockets_of_one_address_are_capped() {
     let app = TestApp::with(|config| {
         config.limits.enabled = true;
         config.limits.unauthenticated_per_address = 5;
-        config.realtime.connect_timeout = Duration::from_mins(1);
+        config.realtime.connect_timeout = Duration::from_secs(2);
     })
     .await;
     let mut users = Vec::new();

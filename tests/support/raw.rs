@@ -80,6 +80,18 @@ pub async fn rest(stream: &mut TcpStream, deadline: std::time::Duration) -> Stri
     String::from_utf8_lossy(&answer).into_owned()
 }
 
+/// Reads until this text has come.
+pub async fn until(stream: &mut TcpStream, text: &str) {
+    let mut read = Vec::new();
+    let found = async {
+        while !String::from_utf8_lossy(&read).contains(text) {
+            let bytes = stream.read_buf(&mut read).await.expect("bytes");
+            assert_ne!(bytes, 0, "the connection ended before {text}");
+        }
+    };
+    within_time(super::DEADLINE, text, found).await;
+}
+
 /// Sends a request and reads the status of its answer.
 pub async fn status(address: SocketAddr, request: &str) -> u16 {
     let mut stream = TcpStream::connect(address).await.expect("a connection");
