@@ -160,8 +160,7 @@ async fn user_online_is_announced_again_to_the_marketplace_each_time() {
     for _ in 0..2 {
         let ack = alice.emit_ack("user-online", "alice").await;
         assert_eq!(ack, json!({ "success": true, "room": "user-alice" }));
-        let change = bob.expect("user-status-change").await;
-        assert_eq!((&change["userId"], &change["status"]), (&json!("alice"), &json!("online")));
+        hears(&mut bob, "user-status-change", "alice").await;
     }
     assert_eq!(alice.emit_ack("user-online", "bob").await["code"], "forbidden");
 }
