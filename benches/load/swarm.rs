@@ -12,7 +12,6 @@ use socket2::{Domain, Socket, Type};
 
 use super::{
     client::{Client, Role},
-    histogram::Histogram,
     interrupt,
     tally::{MAX_WINDOW, Room, Tally},
     token,
@@ -67,7 +66,8 @@ pub struct Swarm {
     buffer: Vec<u8>,
     clients: Vec<Client>,
     ready: usize,
-    connecting: Histogram,
+    /// How long each client took from its first packet to its seat, in milliseconds.
+    connecting_ms: Vec<f64>,
     /// What they counted.
     pub tally: Tally,
     /// How long deliveries may stay out before they count as lost.
@@ -87,7 +87,7 @@ impl Swarm {
             buffer: vec![0; BUFFER],
             clients: Vec::new(),
             ready: 0,
-            connecting: Histogram::new(),
+            connecting_ms: Vec::new(),
             tally: Tally::new(),
             patience: PATIENCE,
         })
@@ -100,7 +100,7 @@ impl Swarm {
     pub fn connect(&mut self, seats: &[Seat], window: usize, limit: Duration) -> Result<Connected> {
         let tokens = seats.iter().map(|seat| token::sign(seat.user)).collect::<Result<Vec<_>>>()?;
         let before = self.clients.len();
-        self.connecting.clear();
+        self.connecting_ms.clear();
         let start = Instant::now();
         let mut waiting = seats.iter().zip(tokens);
         while self.ready < before + seats.len() {
@@ -117,7 +117,10 @@ impl Swarm {
                 seats.len()
             );
         }
-        Ok(Connected { elapsed: start.elapsed(), p99_ms: self.connecting.percentile_ms(99) })
+        let elapsed = start.elapsed();
+        self.connecting_ms.sort_by(f64::total_cmp);
+        let p99_ms = self.connecting_ms[(seats.len() * 99).div_ceil(100) - 1];
+        Ok(Connected { elapsed, p99_ms })
     }
 
     /// Fills `rooms` rooms, each with `members` who receive and one who publishes.
@@ -291,7 +294,7 @@ impl Swarm {
             }
             if client.is_ready() && !was_ready {
                 self.ready += 1;
-                self.connecting.record(client.since.elapsed());
+                self.connecting_ms.push(client.since.elapsed().as_secs_f64() * 1000.0);
             }
         }
         let came = !events.is_empty();

@@ -64,6 +64,11 @@ impl Peer {
         }
     }
 
+    /// Whether a failure is ours: a peer that fails is a result, Stoa failing is a fault.
+    pub fn is_stoa(self) -> bool {
+        matches!(self, Self::Stoa | Self::Stoa2)
+    }
+
     /// How to start it; fetches what it needs on first use.
     ///
     /// # Errors
@@ -96,7 +101,7 @@ impl Peer {
         };
         let mut environment: Vec<(&'static str, OsString)> =
             vec![("JWT_SECRET", SECRET.into()), ("TOKIO_WORKER_THREADS", workers.into())];
-        if matches!(self, Self::Stoa | Self::Stoa2) {
+        if self.is_stoa() {
             // A new folder each time: no run finds the rows of the last one.
             let data = new_data(&directory)?;
             environment.extend([
@@ -117,7 +122,7 @@ impl Peer {
             environment,
             log: directory.join("log"),
             directory,
-            ready: matches!(self, Self::Stoa | Self::Stoa2).then_some("/readyz"),
+            ready: self.is_stoa().then_some("/readyz"),
             cores: cores.into(),
         })
     }

@@ -83,7 +83,7 @@ pub fn main(defaults: &Defaults) -> ExitCode {
     }
 }
 
-/// Whether all that was tried could be measured.
+/// Whether Stoa did all that it was asked.
 fn run(arguments: Arguments, defaults: &Defaults) -> Result<bool> {
     if let Some(peer) = arguments.serve {
         peer.serve()?;
@@ -140,7 +140,7 @@ fn run(arguments: Arguments, defaults: &Defaults) -> Result<bool> {
     fs::write(path.with_extension("json"), format!("{:#}\n", report.json()))?;
     fs::write(path.with_extension("svg"), plot::svg(&report))?;
     println!("\n{}.{{json,svg}}", path.display());
-    Ok(report.is_whole())
+    Ok(report.is_good())
 }
 
 fn given_or<T: Clone>(given: Vec<T>, defaults: &[T]) -> Vec<T> {

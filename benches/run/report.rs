@@ -43,9 +43,9 @@ impl Report {
         self.samples.push(sample);
     }
 
-    /// Whether nothing failed.
-    pub fn is_whole(&self) -> bool {
-        self.samples.iter().all(|sample| sample.outcome.is_ok())
+    /// Whether Stoa did all that it was asked.
+    pub fn is_good(&self) -> bool {
+        self.samples.iter().all(|sample| sample.outcome.is_ok() || !sample.peer.is_stoa())
     }
 
     /// The machine it ran on.
@@ -96,10 +96,10 @@ impl Report {
                     let value = value.map_or("–".into(), |value| number(value, metric.digits));
                     let _ = write!(text, "{value:>17}");
                 }
-                if self.failed(shape, peer) {
-                    text.push_str("   FAILED");
-                }
                 text.push('\n');
+                if let Some(reason) = self.failure(shape, peer) {
+                    let _ = writeln!(text, "{:<14}  FAILED: {reason:#}", "");
+                }
             }
         }
         let claims = self.claims();
@@ -124,8 +124,9 @@ impl Report {
                     .map(|&metric| (metric.key.to_owned(), json!(self.median(shape, peer, metric))))
                     .collect();
                 let rounds: Vec<Value> = self.readings(shape, peer).map(as_json).collect();
+                let failure = self.failure(shape, peer).map(|reason| format!("{reason:#}"));
                 results.push(json!({ "shape": shape.to_string(), "server": peer.name(),
-                    "median": median, "rounds": rounds, "failed": self.failed(shape, peer) }));
+                    "median": median, "rounds": rounds, "failure": failure }));
             }
         }
         let claims: Vec<Value> = self
@@ -144,9 +145,9 @@ impl Report {
             .filter_map(|sample| sample.outcome.as_ref().ok())
     }
 
-    fn failed(&self, shape: Shape, peer: Peer) -> bool {
+    fn failure(&self, shape: Shape, peer: Peer) -> Option<&anyhow::Error> {
         let mut of_it = self.samples.iter().filter(|s| s.shape == shape && s.peer == peer);
-        of_it.any(|sample| sample.outcome.is_err())
+        of_it.find_map(|sample| sample.outcome.as_ref().err())
     }
 
     fn metrics(&self, shape: Shape) -> Vec<Metric> {
