@@ -30,7 +30,6 @@ pub(super) struct Link {
     state: Mutex<State>,
     paused: AtomicBool,
     resumed: Notify,
-    _place: Place,
 }
 
 #[derive(Default)]
@@ -39,6 +38,8 @@ struct State {
     connections: SmallVec<[Weak<Connection>; 1]>,
     /// Counts against the address until somebody has shown who they are.
     admission: Option<Admission>,
+    /// Counts against the address while the transport lives.
+    place: Option<Place>,
 }
 
 impl Link {
@@ -55,10 +56,13 @@ impl Link {
             token,
             v3,
             polling: OnceLock::new(),
-            state: Mutex::new(State { admission: Some(admission), ..State::default() }),
+            state: Mutex::new(State {
+                admission: Some(admission),
+                place: Some(place),
+                ..State::default()
+            }),
             paused: AtomicBool::new(false),
             resumed: Notify::new(),
-            _place: place,
         })
     }
 
@@ -85,6 +89,14 @@ impl Link {
     /// Somebody has shown who they are: the link no longer counts as a stranger's.
     pub(super) fn admit(&self) {
         self.lock().admission = None;
+    }
+
+    /// The transport has closed. The engine may keep the link for a while, the address no longer
+    /// has to answer for it.
+    pub(super) fn vacate(&self) {
+        let mut state = self.lock();
+        state.admission = None;
+        state.place = None;
     }
 
     /// Adds a connection; answers with the websocket, when there is one, whose frames for this
