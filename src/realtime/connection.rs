@@ -213,6 +213,15 @@ impl Connection {
         self.lock().phase == Phase::Added
     }
 
+    pub(super) fn max_pending_bytes(&self) -> usize {
+        self.sessions.max_pending_bytes
+    }
+
+    /// The engine may have room for what waits for it.
+    pub(super) fn pump(self: &Arc<Self>) {
+        self.push(Item::Pump(self.clone()));
+    }
+
     pub(super) fn change_over(self: &Arc<Self>, lane: Arc<Lane>) {
         self.push(Item::ChangeOver(self.clone(), lane));
     }

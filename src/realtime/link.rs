@@ -131,6 +131,13 @@ impl Link {
         true
     }
 
+    /// The engine has handed something to the client, so it may have room again.
+    pub(super) fn pump(&self) {
+        for connection in self.lock().connections.iter().filter_map(Weak::upgrade) {
+            connection.pump();
+        }
+    }
+
     /// Stops or resumes reading what the client sends.
     pub(super) fn pause(&self, paused: bool) {
         if self.paused.swap(paused, Ordering::AcqRel) == paused {

@@ -45,6 +45,8 @@ pub(super) enum Item {
     Enter(Arc<Connection>, Option<Arc<Lane>>),
     /// Its CONNECT has been sent.
     Opened(Arc<Connection>),
+    /// The engine may have room for what waits for it.
+    Pump(Arc<Connection>),
     /// Its owner has become known, or newly known.
     Identify(Arc<Connection>),
     /// It goes on over a websocket.

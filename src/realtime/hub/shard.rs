@@ -85,6 +85,11 @@ impl Shard {
                     slot.sink.open(&connection);
                 }
             }
+            Item::Pump(connection) => {
+                if let Some(slot) = self.slot(&connection) {
+                    slot.sink.pump(&connection);
+                }
+            }
             Item::Identify(connection) => {
                 if let Some(slot) = self.slot(&connection) {
                     slot.user = connection.user_id();

@@ -179,6 +179,10 @@ impl AsyncWrite for LaneIo {
         if upgrading && !self.link.change_over(&lane) {
             return Poll::Ready(Err(io::ErrorKind::AlreadyExists.into()));
         }
+        if self.upgrading {
+            // The engine writes what it still had; the marker may have found no room before.
+            self.link.pump();
+        }
         Poll::Ready(Ok(buf.len()))
     }
 

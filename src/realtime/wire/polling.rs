@@ -150,6 +150,7 @@ pub(super) async fn receive(link: &Link) -> Result<Response> {
             continue;
         }
         abandoned.not();
+        link.pump();
         return Ok(respond(if session.v3 { with_plain_errors(answer) } else { answer }));
     }
 }
