@@ -75,7 +75,7 @@ function aim() {
   target.required = !everyone;
   confirm.required = everyone;
   confirm.checked = false;
-  say(byId('target-label'), to === 'user' ? 'User id' : 'Room');
+  say(byId('target-label'), to === 'user' ? 'User id' : 'Room name');
   say(byId('emit-button'), everyone ? 'Send to everyone' : 'Send');
 }
 
