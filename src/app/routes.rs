@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::AppState;
 use crate::{
+    admin,
     http::{self as rest, Layers, health::Readiness, openapi, problem},
     metrics::{self, Handle},
     presence,
@@ -28,10 +29,12 @@ pub(super) fn router(
     let (api, description) = OpenApiRouter::with_openapi(openapi::base())
         .merge(realtime::routes())
         .merge(presence::routes())
+        .merge(admin::routes())
         .split_for_parts();
     let mut router = api
         .merge(openapi::router(description)?)
         .merge(documents(catalogue)?)
+        .merge(admin::console())
         .merge(rest::health::router(readiness));
     if let Some(metrics) = metrics {
         router = router.merge(metrics::router(metrics));

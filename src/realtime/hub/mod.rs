@@ -133,6 +133,8 @@ impl Receipt {
 
 /// Which rooms there are.
 pub(super) struct RoomsQuestion {
+    /// Only rooms whose name begins so.
+    prefix: Arc<str>,
     /// Only rooms whose name sorts after this one.
     after: Option<Arc<str>>,
     limit: usize,
@@ -229,12 +231,15 @@ impl Hub {
         self.ask(ask).await.into_iter().flatten().collect()
     }
 
-    /// Up to `limit` rooms in the order of their names, from the one after `after`.
-    pub async fn rooms(&self, after: Option<String>, limit: usize) -> Vec<RoomSize> {
-        let after: Option<Arc<str>> = after.map(Into::into);
-        let answers = self
-            .ask(|answer| Item::Rooms(RoomsQuestion { after: after.clone(), limit, answer }))
-            .await;
+    /// Up to `limit` rooms whose names begin with `prefix`, in the order of their names, from the
+    /// one after `after`.
+    pub async fn rooms(&self, prefix: &str, after: Option<String>, limit: usize) -> Vec<RoomSize> {
+        let (prefix, after): (Arc<str>, Option<Arc<str>>) = (prefix.into(), after.map(Into::into));
+        let ask = |answer| {
+            let (prefix, after) = (prefix.clone(), after.clone());
+            Item::Rooms(RoomsQuestion { prefix, after, limit, answer })
+        };
+        let answers = self.ask(ask).await;
         let mut rooms: BTreeMap<String, Vec<Option<Id>>> = BTreeMap::new();
         for (room, members) in answers.into_iter().flatten() {
             rooms.entry(room).or_default().extend(members);

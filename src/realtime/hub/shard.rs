@@ -188,6 +188,7 @@ impl Shard {
             .rooms
             .iter()
             .map(|(room, members)| (room.to_string(), members))
+            .filter(|(room, _)| room.starts_with(&*question.prefix))
             .filter(|(room, _)| question.after.as_deref().is_none_or(|after| room.as_str() > after))
             .collect();
         rooms.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
