@@ -68,7 +68,7 @@ impl Sink {
         if !taken {
             metrics::slow_consumers().increment(1);
             *self = Self::Closed;
-            connection.link.close_polling();
+            connection.link.close();
         }
     }
 
@@ -100,16 +100,19 @@ impl Sink {
         match self {
             Self::Engine { held: Some(_), next } => *next = Some(lane),
             Self::Engine { held: None, .. } => {
-                lane.hold(connection.namespace());
-                let marked = connection.engine.upgrade().map(|engine| engine.emit(MARKER, &()));
-                if matches!(marked, Some(Ok(()))) {
-                    *self = Self::Lane(lane);
-                } else {
-                    // The engine's queue is full or gone; without the marker the order is lost.
-                    metrics::slow_consumers().increment(1);
-                    lane.close(&[]);
-                    *self = Self::Closed;
-                }
+                lane.await_marker(connection.namespace());
+                let engine = connection.engine.upgrade().filter(|engine| engine.connected());
+                *self = match engine.map(|engine| engine.emit(MARKER, &()).is_ok()) {
+                    Some(true) => Self::Lane(lane),
+                    Some(false) => {
+                        // The engine's queue is full; without the marker the order is lost.
+                        metrics::slow_consumers().increment(1);
+                        lane.close(None);
+                        Self::Closed
+                    }
+                    // This namespace has ended; others over the same websocket go on.
+                    None => Self::Closed,
+                };
             }
             Self::Lane(_) | Self::Closed => {}
         }
@@ -119,14 +122,14 @@ impl Sink {
     pub(super) fn close(&mut self, connection: &Arc<Connection>, farewell: Option<&Arc<Outgoing>>) {
         match self {
             Self::Lane(lane) => {
-                let last = farewell.map(|farewell| farewell.frame(connection.namespace()));
-                lane.close(last.as_slice());
+                let namespace = connection.namespace();
+                lane.close(farewell.map(|farewell| (namespace, farewell.frame(namespace))));
             }
             Self::Engine { .. } => {
                 if let Some(farewell) = farewell {
                     self.send_through_engine(connection, Share::Event(farewell.clone()));
                 }
-                connection.link.close_polling();
+                connection.link.close();
             }
             Self::Closed => {}
         }

@@ -64,8 +64,12 @@ impl LaneIo {
         Self { lane, early, ping, plain_errors, upgrading }
     }
 
-    /// What becomes of one frame of the engine's.
-    fn pass(&mut self, payload: &[u8]) -> Pass {
+    /// What becomes of one frame of the engine's. Only its texts are looked into: a pong carries
+    /// what the peer likes.
+    fn pass(&mut self, frame: &[u8], payload: &[u8]) -> Pass {
+        if !frame::is_text(frame) {
+            return Pass::On(None);
+        }
         if payload == b"2" && self.ping == FirstPing::Awaited {
             self.ping = FirstPing::Seen;
             return Pass::Swallow(None);
@@ -160,7 +164,7 @@ impl AsyncWrite for LaneIo {
             }
             let mut rest = buf;
             while let Some((payload, end)) = frame::first(rest) {
-                let (whole, opens) = match self.pass(payload) {
+                let (whole, opens) = match self.pass(rest, payload) {
                     Pass::On(opens) => (Bytes::copy_from_slice(&rest[..end]), opens),
                     Pass::Swallow(opens) => (Bytes::new(), opens),
                     Pass::Instead(frame) => (frame, None),
@@ -173,7 +177,7 @@ impl AsyncWrite for LaneIo {
                     state.append(&[whole], 0);
                 }
                 if let Some(namespace) = opens {
-                    state.open(namespace);
+                    state.connected(namespace);
                 }
                 rest = &rest[end..];
             }
@@ -208,11 +212,6 @@ impl Drop for LaneIo {
         if let Some(link) = self.upgrading.take() {
             link.close_polling();
         }
-        let lane = &self.lane;
-        let mut state = lane.lock();
-        if state.phase == Phase::Open {
-            state.phase = Phase::Closing;
-            lane.flush(&mut state);
-        }
+        self.lane.finish();
     }
 }
