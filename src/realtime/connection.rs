@@ -179,8 +179,7 @@ impl Connection {
 
     /// Registers with the hub. Frames wait until CONNECT has passed.
     pub(super) fn enter(self: &Arc<Self>) {
-        let lane = self.link.register(self);
-        self.push(Item::Enter(self.clone(), lane));
+        self.link.register(self, |lane| self.push(Item::Enter(self.clone(), lane)));
     }
 
     /// CONNECT has been sent: does `then` before the end can be noticed, or not at all when it

@@ -24,7 +24,7 @@ pub use bundle::{Bundle, Part};
 use super::{connection::Connection, frame::Outgoing, lane::Lane};
 use crate::{event::Namespaces, id::Id, metrics, room::Room};
 
-/// Locks that give concurrent broadcasts to one room one order over all shards.
+/// Locks that give concurrent broadcasts to a room one order over all shards.
 const STRIPES: usize = 64;
 
 /// Where rooms are, and what is sent to them goes in. Cheap to clone.
@@ -192,19 +192,26 @@ impl Hub {
         let _ = self.0.shards[shard].send(item);
     }
 
-    /// Hands a broadcast to every shard, in one order for its first room.
+    /// Hands a broadcast to every shard, in one order for each room that it reaches.
     pub(super) fn broadcast(&self, broadcast: Broadcast) {
-        let stripe = match &broadcast.to {
-            Audience::Everyone => 0,
-            Audience::Rooms(rooms) => {
-                usize::try_from(self.0.hasher.hash_one(rooms.first())).unwrap_or(0) % STRIPES
-            }
+        let mut stripes: SmallVec<[usize; 1]> = match &broadcast.to {
+            Audience::Everyone => (0..STRIPES).collect(),
+            Audience::Rooms(rooms) => rooms.iter().map(|room| self.stripe(room)).collect(),
         };
+        // Always in the same order, so that no two wait for each other.
+        stripes.sort_unstable();
+        stripes.dedup();
+        let lock = |stripe: &usize| self.0.stripes[*stripe].lock();
+        let _order: SmallVec<[_; 1]> =
+            stripes.iter().map(|at| lock(at).unwrap_or_else(PoisonError::into_inner)).collect();
         let broadcast = Arc::new(broadcast);
-        let _order = self.0.stripes[stripe].lock().unwrap_or_else(PoisonError::into_inner);
         for shard in 0..self.0.shards.len() {
             self.push(shard, Item::Broadcast(broadcast.clone()));
         }
+    }
+
+    fn stripe(&self, room: &Room) -> usize {
+        usize::try_from(self.0.hasher.hash_one(room) % STRIPES as u64).unwrap_or(0)
     }
 
     /// A receipt for a broadcast, and where its count arrives.

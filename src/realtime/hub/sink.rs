@@ -78,7 +78,7 @@ impl Sink {
         {
             metrics::slow_consumers().increment(1);
             *self = Self::Closed;
-            connection.link.close_polling();
+            connection.link.close();
         }
     }
 
@@ -93,7 +93,6 @@ impl Sink {
     /// Goes on over a websocket, after all that is still in the engine's queue.
     pub(super) fn change_over(&mut self, connection: &Arc<Connection>, lane: Arc<Lane>) {
         if let Self::Engine(waiting) = self {
-            lane.hold(connection.namespace());
             waiting.next = Some(lane);
             self.pump(connection);
         }
@@ -108,13 +107,20 @@ impl Sink {
         if let Some(lane) = &waiting.next {
             // The marker is the last that goes into the engine's queue; the lane holds this
             // namespace's frames until it comes by.
-            let marked = connection.engine.upgrade().map(|engine| engine.emit(MARKER, &()));
-            if matches!(marked, Some(Ok(()))) {
-                let namespace = connection.namespace();
-                let frames: Vec<Bytes> =
-                    waiting.shares.drain(..).map(|share| share.frame(namespace)).collect();
-                lane.send(namespace, &frames);
-                *self = Self::Lane(lane.clone());
+            let namespace = connection.namespace();
+            lane.await_marker(namespace);
+            let engine = connection.engine.upgrade().filter(|engine| engine.connected());
+            match engine.map(|engine| engine.emit(MARKER, &()).is_ok()) {
+                Some(true) => {
+                    let frames: Vec<Bytes> =
+                        waiting.shares.drain(..).map(|share| share.frame(namespace)).collect();
+                    lane.send(namespace, &frames);
+                    *self = Self::Lane(lane.clone());
+                }
+                // The engine's queue is full; there is room as soon as it has written something.
+                Some(false) => {}
+                // This namespace has ended; others over the same websocket go on.
+                None => *self = Self::Closed,
             }
             return;
         }
@@ -131,14 +137,14 @@ impl Sink {
     pub(super) fn close(&mut self, connection: &Arc<Connection>, farewell: Option<&Arc<Outgoing>>) {
         match self {
             Self::Lane(lane) => {
-                let last = farewell.map(|farewell| farewell.frame(connection.namespace()));
-                lane.close(last.as_slice());
+                let namespace = connection.namespace();
+                lane.close(farewell.map(|farewell| (namespace, farewell.frame(namespace))));
             }
             Self::Engine(_) => {
                 if let Some(farewell) = farewell {
                     self.send_through_engine(connection, Share::Event(farewell.clone()));
                 }
-                connection.link.close_polling();
+                connection.link.close();
             }
             Self::Closed => {}
         }

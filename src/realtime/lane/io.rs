@@ -57,8 +57,12 @@ impl LaneIo {
         Self { lane, early, ping, link, upgrading }
     }
 
-    /// What becomes of one frame of the engine's.
-    fn pass(&mut self, payload: &[u8]) -> Pass {
+    /// What becomes of one frame of the engine's. Only its texts are looked into: a pong carries
+    /// what the peer likes.
+    fn pass(&mut self, frame: &[u8], payload: &[u8]) -> Pass {
+        if !frame::is_text(frame) {
+            return Pass::On(None);
+        }
         if payload == b"2" && self.ping == FirstPing::Awaited {
             self.ping = FirstPing::Seen;
             return Pass::Swallow(None);
@@ -153,7 +157,7 @@ impl AsyncWrite for LaneIo {
             }
             let mut rest = buf;
             while let Some((payload, end)) = frame::first(rest) {
-                let (whole, opens) = match self.pass(payload) {
+                let (whole, opens) = match self.pass(rest, payload) {
                     Pass::On(opens) => (Bytes::copy_from_slice(&rest[..end]), opens),
                     Pass::Swallow(opens) => (Bytes::new(), opens),
                     Pass::Instead(frame) => (frame, None),
@@ -166,7 +170,7 @@ impl AsyncWrite for LaneIo {
                     state.append(&[whole], 0);
                 }
                 if let Some(namespace) = opens {
-                    state.open(namespace);
+                    state.connected(namespace);
                 }
                 rest = &rest[end..];
             }
@@ -203,11 +207,6 @@ impl Drop for LaneIo {
             self.link.close_polling();
         }
         self.link.vacate();
-        let lane = &self.lane;
-        let mut state = lane.lock();
-        if state.phase == Phase::Open {
-            state.phase = Phase::Closing;
-            lane.flush(&mut state);
-        }
+        self.lane.finish();
     }
 }

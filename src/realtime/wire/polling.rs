@@ -210,8 +210,8 @@ async fn read(request: Request, limits: BodyLimits) -> Result<String> {
         .map_err(|_| Error::new(Code::Malformed, "The body is not UTF-8."))
 }
 
-/// The packets of a body: parted by a separator, or, in version 3, each with its length in
-/// characters before it.
+/// The packets of a body: parted by a separator, or, in version 3, each with its length before it,
+/// in characters as JavaScript counts them (UTF-16 code units).
 fn packets(body: &str, v3: bool) -> Vec<&str> {
     if !v3 {
         return body.split(SEPARATOR).filter(|packet| !packet.is_empty()).collect();
@@ -220,7 +220,12 @@ fn packets(body: &str, v3: bool) -> Vec<&str> {
     let mut rest = body;
     while let Some((length, after)) = rest.split_once(':') {
         let Ok(length) = length.parse::<usize>() else { break };
-        let end = after.char_indices().nth(length).map_or(after.len(), |(at, _)| at);
+        let mut units = 0;
+        let within = after.chars().take_while(|c| {
+            units += c.len_utf16();
+            units <= length
+        });
+        let end = within.map(char::len_utf8).sum();
         packets.push(&after[..end]);
         rest = &after[end..];
     }
@@ -234,7 +239,7 @@ fn join(packets: &[&str], v3: bool) -> String {
     let mut body = String::new();
     for packet in packets {
         // Writing to a string does not fail.
-        let _ = write!(body, "{}:{packet}", packet.chars().count());
+        let _ = write!(body, "{}:{packet}", packet.encode_utf16().count());
     }
     body
 }
@@ -283,6 +288,7 @@ mod tests {
         for (v3, body, parts) in [
             (false, "40\u{1e}42[\"é\"]", vec!["40", "42[\"é\"]"]),
             (true, "2:407:42[\"é\"]1:2", vec!["40", "42[\"é\"]", "2"]),
+            (true, "8:42[\"👋\"]1:2", vec!["42[\"👋\"]", "2"]),
         ] {
             assert_eq!(packets(body, v3), parts);
             assert_eq!(join(&parts, v3), body);
