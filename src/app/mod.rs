@@ -1,0 +1,3 @@
+//! The roof: what is put together from all rooms.
+
+pub mod catalogue;

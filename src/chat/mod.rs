@@ -1,0 +1,4 @@
+//! Conversations and their messages.
+
+pub mod documents;
+pub mod events;

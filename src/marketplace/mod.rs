@@ -1,0 +1,4 @@
+//! Purchase requests, the offers on them, their delivery, and checkouts over several of them.
+
+pub mod documents;
+pub mod events;

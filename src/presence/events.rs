@@ -1,0 +1,110 @@
+//! What everyone hears of users coming and going, in both dialects, and how a marketplace client
+//! says who it is (contract/events.md, "Presence").
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{clock::Timestamp, id::Id};
+
+/// The conversation dialect.
+pub mod conversation {
+    use super::{UserOffline, UserOnline};
+    use crate::events;
+
+    events! {
+        server(Conversation) {
+            /// A user came online: their first connection opened.
+            USER_ONLINE: "user:online", UserOnline, ephemeral, to "everyone but the user";
+            /// A user went offline: their last connection ended and none came back in time.
+            USER_OFFLINE: "user:offline", UserOffline, ephemeral, to "everyone but the user";
+        }
+    }
+}
+
+/// The marketplace dialect.
+pub mod marketplace {
+    use super::{JoinUserRoom, UserStatusChange};
+    use crate::{events, id::Id, realtime::events::RoomChanged};
+
+    events! {
+        server(Marketplace) {
+            /// A user came online or went offline.
+            USER_STATUS_CHANGE: "user-status-change", UserStatusChange, ephemeral, to "everyone";
+        }
+        client(Marketplace) {
+            /// Enters `user-<id>`; every socket of an authenticated user is there already.
+            JOIN_USER_ROOM: "join-user-room", JoinUserRoom => RoomChanged;
+            /// Enters `user-<id>` and has the user's status announced to everyone.
+            ANNOUNCE_ONLINE: "user-online", Id => RoomChanged;
+        }
+    }
+}
+
+/// A user came online.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserOnline {
+    /// The user.
+    pub user_id: Id,
+}
+
+/// A user went offline.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserOffline {
+    /// The user.
+    pub user_id: Id,
+}
+
+/// A user's status changed.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserStatusChange {
+    /// The user.
+    pub user_id: Id,
+    /// What it is now.
+    pub status: UserStatus,
+    /// When it changed.
+    pub last_seen: Timestamp,
+}
+
+/// Whether a user has a connection open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UserStatus {
+    /// At least one, in any namespace, on any node.
+    Online,
+    /// None.
+    Offline,
+}
+
+/// A user's id, or that and where to take up the user's stream.
+#[derive(Clone, Debug, PartialEq, Deserialize, ToSchema)]
+#[serde(untagged, expecting = "a user id or {userId, since}")]
+pub enum JoinUserRoom {
+    /// The user's id alone.
+    Id(Id),
+    /// The user, and the last event that the client has seen.
+    Since(JoinUserRoomSince),
+}
+
+/// Enters a user's room and has the missed events sent again.
+#[derive(Clone, Debug, PartialEq, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct JoinUserRoomSince {
+    /// The user.
+    pub user_id: Id,
+    /// The `seq` of the last event that the client has seen.
+    pub since: Option<i64>,
+}
+
+impl JoinUserRoom {
+    /// The user, and the `seq` after which to send again.
+    #[must_use]
+    pub fn into_parts(self) -> (Id, Option<i64>) {
+        match self {
+            Self::Id(user_id) => (user_id, None),
+            Self::Since(join) => (join.user_id, join.since),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Who is here.
+
+pub mod events;

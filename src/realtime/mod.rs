@@ -1,0 +1,4 @@
+//! The engine room: what every socket shares, whatever the subject.
+
+pub mod catalogue;
+pub mod events;
