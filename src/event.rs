@@ -64,6 +64,12 @@ impl Namespaces {
         Self(self.0 | 1 << namespace as u8)
     }
 
+    /// What is in either set.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether the set has it.
     #[must_use]
     pub const fn contains(self, namespace: Namespace) -> bool {

@@ -51,8 +51,8 @@ declare! {
     counter http_requests(route, method, status) = "stoa_http_requests_total";
     /// Time to an answer in seconds, by route and method.
     histogram http_duration(route, method) = "stoa_http_request_duration_seconds";
-    /// Open Socket.IO connections, by transport (`polling`, `websocket`) and namespace.
-    gauge connections(transport, namespace) = "stoa_connections";
+    /// Open Socket.IO connections, by namespace.
+    gauge connections(namespace) = "stoa_connections";
     /// Rooms with at least one socket on this node.
     gauge rooms() = "stoa_rooms";
     /// Handshakes refused, by the reason's stable code.
@@ -193,11 +193,11 @@ mod tests {
         let (first, second) = (install().unwrap(), install().unwrap());
         presence_transitions("sharing").increment(1);
         events_in("unknown", "unknown_event").increment(2);
-        connections("websocket", "/sharing").set(3.0);
+        connections("/sharing").set(3.0);
         for text in [first.render(), second.render()] {
             assert!(text.contains(r#"stoa_presence_transitions_total{to="sharing"} 1"#), "{text}");
             assert!(text.contains(r#"{event="unknown",outcome="unknown_event"} 2"#), "{text}");
-            assert!(text.contains(r#"{transport="websocket",namespace="/sharing"} 3"#), "{text}");
+            assert!(text.contains(r#"{namespace="/sharing"} 3"#), "{text}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! The wire contract: the events of every room, in one catalogue.
 
 use crate::{
-    chat, marketplace, notifications, payments, points, presence,
+    access, chat, marketplace, notifications, payments, points, presence,
     realtime::{self, catalogue::Catalogue},
 };
 
@@ -14,6 +14,7 @@ use crate::{
 pub fn events() -> Catalogue {
     Catalogue::new(&[
         realtime::events::EVENTS,
+        access::events::EVENTS,
         presence::events::conversation::EVENTS,
         presence::events::marketplace::EVENTS,
         chat::events::conversation::EVENTS,

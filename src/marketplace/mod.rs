@@ -1,4 +1,7 @@
-//! Purchase requests, the offers on them, their delivery, and checkouts over several of them.
+//! The marketplace: purchase requests, offers, delivery, checkouts.
 
 pub mod documents;
 pub mod events;
+mod socket;
+
+pub use socket::commands;

@@ -1,7 +1,7 @@
 //! What everyone hears of users coming and going, in both dialects, and how a marketplace client
 //! says who it is (contract/events.md, "Presence").
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{clock::Timestamp, id::Id};
@@ -23,7 +23,7 @@ pub mod conversation {
 
 /// The marketplace dialect.
 pub mod marketplace {
-    use super::{JoinUserRoom, UserStatusChange};
+    use super::UserStatusChange;
     use crate::{events, id::Id, realtime::events::RoomChanged};
 
     events! {
@@ -32,8 +32,6 @@ pub mod marketplace {
             USER_STATUS_CHANGE: "user-status-change", UserStatusChange, ephemeral, to "everyone";
         }
         client(Marketplace) {
-            /// Enters `user-<id>`; every socket of an authenticated user is there already.
-            JOIN_USER_ROOM: "join-user-room", JoinUserRoom => RoomChanged;
             /// Enters `user-<id>` and has the user's status announced to everyone.
             ANNOUNCE_ONLINE: "user-online", Id => RoomChanged;
         }
@@ -76,35 +74,4 @@ pub enum UserStatus {
     Online,
     /// None.
     Offline,
-}
-
-/// A user's id, or that and where to take up the user's stream.
-#[derive(Clone, Debug, PartialEq, Deserialize, ToSchema)]
-#[serde(untagged, expecting = "a user id or {userId, since}")]
-pub enum JoinUserRoom {
-    /// The user's id alone.
-    Id(Id),
-    /// The user, and the last event that the client has seen.
-    Since(JoinUserRoomSince),
-}
-
-/// Enters a user's room and has the missed events sent again.
-#[derive(Clone, Debug, PartialEq, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct JoinUserRoomSince {
-    /// The user.
-    pub user_id: Id,
-    /// The `seq` of the last event that the client has seen.
-    pub since: Option<i64>,
-}
-
-impl JoinUserRoom {
-    /// The user, and the `seq` after which to send again.
-    #[must_use]
-    pub fn into_parts(self) -> (Id, Option<i64>) {
-        match self {
-            Self::Id(user_id) => (user_id, None),
-            Self::Since(join) => (join.user_id, join.since),
-        }
-    }
 }

@@ -43,6 +43,15 @@ pub struct SessionClosing {
     pub retry_after_ms: Option<u64>,
 }
 
+impl SessionClosing {
+    /// What a client is told. Coming back helps, except for one that was shut out.
+    #[must_use]
+    pub const fn because(reason: ClosingReason) -> Self {
+        let retryable = !matches!(reason, ClosingReason::Revoked | ClosingReason::ProtocolError);
+        Self { reason, retryable, retry_after_ms: None }
+    }
+}
+
 /// Why the server closes a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -93,7 +102,7 @@ pub struct AuthRefreshed {
     /// Always true.
     pub success: Success,
     /// When the new token ends.
-    pub expires_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
 }
 
 /// It was done, and there is nothing more to say.
@@ -114,6 +123,14 @@ pub struct RoomChanged {
     /// Where the room's stream stands, when it was entered and keeps events.
     #[serde(flatten)]
     pub position: Position,
+}
+
+impl RoomChanged {
+    /// A room that keeps no events was entered or left.
+    #[must_use]
+    pub fn of(room: Room) -> Self {
+        Self { success: Success, room, position: Position::default() }
+    }
 }
 
 /// Several rooms were entered or left at once.

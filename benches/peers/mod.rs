@@ -1,0 +1,214 @@
+//! The servers under test: Stoa, and those it is measured against. Each serves the same work.
+
+pub mod ceiling;
+pub mod plain;
+mod process;
+
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum;
+
+use crate::load::token::SECRET;
+pub use process::{Server, Usage, cores, pin};
+
+/// A server under test.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Peer {
+    /// `stoa serve`, one worker and one shard on one core.
+    Stoa,
+    /// The same with two workers and two shards, on two cores.
+    Stoa2,
+    /// One epoll thread, a frame encoded once, one write per recipient.
+    Ceiling,
+    /// socketioxide without Stoa.
+    Socketioxide,
+    /// Bun with `@socket.io/bun-engine`.
+    Bun,
+    /// Node with `socket.io` and `ws`.
+    Node,
+    /// `python-socketio` on aiohttp and uvloop.
+    Python,
+}
+
+/// How a server is started.
+pub struct Launch {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    environment: Vec<(&'static str, OsString)>,
+    directory: PathBuf,
+    /// A path that answers 200 once it serves; else it serves once it accepts.
+    ready: Option<&'static str>,
+    cores: String,
+    log: PathBuf,
+}
+
+impl Peer {
+    /// Its name in tables and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stoa => "stoa",
+            Self::Stoa2 => "stoa2",
+            Self::Ceiling => "ceiling",
+            Self::Socketioxide => "socketioxide",
+            Self::Bun => "bun",
+            Self::Node => "node",
+            Self::Python => "python",
+        }
+    }
+
+    /// Whether a failure is ours: a peer that fails is a result, Stoa failing is a fault.
+    pub fn is_stoa(self) -> bool {
+        matches!(self, Self::Stoa | Self::Stoa2)
+    }
+
+    /// How to start it; fetches what it needs on first use.
+    ///
+    /// # Errors
+    /// When its runtime is not on this machine, or its packages cannot be had.
+    pub fn launch(self, presence: bool) -> Result<Launch> {
+        let (program, arguments): (PathBuf, Vec<OsString>) = match self {
+            Self::Stoa | Self::Stoa2 => (env!("CARGO_BIN_EXE_stoa").into(), vec!["serve".into()]),
+            Self::Ceiling | Self::Socketioxide => {
+                (env::current_exe()?, vec!["--serve".into(), self.name().into()])
+            }
+            Self::Node => {
+                let directory = npm_install(self)?;
+                (find_program("node")?, vec![directory.join("server.mjs").into()])
+            }
+            Self::Bun => {
+                let directory = npm_install(self)?;
+                (find_bun(&directory)?, vec![directory.join("server.mjs").into()])
+            }
+            Self::Python => {
+                let server = sources(self).join("server.py");
+                (pip_install(self)?, vec![server.into()])
+            }
+        };
+        let directory = output().join("work").join(self.name());
+        fs::create_dir_all(&directory)?;
+        let (workers, cores) = match self {
+            Self::Stoa2 if cores() > 2 => ("2", "0,2"),
+            Self::Stoa2 => ("2", "0,1"),
+            _ => ("1", "0"),
+        };
+        let mut environment: Vec<(&'static str, OsString)> =
+            vec![("JWT_SECRET", SECRET.into()), ("TOKIO_WORKER_THREADS", workers.into())];
+        if self.is_stoa() {
+            // A new folder each time: no run finds the rows of the last one.
+            let data = new_data(&directory)?;
+            environment.extend([
+                ("HOST", "127.0.0.1".into()),
+                ("STOA_DATA", data.into()),
+                ("STOA_REALTIME__SHARDS", workers.into()),
+                ("ROOM_POLICY", "open".into()),
+                ("LIMITS", "off".into()),
+                ("LOG_LEVEL", "warn".into()),
+            ]);
+        } else {
+            environment.push(("PRESENCE", if presence { "on" } else { "off" }.into()));
+            environment.push(("NODE_ENV", "production".into()));
+        }
+        Ok(Launch {
+            program,
+            arguments,
+            environment,
+            log: directory.join("log"),
+            directory,
+            ready: self.is_stoa().then_some("/readyz"),
+            cores: cores.into(),
+        })
+    }
+
+    /// Serves as one of the peers that live in this program, on `PORT`, until killed.
+    ///
+    /// # Errors
+    /// When it is none of those, or cannot serve.
+    pub fn serve(self) -> Result<()> {
+        let port: u16 = env::var("PORT")?.parse()?;
+        let listener = TcpListener::bind(("127.0.0.1", port))?;
+        let presence = env::var("PRESENCE").is_ok_and(|presence| presence == "on");
+        match self {
+            Self::Ceiling => ceiling::Ceiling::new(listener, presence, |_| 1)?.run(),
+            Self::Socketioxide => plain::run(listener, presence),
+            _ => bail!("{} is a program of its own", self.name()),
+        }
+    }
+}
+
+/// Where results, logs and installed packages go.
+pub fn output() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench")
+}
+
+fn sources(peer: Peer) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers").join(peer.name())
+}
+
+fn new_data(directory: &Path) -> Result<PathBuf> {
+    let data = directory.join("data");
+    if data.exists() {
+        fs::remove_dir_all(&data)?;
+    }
+    fs::create_dir(&data)?;
+    Ok(data)
+}
+
+fn find_program(name: &str) -> Result<PathBuf> {
+    let path = env::var_os("PATH").context("no PATH")?;
+    env::split_paths(&path)
+        .map(|directory| directory.join(name))
+        .find(|program| program.is_file())
+        .with_context(|| format!("`{name}` is not on this machine"))
+}
+
+/// The packages beside a peer's `package.json`. No install scripts run.
+fn npm_install(peer: Peer) -> Result<PathBuf> {
+    let directory = sources(peer);
+    if !directory.join("node_modules").exists() {
+        let mut npm = Command::new(find_program("npm")?);
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&directory);
+        install(&mut npm, peer)?;
+    }
+    Ok(directory)
+}
+
+/// The binary that came with npm's package, else one on this machine.
+fn find_bun(directory: &Path) -> Result<PathBuf> {
+    let packages = directory.join("node_modules/@oven");
+    let installed = fs::read_dir(packages).into_iter().flatten().flatten();
+    installed
+        .map(|package| package.path().join("bin/bun"))
+        .find(|program| program.is_file())
+        .map_or_else(|| find_program("bun"), Ok)
+}
+
+fn pip_install(peer: Peer) -> Result<PathBuf> {
+    let home = output().join("python");
+    let python = home.join("bin/python");
+    if !home.join("installed").exists() {
+        let mut venv = Command::new(find_program("python3")?);
+        install(venv.args(["-m", "venv"]).arg(&home), peer)?;
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "install", "--quiet", "--requirement"])
+            .arg(sources(peer).join("requirements.txt"));
+        install(&mut pip, peer)?;
+        fs::write(home.join("installed"), "")?;
+    }
+    Ok(python)
+}
+
+fn install(command: &mut Command, peer: Peer) -> Result<()> {
+    eprintln!("fetching what {} needs", peer.name());
+    let output = command.stdin(Stdio::null()).output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "its packages could not be had: {}", said.trim());
+    Ok(())
+}
