@@ -12,8 +12,18 @@ const server = await startServer();
 const claims = { rooms: ['conversation:c1', 'chat-c1', 'request-r1'] };
 const message = { messageId: 'm1', content: 'hello' };
 
-const CONVERSATION = { join: 'conversation:join', room: 'conversation:c1', event: 'message:new' };
-const MARKETPLACE = { join: 'join-chat-room', room: 'chat-c1', event: 'new-message' };
+const CONVERSATION = {
+  join: 'conversation:join',
+  room: 'conversation:c1',
+  event: 'message:new',
+  toUser: 'conversation:added',
+};
+const MARKETPLACE = {
+  join: 'join-chat-room',
+  room: 'chat-c1',
+  event: 'new-message',
+  toUser: 'new-notification',
+};
 const NAMESPACES = [
   { namespace: '/', speaks: [CONVERSATION, MARKETPLACE], refuses: [] },
   { namespace: '/chat', speaks: [CONVERSATION], refuses: [MARKETPLACE] },
@@ -42,11 +52,15 @@ for (const { namespace, speaks, refuses } of NAMESPACES) {
     assertRefused(await alice.ask('make-coffee', { sugar: 2 }), 'unknown_event');
   });
 
-  test(`a socket in ${namespace} is in the room of its user`, async () => {
+  test(`a socket in ${namespace} hears what its user is sent in the dialect spoken there`, async () => {
     const alice = await connect(server, 'alice', { namespace });
-    await server.emit({ user: 'alice' }, 'unread-count-update', { unreadCount: 1 });
-    await server.emit({ user: 'bob' }, 'unread-count-update', { unreadCount: 2 });
-    assert.deepEqual(await alice.heard(), [['unread-count-update', { unreadCount: 1 }]]);
+    for (const { toUser } of [CONVERSATION, MARKETPLACE]) {
+      await server.emit({ user: 'alice' }, toUser, { n: 1 });
+      await server.emit({ user: 'bob' }, toUser, { n: 2 });
+    }
+    await server.emit({ user: 'alice' }, 'of-neither-dialect', { n: 1 });
+    const names = [...speaks.map(({ toUser }) => toUser), 'of-neither-dialect'];
+    assert.deepEqual(await alice.heard(), names.map((name) => [name, { n: 1 }]));
   });
 
   test(`no one enters ${namespace} without a token`, async () => {
@@ -62,10 +76,10 @@ test('another namespace is invalid', async () => {
 });
 
 const BAD_PAYLOADS = {
-  'conversation:join': [undefined, null, 7, '', 'not an id', 'x'.repeat(129), {}, ['c1']],
+  'conversation:join': [undefined, null, true, 7.5, '', 'not an id', 'x'.repeat(129), {}, ['c1']],
   'conversation:leave': [undefined, {}],
-  'typing:start': [undefined, 'c1', {}, { conversationId: 7 }],
-  'join-user-room': [undefined, 7, ''],
+  'typing:start': [undefined, 'c1', {}, { conversationId: 7.5 }],
+  'join-user-room': [undefined, -7, ''],
   'join-chat-room': [undefined, {}],
   'typing-start': [undefined, 'c1', { userId: 'alice', userName: 'Alice' }],
   'user-online': [undefined, {}],
@@ -81,6 +95,13 @@ for (const [event, payloads] of Object.entries(BAD_PAYLOADS)) {
     }
   });
 }
+
+test('a whole number is an id, as it was for the Node servers', async () => {
+  const alice = await connect(server, 'alice', { claims: { rooms: ['conversation:7'] } });
+  assertHas(await alice.ask('conversation:join', 7), { success: true, room: 'conversation:7' });
+  await server.emit({ room: 'conversation:7' }, 'message:new', message);
+  assert.deepEqual(await alice.heard(), [['message:new', message]]);
+});
 
 const FAILURES = [
   { event: 'make-coffee', payload: {}, code: 'unknown_event' },
