@@ -7,7 +7,8 @@
 //! `tests/architecture.rs` keeps that true.
 //!
 //! ```text
-//! src/main.rs, src/cli/   verbs: serve · check-config · token · events · emit · healthcheck
+//! src/main.rs, src/cli/   verbs: serve · check-config · token · events · migrate · emit ·
+//!                         healthcheck
 //! src/app/                roof: builds everything, the route table, the catalogue, shutdown
 //! src/admin/              beside the roof: the operator's page, and what it asks of this node
 //! src/payments/           floor 5: so far the names of its events
@@ -16,8 +17,8 @@
 //! src/notifications/ points/          so far the names of their events
 //! src/realtime/           floor 2: wire/ · lane/ · connection · inbound (one door in) · hub/ ·
 //!                         emitter (one door out) · catalogue/
-//! src/auth/ http/ metrics.rs limits.rs                        floor 1
-//! src/config/ error.rs event.rs clock.rs id.rs room.rs        floor 0
+//! src/auth/ db/ http/ metrics.rs limits.rs                    floor 1
+//! src/config/ error.rs event.rs stream.rs clock.rs id.rs room.rs      floor 0
 //! ```
 //!
 //! A room has the same furniture everywhere: `mod.rs` (what it does), `events.rs` (its wire events,
@@ -49,6 +50,7 @@ pub mod auth;
 pub mod chat;
 pub mod clock;
 pub mod config;
+pub mod db;
 pub mod error;
 pub mod event;
 pub mod http;
@@ -62,3 +64,4 @@ pub mod points;
 pub mod presence;
 pub mod realtime;
 pub mod room;
+pub mod stream;

@@ -13,9 +13,13 @@ pub use socket::commands;
 use crate::{
     auth::{Identity, Role},
     config::RoomPolicy,
+    db::Db,
     error::{Code, Error, Result},
     id::Id,
-    realtime::Connection,
+    realtime::{
+        self, Connection, Entrance,
+        events::{Position, RoomChanged},
+    },
     room::Room,
 };
 
@@ -51,13 +55,14 @@ impl Records for NoRecords {
 pub struct Access {
     policy: RoomPolicy,
     records: Arc<dyn Records>,
+    db: Db,
 }
 
 impl Access {
     /// The policy over what is stored.
     #[must_use]
-    pub fn new(policy: RoomPolicy, records: Arc<dyn Records>) -> Self {
-        Self { policy, records }
+    pub fn new(policy: RoomPolicy, records: Arc<dyn Records>, db: Db) -> Self {
+        Self { policy, records, db }
     }
 
     /// Lets a connection into a room.
@@ -69,6 +74,38 @@ impl Access {
         let identity = connection.known_identity()?;
         self.check(&identity, &room).await?;
         connection.join(room)
+    }
+
+    /// Lets a connection into a room whose events are kept, with what it missed of it.
+    ///
+    /// # Errors
+    /// As [`Access::enter`], and what the store says.
+    pub async fn enter_from(
+        &self,
+        connection: &Arc<Connection>,
+        entrance: Entrance,
+    ) -> Result<Position> {
+        let identity = connection.known_identity()?;
+        self.check(&identity, &entrance.room).await?;
+        realtime::enter(&self.db, connection, entrance).await
+    }
+
+    /// Lets a connection into a room, with what it missed of it when it says since when.
+    ///
+    /// # Errors
+    /// As [`Access::enter_from`].
+    pub async fn change(
+        &self,
+        connection: &Arc<Connection>,
+        room: Room,
+        since: Option<i64>,
+    ) -> Result<RoomChanged> {
+        if since.is_none() {
+            self.enter(connection, room.clone()).await?;
+            return Ok(RoomChanged::of(room));
+        }
+        let position = self.enter_from(connection, Entrance { room: room.clone(), since }).await?;
+        Ok(RoomChanged { position, ..RoomChanged::of(room) })
     }
 
     /// Lets a connection into several rooms, or into none of them.

@@ -20,8 +20,8 @@ use crate::{
     id::Id,
     limits::EventClass,
     realtime::{
-        Commands, Connection,
-        events::{Done, Position, RoomChanged},
+        Commands, Connection, Entrance,
+        events::{Done, RoomChanged},
     },
     room::Room,
 };
@@ -58,10 +58,10 @@ fn rooms(access: &Access, typing: &Typing, commands: &mut Commands) {
     commands.on(&JOIN_CONVERSATION, EventClass::Join, move |connection, join: JoinConversation| {
         let access = with.clone();
         async move {
-            let (conversation_id, _) = join.into_parts();
+            let (conversation_id, since) = join.into_parts();
             let room = Room::Conversation(conversation_id.clone());
-            access.enter(&connection, room.clone()).await?;
-            let position = Position::default();
+            let entrance = Entrance { room: room.clone(), since };
+            let position = access.enter_from(&connection, entrance).await?;
             Ok(ConversationJoined { success: Success, conversation_id, room, position })
         }
     });
@@ -69,9 +69,8 @@ fn rooms(access: &Access, typing: &Typing, commands: &mut Commands) {
     commands.on(&JOIN_CHAT_ROOM, EventClass::Join, move |connection, join: JoinChatRoom| {
         let access = with.clone();
         async move {
-            let room = Room::Chat(join.into_parts().0);
-            access.enter(&connection, room.clone()).await?;
-            Ok(RoomChanged::of(room))
+            let (chat_id, since) = join.into_parts();
+            access.change(&connection, Room::Chat(chat_id), since).await
         }
     });
     let with = typing.clone();

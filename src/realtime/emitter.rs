@@ -11,10 +11,12 @@ use super::{
     frame::Outgoing,
     hub::{Audience, Broadcast, Bundle, Except, Hub, Message},
 };
+pub use crate::stream::Target;
 use crate::{
     event::{EventName, Namespace, Namespaces, ServerEvent},
     id::Id,
     room::Room,
+    stream::{Announced, Rendering},
 };
 
 /// Sends events. Cheap to clone.
@@ -38,20 +40,6 @@ pub struct Emit {
     pub volatile: bool,
 }
 
-/// Who hears an event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// Every authenticated socket.
-    Everyone,
-    /// Whoever is in one of these rooms, and in none of the others.
-    Rooms {
-        /// The rooms.
-        rooms: Vec<Room>,
-        /// The rooms whose members are left out.
-        except: Vec<Room>,
-    },
-}
-
 impl Emitter {
     pub(super) fn new(hub: Hub, catalogue: Arc<Catalogue>) -> Self {
         Self { hub, catalogue }
@@ -70,6 +58,7 @@ impl Emitter {
             namespaces: E::EVENT.dialect.namespaces(),
             message: Message::One(Outgoing::of(event)),
             volatile: false,
+            seq: None,
             receipt: None,
         });
     }
@@ -99,19 +88,64 @@ impl Emitter {
             namespaces: Namespaces::ALL,
             message: Message::Bundle(Box::new(bundle)),
             volatile: false,
+            seq: None,
             receipt: None,
         });
     }
 
+    /// Sends what has been committed.
+    pub fn publish(&self, announced: Announced) {
+        let seq = announced.epoch.is_some().then_some(announced.seq);
+        for rendering in announced.renderings {
+            let Rendering { to, event, data, except_user, namespace } = rendering;
+            let (namespaces, label) = self.at_home(&to, &event, namespace);
+            let (to, except) = audience(to, except_user);
+            self.hub.broadcast(Broadcast {
+                to,
+                except,
+                namespaces,
+                message: Message::One(Outgoing::named(&event, data, label)),
+                volatile: false,
+                seq,
+                receipt: None,
+            });
+        }
+    }
+
     /// Sends an event from outside; how many sockets of this node it was written to.
     pub async fn emit(&self, emit: Emit) -> usize {
-        let known = self.catalogue.sent(emit.event.as_str());
-        let namespaces = match (emit.namespace, &emit.to) {
-            (Some(only), _) => Namespaces::of(only),
-            (None, Target::Everyone) => known.map_or(Namespaces::ALL, |e| e.dialect.namespaces()),
-            (None, Target::Rooms { rooms, .. }) => {
+        let (namespaces, label) = self.at_home(&emit.to, &emit.event, emit.namespace);
+        let (to, except) = audience(emit.to, None);
+        let (receipt, sockets) = self.hub.receipt();
+        self.hub.broadcast(Broadcast {
+            to,
+            except,
+            namespaces,
+            message: Message::One(Outgoing::named(&emit.event, emit.data, label)),
+            volatile: emit.volatile,
+            seq: None,
+            receipt: Some(receipt),
+        });
+        sockets.await.unwrap_or(0)
+    }
+
+    /// Where an event is heard, and the name under which it is counted.
+    fn at_home(
+        &self,
+        to: &Target,
+        event: &EventName,
+        only: Option<Namespace>,
+    ) -> (Namespaces, &'static str) {
+        let known = self.catalogue.sent(event.as_str());
+        let label = known.map_or("other", |event| event.name);
+        if let Some(only) = only {
+            return (Namespaces::of(only), label);
+        }
+        let of_event = known.map_or(Namespaces::ALL, |event| event.dialect.namespaces());
+        let namespaces = match to {
+            Target::Everyone => of_event,
+            Target::Rooms { rooms, .. } => {
                 // A room of one dialect decides; a user's is at home wherever the event is.
-                let of_event = known.map_or(Namespaces::ALL, |e| e.dialect.namespaces());
                 let of = |room: &Room| match room {
                     Room::User(_) | Room::Other(_) => of_event,
                     room => room.namespaces(),
@@ -119,24 +153,7 @@ impl Emitter {
                 rooms.iter().map(of).reduce(Namespaces::or).unwrap_or(Namespaces::ALL)
             }
         };
-        let (receipt, sockets) = self.hub.receipt();
-        let (to, except) = match emit.to {
-            Target::Everyone => (Audience::Everyone, Except::Nobody),
-            Target::Rooms { rooms, except } => {
-                let except = if except.is_empty() { Except::Nobody } else { Except::Rooms(except) };
-                (Audience::Rooms(SmallVec::from_vec(rooms)), except)
-            }
-        };
-        let label = known.map_or("other", |event| event.name);
-        self.hub.broadcast(Broadcast {
-            to,
-            except,
-            namespaces,
-            message: Message::One(Outgoing::named(&emit.event, emit.data, label)),
-            volatile: emit.volatile,
-            receipt: Some(receipt),
-        });
-        sockets.await.unwrap_or(0)
+        (namespaces, label)
     }
 
     fn broadcast_to<E: ServerEvent>(&self, room: Room, except: Except, event: &E) {
@@ -146,7 +163,26 @@ impl Emitter {
             namespaces: E::EVENT.dialect.namespaces(),
             message: Message::One(Outgoing::of(event)),
             volatile: false,
+            seq: None,
             receipt: None,
         });
+    }
+}
+
+fn audience(to: Target, except_user: Option<Id>) -> (Audience, Except) {
+    match (to, except_user) {
+        (Target::Everyone, None) => (Audience::Everyone, Except::Nobody),
+        (Target::Everyone, Some(user)) => (Audience::Everyone, Except::User(user)),
+        (Target::Rooms { rooms, mut except }, user) => {
+            let audience = Audience::Rooms(SmallVec::from_vec(rooms));
+            match user {
+                Some(user) if except.is_empty() => (audience, Except::User(user)),
+                None if except.is_empty() => (audience, Except::Nobody),
+                user => {
+                    except.extend(user.map(Room::User));
+                    (audience, Except::Rooms(except))
+                }
+            }
+        }
     }
 }

@@ -10,6 +10,7 @@
 //! | `session`, `expiry` | the handshake, the end of a connection, the ends of tokens |
 //! | `commands`, `inbound`, `queue` | what clients ask, in order, answered once |
 //! | `hub/` | rooms and fan-out, in shards |
+//! | `replay` | entering a room with what was missed of it |
 //! | `emitter`, `http` | what the application sends, and REST over it |
 //! | `events`, `catalogue/` | the events of a session, and all events of all rooms |
 
@@ -29,6 +30,7 @@ mod inbound;
 mod lane;
 mod link;
 mod queue;
+mod replay;
 mod session;
 pub mod wire;
 
@@ -44,6 +46,7 @@ pub use self::{
     frame::Outgoing,
     http::routes,
     hub::{Bundle, Hub, Part, RoomMember, RoomSize},
+    replay::{Entrance, enter},
     session::Observer,
 };
 use self::{

@@ -232,7 +232,7 @@ pub(super) fn masked(head: u8, payload: &[u8]) -> Vec<u8> {
     match u16::try_from(payload.len()).expect("a short payload") {
         short @ 0..126 => frame.push(0x80 | u8::try_from(short).expect("a byte")),
         medium => {
-            frame.push(0x80 | 126);
+            frame.push(0xfe);
             frame.extend(medium.to_be_bytes());
         }
     }

@@ -106,7 +106,7 @@ impl Server {
         Self::observed(Vec::new(), change).await
     }
 
-    async fn observed(observers: Vec<Arc<dyn Observer>>, change: impl FnOnce(&mut Config)) -> Self {
+    fn observed(observers: Vec<Arc<dyn Observer>>, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::for_tests();
         config.auth.handshake = Handshake::Trusting;
         config.limits.enabled = false;

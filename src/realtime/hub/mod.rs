@@ -52,6 +52,9 @@ pub(super) enum Item {
     /// It goes on over a websocket.
     ChangeOver(Arc<Connection>, Arc<Lane>),
     Join(Arc<Connection>, Room),
+    /// Joins a room, whose kept events wait for what is replayed first.
+    JoinHeld(Arc<Connection>, Room),
+    Replay(Arc<Connection>, Room, Replay),
     Leave(Arc<Connection>, Room),
     Gone(Arc<Connection>, Vec<Room>),
     Send(Arc<Connection>, Arc<Outgoing>),
@@ -66,6 +69,15 @@ pub(super) enum Item {
     Members(Room, oneshot::Sender<Vec<Option<Id>>>),
 }
 
+/// What a connection missed of a room.
+pub(super) struct Replay {
+    /// In their order, with their numbers.
+    pub(super) events: Vec<(i64, Arc<Outgoing>)>,
+    /// The number of the last event that was looked at: what was held up to it is among `events`,
+    /// or not for this connection.
+    pub(super) upto: i64,
+}
+
 /// An event for many.
 pub(super) struct Broadcast {
     pub(super) to: Audience,
@@ -74,6 +86,8 @@ pub(super) struct Broadcast {
     pub(super) message: Message,
     /// Dropped for a socket for which bytes wait already.
     pub(super) volatile: bool,
+    /// Its number in the stream of what it is sent to, when it is kept.
+    pub(super) seq: Option<i64>,
     /// Counts the sockets, for a caller who wants to know.
     pub(super) receipt: Option<Receipt>,
 }

@@ -1,6 +1,6 @@
 //! Where a member's share goes: its lane, or, for a polling session, the engine's queue.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -16,6 +16,9 @@ use crate::{
         lane::Lane,
     },
 };
+
+/// For how long a polling client may fetch what was said to it last: it may be between two polls.
+const LAST_POLL: Duration = Duration::from_secs(1);
 
 /// Where a member's share goes.
 pub(super) enum Sink {
@@ -37,6 +40,8 @@ pub(super) struct Waiting {
     open: bool,
     /// The websocket that it changes over to.
     next: Option<Arc<Lane>>,
+    /// The last has been said; nothing more is taken.
+    leaving: bool,
 }
 
 /// What one member gets.
@@ -70,6 +75,9 @@ impl Sink {
     /// Sends a share by way of the engine. A client that polls too slowly is closed.
     pub(super) fn send_through_engine(&mut self, connection: &Arc<Connection>, share: Share) {
         let Self::Engine(waiting) = self else { return };
+        if waiting.leaving {
+            return;
+        }
         waiting.bytes += share.len();
         waiting.shares.push_back(share);
         self.pump(connection);
@@ -140,13 +148,21 @@ impl Sink {
                 let namespace = connection.namespace();
                 lane.close(farewell.map(|farewell| (namespace, farewell.frame(namespace))));
             }
-            Self::Engine(_) => {
+            Self::Engine(waiting) if !waiting.leaving => {
                 if let Some(farewell) = farewell {
                     self.send_through_engine(connection, Share::Event(farewell.clone()));
                 }
-                connection.link.close();
+                if let Self::Engine(waiting) = self {
+                    waiting.leaving = true;
+                }
+                let link = connection.link.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(LAST_POLL).await;
+                    link.close();
+                });
+                return;
             }
-            Self::Closed => {}
+            Self::Engine(_) | Self::Closed => return,
         }
         *self = Self::Closed;
     }
