@@ -18,6 +18,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 pub use self::{catalogue::events, serve::serve};
 use crate::{
     access::{self, Access, NoRecords},
+    admin::Admin,
     auth::Authenticator,
     chat::{self, Typing},
     clock::Clock,
@@ -36,6 +37,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What handlers are given parts of.
 #[derive(Clone, FromRef)]
 struct AppState {
+    admin: Admin,
     authenticator: Authenticator,
     realtime: Realtime,
     presence: Presence,
@@ -79,7 +81,7 @@ impl App {
         let realtime =
             Realtime::start(&config, catalogue.clone(), verifier, origins, clock.clone());
         let emitter = realtime.emitter().clone();
-        let presence = Presence::start(&config.presence, emitter.clone(), clock);
+        let presence = Presence::start(&config.presence, emitter.clone(), clock.clone());
         let typing = Typing::start_watch(emitter, config.realtime.typing_timeout);
         let access = Access::new(config.rooms.policy, Arc::new(NoRecords));
 
@@ -90,7 +92,8 @@ impl App {
         marketplace::commands(&access, &mut commands);
         realtime.listen(commands, vec![Arc::new(presence.clone()), Arc::new(typing)]);
 
-        let state = AppState { authenticator, realtime: realtime.clone(), presence };
+        let admin = Admin::new(&config, metrics.clone(), clock)?;
+        let state = AppState { admin, authenticator, realtime: realtime.clone(), presence };
         let public_metrics = config.metrics.port.is_none().then(|| metrics.clone());
         let router = routes::router(state, layers, &catalogue, readiness.clone(), public_metrics)?;
         if let Some(port) = config.metrics.port {
@@ -146,7 +149,8 @@ impl App {
         }));
     }
 
-    /// Waits until it has stopped; at most the drain timeout after [`App::stop`].
+    /// Waits until it has stopped: at most the drain timeout after [`App::stop`], and the moment that
+    /// the store takes to close.
     pub async fn stopped(&self) {
         let draining = self.draining.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(draining) = draining {
