@@ -17,9 +17,6 @@ mod tx;
 mod unit;
 mod value;
 
-#[cfg(test)]
-mod tests;
-
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
