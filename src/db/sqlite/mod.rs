@@ -5,7 +5,7 @@ mod writer;
 
 use std::{
     fs, io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
     time::Duration,
@@ -81,6 +81,11 @@ impl Sqlite {
     /// Queues a unit that reads.
     pub(super) fn read(&self, unit: Box<dyn Unit>) {
         queue(&self.readers, unit);
+    }
+
+    /// Whether it takes nothing more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.writer.is_closed()
     }
 
     /// Does what is queued and closes the files.
