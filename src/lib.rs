@@ -9,6 +9,7 @@
 //! ```text
 //! src/main.rs, src/cli/   verbs: serve · check-config · token · events · emit · healthcheck
 //! src/app/                roof: builds everything, the route table, the catalogue, shutdown
+//! src/admin/              beside the roof: the operator's page, and what it asks of this node
 //! src/payments/           floor 5: so far the names of its events
 //! src/chat/ marketplace/  floor 4
 //! src/presence/ access/   floor 3: who is here; who may enter which room
@@ -42,6 +43,7 @@
 //! then puts a marker into that queue and goes on over the lane when the marker comes by.
 
 pub mod access;
+pub mod admin;
 pub mod app;
 pub mod auth;
 pub mod chat;

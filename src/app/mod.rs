@@ -17,6 +17,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 pub use self::{catalogue::events, serve::serve};
 use crate::{
     access::{self, Access, NoRecords},
+    admin::Admin,
     auth::Authenticator,
     chat::{self, Typing},
     clock::Clock,
@@ -30,6 +31,7 @@ use crate::{
 /// What handlers are given parts of.
 #[derive(Clone, FromRef)]
 struct AppState {
+    admin: Admin,
     authenticator: Authenticator,
     realtime: Realtime,
     presence: Presence,
@@ -69,7 +71,7 @@ impl App {
         let realtime =
             Realtime::start(&config, catalogue.clone(), verifier, origins, clock.clone());
         let emitter = realtime.emitter().clone();
-        let presence = Presence::start(&config.presence, emitter.clone(), clock);
+        let presence = Presence::start(&config.presence, emitter.clone(), clock.clone());
         let typing = Typing::start_watch(emitter, config.realtime.typing_timeout);
         let access = Access::new(config.rooms.policy, Arc::new(NoRecords));
 
@@ -81,7 +83,8 @@ impl App {
         realtime.listen(commands, vec![Arc::new(presence.clone()), Arc::new(typing)]);
 
         let readiness = Readiness::new(config.auth.handshake);
-        let state = AppState { authenticator, realtime: realtime.clone(), presence };
+        let admin = Admin::new(&config, metrics.clone(), clock)?;
+        let state = AppState { admin, authenticator, realtime: realtime.clone(), presence };
         let public_metrics = config.metrics.port.is_none().then(|| metrics.clone());
         let router = routes::router(state, layers, &catalogue, readiness.clone(), public_metrics)?;
         let (stop, stopping) = watch::channel(false);

@@ -179,8 +179,7 @@ impl Connection {
 
     /// Registers with the hub. Frames wait until CONNECT has passed.
     pub(super) fn enter(self: &Arc<Self>) {
-        let lane = self.link.register(self);
-        self.push(Item::Enter(self.clone(), lane));
+        self.link.register(self, |lane| self.push(Item::Enter(self.clone(), lane)));
     }
 
     /// CONNECT has been sent: does `then` before the end can be noticed, or not at all when it
@@ -211,6 +210,15 @@ impl Connection {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.lock().phase == Phase::Added
+    }
+
+    pub(super) fn max_pending_bytes(&self) -> usize {
+        self.sessions.max_pending_bytes
+    }
+
+    /// The engine may have room for what waits for it.
+    pub(super) fn pump(self: &Arc<Self>) {
+        self.push(Item::Pump(self.clone()));
     }
 
     pub(super) fn change_over(self: &Arc<Self>, lane: Arc<Lane>) {

@@ -51,6 +51,11 @@ pub(super) fn first(bytes: &[u8]) -> Option<(&[u8], usize)> {
     Some((bytes.get(header..end)?, end))
 }
 
+/// Whether a frame is a text, and not a close frame or a pong.
+pub(super) fn is_text(frame: &[u8]) -> bool {
+    frame.first() == Some(&TEXT)
+}
+
 /// The Socket.IO prefix of a packet: Engine.IO's message type, the packet's type, the namespace
 /// (Socket.IO protocol v5, "Packet encoding"; `/` is left out).
 const fn prefix(namespace: Namespace, kind: Kind) -> &'static str {

@@ -5,7 +5,7 @@ use axum::{Json, extract::State, response::IntoResponse};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ use crate::{
     error::{Error, Result},
     event::{EventName, Namespace},
     http::{
-        body::{Body, Path},
+        body::{Body, Path, Query},
         json,
         list::{List, Page},
         problem::Problem,
@@ -277,20 +277,30 @@ async fn emit_batch(
     Ok((StatusCode::MULTI_STATUS, Json(BatchResults { results })))
 }
 
+/// Which rooms to list.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct RoomFilter {
+    /// Only rooms whose name begins so.
+    #[serde(default)]
+    prefix: String,
+}
+
 /// Lists the rooms that have members on this node, by name.
 #[utoipa::path(
     get,
     path = "/api/rooms",
     tag = "Emit",
-    params(Page),
+    params(RoomFilter, Page),
     responses((status = 200, description = "A page of rooms.", body = List<RoomSize>))
 )]
 async fn list_rooms(
     State(realtime): State<Realtime>,
     _operator: OperatorCaller,
+    Query(filter): Query<RoomFilter>,
     page: Page,
 ) -> Result<List<RoomSize>> {
-    let rooms = realtime.hub().rooms(page.after()?, page.fetch()).await;
+    let rooms = realtime.hub().rooms(&filter.prefix, page.after()?, page.fetch()).await;
     Ok(List::of(rooms, &page, |room| room.room.clone()))
 }
 

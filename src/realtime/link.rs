@@ -2,20 +2,15 @@
 
 use std::{
     net::IpAddr,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
 };
 
 use smallvec::SmallVec;
+use socketioxide::socket::Socket;
 use tokio::sync::Notify;
 
 use super::{connection::Connection, lane::Lane, wire::PollingSession};
-use crate::{
-    event::Namespace,
-    limits::{Admission, Place},
-};
+use crate::limits::{Admission, Place};
 
 /// One Engine.IO session.
 pub(super) struct Link {
@@ -28,9 +23,7 @@ pub(super) struct Link {
     v3: bool,
     polling: OnceLock<PollingSession>,
     state: Mutex<State>,
-    paused: AtomicBool,
     resumed: Notify,
-    _place: Place,
 }
 
 #[derive(Default)]
@@ -39,6 +32,10 @@ struct State {
     connections: SmallVec<[Weak<Connection>; 1]>,
     /// Counts against the address until somebody has shown who they are.
     admission: Option<Admission>,
+    /// Counts against the address while the transport lives.
+    place: Option<Place>,
+    /// How many connections ask that nothing is read: their queues are long.
+    paused_by: usize,
 }
 
 impl Link {
@@ -55,10 +52,12 @@ impl Link {
             token,
             v3,
             polling: OnceLock::new(),
-            state: Mutex::new(State { admission: Some(admission), ..State::default() }),
-            paused: AtomicBool::new(false),
+            state: Mutex::new(State {
+                admission: Some(admission),
+                place: Some(place),
+                ..State::default()
+            }),
             resumed: Notify::new(),
-            _place: place,
         })
     }
 
@@ -87,22 +86,36 @@ impl Link {
         self.lock().admission = None;
     }
 
-    /// Adds a connection; answers with the websocket, when there is one, whose frames for this
-    /// namespace wait from now on for the connection's CONNECT.
-    pub(super) fn register(&self, connection: &Arc<Connection>) -> Option<Arc<Lane>> {
+    /// The transport has closed. The engine may keep the link for a while, the address no longer
+    /// has to answer for it.
+    pub(super) fn vacate(&self) {
+        let mut state = self.lock();
+        state.admission = None;
+        state.place = None;
+    }
+
+    /// Adds a connection and has it `enter` the hub: with the websocket, when there is one, whose
+    /// frames for this namespace wait from now on for the connection's CONNECT. Under the lock, so
+    /// that a change of transport comes to the hub before or after it, not in between.
+    pub(super) fn register(
+        &self,
+        connection: &Arc<Connection>,
+        enter: impl FnOnce(Option<Arc<Lane>>),
+    ) {
         let mut state = self.lock();
         state.connections.retain(|other| other.strong_count() > 0);
         state.connections.push(Arc::downgrade(connection));
-        let lane = state.lane.clone()?;
-        lane.hold(connection.namespace());
-        Some(lane)
+        if let Some(lane) = &state.lane {
+            lane.hold(connection.namespace());
+        }
+        enter(state.lane.clone());
     }
 
-    /// The open connection of a namespace.
-    pub(super) fn connection(&self, namespace: Namespace) -> Option<Arc<Connection>> {
+    /// The connection of one of the engine's sockets.
+    pub(super) fn connection(&self, engine: &Arc<Socket>) -> Option<Arc<Connection>> {
         let state = self.lock();
-        let open = state.connections.iter().rev().filter_map(Weak::upgrade);
-        open.into_iter().find(|connection| connection.namespace() == namespace)
+        let mut connections = state.connections.iter().filter_map(Weak::upgrade);
+        connections.find(|connection| connection.engine.as_ptr() == Arc::as_ptr(engine))
     }
 
     /// The polling session has come over to a websocket: what is sent from now on goes there,
@@ -113,21 +126,37 @@ impl Link {
             return false;
         }
         state.lane = Some(lane.clone());
+        lane.pause(state.paused_by > 0);
         for connection in state.connections.iter().filter_map(Weak::upgrade) {
             connection.change_over(lane.clone());
         }
         true
     }
 
-    /// Stops or resumes reading what the client sends.
-    pub(super) fn pause(&self, paused: bool) {
-        if self.paused.swap(paused, Ordering::AcqRel) == paused {
-            return;
+    /// The engine has handed something to the client, so it may have room again.
+    pub(super) fn pump(&self) {
+        for connection in self.lock().connections.iter().filter_map(Weak::upgrade) {
+            connection.pump();
         }
-        if let Some(lane) = &self.lock().lane {
-            lane.pause(paused);
+    }
+
+    /// One more connection asks that what the client sends is not read.
+    pub(super) fn pause(&self) {
+        let mut state = self.lock();
+        state.paused_by += 1;
+        if let Some(lane) = &state.lane {
+            lane.pause(true);
         }
-        if !paused {
+    }
+
+    /// One of them no longer does; the last one lets the reading go on.
+    pub(super) fn resume(&self) {
+        let mut state = self.lock();
+        state.paused_by -= 1;
+        if state.paused_by == 0 {
+            if let Some(lane) = &state.lane {
+                lane.pause(false);
+            }
             self.resumed.notify_waiters();
         }
     }
@@ -136,7 +165,7 @@ impl Link {
     pub(super) async fn resumed(&self) {
         loop {
             let resumed = self.resumed.notified();
-            if !self.paused.load(Ordering::Acquire) {
+            if self.lock().paused_by == 0 {
                 return;
             }
             resumed.await;
@@ -146,6 +175,15 @@ impl Link {
     /// The polling session, where there is one.
     pub(super) fn polling(&self) -> Option<&PollingSession> {
         self.polling.get()
+    }
+
+    /// Ends the session, whatever it is carried by.
+    pub(super) fn close(&self) {
+        let lane = self.lock().lane.clone();
+        if let Some(lane) = lane {
+            lane.close(None);
+        }
+        self.close_polling();
     }
 
     /// Ends the polling session, if it still is one.

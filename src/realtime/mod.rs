@@ -14,6 +14,8 @@
 //! | `events`, `catalogue/` | the events of a session, and all events of all rooms |
 
 pub mod catalogue;
+#[cfg(test)]
+mod check;
 mod commands;
 mod connection;
 mod drain;

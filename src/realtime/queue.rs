@@ -24,6 +24,8 @@ pub(super) struct Queue(Mutex<Waiting>);
 #[derive(Default)]
 struct Waiting {
     running: bool,
+    /// Whether reading waits for this queue.
+    pausing: bool,
     work: VecDeque<Work>,
 }
 
@@ -48,8 +50,9 @@ impl Queue {
                     return Err(Overflow);
                 }
                 waiting.work.push_back(work);
-                if waiting.work.len() >= PAUSE_AT {
-                    connection.link.pause(true);
+                if waiting.work.len() >= PAUSE_AT && !waiting.pausing {
+                    waiting.pausing = true;
+                    connection.link.pause();
                 }
                 return Ok(());
             }
@@ -78,8 +81,9 @@ async fn drain(connection: Arc<Connection>, mut next: Option<Work>) {
         let mut waiting = connection.queue.lock();
         next = waiting.work.pop_front();
         if next.is_none() {
-            *waiting = Waiting::default();
-            connection.link.pause(false);
+            if std::mem::take(&mut *waiting).pausing {
+                connection.link.resume();
+            }
             return;
         }
     }

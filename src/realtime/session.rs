@@ -11,10 +11,9 @@ use serde::Deserialize;
 use socketioxide::{
     SocketIo,
     adapter::LocalAdapter,
-    handler::{ConnectHandler, FromConnectParts, Value},
-    socket::Socket,
+    handler::{ConnectHandler, DisconnectHandler, FromConnectParts, Value},
+    socket::{DisconnectReason, Socket},
 };
-
 use tokio::sync::watch;
 
 use super::{
@@ -52,6 +51,7 @@ pub(super) struct Sessions {
     pub(super) clock: Clock,
     pub(super) limits: LimitsConfig,
     pub(super) queue_length: usize,
+    pub(super) max_pending_bytes: usize,
     pub(super) expiries: Expiries,
     verifier: Verifier,
     handshake: Handshake,
@@ -73,6 +73,7 @@ impl Sessions {
             clock,
             limits: config.limits.clone(),
             queue_length: config.realtime.queue_length,
+            max_pending_bytes: config.realtime.max_pending_bytes,
             verifier,
             handshake: config.auth.handshake,
             listeners: OnceLock::new(),
@@ -129,7 +130,7 @@ impl Sessions {
         let guard = Arc::new(Guard(connection.clone()));
         let inbound = Inbound { connection: connection.clone(), _guard: guard.clone() };
         opening.socket.on_fallback(inbound);
-        opening.socket.on_disconnect(async move || guard.0.finish());
+        opening.socket.on_disconnect(Ending(guard));
         connection.enter();
         if let Some(identity) = identity {
             // It has just begun: there is room for one room.
@@ -153,8 +154,7 @@ impl Sessions {
 
     /// CONNECT has been sent.
     fn begin(&self, opening: &Opening) {
-        let namespace = Namespace::from_path(opening.socket.ns());
-        let connection = opening.link().zip(namespace).and_then(|(link, at)| link.connection(at));
+        let connection = opening.link().and_then(|link| link.connection(&opening.socket));
         let Some(connection) = connection else { return };
         connection.begin(|| {
             metrics::connections(connection.namespace().path()).increment(1);
@@ -236,6 +236,17 @@ pub(super) struct Guard(Arc<Connection>);
 impl Drop for Guard {
     fn drop(&mut self) {
         self.0.finish();
+    }
+}
+
+/// Hears of the end. By hand, since the engine gives a closure a task of its own, and until that
+/// has run it would not answer another CONNECT to the same namespace.
+struct Ending(Arc<Guard>);
+
+impl DisconnectHandler<LocalAdapter, ()> for Ending {
+    fn call_with_defer(&self, socket: Arc<Socket>, _: DisconnectReason, defer: fn(Arc<Socket>)) {
+        self.0.0.finish();
+        defer(socket);
     }
 }
 

@@ -24,7 +24,7 @@ pub use bundle::{Bundle, Part};
 use super::{connection::Connection, frame::Outgoing, lane::Lane};
 use crate::{event::Namespaces, id::Id, metrics, room::Room};
 
-/// Locks that give concurrent broadcasts to one room one order over all shards.
+/// Locks that give concurrent broadcasts to a room one order over all shards.
 const STRIPES: usize = 64;
 
 /// Where rooms are, and what is sent to them goes in. Cheap to clone.
@@ -45,6 +45,8 @@ pub(super) enum Item {
     Enter(Arc<Connection>, Option<Arc<Lane>>),
     /// Its CONNECT has been sent.
     Opened(Arc<Connection>),
+    /// The engine may have room for what waits for it.
+    Pump(Arc<Connection>),
     /// Its owner has become known, or newly known.
     Identify(Arc<Connection>),
     /// It goes on over a websocket.
@@ -131,6 +133,8 @@ impl Receipt {
 
 /// Which rooms there are.
 pub(super) struct RoomsQuestion {
+    /// Only rooms whose name begins so.
+    prefix: Arc<str>,
     /// Only rooms whose name sorts after this one.
     after: Option<Arc<str>>,
     limit: usize,
@@ -188,19 +192,26 @@ impl Hub {
         let _ = self.0.shards[shard].send(item);
     }
 
-    /// Hands a broadcast to every shard, in one order for its first room.
+    /// Hands a broadcast to every shard, in one order for each room that it reaches.
     pub(super) fn broadcast(&self, broadcast: Broadcast) {
-        let stripe = match &broadcast.to {
-            Audience::Everyone => 0,
-            Audience::Rooms(rooms) => {
-                usize::try_from(self.0.hasher.hash_one(rooms.first())).unwrap_or(0) % STRIPES
-            }
+        let mut stripes: SmallVec<[usize; 1]> = match &broadcast.to {
+            Audience::Everyone => (0..STRIPES).collect(),
+            Audience::Rooms(rooms) => rooms.iter().map(|room| self.stripe(room)).collect(),
         };
+        // Always in the same order, so that no two wait for each other.
+        stripes.sort_unstable();
+        stripes.dedup();
+        let lock = |stripe: &usize| self.0.stripes[*stripe].lock();
+        let _order: SmallVec<[_; 1]> =
+            stripes.iter().map(|at| lock(at).unwrap_or_else(PoisonError::into_inner)).collect();
         let broadcast = Arc::new(broadcast);
-        let _order = self.0.stripes[stripe].lock().unwrap_or_else(PoisonError::into_inner);
         for shard in 0..self.0.shards.len() {
             self.push(shard, Item::Broadcast(broadcast.clone()));
         }
+    }
+
+    fn stripe(&self, room: &Room) -> usize {
+        usize::try_from(self.0.hasher.hash_one(room) % STRIPES as u64).unwrap_or(0)
     }
 
     /// A receipt for a broadcast, and where its count arrives.
@@ -227,12 +238,15 @@ impl Hub {
         self.ask(ask).await.into_iter().flatten().collect()
     }
 
-    /// Up to `limit` rooms in the order of their names, from the one after `after`.
-    pub async fn rooms(&self, after: Option<String>, limit: usize) -> Vec<RoomSize> {
-        let after: Option<Arc<str>> = after.map(Into::into);
-        let answers = self
-            .ask(|answer| Item::Rooms(RoomsQuestion { after: after.clone(), limit, answer }))
-            .await;
+    /// Up to `limit` rooms whose names begin with `prefix`, in the order of their names, from the
+    /// one after `after`.
+    pub async fn rooms(&self, prefix: &str, after: Option<String>, limit: usize) -> Vec<RoomSize> {
+        let (prefix, after): (Arc<str>, Option<Arc<str>>) = (prefix.into(), after.map(Into::into));
+        let ask = |answer| {
+            let (prefix, after) = (prefix.clone(), after.clone());
+            Item::Rooms(RoomsQuestion { prefix, after, limit, answer })
+        };
+        let answers = self.ask(ask).await;
         let mut rooms: BTreeMap<String, Vec<Option<Id>>> = BTreeMap::new();
         for (room, members) in answers.into_iter().flatten() {
             rooms.entry(room).or_default().extend(members);

@@ -46,6 +46,8 @@ struct Shard {
     /// More than one item is at hand: gather.
     gathering: bool,
     broadcasts: u64,
+    /// What whoever opens now is told before it is closed: the server is stopping.
+    farewell: Option<Arc<Outgoing>>,
 }
 
 /// Starts a shard; it ends when every sender of its queue is gone.
@@ -81,8 +83,17 @@ impl Shard {
             Item::Leave(connection, room) => self.leave(&connection, &room),
             Item::Enter(connection, lane) => self.enter(connection, lane),
             Item::Opened(connection) => {
+                let farewell = self.farewell.clone();
                 if let Some(slot) = self.slot(&connection) {
                     slot.sink.open(&connection);
+                    if farewell.is_some() {
+                        slot.sink.close(&connection, farewell.as_ref());
+                    }
+                }
+            }
+            Item::Pump(connection) => {
+                if let Some(slot) = self.slot(&connection) {
+                    slot.sink.pump(&connection);
                 }
             }
             Item::Identify(connection) => {
@@ -120,6 +131,9 @@ impl Shard {
     }
 
     fn enter(&mut self, connection: Arc<Connection>, lane: Option<Arc<Lane>>) {
+        if let Some(lane) = &lane {
+            lane.enter(connection.namespace());
+        }
         let entry = self.slots.vacant_entry();
         connection.set_slot(Some(entry.key()));
         entry.insert(Slot {
@@ -170,6 +184,7 @@ impl Shard {
         for connection in &connections {
             self.send(connection, Share::Event(farewell.clone()));
         }
+        self.farewell = Some(farewell.clone());
         connections
     }
 
@@ -183,6 +198,7 @@ impl Shard {
             .rooms
             .iter()
             .map(|(room, members)| (room.to_string(), members))
+            .filter(|(room, _)| room.starts_with(&*question.prefix))
             .filter(|(room, _)| question.after.as_deref().is_none_or(|after| room.as_str() > after))
             .collect();
         rooms.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));

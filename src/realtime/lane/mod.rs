@@ -6,7 +6,8 @@
 //! - all that reaches `pending` or the kernel is a run of whole frames, and a partial write leaves
 //!   its rest at the front of `pending`;
 //! - while `pending` is not empty only its front is written, and always under the lock;
-//! - a namespace's frames wait in `held` until the engine has written that namespace's CONNECT.
+//! - a namespace's frames wait in `held` until the engine has written that namespace's CONNECT; what
+//!   is still sent to an earlier connection of the namespace is not for the next one.
 
 mod io;
 
@@ -26,7 +27,7 @@ use futures_util::task::AtomicWaker;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
-pub(super) use io::{Beginning, LaneIo};
+pub(super) use io::LaneIo;
 
 use super::frame;
 use crate::{event::Namespace, metrics};
@@ -68,9 +69,24 @@ struct State {
     /// Whether a part of the first pending frame has been written.
     started: bool,
     held: Vec<(Namespace, Bytes)>,
-    open: [bool; 3],
+    gates: [Gate; 3],
     phase: Phase,
     draining: bool,
+}
+
+/// What the frames of a namespace wait for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Gate {
+    /// The engine has written the CONNECT, or the marker of a change of transport.
+    connected: bool,
+    /// The shard knows the connection; what it sends before is for an earlier one.
+    entered: bool,
+}
+
+impl Gate {
+    const fn is_open(self) -> bool {
+        self.connected && self.entered
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,7 +119,7 @@ impl Lane {
         if state.phase != Phase::Open {
             return;
         }
-        if !state.open[namespace as usize] {
+        if !state.gates[namespace as usize].is_open() {
             state.pending_bytes += frames.iter().map(Bytes::len).sum::<usize>();
             state.held.extend(frames.iter().map(|frame| (namespace, frame.clone())));
             return self.check_pending(&mut state);
@@ -124,22 +140,38 @@ impl Lane {
     pub(super) fn send_volatile(self: &Arc<Self>, namespace: Namespace, frame: &Bytes) {
         let idle = {
             let state = self.lock();
-            state.pending.is_empty() && state.open[namespace as usize]
+            state.pending.is_empty() && state.gates[namespace as usize].is_open()
         };
         if idle {
             self.send(namespace, std::slice::from_ref(frame));
         }
     }
 
-    /// Holds a namespace's frames back until its next CONNECT (or the marker) has passed.
+    /// Begins a new connection of a namespace: holds its frames back until its CONNECT has passed.
     pub(super) fn hold(&self, namespace: Namespace) {
-        self.lock().open[namespace as usize] = false;
+        self.lock().gates[namespace as usize] = Gate::default();
     }
 
-    /// Sends last words, then closes the socket; nothing is taken after that.
-    pub(super) fn close(self: &Arc<Self>, last: &[Bytes]) {
+    /// What is sent from now on is the new connection's.
+    pub(super) fn enter(&self, namespace: Namespace) {
         let mut state = self.lock();
-        self.close_with(&mut state, last);
+        state.gates[namespace as usize].entered = true;
+        let earlier = state.take_held(namespace);
+        state.pending_bytes -= earlier.iter().map(Bytes::len).sum::<usize>();
+    }
+
+    /// Holds a connection's frames back until the marker has passed.
+    pub(super) fn await_marker(&self, namespace: Namespace) {
+        self.lock().gates[namespace as usize] = Gate { connected: false, entered: true };
+    }
+
+    /// Sends last words, where the namespace is connected, then closes the socket; nothing is taken
+    /// after that.
+    pub(super) fn close(self: &Arc<Self>, last: Option<(Namespace, Bytes)>) {
+        let mut state = self.lock();
+        let open = |(namespace, _): &(Namespace, Bytes)| state.gates[*namespace as usize].is_open();
+        let last = last.filter(open).map(|(_, frame)| frame);
+        self.close_with(&mut state, last.as_slice());
     }
 
     /// Stops or resumes reading from the peer.
@@ -160,6 +192,16 @@ impl Lane {
         self.reader.wake();
         self.flush(state);
         tokio::spawn(self.clone().linger());
+    }
+
+    /// The engine has let go of the socket: what is pending still goes out, within limits of time.
+    fn finish(self: &Arc<Self>) {
+        let mut state = self.lock();
+        if state.phase == Phase::Open {
+            state.phase = Phase::Closing;
+            self.flush(&mut state);
+            tokio::spawn(self.clone().linger());
+        }
     }
 
     /// Writes frames straight to the socket; how many bytes it took.
@@ -233,7 +275,7 @@ impl Lane {
         state.drop_all_but_the_started_frame();
         let told: Vec<Bytes> = Namespace::ALL
             .into_iter()
-            .filter(|namespace| state.open[*namespace as usize])
+            .filter(|namespace| state.gates[*namespace as usize].is_open())
             .map(|namespace| self.tolerance.farewell[namespace as usize].clone())
             .collect();
         self.close_with(state, &told);
@@ -263,6 +305,8 @@ impl Lane {
         let read = async {
             let mut scrap = [0; 512];
             loop {
+                // A peer that sends without end would keep this from ever being timed out.
+                tokio::task::consume_budget().await;
                 if self.stream.readable().await.is_err() {
                     return;
                 }
@@ -319,16 +363,22 @@ impl State {
         self.pending = VecDeque::new();
     }
 
-    /// Lets a namespace's frames pass, those held back first.
-    fn open(&mut self, namespace: Namespace) {
-        self.open[namespace as usize] = true;
-        for (held, frame) in std::mem::take(&mut self.held) {
-            if held == namespace {
-                self.pending.push_back(frame);
-            } else {
-                self.held.push((held, frame));
-            }
+    /// A namespace's CONNECT or marker has passed: so may its frames, those held back first.
+    fn connected(&mut self, namespace: Namespace) {
+        let gate = &mut self.gates[namespace as usize];
+        gate.connected = true;
+        if gate.is_open() {
+            let held = self.take_held(namespace);
+            self.pending.extend(held);
         }
+    }
+
+    fn take_held(&mut self, namespace: Namespace) -> Vec<Bytes> {
+        let (taken, held) =
+            std::mem::take(&mut self.held).into_iter().partition(|(held, _)| *held == namespace);
+        self.held = held;
+        let taken: Vec<(Namespace, Bytes)> = taken;
+        taken.into_iter().map(|(_, frame)| frame).collect()
     }
 
     fn drop_all_but_the_started_frame(&mut self) {

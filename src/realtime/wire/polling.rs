@@ -140,6 +140,7 @@ pub(super) async fn open(
 /// Waits for what the server has for the client.
 pub(super) async fn receive(link: &Link) -> Result<Response> {
     let session = session(link)?;
+    let abandoned = Abandoned(Some(session));
     loop {
         let answer =
             call(session.engine.clone(), session.request(Method::GET, String::new())).await;
@@ -148,7 +149,26 @@ pub(super) async fn receive(link: &Link) -> Result<Response> {
         if had_packets && answer.body().is_empty() {
             continue;
         }
+        abandoned.not();
+        link.pump();
         return Ok(respond(if session.v3 { with_plain_errors(answer) } else { answer }));
+    }
+}
+
+/// A client that goes away in the middle of a poll has gone altogether, as for Node's server.
+struct Abandoned<'a>(Option<&'a PollingSession>);
+
+impl Abandoned<'_> {
+    fn not(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Abandoned<'_> {
+    fn drop(&mut self) {
+        if let Some(session) = self.0 {
+            session.close();
+        }
     }
 }
 
@@ -190,8 +210,8 @@ async fn read(request: Request, limits: BodyLimits) -> Result<String> {
         .map_err(|_| Error::new(Code::Malformed, "The body is not UTF-8."))
 }
 
-/// The packets of a body: parted by a separator, or, in version 3, each with its length in
-/// characters before it.
+/// The packets of a body: parted by a separator, or, in version 3, each with its length before it,
+/// in characters as JavaScript counts them (UTF-16 code units).
 fn packets(body: &str, v3: bool) -> Vec<&str> {
     if !v3 {
         return body.split(SEPARATOR).filter(|packet| !packet.is_empty()).collect();
@@ -200,7 +220,12 @@ fn packets(body: &str, v3: bool) -> Vec<&str> {
     let mut rest = body;
     while let Some((length, after)) = rest.split_once(':') {
         let Ok(length) = length.parse::<usize>() else { break };
-        let end = after.char_indices().nth(length).map_or(after.len(), |(at, _)| at);
+        let mut units = 0;
+        let within = after.chars().take_while(|c| {
+            units += c.len_utf16();
+            units <= length
+        });
+        let end = within.map(char::len_utf8).sum();
         packets.push(&after[..end]);
         rest = &after[end..];
     }
@@ -214,7 +239,7 @@ fn join(packets: &[&str], v3: bool) -> String {
     let mut body = String::new();
     for packet in packets {
         // Writing to a string does not fail.
-        let _ = write!(body, "{}:{packet}", packet.chars().count());
+        let _ = write!(body, "{}:{packet}", packet.encode_utf16().count());
     }
     body
 }
@@ -263,6 +288,7 @@ mod tests {
         for (v3, body, parts) in [
             (false, "40\u{1e}42[\"é\"]", vec!["40", "42[\"é\"]"]),
             (true, "2:407:42[\"é\"]1:2", vec!["40", "42[\"é\"]", "2"]),
+            (true, "8:42[\"👋\"]1:2", vec!["42[\"👋\"]", "2"]),
         ] {
             assert_eq!(packets(body, v3), parts);
             assert_eq!(join(&parts, v3), body);

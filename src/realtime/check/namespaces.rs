@@ -1,0 +1,218 @@
+//! Several connections over one websocket: each namespace begins, ends and begins again by itself.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use super::{
+    DEADLINE, JOIN, PAUSE, Seen, Server, TOLD, Violation, WAIT,
+    client::{Client, Packet, masked},
+    room, within,
+};
+use crate::{
+    event::{EventName, Namespace},
+    realtime::{Emit, Target},
+};
+
+/// Waits until the engine has done with its last CONNECT: it ignores another one until then, though
+/// it has sent the answer. `others` are the tasks there were before the websocket.
+async fn settle(others: usize) -> Seen<()> {
+    // The engine's reader, writer and heartbeat.
+    const OF_A_WEBSOCKET: usize = 3;
+    let settled = async {
+        while tasks() > others + OF_A_WEBSOCKET {
+            tokio::task::yield_now().await;
+        }
+    };
+    within("the engine", settled).await
+}
+
+fn tasks() -> usize {
+    tokio::runtime::Handle::current().metrics().num_alive_tasks()
+}
+
+/// What an official client sends for `socket.disconnect().connect()` while another namespace keeps
+/// the transport open.
+async fn reconnect(client: &mut Client) -> Seen<()> {
+    let both = [masked(0x81, b"41/chat,"), masked(0x81, b"40/chat,")].concat();
+    client.writer.frames(&both).await?;
+    loop {
+        match client.next().await? {
+            Packet::Connected(Namespace::Chat) => return Ok(()),
+            // It was on its way to the earlier connection.
+            Packet::Event(Namespace::Chat, _) => {}
+            other => return Err(Violation::Order(format!("{other:?} before CONNECT"))),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_namespace_that_is_left_and_entered_again_at_once_is_connected() -> Seen<()> {
+    let server = Server::start().await;
+    let others = tasks();
+    let mut client = Client::connected(server.address).await?;
+    client.connect(Namespace::Chat).await?;
+    for _ in 0..300 {
+        settle(others).await?;
+        reconnect(&mut client).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_of_an_earlier_connection_reaches_the_next_one() -> Seen<()> {
+    let server = Arc::new(Server::start().await);
+    let ended = Arc::new(AtomicBool::new(false));
+    let telling = tokio::spawn({
+        let (server, ended) = (server.clone(), ended.clone());
+        async move {
+            while !ended.load(Ordering::Relaxed) {
+                for number in 0..20 {
+                    server.tell(&room(1), number, "");
+                }
+                // Until the shards have told them, so that they do not pile up.
+                server.realtime.hub().members(&room(1)).await;
+            }
+        }
+    });
+    let others = tasks();
+    let mut client = Client::connected(server.address).await?;
+    client.connect(Namespace::Chat).await?;
+    for _ in 0..200 {
+        client.asked(Namespace::Chat, &JOIN, &room(1)).await?;
+        settle(others).await?;
+        reconnect(&mut client).await?;
+        let (before, _) = client.asked(Namespace::Chat, &PAUSE, &0).await?;
+        if !before.is_empty() {
+            return Err(Violation::Order(format!("{before:?} after a new CONNECT")));
+        }
+    }
+    ended.store(true, Ordering::Relaxed);
+    within("the teller", telling).await?.expect("no panic");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ping_of_the_websocket_is_answered_whatever_it_carries() -> Seen<()> {
+    let server = Server::start().await;
+    for query in ["EIO=4", "EIO=3"] {
+        let mut client = Client::upgrade(server.address, query, None).await?;
+        client.expect(&Packet::Open).await?;
+        if query == "EIO=3" {
+            client.expect_connected(Namespace::Root).await?;
+        }
+        for text in ["", "2", "40", "3probe", r#"42["\u0001",null]"#, r#"44{"message":"x"}"#] {
+            client.writer.frames(&masked(0x89, text.as_bytes())).await?;
+            client.expect(&Packet::Pong(text.into())).await?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_namespace_that_keeps_up_does_not_let_another_overflow() -> Seen<()> {
+    const ASKED: usize = 400;
+    let server = Server::start().await;
+    let mut client = Client::connected(server.address).await?;
+    client.connect(Namespace::Chat).await?;
+    for number in 0..ASKED {
+        client.ask(Namespace::Root, &WAIT, &number).await?;
+        client.ask(Namespace::Chat, &WAIT, &number).await?;
+    }
+    let mut answered = [0, 0];
+    server.open_gate(Namespace::Chat, ASKED);
+    while answered != [ASKED, ASKED] {
+        match client.next().await? {
+            Packet::Acknowledged(namespace, _, answer) => {
+                let next = &mut answered[namespace as usize];
+                if answer != format!("[{next}]") {
+                    return Err(Violation::Order(format!("{answer} instead of {next}")));
+                }
+                *next += 1;
+                // By now `/` holds up the reading of both.
+                if answered == [0, 10] {
+                    server.open_gate(Namespace::Root, ASKED);
+                }
+            }
+            other => return Err(Violation::Order(format!("{other:?} after {answered:?}"))),
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_connects_while_the_server_drains_is_let_go() -> Seen<()> {
+    let server = Server::start().await;
+    let mut late = Client::open(server.address).await?;
+    server.realtime.drain(std::time::Duration::from_millis(100)).await;
+    late.send("40").await?;
+    let mut connected = false;
+    loop {
+        match late.next().await? {
+            Packet::Connected(Namespace::Root) => connected = true,
+            Packet::Event(_, event) if connected && event.contains("draining") => {}
+            Packet::Closed(1001) => break,
+            other => return Err(Violation::Order(format!("{other:?}"))),
+        }
+    }
+    within("the last connection's end", server.realtime.empty()).await
+}
+
+/// A room that some events reach together with another room, and others alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_has_one_order_also_when_events_go_to_several_rooms() -> Seen<()> {
+    const EACH: usize = 3000;
+    let server = Server::start().await;
+    let mut members = Vec::new();
+    for _ in 0..6 {
+        let mut member = Client::connected(server.address).await?;
+        member.asked(Namespace::Root, &JOIN, &room(2)).await?;
+        members.push(member);
+    }
+    let publish = |rooms: Vec<u64>, first: usize| {
+        let emitter = server.realtime.emitter().clone();
+        tokio::spawn(async move {
+            for number in first..first + EACH {
+                let data = format!("{{\"number\":{number},\"padding\":\"\"}}");
+                let emit = Emit {
+                    to: Target::Rooms {
+                        rooms: rooms.iter().copied().map(room).collect(),
+                        except: Vec::new(),
+                    },
+                    event: EventName::new(TOLD.name).expect("a name"),
+                    data: serde_json::value::RawValue::from_string(data).expect("json"),
+                    namespace: None,
+                    volatile: false,
+                };
+                emitter.emit(emit).await;
+            }
+        })
+    };
+    let publishers =
+        [publish(vec![1, 2], 0), publish(vec![3, 2], 10_000), publish(vec![2], 20_000)];
+    let readers = members.into_iter().map(|mut member| {
+        tokio::spawn(async move {
+            let mut heard = Vec::new();
+            while heard.len() < 3 * EACH {
+                match member.next().await? {
+                    Packet::Event(_, event) => heard.push(event),
+                    other => return Err(Violation::Order(format!("{other:?}"))),
+                }
+            }
+            Ok(heard)
+        })
+    });
+    let readers = futures_util::future::join_all(readers.collect::<Vec<_>>());
+    let heard = tokio::time::timeout(2 * DEADLINE, readers).await;
+    let heard = heard.map_err(|_| Violation::Lost("waited for the room".into()))?;
+    let heard: Vec<Vec<String>> =
+        heard.into_iter().map(|reader| reader.expect("no panic")).collect::<Seen<_>>()?;
+    for publisher in publishers {
+        publisher.await.expect("no panic");
+    }
+    if heard.iter().any(|other| *other != heard[0]) {
+        return Err(Violation::Order("members heard a room in different orders".into()));
+    }
+    Ok(())
+}
