@@ -43,6 +43,30 @@ for (const { client, open, transport, ends } of CASES) {
   });
 }
 
+for (const { client, open, transport } of CASES) {
+  test(`${client} on ${transport} is told of SIGTERM in the middle of a stream of events`, async () => {
+    const server = await startServer({ DRAIN_TIMEOUT: '5s' });
+    const options = { transports: [transport], reconnection: false };
+    const users = [];
+    for (let n = 0; n < 6; n += 1) users.push(await open(server, `user${n}`, { options }));
+    const gone = users.map(({ socket }) => once(socket, 'disconnect'));
+    const stream = emitUntilRefused(server, 'everyone');
+    for (const user of users) await user.hear('payment-update');
+
+    assert.deepEqual(await server.terminate(), { code: 0, signal: null });
+    await Promise.all([...gone, stream]);
+    for (const user of users) {
+      assertHas(await user.hear('session:closing'), { reason: 'draining' });
+    }
+  });
+}
+
+/** Emits one event after the other for as long as someone listens. */
+async function emitUntilRefused(server, to) {
+  const body = { to, event: 'payment-update', data: {} };
+  while (await server.post('/api/emit', body).catch(() => null));
+}
+
 test('a server without clients ends at once', async () => {
   const server = await startServer();
   const begun = Date.now();

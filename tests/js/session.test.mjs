@@ -54,6 +54,19 @@ test('a socket whose token ends is told and closed, and comes back with a fresh 
   assert.deepEqual(await alice.hear('unread-count-update'), { unreadCount: 1 });
 });
 
+for (const transport of ['websocket', 'polling']) {
+  test(`a ${transport} client is told of its token's end in the middle of a stream of events`, async () => {
+    // A client that polls is between two polls most of the time then.
+    const options = { transports: [transport], reconnection: false };
+    const alice = await connect(server, 'alice', { claims: endsIn(3), options });
+    let closed = false;
+    const gone = once(alice.socket, 'disconnect').finally(() => (closed = true));
+    while (!closed) await server.emit({ user: 'alice' }, 'unread-count-update', {});
+    await gone;
+    assertHas(await alice.hear('session:closing'), { reason: 'token_expired' });
+  });
+}
+
 test('a client that comes back with the token that ended is refused', async () => {
   const token = tokenFor('alice', endsIn(3));
   const alice = await connected(server, 'alice', open4(server, { auth: { token } }));

@@ -109,7 +109,8 @@ export class Client {
       this.#waiting.add(look);
       look();
     });
-    await within(holds, () => `${what}; ${this.userId} heard ${JSON.stringify(this.#events)}`);
+    const latest = () => JSON.stringify(this.#events.slice(-20));
+    await within(holds, () => `${what}; the last that ${this.userId} heard is ${latest()}`);
   }
 
   /** Waits for the first event of this name (whose payload passes `test`) and gives its payload. */

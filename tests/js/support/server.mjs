@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -14,8 +14,9 @@ import { DEADLINE_MS, within } from './deadline.mjs';
 import { SECRET } from './tokens.mjs';
 
 const API_KEY = 'an-api-key-of-the-tests';
-const BINARY =
-  process.env.STOA_BIN ?? fileURLToPath(new URL('../../../target/debug/stoa', import.meta.url));
+const BINARY = resolve(
+  process.env.STOA_BIN ?? fileURLToPath(new URL('../../../target/debug/stoa', import.meta.url)),
+);
 const READY_POLL_MS = 20;
 
 /**
@@ -45,7 +46,7 @@ async function freePort() {
       probe.listen(port, '127.0.0.1', () => resolve(true));
     });
     if (free) {
-      await new Promise((resolve) => probe.close(resolve));
+      await new Promise((closed) => probe.close(closed));
       return port;
     }
   }
@@ -103,11 +104,11 @@ class Server {
   }
 
   async #ready() {
-    let ended = false;
-    this.#exited.then(() => (ended = true), () => (ended = true));
+    let ended;
+    this.#exited.then(({ code }) => (ended = `exit code ${code}`), (error) => (ended = error));
     const giveUp = Date.now() + DEADLINE_MS;
     while (Date.now() < giveUp) {
-      assert(!ended, `the server ended at its start; it said: ${this.#log}`);
+      assert(!ended, `the server did not start (${ended}); it said: ${this.#log}`);
       const response = await fetch(`${this.url}/readyz`).catch(() => null);
       if (response?.status === 200) return;
       await new Promise((next) => setTimeout(next, READY_POLL_MS));
