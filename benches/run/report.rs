@@ -169,6 +169,13 @@ impl Report {
         };
         let below =
             |text, ratio: Option<f64>| ratio.map(|ratio| Claim { text, ratio, met: ratio < 1.0 });
+        let of_storm = |metric| self.median(Shape::Storm, Peer::Stoa, metric);
+        let all_told = of_storm(shape::ALL_TOLD).is_some();
+        let storm = of_storm(shape::LOST).zip(of_storm(shape::STALE)).map(|(lost, stale)| Claim {
+            text: "connections lost and stale news in Stoa's storm: none, and all told",
+            ratio: lost + stale,
+            met: lost + stale == 0.0 && all_told,
+        });
         let memory_kb = self.median(Shape::Memory, Peer::Stoa, shape::MEMORY);
         [
             at_most(
@@ -195,6 +202,7 @@ impl Report {
                 "of Node's memory per idle connection: less than 1",
                 ratio(Shape::Memory, shape::MEMORY, Peer::Node),
             ),
+            storm,
         ]
         .into_iter()
         .flatten()
