@@ -10,6 +10,13 @@ use std::{
 };
 
 use serde::{Serialize, Serializer};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        KnownFormat, Object, RefOr, SchemaFormat,
+        schema::{Schema, Type},
+    },
+};
 
 /// A moment in UTC, in milliseconds since 1970. On the wire an ISO 8601 string with milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,6 +71,19 @@ impl Serialize for Timestamp {
         serializer.collect_str(self)
     }
 }
+
+impl PartialSchema for Timestamp {
+    fn schema() -> RefOr<Schema> {
+        Object::builder()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .description(Some("A moment in UTC, ISO 8601 with milliseconds."))
+            .examples(["2025-11-24T16:00:00.000Z"])
+            .into()
+    }
+}
+
+impl ToSchema for Timestamp {}
 
 /// The date of a day counted from 1970 (Howard Hinnant's `civil_from_days`).
 const fn civil(days: i64) -> (i64, i64, i64) {

@@ -5,10 +5,18 @@ use std::{borrow::Cow, fmt, time::Duration};
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use serde::{Serialize, ser::SerializeStruct};
+use serde::{Serialize, Serializer, ser::SerializeStruct};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Object, Ref, RefOr,
+        schema::{Schema, Type},
+    },
+};
 
 /// What went wrong, as a stable code that programs may compare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ToSchema)]
+#[schema(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Code {
     /// 400: the request can't be read.
@@ -84,8 +92,14 @@ impl Code {
     }
 }
 
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 /// One invalid field of a body.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct FieldError {
     /// Where it is, as a JSON pointer (RFC 6901).
     pub pointer: String,
@@ -100,6 +114,7 @@ pub struct Error(Box<Inner>);
 #[derive(Debug)]
 struct Inner {
     code: Code,
+    reason: Option<&'static str>,
     detail: Cow<'static, str>,
     fields: Vec<FieldError>,
     retry_after: Option<Duration>,
@@ -114,6 +129,7 @@ impl Error {
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Inner {
             code,
+            reason: None,
             detail: detail.into(),
             fields: Vec::new(),
             retry_after: None,
@@ -141,6 +157,14 @@ impl Error {
             at => format!("{}: {detail}", at.trim_start_matches('/')),
         };
         Self::new(Code::InvalidPayload, sentence).with_fields(vec![FieldError { pointer, detail }])
+    }
+
+    /// Names the failure more finely than its code does, as `token_expired` does for
+    /// [`Code::Unauthorized`].
+    #[must_use]
+    pub fn with_reason(mut self, reason: &'static str) -> Self {
+        self.0.reason = Some(reason);
+        self
     }
 
     /// Adds the private cause.
@@ -171,6 +195,12 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> Code {
         self.0.code
+    }
+
+    /// The code as clients see it: the finer name where there is one, else the code's own.
+    #[must_use]
+    pub fn code_name(&self) -> &'static str {
+        self.0.reason.unwrap_or(self.0.code.as_str())
     }
 
     /// The public sentence.
@@ -212,12 +242,40 @@ impl std::error::Error for Error {
 
 /// As an acknowledgement: `{success:false, error, code}` (contract/events.md, "Client → server").
 impl Serialize for Error {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut ack = serializer.serialize_struct("Error", 3)?;
         ack.serialize_field("success", &false)?;
         ack.serialize_field("error", self.detail())?;
-        ack.serialize_field("code", self.code().as_str())?;
+        ack.serialize_field("code", self.code_name())?;
         ack.end()
+    }
+}
+
+/// The schema of that acknowledgement.
+impl PartialSchema for Error {
+    fn schema() -> RefOr<Schema> {
+        let refused = Object::builder().schema_type(Type::Boolean).enum_values(Some([false]));
+        let sentence = Object::builder().schema_type(Type::String);
+        Object::builder()
+            .schema_type(Type::Object)
+            .property("success", refused)
+            .property("error", sentence.description(Some("Why, for people.")))
+            .property("code", Ref::from_schema_name(Code::name()))
+            .required("success")
+            .required("error")
+            .required("code")
+            .description(Some("It was not done, and why."))
+            .into()
+    }
+}
+
+impl ToSchema for Error {
+    fn name() -> Cow<'static, str> {
+        "Refusal".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Code::name().into(), Code::schema()));
     }
 }
 

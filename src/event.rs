@@ -1,7 +1,16 @@
 //! Events by name: how a room declares what it sends and hears (its `events.rs`), and which names
 //! may be sent at all.
 
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize, Serializer};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Object, RefOr,
+        schema::{Schema, Type},
+    },
+};
 
 /// A Socket.IO namespace of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,10 +64,21 @@ impl Namespaces {
         Self(self.0 | 1 << namespace as u8)
     }
 
+    /// What is in either set.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether the set has it.
     #[must_use]
     pub const fn contains(self, namespace: Namespace) -> bool {
         self.0 & 1 << namespace as u8 != 0
+    }
+
+    /// Each of them.
+    pub fn iter(self) -> impl Iterator<Item = Namespace> {
+        Namespace::ALL.into_iter().filter(move |namespace| self.contains(*namespace))
     }
 }
 
@@ -97,12 +117,27 @@ pub enum Direction {
     ClientToServer,
 }
 
-/// Gives the JSON schema of a payload, for the catalogue and the documents made from it.
-pub type Schema = fn() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>;
+/// The type of a payload or an acknowledgement: how documents name and describe it.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Its name in the documents.
+    pub name: fn() -> Cow<'static, str>,
+    /// Its schema, which refers to other types by name.
+    pub schema: fn() -> RefOr<Schema>,
+    /// Adds the types it refers to, by name.
+    pub nested: fn(&mut Vec<(String, RefOr<Schema>)>),
+}
+
+impl Shape {
+    /// The shape of a type.
+    #[must_use]
+    pub const fn of<T: ToSchema>() -> Self {
+        Self { name: T::name, schema: T::schema, nested: T::schemas }
+    }
+}
 
 /// One event of the wire contract, as a room declares it with [`events!`](crate::events).
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug)]
 pub struct EventType {
     /// The name on the wire.
     pub name: &'static str,
@@ -112,55 +147,112 @@ pub struct EventType {
     pub direction: Direction,
     /// Who hears it, in the contract's words.
     pub to: &'static str,
-    /// What it means: the doc comment of its declaration.
+    /// What it means: the doc comment of its declaration, as it stands there.
     pub doc: &'static str,
     /// Whether it is kept for replay ("Missed events"); typing, presence and sessions are not.
     pub kept: bool,
-    /// The name of the payload's type.
-    pub payload: &'static str,
-    /// The payload's schema.
-    #[serde(skip)]
-    pub schema: Schema,
-    /// The type of a successful acknowledgement, for what clients send.
-    pub ack: Option<&'static str>,
-    /// The acknowledgement's schema.
-    #[serde(skip)]
-    pub ack_schema: Option<Schema>,
+    /// What it carries.
+    pub payload: Shape,
+    /// How a success is acknowledged, for what clients send.
+    pub ack: Option<Shape>,
 }
 
-/// Declares a room's events: a constant for each, and `EVENTS` with all of them.
+impl EventType {
+    /// What it means, in one line.
+    #[must_use]
+    pub fn description(&self) -> String {
+        self.doc.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// The payload of one event that the server sends: the type alone decides the name on the wire.
+pub trait ServerEvent: Serialize {
+    /// The event.
+    const EVENT: EventType;
+}
+
+/// The `success: true` of an acknowledgement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Success;
+
+impl Serialize for Success {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bool(true)
+    }
+}
+
+impl PartialSchema for Success {
+    fn schema() -> RefOr<Schema> {
+        let object = Object::builder().schema_type(Type::Boolean).enum_values(Some([true]));
+        object.description(Some("It was done.")).into()
+    }
+}
+
+impl ToSchema for Success {}
+
+/// Declares the events of one dialect in a room: a constant for each, [`ServerEvent`] for each
+/// payload that the server sends, and `EVENTS` with all of them.
+///
+/// What the server sends names its payload, whether it is `kept` or `ephemeral`, and who hears it;
+/// what a client sends names its payload and the acknowledgement of a success.
 ///
 /// ```ignore
 /// events! {
-///     /// A user came online.
-///     USER_ONLINE: "user:online", Conversation, ServerToClient, "everyone but the user", ephemeral, UserOnline;
-///     /// Joins a conversation.
-///     JOIN: "conversation:join", Conversation, ClientToServer, "-", ephemeral, JoinConversation => Joined;
+///     server(Conversation) {
+///         /// A user came online.
+///         USER_ONLINE: "user:online", UserOnline, ephemeral, to "everyone but the user";
+///     }
+///     client(Conversation) {
+///         /// Enters a conversation.
+///         JOIN_CONVERSATION: "conversation:join", JoinConversation => ConversationJoined;
+///     }
 /// }
 /// ```
 #[macro_export]
 macro_rules! events {
     (@kept kept) => { true };
     (@kept ephemeral) => { false };
-    (@ack) => { None };
-    (@ack $ack:ty) => { Some(stringify!($ack)) };
-    (@schema) => { None };
-    (@schema $ack:ty) => { Some(<$ack as utoipa::PartialSchema>::schema as $crate::event::Schema) };
-    ($($(#[doc = $doc:literal])+ $constant:ident: $name:literal, $dialect:ident, $direction:ident, $to:literal, $kept:ident, $payload:ty $(=> $ack:ty)?;)+) => {
-        $($(#[doc = $doc])+ pub const $constant: $crate::event::EventType = $crate::event::EventType {
-            name: $name,
-            dialect: $crate::event::Dialect::$dialect,
-            direction: $crate::event::Direction::$direction,
-            to: $to,
-            doc: concat!($($doc, "\n"),+),
-            kept: $crate::events!(@kept $kept),
-            payload: stringify!($payload),
-            schema: <$payload as utoipa::PartialSchema>::schema,
-            ack: $crate::events!(@ack $($ack)?),
-            ack_schema: $crate::events!(@schema $($ack)?),
-        };)+
+    (
+        $(server($server:ident) { $(
+            $(#[doc = $sent_doc:literal])+
+            $sent:ident: $sent_name:literal, $payload:ty, $kept:ident, to $to:literal;
+        )+ })?
+        $(client($client:ident) { $(
+            $(#[doc = $heard_doc:literal])+
+            $heard:ident: $heard_name:literal, $argument:ty => $ack:ty;
+        )+ })?
+    ) => {
+        $($(
+            $(#[doc = $sent_doc])+
+            pub const $sent: $crate::event::EventType = $crate::event::EventType {
+                name: $sent_name,
+                dialect: $crate::event::Dialect::$server,
+                direction: $crate::event::Direction::ServerToClient,
+                to: $to,
+                doc: concat!($($sent_doc, "\n"),+),
+                kept: $crate::events!(@kept $kept),
+                payload: $crate::event::Shape::of::<$payload>(),
+                ack: None,
+            };
+            impl $crate::event::ServerEvent for $payload {
+                const EVENT: $crate::event::EventType = $sent;
+            }
+        )+)?
+        $($(
+            $(#[doc = $heard_doc])+
+            pub const $heard: $crate::event::EventType = $crate::event::EventType {
+                name: $heard_name,
+                dialect: $crate::event::Dialect::$client,
+                direction: $crate::event::Direction::ClientToServer,
+                to: "the server",
+                doc: concat!($($heard_doc, "\n"),+),
+                kept: false,
+                payload: $crate::event::Shape::of::<$argument>(),
+                ack: Some($crate::event::Shape::of::<$ack>()),
+            };
+        )+)?
         /// Every event declared here.
-        pub const EVENTS: &[$crate::event::EventType] = &[$($constant),+];
+        pub const EVENTS: &[$crate::event::EventType] = &[$($($sent,)+)? $($($heard,)+)?];
     };
 }
 

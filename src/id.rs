@@ -3,6 +3,13 @@
 use std::{borrow::Borrow, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Object, RefOr,
+        schema::{Schema, Type},
+    },
+};
 use uuid::Uuid;
 
 /// An id of a user, a conversation, a request and so on: 1–128 characters from
@@ -87,6 +94,20 @@ impl fmt::Debug for Id {
         fmt::Debug::fmt(&*self.0, f)
     }
 }
+
+impl PartialSchema for Id {
+    fn schema() -> RefOr<Schema> {
+        Object::builder()
+            .schema_type(Type::String)
+            .pattern(Some("^[A-Za-z0-9_.:@-]{1,128}$"))
+            .description(Some(
+                "An id: a UUIDv7 of this server's, or any that another backend made.",
+            ))
+            .into()
+    }
+}
+
+impl ToSchema for Id {}
 
 /// Makes new ids: UUIDv7 (RFC 9562), which sort by the time they were made.
 #[derive(Clone, Copy, Debug, Default)]

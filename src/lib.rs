@@ -1,8 +1,62 @@
-//! Stoa: a realtime server in one binary that speaks Socket.IO.
+//! Stoa: a realtime server in one binary that speaks Socket.IO. Web apps in production connect
+//! unchanged; backends call REST, and the right sockets hear of it.
+//!
+//! # Floors
+//!
+//! A room is a folder for one subject. It uses the floors below it, never a neighbour, never above;
+//! `tests/architecture.rs` keeps that true.
+//!
+//! ```text
+//! src/main.rs, src/cli/   verbs: serve · check-config · token · events · emit · healthcheck
+//! src/app/                roof: builds everything, the route table, the catalogue, shutdown
+//! src/payments/           floor 5: so far the names of its events
+//! src/chat/ marketplace/  floor 4
+//! src/presence/ access/   floor 3: who is here; who may enter which room
+//! src/notifications/ points/          so far the names of their events
+//! src/realtime/           floor 2: wire/ · lane/ · connection · inbound (one door in) · hub/ ·
+//!                         emitter (one door out) · catalogue/
+//! src/auth/ http/ metrics.rs limits.rs                        floor 1
+//! src/config/ error.rs event.rs clock.rs id.rs room.rs        floor 0
+//! ```
+//!
+//! A room has the same furniture everywhere: `mod.rs` (what it does), `events.rs` (its wire events,
+//! declared once with [`events!`]), `http.rs` (routes), `socket.rs` (what clients may ask by event).
+//!
+//! # One event's journey
+//!
+//! 1. **In.** [`realtime::wire`] accepts the connection and serves HTTP on it. A request to
+//!    `/socket.io/` goes to the [`realtime::wire::Door`], which checks origin, version and how many
+//!    sockets the address holds. A websocket is taken over whole: its write side becomes a *lane*,
+//!    and the engine (socketioxide) gets a stream whose writes pass through that lane. The handshake
+//!    verifies the token and makes a [`realtime::Connection`]. From then on one handler receives
+//!    every event of it, in order, in the reader's task: table look-up by name → limits → the
+//!    connection's queue → typed payload → command. It always acknowledges.
+//! 2. **Do.** A command asks [`access`] whether the connection may enter a room, tells [`presence`]
+//!    or [`chat`] what it wants; a REST handler calls the same services.
+//! 3. **Out.** The [`realtime::Emitter`] hands an event to the [`realtime::Hub`], whose shards own
+//!    the rooms of their connections. It is encoded once for each namespace and the same bytes are
+//!    written to every member's lane. Joins, acknowledgements and broadcasts of a connection go
+//!    through one queue, so what a client hears after a join's acknowledgement was sent after it.
+//!
+//! Polling sessions go through the engine's own queue until they change to a websocket; the hub
+//! then puts a marker into that queue and goes on over the lane when the marker comes by.
 
+pub mod access;
+pub mod app;
+pub mod auth;
+pub mod chat;
 pub mod clock;
 pub mod config;
 pub mod error;
 pub mod event;
+pub mod http;
 pub mod id;
+pub mod limits;
+pub mod marketplace;
+pub mod metrics;
+pub mod notifications;
+pub mod payments;
+pub mod points;
+pub mod presence;
+pub mod realtime;
 pub mod room;

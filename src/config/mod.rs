@@ -1,39 +1,80 @@
 //! Configuration: the embedded `config/default.toml`, a file, the environment, flags; then validated.
 //! Names and meanings are those of contract/environment.md.
 
+mod error;
+mod load;
+mod notation;
+mod secret;
+mod validate;
+
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
+use garde::Validate;
 use ipnet::IpNet;
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+pub use error::{BadValue, ConfigError};
+pub use load::{Flags, Loaded, PLAIN_NAMES, environment, load};
+pub use secret::DevelopmentSecret;
+pub use validate::MIN_SECRET_BYTES;
+use validate::{api_key, cookie_name, hmac_key, jwks, log_filter, origin, positive, public_key};
 
 /// Everything an operator can set. `config/default.toml` documents each key.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[garde(allow_unvalidated)]
 pub struct Config {
     /// `development` or `production`.
     pub environment: Environment,
     /// Folder for the database and the development secret.
     pub data: PathBuf,
     /// The listening port and what it takes.
+    #[garde(dive)]
     pub server: ServerConfig,
     /// Tokens, keys and who may connect.
+    #[garde(dive)]
     pub auth: AuthConfig,
     /// The Socket.IO side.
+    #[garde(dive)]
     pub realtime: RealtimeConfig,
     /// Who is here.
+    #[garde(dive)]
     pub presence: PresenceConfig,
     /// Who may enter a room.
     pub rooms: RoomsConfig,
     /// Rates and caps.
+    #[garde(dive)]
     pub limits: LimitsConfig,
     /// Logs.
+    #[garde(dive)]
     pub log: LogConfig,
     /// Metrics.
     pub metrics: MetricsConfig,
 }
 
+impl Config {
+    /// A valid configuration for tests: the defaults on a free port of this machine, with a key.
+    /// Tests that write set `data` to a folder of their own.
+    #[must_use]
+    #[expect(
+        clippy::expect_used,
+        clippy::missing_panics_doc,
+        reason = "the defaults are valid, and a test shows it"
+    )]
+    pub fn for_tests() -> Self {
+        let environment = [
+            ("HOST", "127.0.0.1"),
+            ("PORT", "0"),
+            ("JWT_SECRET", "a secret that every test knows, 48 bytes long ..."),
+        ];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let flags = Flags { data: Some(std::env::temp_dir().join("stoa")), ..Flags::default() };
+        load(&flags, environment).expect("valid defaults").config
+    }
+}
+
 /// `STOA_ENV`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Environment {
     /// A secret is made when there is none.
@@ -43,31 +84,47 @@ pub enum Environment {
 }
 
 /// `[server]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[garde(allow_unvalidated)]
 pub struct ServerConfig {
     /// `HOST`
     pub host: IpAddr,
     /// `PORT`; 0 takes a free one.
     pub port: u16,
     /// `CLIENT_URL`: origins of the chat's web apps.
+    #[garde(inner(custom(origin)))]
     pub client_url: Vec<String>,
     /// `FRONTEND_URL`: origins of the marketplace's web apps.
+    #[garde(inner(custom(origin)))]
     pub frontend_url: Vec<String>,
     /// `MAX_PAYLOAD`: bytes of one websocket message, polling body or REST body.
+    #[serde(deserialize_with = "notation::size")]
+    #[garde(range(min = 1024))]
     pub max_payload_bytes: usize,
     /// `TRUSTED_PROXIES`: whose `X-Forwarded-For` is believed.
+    #[serde(deserialize_with = "notation::networks")]
     pub trusted_proxies: Vec<IpNet>,
     /// `DRAIN_TIMEOUT`: from SIGTERM to exit.
+    #[serde(with = "humantime_serde")]
     pub drain_timeout: Duration,
     /// Until the first byte of a connection.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(positive))]
     pub first_byte_timeout: Duration,
     /// Until a request's headers are complete.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(positive))]
     pub header_timeout: Duration,
     /// Until a request's body is complete.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(positive))]
     pub body_timeout: Duration,
     /// Headers of one request.
+    #[garde(range(min = 16))]
     pub max_headers: usize,
     /// Bytes of one request's headers.
+    #[serde(deserialize_with = "notation::size")]
+    #[garde(range(min = 8192))]
     pub max_header_bytes: usize,
 }
 
@@ -79,32 +136,43 @@ impl ServerConfig {
 }
 
 /// `[auth]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[garde(allow_unvalidated)]
 pub struct AuthConfig {
     /// `JWT_SECRET`: HS256 key, at least 32 bytes.
+    #[serde(serialize_with = "notation::hidden")]
+    #[garde(inner(custom(hmac_key)))]
     pub jwt_secret: Option<SecretString>,
     /// `JWT_PUBLIC_KEY`: a PEM, or the path of one.
+    #[garde(inner(custom(public_key)))]
     pub jwt_public_key: Option<String>,
     /// `JWT_JWKS`: a file or an https URL.
+    #[garde(inner(custom(jwks)))]
     pub jwt_jwks: Option<String>,
     /// How often a JWKS URL is asked again.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(positive))]
     pub jwks_refresh: Duration,
     /// `JWT_ISSUER`: required in tokens when set.
     pub jwt_issuer: Option<String>,
     /// `JWT_AUDIENCE`: required in tokens when set.
     pub jwt_audience: Option<String>,
     /// How far a token's times may be off.
+    #[serde(with = "humantime_serde")]
     pub leeway: Duration,
     /// `AUTH_COOKIES`: cookies that may carry a token, in order.
+    #[garde(inner(custom(cookie_name)))]
     pub cookies: Vec<String>,
     /// `HANDSHAKE`
     pub handshake: Handshake,
     /// `API_KEYS`: `name:sha256hex[:scopes]` entries.
+    #[serde(serialize_with = "notation::hidden_keys")]
+    #[garde(inner(custom(api_key)))]
     pub api_keys: Vec<String>,
 }
 
 /// `HANDSHAKE`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Handshake {
     /// A socket without a valid token is refused.
@@ -114,50 +182,72 @@ pub enum Handshake {
 }
 
 /// `[realtime]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[garde(allow_unvalidated)]
 pub struct RealtimeConfig {
     /// `PING_INTERVAL`
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(positive))]
     pub ping_interval: Duration,
     /// `PING_TIMEOUT`
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(positive))]
     pub ping_timeout: Duration,
     /// From transport to CONNECT.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(positive))]
     pub connect_timeout: Duration,
     /// From the probe to the end of a change of transport.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(positive))]
     pub upgrade_timeout: Duration,
     /// How long a peer may take nothing while bytes wait for it.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(positive))]
     pub stall_timeout: Duration,
     /// Bytes that may wait for one peer.
+    #[serde(deserialize_with = "notation::size")]
+    #[garde(range(min = 1024))]
     pub max_pending_bytes: usize,
     /// Events that may wait for one connection's worker.
+    #[garde(range(min = 1))]
     pub queue_length: usize,
     /// Rooms one connection may be in.
+    #[garde(range(min = 1))]
     pub max_rooms_per_connection: usize,
     /// Shards of the hub; 0 takes as many as there are workers.
     pub shards: usize,
     /// After how long a typing indicator ends by itself.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(positive))]
     pub typing_timeout: Duration,
     /// How long before a token's end `auth:expiring` is sent.
+    #[serde(with = "humantime_serde")]
     pub expiring_notice: Duration,
 }
 
 /// `[presence]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[garde(allow_unvalidated)]
 pub struct PresenceConfig {
     /// `PRESENCE_GRACE`
+    #[serde(with = "humantime_serde")]
     pub grace: Duration,
     /// How long changes are gathered before they are announced in one pass.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(positive))]
     pub window: Duration,
 }
 
 /// `[rooms]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RoomsConfig {
     /// `ROOM_POLICY`
     pub policy: RoomPolicy,
 }
 
 /// `ROOM_POLICY`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RoomPolicy {
     /// Only who has the right.
@@ -167,44 +257,55 @@ pub enum RoomPolicy {
 }
 
 /// `[limits]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[garde(allow_unvalidated)]
 pub struct LimitsConfig {
     /// `LIMITS`: `off` lifts rates and per-address caps; sizes stay.
     pub enabled: bool,
     /// Sockets of one address that have not shown a valid token yet.
+    #[garde(range(min = 1))]
     pub unauthenticated_per_address: usize,
     /// Open connections of one address.
+    #[garde(range(min = 1))]
     pub connections_per_address: usize,
     /// Joins and leaves of one connection.
+    #[garde(dive)]
     pub joins: Rate,
     /// Typing events of one connection.
+    #[garde(dive)]
     pub typing: Rate,
     /// Messages of one connection.
+    #[garde(dive)]
     pub messages: Rate,
     /// Everything else of one connection.
+    #[garde(dive)]
     pub other: Rate,
 }
 
 /// A token bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Validate)]
 pub struct Rate {
     /// Refilled each second.
+    #[garde(range(min = 1))]
     pub per_second: u32,
     /// Held at most.
+    #[garde(range(min = 1))]
     pub burst: u32,
 }
 
 /// `[log]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[garde(allow_unvalidated)]
 pub struct LogConfig {
     /// `LOG_LEVEL`: a tracing filter.
+    #[garde(custom(log_filter))]
     pub level: String,
     /// `LOG_FORMAT`; unset takes `pretty` on a terminal, else `json`.
     pub format: Option<LogFormat>,
 }
 
 /// `LOG_FORMAT`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
@@ -214,8 +315,9 @@ pub enum LogFormat {
 }
 
 /// `[metrics]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MetricsConfig {
     /// `METRICS_PORT`: serves `/metrics` there instead of on the public port.
+    #[serde(default, deserialize_with = "notation::port")]
     pub port: Option<u16>,
 }

@@ -1,0 +1,127 @@
+//! Who may enter which room: one policy for every namespace and dialect (contract/events.md, "Who
+//! may enter a room").
+
+pub mod events;
+mod socket;
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+pub use socket::commands;
+
+use crate::{
+    auth::{Identity, Role},
+    config::RoomPolicy,
+    error::{Code, Error, Result},
+    id::Id,
+    realtime::Connection,
+    room::Room,
+};
+
+/// What stored data says of a user and a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// This server has no record of the room's id; its owner may be another backend.
+    Unknown,
+    /// The user belongs in there.
+    Member,
+    /// The user does not.
+    Stranger,
+}
+
+/// Asks stored data who belongs in a room.
+pub trait Records: Send + Sync {
+    /// How the user stands to the room.
+    fn standing<'a>(&'a self, user: &'a Id, room: &'a Room) -> BoxFuture<'a, Standing>;
+}
+
+/// Where nothing is stored: every room is unknown.
+#[derive(Clone, Copy, Debug)]
+pub struct NoRecords;
+
+impl Records for NoRecords {
+    fn standing<'a>(&'a self, _: &'a Id, _: &'a Room) -> BoxFuture<'a, Standing> {
+        Box::pin(std::future::ready(Standing::Unknown))
+    }
+}
+
+/// The policy. Cheap to clone.
+#[derive(Clone)]
+pub struct Access {
+    policy: RoomPolicy,
+    records: Arc<dyn Records>,
+}
+
+impl Access {
+    /// The policy over what is stored.
+    #[must_use]
+    pub fn new(policy: RoomPolicy, records: Arc<dyn Records>) -> Self {
+        Self { policy, records }
+    }
+
+    /// Lets a connection into a room.
+    ///
+    /// # Errors
+    /// [`Code::Forbidden`], in the same words for a room that exists and one that does not; or what
+    /// [`Connection::join`] says.
+    pub async fn enter(&self, connection: &Arc<Connection>, room: Room) -> Result<()> {
+        let identity = connection.known_identity()?;
+        self.check(&identity, &room).await?;
+        connection.join(room)
+    }
+
+    /// Lets a connection into several rooms, or into none of them.
+    ///
+    /// # Errors
+    /// As [`Access::enter`].
+    pub async fn enter_all(&self, connection: &Arc<Connection>, rooms: &[Room]) -> Result<()> {
+        let identity = connection.known_identity()?;
+        for room in rooms {
+            self.check(&identity, room).await?;
+        }
+        rooms.iter().try_for_each(|room| connection.join(room.clone()))
+    }
+
+    /// Whether someone may enter a room.
+    ///
+    /// # Errors
+    /// [`Code::Forbidden`]
+    pub async fn check(&self, identity: &Identity, room: &Room) -> Result<()> {
+        if identity.has(Role::Admin) || identity.rooms.contains(room) || own(identity, room) {
+            return Ok(());
+        }
+        let allowed = match room {
+            Room::User(_) | Room::Seller(_) | Room::Sellers | Room::Buyer(_) | Room::Buyers => {
+                false
+            }
+            Room::Conversation(_)
+            | Room::Chat(_)
+            | Room::Request(_)
+            | Room::Checkout(_)
+            | Room::Other(_) => match self.records.standing(&identity.user_id, room).await {
+                Standing::Member => true,
+                Standing::Stranger => false,
+                Standing::Unknown => self.policy == RoomPolicy::Open,
+            },
+        };
+        if allowed {
+            Ok(())
+        } else {
+            Err(Error::new(Code::Forbidden, "You may not enter this room."))
+        }
+    }
+}
+
+/// Whether a room is someone's by who they are.
+fn own(identity: &Identity, room: &Room) -> bool {
+    let trades_as = |role| identity.roles.is_empty() || identity.has(role);
+    match room {
+        Room::User(id) => *id == identity.user_id,
+        Room::Seller(id) => *id == identity.user_id && trades_as(Role::Seller),
+        Room::Sellers => trades_as(Role::Seller),
+        Room::Buyer(id) => *id == identity.user_id && trades_as(Role::Buyer),
+        Room::Buyers => trades_as(Role::Buyer),
+        _ => false,
+    }
+}

@@ -1,0 +1,151 @@
+//! The roof: everything is put together here, started, and stopped.
+
+pub mod catalogue;
+mod routes;
+mod serve;
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::Context;
+use axum::extract::FromRef;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+pub use self::{catalogue::events, serve::serve};
+use crate::{
+    access::{self, Access, NoRecords},
+    auth::Authenticator,
+    chat::{self, Typing},
+    clock::Clock,
+    config::Config,
+    http::{Layers, cors::OriginPolicy, health::Readiness},
+    marketplace, metrics,
+    presence::{self, Presence},
+    realtime::{Commands, Realtime, wire},
+};
+
+/// What handlers are given parts of.
+#[derive(Clone, FromRef)]
+struct AppState {
+    authenticator: Authenticator,
+    realtime: Realtime,
+    presence: Presence,
+}
+
+/// A running server.
+pub struct App {
+    address: SocketAddr,
+    drain_timeout: Duration,
+    realtime: Realtime,
+    readiness: Readiness,
+    /// Says true when the listeners are to close.
+    stop: watch::Sender<bool>,
+    /// The task that drains, once there is one.
+    draining: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl App {
+    /// Binds the port, puts everything together, and serves.
+    ///
+    /// # Errors
+    /// When the port is taken, or a key or an origin can't be used.
+    pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        let metrics = metrics::install()?;
+        let server = &config.server;
+        let origins = OriginPolicy::new(server.origins())?;
+        let layers = Layers::new(server)?;
+        let authenticator = Authenticator::new(&config.auth, server, clock.clone())?;
+        let address = SocketAddr::new(server.host, server.port);
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("the port {address} can't be listened on"))?;
+        let address = listener.local_addr()?;
+
+        let catalogue = Arc::new(events());
+        let verifier = authenticator.verifier().clone();
+        let realtime =
+            Realtime::start(&config, catalogue.clone(), verifier, origins, clock.clone());
+        let emitter = realtime.emitter().clone();
+        let presence = Presence::start(&config.presence, emitter.clone(), clock);
+        let typing = Typing::start_watch(emitter, config.realtime.typing_timeout);
+        let access = Access::new(config.rooms.policy, Arc::new(NoRecords));
+
+        let mut commands = Commands::default();
+        access::commands(&access, &mut commands);
+        presence::commands(&presence, &mut commands);
+        chat::commands(&access, &typing, &mut commands);
+        marketplace::commands(&access, &mut commands);
+        realtime.listen(commands, vec![Arc::new(presence.clone()), Arc::new(typing)]);
+
+        let readiness = Readiness::new(config.auth.handshake);
+        let state = AppState { authenticator, realtime: realtime.clone(), presence };
+        let public_metrics = config.metrics.port.is_none().then(|| metrics.clone());
+        let router = routes::router(state, layers, &catalogue, readiness.clone(), public_metrics)?;
+        let (stop, stopping) = watch::channel(false);
+        if let Some(port) = config.metrics.port {
+            let address = SocketAddr::new(server.host, port);
+            let listener = TcpListener::bind(address)
+                .await
+                .with_context(|| format!("the metrics port {address} can't be listened on"))?;
+            let router = metrics::router(metrics.clone());
+            tokio::spawn(wire::serve(listener, router, server.clone(), stopping.clone()));
+        }
+        tokio::spawn(metrics.keep_up());
+        tokio::spawn(wire::serve(listener, router, server.clone(), stopping));
+        Ok(Self {
+            address,
+            drain_timeout: server.drain_timeout,
+            realtime,
+            readiness,
+            stop,
+            draining: Mutex::default(),
+        })
+    }
+
+    /// The address that it listens on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Begins to stop: not ready any more, no new sockets, everyone told and let go. A second call
+    /// changes nothing.
+    pub fn stop(&self) {
+        let mut draining = self.draining.lock().unwrap_or_else(PoisonError::into_inner);
+        if draining.is_some() {
+            return;
+        }
+        self.readiness.drain();
+        let (realtime, stop) = (self.realtime.clone(), self.stop.clone());
+        let whole = self.drain_timeout;
+        *draining = Some(tokio::spawn(async move {
+            // Half of the time to let go, half for those who are slow to go.
+            let drained = async {
+                realtime.drain(whole / 2).await;
+                realtime.empty().await;
+            };
+            if tokio::time::timeout(whole, drained).await.is_err() {
+                tracing::warn!("some connections did not end in time");
+            }
+            stop.send_replace(true);
+        }));
+    }
+
+    /// Waits until it has stopped; at most the drain timeout after [`App::stop`].
+    pub async fn stopped(&self) {
+        let draining = self.draining.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(draining) = draining {
+            // A panic there has been logged, and there is nothing left to wait for.
+            let _ = draining.await;
+        }
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}

@@ -1,0 +1,90 @@
+//! `stoa serve`: a server from its configuration to the signal that ends it.
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::Context;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::App;
+use crate::{
+    auth::{Minter, NewToken, Role, Roles},
+    clock::Clock,
+    config::{AuthConfig, DevelopmentSecret, Loaded},
+    http::log,
+    id::Id,
+};
+
+/// How long the token lasts that a development server shows.
+const DEVELOPMENT_TOKEN: Duration = Duration::from_hours(12);
+
+/// Runs a server until a signal ends it: the first begins to drain, a second stops at once.
+///
+/// # Errors
+/// When it can't start.
+pub async fn serve(loaded: Loaded) -> anyhow::Result<()> {
+    let Loaded { mut config, warnings } = loaded;
+    log::init(&config.log).context("log.level")?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let development = config.ensure_key()?;
+    let clock = Clock::system();
+    let auth = config.auth.clone();
+    let mut signals = Signals::new()?;
+    let app = App::start(config, clock.clone()).await?;
+    tracing::info!(address = %app.address(), version = env!("CARGO_PKG_VERSION"), "listening");
+    if let Some(secret) = development {
+        greet(&secret, &auth, app.address(), &clock)?;
+    }
+    let name = signals.next().await;
+    tracing::info!(signal = name, "stopping; a second signal stops at once");
+    app.stop();
+    tokio::select! {
+        () = app.stopped() => tracing::info!("stopped"),
+        _ = signals.next() => tracing::warn!("stopped at once"),
+    }
+    Ok(())
+}
+
+/// Tells a developer where to look. Not by way of the log, which never has a token.
+fn greet(
+    secret: &DevelopmentSecret,
+    auth: &AuthConfig,
+    address: SocketAddr,
+    clock: &Clock,
+) -> anyhow::Result<()> {
+    let jwt_secret = auth.jwt_secret.as_ref().context("the development secret is missing")?;
+    let minter = Minter::new(jwt_secret, auth.jwt_issuer.as_deref(), auth.jwt_audience.as_deref())?;
+    let roles: Roles = [Role::User, Role::Buyer, Role::Seller, Role::Admin].into_iter().collect();
+    let token = NewToken::new(Id::new("dev")?, roles, DEVELOPMENT_TOKEN);
+    let token = minter.mint(&token, clock.now())?;
+    let url = format!("http://localhost:{}", address.port());
+    eprintln!(
+        "Stoa is at {url} (its API: {url}/api/docs), with a development secret in {}; a token for \
+         user dev, for 12 hours: {token}",
+        secret.path.display()
+    );
+    Ok(())
+}
+
+/// The signals that end a server.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Extractors that put who may call into a handler's signature. Without valid credentials they
+//! answer 401 in the contract's words, without the role 403.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRef, FromRequestParts};
+use http::request::Parts;
+
+use super::{Authenticator, Identity, Role, Scopes, authenticator::Credentials};
+use crate::{error::Error, room::Room};
+
+/// Declares a caller and whom it lets in. A narrowed API key is only good for [`EmitCaller`].
+macro_rules! caller {
+    ($(#[doc = $doc:literal])+ $caller:ident, $allows:expr) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Debug)]
+        pub struct $caller {
+            /// Who calls.
+            pub identity: Arc<Identity>,
+        }
+
+        impl<S: Send + Sync> FromRequestParts<S> for $caller
+        where
+            Authenticator: FromRef<S>,
+        {
+            type Rejection = Error;
+
+            async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+                let Credentials { identity, scopes } = credentials(parts, state).await?;
+                let allows: fn(&Identity) -> bool = $allows;
+                if scopes.is_none() && allows(&identity) {
+                    Ok(Self { identity })
+                } else {
+                    Err(Error::forbidden())
+                }
+            }
+        }
+    };
+}
+
+caller! {
+    /// Anyone with a valid token, or a backend service with an API key.
+    Caller, |_| true
+}
+
+caller! {
+    /// A backend service, by token or API key.
+    ServiceCaller, |identity| identity.has(Role::Service)
+}
+
+caller! {
+    /// An admin.
+    AdminCaller, |identity| identity.has(Role::Admin)
+}
+
+caller! {
+    /// A backend service or an admin.
+    OperatorCaller, |identity| identity.has(Role::Service) || identity.has(Role::Admin)
+}
+
+/// A backend service at the emit door, where its API key may be narrowed to some events and rooms.
+#[derive(Clone, Debug)]
+pub struct EmitCaller {
+    /// Who calls.
+    pub identity: Arc<Identity>,
+    scopes: Option<Arc<Scopes>>,
+}
+
+impl EmitCaller {
+    /// Whether the caller may send an event to a room; `None` is everyone, a user is `user-<id>`.
+    #[must_use]
+    pub fn may_emit(&self, event: &str, room: Option<&Room>) -> bool {
+        self.scopes.as_ref().is_none_or(|scopes| scopes.allow(event, room))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for EmitCaller
+where
+    Authenticator: FromRef<S>,
+{
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let Credentials { identity, scopes } = credentials(parts, state).await?;
+        if identity.has(Role::Service) {
+            Ok(Self { identity, scopes })
+        } else {
+            Err(Error::forbidden())
+        }
+    }
+}
+
+async fn credentials<S>(parts: &Parts, state: &S) -> Result<Credentials, Error>
+where
+    Authenticator: FromRef<S>,
+{
+    Authenticator::from_ref(state).credentials(&parts.headers).await
+}

@@ -1,0 +1,132 @@
+//! Makes HS256 tokens: for development, for services, and for users who signed in here.
+
+use std::{fmt, time::Duration};
+
+use jsonwebtoken::{EncodingKey, Header, encode};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+
+use super::{Roles, SetupError, check_secret};
+use crate::{
+    clock::Timestamp,
+    error::{Error, Result},
+    id::{Id, Ids},
+    room::Room,
+};
+
+/// What a new token says.
+#[derive(Clone, Debug)]
+pub struct NewToken {
+    /// Whom it speaks for.
+    pub user_id: Id,
+    /// Their e-mail address.
+    pub email: Option<String>,
+    /// Their given name.
+    pub first_name: Option<String>,
+    /// Their family name.
+    pub last_name: Option<String>,
+    /// Their full name, as one.
+    pub name: Option<String>,
+    /// What they are.
+    pub roles: Roles,
+    /// Rooms that the token itself allows.
+    pub rooms: Vec<Room>,
+    /// How long it is valid; whole seconds count.
+    pub ttl: Duration,
+}
+
+impl NewToken {
+    /// A token that names only its user.
+    #[must_use]
+    pub const fn new(user_id: Id, roles: Roles, ttl: Duration) -> Self {
+        Self {
+            user_id,
+            email: None,
+            first_name: None,
+            last_name: None,
+            name: None,
+            roles,
+            rooms: Vec::new(),
+            ttl,
+        }
+    }
+}
+
+/// Makes tokens with the shared secret.
+#[derive(Clone)]
+pub struct Minter {
+    key: EncodingKey,
+    issuer: Option<Box<str>>,
+    audience: Option<Box<str>>,
+}
+
+/// The claims, in the names of contract/events.md, "Handshake".
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Claims<'a> {
+    user_id: &'a Id,
+    sub: &'a Id,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    roles: Roles,
+    #[serde(skip_serializing_if = "<[Room]>::is_empty")]
+    rooms: &'a [Room],
+    jti: Id,
+    iat: i64,
+    exp: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aud: Option<&'a str>,
+}
+
+impl Minter {
+    /// Signs with `JWT_SECRET`, for the configured issuer and audience.
+    ///
+    /// # Errors
+    /// When the secret is shorter than 32 bytes.
+    pub fn new(
+        secret: &SecretString,
+        issuer: Option<&str>,
+        audience: Option<&str>,
+    ) -> Result<Self, SetupError> {
+        check_secret(secret.expose_secret())?;
+        Ok(Self {
+            key: EncodingKey::from_secret(secret.expose_secret().as_bytes()),
+            issuer: issuer.map(Into::into),
+            audience: audience.map(Into::into),
+        })
+    }
+
+    /// A signed token, with an id of its own.
+    pub fn mint(&self, token: &NewToken, now: Timestamp) -> Result<String> {
+        let claims = Claims {
+            user_id: &token.user_id,
+            sub: &token.user_id,
+            email: token.email.as_deref(),
+            first_name: token.first_name.as_deref(),
+            last_name: token.last_name.as_deref(),
+            name: token.name.as_deref(),
+            roles: token.roles,
+            rooms: &token.rooms,
+            jti: Ids.next().into(),
+            iat: now.seconds(),
+            exp: (now + token.ttl).seconds(),
+            iss: self.issuer.as_deref(),
+            aud: self.audience.as_deref(),
+        };
+        encode(&Header::default(), &claims, &self.key).map_err(Error::internal)
+    }
+}
+
+impl fmt::Debug for Minter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Minter").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,50 @@
+//! Who is calling: takes a token or an API key from a request or a handshake, verifies it, and
+//! names the caller. What the caller may do is decided in the rooms above.
+
+mod api_key;
+mod authenticator;
+mod callers;
+mod extract;
+mod identity;
+mod jwks;
+mod keys;
+mod mint;
+#[cfg(test)]
+mod tests;
+mod token;
+mod verify;
+
+use std::borrow::Cow;
+
+pub use api_key::{ApiKey, ApiKeys, Scopes};
+pub use authenticator::Authenticator;
+pub use callers::{AdminCaller, Caller, EmitCaller, OperatorCaller, ServiceCaller};
+pub use extract::token_from;
+pub use identity::{Identity, Role, Roles};
+pub use mint::{Minter, NewToken};
+pub use token::TokenError;
+pub use verify::Verifier;
+
+/// A setting that can't be used; it stops the start. Never holds the setting's value.
+#[derive(Debug, thiserror::Error)]
+#[error("{setting}: {problem}")]
+pub struct SetupError {
+    setting: &'static str,
+    problem: Cow<'static, str>,
+}
+
+impl SetupError {
+    fn new(setting: &'static str, problem: impl Into<Cow<'static, str>>) -> Self {
+        Self { setting, problem: problem.into() }
+    }
+}
+
+/// The shortest HS256 secret that is taken: the hash's own length (RFC 7518, section 3.2).
+const MIN_SECRET_BYTES: usize = 32;
+
+fn check_secret(secret: &str) -> Result<(), SetupError> {
+    if secret.len() < MIN_SECRET_BYTES {
+        return Err(SetupError::new("JWT_SECRET", "needs at least 32 bytes"));
+    }
+    Ok(())
+}

@@ -1,0 +1,337 @@
+//! JWK sets, from a file and from a real server on the loopback interface.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{Router, extract::State, http::StatusCode, routing::get};
+use jsonwebtoken::Algorithm;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::auth::{TokenError, Verifier};
+
+/// A server of a JWK set that tests change as it runs.
+#[derive(Clone)]
+struct Provider {
+    answer: Arc<Mutex<(StatusCode, String)>>,
+    asked: Arc<AtomicUsize>,
+    url: String,
+}
+
+impl Provider {
+    async fn start(keys: &[Value]) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let provider = Self {
+            answer: Arc::default(),
+            asked: Arc::default(),
+            url: format!("http://{}/jwks.json", listener.local_addr().unwrap()),
+        };
+        provider.publish(keys);
+        let answer = |State(provider): State<Self>| async move {
+            provider.asked.fetch_add(1, Ordering::SeqCst);
+            provider.answer.lock().unwrap().clone()
+        };
+        let router = Router::new().route("/jwks.json", get(answer)).with_state(provider.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        provider
+    }
+
+    fn publish(&self, keys: &[Value]) {
+        self.answer(StatusCode::OK, json!({ "keys": keys }).to_string());
+    }
+
+    fn answer(&self, status: StatusCode, body: impl Into<String>) {
+        *self.answer.lock().unwrap() = (status, body.into());
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    fn settings(&self) -> AuthConfig {
+        AuthConfig { jwt_jwks: Some(self.url.clone()), ..settings() }
+    }
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn key(kid: &str, key: &EncodingKey) -> Value {
+    jwk(Algorithm::EdDSA, key, &json!({"kid": kid, "alg": "EdDSA", "use": "sig"}))
+}
+
+fn old_key() -> Value {
+    key("old", &ed25519())
+}
+
+fn new_key() -> Value {
+    key("new", &ed25519_next())
+}
+
+fn old_token() -> String {
+    sign(Algorithm::EdDSA, &ed25519(), Some("old"), &alice())
+}
+
+fn new_token() -> String {
+    sign(Algorithm::EdDSA, &ed25519_next(), Some("new"), &alice())
+}
+
+#[tokio::test]
+async fn keys_without_an_algorithm_are_for_that_of_their_type() {
+    let provider = Provider::start(&[
+        jwk(Algorithm::RS256, &rsa(), &json!({"kid": "r"})),
+        jwk(Algorithm::ES256, &p256(), &json!({"kid": "e"})),
+        jwk(Algorithm::EdDSA, &ed25519(), &json!({"kid": "d"})),
+    ])
+    .await;
+    let verifier = Verifier::new(&provider.settings(), clock()).unwrap();
+    for (algorithm, key, kid) in [
+        (Algorithm::RS256, rsa(), "r"),
+        (Algorithm::ES256, p256(), "e"),
+        (Algorithm::EdDSA, ed25519(), "d"),
+    ] {
+        let named = sign(algorithm, &key, Some(kid), &alice());
+        assert!(verifier.verify(&named).await.is_ok(), "{algorithm:?}");
+        let unnamed = sign(algorithm, &key, None, &alice());
+        assert!(verifier.verify(&unnamed).await.is_ok(), "{algorithm:?}");
+    }
+    let crossed = sign(Algorithm::EdDSA, &ed25519(), Some("r"), &alice());
+    assert_eq!(verifier.verify(&crossed).await, Err(TokenError::Algorithm));
+    let forged = sign(Algorithm::EdDSA, &ed25519_next(), Some("d"), &alice());
+    assert_eq!(verifier.verify(&forged).await, Err(TokenError::Signature));
+    assert_eq!(verifier.verify(&hs256(&alice())).await, Err(TokenError::Algorithm));
+    assert_eq!(provider.asked(), 1);
+}
+
+#[tokio::test]
+async fn keys_that_are_not_for_verifying_tokens_are_left_out() {
+    let unusable = [
+        jwk(Algorithm::EdDSA, &ed25519(), &json!({"use": "enc"})),
+        jwk(Algorithm::EdDSA, &ed25519(), &json!({"key_ops": ["encrypt"]})),
+        jwk(Algorithm::EdDSA, &ed25519(), &json!({"alg": "RS256"})),
+        jwk(Algorithm::EdDSA, &ed25519(), &json!({"d": "AAAA"})),
+        jwk(Algorithm::EdDSA, &ed25519(), &json!({"crv": "X25519"})),
+        jwk(Algorithm::EdDSA, &ed25519(), &json!({"x": "AAAA"})),
+        jwk(Algorithm::EdDSA, &ed25519(), &json!({"x": 7})),
+        jwk(Algorithm::ES256, &p256(), &json!({"crv": "P-384"})),
+        jwk(Algorithm::ES256, &p256(), &json!({"y": "AAAA"})),
+        jwk(Algorithm::RS256, &rsa(), &json!({"alg": "RS512"})),
+        jwk(Algorithm::RS256, &rsa(), &json!({"n": "AQAB"})),
+        json!({"kty": "oct", "k": "AAAA", "alg": "HS256"}),
+        json!("not a key"),
+    ];
+    let provider = Provider::start(&unusable).await;
+    let verifier = Verifier::new(&provider.settings(), clock()).unwrap();
+    for (algorithm, key) in
+        [(Algorithm::EdDSA, ed25519()), (Algorithm::ES256, p256()), (Algorithm::RS256, rsa())]
+    {
+        let token = sign(algorithm, &key, None, &alice());
+        assert_eq!(verifier.verify(&token).await, Err(TokenError::Signature), "{algorithm:?}");
+    }
+    let secret = EncodingKey::from_secret(&[0, 0, 0]);
+    let token = sign(Algorithm::HS256, &secret, None, &alice());
+    assert_eq!(verifier.verify(&token).await, Err(TokenError::Algorithm));
+
+    let usable = jwk(Algorithm::EdDSA, &ed25519(), &json!({"key_ops": ["verify"]}));
+    let provider = Provider::start(&[unusable.as_slice(), &[usable]].concat()).await;
+    let verifier = Verifier::new(&provider.settings(), clock()).unwrap();
+    assert!(verifier.verify(&old_token()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_rotated_key_is_found_by_its_name_and_an_old_one_ends_with_it() {
+    let clock = clock();
+    let provider = Provider::start(&[old_key()]).await;
+    let verifier = Verifier::new(&provider.settings(), clock.clone()).unwrap();
+    assert!(verifier.verify(&old_token()).await.is_ok());
+
+    provider.publish(&[new_key()]);
+    clock.advance(seconds(30));
+    assert!(verifier.verify(&old_token()).await.is_ok(), "the set is not old yet");
+    assert_eq!(provider.asked(), 1);
+    assert!(verifier.verify(&new_token()).await.is_ok());
+    assert_eq!(verifier.verify(&old_token()).await, Err(TokenError::Signature));
+    assert_eq!(provider.asked(), 2);
+}
+
+#[tokio::test]
+async fn a_set_is_loaded_again_when_it_is_old() {
+    let clock = clock();
+    let provider = Provider::start(&[old_key()]).await;
+    let verifier = Verifier::new(&provider.settings(), clock.clone()).unwrap();
+    assert!(verifier.verify(&old_token()).await.is_ok());
+    provider.publish(&[new_key()]);
+    clock.advance(seconds(599));
+    assert!(verifier.verify(&old_token()).await.is_ok());
+    clock.advance(seconds(1));
+    assert_eq!(verifier.verify(&old_token()).await, Err(TokenError::Signature));
+}
+
+#[tokio::test]
+async fn made_up_key_names_do_not_flood_the_provider() {
+    let clock = clock();
+    let provider = Provider::start(&[old_key()]).await;
+    let verifier = Verifier::new(&provider.settings(), clock.clone()).unwrap();
+    for round in 1..=3 {
+        let tokens = (0..20).map(|n| {
+            let kid = format!("made-up-{round}-{n}");
+            let token = sign(Algorithm::EdDSA, &ed25519_next(), Some(&kid), &alice());
+            let verifier = verifier.clone();
+            async move { verifier.verify(&token).await }
+        });
+        let refused = futures_util::future::join_all(tokens).await;
+        assert!(refused.iter().all(|refused| *refused == Err(TokenError::Signature)));
+        assert_eq!(provider.asked(), round);
+        clock.advance(seconds(29));
+        assert_eq!(verifier.verify(&new_token()).await, Err(TokenError::Signature));
+        assert_eq!(provider.asked(), round, "29 s are too soon");
+        clock.advance(seconds(1));
+    }
+}
+
+#[tokio::test]
+async fn old_keys_stay_while_the_provider_is_away() {
+    let clock = clock();
+    let provider = Provider::start(&[old_key()]).await;
+    let verifier = Verifier::new(&provider.settings(), clock.clone()).unwrap();
+    assert!(verifier.verify(&old_token()).await.is_ok());
+    let large = format!("{{\"keys\": [], \"padding\": \"{}\"}}", "x".repeat(1_000_000));
+    for (asked, (status, body)) in [
+        (StatusCode::INTERNAL_SERVER_ERROR, json!({"keys": []}).to_string()),
+        (StatusCode::OK, "<html>".to_owned()),
+        (StatusCode::OK, json!({"error": "busy"}).to_string()),
+        (StatusCode::OK, large),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        provider.answer(status, body);
+        clock.advance(seconds(600));
+        assert!(verifier.verify(&old_token()).await.is_ok());
+        assert_eq!(verifier.verify(&new_token()).await, Err(TokenError::Signature));
+        assert_eq!(provider.asked(), asked + 2);
+    }
+    provider.publish(&[new_key()]);
+    clock.advance(seconds(30));
+    assert!(verifier.verify(&new_token()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_provider_that_was_never_there_is_not_the_tokens_fault() {
+    let clock = clock();
+    let provider = Provider::start(&[old_key()]).await;
+    provider.answer(StatusCode::BAD_GATEWAY, "");
+    let verifier = Verifier::new(&provider.settings(), clock.clone()).unwrap();
+    assert_eq!(verifier.verify(&old_token()).await, Err(TokenError::KeysUnavailable));
+    provider.publish(&[old_key()]);
+    clock.advance(seconds(1));
+    assert!(verifier.verify(&old_token()).await.is_ok());
+
+    let nobody = AuthConfig { jwt_jwks: Some("https://127.0.0.1:1/".into()), ..settings() };
+    let verifier = Verifier::new(&nobody, clock).unwrap();
+    assert_eq!(verifier.verify(&old_token()).await, Err(TokenError::KeysUnavailable));
+}
+
+#[tokio::test]
+async fn an_outage_is_logged_once() {
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+    impl std::io::Write for Log {
+        fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(text)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let (clock, log) = (clock(), Log::default());
+    let provider = Provider::start(&[old_key()]).await;
+    let verifier = Verifier::new(&provider.settings(), clock.clone()).unwrap();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    for _ in 0..2 {
+        assert!(verifier.verify(&old_token()).await.is_ok());
+        provider.answer(StatusCode::BAD_GATEWAY, "");
+        for _ in 0..3 {
+            clock.advance(seconds(600));
+            assert!(verifier.verify(&old_token()).await.is_ok());
+        }
+        provider.publish(&[old_key()]);
+        clock.advance(seconds(600));
+    }
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(log.matches("not loaded").count(), 2, "{log}");
+    assert_eq!(log.matches("loaded again").count(), 1, "{log}");
+    assert!(!log.contains(&provider.url), "{log}");
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_does_not_end_the_load() {
+    let provider = Provider::start(&[old_key()]).await;
+    let verifier = Verifier::new(&provider.settings(), clock()).unwrap();
+    let token = old_token();
+    // Polled once, which begins the load, then dropped.
+    assert!(futures_util::FutureExt::now_or_never(verifier.verify(&token)).is_none());
+    let again = tokio::time::timeout(seconds(5), verifier.verify(&token)).await.unwrap();
+    assert!(again.is_ok());
+    assert_eq!(provider.asked(), 1);
+}
+
+#[tokio::test]
+async fn a_set_stands_beside_a_secret_and_a_public_key() {
+    let provider = Provider::start(&[new_key()]).await;
+    let settings = AuthConfig {
+        jwt_secret: Some(SECRET.into()),
+        jwt_public_key: Some(ED25519_PUBLIC.into()),
+        ..provider.settings()
+    };
+    let verifier = Verifier::new(&settings, clock()).unwrap();
+    assert!(verifier.verify(&hs256(&alice())).await.is_ok());
+    assert!(verifier.verify(&old_token()).await.is_ok());
+    assert_eq!(provider.asked(), 0);
+    assert!(verifier.verify(&new_token()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_changed_file_is_read_again() {
+    let clock = clock();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jwks.json");
+    let publish = |keys: &[Value]| {
+        std::fs::write(&path, json!({ "keys": keys }).to_string()).unwrap();
+    };
+    publish(&[old_key()]);
+    let settings = AuthConfig { jwt_jwks: Some(path.to_str().unwrap().into()), ..settings() };
+    let verifier = Verifier::new(&settings, clock.clone()).unwrap();
+    assert!(verifier.verify(&old_token()).await.is_ok());
+
+    publish(&[new_key()]);
+    clock.advance(seconds(1));
+    assert!(verifier.verify(&new_token()).await.is_ok());
+    assert_eq!(verifier.verify(&old_token()).await, Err(TokenError::Signature));
+
+    std::fs::remove_file(&path).unwrap();
+    clock.advance(seconds(3600));
+    assert!(verifier.verify(&new_token()).await.is_ok());
+}
+
+#[test]
+fn a_file_that_is_no_set_stops_the_start() {
+    let with = |source: &str| AuthConfig { jwt_jwks: Some(source.into()), ..settings() };
+    for (source, problem) in [
+        ("no/such/file.json", "JWT_JWKS: neither URL nor file"),
+        (concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), "JWT_JWKS: not a JWK set"),
+        ("https://", "JWT_JWKS: "),
+    ] {
+        let error = Verifier::new(&with(source), clock()).unwrap_err().to_string();
+        assert!(error.starts_with(problem), "{error}");
+    }
+}

@@ -1,0 +1,198 @@
+//! Verifies tokens with the meaning and the messages of Node's `jsonwebtoken`, and more strictly
+//! where that is lax: `iat`, `crit`, the form of `kid`, one algorithm per key.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, DecodingKey};
+use secrecy::ExposeSecret;
+use serde_json::{Map, Value};
+
+use super::{
+    Identity, SetupError, TokenError, check_secret,
+    jwks::Jwks,
+    keys::{PublicKey, Signed},
+};
+use crate::{
+    clock::{Clock, Timestamp},
+    config::AuthConfig,
+    id::Id,
+};
+
+/// Longer tokens are not read.
+const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// Verifies tokens with every configured key. Cheap to clone.
+#[derive(Clone)]
+pub struct Verifier(Arc<Inner>);
+
+struct Inner {
+    secret: Option<DecodingKey>,
+    public_key: Option<PublicKey>,
+    jwks: Option<Jwks>,
+    issuer: Option<Box<str>>,
+    audience: Option<Box<str>>,
+    leeway: Duration,
+    clock: Clock,
+}
+
+impl Verifier {
+    /// Reads the configured keys. A JWKS URL is asked when the first token comes.
+    ///
+    /// # Errors
+    /// [`SetupError`] names the setting that can't be used, or says that there is no key at all.
+    pub fn new(auth: &AuthConfig, clock: Clock) -> Result<Self, SetupError> {
+        let secret = auth.jwt_secret.as_ref().map(|secret| {
+            let secret = secret.expose_secret();
+            check_secret(secret).map(|()| DecodingKey::from_secret(secret.as_bytes()))
+        });
+        let jwks = auth.jwt_jwks.as_deref();
+        let jwks = jwks.map(|source| Jwks::new(source, auth.jwks_refresh, clock.clone()));
+        let inner = Inner {
+            secret: secret.transpose()?,
+            public_key: auth.jwt_public_key.as_deref().map(public_key).transpose()?,
+            jwks: jwks.transpose()?,
+            issuer: auth.jwt_issuer.as_deref().map(Into::into),
+            audience: auth.jwt_audience.as_deref().map(Into::into),
+            leeway: auth.leeway,
+            clock,
+        };
+        if inner.secret.is_none() && inner.public_key.is_none() && inner.jwks.is_none() {
+            let problem = "set this, JWT_PUBLIC_KEY or JWT_JWKS: there is no key to verify with";
+            return Err(SetupError::new("JWT_SECRET", problem));
+        }
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Whom a token speaks for.
+    ///
+    /// # Errors
+    /// [`TokenError`] says why it is refused.
+    pub async fn verify(&self, token: &str) -> Result<Identity, TokenError> {
+        let (signed, payload) = read(token)?;
+        self.0.check_signature(&signed).await?;
+        let claims = json(payload)?;
+        let expires_at = self.0.check_times(&claims)?;
+        self.0.check_parties(&claims)?;
+        Identity::from_claims(&claims, expires_at)
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier").finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    /// The shared secret is for HS256 alone, and HS256 for it, whatever a token claims.
+    async fn check_signature(&self, signed: &Signed<'_>) -> Result<(), TokenError> {
+        if signed.algorithm == Algorithm::HS256 {
+            return signed.check(self.secret.as_ref().ok_or(TokenError::Algorithm)?);
+        }
+        let by_key = self.public_key.as_ref().map(|key| key.check(signed));
+        match (by_key, &self.jwks) {
+            (Some(Ok(())), _) => Ok(()),
+            (_, Some(jwks)) => jwks.check(signed).await,
+            (by_key, None) => by_key.unwrap_or(Err(TokenError::Algorithm)),
+        }
+    }
+
+    /// Checks `nbf`, `exp` and `iat` in Node's order; gives the end.
+    fn check_times(&self, claims: &Map<String, Value>) -> Result<Option<Timestamp>, TokenError> {
+        let now = self.clock.now();
+        let [nbf, exp, iat] = ["nbf", "exp", "iat"].map(|name| {
+            claims.get(name).map(|time| time.as_f64().map(numeric_date).ok_or(TokenError::Invalid))
+        });
+        if nbf.transpose()?.is_some_and(|nbf| nbf > now + self.leeway) {
+            return Err(TokenError::NotActive);
+        }
+        let exp = exp.transpose()?;
+        if exp.is_some_and(|exp| now >= exp + self.leeway) {
+            return Err(TokenError::Expired);
+        }
+        if iat.transpose()?.is_some_and(|iat| iat > now + self.leeway) {
+            return Err(TokenError::NotActive);
+        }
+        Ok(exp)
+    }
+
+    /// Checks `aud` and `iss` where they are configured; then a token must have them.
+    fn check_parties(&self, claims: &Map<String, Value>) -> Result<(), TokenError> {
+        if let Some(audience) = &self.audience {
+            let named = match claims.get("aud") {
+                Some(Value::Array(several)) => several.iter().any(|aud| *aud == **audience),
+                one => one.is_some_and(|aud| *aud == **audience),
+            };
+            if !named {
+                return Err(TokenError::Audience(audience.clone()));
+            }
+        }
+        match &self.issuer {
+            Some(issuer) if claims.get("iss").is_none_or(|iss| *iss != **issuer) => {
+                Err(TokenError::Issuer(issuer.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Takes a token apart, without believing any of it.
+fn read(token: &str) -> Result<(Signed<'_>, &str), TokenError> {
+    let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
+    let (header, payload) = message.split_once('.').ok_or(TokenError::Malformed)?;
+    if payload.contains('.') || token.len() > MAX_TOKEN_BYTES {
+        return Err(TokenError::Malformed);
+    }
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    if !token.bytes().all(plain) {
+        return Err(TokenError::Invalid);
+    }
+    let header = json(header)?;
+    // No extension is known here, so none may be critical (RFC 7515, section 4.1.11).
+    if header.contains_key("crit") {
+        return Err(TokenError::Invalid);
+    }
+    let algorithm = match header.get("alg").and_then(Value::as_str) {
+        Some("HS256") => Algorithm::HS256,
+        Some("RS256") => Algorithm::RS256,
+        Some("ES256") => Algorithm::ES256,
+        Some("EdDSA") => Algorithm::EdDSA,
+        _ => return Err(TokenError::Algorithm),
+    };
+    // The name of a key has the form of an id: it can't be a path, a URL or a query.
+    let kid = match header.get("kid") {
+        None => None,
+        Some(Value::String(kid)) => Some(Id::new(kid).map_err(|_| TokenError::Invalid)?),
+        Some(_) => return Err(TokenError::Invalid),
+    };
+    Ok((Signed { algorithm, kid, message, signature }, payload))
+}
+
+/// The JSON object in a part of a token.
+fn json(part: &str) -> Result<Map<String, Value>, TokenError> {
+    let text = URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Invalid)?;
+    serde_json::from_slice(&text).map_err(|_| TokenError::Invalid)
+}
+
+/// Seconds since 1970, which may have a fraction (RFC 7519, `NumericDate`).
+fn numeric_date(seconds: f64) -> Timestamp {
+    #[expect(clippy::cast_possible_truncation, reason = "saturates, and whole milliseconds count")]
+    Timestamp::from_millis((seconds * 1000.0) as i64)
+}
+
+/// Reads `JWT_PUBLIC_KEY`: a PEM, as one line with `\n` too, or the path of one.
+fn public_key(setting: &str) -> Result<PublicKey, SetupError> {
+    const SETTING: &str = "JWT_PUBLIC_KEY";
+    let pem = if setting.contains("-----BEGIN") {
+        setting.replace("\\n", "\n")
+    } else {
+        std::fs::read_to_string(setting).map_err(|error| {
+            SetupError::new(SETTING, format!("neither a PEM nor a file: {error}"))
+        })?
+    };
+    PublicKey::from_pem(&pem).ok_or_else(|| {
+        let problem = "needs a public key in PEM: RSA of 2048–4096 bits, P-256 or Ed25519";
+        SetupError::new(SETTING, problem)
+    })
+}

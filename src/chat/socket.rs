@@ -1,0 +1,95 @@
+//! Chat by event, in both dialects.
+
+use super::{
+    events::{
+        conversation::{
+            ConversationJoined, ConversationLeft, JOIN_CONVERSATION, JoinConversation,
+            LEAVE_CONVERSATION, START_TYPING, STOP_TYPING, StartTyping, StopTyping,
+        },
+        marketplace::{
+            JOIN_CHAT_ROOM, JoinChatRoom, LEAVE_CHAT_ROOM, StartChatTyping, StopChatTyping,
+            TYPING_START, TYPING_STOP,
+        },
+    },
+    typing::Typing,
+};
+use crate::{
+    access::Access,
+    error::{Error, Result},
+    event::Success,
+    id::Id,
+    limits::EventClass,
+    realtime::{
+        Commands, Connection,
+        events::{Done, Position, RoomChanged},
+    },
+    room::Room,
+};
+
+/// What clients may ask here.
+pub fn commands(access: &Access, typing: &Typing, commands: &mut Commands) {
+    rooms(access, typing, commands);
+    let with = typing.clone();
+    commands.on(&START_TYPING, EventClass::Typing, move |connection, start: StartTyping| {
+        let started = with.start(&connection, start.conversation_id, start.user_name);
+        async move { started.map(|()| Done::default()) }
+    });
+    let with = typing.clone();
+    commands.on(&STOP_TYPING, EventClass::Typing, move |connection, stop: StopTyping| {
+        let stopped = with.stop(&connection, stop.conversation_id);
+        async move { stopped.map(|()| Done::default()) }
+    });
+    let with = typing.clone();
+    commands.on(&TYPING_START, EventClass::Typing, move |connection, start: StartChatTyping| {
+        let started = own(&connection, &start.user_id)
+            .and_then(|()| with.start(&connection, start.chat_id, start.user_name));
+        async move { started.map(|()| Done::default()) }
+    });
+    let with = typing.clone();
+    commands.on(&TYPING_STOP, EventClass::Typing, move |connection, stop: StopChatTyping| {
+        let stopped =
+            own(&connection, &stop.user_id).and_then(|()| with.stop(&connection, stop.chat_id));
+        async move { stopped.map(|()| Done::default()) }
+    });
+}
+
+fn rooms(access: &Access, typing: &Typing, commands: &mut Commands) {
+    let with = access.clone();
+    commands.on(&JOIN_CONVERSATION, EventClass::Join, move |connection, join: JoinConversation| {
+        let access = with.clone();
+        async move {
+            let (conversation_id, _) = join.into_parts();
+            let room = Room::Conversation(conversation_id.clone());
+            access.enter(&connection, room.clone()).await?;
+            let position = Position::default();
+            Ok(ConversationJoined { success: Success, conversation_id, room, position })
+        }
+    });
+    let with = access.clone();
+    commands.on(&JOIN_CHAT_ROOM, EventClass::Join, move |connection, join: JoinChatRoom| {
+        let access = with.clone();
+        async move {
+            let room = Room::Chat(join.into_parts().0);
+            access.enter(&connection, room.clone()).await?;
+            Ok(RoomChanged::of(room))
+        }
+    });
+    let with = typing.clone();
+    commands.on(&LEAVE_CONVERSATION, EventClass::Join, move |connection, id: Id| {
+        with.leave(&connection, &id);
+        connection.leave(&Room::Conversation(id.clone()));
+        async move { Ok(ConversationLeft { success: Success, conversation_id: id }) }
+    });
+    let with = typing.clone();
+    commands.on(&LEAVE_CHAT_ROOM, EventClass::Join, move |connection, id: Id| {
+        with.leave(&connection, &id);
+        let room = Room::Chat(id);
+        connection.leave(&room);
+        async move { Ok(RoomChanged::of(room)) }
+    });
+}
+
+/// What a client says of itself is checked, never believed.
+fn own(connection: &Connection, user: &Id) -> Result<()> {
+    if connection.known_identity()?.user_id == *user { Ok(()) } else { Err(Error::forbidden()) }
+}

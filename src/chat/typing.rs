@@ -1,0 +1,162 @@
+//! Who is typing where: told to both dialects, and ended when the client forgets to.
+
+use std::{sync::Arc, time::Duration};
+
+use dashmap::DashMap;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::events::{
+    conversation::{TypingStart, TypingStop},
+    marketplace::UserTyping,
+};
+use crate::{
+    error::{Code, Error, Result},
+    id::Id,
+    realtime::{Connection, Emitter, Observer},
+    room::Room,
+};
+
+/// How often forgotten indicators are looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Who is typing where. Cheap to clone.
+#[derive(Clone)]
+pub struct Typing(Arc<Inner>);
+
+struct Inner {
+    emitter: Emitter,
+    timeout: Duration,
+    /// By connection and conversation.
+    active: DashMap<(Uuid, Id), Active>,
+}
+
+struct Active {
+    user: Id,
+    until: Instant,
+}
+
+impl Typing {
+    /// Starts the task that ends what clients forget; it ends with the last clone.
+    #[must_use]
+    pub fn start_watch(emitter: Emitter, timeout: Duration) -> Self {
+        let inner = Arc::new(Inner { emitter, timeout, active: DashMap::new() });
+        let weak = Arc::downgrade(&inner);
+        tokio::spawn(async move {
+            let mut every = tokio::time::interval(LOOK_EVERY);
+            loop {
+                every.tick().await;
+                let Some(inner) = weak.upgrade() else { return };
+                inner.end_forgotten();
+            }
+        });
+        Self(inner)
+    }
+
+    /// A user is typing in a conversation that the connection is in.
+    ///
+    /// # Errors
+    /// [`Code::Forbidden`] when it is not in there.
+    pub fn start(
+        &self,
+        connection: &Connection,
+        conversation: Id,
+        user_name: Option<String>,
+    ) -> Result<()> {
+        let identity = connection.known_identity()?;
+        check(connection, &conversation)?;
+        let user = identity.user_id.clone();
+        let active = Active { user: user.clone(), until: Instant::now() + self.0.timeout };
+        self.0.active.insert((connection.id(), conversation.clone()), active);
+        let user_name = user_name.or_else(|| identity.display_name());
+        self.0.announce(
+            &TypingStart {
+                user_id: user.clone(),
+                user_name: user_name.clone().unwrap_or_else(|| user.to_string()),
+                conversation_id: conversation.clone(),
+            },
+            &UserTyping { chat_id: conversation, user_id: user, user_name, is_typing: true },
+        );
+        Ok(())
+    }
+
+    /// The user stopped.
+    ///
+    /// # Errors
+    /// [`Code::Forbidden`] when the connection is not in the conversation.
+    pub fn stop(&self, connection: &Connection, conversation: Id) -> Result<()> {
+        let user = connection.known_identity()?.user_id.clone();
+        check(connection, &conversation)?;
+        self.0.active.remove(&(connection.id(), conversation.clone()));
+        self.0.announce_stop(&user, conversation);
+        Ok(())
+    }
+
+    /// The connection leaves a conversation: the user no longer types there.
+    pub fn leave(&self, connection: &Connection, conversation: &Id) {
+        let key = (connection.id(), conversation.clone());
+        if let Some((_, active)) = self.0.active.remove(&key) {
+            self.0.announce_stop(&active.user, key.1);
+        }
+    }
+}
+
+/// Only who is in a conversation types there.
+fn check(connection: &Connection, conversation: &Id) -> Result<()> {
+    let rooms = [Room::Conversation(conversation.clone()), Room::Chat(conversation.clone())];
+    if rooms.iter().any(|room| connection.is_in(room)) {
+        Ok(())
+    } else {
+        Err(Error::new(Code::Forbidden, "Join the conversation first."))
+    }
+}
+
+impl Inner {
+    fn announce(&self, conversation: &TypingStart, chat: &UserTyping) {
+        let (id, user) = (&conversation.conversation_id, Some(&conversation.user_id));
+        let emitter = &self.emitter;
+        emitter.broadcast_to_conversation(Room::Conversation(id.clone()), conversation, user);
+        emitter.broadcast_to_conversation(Room::Chat(id.clone()), chat, user);
+    }
+
+    fn announce_stop(&self, user: &Id, conversation: Id) {
+        let stop = TypingStop { user_id: user.clone(), conversation_id: conversation.clone() };
+        let room = Room::Conversation(conversation.clone());
+        self.emitter.broadcast_to_conversation(room, &stop, Some(user));
+        let room = Room::Chat(conversation.clone());
+        let chat = UserTyping {
+            chat_id: conversation,
+            user_id: user.clone(),
+            user_name: None,
+            is_typing: false,
+        };
+        self.emitter.broadcast_to_conversation(room, &chat, Some(user));
+    }
+
+    fn end_forgotten(&self) {
+        let now = Instant::now();
+        let mut forgotten = Vec::new();
+        self.active.retain(|(_, conversation), active| {
+            let keep = active.until > now;
+            if !keep {
+                forgotten.push((active.user.clone(), conversation.clone()));
+            }
+            keep
+        });
+        for (user, conversation) in forgotten {
+            self.announce_stop(&user, conversation);
+        }
+    }
+}
+
+impl Observer for Typing {
+    fn arrived(&self, _: &Connection, _: &Id) {}
+
+    fn left(&self, connection: &Connection, rooms: &[Room]) {
+        for room in rooms {
+            if let Room::Conversation(id) | Room::Chat(id) = room {
+                self.leave(connection, id);
+            }
+        }
+    }
+}

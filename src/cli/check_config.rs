@@ -1,0 +1,30 @@
+//! `stoa check-config`: what counts after every layer, to read or to load again.
+
+use anyhow::{Context, Result};
+use stoa::{auth::Authenticator, clock::Clock, config::Loaded};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// As JSON instead of TOML
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the configuration; its warnings go to stderr. The keys' files are read, so that a wrong
+/// path is told here and not at the start.
+pub fn run(args: &Args, loaded: Loaded) -> Result<()> {
+    let Loaded { config, warnings } = loaded;
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
+    if config.auth.has_key() {
+        Authenticator::new(&config.auth, &config.server, Clock::system())?;
+    }
+    let text = if args.json {
+        serde_json::to_string_pretty(&config).context("the configuration as JSON")?
+    } else {
+        toml::to_string(&config).context("the configuration as TOML")?
+    };
+    println!("{}", text.trim_end());
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! `stoa emit`: one event through the door for backend services (contract/rest.md, "Emit").
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use reqwest::RequestBuilder;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use stoa::{
+    auth::{NewToken, Role, Roles},
+    config::Loaded,
+    event::EventName,
+    id::Id,
+    room::Room,
+};
+
+use super::{client, local_url, token};
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    to: To,
+    /// The event's name
+    #[arg(value_parser = event)]
+    event: String,
+    /// The event's payload, as JSON
+    #[arg(id = "payload", value_name = "DATA", value_parser = data)]
+    data: Value,
+    /// The server; without it, the configured one on this machine
+    #[arg(long)]
+    url: Option<String>,
+    /// The API key of a backend service
+    #[arg(long, conflicts_with = "token")]
+    api_key: Option<String>,
+    /// The token of a backend service; without one, it is made with the configured key
+    #[arg(long)]
+    token: Option<String>,
+}
+
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+struct To {
+    /// To everyone in a room
+    #[arg(long = "to-room", value_name = "ROOM")]
+    room: Option<Room>,
+    /// To every socket of a user
+    #[arg(long = "to-user", value_name = "ID")]
+    user: Option<Id>,
+    /// To everyone
+    #[arg(long)]
+    everyone: bool,
+}
+
+/// What of a problem (RFC 9457) people read.
+#[derive(Deserialize)]
+struct Problem {
+    title: Option<String>,
+    detail: Option<String>,
+}
+
+fn event(name: &str) -> Result<String, String> {
+    EventName::new(name).map(|name| name.as_str().to_owned()).map_err(|error| error.to_string())
+}
+
+fn data(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))
+}
+
+/// Sends the event and prints the answer.
+pub async fn run(args: &Args, load: impl Fn() -> Result<Loaded>) -> Result<()> {
+    let url = match &args.url {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        None => local_url(&load()?.config.server)?,
+    };
+    let request = client(Duration::from_secs(10))?.post(format!("{url}/api/emit"));
+    let body = json!({ "to": args.to.as_json(), "event": args.event, "data": args.data });
+    let answer = args.sign(request, load)?.json(&body).send().await.context("no answer")?;
+    let status = answer.status();
+    let text = answer.text().await.context("no answer")?;
+    if status.is_success() {
+        println!("{text}");
+        return Ok(());
+    }
+    let problem: Option<Problem> = serde_json::from_str(&text).ok();
+    match problem.and_then(|problem| problem.detail.or(problem.title)) {
+        Some(sentence) => bail!("{sentence} ({status})"),
+        None => bail!("the server answered {status}"),
+    }
+}
+
+impl To {
+    fn as_json(&self) -> Value {
+        match (&self.room, &self.user) {
+            (Some(room), _) => json!({ "room": room }),
+            (_, Some(user)) => json!({ "user": user }),
+            _ => json!("everyone"),
+        }
+    }
+}
+
+impl Args {
+    /// Adds the credentials: an API key, a token, or a short-lived token of our own making.
+    fn sign(
+        &self,
+        request: RequestBuilder,
+        load: impl Fn() -> Result<Loaded>,
+    ) -> Result<RequestBuilder> {
+        if let Some(key) = &self.api_key {
+            return Ok(request.header("x-api-key", key));
+        }
+        if let Some(token) = &self.token {
+            return Ok(request.bearer_auth(token));
+        }
+        let user = Id::new("service:cli")?;
+        let token = NewToken::new(user, Roles::of(Role::Service), Duration::from_mins(1));
+        Ok(request.bearer_auth(token::mint(load()?.config, &token)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::{
+        Json, Router,
+        http::{HeaderMap, StatusCode},
+        routing::post,
+    };
+    use clap::Parser;
+    use tokio::net::TcpListener;
+
+    use super::super::Cli;
+    use super::*;
+
+    type Seen = Arc<Mutex<Option<(String, Value)>>>;
+
+    /// A server that takes an event with the key `right`, and remembers it.
+    async fn server() -> (String, Seen) {
+        let seen = Seen::default();
+        let remember = seen.clone();
+        let emit = async move |headers: HeaderMap, Json(body): Json<Value>| {
+            let header = |name| headers.get(name).map_or("", |value| value.to_str().unwrap());
+            *remember.lock().unwrap() = Some((header("authorization").to_owned(), body));
+            match header("x-api-key") {
+                "wrong" => {
+                    let problem = json!({ "title": "Unauthorized", "detail": "invalid API key" });
+                    (StatusCode::UNAUTHORIZED, Json(problem))
+                }
+                "broken" => (StatusCode::BAD_GATEWAY, Json(json!("?"))),
+                _ => (StatusCode::ACCEPTED, Json(json!({ "id": "1", "sockets": 0 }))),
+            }
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let router = Router::new().route("/api/emit", post(emit));
+        tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
+        (url, seen)
+    }
+
+    async fn emit(url: &str, args: &[&str]) -> Result<()> {
+        let command = [&["stoa", "emit", "--url", url], args].concat();
+        Cli::try_parse_from(command)?.run().await
+    }
+
+    #[tokio::test]
+    async fn the_event_is_sent_to_whom_it_is_for() {
+        let (url, seen) = server().await;
+        for (to, json) in [
+            (&["--to-room", "sellers"][..], json!({ "room": "sellers" })),
+            (&["--to-user", "u1"], json!({ "user": "u1" })),
+            (&["--everyone"], json!("everyone")),
+        ] {
+            let args = [to, &["--token", "t", "new-offer", r#"{"n":1}"#]].concat();
+            emit(&url, &args).await.unwrap();
+            let body = json!({ "to": json, "event": "new-offer", "data": { "n": 1 } });
+            assert_eq!(seen.lock().unwrap().take(), Some(("Bearer t".to_owned(), body)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_told_in_the_server_s_own_sentence() {
+        let (url, _) = server().await;
+        for (key, sentence) in [
+            ("wrong", "invalid API key (401 Unauthorized)"),
+            ("broken", "the server answered 502 Bad Gateway"),
+        ] {
+            let refusal = emit(&url, &["--api-key", key, "--everyone", "a", "1"]).await;
+            assert_eq!(refusal.unwrap_err().to_string(), sentence);
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! Brings the layers together, key by key, and remembers where each value came from, so that an
+//! error can say which variable, flag or file to look at.
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    fs,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+
+use toml::{Table, Value};
+
+use super::{BadValue, Config, ConfigError};
+
+/// The embedded defaults, which are the documentation too.
+const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// Variables with a name of their own, and the key that each sets. Every key also has
+/// `STOA_<SECTION>__<KEY>` (contract/environment.md).
+pub const PLAIN_NAMES: &[(&str, &str)] = &[
+    ("STOA_ENV", "environment"),
+    ("STOA_DATA", "data"),
+    ("HOST", "server.host"),
+    ("PORT", "server.port"),
+    ("CLIENT_URL", "server.client_url"),
+    ("FRONTEND_URL", "server.frontend_url"),
+    ("MAX_PAYLOAD", "server.max_payload_bytes"),
+    ("TRUSTED_PROXIES", "server.trusted_proxies"),
+    ("DRAIN_TIMEOUT", "server.drain_timeout"),
+    ("JWT_SECRET", "auth.jwt_secret"),
+    ("JWT_PUBLIC_KEY", "auth.jwt_public_key"),
+    ("JWT_JWKS", "auth.jwt_jwks"),
+    ("JWT_ISSUER", "auth.jwt_issuer"),
+    ("JWT_AUDIENCE", "auth.jwt_audience"),
+    ("AUTH_COOKIES", "auth.cookies"),
+    ("HANDSHAKE", "auth.handshake"),
+    ("API_KEYS", "auth.api_keys"),
+    ("PING_INTERVAL", "realtime.ping_interval"),
+    ("PING_TIMEOUT", "realtime.ping_timeout"),
+    ("PRESENCE_GRACE", "presence.grace"),
+    ("ROOM_POLICY", "rooms.policy"),
+    ("LIMITS", "limits.enabled"),
+    ("LOG_LEVEL", "log.level"),
+    ("LOG_FORMAT", "log.format"),
+    ("METRICS_PORT", "metrics.port"),
+];
+
+/// Keys that `<NAME>_FILE` may read from a file, and whose values no message shows.
+const SECRETS: &[&str] = &["auth.jwt_secret", "auth.jwt_public_key", "auth.api_keys"];
+
+/// Flags of every verb; they win over the environment.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Flags {
+    /// A TOML file with the keys of config/default.toml that differ
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Address to listen on
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub host: Option<IpAddr>,
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, global = true)]
+    pub port: Option<u16>,
+    /// Folder for the database and the development secret
+    #[arg(id = "data-folder", long = "data", global = true, value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
+    /// error, warn, info, debug, trace, or a filter such as info,stoa=debug
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub log_level: Option<String>,
+    /// pretty or json
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+}
+
+/// A valid configuration.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What counts.
+    pub config: Config,
+    /// What an operator should know, for the log once there is one.
+    pub warnings: Vec<String>,
+}
+
+/// The process's environment, over `.env` in the working directory where there is one.
+///
+/// # Errors
+/// When `.env` is there and cannot be read.
+pub fn environment() -> Result<BTreeMap<String, String>, ConfigError> {
+    let mut environment = dotenv(Path::new(".env"))?;
+    environment.extend(
+        std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        }),
+    );
+    Ok(environment)
+}
+
+fn dotenv(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
+    let refuse = |error| match error {
+        dotenvy::Error::Io(cause) => ConfigError::file(path, cause),
+        _ => ConfigError::content(path, "a line is not NAME=value"),
+    };
+    match dotenvy::from_path_iter(path) {
+        Err(error) if error.not_found() => Ok(BTreeMap::new()),
+        Err(error) => Err(refuse(error)),
+        Ok(lines) => lines.collect::<Result<_, _>>().map_err(refuse),
+    }
+}
+
+/// Loads the configuration: defaults < `--config` < `env` < flags, then validates it.
+///
+/// # Errors
+/// The first layer that cannot be read, or every value that is not valid.
+pub fn load(
+    flags: &Flags,
+    env: impl IntoIterator<Item = (String, String)>,
+) -> Result<Loaded, ConfigError> {
+    let mut layers = Layers::new()?;
+    if let Some(path) = &flags.config {
+        layers.file(path)?;
+    }
+    layers.environment(env.into_iter().collect())?;
+    layers.flags(flags);
+    layers.finish()
+}
+
+/// Every key by its dotted name.
+struct Layers {
+    /// Values of the embedded file: which keys exist, and of which type.
+    defaults: BTreeMap<String, Value>,
+    /// Values of the other layers with their origin; later ones have replaced earlier ones.
+    set: BTreeMap<String, (Value, String)>,
+    warnings: Vec<String>,
+}
+
+impl Layers {
+    fn new() -> Result<Self, ConfigError> {
+        let mut defaults = BTreeMap::new();
+        flatten(parse(Path::new("default.toml"), DEFAULTS)?, "", &mut |key, value| {
+            match value {
+                Value::Table(table) => return Some(table),
+                value => defaults.insert(key, value),
+            };
+            None
+        });
+        Ok(Self { defaults, set: BTreeMap::new(), warnings: Vec::new() })
+    }
+
+    fn file(&mut self, path: &Path) -> Result<(), ConfigError> {
+        let text = fs::read_to_string(path).map_err(|cause| ConfigError::file(path, cause))?;
+        let origin = path.display().to_string();
+        flatten(parse(path, &text)?, "", &mut |key, value| {
+            match value {
+                value if self.defaults.contains_key(&key) => {
+                    self.set.insert(key, (value, origin.clone()));
+                }
+                Value::Table(table) => return Some(table),
+                value if self.defaults.keys().any(|known| is_within(known, &key)) => {
+                    self.set.insert(key, (value, origin.clone()));
+                }
+                _ => self.warnings.push(format!("{origin}: the unknown key {key} is ignored")),
+            }
+            None
+        });
+        Ok(())
+    }
+
+    fn environment(&mut self, env: BTreeMap<String, String>) -> Result<(), ConfigError> {
+        let mut names = BTreeMap::new();
+        for (name, text) in env {
+            if text.trim().is_empty() {
+                continue;
+            }
+            let (key, text) = if let Some(key) = self.key_of(&name) {
+                (key, text)
+            } else if let Some(key) = self.file_key_of(&name) {
+                (key, read_secret(&name, Path::new(&text))?)
+            } else {
+                if name.starts_with("STOA_") {
+                    self.warnings.push(format!("the unknown variable {name} is ignored"));
+                }
+                continue;
+            };
+            match names.entry(key.clone()) {
+                Entry::Occupied(first) => {
+                    return Err(ConfigError::Twice { first: first.remove(), second: name, key });
+                }
+                Entry::Vacant(slot) => slot.insert(name.clone()),
+            };
+            // A secret is taken as it is: others that share it do not trim it either.
+            let text = if SECRETS.contains(&key.as_str()) { &text } else { text.trim() };
+            let value = typed(text, self.defaults.get(&key)).map_err(|detail| {
+                let origin = Some(name.clone());
+                ConfigError::Values(vec![BadValue { key: key.clone(), origin, detail }])
+            })?;
+            self.set.insert(key, (value, name));
+        }
+        Ok(())
+    }
+
+    /// The key that a variable sets.
+    fn key_of(&self, name: &str) -> Option<String> {
+        let plain = PLAIN_NAMES.iter().find(|(plain, _)| *plain == name);
+        let key = match plain {
+            Some((_, key)) => (*key).to_owned(),
+            None => name.strip_prefix("STOA_")?.to_ascii_lowercase().replace("__", "."),
+        };
+        self.defaults.contains_key(&key).then_some(key)
+    }
+
+    /// The secret key that a variable names a file for.
+    fn file_key_of(&self, name: &str) -> Option<String> {
+        let key = self.key_of(name.strip_suffix("_FILE")?)?;
+        SECRETS.contains(&key.as_str()).then_some(key)
+    }
+
+    fn flags(&mut self, flags: &Flags) {
+        let path = |path: &PathBuf| Value::String(path.display().to_string());
+        let settings = [
+            ("server.host", "--host", flags.host.map(|host| Value::String(host.to_string()))),
+            ("server.port", "--port", flags.port.map(|port| Value::Integer(port.into()))),
+            ("data", "--data", flags.data.as_ref().map(path)),
+            ("log.level", "--log-level", flags.log_level.clone().map(Value::String)),
+            ("log.format", "--log-format", flags.log_format.clone().map(Value::String)),
+        ];
+        for (key, flag, value) in settings {
+            if let Some(value) = value {
+                self.set.insert(key.to_owned(), (value, flag.to_owned()));
+            }
+        }
+    }
+
+    fn finish(mut self) -> Result<Loaded, ConfigError> {
+        self.set.retain(|_, (value, _)| !is_unset(value));
+        let mut table = Table::new();
+        // A value in the place of a section comes first, for serde to refuse it.
+        for (key, (value, _)) in &self.set {
+            insert(&mut table, key, Some(value.clone()));
+        }
+        for (key, default) in &self.defaults {
+            if !self.set.contains_key(key) {
+                insert(&mut table, key, (!is_unset(default)).then(|| default.clone()));
+            }
+        }
+        let config: Config =
+            serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+                let key = error.path().to_string();
+                let is_secret = |secret: &&str| key.starts_with(secret) || is_within(secret, &key);
+                let hide = SECRETS.iter().any(is_secret);
+                let detail = if hide { "has the wrong type" } else { error.inner().message() };
+                self.refuse([(key, detail)])
+            })?;
+        config.validate().map_err(|report| {
+            self.refuse(report.iter().map(|(path, error)| (path.to_string(), error.message())))
+        })?;
+        self.warnings.extend(config.warnings());
+        Ok(Loaded { config, warnings: self.warnings })
+    }
+
+    /// Says of each bad value where it came from.
+    fn refuse<'a>(&self, values: impl IntoIterator<Item = (String, &'a str)>) -> ConfigError {
+        let bad = |(path, detail): (String, &str)| {
+            let key = path.split('[').next().unwrap_or_default();
+            let origin = self.set.get(key).map(|(_, origin)| origin.clone());
+            BadValue { key: path, origin, detail: detail.to_owned() }
+        };
+        ConfigError::Values(values.into_iter().map(bad).collect())
+    }
+}
+
+/// Whether a key is one of a section.
+fn is_within(key: &str, section: &str) -> bool {
+    key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'))
+}
+
+fn is_unset(value: &Value) -> bool {
+    value.as_str().is_some_and(str::is_empty)
+}
+
+fn parse(path: &Path, text: &str) -> Result<Table, ConfigError> {
+    text.parse().map_err(|error: toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        ConfigError::content(path, format!("line {line}: {}", error.message()))
+    })
+}
+
+/// Gives `leaf` every value by its dotted name; a table that it gives back is walked too.
+fn flatten(table: Table, prefix: &str, leaf: &mut impl FnMut(String, Value) -> Option<Table>) {
+    for (name, value) in table {
+        let key = format!("{prefix}{name}");
+        if let Some(table) = leaf(key.clone(), value) {
+            flatten(table, &format!("{key}."), leaf);
+        }
+    }
+}
+
+/// Puts a value at its dotted name; without a value, the section is there all the same.
+fn insert(table: &mut Table, key: &str, value: Option<Value>) {
+    match key.split_once('.') {
+        None => table.extend(value.map(|value| (key.to_owned(), value))),
+        Some((section, rest)) => {
+            let inner = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(inner) = inner {
+                insert(inner, rest, value);
+            }
+        }
+    }
+}
+
+/// The text of a variable as a value of the default's type.
+fn typed(text: &str, default: Option<&Value>) -> Result<Value, String> {
+    match default {
+        Some(Value::Integer(_)) => {
+            let number = text.parse().map_err(|_| format!("`{text}` is not a whole number"));
+            number.map(Value::Integer)
+        }
+        Some(Value::Boolean(_)) => match text {
+            "on" | "true" => Ok(Value::Boolean(true)),
+            "off" | "false" => Ok(Value::Boolean(false)),
+            _ => Err(format!("`{text}` is neither on nor off")),
+        },
+        Some(Value::Array(_)) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Ok(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
+        }
+        _ => Ok(Value::String(text.to_owned())),
+    }
+}
+
+/// A secret that a file holds, without the newline at its end.
+fn read_secret(name: &str, path: &Path) -> Result<String, ConfigError> {
+    let text = fs::read_to_string(path).map_err(|cause| ConfigError::file(path, cause))?;
+    let secret = text.strip_suffix('\n').unwrap_or(&text);
+    let secret = secret.strip_suffix('\r').unwrap_or(secret);
+    if secret.trim().is_empty() {
+        return Err(ConfigError::content(path, format!("is empty, but {name} reads it")));
+    }
+    Ok(secret.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

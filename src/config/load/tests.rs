@@ -1,0 +1,331 @@
+//! Which layer wins, how values are written, and what an operator reads when one is wrong.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use secrecy::ExposeSecret;
+
+use super::*;
+use crate::config::{Environment, Handshake, LogFormat, RoomPolicy};
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+const EXAMPLE: &str = include_str!("../../../.env.example");
+
+fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn with(pairs: &[(&str, &str)]) -> Config {
+    load(&Flags::default(), env(pairs)).unwrap().config
+}
+
+fn refusal(pairs: &[(&str, &str)]) -> String {
+    load(&Flags::default(), env(pairs)).unwrap_err().to_string()
+}
+
+/// A folder with a file, and flags that name it as the configuration.
+fn file(text: &str) -> (tempfile::TempDir, Flags) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stoa.toml");
+    fs::write(&path, text).unwrap();
+    (folder, Flags { config: Some(path), ..Flags::default() })
+}
+
+fn shown(config: &Config) -> serde_json::Value {
+    serde_json::to_value(config).unwrap()
+}
+
+#[test]
+fn without_settings_the_contract_s_defaults_apply() {
+    let config = with(&[]);
+    assert_eq!(config.environment, Environment::Development);
+    assert_eq!((config.server.host.to_string().as_str(), config.server.port), ("0.0.0.0", 3003));
+    assert_eq!(
+        config.server.origins().collect::<Vec<_>>(),
+        ["http://localhost:5175", "http://localhost:3000"]
+    );
+    assert_eq!(config.server.max_payload_bytes, 1_000_000);
+    assert_eq!(config.server.max_header_bytes, 16 * 1024);
+    assert_eq!(config.server.drain_timeout, Duration::from_secs(20));
+    assert_eq!(config.realtime.max_pending_bytes, 1024 * 1024);
+    assert_eq!(config.realtime.ping_interval, Duration::from_secs(25));
+    assert_eq!(config.realtime.ping_timeout, Duration::from_mins(1));
+    assert_eq!(config.presence.grace, Duration::from_secs(3));
+    assert_eq!(config.auth.cookies, ["token", "accessToken"]);
+    assert_eq!(config.auth.handshake, Handshake::Required);
+    assert_eq!(config.rooms.policy, RoomPolicy::Strict);
+    assert!(config.limits.enabled);
+    assert!(config.auth.jwt_secret.is_none() && config.metrics.port.is_none());
+}
+
+#[test]
+fn each_layer_wins_over_the_one_below() {
+    let (_folder, mut flags) = file("[server]\nport = 1\nmax_headers = 32\n[log]\nlevel = 'warn'");
+    let load_with = |flags: &Flags, pairs| load(flags, env(pairs)).unwrap().config;
+    let config = load_with(&flags, &[]);
+    assert_eq!((config.server.port, config.server.max_headers), (1, 32));
+    assert_eq!(config.log.level, "warn");
+    let config = load_with(&flags, &[("PORT", "2"), ("LOG_LEVEL", "")]);
+    assert_eq!((config.server.port, config.log.level.as_str()), (2, "warn"));
+    flags.port = Some(3);
+    flags.log_level = Some("debug".to_owned());
+    let config = load_with(&flags, &[("PORT", "2")]);
+    assert_eq!((config.server.port, config.log.level.as_str()), (3, "debug"));
+}
+
+#[test]
+fn values_are_written_as_the_contract_says() {
+    let config = with(&[
+        ("PORT", " 0 "),
+        ("CLIENT_URL", "https://a.example.com, https://b.example.com"),
+        ("FRONTEND_URL", ","),
+        ("MAX_PAYLOAD", "100kB"),
+        ("STOA_REALTIME__MAX_PENDING_BYTES", "2MiB"),
+        ("STOA_SERVER__MAX_HEADER_BYTES", "8192"),
+        ("PRESENCE_GRACE", "300ms"),
+        ("DRAIN_TIMEOUT", "2m"),
+        ("STOA_LIMITS__JOINS__PER_SECOND", "7"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8,127.0.0.1,::1"),
+        ("LIMITS", "off"),
+        ("METRICS_PORT", "9100"),
+        ("LOG_FORMAT", "json"),
+        ("JWT_SECRET", "12345678901234567890123456789012"),
+    ]);
+    assert_eq!(config.server.port, 0);
+    assert_eq!(config.server.client_url, ["https://a.example.com", "https://b.example.com"]);
+    assert!(config.server.frontend_url.is_empty());
+    assert_eq!(config.server.max_payload_bytes, 100_000);
+    assert_eq!(config.realtime.max_pending_bytes, 2 * 1024 * 1024);
+    assert_eq!(config.server.max_header_bytes, 8192);
+    assert_eq!(config.presence.grace, Duration::from_millis(300));
+    assert_eq!(config.server.drain_timeout, Duration::from_mins(2));
+    assert_eq!((config.limits.joins.per_second, config.limits.joins.burst), (7, 200));
+    let proxies: Vec<_> = config.server.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(proxies, ["10.0.0.0/8", "127.0.0.1/32", "::1/128"]);
+    assert!(!config.limits.enabled);
+    assert_eq!((config.metrics.port, config.log.format), (Some(9100), Some(LogFormat::Json)));
+    assert!(with(&[("LIMITS", "true")]).limits.enabled);
+}
+
+#[test]
+fn a_bad_value_names_its_key_and_its_origin() {
+    let cases = [
+        ("PORT", "http", "server.port (from PORT): `http` is not a whole number"),
+        ("PORT", "70000", "server.port (from PORT): "),
+        ("PING_INTERVAL", "25", "realtime.ping_interval (from PING_INTERVAL): "),
+        ("PING_TIMEOUT", "0s", "realtime.ping_timeout (from PING_TIMEOUT): has to be longer"),
+        ("MAX_PAYLOAD", "big", "server.max_payload_bytes (from MAX_PAYLOAD): a size is written"),
+        ("HANDSHAKE", "maybe", "auth.handshake (from HANDSHAKE): unknown variant `maybe`"),
+        ("LIMITS", "maybe", "limits.enabled (from LIMITS): `maybe` is neither on nor off"),
+        ("METRICS_PORT", "x", "metrics.port (from METRICS_PORT): a port is a number"),
+        ("TRUSTED_PROXIES", "10/8", "server.trusted_proxies (from TRUSTED_PROXIES): `10/8` is"),
+        ("CLIENT_URL", "http://a.b,*", "server.client_url[1] (from CLIENT_URL): `*` is refused"),
+        ("STOA_LIMITS__TYPING__BURST", "0", "limits.typing.burst (from STOA_LIMITS__TYPING__BURST"),
+        ("STOA_ENV", "production", "auth.jwt_secret: production needs a key"),
+    ];
+    for (name, value, expected) in cases {
+        let refusal = refusal(&[(name, value)]);
+        assert!(refusal.starts_with(expected), "{name}={value}: {refusal}");
+    }
+    let (folder, flags) = file("[server]\nport = 'x'");
+    let refusal = load(&flags, []).unwrap_err().to_string();
+    let place = folder.path().join("stoa.toml");
+    assert!(refusal.starts_with(&format!("server.port (from {})", place.display())), "{refusal}");
+}
+
+#[test]
+fn a_value_in_the_place_of_a_section_is_refused() {
+    for (text, key) in [("server = 1", "server"), ("[limits]\njoins = 5", "limits.joins")] {
+        let (_folder, flags) = file(text);
+        let refusal = load(&flags, []).unwrap_err().to_string();
+        assert!(refusal.starts_with(&format!("{key} (from /")), "{refusal}");
+    }
+    let (_folder, flags) = file("auth = 'hush hush'");
+    let refusal = load(&flags, []).unwrap_err().to_string();
+    assert!(refusal.starts_with("auth (from /") && !refusal.contains("hush"), "{refusal}");
+}
+
+#[test]
+fn every_bad_value_is_named_at_once() {
+    let refusal = refusal(&[("PING_INTERVAL", "0s"), ("JWT_SECRET", "short")]);
+    assert_eq!(
+        refusal,
+        "auth.jwt_secret (from JWT_SECRET): has 5 bytes and needs at least 32; \
+         realtime.ping_interval (from PING_INTERVAL): has to be longer than zero"
+    );
+}
+
+#[test]
+fn a_file_that_is_not_toml_is_refused_by_its_line_without_its_text() {
+    let (_folder, flags) = file("[auth]\njwt_secret = \"hush hush\n");
+    let refusal = load(&flags, []).unwrap_err().to_string();
+    assert!(refusal.contains("stoa.toml: line 2: "), "{refusal}");
+    assert!(!refusal.contains("hush"), "{refusal}");
+    let missing = Flags { config: Some("no/such.toml".into()), ..Flags::default() };
+    assert!(load(&missing, []).unwrap_err().to_string().starts_with("no/such.toml: "));
+}
+
+#[test]
+fn what_nobody_reads_is_warned_about_and_ignored() {
+    let (folder, flags) = file("colour = 1\n[server]\nprot = 1\n[paint]\ncolour = 'red'");
+    let place = folder.path().join("stoa.toml").display().to_string();
+    let variables = env(&[("STOA_SERVER__PROT", "1"), ("STOA_PORT", "1"), ("SHELL", "sh")]);
+    let loaded = load(&flags, variables).unwrap();
+    assert_eq!(
+        loaded.warnings,
+        [
+            format!("{place}: the unknown key colour is ignored"),
+            format!("{place}: the unknown key paint.colour is ignored"),
+            format!("{place}: the unknown key server.prot is ignored"),
+            "the unknown variable STOA_PORT is ignored".to_owned(),
+            "the unknown variable STOA_SERVER__PROT is ignored".to_owned(),
+        ]
+    );
+    assert_eq!(loaded.config.server.port, 3003);
+}
+
+#[test]
+fn a_loosened_guard_is_warned_about() {
+    let pairs = env(&[("HANDSHAKE", "trusting"), ("LIMITS", "off"), ("MAX_PAYLOAD", "5MB")]);
+    let warnings = load(&Flags::default(), pairs).unwrap().warnings;
+    let starts = ["HANDSHAKE=trusting", "LIMITS=off", "realtime.max_pending_bytes"];
+    assert_eq!(warnings.len(), starts.len());
+    for (warning, start) in warnings.iter().zip(starts) {
+        assert!(warning.starts_with(start), "{warning}");
+    }
+    assert!(load(&Flags::default(), []).unwrap().warnings.is_empty());
+}
+
+#[test]
+fn a_secret_may_come_from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    let name = path.display().to_string();
+    for (text, secret) in [
+        (format!("{SECRET}\n"), SECRET.to_owned()),
+        (format!("{SECRET}\r\n"), SECRET.to_owned()),
+        (format!(" {SECRET}\n\n"), format!(" {SECRET}\n")),
+    ] {
+        fs::write(&path, text).unwrap();
+        for variable in ["JWT_SECRET_FILE", "STOA_AUTH__JWT_SECRET_FILE"] {
+            let config = with(&[(variable, &name), ("JWT_SECRET", "")]);
+            assert_eq!(config.auth.jwt_secret.unwrap().expose_secret(), secret);
+        }
+    }
+    let both = refusal(&[("JWT_SECRET", SECRET), ("JWT_SECRET_FILE", &name)]);
+    assert_eq!(both, "JWT_SECRET and JWT_SECRET_FILE both set auth.jwt_secret; keep one of them");
+    fs::write(&path, "\n").unwrap();
+    let empty = refusal(&[("JWT_SECRET_FILE", &name)]);
+    assert_eq!(empty, format!("{name}: is empty, but JWT_SECRET_FILE reads it"));
+    assert!(refusal(&[("API_KEYS_FILE", "no/such")]).starts_with("no/such: "));
+    assert_eq!(with(&[("PORT_FILE", "no/such")]).server.port, 3003);
+}
+
+#[test]
+fn two_names_of_one_key_are_refused() {
+    let both = refusal(&[("PORT", "1"), ("STOA_SERVER__PORT", "2")]);
+    assert_eq!(both, "PORT and STOA_SERVER__PORT both set server.port; keep one of them");
+}
+
+#[test]
+fn no_secret_is_ever_shown() {
+    let hash = "ab".repeat(32);
+    let key = format!("shop:{hash}:emit");
+    let config = with(&[("JWT_SECRET", SECRET), ("API_KEYS", &key)]);
+    let shown = [format!("{config:?}"), toml::to_string(&config).unwrap()];
+    assert!(shown[1].contains("jwt_secret = \"***\""), "{}", shown[1]);
+    assert!(shown[1].contains("api_keys = [\"shop:***\"]"), "{}", shown[1]);
+    assert!(shown.iter().all(|shown| !shown.contains(SECRET)));
+    assert!(!shown[1].contains(&hash));
+
+    let (_folder, flags) = file("[auth]\njwt_secret = 12345678\napi_keys = [87654321]");
+    let refusals = [
+        load(&flags, []).unwrap_err().to_string(),
+        refusal(&[("JWT_SECRET", "12345678")]),
+        refusal(&[("API_KEYS", "shop:12345678")]),
+    ];
+    for refusal in refusals {
+        assert!(refusal.starts_with("auth."), "{refusal}");
+        assert!(!refusal.contains("12345678") && !refusal.contains("87654321"), "{refusal}");
+    }
+}
+
+#[test]
+fn dotenv_is_read_when_present() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(".env");
+    assert!(dotenv(&path).unwrap().is_empty());
+    fs::write(&path, "# a comment\nPORT=4000\nJWT_SECRET='with $ and space'\n").unwrap();
+    let read: Vec<_> = dotenv(&path).unwrap().into_iter().collect();
+    assert_eq!(read, env(&[("JWT_SECRET", "with $ and space"), ("PORT", "4000")]));
+    fs::write(&path, "JWT_SECRET=hush hush hush").unwrap();
+    let error = dotenv(&path).unwrap_err().to_string();
+    assert!(error.contains(".env: ") && !error.contains("hush"), "{error}");
+}
+
+/// The dotted names of a document's values; nulls count, as they are keys without a default.
+fn keys(prefix: &str, value: &serde_json::Value, into: &mut BTreeSet<String>) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            for (name, value) in fields {
+                let dot = if prefix.is_empty() { "" } else { "." };
+                keys(&format!("{prefix}{dot}{name}"), value, into);
+            }
+        }
+        _ => drop(into.insert(prefix.to_owned())),
+    }
+}
+
+#[test]
+fn default_toml_has_every_key_and_no_other() {
+    let mut fields = BTreeSet::new();
+    keys("", &shown(&with(&[])), &mut fields);
+    let defaults: BTreeSet<_> = Layers::new().unwrap().defaults.into_keys().collect();
+    assert_eq!(defaults, fields);
+}
+
+#[test]
+fn default_toml_explains_every_key_and_names_its_variable() {
+    let mut lines = vec![""];
+    lines.extend(DEFAULTS.lines());
+    for pair in lines.windows(2) {
+        let is_key = pair[1].contains(" = ") && !pair[1].starts_with('#');
+        assert!(!is_key || pair[0].starts_with("# "), "{} has no comment", pair[1]);
+    }
+    let words: BTreeSet<_> = DEFAULTS.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    for (name, key) in PLAIN_NAMES {
+        assert!(words.contains(name), "{name} is missing");
+        assert!(Layers::new().unwrap().defaults.contains_key(*key), "{name} sets no key");
+    }
+}
+
+/// The variables of `.env.example`, as if every `#` before one were removed.
+fn example() -> Vec<(String, String)> {
+    let assignment = |line: &str| {
+        let (name, value) = line.strip_prefix('#')?.split_once('=')?;
+        let is_name = name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+        is_name.then(|| (name.to_owned(), value.to_owned()))
+    };
+    EXAMPLE.lines().filter_map(assignment).collect()
+}
+
+#[test]
+fn the_example_has_every_variable_with_its_default() {
+    let names: BTreeSet<_> = example().into_iter().map(|(name, _)| name).collect();
+    let mut expected: BTreeSet<_> =
+        PLAIN_NAMES.iter().map(|(name, _)| (*name).to_owned()).collect();
+    for (name, key) in PLAIN_NAMES {
+        if SECRETS.contains(key) {
+            expected.insert(format!("{name}_FILE"));
+        }
+    }
+    assert_eq!(names, expected);
+    let loaded = load(&Flags::default(), example()).unwrap();
+    assert_eq!(shown(&loaded.config), shown(&with(&[])));
+}
+
+#[test]
+fn the_shown_configuration_can_be_loaded_again() {
+    let config = with(&[("PRESENCE_GRACE", "250ms"), ("METRICS_PORT", "9100")]);
+    let (_folder, flags) = file(&toml::to_string(&config).unwrap());
+    assert_eq!(shown(&load(&flags, []).unwrap().config), shown(&config));
+}

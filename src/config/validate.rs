@@ -1,0 +1,264 @@
+//! What a value has to be beyond its type, and what values have to be together.
+#![expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives its context by reference")]
+
+use std::{net::IpAddr, time::Duration};
+
+use garde::{Error, Path, Report, Validate};
+use http::Uri;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{Config, Environment, Handshake};
+
+/// The shortest HS256 key that is taken: as long as its hash (RFC 7518, section 3.2).
+pub const MIN_SECRET_BYTES: usize = 32;
+
+impl Config {
+    /// Checks every value, and those that belong together.
+    ///
+    /// # Errors
+    /// Every invalid key with a sentence.
+    pub fn validate(&self) -> Result<(), Report> {
+        let mut report = Validate::validate(self).err().unwrap_or_else(Report::new);
+        let mut refuse = |section: &str, key: &str, sentence: &str| {
+            report.append(Path::new(section).join(key), Error::new(sentence));
+        };
+        if self.environment == Environment::Production && !self.auth.has_key() {
+            refuse(
+                "auth",
+                "jwt_secret",
+                "production needs a key to verify tokens with: set JWT_SECRET, JWT_PUBLIC_KEY or JWT_JWKS",
+            );
+        }
+        if self.metrics.port.is_some_and(|port| port != 0 && port == self.server.port) {
+            refuse(
+                "metrics",
+                "port",
+                "this is the public port; leave it unset to serve both there",
+            );
+        }
+        if report.is_empty() { Ok(()) } else { Err(report) }
+    }
+
+    /// What is allowed, but an operator should know.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let mut warn = |sentence: &str| warnings.push(sentence.to_owned());
+        if self.auth.handshake == Handshake::Trusting {
+            warn("HANDSHAKE=trusting: a socket without a token is believed when it says who it is");
+        }
+        if !self.limits.enabled {
+            warn("LIMITS=off: rates and per-address caps are lifted");
+        }
+        if self.realtime.max_pending_bytes < self.server.max_payload_bytes {
+            warn(
+                "realtime.max_pending_bytes is less than server.max_payload_bytes: the largest message closes whoever receives it",
+            );
+        }
+        warnings
+    }
+}
+
+impl super::AuthConfig {
+    /// Whether there is anything to verify a token with.
+    #[must_use]
+    pub fn has_key(&self) -> bool {
+        self.jwt_secret.is_some() || self.jwt_public_key.is_some() || self.jwt_jwks.is_some()
+    }
+}
+
+/// `Ok` when `met`, else the sentence.
+fn require(met: bool, sentence: &str) -> garde::Result {
+    if met { Ok(()) } else { Err(Error::new(sentence)) }
+}
+
+pub(super) fn positive(duration: &Duration, (): &()) -> garde::Result {
+    require(!duration.is_zero(), "has to be longer than zero")
+}
+
+pub(super) fn hmac_key(secret: &SecretString, (): &()) -> garde::Result {
+    let bytes = secret.expose_secret().len();
+    require(
+        bytes >= MIN_SECRET_BYTES,
+        &format!("has {bytes} bytes and needs at least {MIN_SECRET_BYTES}"),
+    )
+}
+
+pub(super) fn public_key(key: &str, (): &()) -> garde::Result {
+    require(!key.contains("PRIVATE KEY"), "this is a private key; only the public one belongs here")
+}
+
+/// A path, an https URL, or a plain one of this very machine.
+pub(super) fn jwks(source: &str, (): &()) -> garde::Result {
+    if !source.contains("://") {
+        return Ok(());
+    }
+    let Ok(url) = source.parse::<Uri>() else {
+        return Err(Error::new("is neither a path nor a URL"));
+    };
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let loopback = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    require(
+        url.scheme_str() == Some("https") || url.scheme_str() == Some("http") && loopback,
+        "keys are fetched over https only (plain http only from this machine)",
+    )
+}
+
+/// An origin as browsers send it (RFC 6454, section 6.2): compared as text, so written as they do.
+pub(super) fn origin(origin: &str, (): &()) -> garde::Result {
+    require(origin != "*", "`*` is refused, because credentials are sent: list the origins")?;
+    let as_sent = |uri: &Uri| {
+        let (scheme, host) = (uri.scheme_str()?, uri.host()?);
+        Some(match (scheme, uri.port_u16()) {
+            (_, None) | ("http", Some(80)) | ("https", Some(443)) => format!("{scheme}://{host}"),
+            (_, Some(port)) => format!("{scheme}://{host}:{port}"),
+        })
+    };
+    let sent = origin.parse().ok().as_ref().and_then(as_sent);
+    let exact = sent.is_some_and(|sent| sent.to_ascii_lowercase() == origin);
+    require(
+        exact && !origin.contains('*'),
+        &format!(
+            "`{origin}` is not an origin as browsers send it: scheme://host[:port] in lower case, \
+             without a path, a slash at the end or the scheme's own port"
+        ),
+    )
+}
+
+pub(super) fn cookie_name(name: &str, (): &()) -> garde::Result {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    require(!name.is_empty() && name.bytes().all(token), "is not a cookie's name (RFC 6265)")
+}
+
+/// `name:sha256hex[:scopes]`; the entry itself is never shown.
+pub(super) fn api_key(entry: &str, (): &()) -> garde::Result {
+    let mut parts = entry.splitn(3, ':');
+    let (name, hash) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let named =
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.@-".contains(&b));
+    let hashed = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
+    require(
+        named && hashed && parts.next() != Some(""),
+        "has to be name:sha256hex[:scopes], with the key's SHA-256 as 64 hex digits",
+    )
+}
+
+pub(super) fn log_filter(filter: &str, (): &()) -> garde::Result {
+    let parsed = tracing_subscriber::EnvFilter::try_new(filter);
+    parsed.map(drop).map_err(|error| Error::new(format!("`{filter}` is not a log filter: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_taken_only_as_browsers_send_it() {
+        for good in [
+            "http://localhost:5175",
+            "https://app.example.com",
+            "https://app.example.com:8443",
+            "http://127.0.0.1:3000",
+            "http://[::1]:3000",
+            "capacitor://localhost",
+        ] {
+            assert!(origin(good, &()).is_ok(), "{good}");
+        }
+        for bad in [
+            "*",
+            "null",
+            "app.example.com",
+            "https://app.example.com/",
+            "https://app.example.com/chat",
+            "https://App.example.com",
+            "https://app.example.com:443",
+            "http://app.example.com:80",
+            "https://app.example.com:99999",
+            "https://me@app.example.com",
+            "https://*.example.com",
+            "",
+        ] {
+            assert!(origin(bad, &()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn keys_come_from_a_file_or_over_https() {
+        for good in [
+            "/etc/stoa/jwks.json",
+            "jwks.json",
+            "https://id.example.com/jwks.json",
+            "http://localhost:9000/jwks",
+            "http://127.0.0.1/jwks",
+            "http://[::1]:9000/jwks",
+        ] {
+            assert!(jwks(good, &()).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://id.example.com/jwks.json",
+            "http://localhost.example.com/jwks",
+            "ftp://localhost/jwks",
+            "https://",
+        ] {
+            assert!(jwks(bad, &()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_api_key_has_a_name_and_a_sha256() {
+        let hash = "ab".repeat(32);
+        for good in [format!("shop:{hash}"), format!("shop-2.eu:{hash}:emit")] {
+            assert!(api_key(&good, &()).is_ok(), "{good}");
+        }
+        for bad in [
+            hash.clone(),
+            format!(":{hash}"),
+            format!("a b:{hash}"),
+            "shop:".to_owned(),
+            format!("shop:{}", &hash[1..]),
+            format!("shop:{}", "zz".repeat(32)),
+            format!("shop:{hash}:"),
+        ] {
+            assert!(api_key(&bad, &()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn production_needs_a_key() {
+        let mut config = Config::for_tests();
+        config.environment = Environment::Production;
+        assert!(config.validate().is_ok());
+        config.auth.jwt_secret = None;
+        let report = config.validate().unwrap_err().to_string();
+        assert!(report.starts_with("auth.jwt_secret: production needs a key"), "{report}");
+        config.auth.jwt_jwks = Some("https://id.example.com/jwks.json".to_owned());
+        assert!(config.validate().is_ok());
+    }
+
+    #[test]
+    fn each_bad_value_is_refused_by_its_key() {
+        type Spoil = fn(&mut Config);
+        let cases: [(&str, Spoil); 12] = [
+            ("realtime.ping_interval", |c| c.realtime.ping_interval = Duration::ZERO),
+            ("realtime.ping_timeout", |c| c.realtime.ping_timeout = Duration::ZERO),
+            ("presence.window", |c| c.presence.window = Duration::ZERO),
+            ("server.header_timeout", |c| c.server.header_timeout = Duration::ZERO),
+            ("server.max_payload_bytes", |c| c.server.max_payload_bytes = 0),
+            ("server.client_url[0]", |c| c.server.client_url = vec!["*".to_owned()]),
+            ("auth.jwt_secret", |c| c.auth.jwt_secret = Some("a".repeat(31).into())),
+            ("auth.cookies[1]", |c| c.auth.cookies = vec!["a".to_owned(), "b c".to_owned()]),
+            ("auth.jwt_public_key", |c| {
+                c.auth.jwt_public_key = Some("-----BEGIN PRIVATE KEY-----".to_owned());
+            }),
+            ("limits.joins.burst", |c| c.limits.joins.burst = 0),
+            ("log.level", |c| c.log.level = "stoa=loud".to_owned()),
+            ("metrics.port", |c| (c.server.port, c.metrics.port) = (3003, Some(3003))),
+        ];
+        for (key, spoil) in cases {
+            let mut config = Config::for_tests();
+            spoil(&mut config);
+            let report = config.validate().unwrap_err();
+            let keys: Vec<_> = report.iter().map(|(path, _)| path.to_string()).collect();
+            assert_eq!(keys, [key]);
+        }
+    }
+}

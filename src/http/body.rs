@@ -1,0 +1,154 @@
+//! Extractors for what a request carries: its JSON body, its query and its path, all refused in the
+//! same words (contract/rest.md, "Conventions").
+
+use axum::extract::{
+    self, FromRequest, FromRequestParts, Request,
+    path::ErrorKind,
+    rejection::{BytesRejection, PathRejection},
+};
+use bytes::Bytes;
+use garde::Validate;
+use http::{HeaderMap, StatusCode, header::CONTENT_TYPE, request::Parts};
+use serde::de::DeserializeOwned;
+use tower_http::timeout::TimeoutError;
+
+use super::json;
+use crate::error::{Code, Error, Result};
+
+/// A JSON body. 415 when it is something else, 400 when it is no JSON, 422 when it is no `T`, 413
+/// over the limit, 408 when it does not arrive in time.
+#[derive(Clone, Copy, Debug)]
+pub struct Body<T>(pub T);
+
+/// A [`Body`] whose fields also keep the rules of `T`.
+#[derive(Clone, Copy, Debug)]
+pub struct ValidBody<T>(pub T);
+
+/// The body as it came, within the same limits, for what is signed.
+#[derive(Clone, Debug)]
+pub struct RawBody(pub Bytes);
+
+/// The query. 422 with a pointer to what is not of its type; unknown names are `T`'s to refuse.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<T>(pub T);
+
+/// The parameters of the path. 422 with a pointer to what is not of its type.
+#[derive(Clone, Copy, Debug)]
+pub struct Path<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        if !is_json(request.headers()) {
+            return Err(Error::new(
+                Code::UnsupportedMediaType,
+                "The body must be JSON, and say so: Content-Type: application/json.",
+            ));
+        }
+        let RawBody(bytes) = RawBody::from_request(request, state).await?;
+        json::decode(&bytes).map(Self)
+    }
+}
+
+impl<S, T> FromRequest<S> for ValidBody<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned + Validate<Context = ()>,
+{
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        let Body(value) = Body::from_request(request, state).await?;
+        json::validate(&value)?;
+        Ok(Self(value))
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for RawBody {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        Bytes::from_request(request, state).await.map(Self).map_err(|e| unread(&e))
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let read = extract::Query::try_from_uri(&parts.uri);
+        read.map(|extract::Query(value)| Self(value)).map_err(|rejection| {
+            match cause::<serde_path_to_error::Error<serde::de::value::Error>>(&rejection) {
+                Some(error) => {
+                    json::invalid(json::pointer(error.path()), &error.inner().to_string())
+                }
+                None => Error::new(Code::Malformed, "The query can't be read."),
+            }
+        })
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let read = extract::Path::from_request_parts(parts, state).await;
+        read.map(|extract::Path(value)| Self(value)).map_err(|rejection| match rejection {
+            PathRejection::FailedToDeserializePathParams(wrong) => misread(wrong.into_kind()),
+            other => Error::internal(other),
+        })
+    }
+}
+
+/// `application/json`, or a type made of it such as `application/problem+json`.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(content_type) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json"
+        || essence.starts_with("application/") && essence.ends_with("+json")
+}
+
+/// Why a body did not arrive whole.
+fn unread(rejection: &BytesRejection) -> Error {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        Error::new(Code::TooLarge, "The body is larger than this server takes.")
+    } else if cause::<TimeoutError>(rejection).is_some() {
+        Error::new(Code::Timeout, "The body took too long to arrive.")
+    } else {
+        Error::new(Code::Malformed, "The body did not arrive whole.")
+    }
+}
+
+/// Which parameter of the path is not of its type.
+fn misread(kind: ErrorKind) -> Error {
+    let named = |key: &str, detail: String| Error::invalid(format!("/{key}"), detail);
+    match kind {
+        ErrorKind::ParseErrorAtKey { key, expected_type, .. } => {
+            named(&key, format!("must be of type {expected_type}"))
+        }
+        ErrorKind::ParseErrorAtIndex { index, expected_type, .. } => {
+            named(&index.to_string(), format!("must be of type {expected_type}"))
+        }
+        ErrorKind::DeserializeError { key, message, .. } => named(&key, message),
+        ErrorKind::ParseError { expected_type, .. } => {
+            Error::invalid("", format!("The path's parameter must be of type {expected_type}."))
+        }
+        ErrorKind::Message(message) => Error::invalid("", message),
+        ErrorKind::InvalidUtf8InPathParam { .. } => {
+            Error::new(Code::Malformed, "The path is not UTF-8.")
+        }
+        // The route and its handler disagree.
+        other => Error::internal(other.to_string()),
+    }
+}
+
+/// The first error of type `E` among the causes of an error.
+fn cause<'a, E: std::error::Error + 'static>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a E> {
+    std::iter::successors(Some(error), |error| error.source())
+        .find_map(|error| error.downcast_ref())
+}

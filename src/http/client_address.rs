@@ -1,0 +1,68 @@
+//! Whose request it is, by address: the peer's, or what our own proxies say of it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::{HeaderMap, HeaderName};
+use ipnet::IpNet;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The caller's address: the peer, or when that is a trusted proxy the rightmost hop of
+/// `X-Forwarded-For` that is not one (contract/environment.md, `TRUSTED_PROXIES`). Hops to the left
+/// of it may be anyone's invention.
+#[must_use]
+pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |address: IpAddr| trusted.iter().any(|range| range.contains(&address));
+    let mut client = peer.to_canonical();
+    let lines = headers.get_all(X_FORWARDED_FOR).iter().rev();
+    // A line that is no text ends the walk, as a hop that is no address does.
+    let mut hops = lines.flat_map(|line| line.to_str().unwrap_or("?").rsplit(',')).map(address);
+    while is_trusted(client) {
+        match hops.next() {
+            Some(Some(hop)) => client = hop,
+            Some(None) | None => break,
+        }
+    }
+    client
+}
+
+/// An address as proxies write it: alone or with a port, an IPv6 one perhaps in brackets.
+fn address(hop: &str) -> Option<IpAddr> {
+    let hop = hop.trim();
+    let alone = hop.trim_start_matches('[').trim_end_matches(']');
+    let address = alone.parse().or_else(|_| hop.parse::<SocketAddr>().map(|with| with.ip()));
+    address.ok().map(|address: IpAddr| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(peer: &str, forwarded: &[&str]) -> String {
+        let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
+        let lines = forwarded.iter().map(|line| (X_FORWARDED_FOR, line.parse().unwrap()));
+        client_address(peer.parse().unwrap(), &lines.collect(), &trusted).to_string()
+    }
+
+    #[test]
+    fn a_peer_that_is_no_proxy_of_ours_is_the_caller() {
+        assert_eq!(client("203.0.113.9", &["198.51.100.1"]), "203.0.113.9");
+        assert_eq!(client("::ffff:203.0.113.9", &[]), "203.0.113.9");
+    }
+
+    #[test]
+    fn behind_our_proxies_the_rightmost_hop_that_is_not_ours_counts() {
+        assert_eq!(client("10.0.0.1", &["1.1.1.1, 198.51.100.1, 10.0.0.2"]), "198.51.100.1");
+        assert_eq!(client("10.0.0.1", &["1.1.1.1", "198.51.100.1", "10.0.0.2"]), "198.51.100.1");
+        assert_eq!(client("::ffff:10.0.0.1", &["198.51.100.1:4711"]), "198.51.100.1");
+        assert_eq!(client("fd00::1", &["[2001:db8::1]:443"]), "2001:db8::1");
+        assert_eq!(client("fd00::1", &["[2001:db8::1]"]), "2001:db8::1");
+    }
+
+    #[test]
+    fn the_walk_ends_at_what_is_no_address() {
+        assert_eq!(client("10.0.0.1", &["198.51.100.1, unknown, 10.0.0.2"]), "10.0.0.2");
+        assert_eq!(client("10.0.0.1", &[""]), "10.0.0.1");
+        assert_eq!(client("10.0.0.1", &["10.0.0.3, 10.0.0.2"]), "10.0.0.3");
+    }
+}

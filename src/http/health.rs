@@ -1,0 +1,139 @@
+//! What an orchestrator asks: `/livez`, is the process alive; `/readyz`, may it have traffic.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::config::Handshake;
+
+/// Whether this node may have traffic. Shared; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Readiness(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    handshake: Handshake,
+    draining: AtomicBool,
+    failing: Mutex<BTreeSet<&'static str>>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    status: &'static str,
+    /// Who is let in without a token stands where operators look.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handshake: Option<&'static str>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    failing: BTreeSet<&'static str>,
+}
+
+impl Readiness {
+    /// Ready, until something is said to fail or draining begins.
+    #[must_use]
+    pub fn new(handshake: Handshake) -> Self {
+        let (draining, failing) = (AtomicBool::new(false), Mutex::default());
+        Self(Arc::new(Inner { handshake, draining, failing }))
+    }
+
+    /// No new traffic from now on.
+    pub fn drain(&self) {
+        self.0.draining.store(true, Ordering::Release);
+    }
+
+    /// Whether [`Readiness::drain`] was called.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Acquire)
+    }
+
+    /// Says whether a part that every request needs works, such as `store`.
+    pub fn report(&self, part: &'static str, works: bool) {
+        let mut failing = self.0.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        if works {
+            failing.remove(part);
+        } else {
+            failing.insert(part);
+        }
+    }
+
+    fn answer(&self) -> (StatusCode, Answer) {
+        let failing = self.0.failing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (code, status) = match (self.is_draining(), failing.is_empty()) {
+            (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+            (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            (false, true) => (StatusCode::OK, "ok"),
+        };
+        let handshake = (self.0.handshake == Handshake::Trusting).then_some("trusting");
+        (code, Answer { status, handshake, failing })
+    }
+}
+
+/// `/livez` and `/readyz`.
+pub fn router<S: Clone + Send + Sync + 'static>(readiness: Readiness) -> Router<S> {
+    Router::new().route("/livez", get(livez)).route("/readyz", get(readyz)).with_state(readiness)
+}
+
+async fn livez() -> Response {
+    let answer = Answer { status: "ok", handshake: None, failing: BTreeSet::new() };
+    Json(answer).into_response()
+}
+
+async fn readyz(State(readiness): State<Readiness>) -> Response {
+    let (status, answer) = readiness.answer();
+    (status, Json(answer)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn ask(readiness: &Readiness, path: &str) -> (u16, Value) {
+        let request = http::Request::get(path).body(axum::body::Body::empty()).unwrap();
+        let response = router(readiness.clone()).oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), 1000).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_draining_node_lives_but_is_not_ready() {
+        let readiness = Readiness::new(Handshake::Required);
+        assert_eq!(ask(&readiness, "/readyz").await, (200, json!({"status": "ok"})));
+        readiness.drain();
+        assert_eq!(ask(&readiness, "/readyz").await, (503, json!({"status": "draining"})));
+        assert_eq!(ask(&readiness, "/livez").await, (200, json!({"status": "ok"})));
+    }
+
+    #[tokio::test]
+    async fn a_failing_part_is_named_until_it_works_again() {
+        let readiness = Readiness::new(Handshake::Required);
+        readiness.report("store", false);
+        let expected = json!({"status": "unavailable", "failing": ["store"]});
+        assert_eq!(ask(&readiness, "/readyz").await, (503, expected));
+        readiness.report("store", true);
+        assert_eq!(ask(&readiness, "/readyz").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn a_trusting_handshake_is_shown() {
+        let readiness = Readiness::new(Handshake::Trusting);
+        let expected = json!({"status": "ok", "handshake": "trusting"});
+        assert_eq!(ask(&readiness, "/readyz").await, (200, expected));
+    }
+}

@@ -1,0 +1,189 @@
+//! Reads JSON and says precisely what is wrong with it: where it stops being JSON, or which fields
+//! are invalid, by JSON pointer (RFC 6901).
+
+use garde::Validate;
+use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
+
+use crate::error::{Code, Error, FieldError, Result};
+
+/// Reads one JSON value of type `T`. Types refuse unknown fields themselves
+/// (`#[serde(deny_unknown_fields)]`).
+///
+/// # Errors
+/// [`Code::Malformed`] with line and column when it is not JSON, [`Code::InvalidPayload`] with the
+/// first invalid field when it is not a `T`.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    if bytes.trim_ascii().is_empty() {
+        return Err(Error::new(Code::Malformed, "There is no body; it takes JSON."));
+    }
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let pointer = pointer(error.path());
+        let inner = error.into_inner();
+        if inner.is_data() { invalid(pointer, &inner.to_string()) } else { malformed(&inner) }
+    })?;
+    json.end().map_err(|error| malformed(&error))?;
+    Ok(value)
+}
+
+/// Checks the rules of the fields.
+///
+/// # Errors
+/// [`Code::InvalidPayload`] with every invalid field.
+pub fn validate<T: Validate<Context = ()>>(value: &T) -> Result<()> {
+    let Err(report) = value.validate() else { return Ok(()) };
+    let fields: Vec<FieldError> = report
+        .iter()
+        .map(|(path, error)| FieldError {
+            pointer: wire_pointer(&path.to_string()),
+            detail: error.to_string(),
+        })
+        .collect();
+    Err(many_invalid(fields))
+}
+
+/// The error for a value that does not fit its type, from serde's message.
+pub(super) fn invalid(mut pointer: String, message: &str) -> Error {
+    let detail = message.split(" at line ").next().unwrap_or(message);
+    // Serde blames the object; the caller wants to know the field.
+    if let Some(field) = quoted(detail, "missing field `") {
+        push(&mut pointer, field);
+        return Error::invalid(pointer, "is required");
+    }
+    if detail.starts_with("unknown field `") {
+        return Error::invalid(pointer, "is not a known field");
+    }
+    Error::invalid(pointer, detail)
+}
+
+/// The error for several invalid fields, in a sentence that names the first.
+fn many_invalid(fields: Vec<FieldError>) -> Error {
+    match fields.as_slice() {
+        [only] => Error::invalid(only.pointer.clone(), only.detail.clone()),
+        [first, rest @ ..] => {
+            let name = first.pointer.trim_start_matches('/');
+            let sentence = format!("{name}: {} (and {} more)", first.detail, rest.len());
+            Error::new(Code::InvalidPayload, sentence).with_fields(fields)
+        }
+        [] => Error::new(Code::InvalidPayload, "The payload is invalid."),
+    }
+}
+
+/// The JSON pointer of a path that serde went.
+pub(super) fn pointer(path: &serde_path_to_error::Path) -> String {
+    let mut pointer = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => push(&mut pointer, &index.to_string()),
+            Segment::Map { key } => push(&mut pointer, key),
+            // Variants and newtypes have no place of their own in JSON.
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    pointer
+}
+
+/// The pointer of a garde path (`line_items[0].unit_price`), in the wire's camelCase.
+fn wire_pointer(path: &str) -> String {
+    let mut pointer = String::new();
+    for part in path.split(['.', '[']).filter(|part| !part.is_empty()) {
+        push(&mut pointer, &camel_case(part.trim_end_matches(']')));
+    }
+    pointer
+}
+
+fn camel_case(snake: &str) -> String {
+    let mut words = snake.split('_');
+    let mut camel = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let mut letters = word.chars();
+        camel.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        camel.push_str(letters.as_str());
+    }
+    camel
+}
+
+/// Adds one escaped step (RFC 6901, section 3).
+fn push(pointer: &mut String, step: &str) {
+    pointer.push('/');
+    pointer.push_str(&step.replace('~', "~0").replace('/', "~1"));
+}
+
+fn quoted<'a>(message: &'a str, prefix: &str) -> Option<&'a str> {
+    message.strip_prefix(prefix)?.strip_suffix('`')
+}
+
+fn malformed(error: &serde_json::Error) -> Error {
+    Error::new(Code::Malformed, format!("The body is not JSON: {error}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, Validate)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Order {
+        #[garde(length(chars, min = 1, max = 5))]
+        buyer_name: String,
+        #[garde(dive)]
+        lines: Vec<Line>,
+    }
+
+    #[derive(Debug, Deserialize, Validate)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Line {
+        #[garde(range(min = 1))]
+        unit_count: u8,
+    }
+
+    fn fields(error: &Error) -> Vec<(&str, &str)> {
+        error.fields().iter().map(|f| (f.pointer.as_str(), f.detail.as_str())).collect()
+    }
+
+    fn refused(json: &str) -> Error {
+        decode::<Order>(json.as_bytes()).unwrap_err()
+    }
+
+    #[test]
+    fn what_is_not_json_is_malformed_with_line_and_column() {
+        for json in ["{\"buyerName\":\n \"a\",}", "{", "[1", "{} {}", "nul", "\u{0}"] {
+            let error = decode::<serde_json::Value>(json.as_bytes()).unwrap_err();
+            assert_eq!(error.code(), Code::Malformed, "{json}");
+            assert!(error.detail().contains(" at line "), "{}", error.detail());
+        }
+        assert!(refused("{\"buyerName\":\n \"a\",}").detail().ends_with("at line 2 column 6."));
+        assert!(refused(" \n").detail().contains("no body"));
+    }
+
+    #[test]
+    fn an_invalid_field_is_named_by_its_pointer() {
+        let wrong = refused(r#"{"buyerName":"a","lines":[{"unitCount":1},{"unitCount":"x"}]}"#);
+        assert_eq!(wrong.code(), Code::InvalidPayload);
+        assert_eq!(wrong.fields()[0].pointer, "/lines/1/unitCount");
+        assert!(!wrong.detail().contains(" at line "), "{}", wrong.detail());
+
+        let missing = refused(r#"{"buyerName":"a","lines":[{}]}"#);
+        assert_eq!(fields(&missing), [("/lines/0/unitCount", "is required")]);
+
+        let unknown = refused(r#"{"buyerName":"a","a~/b":1}"#);
+        assert_eq!(fields(&unknown), [("/a~0~1b", "is not a known field")]);
+
+        assert_eq!(refused("[]").fields()[0].pointer, "");
+    }
+
+    #[test]
+    fn every_broken_rule_is_reported_in_the_names_of_the_wire() {
+        let order: Order = decode(
+            br#"{"buyerName":"too long","lines":[{"unitCount":1},{"unitCount":0},{"unitCount":0}]}"#,
+        )
+        .unwrap();
+        let error = validate(&order).unwrap_err();
+        let pointers: Vec<_> = fields(&error).into_iter().map(|(pointer, _)| pointer).collect();
+        assert_eq!(pointers, ["/buyerName", "/lines/1/unitCount", "/lines/2/unitCount"]);
+        assert!(error.detail().ends_with("(and 2 more)"), "{}", error.detail());
+    }
+}

@@ -1,0 +1,116 @@
+//! Logs on standard output: one JSON object a line for machines, or lines for people.
+
+use std::io::IsTerminal as _;
+
+use tracing::Subscriber;
+use tracing_subscriber::{
+    EnvFilter,
+    filter::ParseError,
+    fmt::{MakeWriter, layer},
+    layer::SubscriberExt as _,
+    registry,
+    util::SubscriberInitExt as _,
+};
+
+use crate::config::{LogConfig, LogFormat};
+
+/// Starts logging. The first call decides; a later one, as tests make, changes nothing.
+///
+/// # Errors
+/// When the level is no filter.
+pub fn init(config: &LogConfig) -> Result<(), ParseError> {
+    let terminal = std::io::stdout().is_terminal();
+    let format =
+        config.format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
+    let subscriber = subscriber(&config.level, format, terminal, std::io::stdout)?;
+    // It fails when there is one already.
+    let _ = subscriber.try_init();
+    Ok(())
+}
+
+fn subscriber(
+    level: &str,
+    format: LogFormat,
+    color: bool,
+    writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
+) -> Result<Box<dyn Subscriber + Send + Sync>, ParseError> {
+    let filtered = registry().with(EnvFilter::try_new(level)?);
+    Ok(match format {
+        LogFormat::Pretty => Box::new(filtered.with(layer().with_ansi(color).with_writer(writer))),
+        // The list of spans and not the innermost alone: the request's id is in the outermost.
+        LogFormat::Json => {
+            Box::new(filtered.with(
+                layer().json().flatten_event(true).with_current_span(false).with_writer(writer),
+            ))
+        }
+    })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing::subscriber::DefaultGuard;
+
+    use super::*;
+
+    /// What was logged on this thread.
+    #[derive(Clone, Default)]
+    pub(in crate::http) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Lines {
+        /// Gathers what this thread logs until the guard is dropped.
+        pub(in crate::http) fn gather(level: &str, format: LogFormat) -> (Self, DefaultGuard) {
+            let lines = Self::default();
+            let writer = lines.clone();
+            let subscriber = subscriber(level, format, false, move || writer.clone()).unwrap();
+            (lines, tracing::subscriber::set_default(subscriber))
+        }
+
+        pub(in crate::http) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_json_line_has_its_fields_beside_the_message_and_the_request_it_belongs_to() {
+        let (lines, _guard) = Lines::gather("info", LogFormat::Json);
+        let _request = tracing::info_span!("request", request_id = "r1").entered();
+        let _inner = tracing::info_span!("query").entered();
+        tracing::info!(latency_ms = 3, "answered");
+        tracing::debug!("not at this level");
+        let line: serde_json::Value = serde_json::from_str(&lines.text()).unwrap();
+        assert_eq!(line["level"], "INFO");
+        assert_eq!(line["message"], "answered");
+        assert_eq!(line["latency_ms"], 3);
+        assert_eq!(line["target"], module_path!());
+        assert_eq!(line["spans"][0]["request_id"], "r1");
+        assert!(line["timestamp"].as_str().unwrap().ends_with('Z'));
+    }
+
+    #[test]
+    fn a_line_for_people_is_plain_text() {
+        let (lines, _guard) = Lines::gather("stoa=debug", LogFormat::Pretty);
+        tracing::debug!(n = 1, "hello");
+        let line = lines.text();
+        assert!(line.contains("DEBUG") && line.ends_with("hello n=1\n"), "{line}");
+    }
+
+    #[test]
+    fn logging_may_be_started_twice_but_not_with_a_bad_filter() {
+        let config = |level: &str| LogConfig { level: level.into(), format: None };
+        assert!(init(&config("off")).is_ok());
+        assert!(init(&config("off")).is_ok());
+        assert!(init(&config("stoa=loud")).is_err());
+    }
+}

@@ -1,0 +1,98 @@
+//! How REST answers: one shape of failure, one way to read a request, names for requests, and who
+//! may call from where. The roof wraps its routes in [`layers`].
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::{from_fn, from_fn_with_state, map_response},
+    response::Response,
+};
+use http::{
+    HeaderName, HeaderValue,
+    header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS},
+};
+use tower::ServiceBuilder;
+use tower_http::{
+    catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer, timeout::RequestBodyDeadlineLayer,
+    trace::TraceLayer,
+};
+
+use crate::config::ServerConfig;
+
+pub mod body;
+pub mod client_address;
+pub mod cors;
+pub mod health;
+pub mod json;
+pub mod list;
+pub mod log;
+pub mod openapi;
+pub mod problem;
+pub mod request_id;
+
+/// What [`layers`] needs to know.
+#[derive(Clone, Debug)]
+pub struct Layers {
+    /// Which pages may call with credentials.
+    pub origins: cors::OriginPolicy,
+    /// Bytes of one body.
+    pub max_payload_bytes: usize,
+    /// Until a body is complete.
+    pub body_timeout: std::time::Duration,
+}
+
+impl Layers {
+    /// As configured.
+    ///
+    /// # Errors
+    /// [`InvalidOrigin`](cors::InvalidOrigin) when a configured origin is none.
+    pub fn new(config: &ServerConfig) -> Result<Self, cors::InvalidOrigin> {
+        Ok(Self {
+            origins: cors::OriginPolicy::new(config.origins())?,
+            max_payload_bytes: config.max_payload_bytes,
+            body_timeout: config.body_timeout,
+        })
+    }
+}
+
+/// Wraps every route of `router`, and its fallback, in what REST promises. Routes added later, such
+/// as the Socket.IO service, stay outside.
+pub fn layers<S: Clone + Send + Sync + 'static>(router: Router<S>, with: Layers) -> Router<S> {
+    let trace = TraceLayer::new_for_http()
+        .make_span_with(request_id::span)
+        .on_request(())
+        .on_response(request_id::answered)
+        // `problem` tells of failures.
+        .on_failure(());
+    // From the outside in: a layer sees what the ones below it answer.
+    let stack = ServiceBuilder::new()
+        .layer(from_fn(request_id::layer))
+        .layer(trace)
+        .layer(map_response(secure))
+        .layer(with.origins.layer())
+        .layer(from_fn(problem::layer))
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(from_fn_with_state(with.origins, cors::refuse_foreign))
+        .layer(RequestBodyDeadlineLayer::new(with.body_timeout))
+        .layer(RequestBodyLimitLayer::new(with.max_payload_bytes))
+        .layer(DefaultBodyLimit::disable());
+    router.layer(stack)
+}
+
+/// Headers that keep browsers from guessing, framing, leaking and storing. A page that needs more
+/// says so itself.
+async fn secure(mut response: Response) -> Response {
+    const DEFAULTS: [(HeaderName, &str); 4] = [
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    for (name, value) in DEFAULTS {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;

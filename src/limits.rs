@@ -1,0 +1,178 @@
+//! Rates and caps: how many sockets an address may hold, and how fast one connection may ask.
+
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    num::NonZeroU32,
+    sync::Arc,
+};
+
+use dashmap::{DashMap, Entry};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use serde::Serialize;
+
+use crate::config::{LimitsConfig, Rate};
+
+/// Counts the sockets of each address. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct AddressLimits(Option<Arc<Addresses>>);
+
+#[derive(Debug)]
+struct Addresses {
+    held: DashMap<IpAddr, Held>,
+    most: Held,
+}
+
+/// Sockets of one address.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    all: usize,
+    strangers: usize,
+}
+
+/// A place among the sockets of an address, until it is dropped.
+#[derive(Debug)]
+pub struct Place(Option<(Arc<Addresses>, IpAddr)>);
+
+/// A place among those sockets that have not shown a valid token, until it is dropped.
+#[derive(Debug)]
+pub struct Admission(Option<(Arc<Addresses>, IpAddr)>);
+
+impl AddressLimits {
+    /// Limits as configured; none when they are off.
+    #[must_use]
+    pub fn new(config: &LimitsConfig) -> Self {
+        let most = Held {
+            all: config.connections_per_address,
+            strangers: config.unauthenticated_per_address,
+        };
+        Self(config.enabled.then(|| Arc::new(Addresses { held: DashMap::new(), most })))
+    }
+
+    /// Takes a place for a new socket; none when the address has its share.
+    #[must_use]
+    pub fn admit(&self, address: IpAddr) -> Option<(Place, Admission)> {
+        let Some(addresses) = &self.0 else { return Some((Place(None), Admission(None))) };
+        let address = network(address);
+        let mut held = addresses.held.entry(address).or_default();
+        if held.all >= addresses.most.all || held.strangers >= addresses.most.strangers {
+            return None;
+        }
+        held.all += 1;
+        held.strangers += 1;
+        let place = || Some((addresses.clone(), address));
+        Some((Place(place()), Admission(place())))
+    }
+}
+
+impl Addresses {
+    fn give_back(&self, address: IpAddr, change: impl FnOnce(&mut Held)) {
+        if let Entry::Occupied(mut held) = self.held.entry(address) {
+            change(held.get_mut());
+            if held.get().all == 0 {
+                held.remove();
+            }
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some((addresses, address)) = self.0.take() {
+            addresses.give_back(address, |held| held.all = held.all.saturating_sub(1));
+        }
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        if let Some((addresses, address)) = self.0.take() {
+            addresses.give_back(address, |held| held.strangers = held.strangers.saturating_sub(1));
+        }
+    }
+}
+
+/// One subscriber's share of IPv6 is a /64; it counts as one address.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// What kind of event a rate is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventClass {
+    /// Joins and leaves.
+    Join,
+    /// Typing.
+    Typing,
+    /// Messages.
+    Message,
+    /// Everything else, unknown names too.
+    Other,
+}
+
+/// The token buckets of one connection, one for each [`EventClass`].
+#[derive(Debug)]
+pub struct EventRates([DefaultDirectRateLimiter; 4]);
+
+impl EventRates {
+    /// Full buckets.
+    #[must_use]
+    pub fn new(config: &LimitsConfig) -> Self {
+        let rates = [config.joins, config.typing, config.messages, config.other];
+        Self(rates.map(|rate| RateLimiter::direct(quota(rate))))
+    }
+
+    /// Takes a token; false when there is none.
+    #[must_use]
+    pub fn take(&self, class: EventClass) -> bool {
+        self.0[class as usize].check().is_ok()
+    }
+}
+
+fn quota(rate: Rate) -> Quota {
+    let at_least_one = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+    Quota::per_second(at_least_one(rate.per_second)).allow_burst(at_least_one(rate.burst))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(all: usize, strangers: usize) -> AddressLimits {
+        let most = Held { all, strangers };
+        AddressLimits(Some(Arc::new(Addresses { held: DashMap::new(), most })))
+    }
+
+    #[test]
+    fn an_address_holds_its_share_and_no_more() {
+        let limits = limits(3, 2);
+        let here: IpAddr = "192.0.2.1".parse().unwrap();
+        let (_one, stranger) = limits.admit(here).unwrap();
+        let (_two, _) = limits.admit(here).unwrap();
+        let (three, _other) = limits.admit(here).unwrap();
+        assert!(limits.admit(here).is_none(), "three are held");
+        assert!(limits.admit("192.0.2.2".parse().unwrap()).is_some());
+        drop(three);
+        assert!(limits.admit(here).is_none(), "two strangers are held");
+        drop(stranger);
+        assert!(limits.admit(here).is_some());
+    }
+
+    #[test]
+    fn a_subnet_of_ipv6_counts_as_one() {
+        let limits = limits(1, 1);
+        let _held = limits.admit("2001:db8::1".parse().unwrap()).unwrap();
+        assert!(limits.admit("2001:db8::2".parse().unwrap()).is_none());
+        assert!(limits.admit("2001:db8:0:1::1".parse().unwrap()).is_some());
+    }
+
+    #[test]
+    fn nothing_is_kept_of_an_address_that_left() {
+        let limits = limits(2, 2);
+        drop(limits.admit("192.0.2.1".parse().unwrap()).unwrap());
+        assert!(limits.0.unwrap().held.is_empty());
+    }
+}

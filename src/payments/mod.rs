@@ -1,0 +1,3 @@
+//! Payments of buyers and payouts to sellers.
+
+pub mod events;

@@ -1,0 +1,3 @@
+//! Points, levels and referrals of users.
+
+pub mod events;

@@ -1,0 +1,14 @@
+//! Presence: who is here. A user is online while a connection of theirs is open; others hear of a
+//! change once, after a moment in which it may undo itself (contract/events.md, "Presence").
+
+mod announcer;
+pub mod events;
+mod http;
+mod registry;
+mod socket;
+
+pub use self::{
+    http::routes,
+    registry::{Presence, Status},
+    socket::commands,
+};

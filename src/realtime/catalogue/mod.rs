@@ -1,0 +1,157 @@
+//! The catalogue of the wire contract: every event that rooms declare, by name, and the documents
+//! made from it.
+
+mod asyncapi;
+mod listing;
+mod schemas;
+mod typescript;
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use utoipa::openapi::{RefOr, schema::Schema};
+
+use crate::event::{Direction, EventName, EventType, InvalidEventName};
+
+/// Every event that the server sends or hears, in the order of their declaration.
+#[derive(Clone)]
+pub struct Catalogue {
+    sent: IndexMap<&'static str, EventType>,
+    heard: IndexMap<&'static str, EventType>,
+    schemas: BTreeMap<String, RefOr<Schema>>,
+}
+
+/// Why declarations do not make a catalogue.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidCatalogue {
+    /// A name stands for two events of the same direction.
+    #[error("two events are called {0:?}")]
+    Duplicate(&'static str),
+    /// A name may not be sent.
+    #[error("{0:?}: {1}")]
+    Name(&'static str, InvalidEventName),
+    /// Two types of one name would be one in the documents.
+    #[error("two types are called {0}")]
+    AmbiguousType(String),
+}
+
+impl Catalogue {
+    /// The catalogue of these lists of events.
+    ///
+    /// # Errors
+    /// [`InvalidCatalogue`] when a name is taken or may not be sent, or two types share a name.
+    pub fn new(rooms: &[&[EventType]]) -> Result<Self, InvalidCatalogue> {
+        let (mut sent, mut heard) = (IndexMap::new(), IndexMap::new());
+        for event in rooms.iter().copied().flatten() {
+            EventName::new(event.name).map_err(|why| InvalidCatalogue::Name(event.name, why))?;
+            let events = match event.direction {
+                Direction::ServerToClient => &mut sent,
+                Direction::ClientToServer => &mut heard,
+            };
+            if events.insert(event.name, *event).is_some() {
+                return Err(InvalidCatalogue::Duplicate(event.name));
+            }
+        }
+        let schemas = schemas::collect(sent.values().chain(heard.values()))?;
+        Ok(Self { sent, heard, schemas })
+    }
+
+    /// The event that the server sends under this name.
+    #[must_use]
+    pub fn sent(&self, name: &str) -> Option<&EventType> {
+        self.sent.get(name)
+    }
+
+    /// The event that clients send under this name.
+    #[must_use]
+    pub fn heard(&self, name: &str) -> Option<&EventType> {
+        self.heard.get(name)
+    }
+
+    /// Every event: first what the server sends, then what clients send.
+    pub fn iter(&self) -> impl Iterator<Item = &EventType> {
+        self.sent.values().chain(self.heard.values())
+    }
+
+    /// The schema of every type that is sent, by name. A field that may be left out is never null.
+    #[must_use]
+    pub fn schemas(&self) -> &BTreeMap<String, RefOr<Schema>> {
+        &self.schemas
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use utoipa::{PartialSchema, ToSchema};
+
+    use super::*;
+    use crate::{
+        event::{Dialect, Shape},
+        id::Id,
+        realtime::events::{AUTH_EXPIRING, Done, REFRESH_AUTH},
+    };
+
+    fn event(name: &'static str, direction: Direction, payload: Shape) -> EventType {
+        EventType {
+            name,
+            dialect: Dialect::Both,
+            direction,
+            to: "everyone",
+            doc: " Something",
+            kept: false,
+            payload,
+            ack: None,
+        }
+    }
+
+    fn error(events: &[EventType]) -> Option<InvalidCatalogue> {
+        Catalogue::new(&[events]).err()
+    }
+
+    #[test]
+    fn an_event_is_found_by_its_name_and_who_says_it() {
+        let catalogue = Catalogue::new(&[&[AUTH_EXPIRING], &[REFRESH_AUTH]]).unwrap();
+        assert_eq!(catalogue.sent("auth:expiring").unwrap().dialect, Dialect::Both);
+        assert!(catalogue.heard("auth:refresh").unwrap().ack.is_some());
+        assert!(catalogue.heard("auth:expiring").is_none());
+        assert!(catalogue.sent("auth:refresh").is_none());
+        assert_eq!(catalogue.iter().count(), 2);
+    }
+
+    #[test]
+    fn a_name_stands_for_one_event_in_each_direction() {
+        use Direction::{ClientToServer, ServerToClient};
+        let id = Shape::of::<Id>();
+        let said = event("typing", ServerToClient, id);
+        assert_eq!(error(&[said, event("typing", ClientToServer, id)]), None);
+        assert_eq!(error(&[said, said]), Some(InvalidCatalogue::Duplicate("typing")));
+    }
+
+    #[test]
+    fn a_name_that_may_not_be_sent_is_refused() {
+        let named = |name| error(&[event(name, Direction::ServerToClient, Shape::of::<Id>())]);
+        for (name, why) in
+            [("disconnect", InvalidEventName::Reserved), ("a b", InvalidEventName::Malformed)]
+        {
+            assert_eq!(named(name), Some(InvalidCatalogue::Name(name, why)));
+        }
+    }
+
+    #[test]
+    fn two_types_of_one_name_are_refused() {
+        struct Impostor;
+        impl PartialSchema for Impostor {
+            fn schema() -> RefOr<Schema> {
+                String::schema()
+            }
+        }
+        impl ToSchema for Impostor {
+            fn name() -> std::borrow::Cow<'static, str> {
+                Done::name()
+            }
+        }
+        let done = event("done", Direction::ServerToClient, Shape::of::<Done>());
+        let other = event("other", Direction::ServerToClient, Shape::of::<Impostor>());
+        assert_eq!(error(&[done, other]), Some(InvalidCatalogue::AmbiguousType("Done".into())));
+    }
+}

@@ -1,0 +1,308 @@
+//! A connection: one Socket.IO socket in one namespace, by our own id, with who it belongs to,
+//! the rooms it is in, and the queue of what it asked for.
+
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use arc_swap::ArcSwapOption;
+use socketioxide::socket::Socket;
+use uuid::Uuid;
+
+use super::{
+    events::{ClosingReason, SessionClosing},
+    frame::Outgoing,
+    hub::Item,
+    lane::Lane,
+    link::Link,
+    queue::Queue,
+    session::Sessions,
+};
+use crate::{
+    auth::Identity,
+    clock::Timestamp,
+    error::{Code, Error, Result},
+    event::Namespace,
+    id::Id,
+    limits::EventRates,
+    room::Room,
+};
+
+/// One Socket.IO socket of ours.
+pub struct Connection {
+    id: Uuid,
+    namespace: Namespace,
+    identity: ArcSwapOption<Identity>,
+    state: Mutex<State>,
+    pub(super) queue: Queue,
+    pub(super) rates: OnceLock<Box<EventRates>>,
+    pub(super) link: Arc<Link>,
+    /// Weak, since the engine's socket holds our handlers and they hold this.
+    pub(super) engine: Weak<Socket>,
+    sessions: Arc<Sessions>,
+    /// Where the hub's shard keeps it; only the shard reads and writes this.
+    slot: AtomicU32,
+}
+
+#[derive(Default)]
+struct State {
+    phase: Phase,
+    rooms: Vec<Room>,
+}
+
+/// A connection's life. The engine may report its end before its beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    New,
+    Added,
+    Gone,
+}
+
+/// A connection that is in no shard.
+const NO_SLOT: u32 = u32::MAX;
+
+impl Connection {
+    pub(super) fn new(
+        id: Uuid,
+        namespace: Namespace,
+        identity: Option<Arc<Identity>>,
+        link: Arc<Link>,
+        engine: Weak<Socket>,
+        sessions: Arc<Sessions>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            namespace,
+            identity: ArcSwapOption::new(identity),
+            state: Mutex::default(),
+            queue: Queue::default(),
+            rates: OnceLock::new(),
+            link,
+            engine,
+            sessions,
+            slot: AtomicU32::new(NO_SLOT),
+        })
+    }
+
+    pub(super) fn sessions(&self) -> &Arc<Sessions> {
+        &self.sessions
+    }
+
+    fn push(&self, item: Item) {
+        self.sessions.hub.push(self.link.shard, item);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Our own id of it; unlike the engine's it may be shown.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// Its namespace.
+    #[must_use]
+    pub fn namespace(&self) -> Namespace {
+        self.namespace
+    }
+
+    /// The client's address.
+    #[must_use]
+    pub fn address(&self) -> IpAddr {
+        self.link.address
+    }
+
+    /// Who it belongs to; none while a trusting handshake has not heard yet.
+    #[must_use]
+    pub fn identity(&self) -> Option<Arc<Identity>> {
+        self.identity.load_full()
+    }
+
+    /// Who it belongs to, where that must be known.
+    ///
+    /// # Errors
+    /// [`Code::Forbidden`] while a trusting handshake has not heard yet.
+    pub fn known_identity(&self) -> Result<Arc<Identity>> {
+        self.identity()
+            .ok_or_else(|| Error::new(Code::Forbidden, "This socket has not said yet whose it is."))
+    }
+
+    /// The identity that it acts under when it says that it is `user`: its own, or, in a trusting
+    /// handshake where nobody has said so yet, from now on this one.
+    ///
+    /// # Errors
+    /// [`Code::Forbidden`] when it has no identity and may not choose one.
+    pub fn claim(self: &Arc<Self>, user: &Id) -> Result<Arc<Identity>> {
+        self.sessions.claim(self, user)
+    }
+
+    /// Gives its owner a newer token.
+    pub(super) fn identify(self: &Arc<Self>, identity: Arc<Identity>) {
+        self.identity.store(Some(identity));
+        self.push(Item::Identify(self.clone()));
+    }
+
+    /// Gives it its owner, and does `then` before its end can be noticed. False when it has an
+    /// owner or has ended.
+    pub(super) fn identify_first(
+        self: &Arc<Self>,
+        identity: Arc<Identity>,
+        then: impl FnOnce(),
+    ) -> bool {
+        let state = self.lock();
+        if state.phase == Phase::Gone || self.identity.load().is_some() {
+            return false;
+        }
+        self.identify(identity);
+        then();
+        true
+    }
+
+    /// Whether its token, if it has one, still holds, and it has not ended.
+    pub(super) fn may_act(&self, now: Timestamp) -> bool {
+        let expired = self
+            .identity
+            .load()
+            .as_ref()
+            .and_then(|identity| identity.expires_at)
+            .is_some_and(|expires_at| expires_at <= now);
+        !expired && self.lock().phase != Phase::Gone
+    }
+
+    /// Registers with the hub. Frames wait until CONNECT has passed.
+    pub(super) fn enter(self: &Arc<Self>) {
+        let lane = self.link.register(self);
+        self.push(Item::Enter(self.clone(), lane));
+    }
+
+    /// CONNECT has been sent: does `then` before the end can be noticed, or not at all when it
+    /// has been.
+    pub(super) fn begin(self: &Arc<Self>, then: impl FnOnce()) {
+        let mut state = self.lock();
+        if state.phase == Phase::New {
+            state.phase = Phase::Added;
+            self.push(Item::Opened(self.clone()));
+            then();
+        }
+    }
+
+    /// It has ended: takes it out of every room. Whether it had begun, and the rooms it was in;
+    /// none when its end was known already.
+    pub(super) fn end(self: &Arc<Self>) -> Option<(bool, Vec<Room>)> {
+        let mut state = self.lock();
+        let begun = match std::mem::replace(&mut state.phase, Phase::Gone) {
+            Phase::Gone => return None,
+            phase => phase == Phase::Added,
+        };
+        let rooms = std::mem::take(&mut state.rooms);
+        self.push(Item::Gone(self.clone(), rooms.clone()));
+        Some((begun, rooms))
+    }
+
+    /// Whether it has begun and not ended.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.lock().phase == Phase::Added
+    }
+
+    pub(super) fn change_over(self: &Arc<Self>, lane: Arc<Lane>) {
+        self.push(Item::ChangeOver(self.clone(), lane));
+    }
+
+    /// Joins a room. What is sent to this connection afterwards comes after the join.
+    ///
+    /// # Errors
+    /// [`Code::Conflict`] when it has ended or is in as many rooms as it may be.
+    pub fn join(self: &Arc<Self>, room: Room) -> Result<()> {
+        let mut state = self.lock();
+        if state.phase == Phase::Gone {
+            return Err(Error::new(Code::Conflict, "This socket has closed."));
+        }
+        if state.rooms.contains(&room) {
+            return Ok(());
+        }
+        if state.rooms.len() >= self.sessions.hub.max_rooms_per_connection() {
+            return Err(Error::new(Code::Conflict, "This socket is in too many rooms."));
+        }
+        state.rooms.reserve_exact(1);
+        state.rooms.push(room.clone());
+        self.push(Item::Join(self.clone(), room));
+        Ok(())
+    }
+
+    /// Leaves a room; nothing happens when it is not in it.
+    pub fn leave(self: &Arc<Self>, room: &Room) {
+        let mut state = self.lock();
+        if let Some(at) = state.rooms.iter().position(|other| other == room) {
+            let room = state.rooms.swap_remove(at);
+            self.push(Item::Leave(self.clone(), room));
+        }
+    }
+
+    /// Whether it is in a room.
+    #[must_use]
+    pub fn is_in(&self, room: &Room) -> bool {
+        self.lock().rooms.contains(room)
+    }
+
+    /// The rooms it is in.
+    #[must_use]
+    pub fn rooms(&self) -> Vec<Room> {
+        self.lock().rooms.clone()
+    }
+
+    /// Sends an event to this connection alone, in order with what its rooms get.
+    pub(super) fn send(self: &Arc<Self>, event: Arc<Outgoing>) {
+        self.push(Item::Send(self.clone(), event));
+    }
+
+    /// Acknowledges one of its events.
+    pub(super) fn acknowledge(self: &Arc<Self>, id: i64, data: Box<str>) {
+        self.push(Item::Acknowledge(self.clone(), id, data));
+    }
+
+    /// Says why, then closes the transport: an official client comes back by itself.
+    pub fn close(self: &Arc<Self>, reason: ClosingReason) {
+        let farewell = Outgoing::of(&SessionClosing::because(reason));
+        self.push(Item::Close(self.clone(), Some(farewell)));
+    }
+
+    /// Closes the transport without a word: there was one before.
+    pub(super) fn close_transport(self: &Arc<Self>) {
+        self.push(Item::Close(self.clone(), None));
+    }
+
+    /// Whose it is, where it is known.
+    #[must_use]
+    pub fn user_id(&self) -> Option<Id> {
+        self.identity.load().as_ref().map(|identity| identity.user_id.clone())
+    }
+
+    pub(super) fn slot(&self) -> Option<usize> {
+        let slot = self.slot.load(Ordering::Relaxed);
+        (slot != NO_SLOT).then_some(slot as usize)
+    }
+
+    pub(super) fn set_slot(&self, slot: Option<usize>) {
+        let slot = slot.and_then(|slot| u32::try_from(slot).ok()).unwrap_or(NO_SLOT);
+        self.slot.store(slot, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("id", &self.id)
+            .field("namespace", &self.namespace.path())
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
+}

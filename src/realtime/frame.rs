@@ -1,0 +1,211 @@
+//! Frames: what a server sends over a websocket, encoded once and shared by everyone who gets it.
+//! Server frames are not masked (RFC 6455, section 5.1), so the bytes are the same for all.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde_json::value::RawValue;
+
+use crate::event::{EventName, Namespace, ServerEvent};
+
+/// Opcodes with the FIN bit set.
+const TEXT: u8 = 0x81;
+const CLOSE: u8 = 0x88;
+
+/// A close frame that says "going away" (RFC 6455, status 1001).
+pub(super) const GOING_AWAY: Bytes = Bytes::from_static(&[CLOSE, 2, 0x03, 0xe9]);
+
+/// A text frame around the parts of a payload.
+pub(super) fn text(parts: &[&str]) -> Bytes {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let mut frame = BytesMut::with_capacity(length + 10);
+    put_text(&mut frame, parts, length);
+    frame.freeze()
+}
+
+fn put_text(frame: &mut BytesMut, parts: &[&str], length: usize) {
+    frame.put_u8(TEXT);
+    if let Ok(short @ 0..=125) = u8::try_from(length) {
+        frame.put_u8(short);
+    } else if let Ok(medium) = u16::try_from(length) {
+        frame.put_u8(126);
+        frame.put_u16(medium);
+    } else {
+        frame.put_u8(127);
+        frame.put_u64(length as u64);
+    }
+    for part in parts {
+        frame.put_slice(part.as_bytes());
+    }
+}
+
+/// One whole server frame at the start of `bytes`: its payload, and its length with the header.
+/// None when `bytes` does not begin with a whole frame.
+pub(super) fn first(bytes: &[u8]) -> Option<(&[u8], usize)> {
+    let (header, length) = match *bytes.get(1)? & 0x7f {
+        126 => (4, u64::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?))),
+        127 => (10, u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)),
+        short => (2, u64::from(short)),
+    };
+    let end = header + usize::try_from(length).ok()?;
+    Some((bytes.get(header..end)?, end))
+}
+
+/// The Socket.IO prefix of a packet: Engine.IO's message type, the packet's type, the namespace
+/// (Socket.IO protocol v5, "Packet encoding"; `/` is left out).
+const fn prefix(namespace: Namespace, kind: Kind) -> &'static str {
+    match (kind, namespace) {
+        (Kind::Event, Namespace::Root) => "42",
+        (Kind::Event, Namespace::Chat) => "42/chat,",
+        (Kind::Event, Namespace::Marketplace) => "42/marketplace,",
+        (Kind::Ack, Namespace::Root) => "43",
+        (Kind::Ack, Namespace::Chat) => "43/chat,",
+        (Kind::Ack, Namespace::Marketplace) => "43/marketplace,",
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Event,
+    Ack,
+}
+
+/// The namespace of a CONNECT packet (`40…`) that the engine writes, when it is one of ours.
+pub(super) fn connected_namespace(payload: &[u8]) -> Option<Namespace> {
+    let rest = payload.strip_prefix(b"40")?;
+    namespace_of(rest)
+}
+
+/// What follows the type of a packet: the namespace it belongs to.
+fn namespace_of(rest: &[u8]) -> Option<Namespace> {
+    if rest.first() != Some(&b'/') {
+        return Some(Namespace::Root);
+    }
+    let end = rest.iter().position(|b| *b == b',').unwrap_or(rest.len());
+    Namespace::from_path(std::str::from_utf8(&rest[..end]).ok()?)
+}
+
+/// The event by which the engine's queue says that everything before it has been written: it is
+/// taken out of the stream and never reaches a client. Not a name that anyone could emit.
+pub(super) const MARKER: &str = "\u{1}";
+
+/// The namespace of a [`MARKER`] packet.
+pub(super) fn marked_namespace(payload: &[u8]) -> Option<Namespace> {
+    let rest = payload.strip_prefix(b"42")?;
+    let namespace = namespace_of(rest)?;
+    let data = rest.iter().position(|b| *b == b'[')?;
+    rest[data..].starts_with(br#"["\u0001""#).then_some(namespace)
+}
+
+/// A refused CONNECT as Engine.IO 3 clients read it: `44"message"` in place of
+/// `44{"message":"message"}` (Socket.IO protocol v4, ERROR packets).
+pub(super) fn plain_error(packet: &str) -> Option<String> {
+    let rest = packet.strip_prefix("44")?;
+    let (namespace, data) = rest.split_at(rest.find('{')?);
+    let refusal: serde_json::Map<String, serde_json::Value> = serde_json::from_str(data).ok()?;
+    Some(format!("44{namespace}{}", refusal.get("message")?))
+}
+
+/// An event on its way out: its name, its data, and its frame for each namespace, made when first
+/// asked for and then shared.
+#[derive(Debug)]
+pub struct Outgoing {
+    event: Box<str>,
+    /// The name under which it is counted: not every name that comes from outside.
+    label: &'static str,
+    data: Box<RawValue>,
+    frames: [OnceLock<Bytes>; 3],
+}
+
+impl Outgoing {
+    /// An event whose name came from outside and was checked.
+    #[must_use]
+    pub fn named(event: &EventName, data: Box<RawValue>, label: &'static str) -> Arc<Self> {
+        Self::with(event.as_str(), data, label)
+    }
+
+    /// An event of the catalogue.
+    #[must_use]
+    pub fn of<E: ServerEvent>(payload: &E) -> Arc<Self> {
+        let data = serde_json::value::to_raw_value(payload).unwrap_or_else(|error| {
+            tracing::error!(%error, event = E::EVENT.name, "a payload could not be written");
+            RawValue::NULL.to_owned()
+        });
+        Self::with(E::EVENT.name, data, E::EVENT.name)
+    }
+
+    fn with(event: &str, data: Box<RawValue>, label: &'static str) -> Arc<Self> {
+        Arc::new(Self { event: event.into(), label, data, frames: Default::default() })
+    }
+
+    /// The event's name.
+    #[must_use]
+    pub fn event(&self) -> &str {
+        &self.event
+    }
+
+    /// The name under which it is counted.
+    pub(super) fn label(&self) -> &'static str {
+        self.label
+    }
+
+    /// The event's data, as JSON.
+    #[must_use]
+    pub fn data(&self) -> &RawValue {
+        &self.data
+    }
+
+    /// The websocket frame for a namespace.
+    pub(super) fn frame(&self, namespace: Namespace) -> Bytes {
+        let frame = self.frames[namespace as usize].get_or_init(|| {
+            text(&[prefix(namespace, Kind::Event), "[\"", &self.event, "\",", self.data.get(), "]"])
+        });
+        frame.clone()
+    }
+}
+
+/// The frame of an acknowledgement.
+pub(super) fn ack(namespace: Namespace, id: i64, data: &str) -> Bytes {
+    text(&[prefix(namespace, Kind::Ack), &id.to_string(), "[", data, "]"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_of_every_length_read_back_whole() {
+        for length in [0, 1, 125, 126, 127, 65_535, 65_536, 70_000] {
+            let payload = "x".repeat(length);
+            let frame = text(&[&payload]);
+            let (read, end) = first(&frame).expect("a whole frame");
+            assert_eq!((read.len(), end), (length, frame.len()));
+            assert!(first(&frame[..frame.len() - 1]).is_none(), "cut at {length}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_framed_once_for_each_namespace() {
+        let data = RawValue::from_string("{\"a\":1}".into()).expect("json");
+        let event = Outgoing::named(&EventName::new("x:y").expect("a name"), data, "other");
+        assert_eq!(&event.frame(Namespace::Root)[2..], br#"42["x:y",{"a":1}]"#);
+        assert_eq!(&event.frame(Namespace::Chat)[2..], br#"42/chat,["x:y",{"a":1}]"#);
+        let (first, again) = (event.frame(Namespace::Chat), event.frame(Namespace::Chat));
+        assert_eq!(first.as_ptr(), again.as_ptr());
+        assert_eq!(&ack(Namespace::Root, 7, "{}")[2..], b"437[{}]");
+        assert_eq!(&ack(Namespace::Marketplace, 7, "1")[2..], b"43/marketplace,7[1]");
+    }
+
+    #[test]
+    fn the_engines_packets_are_told_apart() {
+        assert_eq!(connected_namespace(br#"40{"sid":"x"}"#), Some(Namespace::Root));
+        assert_eq!(connected_namespace(b"40"), Some(Namespace::Root));
+        assert_eq!(connected_namespace(br#"40/chat,{"sid":"x"}"#), Some(Namespace::Chat));
+        assert_eq!(connected_namespace(b"40/marketplace,"), Some(Namespace::Marketplace));
+        assert_eq!(connected_namespace(b"40/admin,"), None);
+        assert_eq!(connected_namespace(b"42[]"), None);
+        assert_eq!(marked_namespace(br#"42["\u0001",null]"#), Some(Namespace::Root));
+        assert_eq!(marked_namespace(br#"42/chat,["\u0001",null]"#), Some(Namespace::Chat));
+        assert_eq!(marked_namespace(br#"42["x","\u0001"]"#), None);
+    }
+}

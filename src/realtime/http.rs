@@ -1,0 +1,316 @@
+//! REST over the door out (contract/rest.md, "Emit"): backend services send events, operators see
+//! rooms.
+
+use axum::{Json, extract::State, response::IntoResponse};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+use super::{
+    Realtime,
+    emitter::{Emit, Target},
+    hub::{RoomMember, RoomSize},
+};
+use crate::{
+    auth::{Authenticator, EmitCaller, OperatorCaller},
+    error::{Error, Result},
+    event::{EventName, Namespace},
+    http::{
+        body::{Body, Path},
+        json,
+        list::{List, Page},
+        problem::Problem,
+    },
+    id::{Id, Ids},
+    room::Room,
+};
+
+/// Rooms or users of one emit.
+const MAX_TARGETS: usize = 1000;
+
+/// Items of one batch.
+const MAX_BATCH: usize = 100;
+
+/// The emit door's routes.
+pub fn routes<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Authenticator: axum::extract::FromRef<S>,
+    Realtime: axum::extract::FromRef<S>,
+{
+    OpenApiRouter::new()
+        .routes(routes!(emit))
+        .routes(routes!(emit_batch))
+        .routes(routes!(list_rooms))
+        .routes(routes!(list_members))
+}
+
+/// An event for sockets.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct EmitRequest {
+    /// Who hears it.
+    to: EmitTo,
+    /// Its name: `^[A-Za-z][A-Za-z0-9_:.\-]{0,63}$`, none that Socket.IO clients keep for
+    /// themselves.
+    #[schema(value_type = String)]
+    event: EventName,
+    /// Its data, as clients get it.
+    #[serde(default = "null")]
+    #[schema(value_type = Value)]
+    data: Box<RawValue>,
+    /// `/`, `/chat` or `/marketplace`; without it, wherever the room and the event are at home.
+    #[schema(value_type = Option<String>)]
+    namespace: Option<NamespacePath>,
+    /// Dropped for a socket for which bytes wait already, and never kept.
+    #[serde(default)]
+    volatile: bool,
+}
+
+fn null() -> Box<RawValue> {
+    RawValue::NULL.to_owned()
+}
+
+/// Who hears an event: `"everyone"`, or one of `room`, `rooms` (with `except`), `user`, `users`.
+#[derive(Deserialize, ToSchema)]
+#[serde(
+    untagged,
+    expecting = "\"everyone\", {room}, {rooms, except?}, {user} or {users}, with valid names"
+)]
+enum EmitTo {
+    /// Every socket.
+    Everyone(Everyone),
+    /// One room.
+    Room(OneRoom),
+    /// Rooms, a socket in several of them gets one copy.
+    Rooms(ManyRooms),
+    /// Every socket of a user.
+    User(OneUser),
+    /// Every socket of these users.
+    Users(ManyUsers),
+}
+
+/// `"everyone"`
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Everyone {
+    Everyone,
+}
+
+/// One room.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct OneRoom {
+    #[schema(value_type = String)]
+    room: Room,
+}
+
+/// Rooms, and rooms whose members are left out.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ManyRooms {
+    #[schema(value_type = Vec<String>)]
+    rooms: Vec<Room>,
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    except: Vec<Room>,
+}
+
+/// One user.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct OneUser {
+    user: Id,
+}
+
+/// Users.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ManyUsers {
+    users: Vec<Id>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+struct NamespacePath(Namespace);
+
+impl TryFrom<String> for NamespacePath {
+    type Error = &'static str;
+
+    fn try_from(path: String) -> std::result::Result<Self, Self::Error> {
+        let namespace = Namespace::from_path(&path).map(Self);
+        namespace.ok_or("a namespace is one of /, /chat, /marketplace")
+    }
+}
+
+/// The event was sent.
+#[derive(Serialize, ToSchema)]
+struct Emitted {
+    /// Names this emit in the log.
+    #[schema(value_type = String, format = "uuid")]
+    id: Uuid,
+    /// How many sockets of this node it was written to.
+    sockets: usize,
+}
+
+impl EmitTo {
+    fn into_target(self) -> Result<Target> {
+        let (pointer, rooms, except) = match self {
+            Self::Everyone(Everyone::Everyone) => return Ok(Target::Everyone),
+            Self::Room(OneRoom { room }) => ("/to/room", vec![room], Vec::new()),
+            Self::Rooms(ManyRooms { rooms, except }) => ("/to/rooms", rooms, except),
+            Self::User(OneUser { user }) => ("/to/user", vec![Room::User(user)], Vec::new()),
+            Self::Users(ManyUsers { users }) => {
+                ("/to/users", users.into_iter().map(Room::User).collect(), Vec::new())
+            }
+        };
+        if rooms.is_empty() || rooms.len() > MAX_TARGETS || except.len() > MAX_TARGETS {
+            return Err(Error::invalid(pointer, format!("has 1–{MAX_TARGETS} items")));
+        }
+        Ok(Target::Rooms { rooms, except })
+    }
+}
+
+async fn emit_one(
+    realtime: &Realtime,
+    caller: &EmitCaller,
+    request: EmitRequest,
+) -> Result<Emitted> {
+    let to = request.to.into_target()?;
+    let event = request.event.as_str();
+    let allowed = match &to {
+        Target::Everyone => caller.may_emit(event, None),
+        Target::Rooms { rooms, .. } => rooms.iter().all(|room| caller.may_emit(event, Some(room))),
+    };
+    if !allowed {
+        return Err(Error::forbidden());
+    }
+    let id = Ids.next();
+    tracing::debug!(%id, event, "emit");
+    let emit = Emit {
+        to,
+        event: request.event,
+        data: request.data,
+        namespace: request.namespace.map(|NamespacePath(namespace)| namespace),
+        volatile: request.volatile,
+    };
+    Ok(Emitted { id, sockets: realtime.emitter().emit(emit).await })
+}
+
+/// Sends one event to sockets.
+#[utoipa::path(
+    post,
+    path = "/api/emit",
+    tag = "Emit",
+    request_body = EmitRequest,
+    responses((status = 202, description = "It was sent.", body = Emitted))
+)]
+async fn emit(
+    State(realtime): State<Realtime>,
+    caller: EmitCaller,
+    Body(request): Body<EmitRequest>,
+) -> Result<impl IntoResponse> {
+    let emitted = emit_one(&realtime, &caller, request).await?;
+    Ok((StatusCode::ACCEPTED, Json(emitted)))
+}
+
+/// Up to 100 events.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct BatchRequest {
+    /// Each as in `POST /api/emit`.
+    #[schema(value_type = Vec<EmitRequest>)]
+    emits: Vec<Box<RawValue>>,
+}
+
+/// What became of each event of a batch, in their order.
+#[derive(Serialize, ToSchema)]
+struct BatchResults {
+    results: Vec<BatchResult>,
+}
+
+/// What became of one event.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum BatchResult {
+    /// It was sent.
+    Emitted {
+        /// 202
+        status: u16,
+        #[serde(flatten)]
+        emitted: Emitted,
+    },
+    /// It was not; `status` is among the problem's members.
+    Failed(Problem),
+}
+
+/// Sends several events, in order; one that fails does not stop the others.
+#[utoipa::path(
+    post,
+    path = "/api/emit/batch",
+    tag = "Emit",
+    request_body = BatchRequest,
+    responses((status = 207, description = "What became of each.", body = BatchResults))
+)]
+async fn emit_batch(
+    State(realtime): State<Realtime>,
+    caller: EmitCaller,
+    Body(batch): Body<BatchRequest>,
+) -> Result<impl IntoResponse> {
+    if batch.emits.is_empty() || batch.emits.len() > MAX_BATCH {
+        return Err(Error::invalid("/emits", format!("has 1–{MAX_BATCH} items")));
+    }
+    let mut results = Vec::with_capacity(batch.emits.len());
+    for item in batch.emits {
+        let result = match json::decode::<EmitRequest>(item.get().as_bytes()) {
+            Ok(request) => emit_one(&realtime, &caller, request).await,
+            Err(error) => Err(error),
+        };
+        results.push(match result {
+            Ok(emitted) => BatchResult::Emitted { status: StatusCode::ACCEPTED.as_u16(), emitted },
+            Err(error) => BatchResult::Failed(Problem::new(&error, None)),
+        });
+    }
+    Ok((StatusCode::MULTI_STATUS, Json(BatchResults { results })))
+}
+
+/// Lists the rooms that have members on this node, by name.
+#[utoipa::path(
+    get,
+    path = "/api/rooms",
+    tag = "Emit",
+    params(Page),
+    responses((status = 200, description = "A page of rooms.", body = List<RoomSize>))
+)]
+async fn list_rooms(
+    State(realtime): State<Realtime>,
+    _operator: OperatorCaller,
+    page: Page,
+) -> Result<List<RoomSize>> {
+    let rooms = realtime.hub().rooms(page.after()?, page.fetch()).await;
+    Ok(List::of(rooms, &page, |room| room.room.clone()))
+}
+
+/// Lists who is in a room on this node, by user id.
+#[utoipa::path(
+    get,
+    path = "/api/rooms/{room}/members",
+    tag = "Emit",
+    params(("room" = String, Path, description = "The room's name."), Page),
+    responses((status = 200, description = "A page of members.", body = List<RoomMember>))
+)]
+async fn list_members(
+    State(realtime): State<Realtime>,
+    _operator: OperatorCaller,
+    Path(room): Path<Room>,
+    page: Page,
+) -> Result<List<RoomMember>> {
+    let after: Option<Id> = page.after()?;
+    let mut members = realtime.hub().members(&room).await;
+    members.retain(|member| after.as_ref().is_none_or(|after| member.user_id > *after));
+    members.truncate(page.fetch());
+    Ok(List::of(members, &page, |member| member.user_id.clone()))
+}

@@ -1,0 +1,276 @@
+//! The hub: rooms and fan-out. Its shards own the rooms of their connections, so joins,
+//! acknowledgements and broadcasts have one order and no lock is held over a room.
+
+mod bundle;
+mod members;
+mod shard;
+mod sink;
+
+use std::{
+    collections::BTreeMap,
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use serde::Serialize;
+use smallvec::SmallVec;
+use tokio::sync::{mpsc, oneshot};
+
+pub use bundle::{Bundle, Part};
+
+use super::{connection::Connection, frame::Outgoing, lane::Lane};
+use crate::{event::Namespaces, id::Id, metrics, room::Room};
+
+/// Locks that give concurrent broadcasts to one room one order over all shards.
+const STRIPES: usize = 64;
+
+/// Where rooms are, and what is sent to them goes in. Cheap to clone.
+#[derive(Clone)]
+pub struct Hub(Arc<Inner>);
+
+struct Inner {
+    shards: Box<[mpsc::UnboundedSender<Item>]>,
+    stripes: [Mutex<()>; STRIPES],
+    hasher: RandomState,
+    next_shard: AtomicUsize,
+    max_rooms_per_connection: usize,
+}
+
+/// What a shard does, in the order in which it is asked.
+pub(super) enum Item {
+    /// A connection that is not open yet; with its websocket, when it has one.
+    Enter(Arc<Connection>, Option<Arc<Lane>>),
+    /// Its CONNECT has been sent.
+    Opened(Arc<Connection>),
+    /// Its owner has become known, or newly known.
+    Identify(Arc<Connection>),
+    /// It goes on over a websocket.
+    ChangeOver(Arc<Connection>, Arc<Lane>),
+    Join(Arc<Connection>, Room),
+    Leave(Arc<Connection>, Room),
+    Gone(Arc<Connection>, Vec<Room>),
+    Send(Arc<Connection>, Arc<Outgoing>),
+    Acknowledge(Arc<Connection>, i64, Box<str>),
+    Close(Arc<Connection>, Option<Arc<Outgoing>>),
+    Broadcast(Arc<Broadcast>),
+    /// Takes a user's connections out of a room.
+    Evict(Id, Room),
+    /// Tells everyone, and says who everyone is.
+    CloseAll(Arc<Outgoing>, oneshot::Sender<Vec<Arc<Connection>>>),
+    Rooms(RoomsQuestion),
+    Members(Room, oneshot::Sender<Vec<Option<Id>>>),
+}
+
+/// An event for many.
+pub(super) struct Broadcast {
+    pub(super) to: Audience,
+    pub(super) except: Except,
+    pub(super) namespaces: Namespaces,
+    pub(super) message: Message,
+    /// Dropped for a socket for which bytes wait already.
+    pub(super) volatile: bool,
+    /// Counts the sockets, for a caller who wants to know.
+    pub(super) receipt: Option<Receipt>,
+}
+
+/// Who hears it.
+pub(super) enum Audience {
+    Everyone,
+    Rooms(SmallVec<[Room; 1]>),
+}
+
+/// Who doesn't.
+#[derive(Default)]
+pub(super) enum Except {
+    #[default]
+    Nobody,
+    /// Every connection of a user.
+    User(Id),
+    /// Whoever is in one of these rooms.
+    Rooms(Vec<Room>),
+}
+
+/// What they hear.
+pub(super) enum Message {
+    One(Arc<Outgoing>),
+    Bundle(Box<Bundle>),
+}
+
+impl Message {
+    /// Counts deliveries, by event.
+    fn count(&self, sockets: usize) {
+        match self {
+            Self::One(event) => metrics::events_out(event.label()).increment(sockets as u64),
+            Self::Bundle(bundle) => bundle.count(sockets),
+        }
+    }
+}
+
+/// How many sockets of this node an event was written to.
+pub(super) struct Receipt {
+    sockets: AtomicUsize,
+    shards_left: AtomicUsize,
+    done: Mutex<Option<oneshot::Sender<usize>>>,
+}
+
+impl Receipt {
+    /// One shard has written to `sockets` sockets.
+    fn add(&self, sockets: usize) {
+        self.sockets.fetch_add(sockets, Ordering::AcqRel);
+        if self.shards_left.fetch_sub(1, Ordering::AcqRel) == 1
+            && let Some(done) = self.done.lock().unwrap_or_else(PoisonError::into_inner).take()
+        {
+            // Whoever asked may have gone.
+            let _ = done.send(self.sockets.load(Ordering::Acquire));
+        }
+    }
+}
+
+/// Which rooms there are.
+pub(super) struct RoomsQuestion {
+    /// Only rooms whose name sorts after this one.
+    after: Option<Arc<str>>,
+    limit: usize,
+    answer: oneshot::Sender<Vec<(String, Vec<Option<Id>>)>>,
+}
+
+/// A room and who is in it, on this node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct RoomSize {
+    /// The room's name.
+    pub room: String,
+    /// Sockets in it.
+    pub sockets: usize,
+    /// Different users in it.
+    pub users: usize,
+}
+
+/// A user in a room, on this node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RoomMember {
+    /// The user.
+    #[schema(value_type = String)]
+    pub user_id: Id,
+    /// How many of the user's sockets are in the room.
+    pub sockets: usize,
+}
+
+impl Hub {
+    /// Starts the shards' tasks on the current runtime. They end when every clone is dropped.
+    #[must_use]
+    pub fn start(shards: usize, max_rooms_per_connection: usize) -> Self {
+        let shards = (0..shards.max(1)).map(|_| shard::start()).collect();
+        Self(Arc::new(Inner {
+            shards,
+            stripes: std::array::from_fn(|_| Mutex::new(())),
+            hasher: RandomState::new(),
+            next_shard: AtomicUsize::new(0),
+            max_rooms_per_connection,
+        }))
+    }
+
+    pub(super) fn max_rooms_per_connection(&self) -> usize {
+        self.0.max_rooms_per_connection
+    }
+
+    /// The shard for the next link.
+    pub(super) fn assign(&self) -> usize {
+        self.0.next_shard.fetch_add(1, Ordering::Relaxed) % self.0.shards.len()
+    }
+
+    /// Hands an item to a shard.
+    pub(super) fn push(&self, shard: usize, item: Item) {
+        // A shard ends only with the last clone of the hub.
+        let _ = self.0.shards[shard].send(item);
+    }
+
+    /// Hands a broadcast to every shard, in one order for its first room.
+    pub(super) fn broadcast(&self, broadcast: Broadcast) {
+        let stripe = match &broadcast.to {
+            Audience::Everyone => 0,
+            Audience::Rooms(rooms) => {
+                usize::try_from(self.0.hasher.hash_one(rooms.first())).unwrap_or(0) % STRIPES
+            }
+        };
+        let broadcast = Arc::new(broadcast);
+        let _order = self.0.stripes[stripe].lock().unwrap_or_else(PoisonError::into_inner);
+        for shard in 0..self.0.shards.len() {
+            self.push(shard, Item::Broadcast(broadcast.clone()));
+        }
+    }
+
+    /// A receipt for a broadcast, and where its count arrives.
+    pub(super) fn receipt(&self) -> (Receipt, oneshot::Receiver<usize>) {
+        let (done, count) = oneshot::channel();
+        let receipt = Receipt {
+            sockets: AtomicUsize::new(0),
+            shards_left: AtomicUsize::new(self.0.shards.len()),
+            done: Mutex::new(Some(done)),
+        };
+        (receipt, count)
+    }
+
+    /// Takes a user's connections out of a room.
+    pub fn evict(&self, user: &Id, room: &Room) {
+        for shard in 0..self.0.shards.len() {
+            self.push(shard, Item::Evict(user.clone(), room.clone()));
+        }
+    }
+
+    /// Every connection there is, after each has been told `farewell`.
+    pub(super) async fn close_all(&self, farewell: &Arc<Outgoing>) -> Vec<Arc<Connection>> {
+        let ask = |answer| Item::CloseAll(farewell.clone(), answer);
+        self.ask(ask).await.into_iter().flatten().collect()
+    }
+
+    /// Up to `limit` rooms in the order of their names, from the one after `after`.
+    pub async fn rooms(&self, after: Option<String>, limit: usize) -> Vec<RoomSize> {
+        let after: Option<Arc<str>> = after.map(Into::into);
+        let answers = self
+            .ask(|answer| Item::Rooms(RoomsQuestion { after: after.clone(), limit, answer }))
+            .await;
+        let mut rooms: BTreeMap<String, Vec<Option<Id>>> = BTreeMap::new();
+        for (room, members) in answers.into_iter().flatten() {
+            rooms.entry(room).or_default().extend(members);
+        }
+        let sized = rooms.into_iter().map(|(room, members)| RoomSize {
+            room,
+            sockets: members.len(),
+            users: count_users(members).len(),
+        });
+        sized.take(limit).collect()
+    }
+
+    /// Who is in a room, in the order of their ids.
+    pub async fn members(&self, room: &Room) -> Vec<RoomMember> {
+        let members = self.ask(|answer| Item::Members(room.clone(), answer)).await;
+        count_users(members.into_iter().flatten())
+            .into_iter()
+            .map(|(user_id, sockets)| RoomMember { user_id, sockets })
+            .collect()
+    }
+
+    /// Asks every shard, and waits for all answers.
+    async fn ask<T>(&self, question: impl Fn(oneshot::Sender<T>) -> Item) -> Vec<T> {
+        let mut answers = Vec::with_capacity(self.0.shards.len());
+        for shard in 0..self.0.shards.len() {
+            let (sender, answer) = oneshot::channel();
+            self.push(shard, question(sender));
+            answers.push(answer);
+        }
+        let answers = futures_util::future::join_all(answers).await;
+        answers.into_iter().filter_map(Result::ok).collect()
+    }
+}
+
+fn count_users(members: impl IntoIterator<Item = Option<Id>>) -> BTreeMap<Id, usize> {
+    let mut users = BTreeMap::new();
+    for user in members.into_iter().flatten() {
+        *users.entry(user).or_default() += 1;
+    }
+    users
+}

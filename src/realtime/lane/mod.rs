@@ -1,0 +1,339 @@
+//! The lane: what the application keeps of a websocket, and the one place where bytes are handed
+//! to its socket. The hub writes shared frames here; the engine's own frames pass through
+//! [`LaneIo`], which the engine has for a stream.
+//!
+//! What holds at any moment:
+//! - all that reaches `pending` or the kernel is a run of whole frames, and a partial write leaves
+//!   its rest at the front of `pending`;
+//! - while `pending` is not empty only its front is written, and always under the lock;
+//! - a namespace's frames wait in `held` until the engine has written that namespace's CONNECT.
+
+mod io;
+
+use std::{
+    collections::VecDeque,
+    io::{ErrorKind, IoSlice, Result as IoResult},
+    net::Shutdown,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::{Buf, Bytes};
+use futures_util::task::AtomicWaker;
+use socket2::SockRef;
+use tokio::net::TcpStream;
+
+pub(super) use io::LaneIo;
+
+use super::frame;
+use crate::{event::Namespace, metrics};
+
+/// Frames handed to the kernel in one `writev`.
+const GATHER: usize = 64;
+
+/// How long a closed socket is read on, so that what was written last arrives before the reset
+/// that closing an unread socket causes.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// What a peer may make us keep, and how long it may take nothing.
+#[derive(Debug)]
+pub(super) struct Tolerance {
+    /// Bytes that may wait for one peer.
+    pub(super) max_pending_bytes: usize,
+    /// How long a peer may take nothing while bytes wait for it.
+    pub(super) stall_timeout: Duration,
+    /// What a slow consumer is told, for each namespace.
+    pub(super) farewell: [Bytes; 3],
+}
+
+/// The write side of one websocket.
+#[derive(Debug)]
+pub(super) struct Lane {
+    stream: TcpStream,
+    tolerance: Arc<Tolerance>,
+    state: Mutex<State>,
+    /// The engine's reader, to be woken when there is something to read that is not on the wire.
+    reader: AtomicWaker,
+    /// Whether reading waits for the connection's queue.
+    paused: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    pending: VecDeque<Bytes>,
+    pending_bytes: usize,
+    /// Whether a part of the first pending frame has been written.
+    started: bool,
+    held: Vec<(Namespace, Bytes)>,
+    open: [bool; 3],
+    phase: Phase,
+    draining: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Open,
+    /// What is pending still goes out, then the socket closes.
+    Closing,
+    Dead,
+}
+
+impl Lane {
+    pub(super) fn new(stream: TcpStream, tolerance: Arc<Tolerance>) -> Arc<Self> {
+        Arc::new(Self {
+            stream,
+            tolerance,
+            state: Mutex::default(),
+            reader: AtomicWaker::new(),
+            paused: AtomicBool::new(false),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends frames of one namespace, in order, as one write where the socket takes it.
+    pub(super) fn send(self: &Arc<Self>, namespace: Namespace, frames: &[Bytes]) {
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            return;
+        }
+        if !state.open[namespace as usize] {
+            state.pending_bytes += frames.iter().map(Bytes::len).sum::<usize>();
+            state.held.extend(frames.iter().map(|frame| (namespace, frame.clone())));
+            return self.check_pending(&mut state);
+        }
+        let written = if state.pending.is_empty() {
+            match self.write(frames) {
+                Ok(written) => written,
+                Err(_) => return self.die(&mut state),
+            }
+        } else {
+            0
+        };
+        state.append(frames, written);
+        self.drain_later(&mut state);
+    }
+
+    /// Sends a frame only when nothing waits before it.
+    pub(super) fn send_volatile(self: &Arc<Self>, namespace: Namespace, frame: &Bytes) {
+        let idle = {
+            let state = self.lock();
+            state.pending.is_empty() && state.open[namespace as usize]
+        };
+        if idle {
+            self.send(namespace, std::slice::from_ref(frame));
+        }
+    }
+
+    /// Holds a namespace's frames back until its next CONNECT (or the marker) has passed.
+    pub(super) fn hold(&self, namespace: Namespace) {
+        self.lock().open[namespace as usize] = false;
+    }
+
+    /// Sends last words, then closes the socket; nothing is taken after that.
+    pub(super) fn close(self: &Arc<Self>, last: &[Bytes]) {
+        let mut state = self.lock();
+        self.close_with(&mut state, last);
+    }
+
+    /// Stops or resumes reading from the peer.
+    pub(super) fn pause(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Release);
+        if !paused {
+            self.reader.wake();
+        }
+    }
+
+    fn close_with(self: &Arc<Self>, state: &mut State, last: &[Bytes]) {
+        if state.phase != Phase::Open {
+            return;
+        }
+        state.append(last, 0);
+        state.append(&[frame::GOING_AWAY], 0);
+        state.phase = Phase::Closing;
+        self.reader.wake();
+        self.flush(state);
+        tokio::spawn(self.clone().linger());
+    }
+
+    /// Writes frames straight to the socket; how many bytes it took.
+    fn write(&self, frames: &[Bytes]) -> IoResult<usize> {
+        let mut written = 0;
+        for batch in frames.chunks(GATHER) {
+            let length: usize = batch.iter().map(Bytes::len).sum();
+            let result = if let [frame] = batch {
+                self.stream.try_write(frame)
+            } else {
+                let mut slices = [IoSlice::new(&[]); GATHER];
+                for (slice, frame) in slices.iter_mut().zip(batch) {
+                    *slice = IoSlice::new(frame);
+                }
+                self.stream.try_write_vectored(&slices[..batch.len()])
+            };
+            match result {
+                Ok(taken) => {
+                    written += taken;
+                    if taken < length {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(written)
+    }
+
+    /// Writes what is pending, as far as the socket takes it, and sees to the rest.
+    fn flush(self: &Arc<Self>, state: &mut State) {
+        while !state.pending.is_empty() {
+            let (front, _) = state.pending.as_slices();
+            let batch: usize = front.iter().take(GATHER).map(Bytes::len).sum();
+            match self.write(&front[..front.len().min(GATHER)]) {
+                Ok(written) => {
+                    state.consume(written);
+                    if written < batch {
+                        break;
+                    }
+                }
+                Err(_) => return self.die(state),
+            }
+        }
+        self.drain_later(state);
+    }
+
+    /// Starts the task that waits for the socket when bytes are left, and closes where due.
+    fn drain_later(self: &Arc<Self>, state: &mut State) {
+        if state.pending.is_empty() {
+            if state.phase == Phase::Closing {
+                // The peer may be gone already; then there is nothing to shut down.
+                let _ = SockRef::from(&self.stream).shutdown(Shutdown::Write);
+            }
+            return;
+        }
+        if !state.draining {
+            state.draining = true;
+            tokio::spawn(self.clone().drain());
+        }
+        self.check_pending(state);
+    }
+
+    /// A peer for which too much waits is told so and let go; it catches up when it comes back.
+    fn check_pending(self: &Arc<Self>, state: &mut State) {
+        if state.pending_bytes <= self.tolerance.max_pending_bytes || state.phase != Phase::Open {
+            return;
+        }
+        metrics::slow_consumers().increment(1);
+        state.drop_all_but_the_started_frame();
+        let told: Vec<Bytes> = Namespace::ALL
+            .into_iter()
+            .filter(|namespace| state.open[*namespace as usize])
+            .map(|namespace| self.tolerance.farewell[namespace as usize].clone())
+            .collect();
+        self.close_with(state, &told);
+    }
+
+    async fn drain(self: Arc<Self>) {
+        loop {
+            let writable =
+                tokio::time::timeout(self.tolerance.stall_timeout, self.stream.writable()).await;
+            let mut state = self.lock();
+            if !matches!(writable, Ok(Ok(()))) {
+                if state.phase == Phase::Open {
+                    metrics::slow_consumers().increment(1);
+                }
+                return self.die(&mut state);
+            }
+            self.flush(&mut state);
+            if state.pending.is_empty() {
+                state.draining = false;
+                return;
+            }
+        }
+    }
+
+    /// Reads a closed socket to its end, so that the peer gets our last words and not a reset.
+    async fn linger(self: Arc<Self>) {
+        let read = async {
+            let mut scrap = [0; 512];
+            loop {
+                if self.stream.readable().await.is_err() {
+                    return;
+                }
+                match self.stream.try_read(&mut scrap) {
+                    Ok(0) => return,
+                    Err(error) if error.kind() != ErrorKind::WouldBlock => return,
+                    _ => {}
+                }
+            }
+        };
+        let waited = LINGER + self.tolerance.stall_timeout;
+        // Whether it ended or ran out of time, the socket goes now.
+        let _ = tokio::time::timeout(waited, read).await;
+        self.die(&mut self.lock());
+    }
+
+    fn die(&self, state: &mut State) {
+        *state = State { phase: Phase::Dead, ..State::default() };
+        // The peer may be gone already; then there is nothing to shut down.
+        let _ = SockRef::from(&self.stream).shutdown(Shutdown::Both);
+        self.reader.wake();
+    }
+}
+
+impl State {
+    /// Puts frames at the end, leaving out the first `written` bytes.
+    fn append(&mut self, frames: &[Bytes], mut written: usize) {
+        for frame in frames {
+            if written >= frame.len() {
+                written -= frame.len();
+                continue;
+            }
+            self.started |= written > 0;
+            self.pending_bytes += frame.len() - written;
+            self.pending.push_back(frame.slice(written..));
+            written = 0;
+        }
+    }
+
+    /// Takes what was written off the front.
+    fn consume(&mut self, mut written: usize) {
+        self.pending_bytes -= written;
+        while let Some(front) = self.pending.front_mut() {
+            if written < front.len() {
+                front.advance(written);
+                self.started |= written > 0;
+                return;
+            }
+            written -= front.len();
+            self.pending.pop_front();
+            self.started = false;
+        }
+        // An idle lane keeps no buffer.
+        self.pending = VecDeque::new();
+    }
+
+    /// Lets a namespace's frames pass, those held back first.
+    fn open(&mut self, namespace: Namespace) {
+        self.open[namespace as usize] = true;
+        for (held, frame) in std::mem::take(&mut self.held) {
+            if held == namespace {
+                self.pending.push_back(frame);
+            } else {
+                self.held.push((held, frame));
+            }
+        }
+    }
+
+    fn drop_all_but_the_started_frame(&mut self) {
+        self.pending.truncate(usize::from(self.started));
+        self.held.clear();
+        self.pending_bytes = self.pending.iter().map(Bytes::len).sum();
+    }
+}

@@ -1,0 +1,147 @@
+//! The realtime floor: the wire below the engine, connections and their rooms, one door in
+//! ([`Commands`]) and one door out ([`Emitter`]).
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `wire/` | accepts connections; checks what asks for `/socket.io/`; long-polling |
+//! | `lane/` | the write side of a websocket, and the stream that the engine has |
+//! | `link` | one Engine.IO session, under its connections |
+//! | `connection` | one Socket.IO socket: its owner, its rooms |
+//! | `session`, `expiry` | the handshake, the end of a connection, the ends of tokens |
+//! | `commands`, `inbound`, `queue` | what clients ask, in order, answered once |
+//! | `hub/` | rooms and fan-out, in shards |
+//! | `emitter`, `http` | what the application sends, and REST over it |
+//! | `events`, `catalogue/` | the events of a session, and all events of all rooms |
+
+pub mod catalogue;
+mod commands;
+mod connection;
+mod drain;
+mod emitter;
+pub mod events;
+mod expiry;
+mod frame;
+mod http;
+mod hub;
+mod inbound;
+mod lane;
+mod link;
+mod queue;
+mod session;
+pub mod wire;
+
+use std::{num::NonZeroUsize, sync::Arc};
+
+use socketioxide::{ParserConfig, SocketIo};
+
+pub use self::{
+    catalogue::Catalogue,
+    commands::Commands,
+    connection::Connection,
+    emitter::{Emit, Emitter, Target},
+    frame::Outgoing,
+    http::routes,
+    hub::{Bundle, Hub, Part, RoomMember, RoomSize},
+    session::Observer,
+};
+use self::{
+    events::{ClosingReason, REFRESH_AUTH, SessionClosing},
+    lane::Tolerance,
+    session::Sessions,
+    wire::{Door, Setup},
+};
+use crate::{
+    auth::Verifier, clock::Clock, config::Config, event::Namespace, http::cors::OriginPolicy,
+    limits::EventClass,
+};
+
+/// Packets that may wait in the engine for one polling client.
+const ENGINE_BUFFER: usize = 256;
+
+/// Attachments of one binary event; no event of ours takes any.
+const MAX_ATTACHMENTS: usize = 10;
+
+/// The realtime floor, put together. Cheap to clone.
+#[derive(Clone)]
+pub struct Realtime {
+    io: SocketIo,
+    hub: Hub,
+    door: Door,
+    emitter: Emitter,
+    sessions: Arc<Sessions>,
+}
+
+impl Realtime {
+    /// Starts the hub and the engine; nobody is let in before [`Realtime::listen`].
+    #[must_use]
+    pub fn start(
+        config: &Config,
+        catalogue: Arc<Catalogue>,
+        verifier: Verifier,
+        origins: OriginPolicy,
+        clock: Clock,
+    ) -> Self {
+        let realtime = &config.realtime;
+        let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let shards = if realtime.shards == 0 { workers } else { realtime.shards };
+        let hub = Hub::start(shards, realtime.max_rooms_per_connection);
+        let payload = config.server.max_payload_bytes;
+        let parser = ParserConfig::common()
+            .max_incoming_binaries(MAX_ATTACHMENTS)
+            .max_incoming_binary_buf_size(payload)
+            .packet_completion_timeout(realtime.connect_timeout);
+        let (engine, io) = SocketIo::builder()
+            .with_parser(parser)
+            .ping_interval(realtime.ping_interval)
+            .ping_timeout(realtime.ping_timeout)
+            .connect_timeout(realtime.connect_timeout)
+            .upgrade_timeout(realtime.upgrade_timeout)
+            .max_buffer_size(ENGINE_BUFFER)
+            .max_payload(payload as u64)
+            .ws_max_message_size(payload)
+            .ws_max_frame_size(payload)
+            // Small: each idle websocket keeps one (tungstenite's default is 4 KiB).
+            .ws_read_buffer_size(512)
+            .build_svc();
+        let farewell = Outgoing::of(&SessionClosing::because(ClosingReason::SlowConsumer));
+        let tolerance = Tolerance {
+            max_pending_bytes: realtime.max_pending_bytes,
+            stall_timeout: realtime.stall_timeout,
+            farewell: Namespace::ALL.map(|namespace| farewell.frame(namespace)),
+        };
+        let door = Door::new(Setup { engine, hub: hub.clone(), origins, tolerance, config });
+        let sessions = Sessions::new(hub.clone(), verifier, clock, config);
+        Self { io, door, emitter: Emitter::new(hub.clone(), catalogue), hub, sessions }
+    }
+
+    /// Opens the namespaces: these commands are heard, these observers hear of connections.
+    pub fn listen(&self, mut commands: Commands, observers: Vec<Arc<dyn Observer>>) {
+        let sessions = Arc::downgrade(&self.sessions);
+        commands.on(&REFRESH_AUTH, EventClass::Other, move |connection, refresh| {
+            let sessions = sessions.clone();
+            async move {
+                let closed = || crate::error::Error::forbidden();
+                sessions.upgrade().ok_or_else(closed)?.refresh(&connection, refresh).await
+            }
+        });
+        self.sessions.listen(&self.io, commands, observers);
+    }
+
+    /// Answers `/socket.io/`.
+    #[must_use]
+    pub fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// Sends events.
+    #[must_use]
+    pub fn emitter(&self) -> &Emitter {
+        &self.emitter
+    }
+
+    /// Rooms and who is in them.
+    #[must_use]
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+}

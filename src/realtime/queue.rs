@@ -1,0 +1,86 @@
+//! The queue of one connection: what its events ask for is done one after another, in the order
+//! they came. It costs nothing while idle: work that waits for nothing is done in the reader's
+//! task, and a task exists only while something waits.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use futures_util::FutureExt;
+
+use super::connection::Connection;
+
+/// The work of one event. It catches its own panics.
+pub(super) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// From how many waiting events on the client's socket is not read.
+const PAUSE_AT: usize = 16;
+
+#[derive(Default)]
+pub(super) struct Queue(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    running: bool,
+    work: VecDeque<Work>,
+}
+
+/// More events wait than may.
+pub(super) struct Overflow;
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does the work after all that was asked before.
+    pub(super) fn run(
+        connection: &Arc<Connection>,
+        mut work: Work,
+        most: usize,
+    ) -> Result<(), Overflow> {
+        {
+            let mut waiting = connection.queue.lock();
+            if waiting.running {
+                if waiting.work.len() >= most {
+                    return Err(Overflow);
+                }
+                waiting.work.push_back(work);
+                if waiting.work.len() >= PAUSE_AT {
+                    connection.link.pause(true);
+                }
+                return Ok(());
+            }
+            waiting.running = true;
+        }
+        if (&mut work).now_or_never().is_some() {
+            let mut waiting = connection.queue.lock();
+            if waiting.work.is_empty() {
+                waiting.running = false;
+                return Ok(());
+            }
+            drop(waiting);
+            tokio::spawn(drain(connection.clone(), None));
+        } else {
+            tokio::spawn(drain(connection.clone(), Some(work)));
+        }
+        Ok(())
+    }
+}
+
+async fn drain(connection: Arc<Connection>, mut next: Option<Work>) {
+    loop {
+        if let Some(work) = next.take() {
+            work.await;
+        }
+        let mut waiting = connection.queue.lock();
+        next = waiting.work.pop_front();
+        if next.is_none() {
+            *waiting = Waiting::default();
+            connection.link.pause(false);
+            return;
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! Sessions: the handshake, who a connection belongs to, and its end, which is noticed exactly
+//! once however the engine reports it.
+
+use std::{
+    fmt::Display,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, OnceLock},
+};
+
+use serde::Deserialize;
+use socketioxide::{
+    SocketIo,
+    adapter::LocalAdapter,
+    handler::{ConnectHandler, FromConnectParts, Value},
+    socket::Socket,
+};
+
+use tokio::sync::watch;
+
+use super::{
+    commands::Commands,
+    connection::Connection,
+    events::{AuthRefreshed, ClosingReason, RefreshAuth},
+    expiry::Expiries,
+    hub::Hub,
+    inbound::Inbound,
+    link::Link,
+};
+use crate::{
+    auth::{Identity, Roles, TokenError, Verifier, token_from},
+    clock::Clock,
+    config::{Config, Handshake, LimitsConfig},
+    error::{Code, Error, Result},
+    event::Namespace,
+    id::{Id, Ids},
+    metrics,
+    room::Room,
+};
+
+/// Hears of connections: presence does, and what a room keeps of a connection.
+pub trait Observer: Send + Sync {
+    /// A connection has begun and its owner is known.
+    fn arrived(&self, connection: &Connection, user: &Id);
+
+    /// A connection has ended; it was in these rooms.
+    fn left(&self, connection: &Connection, rooms: &[Room]);
+}
+
+/// What every session needs.
+pub(super) struct Sessions {
+    pub(super) hub: Hub,
+    pub(super) clock: Clock,
+    pub(super) limits: LimitsConfig,
+    pub(super) queue_length: usize,
+    pub(super) expiries: Expiries,
+    verifier: Verifier,
+    handshake: Handshake,
+    listeners: OnceLock<Listeners>,
+    /// How many connections are open.
+    pub(super) open: watch::Sender<usize>,
+}
+
+struct Listeners {
+    commands: Commands,
+    observers: Vec<Arc<dyn Observer>>,
+}
+
+impl Sessions {
+    pub(super) fn new(hub: Hub, verifier: Verifier, clock: Clock, config: &Config) -> Arc<Self> {
+        Arc::new(Self {
+            hub,
+            expiries: Expiries::start(clock.clone(), config.realtime.expiring_notice),
+            clock,
+            limits: config.limits.clone(),
+            queue_length: config.realtime.queue_length,
+            verifier,
+            handshake: config.auth.handshake,
+            listeners: OnceLock::new(),
+            open: watch::Sender::new(0),
+        })
+    }
+
+    /// Opens the three namespaces.
+    pub(super) fn listen(
+        self: &Arc<Self>,
+        io: &SocketIo,
+        commands: Commands,
+        observers: Vec<Arc<dyn Observer>>,
+    ) {
+        // Called once, when the application is put together.
+        let _ = self.listeners.set(Listeners { commands, observers });
+        for namespace in Namespace::ALL {
+            let (begin, connect) = (self.clone(), self.clone());
+            let handler = move |opening: Opening| async move { begin.begin(&opening) };
+            let middleware =
+                move |opening: Opening| async move { connect.connect(namespace, opening).await };
+            io.ns(namespace.path(), handler.with(middleware));
+        }
+    }
+
+    pub(super) fn commands(&self) -> Option<&Commands> {
+        self.listeners.get().map(|listeners| &listeners.commands)
+    }
+
+    fn observers(&self) -> impl Iterator<Item = &Arc<dyn Observer>> {
+        self.listeners.get().into_iter().flat_map(|listeners| &listeners.observers)
+    }
+
+    /// The handshake. Everything is registered here, before CONNECT is sent: what the client sends
+    /// right after it finds its handler, and what is sent to the user's room waits for it.
+    async fn connect(
+        self: Arc<Self>,
+        namespace: Namespace,
+        opening: Opening,
+    ) -> std::result::Result<(), Refusal> {
+        let link = opening.link().ok_or(Refusal::NoLink)?;
+        let identity = match self.authenticate(&opening, &link).await {
+            Ok(identity) => identity,
+            Err(error) => {
+                metrics::handshakes_refused(error.code()).increment(1);
+                tracing::info!(address = %link.address, %error, "a handshake was refused");
+                return Err(Refusal::Token(error));
+            }
+        };
+        link.admit();
+        let engine = Arc::downgrade(&opening.socket);
+        let connection =
+            Connection::new(Ids.next(), namespace, identity.clone(), link, engine, self.clone());
+        let guard = Arc::new(Guard(connection.clone()));
+        let inbound = Inbound { connection: connection.clone(), _guard: guard.clone() };
+        opening.socket.on_fallback(inbound);
+        opening.socket.on_disconnect(async move || guard.0.finish());
+        connection.enter();
+        if let Some(identity) = identity {
+            // It has just begun: there is room for one room.
+            let _ = connection.join(Room::User(identity.user_id.clone()));
+        }
+        Ok(())
+    }
+
+    async fn authenticate(
+        &self,
+        opening: &Opening,
+        link: &Link,
+    ) -> std::result::Result<Option<Arc<Identity>>, TokenError> {
+        let token = opening.token()?;
+        match token.as_deref().or(link.token.as_deref()) {
+            Some(token) => self.verifier.verify(token).await.map(|identity| Some(identity.into())),
+            None if self.handshake == Handshake::Trusting => Ok(None),
+            None => Err(TokenError::Missing),
+        }
+    }
+
+    /// CONNECT has been sent.
+    fn begin(&self, opening: &Opening) {
+        let namespace = Namespace::from_path(opening.socket.ns());
+        let connection = opening.link().zip(namespace).and_then(|(link, at)| link.connection(at));
+        let Some(connection) = connection else { return };
+        connection.begin(|| {
+            metrics::connections(connection.namespace().path()).increment(1);
+            self.open.send_modify(|open| *open += 1);
+            if let Some(identity) = connection.identity() {
+                self.arrived(&connection, &identity);
+            }
+        });
+    }
+
+    /// Under the connection's lock, so that an end that comes meanwhile is heard of later.
+    fn arrived(&self, connection: &Arc<Connection>, identity: &Identity) {
+        self.expiries.watch(connection, identity);
+        for observer in self.observers() {
+            observer.arrived(connection, &identity.user_id);
+        }
+    }
+
+    /// A connection has ended: no panic in what hears of it keeps the rest from hearing.
+    pub(super) fn ended(&self, connection: &Arc<Connection>, begun: bool, rooms: &[Room]) {
+        if let Some(identity) = connection.identity() {
+            self.expiries.forget(connection, &identity);
+        }
+        if begun {
+            metrics::connections(connection.namespace().path()).decrement(1);
+            self.open.send_modify(|open| *open -= 1);
+        }
+        for observer in self.observers() {
+            let left = AssertUnwindSafe(|| observer.left(connection, rooms));
+            if catch_unwind(left).is_err() {
+                tracing::error!(connection = %connection.id(), "an observer of ends panicked");
+            }
+        }
+    }
+
+    /// The identity that a connection acts under when it says that it is `user`. In a trusting
+    /// handshake the first one said becomes the connection's own.
+    pub(super) fn claim(&self, connection: &Arc<Connection>, user: &Id) -> Result<Arc<Identity>> {
+        if let Some(identity) = connection.identity() {
+            return Ok(identity);
+        }
+        if self.handshake != Handshake::Trusting {
+            return Err(Error::forbidden());
+        }
+        let identity = Arc::new(Identity::new(user.clone(), Roles::default()));
+        if !connection.identify_first(identity.clone(), || self.arrived(connection, &identity)) {
+            return connection.known_identity();
+        }
+        connection.join(Room::User(user.clone()))?;
+        Ok(identity)
+    }
+
+    /// `auth:refresh`: the socket lives as long as its new token.
+    pub(super) async fn refresh(
+        &self,
+        connection: &Arc<Connection>,
+        refresh: RefreshAuth,
+    ) -> Result<AuthRefreshed> {
+        use secrecy::ExposeSecret;
+
+        let token = token_from(Some(refresh.token.expose_secret()), &http::HeaderMap::new(), &[]);
+        let token = token.ok_or(TokenError::Missing)?;
+        let identity = Arc::new(self.verifier.verify(&token).await?);
+        let old = connection.known_identity()?;
+        if old.user_id != identity.user_id {
+            return Err(Error::new(Code::Forbidden, "The new token belongs to another user."));
+        }
+        self.expiries.forget(connection, &old);
+        self.expiries.watch(connection, &identity);
+        let expires_at = identity.expires_at;
+        connection.identify(identity);
+        Ok(AuthRefreshed { success: crate::event::Success, expires_at })
+    }
+}
+
+/// Ends its connection when the engine lets go of it, whether or not it said so.
+pub(super) struct Guard(Arc<Connection>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
+
+/// Why a CONNECT is refused: what the client reads as `connect_error.message`.
+enum Refusal {
+    Token(TokenError),
+    NoLink,
+}
+
+impl Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Token(error) => error.fmt(f),
+            Self::NoLink => f.write_str("server error"),
+        }
+    }
+}
+
+/// A CONNECT packet: the engine's socket and the client's `auth`.
+struct Opening {
+    socket: Arc<Socket>,
+    auth: Option<Value>,
+}
+
+impl Opening {
+    fn link(&self) -> Option<Arc<Link>> {
+        self.socket.req_parts().extensions.get::<Arc<Link>>().cloned()
+    }
+
+    /// The token in `auth`, when there is one.
+    fn token(&self) -> std::result::Result<Option<String>, TokenError> {
+        #[derive(Deserialize)]
+        struct Auth {
+            token: Option<serde_json::Value>,
+        }
+
+        let Some(Value::Str(auth, _)) = &self.auth else { return Ok(None) };
+        let token = serde_json::from_str::<Auth>(auth.as_str()).ok().and_then(|auth| auth.token);
+        match token {
+            None | Some(serde_json::Value::Null) => Ok(None),
+            Some(serde_json::Value::String(token)) => {
+                Ok(token_from(Some(&token), &http::HeaderMap::new(), &[]))
+            }
+            Some(_) => Err(TokenError::Malformed),
+        }
+    }
+}
+
+impl FromConnectParts<LocalAdapter> for Opening {
+    type Error = std::convert::Infallible;
+
+    fn from_connect_parts(
+        socket: &Arc<Socket>,
+        auth: &Option<Value>,
+    ) -> std::result::Result<Self, Self::Error> {
+        Ok(Self { socket: socket.clone(), auth: auth.clone() })
+    }
+}
+
+impl Connection {
+    /// It has ended, however that became known; the first to say so sees to the rest.
+    pub(super) fn finish(self: &Arc<Self>) {
+        if let Some((begun, rooms)) = self.end() {
+            self.sessions().ended(self, begun, &rooms);
+        }
+    }
+
+    /// Closes it because its token has ended.
+    pub(super) fn expire(self: &Arc<Self>) {
+        self.close(ClosingReason::TokenExpired);
+    }
+}

@@ -1,0 +1,334 @@
+//! The Socket.IO door: every request to `/socket.io/` is checked here (origin, protocol version,
+//! websocket version and key, how many sockets the address holds). A websocket is then taken over
+//! whole and given to the engine as a lane; polling goes through `polling`.
+
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use dashmap::DashMap;
+use http::{
+    HeaderMap, HeaderValue, Method, StatusCode, Uri,
+    header::{
+        CONNECTION, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+    },
+};
+use hyper_util::rt::TokioIo;
+use ipnet::IpNet;
+use socketioxide::{service::SocketIoService, socket::Sid};
+use tokio::net::TcpStream;
+use tower::Service;
+use tungstenite::handshake::derive_accept_key;
+
+use super::{
+    Peer,
+    polling::{self, BodyLimits},
+};
+use crate::{
+    auth::token_from,
+    config::Config,
+    error::{Code, Error, Result},
+    http::{client_address::client_address, cors::OriginPolicy},
+    limits::AddressLimits,
+    metrics,
+    realtime::{
+        hub::Hub,
+        lane::{Lane, LaneIo, Tolerance},
+        link::Link,
+    },
+};
+
+/// The engine as a service; it answers nothing but Socket.IO.
+pub(in crate::realtime) type Engine = SocketIoService<engineioxide::service::NotFoundService>;
+
+/// What the engine is told of a websocket, by protocol version: nothing of the client's own.
+const PATH_V3: &str = "/socket.io/?EIO=3&transport=websocket";
+const PATH_V4: &str = "/socket.io/?EIO=4&transport=websocket";
+
+/// The door's checks and the engine behind it. Cheap to clone.
+#[derive(Clone)]
+pub struct Door(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    hub: Hub,
+    origins: OriginPolicy,
+    addresses: AddressLimits,
+    tolerance: Arc<Tolerance>,
+    sessions: Arc<Sessions>,
+    trusted_proxies: Vec<IpNet>,
+    cookies: Vec<String>,
+    body: BodyLimits,
+    draining: AtomicBool,
+}
+
+/// Polling sessions by the engine's id, which must never be shown.
+pub(super) type Sessions = DashMap<Sid, Weak<Link>>;
+
+/// What the door needs of the rest.
+pub(in crate::realtime) struct Setup<'a> {
+    pub(in crate::realtime) engine: Engine,
+    pub(in crate::realtime) hub: Hub,
+    pub(in crate::realtime) origins: OriginPolicy,
+    pub(in crate::realtime) tolerance: Tolerance,
+    pub(in crate::realtime) config: &'a Config,
+}
+
+/// What a Socket.IO request asks for (Engine.IO protocol, "HTTP long-polling" and "WebSocket").
+pub(super) struct Query {
+    pub(super) v3: bool,
+    pub(super) sid: Option<Sid>,
+    websocket: bool,
+}
+
+impl Query {
+    fn parse(query: Option<&str>) -> Result<Self> {
+        let bad = |detail| Error::new(Code::Malformed, detail);
+        let mut parsed = Self { v3: false, sid: None, websocket: false };
+        let (mut version, mut transport) = (None, None);
+        for (name, value) in query.unwrap_or_default().split('&').filter_map(|p| p.split_once('='))
+        {
+            match name {
+                "EIO" => version = Some(value),
+                "transport" => transport = Some(value),
+                "sid" => {
+                    let sid = value.parse().map_err(|_| bad("Session ID unknown"))?;
+                    parsed.sid = Some(sid);
+                }
+                _ => {}
+            }
+        }
+        parsed.v3 = match version {
+            Some("4") => false,
+            Some("3") => true,
+            _ => return Err(bad("Unsupported protocol version")),
+        };
+        parsed.websocket = match transport {
+            Some("websocket") => true,
+            Some("polling") => false,
+            _ => return Err(bad("Transport unknown")),
+        };
+        Ok(parsed)
+    }
+}
+
+impl Door {
+    pub(in crate::realtime) fn new(setup: Setup<'_>) -> Self {
+        let Config { server, auth, limits, .. } = setup.config;
+        Self(Arc::new(Inner {
+            engine: setup.engine,
+            hub: setup.hub,
+            origins: setup.origins,
+            addresses: AddressLimits::new(limits),
+            tolerance: Arc::new(setup.tolerance),
+            sessions: Arc::default(),
+            trusted_proxies: server.trusted_proxies.clone(),
+            cookies: auth.cookies.clone(),
+            body: BodyLimits { bytes: server.max_payload_bytes, timeout: server.body_timeout },
+            draining: AtomicBool::new(false),
+        }))
+    }
+
+    /// Refuses new sessions from now on; those there are go on.
+    pub fn drain(&self) {
+        self.0.draining.store(true, Ordering::Release);
+    }
+
+    /// Answers a request to `/socket.io/`.
+    ///
+    /// # Errors
+    /// What is wrong with the request, or with what its address already holds.
+    pub async fn handle(State(door): State<Self>, request: Request) -> Result<Response> {
+        let door = &door.0;
+        if request.method() == Method::OPTIONS {
+            return Ok(door.origins.preflight(request.headers()));
+        }
+        if !door.origins.allows(request.headers()) {
+            metrics::handshakes_refused("origin").increment(1);
+            return Err(Error::new(Code::Forbidden, "This origin may not connect."));
+        }
+        let query = Query::parse(request.uri().query())?;
+        if query.websocket {
+            door.upgrade(&query, request)
+        } else {
+            door.poll(&query, request).await
+        }
+    }
+}
+
+impl Inner {
+    /// The link of a new session.
+    pub(super) fn open(&self, query: &Query, request: &Request) -> Result<Arc<Link>> {
+        if self.draining.load(Ordering::Acquire) {
+            let later = Error::new(Code::Unavailable, "This server is shutting down.");
+            return Err(later.with_retry_after(Duration::from_secs(1)));
+        }
+        let peer = request.extensions().get::<Peer>().map(|Peer(peer)| peer.ip());
+        let Some(peer) = peer else { return Err(Error::internal("a request without a peer")) };
+        let address = client_address(peer, request.headers(), &self.trusted_proxies);
+        let Some((place, admission)) = self.addresses.admit(address) else {
+            metrics::handshakes_refused("address_limit").increment(1);
+            return Err(Error::new(Code::RateLimited, "Too many connections from this address.")
+                .with_retry_after(Duration::from_secs(5)));
+        };
+        let token = token_from(None, request.headers(), &self.cookies).map(Into::into);
+        Ok(Link::new(address, self.hub.assign(), token, query.v3, (place, admission)))
+    }
+
+    /// The link of a polling session.
+    pub(super) fn session(&self, sid: Sid) -> Result<Arc<Link>> {
+        let link = self.sessions.get(&sid).and_then(|link| link.upgrade());
+        link.ok_or_else(|| Error::new(Code::Malformed, "Session ID unknown"))
+    }
+
+    /// Takes the connection over and gives it to the engine as a lane.
+    fn upgrade(&self, query: &Query, mut request: Request) -> Result<Response> {
+        let accept = check_upgrade(request.headers(), request.method())?;
+        let link = match query.sid {
+            Some(sid) => self.session(sid)?,
+            None => self.open(query, &request)?,
+        };
+        let upgrade = hyper::upgrade::on(&mut request);
+        let (engine, tolerance) = (self.engine.clone(), self.tolerance.clone());
+        let (sid, v3) = (query.sid, query.v3);
+        tokio::spawn(async move {
+            let Ok(upgraded) = upgrade.await else { return };
+            let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
+            // Copied, since even an empty rest of the HTTP parser's buffer keeps all of it.
+            let early = Bytes::copy_from_slice(&parts.read_buf);
+            let lane = Lane::new(parts.io.into_inner(), tolerance);
+            start(engine, lane, early, link, sid, v3);
+        });
+        let headers = [
+            (CONNECTION, HeaderValue::from_static("Upgrade")),
+            (UPGRADE, HeaderValue::from_static("websocket")),
+            (SEC_WEBSOCKET_ACCEPT, accept),
+        ];
+        Ok((StatusCode::SWITCHING_PROTOCOLS, headers).into_response())
+    }
+
+    async fn poll(&self, query: &Query, request: Request) -> Result<Response> {
+        let origin = request.headers().get(ORIGIN).cloned();
+        let mut answer = match (query.sid, request.method()) {
+            (None, &Method::GET) => {
+                let link = self.open(query, &request)?;
+                polling::open(&self.engine, &self.sessions, query, link).await?
+            }
+            (Some(sid), &Method::GET) => polling::receive(&*self.session(sid)?).await?,
+            (Some(sid), &Method::POST) => {
+                let link = self.session(sid)?;
+                polling::send(&link, request, self.body).await?
+            }
+            _ => return Err(Error::new(Code::Malformed, "Bad handshake method")),
+        };
+        OriginPolicy::apply(origin.as_ref(), answer.headers_mut());
+        Ok(answer)
+    }
+}
+
+/// Gives the engine its stream and a small request of its own.
+fn start(
+    mut engine: Engine,
+    lane: Arc<Lane>,
+    early: Bytes,
+    link: Arc<Link>,
+    sid: Option<Sid>,
+    v3: bool,
+) {
+    let path = if v3 { PATH_V3 } else { PATH_V4 };
+    let uri = if let Some(sid) = sid {
+        format!("{path}&sid={sid}").parse()
+    } else {
+        link.start_on(lane.clone());
+        Ok(Uri::from_static(path))
+    };
+    let mut request = http::Request::new(());
+    if let Ok(uri) = uri {
+        *request.uri_mut() = uri;
+    }
+    request.extensions_mut().insert(link.clone());
+    let stream = LaneIo::new(lane, early, link, sid.is_some());
+    if let Err(error) = engine.call((stream, request)).into_inner() {
+        tracing::debug!(%error, "the engine refused a websocket");
+    }
+}
+
+/// The checks of RFC 6455, section 4.2.1; the value of `Sec-WebSocket-Accept`.
+fn check_upgrade(headers: &HeaderMap, method: &Method) -> Result<HeaderValue> {
+    let bad = |detail| Error::new(Code::Malformed, detail);
+    let has = |name: http::HeaderName, token: &str| {
+        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        values
+            .flat_map(|value| value.split(','))
+            .any(|item| item.trim().eq_ignore_ascii_case(token))
+    };
+    if method != Method::GET || !has(UPGRADE, "websocket") || !has(CONNECTION, "upgrade") {
+        return Err(bad("This transport needs a websocket upgrade."));
+    }
+    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        return Err(bad("Sec-WebSocket-Version must be 13."));
+    }
+    let key = headers.get(SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes).unwrap_or_default();
+    // 16 bytes in base64: 22 characters that count, and two of padding.
+    let base64 = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
+    if key.len() != 24 || !key.ends_with(b"==") || !key[..22].iter().all(base64) {
+        return Err(bad("Sec-WebSocket-Key must be 16 bytes in base64."));
+    }
+    HeaderValue::from_str(&derive_accept_key(key)).map_err(Error::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_names_version_transport_and_session() {
+        let parse = |query| Query::parse(Some(query));
+        let query = parse("EIO=4&transport=websocket&t=x").unwrap();
+        assert!(query.websocket && !query.v3 && query.sid.is_none());
+        assert!(parse("transport=polling&EIO=3").unwrap().v3);
+        for bad in [
+            "",
+            "EIO=4",
+            "EIO=2&transport=polling",
+            "EIO=4&transport=x",
+            "EIO=4&transport=polling&sid=",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_upgrade_is_checked_as_the_rfc_says() {
+        let upgrade = |change: fn(&mut HeaderMap)| {
+            let mut headers = HeaderMap::new();
+            headers.insert(UPGRADE, HeaderValue::from_static("WebSocket"));
+            headers.insert(CONNECTION, HeaderValue::from_static("keep-alive, Upgrade"));
+            headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
+            headers.insert(SEC_WEBSOCKET_KEY, key);
+            change(&mut headers);
+            check_upgrade(&headers, &Method::GET)
+        };
+        // The example of RFC 6455, section 1.3.
+        assert_eq!(upgrade(|_| {}).unwrap(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        for change in [
+            (|h| drop(h.remove(UPGRADE))) as fn(&mut HeaderMap),
+            |h| drop(h.remove(CONNECTION)),
+            |h| drop(h.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("8"))),
+            |h| drop(h.remove(SEC_WEBSOCKET_KEY)),
+            |h| drop(h.insert(SEC_WEBSOCKET_KEY, HeaderValue::from_static("short"))),
+        ] {
+            assert!(upgrade(change).is_err());
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The wire: our own accept loop, and the Socket.IO door behind it. What the engine does not check
+//! is checked here, and it never sees more of a request than it needs.
+
+mod accept;
+mod door;
+mod polling;
+
+pub use accept::{Peer, serve};
+pub use door::Door;
+pub(super) use door::Setup;
+pub(super) use polling::PollingSession;

@@ -1,0 +1,292 @@
+//! Long-polling sessions. The engine serves them; on the way its first ping is answered here (as
+//! on websockets), bodies are bounded in bytes and time, and a burst of packets is handed over no
+//! faster than it is done.
+
+use std::{
+    fmt::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{extract::Request, response::Response};
+use bytes::Bytes;
+use http::{HeaderValue, Method, header::CONTENT_LENGTH};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use serde::Deserialize;
+use socketioxide::socket::Sid;
+use tower::Service;
+
+use super::door::{Engine, Query, Sessions};
+use crate::{
+    error::{Code, Error, Result},
+    realtime::{frame, link::Link},
+};
+
+/// What parts the packets of a body (Engine.IO protocol v4, "Packet encoding").
+const SEPARATOR: char = '\u{1e}';
+
+/// Packets given to the engine before it is seen whether the client's queue keeps up.
+const PACKETS_AT_ONCE: usize = 16;
+
+/// What a body may take.
+#[derive(Clone, Copy)]
+pub(super) struct BodyLimits {
+    pub(super) bytes: usize,
+    pub(super) timeout: Duration,
+}
+
+/// A polling session of the engine's. Dropped with its link, it is forgotten by the door.
+pub(in crate::realtime) struct PollingSession {
+    sid: Sid,
+    v3: bool,
+    engine: Engine,
+    sessions: Arc<Sessions>,
+    /// Whether the first ping has been taken out and answered.
+    first_ping_answered: AtomicBool,
+}
+
+/// The engine's answer, read to its end.
+type Answer = Response<Bytes>;
+
+impl PollingSession {
+    /// Ends the session as if the client had; nothing happens when it has ended, or has changed to
+    /// a websocket.
+    pub(in crate::realtime) fn close(&self) {
+        let (close, engine) = (self.request(Method::POST, "1".into()), self.engine.clone());
+        tokio::spawn(call(engine, close));
+    }
+
+    /// A request to the engine for this session.
+    fn request(&self, method: Method, body: String) -> http::Request<Full<Bytes>> {
+        let version = if self.v3 { 3 } else { 4 };
+        let body = if self.v3 && !body.is_empty() && !body.contains(':') {
+            format!("{}:{body}", body.chars().count())
+        } else {
+            body
+        };
+        let uri = format!("/socket.io/?EIO={version}&transport=polling&sid={}", self.sid);
+        let mut request = http::Request::new(Full::new(body.into()));
+        *request.method_mut() = method;
+        // Made of our own constants and an id in base64: it is one.
+        *request.uri_mut() = uri.parse().unwrap_or_default();
+        request
+    }
+
+    /// Takes the engine's first ping out of what the client is about to get.
+    async fn without_first_ping(&self, answer: Answer) -> Answer {
+        if self.v3 || self.first_ping_answered.load(Ordering::Acquire) {
+            return answer;
+        }
+        let Ok(body) = std::str::from_utf8(answer.body()) else { return answer };
+        if !body.split(SEPARATOR).any(|packet| packet == "2") {
+            return answer;
+        }
+        if self.first_ping_answered.swap(true, Ordering::AcqRel) {
+            return answer;
+        }
+        let rest: Vec<&str> = body.split(SEPARATOR).filter(|packet| *packet != "2").collect();
+        let rest = Bytes::from(rest.join("\u{1e}"));
+        call(self.engine.clone(), self.request(Method::POST, "3".into())).await;
+        with_body(answer, rest)
+    }
+}
+
+impl Drop for PollingSession {
+    fn drop(&mut self) {
+        self.sessions.remove(&self.sid);
+    }
+}
+
+/// Opens a session.
+pub(super) async fn open(
+    engine: &Engine,
+    sessions: &Arc<Sessions>,
+    query: &Query,
+    link: Arc<Link>,
+) -> Result<Response> {
+    #[derive(Deserialize)]
+    struct Open {
+        sid: String,
+    }
+
+    let version = if query.v3 { 3 } else { 4 };
+    let mut request = http::Request::new(Full::default());
+    let uri = format!(
+        "/socket.io/?EIO={version}&transport=polling{}",
+        if query.v3 { "&b64=1" } else { "" }
+    );
+    *request.uri_mut() = uri.parse().map_err(Error::internal)?;
+    request.extensions_mut().insert(link.clone());
+    let answer = call(engine.clone(), request).await;
+    let body = std::str::from_utf8(answer.body()).map_err(Error::internal)?;
+    let open = body.find('{').map(|start| &body[start..]).unwrap_or_default();
+    let open = serde_json::Deserializer::from_str(open).into_iter::<Open>().next();
+    let sid: Option<Sid> = open.and_then(Result::ok).and_then(|open| open.sid.parse().ok());
+    let sid = sid.ok_or_else(|| Error::internal("the engine opened no session"))?;
+    sessions.insert(sid, Arc::downgrade(&link));
+    link.set_polling(PollingSession {
+        sid,
+        v3: query.v3,
+        engine: engine.clone(),
+        sessions: sessions.clone(),
+        first_ping_answered: AtomicBool::new(false),
+    });
+    Ok(respond(answer))
+}
+
+/// Waits for what the server has for the client.
+pub(super) async fn receive(link: &Link) -> Result<Response> {
+    let session = session(link)?;
+    let abandoned = Abandoned(Some(session));
+    loop {
+        let answer =
+            call(session.engine.clone(), session.request(Method::GET, String::new())).await;
+        let had_packets = !answer.body().is_empty();
+        let answer = session.without_first_ping(answer).await;
+        if had_packets && answer.body().is_empty() {
+            continue;
+        }
+        abandoned.not();
+        return Ok(respond(if session.v3 { with_plain_errors(answer) } else { answer }));
+    }
+}
+
+/// A client that goes away in the middle of a poll has gone altogether, as for Node's server.
+struct Abandoned<'a>(Option<&'a PollingSession>);
+
+impl Abandoned<'_> {
+    fn not(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Abandoned<'_> {
+    fn drop(&mut self) {
+        if let Some(session) = self.0 {
+            session.close();
+        }
+    }
+}
+
+/// Takes what the client has for the server.
+pub(super) async fn send(link: &Link, request: Request, limits: BodyLimits) -> Result<Response> {
+    let session = session(link)?;
+    let body = read(request, limits).await?;
+    let packets = packets(&body, session.v3);
+    let mut last = None;
+    for some in packets.chunks(PACKETS_AT_ONCE) {
+        link.resumed().await;
+        let body = join(some, session.v3);
+        let answer = call(session.engine.clone(), session.request(Method::POST, body)).await;
+        if !answer.status().is_success() {
+            return Ok(respond(answer));
+        }
+        last = Some(answer);
+    }
+    last.map(respond).ok_or_else(|| Error::new(Code::Malformed, "The body has no packets."))
+}
+
+fn session(link: &Link) -> Result<&PollingSession> {
+    link.polling().ok_or_else(|| Error::new(Code::Malformed, "Session ID unknown"))
+}
+
+async fn read(request: Request, limits: BodyLimits) -> Result<String> {
+    let body = Limited::new(request.into_body(), limits.bytes).collect();
+    let body = tokio::time::timeout(limits.timeout, body)
+        .await
+        .map_err(|_| Error::new(Code::Timeout, "The body took too long to arrive."))?
+        .map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                Error::new(Code::TooLarge, "The body is larger than this server takes.")
+            } else {
+                Error::new(Code::Malformed, "The body ended early.").with_cause(error)
+            }
+        })?;
+    String::from_utf8(body.to_bytes().into())
+        .map_err(|_| Error::new(Code::Malformed, "The body is not UTF-8."))
+}
+
+/// The packets of a body: parted by a separator, or, in version 3, each with its length in
+/// characters before it.
+fn packets(body: &str, v3: bool) -> Vec<&str> {
+    if !v3 {
+        return body.split(SEPARATOR).filter(|packet| !packet.is_empty()).collect();
+    }
+    let mut packets = Vec::new();
+    let mut rest = body;
+    while let Some((length, after)) = rest.split_once(':') {
+        let Ok(length) = length.parse::<usize>() else { break };
+        let end = after.char_indices().nth(length).map_or(after.len(), |(at, _)| at);
+        packets.push(&after[..end]);
+        rest = &after[end..];
+    }
+    packets
+}
+
+fn join(packets: &[&str], v3: bool) -> String {
+    if !v3 {
+        return packets.join("\u{1e}");
+    }
+    let mut body = String::new();
+    for packet in packets {
+        // Writing to a string does not fail.
+        let _ = write!(body, "{}:{packet}", packet.chars().count());
+    }
+    body
+}
+
+/// Refusals as Engine.IO 3 clients read them.
+fn with_plain_errors(answer: Answer) -> Answer {
+    let Ok(body) = std::str::from_utf8(answer.body()) else { return answer };
+    if !body.contains("44") {
+        return answer;
+    }
+    let plain: Vec<String> = packets(body, true)
+        .into_iter()
+        .map(|packet| frame::plain_error(packet).unwrap_or_else(|| packet.to_owned()))
+        .collect();
+    let plain: Vec<&str> = plain.iter().map(String::as_str).collect();
+    let body = join(&plain, true);
+    with_body(answer, body.into())
+}
+
+fn with_body(answer: Answer, body: Bytes) -> Answer {
+    let mut answer = answer.map(|_| body);
+    let length = HeaderValue::from(answer.body().len());
+    answer.headers_mut().insert(CONTENT_LENGTH, length);
+    answer
+}
+
+/// Asks the engine, and reads its whole answer.
+async fn call(mut engine: Engine, request: http::Request<Full<Bytes>>) -> Answer {
+    let answer = engine.call(request).await.unwrap_or_else(|never| match never {});
+    let (parts, body) = answer.into_parts();
+    // The engine's bodies are in memory; they do not fail.
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    Response::from_parts(parts, body)
+}
+
+fn respond(answer: Answer) -> Response {
+    answer.map(axum::body::Body::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_of_both_versions_come_apart_and_together() {
+        for (v3, body, parts) in [
+            (false, "40\u{1e}42[\"é\"]", vec!["40", "42[\"é\"]"]),
+            (true, "2:407:42[\"é\"]1:2", vec!["40", "42[\"é\"]", "2"]),
+        ] {
+            assert_eq!(packets(body, v3), parts);
+            assert_eq!(join(&parts, v3), body);
+        }
+        assert!(packets("x", true).is_empty());
+        assert!(packets("", false).is_empty());
+    }
+}
