@@ -60,6 +60,8 @@ pub const RATE: Metric = metric("deliveries_per_s", "deliveries/s", 0);
 pub const MEMORY: Metric = metric("kb_per_connection", "KB/connection", 1);
 /// Connections per second.
 pub const CONNECTS: Metric = metric("connects_per_s", "connects/s", 0);
+/// How much of the time a server was ready to run and had no core.
+pub const WAITED: Metric = metric("server_kept_waiting_percent", "kept waiting %", 0);
 /// Connections that a server lost in a storm.
 pub const LOST: Metric = metric("connections_lost", "lost", 0);
 /// News that said what was known.
@@ -131,11 +133,13 @@ fn fan_out(
 ) -> Result<Reading> {
     swarm.fill_rooms(rooms, members, CONNECT_LIMIT)?;
     swarm.settle(SETTLE_LIMIT)?;
-    let run = swarm
-        .fan_out(window, scale.warm, scale.measure, || Ok((server.usage()?.0, Usage::own()?.0)))?;
+    let run = swarm.fan_out(window, scale.warm, scale.measure, || {
+        Ok((server.usage()?.0, Usage::own()?.0, server.waited_s()?))
+    })?;
     let elapsed_s = run.elapsed.as_secs_f64();
     let deliveries = run.deliveries as f64;
     let (server_s, load_s) = (run.after.0 - run.before.0, run.after.1 - run.before.1);
+    let waited_s = (run.after.2 - run.before.2).max(0.0);
     Ok(vec![
         (CPU, server_s * 1e6 / deliveries),
         (RATE, deliveries / elapsed_s),
@@ -144,6 +148,7 @@ fn fan_out(
         (DISORDERED, run.disordered as f64),
         (SERVER, server_s * 100.0 / elapsed_s),
         (LOAD, load_s * 100.0 / elapsed_s),
+        (WAITED, waited_s * 100.0 / elapsed_s),
     ])
 }
 
