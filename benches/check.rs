@@ -17,10 +17,10 @@ use std::{
 };
 
 use load::{
-    client::Role,
+    client::{Role, Seat},
     frame,
     histogram::Histogram,
-    swarm::{Seat, Swarm},
+    swarm::Swarm,
 };
 use peers::{ceiling::Ceiling, plain};
 
@@ -106,7 +106,18 @@ fn observers_hear_of_each_user_once() {
         let again: Vec<_> = (0..50).map(|user| seat(Role::Idle, user)).collect();
         swarm.connect(&again, 10, LIMIT).unwrap();
         swarm.settle(LIMIT).unwrap();
+        assert_eq!((swarm.tally.untold, swarm.tally.stale_news), (0, 0));
     }
+}
+
+#[test]
+fn clients_that_lose_their_connection_connect_again() {
+    let users: Vec<_> = (0..20).map(|user| Seat { role: Role::Idle, user }).collect();
+    let mut swarm = Swarm::new(closes_the_first_three()).unwrap();
+    assert!(swarm.connect(&users, 20, LIMIT).is_err());
+    let mut swarm = Swarm::new(closes_the_first_three()).unwrap();
+    let connected = swarm.connect_stubbornly(&users, 20, LIMIT).unwrap();
+    assert_eq!((connected.clients, swarm.drops.0), (20, 3));
 }
 
 /// Why a run against a server with such a fault failed.
@@ -119,6 +130,15 @@ fn failure(window: u32, copies: fn(u64) -> usize) -> String {
 
 fn ceiling(presence: bool, copies: fn(u64) -> usize) -> SocketAddr {
     start(move |listener| Ceiling::new(listener, presence, copies)?.run())
+}
+
+fn closes_the_first_three() -> SocketAddr {
+    start(|listener| {
+        for _ in 0..3 {
+            listener.accept()?;
+        }
+        Ceiling::new(listener, true, |_| 1)?.run()
+    })
 }
 
 fn plain() -> SocketAddr {

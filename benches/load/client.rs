@@ -2,15 +2,17 @@
 
 use std::{
     io::{ErrorKind, Read, Write},
+    net::Shutdown,
     time::Instant,
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use mio::net::TcpStream;
+use mio::{Registry, net::TcpStream};
 
 use super::{
     frame,
     tally::{self, Inbox, Tally},
+    token,
 };
 
 const UPGRADE: &[u8] = b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n\
@@ -43,6 +45,15 @@ impl Role {
     }
 }
 
+/// One client to be.
+#[derive(Clone, Copy)]
+pub struct Seat {
+    /// What it does once connected.
+    pub role: Role,
+    /// The number of its user.
+    pub user: u32,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Connecting,
@@ -51,15 +62,16 @@ enum Stage {
     Authenticating,
     Joining,
     Ready,
+    Lost,
 }
 
 /// A connection and where it stands.
 pub struct Client {
     stream: TcpStream,
-    role: Role,
+    seat: Seat,
     token: String,
     stage: Stage,
-    /// When it began to connect.
+    /// When it began to connect, for the first time.
     pub since: Instant,
     inbox: Inbox,
     /// What came of a frame that is not whole yet.
@@ -70,27 +82,51 @@ pub struct Client {
 
 impl Client {
     /// One whose connection is under way.
-    pub fn new(stream: TcpStream, role: Role, token: String) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// When its token cannot be signed.
+    pub fn new(stream: TcpStream, seat: Seat) -> Result<Self> {
+        Ok(Self {
             stream,
-            role,
-            token,
+            seat,
+            token: token::sign(seat.user)?,
             stage: Stage::Connecting,
             since: Instant::now(),
             inbox: Inbox::default(),
             held: Vec::new(),
             unsent: Vec::new(),
+        })
+    }
+
+    /// Gives up its connection.
+    pub fn lose(&mut self, registry: &Registry, tally: &mut Tally) {
+        // Errors here say that there is no connection any more.
+        drop(registry.deregister(&mut self.stream));
+        drop(self.stream.shutdown(Shutdown::Both));
+        self.stage = Stage::Lost;
+        if let Role::Observer(row) = self.seat.role {
+            tally.forget(row);
         }
+    }
+
+    /// Begins anew on another connection.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn reconnect(&mut self, stream: TcpStream) -> Result<()> {
+        let since = self.since;
+        *self = Self { since, ..Self::new(stream, self.seat)? };
+        Ok(())
+    }
+
+    /// Whether it has no connection.
+    pub fn is_lost(&self) -> bool {
+        self.stage == Stage::Lost
     }
 
     /// Whether it is authenticated and in its room.
     pub fn is_ready(&self) -> bool {
         self.stage == Stage::Ready
-    }
-
-    /// The socket, for epoll.
-    pub fn stream(&mut self) -> &mut TcpStream {
-        &mut self.stream
     }
 
     /// The socket may take bytes.
@@ -192,7 +228,7 @@ impl Client {
                 self.send(connect.as_bytes())
             }
             (Stage::Authenticating, [b'4', b'0', ..]) => {
-                let Some(room) = self.role.room() else {
+                let Some(room) = self.seat.role.room() else {
                     self.ready();
                     return Ok(());
                 };
@@ -213,7 +249,7 @@ impl Client {
     #[inline]
     fn event(&mut self, payload: &[u8], tally: &mut Tally, now: Instant) -> Result<()> {
         if payload.starts_with(br#"42["typing:start","#) {
-            let Role::Member(room) = self.role else {
+            let Role::Member(room) = self.seat.role else {
                 bail!("a publication reached one who was not to hear it");
             };
             return tally.deliver(room, &mut self.inbox, payload, now);
@@ -222,12 +258,15 @@ impl Client {
         if payload.starts_with(br#"42["error""#) {
             bail!("the server answered an error: {}", text(payload));
         }
-        match self.role {
-            Role::Observer(row) if payload.starts_with(br#"42["user:online","#) => {
-                tally.online(row, payload)
+        if let Role::Observer(row) = self.seat.role {
+            if payload.starts_with(br#"42["user:online","#) {
+                return tally.news(row, payload, true);
             }
-            _ => Ok(()),
+            if payload.starts_with(br#"42["user:offline","#) {
+                return tally.news(row, payload, false);
+            }
         }
+        Ok(())
     }
 
     fn ready(&mut self) {

@@ -1,36 +1,33 @@
 //! All clients of a run under one epoll, and the work they do together.
 
 use std::{
+    collections::VecDeque,
     io::ErrorKind,
     net::{Ipv4Addr, SocketAddr},
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail, ensure};
-use mio::{Events, Interest, Poll, Token, net::TcpStream};
+use anyhow::{Context, Error, Result, bail, ensure};
+use mio::{Events, Interest, Poll, Token, event::Event, net::TcpStream};
 use socket2::{Domain, Socket, Type};
 
 use super::{
-    client::{Client, Role},
+    client::{Client, Role, Seat},
     interrupt,
     tally::{MAX_WINDOW, Room, Tally},
-    token,
 };
 
 const BUFFER: usize = 256 * 1024;
 /// One loopback address has 28,000 ports to connect from; each takes fewer.
 const PER_ADDRESS: usize = 20_000;
 const PATIENCE: Duration = Duration::from_secs(15);
+/// News that have not come so long after the last ones do not come.
+const NEWS_PATIENCE: Duration = Duration::from_secs(5);
+/// Socket.IO's client waits so long before it connects again.
+const RECONNECT: Duration = Duration::from_secs(1);
+const EINPROGRESS: i32 = 115;
 /// A doubled delivery comes within this time after the last one.
 const QUIET: Duration = Duration::from_millis(300);
-
-/// One client to be: what it does, and as which user.
-pub struct Seat {
-    /// What it does once connected.
-    pub role: Role,
-    /// The number of its user.
-    pub user: u32,
-}
 
 /// What a fan-out run yielded between its two readings.
 pub struct FanOut<R> {
@@ -52,7 +49,9 @@ pub struct FanOut<R> {
 
 /// What connecting took.
 pub struct Connected {
-    /// From the first connection begun to the last one ready.
+    /// How many clients were ready in the end.
+    pub clients: usize,
+    /// From the first connection begun to the last one ready, or until the limit.
     pub elapsed: Duration,
     /// 99 of 100 clients were ready within so many milliseconds.
     pub p99_ms: f64,
@@ -66,6 +65,10 @@ pub struct Swarm {
     buffer: Vec<u8>,
     clients: Vec<Client>,
     ready: usize,
+    /// Clients that lost their connection and when they try again, if they may.
+    again: Option<VecDeque<(Instant, usize)>>,
+    /// How often clients had to connect again, and why the first one had to.
+    pub drops: (u64, Option<Error>),
     /// How long each client took from its first packet to its seat, in milliseconds.
     connecting_ms: Vec<f64>,
     /// What they counted.
@@ -87,6 +90,8 @@ impl Swarm {
             buffer: vec![0; BUFFER],
             clients: Vec::new(),
             ready: 0,
+            again: None,
+            drops: (0, None),
             connecting_ms: Vec::new(),
             tally: Tally::new(),
             patience: PATIENCE,
@@ -98,29 +103,55 @@ impl Swarm {
     /// # Errors
     /// When one is refused, or `limit` passes.
     pub fn connect(&mut self, seats: &[Seat], window: usize, limit: Duration) -> Result<Connected> {
-        let tokens = seats.iter().map(|seat| token::sign(seat.user)).collect::<Result<Vec<_>>>()?;
+        let connected = self.connect_within(seats, window, limit)?;
+        ensure!(
+            connected.clients == seats.len(),
+            "{} of {} clients were connected after {limit:?}",
+            connected.clients,
+            seats.len()
+        );
+        Ok(connected)
+    }
+
+    /// Connects clients until each has its seat or `limit` passes. Those that lose their
+    /// connection, then and later, connect again, as clients in a browser do.
+    ///
+    /// # Errors
+    /// When no sockets are left.
+    pub fn connect_stubbornly(
+        &mut self,
+        seats: &[Seat],
+        window: usize,
+        limit: Duration,
+    ) -> Result<Connected> {
+        self.again = Some(VecDeque::new());
+        self.connect_within(seats, window, limit)
+    }
+
+    fn connect_within(
+        &mut self,
+        seats: &[Seat],
+        window: usize,
+        limit: Duration,
+    ) -> Result<Connected> {
         let before = self.clients.len();
         self.connecting_ms.clear();
         let start = Instant::now();
-        let mut waiting = seats.iter().zip(tokens);
-        while self.ready < before + seats.len() {
+        let mut waiting = seats.iter();
+        while self.ready < before + seats.len() && start.elapsed() < limit {
             while self.clients.len() - self.ready < window
-                && let Some((seat, token)) = waiting.next()
+                && let Some(&seat) = waiting.next()
             {
-                self.add(seat.role, token)?;
+                let client = Client::new(self.open(self.clients.len())?, seat)?;
+                self.clients.push(client);
             }
             self.turn(Duration::from_millis(100))?;
-            ensure!(
-                start.elapsed() < limit,
-                "{} of {} clients were connected after {limit:?}",
-                self.ready - before,
-                seats.len()
-            );
         }
-        let elapsed = start.elapsed();
+        let (clients, elapsed) = (self.ready.saturating_sub(before), start.elapsed());
         self.connecting_ms.sort_by(f64::total_cmp);
-        let p99_ms = self.connecting_ms[(seats.len() * 99).div_ceil(100) - 1];
-        Ok(Connected { elapsed, p99_ms })
+        let rank = (self.connecting_ms.len() * 99).div_ceil(100).max(1);
+        let p99_ms = self.connecting_ms.get(rank - 1).copied().unwrap_or(f64::NAN);
+        Ok(Connected { clients, elapsed, p99_ms })
     }
 
     /// Fills `rooms` rooms, each with `members` who receive and one who publishes.
@@ -203,20 +234,20 @@ impl Swarm {
         Ok(outcome)
     }
 
-    /// Serves the connections until the observers were told of all `users`; `false` when `limit`
-    /// passes first.
+    /// Serves the connections until the observers were told of all users; whether that came to
+    /// pass before `limit`, or before nothing more came for a while.
     ///
     /// # Errors
-    /// When an observer is told twice of a user.
+    /// When a connection fails that may not.
     pub fn await_news(&mut self, limit: Duration) -> Result<bool> {
         let start = Instant::now();
-        while self.tally.untold > 0 {
-            if start.elapsed() > limit {
-                return Ok(false);
+        let mut last = start;
+        while self.tally.untold > 0 && start.elapsed() < limit && last.elapsed() < NEWS_PATIENCE {
+            if self.turn(Duration::from_millis(100))? {
+                last = Instant::now();
             }
-            self.turn(Duration::from_millis(100))?;
         }
-        Ok(true)
+        Ok(self.tally.untold == 0)
     }
 
     fn keep_publishing(&mut self, window: u32, time: Duration) -> Result<()> {
@@ -266,15 +297,6 @@ impl Swarm {
         self.tally.rooms.iter().map(|room| u64::from(room.sent) * u64::from(room.members)).sum()
     }
 
-    fn add(&mut self, role: Role, token: String) -> Result<()> {
-        let index = self.clients.len();
-        let mut client = Client::new(open(self.server, index)?, role, token);
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        self.poll.registry().register(client.stream(), Token(index), interest)?;
-        self.clients.push(client);
-        Ok(())
-    }
-
     /// One round of epoll; whether anything came.
     fn turn(&mut self, timeout: Duration) -> Result<bool> {
         interrupt::check()?;
@@ -284,35 +306,72 @@ impl Swarm {
             polled => polled?,
         }
         for event in &events {
-            let client = &mut self.clients[event.token().0];
-            let was_ready = client.is_ready();
-            if event.is_writable() {
-                client.writable()?;
-            }
-            if event.is_readable() {
-                client.readable(&mut self.buffer, &mut self.tally)?;
-            }
-            if client.is_ready() && !was_ready {
-                self.ready += 1;
-                self.connecting_ms.push(client.since.elapsed().as_secs_f64() * 1000.0);
-            }
+            self.serve(event)?;
         }
         let came = !events.is_empty();
         self.events = Some(events);
+        self.connect_again()?;
         Ok(came)
     }
-}
 
-fn open(server: SocketAddr, index: usize) -> Result<TcpStream> {
-    let host = u8::try_from(1 + index / PER_ADDRESS).context("too many connections")?;
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    if host > 1 {
-        socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, host), 0)).into())?;
+    fn serve(&mut self, event: &Event) -> Result<()> {
+        let Token(index) = event.token();
+        let client = &mut self.clients[index];
+        if client.is_lost() {
+            return Ok(());
+        }
+        let was_ready = client.is_ready();
+        let mut outcome = Ok(());
+        if event.is_writable() {
+            outcome = client.writable();
+        }
+        if event.is_readable() && outcome.is_ok() {
+            outcome = client.readable(&mut self.buffer, &mut self.tally);
+        }
+        match (outcome, &mut self.again) {
+            (Ok(()), _) if client.is_ready() && !was_ready => {
+                self.ready += 1;
+                self.connecting_ms.push(client.since.elapsed().as_secs_f64() * 1000.0);
+            }
+            (Ok(()), _) => (),
+            (Err(reason), None) => return Err(reason),
+            (Err(reason), Some(again)) => {
+                self.ready -= usize::from(was_ready);
+                self.drops.0 += 1;
+                self.drops.1.get_or_insert(reason);
+                client.lose(self.poll.registry(), &mut self.tally);
+                again.push_back((Instant::now() + RECONNECT, index));
+            }
+        }
+        Ok(())
     }
-    match socket.connect(&server.into()) {
-        // EINPROGRESS: epoll tells when it is done.
-        Err(error) if error.raw_os_error() != Some(115) => Err(error.into()),
-        _ => Ok(TcpStream::from_std(socket.into())),
+
+    fn connect_again(&mut self) -> Result<()> {
+        while let Some(&(due, index)) = self.again.as_ref().and_then(VecDeque::front)
+            && due <= Instant::now()
+        {
+            self.again.as_mut().and_then(VecDeque::pop_front);
+            let stream = self.open(index)?;
+            self.clients[index].reconnect(stream)?;
+        }
+        Ok(())
+    }
+
+    /// Begins a connection; epoll tells when it is made.
+    fn open(&self, index: usize) -> Result<TcpStream> {
+        let host = u8::try_from(1 + index / PER_ADDRESS).context("too many connections")?;
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        if host > 1 {
+            socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, host), 0)).into())?;
+        }
+        match socket.connect(&self.server.into()) {
+            Err(error) if error.raw_os_error() != Some(EINPROGRESS) => return Err(error.into()),
+            _ => (),
+        }
+        let mut stream = TcpStream::from_std(socket.into());
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(&mut stream, Token(index), interest)?;
+        Ok(stream)
     }
 }

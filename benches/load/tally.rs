@@ -97,8 +97,10 @@ pub struct Tally {
     /// Rooms in which a publication has just reached all.
     pub finished: Vec<usize>,
     told: Vec<Vec<bool>>,
-    /// How many more such news the observers await.
+    /// How many users the observers do not see online yet, summed over the observers.
     pub untold: usize,
+    /// How often observers were told what they had been told before.
+    pub stale_news: u64,
     mark_at: usize,
 }
 
@@ -114,6 +116,7 @@ impl Tally {
             finished: Vec::new(),
             told: Vec::new(),
             untold: 0,
+            stale_news: 0,
             mark_at: 0,
         }
     }
@@ -152,19 +155,31 @@ impl Tally {
         Ok(())
     }
 
-    /// An observer received the news that a user came online.
+    /// An observer was told that a user came or went.
     ///
     /// # Errors
-    /// When it was told so before.
-    pub fn online(&mut self, observer: usize, payload: &[u8]) -> Result<()> {
+    /// When the news do not say who.
+    pub fn news(&mut self, observer: usize, payload: &[u8], online: bool) -> Result<()> {
         const USER: &[u8] = b"\"user-";
-        let start = find(payload, USER).context("user:online names no user")? + USER.len();
-        let user = number(payload, start, 6).context("user:online names a strange user")?;
+        let start = find(payload, USER).context("presence without a user")? + USER.len();
+        let user = number(payload, start, 6).context("presence of a strange user")?;
         let Some(told) = self.told[observer].get_mut(user) else { return Ok(()) };
-        ensure!(!*told, "an observer was told twice that user {user} is online");
-        *told = true;
-        self.untold -= 1;
+        if *told == online {
+            self.stale_news += 1;
+        } else if online {
+            self.untold -= 1;
+        } else {
+            self.untold += 1;
+        }
+        *told = online;
         Ok(())
+    }
+
+    /// An observer lost its connection, and with it all it knew.
+    pub fn forget(&mut self, observer: usize) {
+        let told = &mut self.told[observer];
+        self.untold += told.iter().filter(|told| **told).count();
+        told.fill(false);
     }
 
     /// Frames of a run are alike but for the digits, so the mark is looked for once.

@@ -8,13 +8,14 @@ use std::{
     env,
     ffi::OsString,
     fs,
-    net::TcpListener,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
+use socket2::{Domain, Socket, Type};
 
 use crate::load::token::SECRET;
 pub use process::{Server, Usage, cores, pin};
@@ -133,7 +134,11 @@ impl Peer {
     /// When it is none of those, or cannot serve.
     pub fn serve(self) -> Result<()> {
         let port: u16 = env::var("PORT")?.parse()?;
-        let listener = TcpListener::bind(("127.0.0.1", port))?;
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
+        // The standard library's 128 would drop a storm's connections.
+        listener.listen(1024)?;
+        let listener = listener.into();
         let presence = env::var("PRESENCE").is_ok_and(|presence| presence == "on");
         match self {
             Self::Ceiling => ceiling::Ceiling::new(listener, presence, |_| 1)?.run(),

@@ -108,6 +108,21 @@ impl Server {
         Usage::of(self.child.id())
     }
 
+    /// How long its threads were ready to run while others had the core, in seconds.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn waited_s(&self) -> Result<f64> {
+        let mut waited_ns = 0.0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            // A thread that has just ended counts no more.
+            let said = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
+            let waited = said.split_whitespace().nth(1).map_or(Ok(0.0), str::parse::<f64>)?;
+            waited_ns += waited;
+        }
+        Ok(waited_ns / 1e9)
+    }
+
     /// The memory it holds (`VmRSS`), in KB of 1,024 bytes.
     ///
     /// # Errors

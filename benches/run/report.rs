@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use super::shape::{self, Metric, Reading, Shape};
 use crate::peers::Peer;
 
+/// More says that the machine had other work to do.
+const MOST_WAITING_PERCENT: f64 = 10.0;
+
 /// One measurement.
 pub struct Sample {
     /// What was done.
@@ -105,6 +108,9 @@ impl Report {
         let claims = self.claims();
         if !claims.is_empty() {
             text.push_str("\nclaims, within this run\n");
+            if self.is_disturbed() {
+                text.push_str("DISTURBED: other work kept the servers waiting; measure again\n");
+            }
         }
         for claim in claims {
             let verdict = if claim.met { "met   " } else { "MISSED" };
@@ -135,7 +141,7 @@ impl Report {
             .map(|c| json!({ "claim": c.text, "ratio": c.ratio, "met": c.met }))
             .collect();
         json!({ "machine": self.machine, "rounds": self.rounds, "results": results,
-            "claims": claims })
+            "disturbed": self.is_disturbed(), "claims": claims })
     }
 
     fn readings(&self, shape: Shape, peer: Peer) -> impl Iterator<Item = &Reading> {
@@ -148,6 +154,15 @@ impl Report {
     fn failure(&self, shape: Shape, peer: Peer) -> Option<&anyhow::Error> {
         let mut of_it = self.samples.iter().filter(|s| s.shape == shape && s.peer == peer);
         of_it.find_map(|sample| sample.outcome.as_ref().err())
+    }
+
+    /// Whether a server of one thread often waited for its core: something else had it.
+    fn is_disturbed(&self) -> bool {
+        [Peer::Stoa, Peer::Ceiling].into_iter().any(|peer| {
+            let shapes = self.shapes().into_iter();
+            let mut waited = shapes.filter_map(|shape| self.median(shape, peer, shape::WAITED));
+            waited.any(|per_cent| per_cent > MOST_WAITING_PERCENT)
+        })
     }
 
     fn metrics(&self, shape: Shape) -> Vec<Metric> {
@@ -169,6 +184,13 @@ impl Report {
         };
         let below =
             |text, ratio: Option<f64>| ratio.map(|ratio| Claim { text, ratio, met: ratio < 1.0 });
+        let of_storm = |metric| self.median(Shape::Storm, Peer::Stoa, metric);
+        let all_told = of_storm(shape::ALL_TOLD).is_some();
+        let storm = of_storm(shape::LOST).zip(of_storm(shape::STALE)).map(|(lost, stale)| Claim {
+            text: "connections lost and stale news in Stoa's storm: none, and all told",
+            ratio: lost + stale,
+            met: lost + stale == 0.0 && all_told,
+        });
         let memory_kb = self.median(Shape::Memory, Peer::Stoa, shape::MEMORY);
         [
             at_most(
@@ -195,6 +217,7 @@ impl Report {
                 "of Node's memory per idle connection: less than 1",
                 ratio(Shape::Memory, shape::MEMORY, Peer::Node),
             ),
+            storm,
         ]
         .into_iter()
         .flatten()
