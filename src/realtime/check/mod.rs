@@ -103,7 +103,7 @@ impl Server {
     }
 
     async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::observed(Vec::new(), change).await
+        Self::observed(Vec::new(), change)
     }
 
     fn observed(observers: Vec<Arc<dyn Observer>>, change: impl FnOnce(&mut Config)) -> Self {
