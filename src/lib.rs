@@ -16,8 +16,8 @@
 //! src/notifications/ points/          so far the names of their events
 //! src/realtime/           floor 2: wire/ · lane/ · connection · inbound (one door in) · hub/ ·
 //!                         emitter (one door out) · catalogue/
-//! src/auth/ http/ metrics.rs limits.rs                        floor 1
-//! src/config/ error.rs event.rs clock.rs id.rs room.rs        floor 0
+//! src/auth/ db/ http/ metrics.rs limits.rs                    floor 1
+//! src/config/ error.rs event.rs stream.rs clock.rs id.rs room.rs      floor 0
 //! ```
 //!
 //! A room has the same furniture everywhere: `mod.rs` (what it does), `events.rs` (its wire events,
@@ -49,6 +49,7 @@ pub mod auth;
 pub mod chat;
 pub mod clock;
 pub mod config;
+pub mod db;
 pub mod error;
 pub mod event;
 pub mod http;
@@ -62,3 +63,4 @@ pub mod points;
 pub mod presence;
 pub mod realtime;
 pub mod room;
+pub mod stream;

@@ -75,6 +75,21 @@ pub(super) fn positive(duration: &Duration, (): &()) -> garde::Result {
     require(!duration.is_zero(), "has to be longer than zero")
 }
 
+/// Missed events can be had for a day (contract/events.md, "Missed events").
+pub(super) fn at_least_a_day(duration: &Duration, (): &()) -> garde::Result {
+    require(*duration >= Duration::from_hours(24), "has to be at least 24h")
+}
+
+/// `sqlite://` with a path, or `postgres://`; the URL itself is never shown.
+pub(super) fn database_url(url: &SecretString, (): &()) -> garde::Result {
+    let url = url.expose_secret();
+    let file = url
+        .strip_prefix("sqlite://")
+        .is_some_and(|path| !path.is_empty() && path != ":memory:" && !path.contains(['?', '#']));
+    let server = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+    require(file || server, "is neither sqlite://<path of a file> nor postgres://…")
+}
+
 pub(super) fn hmac_key(secret: &SecretString, (): &()) -> garde::Result {
     let bytes = secret.expose_secret().len();
     require(

@@ -11,6 +11,7 @@ use super::{
     frame::Outgoing,
     hub::{Audience, Broadcast, Bundle, Except, Hub, Message},
 };
+pub use crate::stream::Target;
 use crate::{
     event::{EventName, Namespace, Namespaces, ServerEvent},
     id::Id,
@@ -36,20 +37,6 @@ pub struct Emit {
     pub namespace: Option<Namespace>,
     /// Dropped for a socket for which bytes wait already.
     pub volatile: bool,
-}
-
-/// Who hears an event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// Every authenticated socket.
-    Everyone,
-    /// Whoever is in one of these rooms, and in none of the others.
-    Rooms {
-        /// The rooms.
-        rooms: Vec<Room>,
-        /// The rooms whose members are left out.
-        except: Vec<Room>,
-    },
 }
 
 impl Emitter {
