@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test that can't go on says why")]
 
 mod architecture;
+mod chat;
 mod emit;
 mod handshake;
 mod inbound;

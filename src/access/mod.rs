@@ -36,18 +36,8 @@ pub enum Standing {
 
 /// Asks stored data who belongs in a room.
 pub trait Records: Send + Sync {
-    /// How the user stands to the room.
-    fn standing<'a>(&'a self, user: &'a Id, room: &'a Room) -> BoxFuture<'a, Standing>;
-}
-
-/// Where nothing is stored: every room is unknown.
-#[derive(Clone, Copy, Debug)]
-pub struct NoRecords;
-
-impl Records for NoRecords {
-    fn standing<'a>(&'a self, _: &'a Id, _: &'a Room) -> BoxFuture<'a, Standing> {
-        Box::pin(std::future::ready(Standing::Unknown))
-    }
+    /// How the user stands to the room, or what the store says.
+    fn standing<'a>(&'a self, user: &'a Id, room: &'a Room) -> BoxFuture<'a, Result<Standing>>;
 }
 
 /// The policy. Cheap to clone.
@@ -136,7 +126,7 @@ impl Access {
             | Room::Chat(_)
             | Room::Request(_)
             | Room::Checkout(_)
-            | Room::Other(_) => match self.records.standing(&identity.user_id, room).await {
+            | Room::Other(_) => match self.records.standing(&identity.user_id, room).await? {
                 Standing::Member => true,
                 Standing::Stranger => false,
                 Standing::Unknown => self.policy == RoomPolicy::Open,

@@ -1,6 +1,7 @@
 //! The roof: everything is put together here, started, and stopped.
 
 pub mod catalogue;
+mod records;
 mod routes;
 mod serve;
 mod store;
@@ -15,16 +16,18 @@ use anyhow::Context;
 use axum::extract::FromRef;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
+use self::records::StoredRecords;
 pub use self::{catalogue::events, serve::serve};
 use crate::{
-    access::{self, Access, NoRecords},
+    access::{self, Access},
     admin::Admin,
     auth::Authenticator,
-    chat::{self, Typing},
+    chat::{self, ChatService, Typing},
     clock::Clock,
     config::Config,
     db::Db,
     http::{Layers, cors::OriginPolicy, health::Readiness},
+    id::Ids,
     marketplace, metrics,
     presence::{self, Presence},
     realtime::{Commands, Realtime, wire},
@@ -41,6 +44,7 @@ struct AppState {
     authenticator: Authenticator,
     realtime: Realtime,
     presence: Presence,
+    chat: ChatService,
 }
 
 /// A running server.
@@ -89,17 +93,19 @@ impl App {
         }));
         let presence = Presence::start(&config.presence, emitter.clone(), clock.clone());
         let typing = Typing::start_watch(emitter, config.realtime.typing_timeout);
-        let access = Access::new(config.rooms.policy, Arc::new(NoRecords), db.clone());
+        let chat = ChatService::new(db.clone(), realtime.hub().clone(), Ids);
+        let records = Arc::new(StoredRecords { chat: chat.clone() });
+        let access = Access::new(config.rooms.policy, records, db.clone());
 
         let mut commands = Commands::default();
         access::commands(&access, &mut commands);
         presence::commands(&presence, &mut commands);
-        chat::commands(&access, &typing, &mut commands);
+        chat::commands(&access, &chat, &typing, &mut commands);
         marketplace::commands(&access, &mut commands);
         realtime.listen(commands, vec![Arc::new(presence.clone()), Arc::new(typing)]);
 
         let admin = Admin::new(&config, metrics.clone(), clock)?;
-        let state = AppState { admin, authenticator, realtime: realtime.clone(), presence };
+        let state = AppState { admin, authenticator, realtime: realtime.clone(), presence, chat };
         let public_metrics = config.metrics.port.is_none().then(|| metrics.clone());
         let router = routes::router(state, layers, &catalogue, readiness.clone(), public_metrics)?;
         if let Some(port) = config.metrics.port {

@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::AppState;
 use crate::{
-    admin,
+    admin, chat,
     http::{self as rest, Layers, health::Readiness, openapi, problem},
     metrics::{self, Handle},
     presence,
@@ -29,6 +29,7 @@ pub(super) fn router(
     let (api, description) = OpenApiRouter::with_openapi(openapi::base())
         .merge(realtime::routes())
         .merge(presence::routes())
+        .merge(chat::routes())
         .merge(admin::routes())
         .split_for_parts();
     let mut router = api

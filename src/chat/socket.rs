@@ -4,13 +4,16 @@ use super::{
     events::{
         conversation::{
             ConversationJoined, ConversationLeft, JOIN_CONVERSATION, JoinConversation,
-            LEAVE_CONVERSATION, START_TYPING, STOP_TYPING, StartTyping, StopTyping,
+            LEAVE_CONVERSATION, MessageSent, SEND_MESSAGE, START_TYPING, STOP_TYPING, SendMessage,
+            StartTyping, StopTyping,
         },
         marketplace::{
             JOIN_CHAT_ROOM, JoinChatRoom, LEAVE_CHAT_ROOM, StartChatTyping, StopChatTyping,
             TYPING_START, TYPING_STOP,
         },
     },
+    requests::Draft,
+    service::ChatService,
     typing::Typing,
 };
 use crate::{
@@ -27,8 +30,23 @@ use crate::{
 };
 
 /// What clients may ask here.
-pub fn commands(access: &Access, typing: &Typing, commands: &mut Commands) {
+pub fn commands(access: &Access, chat: &ChatService, typing: &Typing, commands: &mut Commands) {
     rooms(access, typing, commands);
+    let with = chat.clone();
+    commands.on(&SEND_MESSAGE, EventClass::Message, move |connection, send: SendMessage| {
+        let chat = with.clone();
+        async move {
+            let caller = connection.known_identity()?;
+            let draft = Draft {
+                content: send.content,
+                attachments: send.attachments,
+                reply_to: send.reply_to,
+                client_message_id: send.client_message_id,
+            };
+            let (message, _) = chat.send(caller, send.conversation_id, draft).await?;
+            Ok(MessageSent { success: Success, message })
+        }
+    });
     let with = typing.clone();
     commands.on(&START_TYPING, EventClass::Typing, move |connection, start: StartTyping| {
         let started = with.start(&connection, start.conversation_id, start.user_name);

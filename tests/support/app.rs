@@ -183,6 +183,18 @@ impl TestApp {
         self.backend.request(method, path, key, body).await
     }
 
+    /// Any request, with a user's token.
+    pub async fn request_as(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
+        let credentials = Some(("authorization", format!("Bearer {token}")));
+        self.backend.send(method, path, credentials, body).await
+    }
+
     /// What REST knows of a user's presence.
     pub async fn presence(&self, user: &str) -> Value {
         self.get(&format!("/api/presence/{user}")).await.ok()
@@ -246,9 +258,19 @@ impl Backend {
         key: Option<&str>,
         body: Option<Value>,
     ) -> Answer {
+        self.send(method, path, key.map(|key| ("x-api-key", key.to_owned())), body).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        credentials: Option<(&str, String)>,
+        body: Option<Value>,
+    ) -> Answer {
         let mut request = self.http.request(method, format!("http://{}{path}", self.address));
-        if let Some(key) = key {
-            request = request.header("x-api-key", key);
+        if let Some((header, value)) = credentials {
+            request = request.header(header, value);
         }
         if let Some(body) = &body {
             request = request.json(body);
