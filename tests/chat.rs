@@ -132,8 +132,9 @@ async fn a_direct_conversation_is_not_doubled_until_it_is_archived() {
     assert_eq!(again.body["conversation"], *first);
 
     let id = text(&first["id"]);
-    let more = ann.post(&format!("/conversations/{id}/participants"), json!({ "userId": "cat" }));
-    assert_eq!(more.await.problem(409), "conflict");
+    let participants = format!("/conversations/{id}/participants");
+    let more = ann.post(&participants, json!({ "userId": "cat" })).await;
+    assert_eq!(more.problem(409), "conflict");
     let leave = bob.delete(&format!("/conversations/{id}/participants/bob")).await;
     assert_eq!(leave.problem(409), "conflict");
 
