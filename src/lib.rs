@@ -7,7 +7,8 @@
 //! `tests/architecture.rs` keeps that true.
 //!
 //! ```text
-//! src/main.rs, src/cli/   verbs: serve · check-config · token · events · emit · healthcheck
+//! src/main.rs, src/cli/   verbs: serve · check-config · token · events · migrate · emit ·
+//!                         healthcheck
 //! src/app/                roof: builds everything, the route table, the catalogue, shutdown
 //! src/admin/              beside the roof: the operator's page, and what it asks of this node
 //! src/payments/           floor 5: so far the names of its events

@@ -200,7 +200,11 @@ mod namespace_path {
 
     use crate::event::Namespace;
 
-    #[expect(clippy::ref_option, reason = "serde gives the field's reference")]
+    #[expect(
+        clippy::ref_option,
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde gives the field's reference"
+    )]
     pub(super) fn serialize<S: Serializer>(
         namespace: &Option<Namespace>,
         to: S,

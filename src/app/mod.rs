@@ -3,6 +3,7 @@
 pub mod catalogue;
 mod routes;
 mod serve;
+mod store;
 
 use std::{
     net::SocketAddr,
@@ -22,11 +23,16 @@ use crate::{
     chat::{self, Typing},
     clock::Clock,
     config::Config,
+    db::Db,
     http::{Layers, cors::OriginPolicy, health::Readiness},
     marketplace, metrics,
     presence::{self, Presence},
     realtime::{Commands, Realtime, wire},
 };
+
+/// How long what the store still has to do may take at the end. More than it needs: what it has
+/// committed is on the disk already.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What handlers are given parts of.
 #[derive(Clone, FromRef)]
@@ -41,6 +47,7 @@ struct AppState {
 pub struct App {
     address: SocketAddr,
     drain_timeout: Duration,
+    db: Db,
     realtime: Realtime,
     readiness: Readiness,
     /// Says true when the listeners are to close.
@@ -50,16 +57,19 @@ pub struct App {
 }
 
 impl App {
-    /// Binds the port, puts everything together, and serves.
+    /// Opens the store, binds the port, puts everything together, and serves.
     ///
     /// # Errors
-    /// When the port is taken, or a key or an origin can't be used.
+    /// When the store can't be opened, the port is taken, or a key or an origin can't be used.
     pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let metrics = metrics::install()?;
         let server = &config.server;
         let origins = OriginPolicy::new(server.origins())?;
         let layers = Layers::new(server)?;
         let authenticator = Authenticator::new(&config.auth, server, clock.clone())?;
+        let readiness = Readiness::new(config.auth.handshake);
+        let (stop, stopping) = watch::channel(false);
+        let db = store::open(&config, &clock, &readiness, &stopping).await?;
         let address = SocketAddr::new(server.host, server.port);
         let listener = TcpListener::bind(address)
             .await
@@ -82,12 +92,10 @@ impl App {
         marketplace::commands(&access, &mut commands);
         realtime.listen(commands, vec![Arc::new(presence.clone()), Arc::new(typing)]);
 
-        let readiness = Readiness::new(config.auth.handshake);
         let admin = Admin::new(&config, metrics.clone(), clock)?;
         let state = AppState { admin, authenticator, realtime: realtime.clone(), presence };
         let public_metrics = config.metrics.port.is_none().then(|| metrics.clone());
         let router = routes::router(state, layers, &catalogue, readiness.clone(), public_metrics)?;
-        let (stop, stopping) = watch::channel(false);
         if let Some(port) = config.metrics.port {
             let address = SocketAddr::new(server.host, port);
             let listener = TcpListener::bind(address)
@@ -101,6 +109,7 @@ impl App {
         Ok(Self {
             address,
             drain_timeout: server.drain_timeout,
+            db,
             realtime,
             readiness,
             stop,
@@ -122,7 +131,7 @@ impl App {
             return;
         }
         self.readiness.drain();
-        let (realtime, stop) = (self.realtime.clone(), self.stop.clone());
+        let (realtime, stop, db) = (self.realtime.clone(), self.stop.clone(), self.db.clone());
         let whole = self.drain_timeout;
         *draining = Some(tokio::spawn(async move {
             // Half of the time to let go, half for those who are slow to go.
@@ -134,6 +143,9 @@ impl App {
                 tracing::warn!("some connections did not end in time");
             }
             stop.send_replace(true);
+            if tokio::time::timeout(CLOSE_TIMEOUT, db.close()).await.is_err() {
+                tracing::warn!("the store did not close in time");
+            }
         }));
     }
 

@@ -236,7 +236,7 @@ pub struct RealtimeConfig {
 #[derive(Clone, Debug, Serialize, Deserialize, Validate)]
 #[garde(allow_unvalidated)]
 pub struct DatabaseConfig {
-    /// `DATABASE_URL`; unset takes `stoa.db` in the data folder.
+    /// `DATABASE_URL`: `sqlite://<path>` or `postgres://…`; unset takes `stoa.db` in the data folder.
     #[serde(serialize_with = "notation::hidden")]
     #[garde(inner(custom(database_url)))]
     pub url: Option<SecretString>,

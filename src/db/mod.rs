@@ -22,7 +22,7 @@ mod tests;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock, Weak},
     time::Duration,
 };
@@ -113,17 +113,18 @@ impl Db {
         let available = watch::Sender::new(true);
         let shared = Arc::new(Shared { clock, outlet: RwLock::default(), available });
         let url = config.url.as_ref().map(ExposeSecret::expose_secret);
-        let engine = match url.map_or_else(|| Some(data.join(FILE)), sqlite::path_of) {
-            Some(path) => {
-                let (readers, shared) = (config.pool_size as usize, shared.clone());
-                let open = move || Sqlite::open(&path, readers, &shared);
-                let opened = tokio::task::spawn_blocking(open).await;
-                Engine::Sqlite(opened.map_err(|error| Error::new(Kind::Other, error))??)
-            }
-            None => {
-                let url = url.unwrap_or_default();
-                Engine::Postgres(Postgres::open(url, config.pool_size, &shared).await?)
-            }
+        let file = match url {
+            None => Some(data.join(FILE)),
+            Some(url) => url.strip_prefix("sqlite://").map(PathBuf::from),
+        };
+        let engine = if let Some(path) = file {
+            let (readers, shared) = (config.pool_size, shared.clone());
+            let open = move || Sqlite::open(&path, readers, &shared);
+            let opened = tokio::task::spawn_blocking(open).await;
+            Engine::Sqlite(opened.map_err(|error| Error::new(Kind::Other, error))??)
+        } else {
+            let url = url.unwrap_or_default();
+            Engine::Postgres(Postgres::open(url, config.pool_size, &shared).await?)
         };
         let inner = Arc::new(Inner { engine, shared });
         tokio::spawn(watch_over(Arc::downgrade(&inner)));

@@ -47,7 +47,7 @@ const LIMITS: [(&str, &str); 3] = [
 ];
 
 /// Locks that give the units of a stream one order from numbering until they are sent.
-const STRIPES: usize = 256;
+const STRIPES: u64 = 256;
 
 /// An open database. Cheap to clone.
 #[derive(Clone)]
@@ -149,23 +149,28 @@ impl Postgres {
 /// Whose turn it is in a stream. Units take their streams in one order, right before they are
 /// numbered, and hold them until they are sent, so what is sent has the order of the numbers.
 struct Order {
-    stripes: [Mutex<()>; STRIPES],
+    stripes: Box<[Mutex<()>]>,
     hasher: RandomState,
 }
 
 impl Default for Order {
     fn default() -> Self {
-        Self { stripes: [const { Mutex::const_new(()) }; STRIPES], hasher: RandomState::new() }
+        Self {
+            stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+        }
     }
 }
 
 impl Order {
     async fn turn(&self, streams: impl Iterator<Item = Stream>) -> Vec<MutexGuard<'_, ()>> {
-        let stripe = |stream| self.hasher.hash_one(stream) as usize % STRIPES;
-        let stripes: BTreeSet<usize> = streams.map(stripe).collect();
-        let mut turn = Vec::with_capacity(stripes.len());
-        for stripe in stripes {
-            turn.push(self.stripes[stripe].lock().await);
+        let stripe = |stream| self.hasher.hash_one(stream) % STRIPES;
+        let taken: BTreeSet<u64> = streams.map(stripe).collect();
+        let mut turn = Vec::with_capacity(taken.len());
+        for (stripe, place) in self.stripes.iter().zip(0..) {
+            if taken.contains(&place) {
+                turn.push(stripe.lock().await);
+            }
         }
         turn
     }

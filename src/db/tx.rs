@@ -74,14 +74,12 @@ impl<'a> Tx<'a> {
     /// The kinds of [`Kind`]; [`Kind::Other`] when there are several rows.
     pub async fn optional(&mut self, sql: &'static str, params: &[Value]) -> Result<Option<Row>> {
         let mut rows = self.all(sql, params).await?;
-        match rows.len() {
-            0 | 1 => Ok(rows.pop()),
-            several => {
-                let error = Error::new(Kind::Other, format_args!("{several} rows instead of one"));
-                self.fail(&error);
-                Err(error)
-            }
+        if rows.len() < 2 {
+            return Ok(rows.pop());
         }
+        let error = Error::new(Kind::Other, format_args!("{} rows instead of one", rows.len()));
+        self.fail(&error);
+        Err(error)
     }
 
     /// The row of the answer.
@@ -89,14 +87,9 @@ impl<'a> Tx<'a> {
     /// # Errors
     /// The kinds of [`Kind`]; [`Kind::Other`] when there is not exactly one row.
     pub async fn one(&mut self, sql: &'static str, params: &[Value]) -> Result<Row> {
-        match self.optional(sql, params).await? {
-            Some(row) => Ok(row),
-            None => {
-                let error = Error::new(Kind::Other, "no row instead of one");
-                self.fail(&error);
-                Err(error)
-            }
-        }
+        let row = self.optional(sql, params).await?;
+        row.ok_or_else(|| Error::new(Kind::Other, "no row instead of one"))
+            .inspect_err(|error| self.fail(error))
     }
 
     /// Says what happened. At the end of the unit it is numbered in its stream and kept; after the

@@ -123,7 +123,7 @@ pub struct Row {
 }
 
 /// A column by its place (from 0) or by its name.
-pub trait Column {
+pub trait Column: Copy {
     /// Its place among the names.
     fn place(&self, columns: &[Box<str>]) -> Option<usize>;
 }

@@ -48,7 +48,7 @@ pub(super) struct Sqlite {
 
 impl Sqlite {
     /// Opens the database, made where there is none, and brings its tables up to date.
-    pub(super) fn open(path: &Path, readers: usize, shared: &Arc<Shared>) -> Result<Self> {
+    pub(super) fn open(path: &Path, readers: u32, shared: &Arc<Shared>) -> Result<Self> {
         create(path).map_err(|error| {
             Error::new(Kind::Unavailable, format_args!("{}: {error}", path.display()))
         })?;
@@ -219,10 +219,4 @@ fn at_once<T>(unit: impl Future<Output = Result<T, Lost>>) -> Result<T, Lost> {
     guard(unit).now_or_never().unwrap_or_else(|| {
         Err(Lost::By(Error::new(Kind::Other, "a unit of work awaited something else")))
     })
-}
-
-/// The file of a `sqlite:` URL: `sqlite://folder/file`, `sqlite:///folder/file`.
-pub(super) fn path_of(url: &str) -> Option<PathBuf> {
-    let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"))?;
-    (!path.is_empty() && !path.contains(['?', '#']) && path != ":memory:").then(|| path.into())
 }
