@@ -10,18 +10,20 @@ use proc_macro2::Delimiter;
 use source::{Source, Token};
 
 /// Each module's floor. A module may use those on the floors below its own.
-const FLOORS: [(&str, u8); 24] = [
+const FLOORS: [(&str, u8); 26] = [
     ("config", 0),
     ("error", 0),
     ("event", 0),
     ("clock", 0),
     ("id", 0),
     ("room", 0),
+    ("stream", 0),
     ("auth", 1),
     ("db", 1),
     ("http", 1),
     ("metrics", 1),
     ("limits", 1),
+    ("idempotency", 2),
     ("realtime", 2),
     ("cluster", 2),
     ("presence", 3),
@@ -37,11 +39,13 @@ const FLOORS: [(&str, u8); 24] = [
     ("cli", 8),
 ];
 
-/// The ground floor's own stairs: a room's name has an id in it and belongs to a dialect.
-const NEIGHBOURS: [(&str, &str); 2] = [("room", "event"), ("room", "id")];
+/// The ground floor's own stairs: a room's name has an id in it and belongs to a dialect; a stream
+/// is named like a room, and what is kept in it is an event to rooms.
+const NEIGHBOURS: [(&str, &str); 5] =
+    [("room", "event"), ("room", "id"), ("stream", "event"), ("stream", "id"), ("stream", "room")];
 
 /// Macros of the crate's root, named like modules.
-const ROOT_MACROS: [&str; 1] = ["events"];
+const ROOT_MACROS: [&str; 2] = ["events", "params"];
 
 /// Over this many lines something wants to move out.
 const MAX_LINES: usize = 500;

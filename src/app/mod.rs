@@ -25,6 +25,7 @@ use crate::{
     config::Config,
     db::Db,
     http::{Layers, cors::OriginPolicy, health::Readiness},
+    idempotency::Idempotency,
     marketplace, metrics,
     presence::{self, Presence},
     realtime::{Commands, Realtime, wire},
@@ -39,6 +40,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 struct AppState {
     admin: Admin,
     authenticator: Authenticator,
+    idempotency: Idempotency,
     realtime: Realtime,
     presence: Presence,
 }
@@ -70,6 +72,7 @@ impl App {
         let readiness = Readiness::new(config.auth.handshake);
         let (stop, stopping) = watch::channel(false);
         let db = store::open(&config, &clock, &readiness, &stopping).await?;
+        let idempotency = Idempotency::start(db.clone(), authenticator.clone()).await?;
         let address = SocketAddr::new(server.host, server.port);
         let listener = TcpListener::bind(address)
             .await
@@ -93,7 +96,13 @@ impl App {
         realtime.listen(commands, vec![Arc::new(presence.clone()), Arc::new(typing)]);
 
         let admin = Admin::new(&config, metrics.clone(), clock)?;
-        let state = AppState { admin, authenticator, realtime: realtime.clone(), presence };
+        let state = AppState {
+            admin,
+            authenticator,
+            idempotency: idempotency.clone(),
+            realtime: realtime.clone(),
+            presence,
+        };
         let public_metrics = config.metrics.port.is_none().then(|| metrics.clone());
         let router = routes::router(state, layers, &catalogue, readiness.clone(), public_metrics)?;
         if let Some(port) = config.metrics.port {
@@ -104,6 +113,7 @@ impl App {
             let router = metrics::router(metrics.clone());
             tokio::spawn(wire::serve(listener, router, server.clone(), stopping.clone()));
         }
+        store::beside(idempotency.prune(), &stopping);
         tokio::spawn(metrics.keep_up());
         tokio::spawn(wire::serve(listener, router, server.clone(), stopping));
         Ok(Self {

@@ -2,7 +2,7 @@
 
 use axum::{
     Router,
-    middleware::from_fn,
+    middleware::{from_fn, from_fn_with_state},
     routing::{any, get},
 };
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use super::AppState;
 use crate::{
     admin,
     http::{self as rest, Layers, health::Readiness, openapi, problem},
+    idempotency,
     metrics::{self, Handle},
     presence,
     realtime::{self, Catalogue, wire::Door},
@@ -31,6 +32,10 @@ pub(super) fn router(
         .merge(presence::routes())
         .merge(admin::routes())
         .split_for_parts();
+    // Answers are kept as callers see them, so failures are rendered below as well as above.
+    let api = api
+        .route_layer(from_fn(problem::layer))
+        .route_layer(from_fn_with_state(state.clone(), idempotency::layer));
     let mut router = api
         .merge(openapi::router(description)?)
         .merge(documents(catalogue)?)
