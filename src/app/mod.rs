@@ -17,7 +17,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 pub use self::{catalogue::events, serve::serve};
 use crate::{
-    access::{self, Access, NoRecords},
+    access::{self, Access, Grants, NoRecords},
     admin::Admin,
     auth::Authenticator,
     chat::{self, Typing},
@@ -40,6 +40,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 struct AppState {
     admin: Admin,
     authenticator: Authenticator,
+    grants: Grants,
     idempotency: Idempotency,
     realtime: Realtime,
     presence: Presence,
@@ -86,7 +87,8 @@ impl App {
         let emitter = realtime.emitter().clone();
         let presence = Presence::start(&config.presence, emitter.clone(), clock.clone());
         let typing = Typing::start_watch(emitter, config.realtime.typing_timeout);
-        let access = Access::new(config.rooms.policy, Arc::new(NoRecords));
+        let grants = Grants::new(db.clone(), realtime.hub().clone());
+        let access = Access::new(config.rooms.policy, Arc::new(NoRecords), grants.clone());
 
         let mut commands = Commands::default();
         access::commands(&access, &mut commands);
@@ -99,6 +101,7 @@ impl App {
         let state = AppState {
             admin,
             authenticator,
+            grants,
             idempotency: idempotency.clone(),
             realtime: realtime.clone(),
             presence,

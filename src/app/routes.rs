@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::AppState;
 use crate::{
-    admin,
+    access, admin,
     http::{self as rest, Layers, health::Readiness, openapi, problem},
     idempotency,
     metrics::{self, Handle},
@@ -29,6 +29,7 @@ pub(super) fn router(
 ) -> anyhow::Result<Router> {
     let (api, description) = OpenApiRouter::with_openapi(openapi::base())
         .merge(realtime::routes())
+        .merge(access::routes())
         .merge(presence::routes())
         .merge(admin::routes())
         .split_for_parts();
