@@ -28,7 +28,7 @@ use crate::{
     idempotency::Idempotency,
     marketplace, metrics,
     presence::{self, Presence},
-    realtime::{Commands, Realtime, wire},
+    realtime::{Commands, Emits, Realtime, wire},
 };
 
 /// How long what the store still has to do may take at the end. More than it needs: what it has
@@ -40,6 +40,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 struct AppState {
     admin: Admin,
     authenticator: Authenticator,
+    emits: Emits,
     grants: Grants,
     idempotency: Idempotency,
     realtime: Realtime,
@@ -85,6 +86,11 @@ impl App {
         let realtime =
             Realtime::start(&config, catalogue.clone(), verifier, origins, clock.clone());
         let emitter = realtime.emitter().clone();
+        let outlet = emitter.clone();
+        db.set_outlet(Arc::new(move |announced| {
+            announced.into_iter().for_each(|event| outlet.publish(event));
+        }));
+        let emits = Emits::new(db.clone(), emitter.clone());
         let presence = Presence::start(&config.presence, emitter.clone(), clock.clone());
         let typing = Typing::start_watch(emitter, config.realtime.typing_timeout);
         let grants = Grants::new(db.clone(), realtime.hub().clone());
@@ -101,6 +107,7 @@ impl App {
         let state = AppState {
             admin,
             authenticator,
+            emits,
             grants,
             idempotency: idempotency.clone(),
             realtime: realtime.clone(),

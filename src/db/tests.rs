@@ -23,6 +23,7 @@ impl DomainEvent for Said {
             data,
             except_user: None,
             namespace: None,
+            id: None,
         }]
     }
 }

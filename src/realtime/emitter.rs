@@ -3,19 +3,23 @@
 
 use std::sync::Arc;
 
+use dashmap::DashMap;
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
+use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::{
     Catalogue,
     frame::Outgoing,
-    hub::{Audience, Broadcast, Bundle, Except, Hub, Message},
+    hub::{Audience, Broadcast, Bundle, Except, Hub, Message, Receipt},
 };
 pub use crate::stream::Target;
 use crate::{
     event::{EventName, Namespace, Namespaces, ServerEvent},
     id::Id,
     room::Room,
+    stream::{Announced, Rendering},
 };
 
 /// Sends events. Cheap to clone.
@@ -23,10 +27,14 @@ use crate::{
 pub struct Emitter {
     hub: Hub,
     catalogue: Arc<Catalogue>,
+    /// Who counts the sockets of an announced event, by its id.
+    receipts: Arc<DashMap<Uuid, Receipt>>,
 }
 
 /// An event that came from outside, with its name checked.
 pub struct Emit {
+    /// Names it in the log, and in every stream that keeps it.
+    pub id: Uuid,
     /// Who hears it.
     pub to: Target,
     /// Its name.
@@ -41,7 +49,7 @@ pub struct Emit {
 
 impl Emitter {
     pub(super) fn new(hub: Hub, catalogue: Arc<Catalogue>) -> Self {
-        Self { hub, catalogue }
+        Self { hub, catalogue, receipts: Arc::default() }
     }
 
     /// Sends an event to a room.
@@ -90,10 +98,33 @@ impl Emitter {
         });
     }
 
-    /// Sends an event from outside; how many sockets of this node it was written to.
+    /// Sends an event from outside that is not kept; how many sockets of this node it was written
+    /// to.
     pub async fn emit(&self, emit: Emit) -> usize {
-        let known = self.catalogue.sent(emit.event.as_str());
-        let namespaces = match (emit.namespace, &emit.to) {
+        let (receipt, sockets) = self.hub.receipt();
+        let volatile = emit.volatile;
+        self.send(emit.into(), volatile, Some(receipt));
+        sockets.await.unwrap_or(0)
+    }
+
+    /// Sends what was announced, when it has been committed.
+    pub fn publish(&self, announced: Announced) {
+        for rendering in announced.renderings {
+            let receipt = rendering.id.and_then(|id| self.receipts.remove(&id));
+            self.send(rendering, false, receipt.map(|(_, receipt)| receipt));
+        }
+    }
+
+    /// Has the sockets counted that [`Emitter::publish`] writes the rendering of this id to.
+    pub(super) fn count(&self, id: Uuid) -> Count {
+        let (receipt, sockets) = self.hub.receipt();
+        self.receipts.insert(id, receipt);
+        Count { id, receipts: self.receipts.clone(), sockets }
+    }
+
+    fn send(&self, rendering: Rendering, volatile: bool, receipt: Option<Receipt>) {
+        let known = self.catalogue.sent(rendering.event.as_str());
+        let namespaces = match (rendering.namespace, &rendering.to) {
             (Some(only), _) => Namespaces::of(only),
             (None, Target::Everyone) => known.map_or(Namespaces::ALL, |e| e.dialect.namespaces()),
             (None, Target::Rooms { rooms, .. }) => {
@@ -106,24 +137,20 @@ impl Emitter {
                 rooms.iter().map(of).reduce(Namespaces::or).unwrap_or(Namespaces::ALL)
             }
         };
-        let (receipt, sockets) = self.hub.receipt();
-        let (to, except) = match emit.to {
-            Target::Everyone => (Audience::Everyone, Except::Nobody),
-            Target::Rooms { rooms, except } => {
-                let except = if except.is_empty() { Except::Nobody } else { Except::Rooms(except) };
-                (Audience::Rooms(SmallVec::from_vec(rooms)), except)
+        let (to, mut except_rooms) = match rendering.to {
+            Target::Everyone => (Audience::Everyone, Vec::new()),
+            Target::Rooms { rooms, except } => (Audience::Rooms(SmallVec::from_vec(rooms)), except),
+        };
+        let except = match rendering.except_user {
+            Some(user) if except_rooms.is_empty() => Except::User(user),
+            user => {
+                except_rooms.extend(user.map(Room::User));
+                if except_rooms.is_empty() { Except::Nobody } else { Except::Rooms(except_rooms) }
             }
         };
         let label = known.map_or("other", |event| event.name);
-        self.hub.broadcast(Broadcast {
-            to,
-            except,
-            namespaces,
-            message: Message::One(Outgoing::named(&emit.event, emit.data, label)),
-            volatile: emit.volatile,
-            receipt: Some(receipt),
-        });
-        sockets.await.unwrap_or(0)
+        let message = Message::One(Outgoing::named(&rendering.event, rendering.data, label));
+        self.hub.broadcast(Broadcast { to, except, namespaces, message, volatile, receipt });
     }
 
     fn broadcast_to<E: ServerEvent>(&self, room: Room, except: Except, event: &E) {
@@ -135,5 +162,34 @@ impl Emitter {
             volatile: false,
             receipt: None,
         });
+    }
+}
+
+impl From<Emit> for Rendering {
+    fn from(emit: Emit) -> Self {
+        let Emit { id, to, event, data, namespace, volatile: _ } = emit;
+        Self { to, event, data, except_user: None, namespace, id: Some(id) }
+    }
+}
+
+/// How many sockets an announced event will have been written to.
+pub(super) struct Count {
+    id: Uuid,
+    receipts: Arc<DashMap<Uuid, Receipt>>,
+    sockets: oneshot::Receiver<usize>,
+}
+
+impl Count {
+    /// The number, once the unit of work has been committed and what it announced was published;
+    /// 0 when nobody publishes.
+    pub(super) async fn sockets(mut self) -> usize {
+        self.receipts.remove(&self.id);
+        (&mut self.sockets).await.unwrap_or(0)
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.receipts.remove(&self.id);
     }
 }
