@@ -4,7 +4,10 @@
 
 mod architecture;
 mod emit;
+mod emit_storage;
+mod grants;
 mod handshake;
+mod idempotency;
 mod inbound;
 mod presence;
 mod rooms;
