@@ -9,17 +9,16 @@ use crate::support::{TestApp, app::API_KEY, http_client};
 /// What a stream keeps: the numbers, and the wire events.
 fn kept(app: &TestApp, stream: &str) -> Vec<(i64, Value)> {
     let database = app.database();
-    let mut rows =
-        database.prepare("SELECT seq, wire FROM events WHERE stream = ?1 ORDER BY seq").unwrap();
-    let rows = rows.query_map([stream], |row| {
-        let wire: String = row.get(1)?;
-        Ok((row.get(0)?, serde_json::from_str(&wire).unwrap()))
-    });
-    rows.unwrap().collect::<Result<_, _>>().unwrap()
+    let events = "SELECT seq, wire FROM events WHERE stream = ?1 ORDER BY seq";
+    let mut events = database.prepare(events).expect("a statement");
+    let rows = events.query_map([stream], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)));
+    let rows = rows.expect("rows").map(|row| row.expect("a row"));
+    rows.map(|(seq, wire)| (seq, serde_json::from_str(&wire).expect("JSON"))).collect()
 }
 
 fn all_kept(app: &TestApp) -> i64 {
-    app.database().query_row("SELECT COUNT(*) FROM events", [], |row| row.get(0)).unwrap()
+    let count = "SELECT COUNT(*) FROM events";
+    app.database().query_row(count, [], |row| row.get(0)).expect("a number")
 }
 
 #[tokio::test]

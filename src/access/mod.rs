@@ -85,7 +85,9 @@ impl Access {
         if self.grants.revocations() != revocations
             && let Err(error) = self.check_all(connection, rooms).await
         {
-            rooms.iter().for_each(|room| connection.leave(room));
+            for room in rooms {
+                connection.leave(room);
+            }
             return Err(error);
         }
         Ok(())

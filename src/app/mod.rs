@@ -88,7 +88,9 @@ impl App {
         let emitter = realtime.emitter().clone();
         let outlet = emitter.clone();
         db.set_outlet(Arc::new(move |announced| {
-            announced.into_iter().for_each(|event| outlet.publish(event));
+            for event in announced {
+                outlet.publish(event);
+            }
         }));
         let emits = Emits::new(db.clone(), emitter.clone());
         let presence = Presence::start(&config.presence, emitter.clone(), clock.clone());
