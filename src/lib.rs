@@ -36,7 +36,11 @@
 //!    connection's queue → typed payload → command. It always acknowledges.
 //! 2. **Do.** A command asks [`access`] whether the connection may enter a room, tells [`presence`]
 //!    or [`chat`] what it wants; a REST handler calls the same services.
-//! 3. **Out.** The [`realtime::Emitter`] hands an event to the [`realtime::Hub`], whose shards own
+//! 3. **Keep.** What is to last is done in one unit of work of the [`db::Db`]: its rows and the
+//!    events that it announces are committed together, each event with the next number of its
+//!    [`stream`]. After the commit, and only then, the store hands them on in the order of their
+//!    numbers. A unit that fails leaves nothing behind.
+//! 4. **Out.** The [`realtime::Emitter`] hands an event to the [`realtime::Hub`], whose shards own
 //!    the rooms of their connections. It is encoded once for each namespace and the same bytes are
 //!    written to every member's lane. Joins, acknowledgements and broadcasts of a connection go
 //!    through one queue, so what a client hears after a join's acknowledgement was sent after it.

@@ -12,5 +12,6 @@ mod inbound;
 mod presence;
 mod rooms;
 mod stopping;
+mod store;
 mod support;
 mod wire;

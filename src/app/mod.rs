@@ -171,7 +171,8 @@ impl App {
         }));
     }
 
-    /// Waits until it has stopped; at most the drain timeout after [`App::stop`].
+    /// Waits until it has stopped: at most the drain timeout after [`App::stop`], and the moment that
+    /// the store takes to close.
     pub async fn stopped(&self) {
         let draining = self.draining.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(draining) = draining {

@@ -17,9 +17,6 @@ mod tx;
 mod unit;
 mod value;
 
-#[cfg(test)]
-mod tests;
-
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -29,7 +26,7 @@ use std::{
 
 use secrecy::ExposeSecret;
 use tokio::{
-    sync::watch,
+    sync::{oneshot, watch},
     time::{MissedTickBehavior, interval, timeout},
 };
 
@@ -144,11 +141,7 @@ impl Db {
         T: Send + 'static,
     {
         let (unit, answer) = unit::unit(unit);
-        let done = async {
-            self.0.write(unit).await;
-            answer.await
-        };
-        Self::in_time(timeout(UNIT_TIMEOUT, done).await)
+        in_time(self.0.write(unit), answer).await
     }
 
     /// Carries out a unit that only reads, all of it at one moment of the store.
@@ -161,14 +154,7 @@ impl Db {
         T: Send + 'static,
     {
         let (unit, answer) = unit::unit(unit);
-        let done = async {
-            match &self.0.engine {
-                Engine::Sqlite(sqlite) => sqlite.read(unit),
-                Engine::Postgres(postgres) => postgres.read(unit).await,
-            }
-            answer.await
-        };
-        Self::in_time(timeout(UNIT_TIMEOUT, done).await)
+        in_time(self.0.read(unit), answer).await
     }
 
     /// Gives committed events to `outlet`: after their commit, in commit order of each stream. It
@@ -203,15 +189,21 @@ impl Db {
             Engine::Postgres(postgres) => postgres.close().await,
         }
     }
+}
 
-    fn in_time<T, G>(
-        answer: Result<Result<public::Result<T>, G>, tokio::time::error::Elapsed>,
-    ) -> public::Result<T> {
-        match answer {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(Error::new(Kind::Unavailable, "it closed before it answered").into()),
-            Err(_) => Err(Error::new(Kind::Timeout, "it did not answer").into()),
-        }
+/// Waits until a unit is begun and for its answer, but not for ever.
+async fn in_time<T>(
+    begun: impl Future<Output = ()>,
+    answer: oneshot::Receiver<public::Result<T>>,
+) -> public::Result<T> {
+    let done = async {
+        begun.await;
+        answer.await
+    };
+    match timeout(UNIT_TIMEOUT, done).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => Err(Error::new(Kind::Unavailable, "it ended before it answered").into()),
+        Err(_) => Err(Error::new(Kind::Timeout, "it did not answer").into()),
     }
 }
 
@@ -220,6 +212,20 @@ impl Inner {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.write(unit),
             Engine::Postgres(postgres) => postgres.write(unit).await,
+        }
+    }
+
+    async fn read(&self, unit: Box<dyn Unit>) {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.read(unit),
+            Engine::Postgres(postgres) => postgres.read(unit).await,
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.is_closed(),
+            Engine::Postgres(postgres) => postgres.is_closed(),
         }
     }
 
@@ -232,11 +238,7 @@ impl Inner {
             let now = tx.now();
             Ok(tx.execute(BEAT, &params![now]).await?)
         });
-        let done = async {
-            self.write(unit).await;
-            matches!(answer.await, Ok(Ok(_)))
-        };
-        timeout(UNIT_TIMEOUT, done).await.unwrap_or(false)
+        in_time(self.write(unit), answer).await.is_ok()
     }
 }
 
@@ -248,7 +250,7 @@ async fn watch_over(store: Weak<Inner>) {
     ticks.tick().await;
     loop {
         ticks.tick().await;
-        let Some(store) = store.upgrade() else { return };
+        let Some(store) = store.upgrade().filter(|store| !store.is_closed()) else { return };
         let well = *store.shared.available.borrow();
         if !well || matches!(store.engine, Engine::Postgres(_)) {
             let available = store.probe().await;

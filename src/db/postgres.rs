@@ -140,6 +140,11 @@ impl Postgres {
         });
     }
 
+    /// Whether it takes nothing more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.pool.is_closed()
+    }
+
     /// Waits for the units that are on their way and closes the connections.
     pub(super) async fn close(&self) {
         self.pool.close().await;

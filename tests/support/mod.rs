@@ -3,6 +3,7 @@
 pub mod app;
 mod options;
 mod packet;
+pub mod postgres;
 pub mod raw;
 mod socket;
 mod transport;

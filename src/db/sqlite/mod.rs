@@ -83,6 +83,11 @@ impl Sqlite {
         queue(&self.readers, unit);
     }
 
+    /// Whether it takes nothing more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.writer.is_closed()
+    }
+
     /// Does what is queued and closes the files.
     pub(super) async fn close(&self) {
         let readers = std::mem::take(&mut *lock(&self.reader_threads));
