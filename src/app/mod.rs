@@ -73,8 +73,8 @@ impl App {
         let authenticator = Authenticator::new(&config.auth, server, clock.clone())?;
         let readiness = Readiness::new(config.auth.handshake);
         let (stop, stopping) = watch::channel(false);
-        let db = store::open(&config, &clock, &readiness, &stopping).await?;
-        let idempotency = Idempotency::start(db.clone(), authenticator.clone()).await?;
+        let db = Box::pin(store::open(&config, &clock, &readiness, &stopping)).await?;
+        let idempotency = Box::pin(Idempotency::start(db.clone(), authenticator.clone())).await?;
         let address = SocketAddr::new(server.host, server.port);
         let listener = TcpListener::bind(address)
             .await
