@@ -17,6 +17,7 @@
 //! src/notifications/ points/          so far the names of their events
 //! src/realtime/           floor 2: wire/ · lane/ · connection · inbound (one door in) · hub/ ·
 //!                         emitter (one door out) · catalogue/
+//! src/idempotency/        beside it: a POST that is sent again is not done again
 //! src/auth/ db/ http/ metrics.rs limits.rs                    floor 1
 //! src/config/ error.rs event.rs stream.rs clock.rs id.rs room.rs      floor 0
 //! ```
@@ -59,6 +60,7 @@ pub mod error;
 pub mod event;
 pub mod http;
 pub mod id;
+pub mod idempotency;
 pub mod limits;
 pub mod marketplace;
 pub mod metrics;

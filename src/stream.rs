@@ -1,10 +1,11 @@
 //! Streams of kept events: how a room tells what happened, as the wire events that it becomes, so
 //! that the store can keep them and the emitter can send them (contract/events.md, "Missed events").
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
+use uuid::Uuid;
 
 use crate::{
     event::{EventName, Namespace, ServerEvent},
@@ -102,6 +103,13 @@ pub trait DomainEvent: Send + 'static {
     /// in the stream, 0 when it is not kept.
     fn render(&self, seq: i64) -> Vec<Rendering>;
 
+    /// Every stream that keeps it, [`DomainEvent::stream`] first. In several, each gives it a number
+    /// of its own and keeps [its share](Rendering::shares) of the wire events; it is still sent
+    /// once, as the first of them numbers it.
+    fn streams(&self) -> Vec<Stream> {
+        vec![self.stream()]
+    }
+
     /// Whether it has a number and can be replayed.
     fn kept(&self) -> bool {
         true
@@ -141,6 +149,10 @@ pub struct Rendering {
     /// Only here; none takes the namespaces in which the event and the room are at home.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "namespace_path")]
     pub namespace: Option<Namespace>,
+    /// Names it where several streams keep a share of it, so that who is sent the events of all of
+    /// them gets it once; and for who counts its sockets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Uuid>,
 }
 
 impl Rendering {
@@ -152,7 +164,7 @@ impl Rendering {
             RawValue::NULL.to_owned()
         });
         let event = EventName::from(&E::EVENT);
-        Self { to, event, data, except_user: None, namespace: None }
+        Self { to, event, data, except_user: None, namespace: None, id: None }
     }
 
     /// An event of the catalogue to a room.
@@ -173,6 +185,26 @@ impl Rendering {
         Self::new(Target::Everyone, payload)
     }
 
+    /// What each stream keeps of it: the same event, to those of the rooms that are kept there.
+    #[must_use]
+    pub fn shares(&self) -> BTreeMap<Stream, Self> {
+        let Target::Rooms { rooms, except } = &self.to else {
+            return BTreeMap::from([(Stream::Global, self.clone())]);
+        };
+        let mut of: BTreeMap<Stream, Vec<Room>> = BTreeMap::new();
+        for room in rooms {
+            of.entry(Stream::from(room)).or_default().push(room.clone());
+        }
+        let share = |rooms| Self {
+            to: Target::Rooms { rooms, except: except.clone() },
+            event: self.event.clone(),
+            data: self.data.clone(),
+            except_user: self.except_user.clone(),
+            ..*self
+        };
+        of.into_iter().map(|(stream, rooms)| (stream, share(rooms))).collect()
+    }
+
     /// Leaves the sockets of this user out.
     #[must_use]
     pub fn except_user(mut self, user: Id) -> Self {
@@ -184,12 +216,14 @@ impl Rendering {
 /// A committed event on its way out.
 #[derive(Clone, Debug)]
 pub struct Announced {
-    /// The stream that it belongs to.
+    /// The stream that it belongs to; the first, where it belongs to several.
     pub stream: Stream,
     /// Its number in the stream; 0 when it is not kept.
     pub seq: i64,
     /// The life of the stream in which it has that number; none when it is not kept.
     pub epoch: Option<Id>,
+    /// Its number in each stream that keeps it.
+    pub numbers: Vec<(Stream, i64)>,
     /// The wire events.
     pub renderings: Vec<Rendering>,
 }
@@ -253,6 +287,30 @@ mod tests {
     fn a_conversation_and_a_chat_share_a_stream() {
         let rooms = [Room::Conversation(id("c1")), Room::Chat(id("c1"))];
         assert_eq!(rooms.map(|room| Stream::from(&room).to_string()), ["conversation/c1"; 2]);
+    }
+
+    #[test]
+    fn each_stream_keeps_its_share() {
+        let text = r#"{"to":{"rooms":["chat-c1","user-u1","conversation:c1"],"except":["sellers"]},
+            "event":"x","data":1,"id":"01234567-89ab-7def-8123-456789abcdef"}"#;
+        let rendering: Rendering = serde_json::from_str(text).unwrap();
+        let shares: Vec<_> = rendering
+            .shares()
+            .into_iter()
+            .map(|(stream, share)| {
+                assert_eq!((share.id, &share.event), (rendering.id, &rendering.event));
+                format!("{stream} {}", serde_json::to_string(&share.to).unwrap())
+            })
+            .collect();
+        assert_eq!(
+            shares,
+            [
+                r#"conversation/c1 {"rooms":["chat-c1","conversation:c1"],"except":["sellers"]}"#,
+                r#"user/u1 {"rooms":["user-u1"],"except":["sellers"]}"#,
+            ]
+        );
+        let everyone = Rendering { to: Target::Everyone, ..rendering };
+        assert_eq!(everyone.shares().into_keys().collect::<Vec<_>>(), [Stream::Global]);
     }
 
     #[test]

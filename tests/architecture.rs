@@ -10,7 +10,7 @@ use proc_macro2::Delimiter;
 use source::{Source, Token};
 
 /// Each module's floor. A module may use those on the floors below its own.
-const FLOORS: [(&str, u8); 25] = [
+const FLOORS: [(&str, u8); 26] = [
     ("config", 0),
     ("error", 0),
     ("event", 0),
@@ -23,6 +23,7 @@ const FLOORS: [(&str, u8); 25] = [
     ("http", 1),
     ("metrics", 1),
     ("limits", 1),
+    ("idempotency", 2),
     ("realtime", 2),
     ("cluster", 2),
     ("presence", 3),

@@ -5,7 +5,10 @@
 mod architecture;
 mod chat;
 mod emit;
+mod emit_storage;
+mod grants;
 mod handshake;
+mod idempotency;
 mod inbound;
 mod presence;
 mod rooms;

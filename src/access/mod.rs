@@ -2,13 +2,16 @@
 //! may enter a room").
 
 pub mod events;
+mod grants;
+mod http;
 mod socket;
+mod store;
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-pub use socket::commands;
+pub use self::{grants::Grants, http::routes, socket::commands};
 
 use crate::{
     auth::{Identity, Role},
@@ -46,13 +49,14 @@ pub struct Access {
     policy: RoomPolicy,
     records: Arc<dyn Records>,
     db: Db,
+    grants: Grants,
 }
 
 impl Access {
     /// The policy over what is stored.
     #[must_use]
-    pub fn new(policy: RoomPolicy, records: Arc<dyn Records>, db: Db) -> Self {
-        Self { policy, records, db }
+    pub fn new(policy: RoomPolicy, records: Arc<dyn Records>, grants: Grants, db: Db) -> Self {
+        Self { policy, records, grants, db }
     }
 
     /// Lets a connection into a room.
@@ -61,9 +65,7 @@ impl Access {
     /// [`Code::Forbidden`], in the same words for a room that exists and one that does not; or what
     /// [`Connection::join`] says.
     pub async fn enter(&self, connection: &Arc<Connection>, room: Room) -> Result<()> {
-        let identity = connection.known_identity()?;
-        self.check(&identity, &room).await?;
-        connection.join(room)
+        self.enter_all(connection, &[room]).await
     }
 
     /// Lets a connection into a room whose events are kept, with what it missed of it.
@@ -103,19 +105,39 @@ impl Access {
     /// # Errors
     /// As [`Access::enter`].
     pub async fn enter_all(&self, connection: &Arc<Connection>, rooms: &[Room]) -> Result<()> {
+        let revocations = self.grants.revocations();
+        self.check_all(connection, rooms).await?;
+        rooms.iter().try_for_each(|room| connection.join(room.clone()))?;
+        // A right that was taken back since may have looked for sockets before this one was in.
+        if self.grants.revocations() != revocations
+            && let Err(error) = self.check_all(connection, rooms).await
+        {
+            for room in rooms {
+                connection.leave(room);
+            }
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    async fn check_all(&self, connection: &Connection, rooms: &[Room]) -> Result<()> {
         let identity = connection.known_identity()?;
         for room in rooms {
             self.check(&identity, room).await?;
         }
-        rooms.iter().try_for_each(|room| connection.join(room.clone()))
+        Ok(())
     }
 
     /// Whether someone may enter a room.
     ///
     /// # Errors
-    /// [`Code::Forbidden`]
+    /// [`Code::Forbidden`]; [`Code::Unavailable`] while the store is away.
     pub async fn check(&self, identity: &Identity, room: &Room) -> Result<()> {
         if identity.has(Role::Admin) || identity.rooms.contains(room) || own(identity, room) {
+            return Ok(());
+        }
+        // Asked first and for every room, so that a refusal takes the same work for all.
+        if self.grants.allow(&identity.user_id, room).await? {
             return Ok(());
         }
         let allowed = match room {

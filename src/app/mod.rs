@@ -19,7 +19,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use self::records::StoredRecords;
 pub use self::{catalogue::events, serve::serve};
 use crate::{
-    access::{self, Access},
+    access::{self, Access, Grants},
     admin::Admin,
     auth::Authenticator,
     chat::{self, ChatService, Typing},
@@ -28,9 +28,10 @@ use crate::{
     db::Db,
     http::{Layers, cors::OriginPolicy, health::Readiness},
     id::Ids,
+    idempotency::Idempotency,
     marketplace, metrics,
     presence::{self, Presence},
-    realtime::{Commands, Realtime, wire},
+    realtime::{Commands, Emits, Realtime, wire},
 };
 
 /// How long what the store still has to do may take at the end. More than it needs: what it has
@@ -42,6 +43,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 struct AppState {
     admin: Admin,
     authenticator: Authenticator,
+    emits: Emits,
+    grants: Grants,
+    idempotency: Idempotency,
     realtime: Realtime,
     presence: Presence,
     chat: ChatService,
@@ -73,7 +77,8 @@ impl App {
         let authenticator = Authenticator::new(&config.auth, server, clock.clone())?;
         let readiness = Readiness::new(config.auth.handshake);
         let (stop, stopping) = watch::channel(false);
-        let db = store::open(&config, &clock, &readiness, &stopping).await?;
+        let db = Box::pin(store::open(&config, &clock, &readiness, &stopping)).await?;
+        let idempotency = Box::pin(Idempotency::start(db.clone(), authenticator.clone())).await?;
         let address = SocketAddr::new(server.host, server.port);
         let listener = TcpListener::bind(address)
             .await
@@ -91,11 +96,13 @@ impl App {
                 outlet.publish(event);
             }
         }));
+        let emits = Emits::new(db.clone(), emitter.clone());
         let presence = Presence::start(&config.presence, emitter.clone(), clock.clone());
         let typing = Typing::start_watch(emitter, config.realtime.typing_timeout);
         let chat = ChatService::new(db.clone(), realtime.hub().clone(), Ids);
         let records = Arc::new(StoredRecords { chat: chat.clone() });
-        let access = Access::new(config.rooms.policy, records, db.clone());
+        let grants = Grants::new(db.clone(), realtime.hub().clone());
+        let access = Access::new(config.rooms.policy, records, grants.clone(), db.clone());
 
         let mut commands = Commands::default();
         access::commands(&access, &mut commands);
@@ -105,7 +112,16 @@ impl App {
         realtime.listen(commands, vec![Arc::new(presence.clone()), Arc::new(typing)]);
 
         let admin = Admin::new(&config, metrics.clone(), clock)?;
-        let state = AppState { admin, authenticator, realtime: realtime.clone(), presence, chat };
+        let state = AppState {
+            admin,
+            authenticator,
+            emits,
+            grants,
+            idempotency: idempotency.clone(),
+            realtime: realtime.clone(),
+            presence,
+            chat,
+        };
         let public_metrics = config.metrics.port.is_none().then(|| metrics.clone());
         let router = routes::router(state, layers, &catalogue, readiness.clone(), public_metrics)?;
         if let Some(port) = config.metrics.port {
@@ -116,6 +132,7 @@ impl App {
             let router = metrics::router(metrics.clone());
             tokio::spawn(wire::serve(listener, router, server.clone(), stopping.clone()));
         }
+        store::beside(idempotency.prune(), &stopping);
         tokio::spawn(metrics.keep_up());
         tokio::spawn(wire::serve(listener, router, server.clone(), stopping));
         Ok(Self {

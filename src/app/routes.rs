@@ -2,7 +2,7 @@
 
 use axum::{
     Router,
-    middleware::from_fn,
+    middleware::{from_fn, from_fn_with_state},
     routing::{any, get},
 };
 use bytes::Bytes;
@@ -11,8 +11,9 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::AppState;
 use crate::{
-    admin, chat,
+    access, admin, chat,
     http::{self as rest, Layers, health::Readiness, openapi, problem},
+    idempotency,
     metrics::{self, Handle},
     presence,
     realtime::{self, Catalogue, wire::Door},
@@ -28,10 +29,15 @@ pub(super) fn router(
 ) -> anyhow::Result<Router> {
     let (api, description) = OpenApiRouter::with_openapi(openapi::base())
         .merge(realtime::routes())
+        .merge(access::routes())
         .merge(presence::routes())
         .merge(chat::routes())
         .merge(admin::routes())
         .split_for_parts();
+    // Answers are kept as callers see them, so failures are rendered below as well as above.
+    let api = api
+        .route_layer(from_fn(problem::layer))
+        .route_layer(from_fn_with_state(state.clone(), idempotency::layer));
     let mut router = api
         .merge(openapi::router(description)?)
         .merge(documents(catalogue)?)

@@ -27,15 +27,23 @@ pub(super) async fn open(
     let db = opened.context("the store can't be opened (DATABASE_URL)")?;
     tokio::spawn(tell(db.availability(), readiness.clone()));
     let (keep_for, keep_count) = (database.event_retention, database.event_count.into());
-    let (pruned, mut stopping) = (db.clone(), stopping.clone());
+    beside(prune(db.clone(), keep_for, keep_count), stopping);
+    Ok(db)
+}
+
+/// Lets something go on beside the server until `stopping` says true.
+pub(super) fn beside(
+    task: impl Future<Output = ()> + Send + 'static,
+    stopping: &watch::Receiver<bool>,
+) {
+    let mut stopping = stopping.clone();
     tokio::spawn(async move {
         tokio::select! {
-            () = prune(pruned, keep_for, keep_count) => {}
+            () = task => {}
             // That the sender is gone says the same.
             _ = stopping.wait_for(|stop| *stop) => {}
         }
     });
-    Ok(db)
 }
 
 /// Tells `/readyz` of the store, until that is gone.

@@ -83,11 +83,10 @@ pub(super) async fn number(tx: &mut Tx<'_>) -> Result<Vec<Announced>> {
         INSERT INTO streams (stream, seq, epoch) VALUES ($1, $2, $3)
         ON CONFLICT (stream) DO UPDATE SET seq = streams.seq + $2
         RETURNING seq, epoch";
-    const KEEP: &str = "INSERT INTO events (stream, seq, wire, created_at) VALUES ($1, $2, $3, $4)";
     let events = std::mem::take(&mut tx.announced);
     let mut kept: BTreeMap<String, i64> = BTreeMap::new();
-    for event in events.iter().filter(|event| event.kept()) {
-        *kept.entry(event.stream().to_string()).or_default() += 1;
+    for stream in events.iter().filter(|event| event.kept()).flat_map(|event| event.streams()) {
+        *kept.entry(stream.to_string()).or_default() += 1;
     }
     let mut next = BTreeMap::new();
     for (stream, count) in kept {
@@ -97,24 +96,48 @@ pub(super) async fn number(tx: &mut Tx<'_>) -> Result<Vec<Announced>> {
     }
     let mut announced = Vec::with_capacity(events.len());
     for event in events {
-        let stream = event.stream();
-        let name = stream.to_string();
-        let place = next.get_mut(&name).filter(|_| event.kept());
-        let (seq, epoch) = match place {
-            None => (0, None),
-            Some((seq, epoch)) => {
+        let streams = if event.kept() { event.streams() } else { Vec::new() };
+        let mut numbers = Vec::with_capacity(streams.len());
+        for stream in streams {
+            if let Some((seq, epoch)) = next.get_mut(&stream.to_string()) {
+                numbers.push((stream, *seq, epoch.clone()));
                 *seq += 1;
-                (*seq - 1, Some(epoch.clone()))
             }
-        };
-        let renderings = event.render(seq);
-        if epoch.is_some() {
-            let wire = to_raw_value(&renderings).map_err(|error| Error::new(Kind::Other, error))?;
-            tx.execute(KEEP, &params![name, seq, wire, tx.now()]).await?;
         }
-        announced.push(Announced { stream, seq, epoch, renderings });
+        let sent = numbers.first().map(|(_, seq, epoch)| (*seq, epoch.clone()));
+        let seq = sent.as_ref().map_or(0, |(seq, _)| *seq);
+        let renderings = event.render(seq);
+        keep(tx, &numbers, &renderings).await?;
+        let epoch = sent.map(|(_, epoch)| epoch);
+        let numbers = numbers.into_iter().map(|(stream, seq, _)| (stream, seq)).collect();
+        announced.push(Announced { stream: event.stream(), seq, epoch, numbers, renderings });
     }
     Ok(announced)
+}
+
+/// Keeps an event in its streams: whole in its only one, in several of them what is theirs.
+async fn keep(
+    tx: &mut Tx<'_>,
+    numbers: &[(Stream, i64, Id)],
+    renderings: &[Rendering],
+) -> Result<()> {
+    const KEEP: &str = "INSERT INTO events (stream, seq, wire, created_at) VALUES ($1, $2, $3, $4)";
+    let mut shares: BTreeMap<Stream, Vec<Rendering>> = BTreeMap::new();
+    if numbers.len() > 1 {
+        for (stream, share) in renderings.iter().flat_map(Rendering::shares) {
+            shares.entry(stream).or_default().push(share);
+        }
+    }
+    for (stream, seq, _) in numbers {
+        let share = shares.get(stream).map(Vec::as_slice);
+        let wire = match (numbers.len(), share) {
+            (1, _) => to_raw_value(renderings),
+            (_, share) => to_raw_value(share.unwrap_or_default()),
+        };
+        let wire = wire.map_err(|error| Error::new(Kind::Other, error))?;
+        tx.execute(KEEP, &params![stream, *seq, wire, tx.now()]).await?;
+    }
+    Ok(())
 }
 
 /// Gives up the events that are both older than `keep_for` and not among the last `keep_count` of

@@ -176,6 +176,12 @@ impl Db {
         self.0.shared.available.subscribe()
     }
 
+    /// Whether it is a file that no other process works with.
+    #[must_use]
+    pub fn is_own_file(&self) -> bool {
+        matches!(self.0.engine, Engine::Sqlite(_))
+    }
+
     /// Does what is queued, and closes. Units after that are refused.
     pub async fn close(&self) {
         match &self.0.engine {

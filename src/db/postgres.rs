@@ -82,7 +82,7 @@ impl Postgres {
             let mut tx = Tx::postgres(&mut transaction, this.shared.clock.now());
             carry_out(unit, &mut tx).await?;
             let kept = tx.announced.iter().filter(|event| event.kept());
-            let _turn = this.order.turn(kept.map(|event| event.stream())).await;
+            let _turn = this.order.turn(kept.flat_map(|event| event.streams())).await;
             let announced = events::number(&mut tx).await?;
             transaction.commit().await.map_err(Error::from)?;
             this.shared.send(announced);

@@ -3,20 +3,23 @@
 
 use std::sync::Arc;
 
+use dashmap::DashMap;
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
+use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::{
     Catalogue,
     frame::Outgoing,
-    hub::{Audience, Broadcast, Bundle, Except, Hub, Message},
+    hub::{Audience, Broadcast, Bundle, Except, Hub, Message, Receipt},
 };
 pub use crate::stream::Target;
 use crate::{
     event::{EventName, Namespace, Namespaces, ServerEvent},
     id::Id,
     room::Room,
-    stream::{Announced, Rendering},
+    stream::{Announced, Rendering, Stream},
 };
 
 /// Sends events. Cheap to clone.
@@ -24,10 +27,14 @@ use crate::{
 pub struct Emitter {
     hub: Hub,
     catalogue: Arc<Catalogue>,
+    /// Who counts the sockets of an announced event, by its id.
+    receipts: Arc<DashMap<Uuid, Receipt>>,
 }
 
 /// An event that came from outside, with its name checked.
 pub struct Emit {
+    /// Names it in the log, and in every stream that keeps it.
+    pub id: Uuid,
     /// Who hears it.
     pub to: Target,
     /// Its name.
@@ -42,7 +49,7 @@ pub struct Emit {
 
 impl Emitter {
     pub(super) fn new(hub: Hub, catalogue: Arc<Catalogue>) -> Self {
-        Self { hub, catalogue }
+        Self { hub, catalogue, receipts: Arc::default() }
     }
 
     /// Sends an event to a room.
@@ -58,7 +65,7 @@ impl Emitter {
             namespaces: E::EVENT.dialect.namespaces(),
             message: Message::One(Outgoing::of(event)),
             volatile: false,
-            seq: None,
+            numbers: Arc::default(),
             receipt: None,
         });
     }
@@ -88,45 +95,56 @@ impl Emitter {
             namespaces: Namespaces::ALL,
             message: Message::Bundle(Box::new(bundle)),
             volatile: false,
-            seq: None,
+            numbers: Arc::default(),
             receipt: None,
         });
     }
 
-    /// Sends what has been committed.
+    /// Sends an event from outside that is not kept; how many sockets of this node it was written
+    /// to.
+    pub async fn emit(&self, emit: Emit) -> usize {
+        let (receipt, sockets) = self.hub.receipt();
+        let volatile = emit.volatile;
+        self.send(emit.into(), Arc::default(), volatile, Some(receipt));
+        sockets.await.unwrap_or(0)
+    }
+
+    /// Sends what was announced, when it has been committed.
     pub fn publish(&self, announced: Announced) {
-        let seq = announced.epoch.is_some().then_some(announced.seq);
+        let numbers: Arc<[_]> = announced.numbers.into();
         for rendering in announced.renderings {
-            let Rendering { to, event, data, except_user, namespace } = rendering;
-            let (namespaces, label) = self.at_home(&to, &event, namespace);
-            let (to, except) = audience(to, except_user);
-            self.hub.broadcast(Broadcast {
-                to,
-                except,
-                namespaces,
-                message: Message::One(Outgoing::named(&event, data, label)),
-                volatile: false,
-                seq,
-                receipt: None,
-            });
+            let receipt = rendering.id.and_then(|id| self.receipts.remove(&id));
+            self.send(rendering, numbers.clone(), false, receipt.map(|(_, receipt)| receipt));
         }
     }
 
-    /// Sends an event from outside; how many sockets of this node it was written to.
-    pub async fn emit(&self, emit: Emit) -> usize {
-        let (namespaces, label) = self.at_home(&emit.to, &emit.event, emit.namespace);
-        let (to, except) = audience(emit.to, None);
+    /// Has the sockets counted that [`Emitter::publish`] writes the rendering of this id to.
+    pub(super) fn count(&self, id: Uuid) -> Count {
         let (receipt, sockets) = self.hub.receipt();
+        self.receipts.insert(id, receipt);
+        Count { id, receipts: self.receipts.clone(), sockets }
+    }
+
+    fn send(
+        &self,
+        rendering: Rendering,
+        numbers: Arc<[(Stream, i64)]>,
+        volatile: bool,
+        receipt: Option<Receipt>,
+    ) {
+        let Rendering { to, event, data, except_user, namespace, id: _ } = rendering;
+        let (namespaces, label) = self.at_home(&to, &event, namespace);
+        let (to, except) = audience(to, except_user);
+        let message = Message::One(Outgoing::named(&event, data, label));
         self.hub.broadcast(Broadcast {
             to,
             except,
             namespaces,
-            message: Message::One(Outgoing::named(&emit.event, emit.data, label)),
-            volatile: emit.volatile,
-            seq: None,
-            receipt: Some(receipt),
+            message,
+            volatile,
+            numbers,
+            receipt,
         });
-        sockets.await.unwrap_or(0)
     }
 
     /// Where an event is heard, and the name under which it is counted.
@@ -163,7 +181,7 @@ impl Emitter {
             namespaces: E::EVENT.dialect.namespaces(),
             message: Message::One(Outgoing::of(event)),
             volatile: false,
-            seq: None,
+            numbers: Arc::default(),
             receipt: None,
         });
     }
@@ -184,5 +202,34 @@ fn audience(to: Target, except_user: Option<Id>) -> (Audience, Except) {
                 }
             }
         }
+    }
+}
+
+impl From<Emit> for Rendering {
+    fn from(emit: Emit) -> Self {
+        let Emit { id, to, event, data, namespace, volatile: _ } = emit;
+        Self { to, event, data, except_user: None, namespace, id: Some(id) }
+    }
+}
+
+/// How many sockets an announced event will have been written to.
+pub(super) struct Count {
+    id: Uuid,
+    receipts: Arc<DashMap<Uuid, Receipt>>,
+    sockets: oneshot::Receiver<usize>,
+}
+
+impl Count {
+    /// The number, once the unit of work has been committed and what it announced was published;
+    /// 0 when nobody publishes.
+    pub(super) async fn sockets(mut self) -> usize {
+        self.receipts.remove(&self.id);
+        (&mut self.sockets).await.unwrap_or(0)
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.receipts.remove(&self.id);
     }
 }

@@ -11,7 +11,7 @@
 //! | `commands`, `inbound`, `queue` | what clients ask, in order, answered once |
 //! | `hub/` | rooms and fan-out, in shards |
 //! | `replay` | entering a room with what was missed of it |
-//! | `emitter`, `http` | what the application sends, and REST over it |
+//! | `emitter`, `emits`, `http` | what the application sends, what is kept of it, REST over it |
 //! | `events`, `catalogue/` | the events of a session, and all events of all rooms |
 
 pub mod catalogue;
@@ -20,6 +20,7 @@ mod check;
 mod commands;
 mod connection;
 mod drain;
+mod emits;
 mod emitter;
 pub mod events;
 mod expiry;
@@ -42,6 +43,7 @@ pub use self::{
     catalogue::Catalogue,
     commands::Commands,
     connection::Connection,
+    emits::Emits,
     emitter::{Emit, Emitter, Target},
     frame::Outgoing,
     http::routes,

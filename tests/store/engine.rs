@@ -148,6 +148,7 @@ impl DomainEvent for Happened {
             data: serde_json::value::to_raw_value(&self.data).expect("a number"),
             except_user: Some(id("u1")),
             namespace: None,
+            id: None,
         }]
     }
 

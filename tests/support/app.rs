@@ -41,7 +41,8 @@ pub struct TestApp {
     app: App,
     backend: Backend,
     clock: Clock,
-    _data: TempDir,
+    config: Config,
+    data: TempDir,
 }
 
 /// REST with an API key.
@@ -90,10 +91,26 @@ impl TestApp {
             ),
         ];
         change(&mut config);
-        let app = App::start(config, clock.clone()).await.expect("a server");
+        Self::run(config, clock, data).await
+    }
+
+    async fn run(config: Config, clock: Clock, data: TempDir) -> Self {
+        let app = App::start(config.clone(), clock.clone()).await.expect("a server");
         let backend =
             Backend { address: app.address(), http: http_client(), fences: Arc::default() };
-        Self { app, backend, clock, _data: data }
+        Self { app, backend, clock, config, data }
+    }
+
+    /// Stops it, and starts another on the same data.
+    pub async fn restart(self) -> Self {
+        self.app.stop();
+        within_time(DEADLINE, "the server to stop", self.app.stopped()).await;
+        Self::run(self.config, self.clock, self.data).await
+    }
+
+    /// Its database, beside the server.
+    pub fn database(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.data.path().join("stoa.db")).expect("the database")
     }
 
     /// Where it listens.
@@ -195,6 +212,15 @@ impl TestApp {
         self.backend.send(method, path, credentials, body).await
     }
 
+    /// `POST` with these headers alone.
+    pub async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let mut request = self.backend.http.post(format!("http://{}{path}", self.address()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.backend.answer(path, request.json(body)).await
+    }
+
     /// What REST knows of a user's presence.
     pub async fn presence(&self, user: &str) -> Value {
         self.get(&format!("/api/presence/{user}")).await.ok()
@@ -275,6 +301,10 @@ impl Backend {
         if let Some(body) = &body {
             request = request.json(body);
         }
+        self.answer(path, request).await
+    }
+
+    async fn answer(&self, path: &str, request: reqwest::RequestBuilder) -> Answer {
         let answer = within_time(DEADLINE, path, request.send()).await;
         let answer = answer.unwrap_or_else(|error| panic!("{path}: {error}"));
         let (status, headers) = (answer.status(), answer.headers().clone());

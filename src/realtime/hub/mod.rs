@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use bundle::{Bundle, Part};
 
 use super::{connection::Connection, frame::Outgoing, lane::Lane};
-use crate::{event::Namespaces, id::Id, metrics, room::Room};
+use crate::{event::Namespaces, id::Id, metrics, room::Room, stream::Stream};
 
 /// Locks that give concurrent broadcasts to a room one order over all shards.
 const STRIPES: usize = 64;
@@ -86,8 +86,8 @@ pub(super) struct Broadcast {
     pub(super) message: Message,
     /// Dropped for a socket for which bytes wait already.
     pub(super) volatile: bool,
-    /// Its number in the stream of what it is sent to, when it is kept.
-    pub(super) seq: Option<i64>,
+    /// Its number in each stream that keeps it.
+    pub(super) numbers: Arc<[(Stream, i64)]>,
     /// Counts the sockets, for a caller who wants to know.
     pub(super) receipt: Option<Receipt>,
 }

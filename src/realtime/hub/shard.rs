@@ -17,6 +17,7 @@ use crate::{
     id::Id,
     realtime::{connection::Connection, frame::Outgoing, lane::Lane},
     room::Room,
+    stream::Stream,
 };
 
 /// Items taken from the queue at once.
@@ -318,9 +319,7 @@ impl Shard {
             return false;
         }
         slot.seen = self.broadcasts;
-        if let Some(seq) = broadcast.seq
-            && slot.holds(seq, broadcast)
-        {
+        if !broadcast.numbers.is_empty() && slot.holds(broadcast) {
             return true;
         }
         let Sink::Lane(lane) = &slot.sink else {
@@ -380,18 +379,28 @@ impl Shard {
 
 impl Slot {
     /// Whether a kept event waits for a replay.
-    fn holds(&mut self, seq: i64, broadcast: &Broadcast) -> bool {
+    fn holds(&mut self, broadcast: &Broadcast) -> bool {
         let (Audience::Rooms(rooms), Message::One(event)) = (&broadcast.to, &broadcast.message)
         else {
             return false;
         };
+        let number = |room: &Room| {
+            let stream = Stream::from(room);
+            broadcast.numbers.iter().find(|(of, _)| *of == stream).map(|(_, seq)| *seq)
+        };
         let waits = |catching_up: &&mut CatchingUp| rooms.contains(&catching_up.room);
-        if let Some(catching_up) = self.catching_up.iter_mut().find(waits) {
+        if let Some(catching_up) = self.catching_up.iter_mut().find(waits)
+            && let Some(seq) = number(&catching_up.room)
+        {
             catching_up.held.push((seq, event.clone()));
             return true;
         }
-        if self.first_of_user.is_none() && rooms.iter().any(|room| matches!(room, Room::User(_))) {
-            self.first_of_user = Some(seq);
+        if self.first_of_user.is_none()
+            && let Some(user) = &self.user
+            && let Some(room) =
+                rooms.iter().find(|room| matches!(room, Room::User(id) if id == user))
+        {
+            self.first_of_user = number(room);
         }
         false
     }
