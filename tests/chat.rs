@@ -444,3 +444,13 @@ async fn a_message_sent_by_event_is_the_same_as_one_sent_over_rest() {
     let foreign = json!({ "conversationId": id, "content": "Hello" });
     assert_eq!(eve.emit_ack("message:send", foreign).await["code"], "not_found");
 }
+
+#[tokio::test]
+async fn a_text_with_a_nul_in_it_is_refused_on_either_engine() {
+    let app = TestApp::start().await;
+    let ann = Person::new(&app, "ann");
+    let id = ann.group(&["bob"]).await;
+    let nul = json!({ "content": "a\u{0}b" });
+    let refused = ann.post(&format!("/conversations/{id}/messages"), nul).await;
+    assert_eq!(refused.problem(422), "invalid_payload");
+}

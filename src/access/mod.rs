@@ -48,8 +48,8 @@ pub trait Records: Send + Sync {
 pub struct Access {
     policy: RoomPolicy,
     records: Arc<dyn Records>,
-    db: Db,
     grants: Grants,
+    db: Db,
 }
 
 impl Access {

@@ -27,6 +27,8 @@ pub enum Kind {
     ForeignKey,
     /// A value that the table refuses.
     Check,
+    /// A text with U+0000 in it, which Postgres does not store; SQLite would.
+    Nul,
     /// The store can't be reached, is closing, or has more to do than it takes on.
     Unavailable,
     /// The disk is full.
@@ -43,6 +45,7 @@ impl fmt::Display for Kind {
             Self::Unique => "not unique",
             Self::ForeignKey => "refers to nothing",
             Self::Check => "refused by a check",
+            Self::Nul => "a text with U+0000",
             Self::Unavailable => "the store is unavailable",
             Self::Full => "the disk is full",
             Self::Timeout => "the store took too long",
@@ -82,6 +85,9 @@ impl From<Error> for error::Error {
                 Self::new(Code::Unavailable, "The store is not available; try again.")
                     .with_retry_after(RETRY_AFTER)
                     .with_cause(error)
+            }
+            Kind::Nul => {
+                Self::new(Code::InvalidPayload, "A text may not have the character U+0000 in it.")
             }
             Kind::Unique | Kind::ForeignKey | Kind::Check | Kind::Other => Self::internal(error),
         }

@@ -47,7 +47,7 @@ impl<'a> Tx<'a> {
     /// # Errors
     /// The kinds of [`Kind`].
     pub async fn execute(&mut self, sql: &'static str, params: &[Value]) -> Result<u64> {
-        self.ensure_sound()?;
+        self.ensure_sound(params)?;
         let done = match &mut self.engine {
             Engine::Sqlite(connection) => sqlite::execute(connection, sql, params),
             Engine::Postgres(connection) => postgres::execute(connection, sql, params).await,
@@ -60,7 +60,7 @@ impl<'a> Tx<'a> {
     /// # Errors
     /// The kinds of [`Kind`].
     pub async fn all(&mut self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>> {
-        self.ensure_sound()?;
+        self.ensure_sound(params)?;
         let rows = match &mut self.engine {
             Engine::Sqlite(connection) => sqlite::rows(connection, sql, params),
             Engine::Postgres(connection) => postgres::rows(connection, sql, params).await,
@@ -112,11 +112,18 @@ impl<'a> Tx<'a> {
     }
 
     /// Postgres refuses what comes after a failed statement, so SQLite is not asked either.
-    fn ensure_sound(&self) -> Result<()> {
-        match &self.failure {
-            Some(first) => Err(Error::new(Kind::Other, format_args!("after a failure: {first}"))),
-            None => Ok(()),
+    /// Nothing more is done after a failure, and both engines take the same texts.
+    fn ensure_sound(&mut self, params: &[Value]) -> Result<()> {
+        if let Some(first) = &self.failure {
+            return Err(Error::new(Kind::Other, format_args!("after a failure: {first}")));
         }
+        let nul = |value: &Value| matches!(value, Value::Text(text) if text.contains('\0'));
+        if params.iter().any(nul) {
+            let error = Error::new(Kind::Nul, "in a parameter");
+            self.fail(&error);
+            return Err(error);
+        }
+        Ok(())
     }
 
     fn fail(&mut self, error: &Error) {

@@ -193,3 +193,29 @@ impl Link {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{net::Ipv4Addr, pin::pin};
+
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::{config::Config, limits::AddressLimits};
+
+    #[tokio::test]
+    async fn reading_goes_on_when_the_last_queue_is_short_again() {
+        let limits = AddressLimits::new(&Config::for_tests().limits);
+        let address = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let link = Link::new(address, 0, None, false, limits.admit(address).unwrap());
+        assert!(link.resumed().now_or_never().is_some());
+        link.pause();
+        link.pause();
+        let mut resumed = pin!(link.resumed());
+        assert!(resumed.as_mut().now_or_never().is_none());
+        link.resume();
+        assert!(resumed.as_mut().now_or_never().is_none());
+        link.resume();
+        assert!(resumed.as_mut().now_or_never().is_some());
+    }
+}

@@ -34,6 +34,8 @@ pub(super) enum Frame {
 pub(super) enum Packet {
     Open,
     Ping,
+    /// Ends a poll.
+    Noop,
     /// The answer to a probe.
     Probed,
     Connected(Namespace),
@@ -181,6 +183,11 @@ impl Client {
     pub(super) async fn send(&mut self, text: &str) -> Seen<()> {
         self.writer.send(text).await
     }
+
+    /// Numbers acknowledgements from here on.
+    pub(super) fn continue_after(&mut self, next_ack: u64) {
+        self.next_ack = next_ack;
+    }
 }
 
 impl Reader {
@@ -192,6 +199,13 @@ impl Reader {
             Frame::Close(code) => Packet::Closed(code),
             Frame::End => Packet::End,
         })
+    }
+
+    /// Takes some bytes without looking at them; how many, none at the end.
+    pub(super) async fn some(&mut self, most: usize) -> Seen<usize> {
+        let mut scrap = vec![0; most];
+        // A reset is an end as good as any.
+        Ok(within("bytes", self.half.read(&mut scrap)).await?.unwrap_or(0))
     }
 
     async fn frame(&mut self) -> Seen<Frame> {
@@ -232,7 +246,7 @@ pub(super) fn masked(head: u8, payload: &[u8]) -> Vec<u8> {
     match u16::try_from(payload.len()).expect("a short payload") {
         short @ 0..126 => frame.push(0x80 | u8::try_from(short).expect("a byte")),
         medium => {
-            frame.push(0xfe);
+            frame.push(0x80 | 0x7e);
             frame.extend(medium.to_be_bytes());
         }
     }
@@ -306,6 +320,7 @@ pub(super) fn packet(text: &str) -> Seen<Packet> {
     match (kind, rest) {
         ("0", _) => return Ok(Packet::Open),
         ("2", "") => return Ok(Packet::Ping),
+        ("6", "") => return Ok(Packet::Noop),
         ("3", "probe") => return Ok(Packet::Probed),
         ("4", _) => {}
         _ => return Err(bad()),

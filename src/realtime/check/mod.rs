@@ -1,9 +1,13 @@
 //! The check of this floor from end to end: a real port, and clients that take the bytes apart by
 //! themselves, so that a broken frame is seen. What decides is what arrives, never how fast.
 
+mod blocked;
 mod client;
 mod namespaces;
+mod order;
 mod polling;
+mod storm;
+mod upgrading;
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -16,7 +20,7 @@ use tokio::{
 };
 use utoipa::ToSchema;
 
-use super::{Catalogue, Commands, Emitter, Observer, Realtime, events::Done, wire};
+use super::{Catalogue, Commands, Emitter, Realtime, events::Done, wire};
 use crate::{
     auth::Authenticator,
     clock::Clock,
@@ -98,15 +102,11 @@ struct Server {
 }
 
 impl Server {
-    async fn start() -> Self {
-        Self::with(|_| {}).await
+    fn start() -> Self {
+        Self::with(|_| {})
     }
 
-    async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::observed(Vec::new(), change)
-    }
-
-    fn observed(observers: Vec<Arc<dyn Observer>>, change: impl FnOnce(&mut Config)) -> Self {
+    fn with(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::for_tests();
         config.auth.handshake = Handshake::Trusting;
         config.limits.enabled = false;
@@ -119,7 +119,7 @@ impl Server {
         let origins = OriginPolicy::new(config.server.origins()).expect("origins");
         let realtime = Realtime::start(&config, catalogue, verifier, origins, clock);
         let gates: Gates = Arc::new(std::array::from_fn(|_| Semaphore::new(0)));
-        realtime.listen(commands(realtime.emitter(), &gates), observers);
+        realtime.listen(commands(realtime.emitter(), &gates), Vec::new());
         // Accepted sockets inherit it: with a small one the kernel takes writes in parts.
         let socket = TcpSocket::new_v4().expect("a socket");
         SockRef::from(&socket).set_send_buffer_size(16 * 1024).expect("a buffer");

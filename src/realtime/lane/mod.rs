@@ -10,6 +10,8 @@
 //!   is still sent to an earlier connection of the namespace is not for the next one.
 
 mod io;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::VecDeque,
@@ -124,7 +126,7 @@ impl Lane {
             state.held.extend(frames.iter().map(|frame| (namespace, frame.clone())));
             return self.check_pending(&mut state);
         }
-        let written = if state.pending.is_empty() {
+        let written = if state.pending.is_empty() || is_unruly() {
             match self.write(frames) {
                 Ok(written) => written,
                 Err(_) => return self.die(&mut state),
@@ -329,6 +331,27 @@ impl Lane {
         let _ = SockRef::from(&self.stream).shutdown(Shutdown::Both);
         self.reader.wake();
     }
+}
+
+#[cfg(not(test))]
+const fn is_unruly() -> bool {
+    false
+}
+
+#[cfg(test)]
+thread_local! {
+    static UNRULY: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// From now on lanes write past what is pending, on this thread: the check has to see it.
+#[cfg(test)]
+pub(super) fn be_unruly() {
+    UNRULY.set(true);
+}
+
+#[cfg(test)]
+fn is_unruly() -> bool {
+    UNRULY.get()
 }
 
 impl State {
