@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     run::main(&run::Defaults {
         name: "fanout",
         peers: peers::Peer::value_variants(),
-        shapes: run::Shape::value_variants(),
+        shapes: run::Shape::FAN_OUT,
         rounds: 3,
     })
 }

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use mio::{Registry, net::TcpStream};
 
 use super::{
+    chat::Writer,
     frame,
     tally::{self, Inbox, Tally},
     token,
@@ -34,12 +35,14 @@ pub enum Role {
     Publisher(usize),
     /// Notes who comes online, in this row of the tally.
     Observer(usize),
+    /// Writes messages in this conversation and receives those of the others.
+    Writer(usize),
 }
 
 impl Role {
     fn room(self) -> Option<usize> {
         match self {
-            Self::Member(room) | Self::Publisher(room) => Some(room),
+            Self::Member(room) | Self::Publisher(room) | Self::Writer(room) => Some(room),
             Self::Idle | Self::Observer(_) => None,
         }
     }
@@ -74,6 +77,7 @@ pub struct Client {
     /// When it began to connect, for the first time.
     pub since: Instant,
     inbox: Inbox,
+    writer: Writer,
     /// What came of a frame that is not whole yet.
     held: Vec<u8>,
     /// What the socket did not take yet.
@@ -93,6 +97,7 @@ impl Client {
             stage: Stage::Connecting,
             since: Instant::now(),
             inbox: Inbox::default(),
+            writer: Writer::default(),
             held: Vec::new(),
             unsent: Vec::new(),
         })
@@ -192,6 +197,18 @@ impl Client {
         self.send(event.as_bytes())
     }
 
+    /// Writes as many messages as may be under way, if that is what it does.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub fn write(&mut self, tally: &mut Tally) -> Result<()> {
+        let Role::Writer(conversation) = self.seat.role else { return Ok(()) };
+        while let Some(packet) = self.writer.write(conversation, self.seat.user, &mut tally.chat) {
+            self.send(packet.as_bytes())?;
+        }
+        Ok(())
+    }
+
     fn take(&mut self, bytes: &[u8], tally: &mut Tally) -> Result<usize> {
         let now = Instant::now();
         let mut taken = 0;
@@ -233,7 +250,9 @@ impl Client {
                     return Ok(());
                 };
                 self.stage = Stage::Joining;
-                let join = format!(r#"420["conversation:join","{}"]"#, conversation(room));
+                let made = tally.chat.conversations.get(room);
+                let id = made.map_or_else(|| conversation(room), String::clone);
+                let join = format!(r#"420["conversation:join","{id}"]"#);
                 self.send(join.as_bytes())
             }
             (Stage::Joining, [b'4', b'3', b'0', ..]) => {
@@ -241,6 +260,10 @@ impl Client {
                 joined.with_context(|| format!("the join was refused: {}", text(payload)))?;
                 self.ready();
                 Ok(())
+            }
+            (Stage::Ready, [b'4', b'3', answer @ ..]) => {
+                self.writer.acknowledged(answer, &mut tally.chat, now)?;
+                self.write(tally)
             }
             _ => bail!("an unexpected packet came: {}", text(payload)),
         }
@@ -253,6 +276,10 @@ impl Client {
                 bail!("a publication reached one who was not to hear it");
             };
             return tally.deliver(room, &mut self.inbox, payload, now);
+        }
+        if payload.starts_with(br#"42["message:new","#) {
+            let mark = tally.read_mark(payload)?;
+            return self.writer.received(self.seat.user, mark, &mut tally.chat);
         }
         tally.others += 1;
         if payload.starts_with(br#"42["error""#) {

@@ -11,6 +11,12 @@ pub struct Histogram {
     count: u64,
 }
 
+impl Default for Histogram {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Histogram {
     /// An empty one.
     pub fn new() -> Self {

@@ -234,6 +234,14 @@ impl Swarm {
         Ok(outcome)
     }
 
+    /// Lets all who write messages begin.
+    ///
+    /// # Errors
+    /// When a connection is gone.
+    pub(super) fn write(&mut self) -> Result<()> {
+        self.clients.iter_mut().try_for_each(|client| client.write(&mut self.tally))
+    }
+
     /// Serves the connections until the observers were told of all users; whether that came to
     /// pass before `limit`, or before nothing more came for a while.
     ///

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::histogram::Histogram;
+use super::{chat::Chat, histogram::Histogram};
 
 /// The most publications of a room that may be under way.
 pub const MAX_WINDOW: u32 = 16;
@@ -70,7 +70,7 @@ pub struct Inbox {
 impl Inbox {
     /// Puts a publication in; whether it was its turn.
     #[inline]
-    fn put(&mut self, number: u32) -> Result<bool> {
+    pub(super) fn put(&mut self, number: u32) -> Result<bool> {
         let ahead = number.checked_sub(self.next);
         let ahead = ahead.filter(|ahead| *ahead < MAX_WINDOW && self.early >> ahead & 1 == 0);
         let Some(ahead) = ahead else { bail!("publication {number} reached a member twice") };
@@ -101,6 +101,8 @@ pub struct Tally {
     pub untold: usize,
     /// How often observers were told what they had been told before.
     pub stale_news: u64,
+    /// What those who write messages count.
+    pub chat: Chat,
     mark_at: usize,
 }
 
@@ -117,6 +119,7 @@ impl Tally {
             told: Vec::new(),
             untold: 0,
             stale_news: 0,
+            chat: Chat::default(),
             mark_at: 0,
         }
     }
@@ -182,9 +185,13 @@ impl Tally {
         told.fill(false);
     }
 
-    /// Frames of a run are alike but for the digits, so the mark is looked for once.
+    /// The two numbers of a mark. Frames of a run are alike but for the digits, so the mark is
+    /// looked for once.
+    ///
+    /// # Errors
+    /// When there is none.
     #[inline]
-    fn read_mark(&mut self, payload: &[u8]) -> Result<(usize, u32)> {
+    pub(super) fn read_mark(&mut self, payload: &[u8]) -> Result<(usize, u32)> {
         if payload.get(self.mark_at) != Some(&b'#') {
             self.mark_at =
                 payload.iter().position(|&b| b == b'#').context("a delivery without its mark")?;

@@ -15,6 +15,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
+use rusqlite::{Connection, OpenFlags};
 use socket2::{Domain, Socket, Type};
 
 use crate::load::token::SECRET;
@@ -37,6 +38,17 @@ pub enum Peer {
     Node,
     /// `python-socketio` on aiohttp and uvloop.
     Python,
+}
+
+/// What a server has to serve.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// `typing:start`, relayed.
+    Relay,
+    /// That, and who came and went.
+    Presence,
+    /// `message:send`, stored and announced.
+    Messages,
 }
 
 /// How a server is started.
@@ -73,8 +85,11 @@ impl Peer {
     /// How to start it; fetches what it needs on first use.
     ///
     /// # Errors
-    /// When its runtime is not on this machine, or its packages cannot be had.
-    pub fn launch(self, presence: bool) -> Result<Launch> {
+    /// When its runtime is not on this machine, its packages cannot be had, or it does not do that
+    /// work.
+    pub fn launch(self, work: Work) -> Result<Launch> {
+        let stores = matches!(self, Self::Stoa | Self::Stoa2 | Self::Node);
+        ensure!(stores || work != Work::Messages, "it stores no messages");
         let (program, arguments): (PathBuf, Vec<OsString>) = match self {
             Self::Stoa | Self::Stoa2 => (env!("CARGO_BIN_EXE_stoa").into(), vec!["serve".into()]),
             Self::Ceiling | Self::Socketioxide => {
@@ -82,7 +97,12 @@ impl Peer {
             }
             Self::Node => {
                 let directory = npm_install(self)?;
-                (find_program("node")?, vec![directory.join("server.mjs").into()])
+                let messages = work == Work::Messages;
+                if messages {
+                    build_sqlite(&directory)?;
+                }
+                let server = if messages { "messages.mjs" } else { "server.mjs" };
+                (find_program("node")?, vec![directory.join(server).into()])
             }
             Self::Bun => {
                 let directory = npm_install(self)?;
@@ -102,9 +122,9 @@ impl Peer {
         };
         let mut environment: Vec<(&'static str, OsString)> =
             vec![("JWT_SECRET", SECRET.into()), ("TOKIO_WORKER_THREADS", workers.into())];
+        // A new folder each time: no run finds the rows of the last one.
+        let data = new_data(&directory)?;
         if self.is_stoa() {
-            // A new folder each time: no run finds the rows of the last one.
-            let data = new_data(&directory)?;
             environment.extend([
                 ("HOST", "127.0.0.1".into()),
                 ("STOA_DATA", data.into()),
@@ -114,7 +134,9 @@ impl Peer {
                 ("LOG_LEVEL", "warn".into()),
             ]);
         } else {
-            environment.push(("PRESENCE", if presence { "on" } else { "off" }.into()));
+            let presence = if work == Work::Presence { "on" } else { "off" };
+            environment.push(("PRESENCE", presence.into()));
+            environment.push(("DATABASE", database(self).into()));
             environment.push(("NODE_ENV", "production".into()));
         }
         Ok(Launch {
@@ -153,6 +175,20 @@ pub fn output() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench")
 }
 
+/// How many messages are in the database of a server, as a reader of its file sees them.
+///
+/// # Errors
+/// When there is no such file.
+pub fn stored_messages(peer: Peer) -> Result<u64> {
+    let file = Connection::open_with_flags(database(peer), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let count: i64 = file.query_row("SELECT count(*) FROM messages", [], |row| row.get(0))?;
+    Ok(u64::try_from(count)?)
+}
+
+fn database(peer: Peer) -> PathBuf {
+    output().join("work").join(peer.name()).join("data/stoa.db")
+}
+
 fn sources(peer: Peer) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers").join(peer.name())
 }
@@ -177,12 +213,31 @@ fn find_program(name: &str) -> Result<PathBuf> {
 /// The packages beside a peer's `package.json`. No install scripts run.
 fn npm_install(peer: Peer) -> Result<PathBuf> {
     let directory = sources(peer);
-    if !directory.join("node_modules").exists() {
+    // npm writes this copy of the lock last; an older one is of other packages.
+    let time = |path| fs::metadata(directory.join(path)).and_then(|of| of.modified());
+    let installed = time("node_modules/.package-lock.json").ok();
+    if installed.is_none_or(|at| time("package.json").is_ok_and(|wanted| wanted > at)) {
         let mut npm = Command::new(find_program("npm")?);
         npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&directory);
         install(&mut npm, peer)?;
     }
     Ok(directory)
+}
+
+/// Compiles better-sqlite3, with the headers that came with Node when they are there.
+fn build_sqlite(directory: &Path) -> Result<()> {
+    let built = "node_modules/better-sqlite3/build/Release/better_sqlite3.node";
+    if directory.join(built).exists() {
+        return Ok(());
+    }
+    let mut npm = Command::new(find_program("npm")?);
+    npm.args(["rebuild", "better-sqlite3", "--build-from-source"]).current_dir(directory);
+    let node = fs::canonicalize(find_program("node")?)?;
+    let home = node.parent().and_then(Path::parent);
+    if let Some(home) = home.filter(|home| home.join("include/node/node_api.h").exists()) {
+        npm.env("npm_config_nodedir", home);
+    }
+    install(&mut npm, Peer::Node)
 }
 
 /// The binary that came with npm's package, else one on this machine.

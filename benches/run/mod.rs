@@ -108,8 +108,9 @@ fn run(arguments: Arguments, defaults: &Defaults) -> Result<bool> {
     let machine = machine()?;
     println!("{machine}");
     let mut peers = given_or(arguments.only, defaults.peers);
-    peers.retain(|peer| match peer.launch(false) {
-        Ok(_) => true,
+    let can = |peer: &Peer| shapes.iter().try_for_each(|s| peer.launch(s.work()).map(drop));
+    peers.retain(|peer| match can(peer) {
+        Ok(()) => true,
         Err(reason) => {
             println!("skipped {}: {reason:#}", peer.name());
             false

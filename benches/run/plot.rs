@@ -17,7 +17,7 @@ const LABELS: usize = 96;
 const VALUES: usize = 76;
 
 /// What is drawn, when it was measured: shape, number, what is better.
-const PANELS: [(Shape, Metric, &str); 9] = [
+const PANELS: [(Shape, Metric, &str); 11] = [
     (Shape::One, shape::CPU, "less is better"),
     (Shape::One, shape::RATE, "more is better"),
     (Shape::Sixteen, shape::CPU, "less is better"),
@@ -27,6 +27,8 @@ const PANELS: [(Shape, Metric, &str); 9] = [
     (Shape::Connect, shape::CONNECTS, "more is better"),
     (Shape::Memory, shape::MEMORY, "less is better"),
     (Shape::Storm, shape::ALL_TOLD, "less is better"),
+    (Shape::Messages, shape::ACKS, "more is better"),
+    (Shape::Pipelined, shape::ACKS, "more is better"),
 ];
 
 /// Draws a run.

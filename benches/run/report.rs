@@ -218,6 +218,16 @@ impl Report {
                 ratio(Shape::Memory, shape::MEMORY, Peer::Node),
             ),
             storm,
+            at_least(
+                "times Node's acknowledged messages/s with one in flight: at least 5",
+                5.0,
+                ratio(Shape::Messages, shape::ACKS, Peer::Node),
+            ),
+            at_least(
+                "times Node's acknowledged messages/s with 8 in flight: at least 5",
+                5.0,
+                ratio(Shape::Pipelined, shape::ACKS, Peer::Node),
+            ),
         ]
         .into_iter()
         .flatten()

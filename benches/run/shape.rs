@@ -7,10 +7,11 @@ use clap::ValueEnum;
 
 use crate::{
     load::{
+        chat,
         client::{Role, Seat},
         swarm::Swarm,
     },
-    peers::{Peer, Server, Usage},
+    peers::{self, Peer, Server, Usage, Work},
 };
 
 const CONNECT_LIMIT: Duration = Duration::from_mins(1);
@@ -20,6 +21,8 @@ const SETTLE_LIMIT: Duration = Duration::from_mins(1);
 const OBSERVERS: u32 = 10;
 /// Where presence is not asked for, connections are of a few users, whose news are soon told.
 const FEW_USERS: u32 = 50;
+const CONVERSATIONS: u32 = 10;
+const WRITERS_EACH: u32 = 5;
 
 /// A shape of work.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -36,6 +39,10 @@ pub enum Shape {
     Memory,
     /// Connections of as many users, 500 handshakes at a time, who all are told of each other.
     Storm,
+    /// 50 writers in 10 conversations, one message of each under way.
+    Messages,
+    /// The same with 8 messages of each under way.
+    Pipelined,
 }
 
 /// A number that a shape yields.
@@ -69,6 +76,12 @@ pub const STALE: Metric = metric("stale_news", "stale news", 0);
 /// From the first connection of a storm to the last news of it.
 pub const ALL_TOLD: Metric = metric("all_told_s", "all told s", 2);
 
+/// Messages acknowledged per second.
+pub const ACKS: Metric = metric("acks_per_s", "acks/s", 0);
+/// CPU time of the server, user and kernel, per message acknowledged.
+pub const CPU_ACK: Metric = metric("cpu_us_per_ack", "CPU µs/ack", 0);
+
+const STORED: Metric = metric("messages_stored", "stored", 0);
 const P50: Metric = metric("p50_ms", "p50 ms", 2);
 const P99: Metric = metric("p99_ms", "p99 ms", 2);
 const DISORDERED: Metric = metric("out_of_order", "out of order", 0);
@@ -87,6 +100,12 @@ const fn metric(key: &'static str, title: &'static str, digits: usize) -> Metric
 }
 
 impl Shape {
+    /// Those of events that are not stored.
+    pub const FAN_OUT: &[Self] =
+        &[Self::One, Self::Sixteen, Self::Rooms, Self::Connect, Self::Memory, Self::Storm];
+    /// Those of messages, which are.
+    pub const MESSAGES: &[Self] = &[Self::Messages, Self::Pipelined];
+
     /// What it is, for people.
     pub fn title(self) -> &'static str {
         match self {
@@ -96,6 +115,8 @@ impl Shape {
             Self::Connect => "connecting",
             Self::Memory => "idle connections",
             Self::Storm => "connect storm, presence on",
+            Self::Messages => "50 writers in 10 conversations, one in flight each",
+            Self::Pipelined => "50 writers in 10 conversations, 8 in flight each",
         }
     }
 
@@ -104,12 +125,21 @@ impl Shape {
         if self == Self::Storm { 1 } else { u32::MAX }
     }
 
+    /// What its servers have to serve.
+    pub fn work(self) -> Work {
+        match self {
+            Self::Storm => Work::Presence,
+            Self::Messages | Self::Pipelined => Work::Messages,
+            _ => Work::Relay,
+        }
+    }
+
     /// Starts the server, does the work, stops the server.
     ///
     /// # Errors
     /// When a delivery is lost or doubled, or the server does not do its work in time.
     pub fn measure(self, peer: Peer, scale: &super::Scale) -> Result<Reading> {
-        let server = Server::start(&peer.launch(self == Self::Storm)?)?;
+        let server = Server::start(&peer.launch(self.work())?)?;
         let mut swarm = Swarm::new(server.address())?;
         let reading = match self {
             Self::One => fan_out(&server, &mut swarm, (1, 200, 1), scale),
@@ -118,6 +148,8 @@ impl Shape {
             Self::Connect => connect(&server, &mut swarm, scale.connections),
             Self::Memory => memory(&server, &mut swarm, scale.connections),
             Self::Storm => storm(&server, &mut swarm, scale.connections),
+            Self::Messages => messages(peer, &server, &mut swarm, 1, scale),
+            Self::Pipelined => messages(peer, &server, &mut swarm, 8, scale),
         };
         // The server goes first: thousands of farewells are no part of the work.
         drop(server);
@@ -225,4 +257,44 @@ fn storm(server: &Server, swarm: &mut Swarm, connections: u32) -> Result<Reading
         (PEAK, server.peak_rss_kb()? / 1024.0),
     ]);
     Ok(reading)
+}
+
+fn messages(
+    peer: Peer,
+    server: &Server,
+    swarm: &mut Swarm,
+    window: usize,
+    scale: &super::Scale,
+) -> Result<Reading> {
+    let users: Vec<_> = (0..CONVERSATIONS * WRITERS_EACH).collect();
+    let groups = users.chunks(WRITERS_EACH as usize);
+    swarm.tally.chat.people = WRITERS_EACH;
+    swarm.tally.chat.conversations = if peer.is_stoa() {
+        groups.map(|group| chat::begin_group(server.address(), group)).collect::<Result<_>>()?
+    } else {
+        // The peer takes any id, so it gets some as long as Stoa's.
+        groups.map(|group| format!("00000000-0000-7000-8000-{:012}", group[0])).collect()
+    };
+    let seats: Vec<_> = users
+        .iter()
+        .map(|&user| Seat { role: Role::Writer((user / WRITERS_EACH) as usize), user })
+        .collect();
+    swarm.connect(&seats, 10, CONNECT_LIMIT)?;
+    swarm.settle(SETTLE_LIMIT)?;
+    let run = swarm
+        .chat(window, scale.warm, scale.measure, || Ok((server.usage()?.0, Usage::own()?.0)))?;
+    let stored = peers::stored_messages(peer)?;
+    ensure!(stored == run.in_all, "{} messages were acknowledged, {stored} stored", run.in_all);
+    let elapsed_s = run.elapsed.as_secs_f64();
+    let (server_s, load_s) = (run.after.0 - run.before.0, run.after.1 - run.before.1);
+    Ok(vec![
+        (ACKS, run.acknowledged as f64 / elapsed_s),
+        (P50, run.p50_ms),
+        (P99, run.p99_ms),
+        (CPU_ACK, server_s * 1e6 / run.acknowledged as f64),
+        (RATE, run.received as f64 / elapsed_s),
+        (SERVER, server_s * 100.0 / elapsed_s),
+        (LOAD, load_s * 100.0 / elapsed_s),
+        (STORED, stored as f64),
+    ])
 }
