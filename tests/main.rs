@@ -11,6 +11,7 @@ mod handshake;
 mod idempotency;
 mod inbound;
 mod presence;
+mod replay;
 mod rooms;
 mod stopping;
 mod store;
