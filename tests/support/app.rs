@@ -20,6 +20,7 @@ use tempfile::TempDir;
 use super::{
     DEADLINE, http_client,
     options::{ConnectError, Options},
+    postgres::Postgres,
     socket::{Client, FENCE},
     within_time,
 };
@@ -65,7 +66,7 @@ pub struct Answer {
 }
 
 impl TestApp {
-    /// A server as configured for tests.
+    /// A server as configured for tests; on Postgres where `STOA_TEST_STORE=postgres`.
     pub async fn start() -> Self {
         Self::with(|_| {}).await
     }
@@ -82,6 +83,10 @@ impl TestApp {
         config.data = data.path().to_owned();
         config.server.host = Ipv4Addr::LOCALHOST.into();
         config.server.port = 0;
+        if std::env::var("STOA_TEST_STORE").is_ok_and(|store| store == "postgres") {
+            let postgres = Postgres::shared().expect("Postgres on this machine");
+            config.database.url = Some(postgres.database().await.into());
+        }
         config.auth.jwt_secret = Some(SECRET.into());
         config.auth.api_keys = vec![
             format!("tests:{}", hex::encode(Sha256::digest(API_KEY))),
