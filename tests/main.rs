@@ -10,6 +10,7 @@ mod grants;
 mod handshake;
 mod idempotency;
 mod inbound;
+mod kill;
 mod presence;
 mod replay;
 mod rooms;

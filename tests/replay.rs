@@ -241,7 +241,8 @@ async fn catch_up(bob: &mut User, dialect: &Dialect, id: &str, range: (i64, i64)
 async fn a_join_while_others_write_has_no_gap_and_no_double() {
     let app = unlimited().await;
     let id = group(&app, &["bob"]).await;
-    let (mut last, mut replayed, mut live) = (0, 0, 0);
+    say(&app, &id, "1").await;
+    let (mut last, mut replayed, mut live) = (1, 0, 0);
     let count = WRITERS * MESSAGES;
     for round in 0..20 {
         let mut clients = Vec::new();

@@ -34,7 +34,7 @@ struct Slot {
     sink: Sink,
     /// Frames gathered in this turn.
     gathered: Vec<Bytes>,
-    /// Rooms whose kept events wait for a replay.
+    /// Rooms whose kept events wait for a replay, or may come after they were among it.
     catching_up: Vec<CatchingUp>,
     /// The first kept event that came to the user's room; the socket is in there from the start, so
     /// a replay ends before it.
@@ -43,10 +43,14 @@ struct Slot {
     seen: u64,
 }
 
-/// A room that a connection has joined, whose kept events wait for what it missed.
+/// A room that a connection has joined, with what it missed.
 struct CatchingUp {
     room: Room,
+    /// Kept events that wait for the replay.
     held: Vec<(i64, Arc<Outgoing>)>,
+    /// Up to which number there was a replay: what is committed can be read a moment before it is
+    /// sent, and is not to come twice.
+    replayed: Option<i64>,
 }
 
 #[derive(Default)]
@@ -90,7 +94,9 @@ impl Shard {
             Item::Join(connection, room) => self.join(&connection, room),
             Item::JoinHeld(connection, room) => {
                 if let Some(slot) = self.slot(&connection) {
-                    slot.catching_up.push(CatchingUp { room: room.clone(), held: Vec::new() });
+                    slot.catching_up.retain(|catching_up| catching_up.room != room);
+                    let (room, held) = (room.clone(), Vec::new());
+                    slot.catching_up.push(CatchingUp { room, held, replayed: None });
                 }
                 self.join(&connection, room);
             }
@@ -172,9 +178,12 @@ impl Shard {
     /// Sends what was missed, then what came meanwhile and was not among it.
     fn replay(&mut self, connection: &Arc<Connection>, room: &Room, replay: Replay) {
         let Some(slot) = self.slot(connection) else { return };
-        let place = slot.catching_up.iter().position(|catching_up| catching_up.room == *room);
-        let Some(place) = place else { return };
-        let CatchingUp { held, .. } = slot.catching_up.swap_remove(place);
+        let mut catching_up = slot.catching_up.iter_mut();
+        let Some(catching_up) = catching_up.find(|catching_up| catching_up.room == *room) else {
+            return;
+        };
+        let held = std::mem::take(&mut catching_up.held);
+        catching_up.replayed = Some(replay.upto);
         let heard_from = slot.first_of_user.filter(|_| matches!(room, Room::User(_)));
         let missed = replay.events.into_iter();
         let missed = missed.filter(|(seq, _)| heard_from.is_none_or(|first| *seq < first));
@@ -378,7 +387,7 @@ impl Shard {
 }
 
 impl Slot {
-    /// Whether a kept event waits for a replay.
+    /// Whether a kept event waits for a replay, or was among it.
     fn holds(&mut self, broadcast: &Broadcast) -> bool {
         let (Audience::Rooms(rooms), Message::One(event)) = (&broadcast.to, &broadcast.message)
         else {
@@ -388,12 +397,19 @@ impl Slot {
             let stream = Stream::from(room);
             broadcast.numbers.iter().find(|(of, _)| *of == stream).map(|(_, seq)| *seq)
         };
-        let waits = |catching_up: &&mut CatchingUp| rooms.contains(&catching_up.room);
-        if let Some(catching_up) = self.catching_up.iter_mut().find(waits)
-            && let Some(seq) = number(&catching_up.room)
-        {
-            catching_up.held.push((seq, event.clone()));
-            return true;
+        let mut at = 0;
+        while let Some(catching_up) = self.catching_up.get_mut(at) {
+            let numbered = rooms.contains(&catching_up.room).then(|| number(&catching_up.room));
+            match (numbered.flatten(), catching_up.replayed) {
+                (None, _) => at += 1,
+                (Some(seq), None) => {
+                    catching_up.held.push((seq, event.clone()));
+                    return true;
+                }
+                (Some(seq), Some(last)) if seq <= last => return true,
+                // Numbers rise: from here on everything is new.
+                (Some(_), Some(_)) => drop(self.catching_up.swap_remove(at)),
+            }
         }
         if self.first_of_user.is_none()
             && let Some(user) = &self.user

@@ -1,0 +1,300 @@
+//! The server killed again and again in the middle of its work: what it acknowledged is there, once,
+//! and whoever comes back hears what they missed.
+
+use std::{
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+    path::Path,
+    process::Stdio,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use stoa::clock::Clock;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    task::JoinSet,
+    time::sleep,
+};
+
+use crate::support::{
+    Client, DEADLINE, Options,
+    app::{SECRET, sign},
+    http_client, within, within_time,
+};
+
+/// How often it is killed; `STOA_KILLS` says otherwise.
+const KILLS: usize = 100;
+
+const WRITERS: usize = 20;
+const CONVERSATIONS: usize = 3;
+
+/// The binary as a process of its own.
+struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    async fn start(data: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stoa"));
+        command.env_clear().current_dir(data).env("STOA_DATA", data);
+        command.env("HOST", "127.0.0.1").env("PORT", "0").env("JWT_SECRET", SECRET);
+        command.env("LIMITS", "off").env("LOG_LEVEL", "info").env("LOG_FORMAT", "json");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.kill_on_drop(true).spawn().expect("the server's process");
+        let mut lines = BufReader::new(child.stdout.take().expect("its log")).lines();
+        let address = within_time(4 * DEADLINE, "the server to listen", async {
+            loop {
+                let line = lines.next_line().await.expect("a line").expect("a server that lives");
+                let line: Value = serde_json::from_str(&line).unwrap_or_default();
+                if line["message"] == "listening" {
+                    break line["address"].as_str().expect("an address").parse();
+                }
+            }
+        });
+        let address = address.await.expect("an address");
+        // A full pipe would hold it up.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Self { child, address }
+    }
+
+    /// `kill -9`
+    async fn kill(mut self) {
+        within("the process to end", self.child.kill()).await.expect("its end");
+    }
+
+    async fn request(&self, user: &str, request: Request<'_>) -> Value {
+        let http = http_client();
+        let request = match request {
+            Request::Get(path) => http.get(self.url(path)),
+            Request::Post(path, body) => http.post(self.url(path)).json(&body),
+        };
+        let answer = within("an answer", request.bearer_auth(token(user)).send()).await;
+        let answer = answer.and_then(reqwest::Response::error_for_status).expect("a success");
+        answer.json().await.expect("JSON")
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}/api{path}", self.address)
+    }
+}
+
+enum Request<'a> {
+    Get(&'a str),
+    Post(&'a str, Value),
+}
+
+fn token(user: &str) -> String {
+    let now = Clock::system().now().seconds();
+    sign(&json!({ "userId": user, "iat": now, "exp": now + 3600 }), SECRET)
+}
+
+/// Someone who writes one message after another, until the server is gone.
+struct Writer {
+    user: String,
+    token: String,
+    conversations: Vec<String>,
+    /// Messages begun; each has a `clientMessageId` of its own.
+    begun: usize,
+    /// Whether the last of them was not acknowledged: it comes again.
+    pending: bool,
+    /// By `clientMessageId`, the id of the message that was acknowledged.
+    acknowledged: HashMap<String, String>,
+}
+
+impl Writer {
+    fn new(user: String, conversations: Vec<String>) -> Self {
+        let (token, acknowledged) = (token(&user), HashMap::new());
+        Self { user, token, conversations, begun: 0, pending: false, acknowledged }
+    }
+
+    /// The `clientMessageId` of the last message begun.
+    fn last(&self) -> String {
+        format!("{}.{}", self.user, self.begun)
+    }
+
+    /// Writes; with `most`, no more than so many, and none of them fails.
+    async fn write(&mut self, address: SocketAddr, most: Option<usize>) {
+        let http = http_client();
+        for _ in 0..most.unwrap_or(usize::MAX) {
+            if !self.pending {
+                self.begun += 1;
+                self.pending = true;
+            }
+            let name = self.last();
+            let conversation = &self.conversations[self.begun % self.conversations.len()];
+            let url = format!("http://{address}/api/conversations/{conversation}/messages");
+            let body = json!({ "content": name, "clientMessageId": name });
+            let answer = http.post(&url).bearer_auth(&self.token).json(&body).send().await;
+            // Acknowledged is what was answered whole.
+            let answer = match answer {
+                Ok(answer) => {
+                    let status = answer.status();
+                    answer.json::<Value>().await.map(|body| (status, body))
+                }
+                Err(error) => Err(error),
+            };
+            let (status, body) = match answer {
+                Ok(answer) => answer,
+                Err(error) if most.is_some() => panic!("{error}"),
+                Err(_) => return,
+            };
+            assert!(status.is_success(), "{status} {body}");
+            let id = body["message"]["id"].as_str().expect("an id").to_owned();
+            assert!(self.acknowledged.insert(name, id).is_none(), "acknowledged twice");
+            self.pending = false;
+        }
+    }
+}
+
+/// What is known of a conversation.
+struct Known {
+    id: String,
+    epoch: Value,
+    /// The number of the last event that the listener heard.
+    seq: i64,
+    /// What the listener heard: by `clientMessageId`, the message's id.
+    heard: HashMap<String, String>,
+    /// The same of the history, and the newest message that was read there.
+    history: HashMap<String, String>,
+    newest: Option<String>,
+}
+
+impl Known {
+    /// Notes what was heard: each number and each message once.
+    fn hear(&mut self, event: &Value) {
+        self.seq += 1;
+        assert_eq!(event["seq"], self.seq, "a hole or a double: {event}");
+        let (name, id) = named(event, "messageId");
+        assert!(self.heard.insert(name, id).is_none(), "heard twice: {event}");
+    }
+
+    /// Reads what is new in the history.
+    async fn read(&mut self, server: &Server) {
+        let after = self.newest.as_ref().map(|id| format!("&after={id}")).unwrap_or_default();
+        for message in history(server, &self.id, &after).await.iter().rev() {
+            let (name, id) = named(message, "id");
+            self.newest = Some(id.clone());
+            assert!(self.history.insert(name, id).is_none(), "kept twice: {message}");
+        }
+    }
+}
+
+/// A message's `clientMessageId` and id.
+fn named(message: &Value, id: &str) -> (String, String) {
+    let text = |field: &str| message[field].as_str().expect("a text").to_owned();
+    assert_eq!(message["content"], message["clientMessageId"]);
+    (text("clientMessageId"), text(id))
+}
+
+/// The messages of a conversation, newest first.
+async fn history(server: &Server, conversation: &str, of: &str) -> Vec<Value> {
+    let path = format!("/conversations/{conversation}/messages?limit=100{of}");
+    let (mut messages, mut next) = (Vec::new(), path.clone());
+    loop {
+        let mut page = server.request("listener", Request::Get(&next)).await;
+        messages.append(page["items"].as_array_mut().expect("a list"));
+        let Some(cursor) = page["nextCursor"].as_str() else { return messages };
+        next = format!("{path}&cursor={cursor}");
+    }
+}
+
+/// Comes back to a server that was killed, and checks what it still knows.
+async fn come_back(server: &Server, known: &mut [Known], writers: &[Writer]) -> Client {
+    let options = Options::websocket().token(&token("listener"));
+    let mut listener = Client::connect(server.address, options).await.expect("a connection");
+    for conversation in &mut *known {
+        let since = conversation.seq;
+        let join = json!({ "conversationId": conversation.id, "since": since });
+        let ack = listener.emit_ack("conversation:join", join).await;
+        assert_eq!((&ack["success"], &ack["recovered"]), (&json!(true), &json!(true)), "{ack}");
+        for event in listener.queued("message:new") {
+            assert_eq!(event["conversationId"], json!(conversation.id));
+            conversation.hear(&event);
+        }
+        assert_eq!(ack["seq"], conversation.seq, "{ack}");
+        assert_eq!(ack["replayed"], conversation.seq - since, "{ack}");
+        if conversation.epoch.is_null() {
+            conversation.epoch = ack["epoch"].clone();
+        }
+        assert_eq!(ack["epoch"], conversation.epoch);
+        conversation.read(server).await;
+        assert_eq!(conversation.heard, conversation.history, "events and messages differ");
+    }
+    let kept = |name: &str| known.iter().find_map(|known| known.history.get(name));
+    for (name, id) in writers.iter().flat_map(|writer| &writer.acknowledged) {
+        assert_eq!(kept(name), Some(id), "{name} was acknowledged");
+    }
+    listener
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_outlives_a_kill_and_is_there_once() {
+    let kills = std::env::var("STOA_KILLS").map_or(KILLS, |kills| kills.parse().expect("a number"));
+    let data = TempDir::new().expect("a folder");
+    let mut server = Server::start(data.path()).await;
+    let names: Vec<_> = (0..WRITERS).map(|writer| format!("writer{writer}")).collect();
+    let mut known = Vec::new();
+    for _ in 0..CONVERSATIONS {
+        let people = json!({ "participantIds": names, "type": "group" });
+        let made = server.request("listener", Request::Post("/conversations", people)).await;
+        let id = made["conversation"]["id"].as_str().expect("an id").to_owned();
+        let (heard, history) = (HashMap::new(), HashMap::new());
+        known.push(Known { id, epoch: Value::Null, seq: 0, heard, history, newest: None });
+    }
+    let conversations: Vec<_> = known.iter().map(|known| known.id.clone()).collect();
+    let mut writers: Vec<_> =
+        names.into_iter().map(|name| Writer::new(name, conversations.clone())).collect();
+
+    let (mut unanswered, mut unheard) = (0, 0);
+    for _ in 0..kills {
+        let mut listener = come_back(&server, &mut known, &writers).await;
+        let address = server.address;
+        let mut writing = JoinSet::new();
+        for mut writer in writers.drain(..) {
+            writing.spawn(async move {
+                writer.write(address, None).await;
+                writer
+            });
+        }
+        // The moment is what is tried.
+        sleep(Duration::from_millis(rand::random_range(50..=300))).await;
+        server.kill().await;
+        writers = within("the writers to see it", writing.join_all()).await;
+        listener.closed().await;
+        for event in listener.queued("message:new") {
+            let of = known.iter_mut().find(|known| event["conversationId"] == json!(known.id));
+            of.expect("a conversation").hear(&event);
+        }
+        let heard: i64 = known.iter().map(|known| known.seq).sum();
+        server = Server::start(data.path()).await;
+        come_back(&server, &mut known, &writers).await.close().await;
+        unheard += known.iter().map(|known| known.seq).sum::<i64>() - heard;
+        let kept = |name: &String| known.iter().any(|known| known.history.contains_key(name));
+        let pending = writers.iter().filter(|writer| writer.pending);
+        unanswered += pending.filter(|writer| kept(&writer.last())).count();
+    }
+
+    // Who heard no answer asks again: in the end everything is there once, and nothing else.
+    for writer in &mut writers {
+        writer.write(server.address, Some(1)).await;
+    }
+    come_back(&server, &mut known, &writers).await;
+    let mut all = HashSet::new();
+    for conversation in &conversations {
+        for message in history(&server, conversation, "").await {
+            assert!(all.insert(named(&message, "id")), "kept twice: {message}");
+        }
+    }
+    let acknowledged = writers.into_iter().flat_map(|writer| writer.acknowledged);
+    assert_eq!(all, acknowledged.collect::<HashSet<_>>());
+    let at_work = unanswered > 0 && unheard > 0;
+    assert!(kills < KILLS || at_work, "it was never killed between a commit and its news");
+    println!(
+        "{kills} kills, {} messages; kept without an answer: {unanswered}, unheard: {unheard}",
+        all.len()
+    );
+}
