@@ -10,12 +10,13 @@ mod run;
 use std::process::ExitCode;
 
 use peers::Peer;
+use run::Shape;
 
 fn main() -> ExitCode {
     run::main(&run::Defaults {
         name: "messages",
         peers: &[Peer::Stoa, Peer::Node],
-        shapes: run::Shape::MESSAGES,
+        shapes: &[Shape::Messages, Shape::Pipelined],
         rounds: 3,
     })
 }

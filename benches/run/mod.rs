@@ -137,6 +137,7 @@ fn run(arguments: Arguments, defaults: &Defaults) -> Result<bool> {
         }
     }
     print!("{}", report.tables());
+    println!("\nload average after: {}", load_average()?);
     let path = peers::output().join(defaults.name);
     fs::write(path.with_extension("json"), format!("{:#}\n", report.json()))?;
     fs::write(path.with_extension("svg"), plot::svg(&report))?;
@@ -163,10 +164,14 @@ fn machine() -> Result<String> {
     let model = info.lines().find_map(|line| line.strip_prefix("model name"));
     let model = model.map_or("unknown processor", |line| line.trim_start_matches([' ', '\t', ':']));
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    let load = fs::read_to_string("/proc/loadavg")?;
-    let load = load.split_whitespace().next().unwrap_or("?");
-    let (cores, kernel) = (peers::cores(), kernel.trim());
+    let (cores, kernel, load) = (peers::cores(), kernel.trim(), load_average()?);
     Ok(format!("{model}, {cores} cores, Linux {kernel}, load average before: {load}"))
+}
+
+/// Of the last minute.
+fn load_average() -> Result<String> {
+    let load = fs::read_to_string("/proc/loadavg")?;
+    Ok(load.split_whitespace().next().unwrap_or("?").to_owned())
 }
 
 impl std::fmt::Display for Shape {

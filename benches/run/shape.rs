@@ -100,12 +100,6 @@ const fn metric(key: &'static str, title: &'static str, digits: usize) -> Metric
 }
 
 impl Shape {
-    /// Those of events that are not stored.
-    pub const FAN_OUT: &[Self] =
-        &[Self::One, Self::Sixteen, Self::Rooms, Self::Connect, Self::Memory, Self::Storm];
-    /// Those of messages, which are.
-    pub const MESSAGES: &[Self] = &[Self::Messages, Self::Pipelined];
-
     /// What it is, for people.
     pub fn title(self) -> &'static str {
         match self {
