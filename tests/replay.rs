@@ -77,12 +77,12 @@ async fn both_dialects_hear_each_other_with_the_same_numbers() {
     let chat = Options::websocket().namespace("/chat");
     let mut bob = app.user_with("bob", &[], chat).await;
     let market = Options::websocket().namespace("/marketplace");
-    let mut cat = app.user_with("cat", &[], market.clone()).await;
+    let mut carol = app.user_with("cat", &[], market.clone()).await;
     let mut anns_market = app.user_with("ann", &[], market).await;
     for client in [&mut ann, &mut bob] {
         assert_eq!(client.emit_ack("conversation:join", id.as_str()).await["success"], true);
     }
-    for client in [&mut cat, &mut anns_market] {
+    for client in [&mut carol, &mut anns_market] {
         assert_eq!(client.emit_ack("join-chat-room", id.as_str()).await["success"], true);
     }
     let body = json!({ "conversationId": id, "content": "by event", "clientMessageId": "x1" });
@@ -92,7 +92,7 @@ async fn both_dialects_hear_each_other_with_the_same_numbers() {
         let heard = bob.expect("message:new").await;
         assert_eq!((&heard["seq"], &heard["content"]), (&json!(seq), &json!(content)));
         assert_eq!((&heard["conversationId"], &heard["sender"]["id"]), (&json!(id), &json!("ann")));
-        for hearer in [&mut cat, &mut anns_market] {
+        for hearer in [&mut carol, &mut anns_market] {
             let message = hearer.expect("new-message").await;
             assert_eq!((&message["seq"], &message["senderId"]), (&json!(seq), &json!("ann")));
             assert_eq!(message["chatId"], json!(id));
@@ -103,7 +103,7 @@ async fn both_dialects_hear_each_other_with_the_same_numbers() {
             );
         }
     }
-    for client in [&mut ann, &mut bob, &mut cat, &mut anns_market] {
+    for client in [&mut ann, &mut bob, &mut carol, &mut anns_market] {
         client.expect_nothing().await;
     }
 }
