@@ -1,11 +1,6 @@
 //! Grants: a backend service or an admin lets a user into a room, whatever its kind
 //! (contract/events.md, "Who may enter a room").
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
-
 use super::store;
 use crate::{db::Db, error::Result, id::Id, realtime::Hub, room::Room};
 
@@ -14,15 +9,13 @@ use crate::{db::Db, error::Result, id::Id, realtime::Hub, room::Room};
 pub struct Grants {
     db: Db,
     hub: Hub,
-    /// How many were taken back here, so that an entry notices one that came in between.
-    revocations: Arc<AtomicU64>,
 }
 
 impl Grants {
     /// Over what is stored.
     #[must_use]
     pub fn new(db: Db, hub: Hub) -> Self {
-        Self { db, hub, revocations: Arc::default() }
+        Self { db, hub }
     }
 
     /// Whether a user holds a grant to a room.
@@ -50,15 +43,14 @@ impl Grants {
     pub async fn revoke(&self, user: Id, room: Room) -> Result<()> {
         let (of, from) = (user.clone(), room.clone());
         self.db.write(async move |tx| Ok(store::revoke(tx, &from, &of).await?)).await?;
-        self.revocations.fetch_add(1, Ordering::SeqCst);
         if !matches!(&room, Room::User(id) if *id == user) {
             self.hub.evict(&user, &room);
         }
         Ok(())
     }
 
-    /// How many were taken back here so far.
-    pub(super) fn revocations(&self) -> u64 {
-        self.revocations.load(Ordering::SeqCst)
+    /// How often someone was taken out of a room on this node, so that who enters meanwhile can tell.
+    pub(super) fn evictions(&self) -> u64 {
+        self.hub.evictions()
     }
 }

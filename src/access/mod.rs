@@ -77,9 +77,12 @@ impl Access {
         connection: &Arc<Connection>,
         entrance: Entrance,
     ) -> Result<Position> {
-        let identity = connection.known_identity()?;
-        self.check(&identity, &entrance.room).await?;
-        realtime::enter(&self.db, connection, entrance).await
+        let evictions = self.grants.evictions();
+        let room = entrance.room.clone();
+        self.check_all(connection, std::slice::from_ref(&room)).await?;
+        let position = realtime::enter(&self.db, connection, entrance).await?;
+        self.check_again(connection, &[room], evictions).await?;
+        Ok(position)
     }
 
     /// Lets a connection into a room, with what it missed of it when it says since when.
@@ -105,19 +108,30 @@ impl Access {
     /// # Errors
     /// As [`Access::enter`].
     pub async fn enter_all(&self, connection: &Arc<Connection>, rooms: &[Room]) -> Result<()> {
-        let revocations = self.grants.revocations();
+        let evictions = self.grants.evictions();
         self.check_all(connection, rooms).await?;
         rooms.iter().try_for_each(|room| connection.join(room.clone()))?;
-        // A right that was taken back since may have looked for sockets before this one was in.
-        if self.grants.revocations() != revocations
-            && let Err(error) = self.check_all(connection, rooms).await
-        {
+        self.check_again(connection, rooms, evictions).await
+    }
+
+    /// Takes a connection out again whose right was taken back while it entered: the eviction may
+    /// have looked for sockets before this one was in.
+    async fn check_again(
+        &self,
+        connection: &Arc<Connection>,
+        rooms: &[Room],
+        evictions: u64,
+    ) -> Result<()> {
+        if self.grants.evictions() == evictions {
+            return Ok(());
+        }
+        let checked = self.check_all(connection, rooms).await;
+        if checked.is_err() {
             for room in rooms {
                 connection.leave(room);
             }
-            return Err(error);
         }
-        Ok(())
+        checked
     }
 
     async fn check_all(&self, connection: &Connection, rooms: &[Room]) -> Result<()> {

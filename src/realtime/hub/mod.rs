@@ -11,7 +11,7 @@ use std::{
     hash::{BuildHasher, RandomState},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -37,6 +37,7 @@ struct Inner {
     hasher: RandomState,
     next_shard: AtomicUsize,
     max_rooms_per_connection: usize,
+    evictions: AtomicU64,
 }
 
 /// What a shard does, in the order in which it is asked.
@@ -188,6 +189,7 @@ impl Hub {
             hasher: RandomState::new(),
             next_shard: AtomicUsize::new(0),
             max_rooms_per_connection,
+            evictions: AtomicU64::new(0),
         }))
     }
 
@@ -239,8 +241,15 @@ impl Hub {
         (receipt, count)
     }
 
+    /// How often [`Hub::evict`] was called.
+    #[must_use]
+    pub fn evictions(&self) -> u64 {
+        self.0.evictions.load(Ordering::SeqCst)
+    }
+
     /// Takes a user's connections out of a room.
     pub fn evict(&self, user: &Id, room: &Room) {
+        self.0.evictions.fetch_add(1, Ordering::SeqCst);
         for shard in 0..self.0.shards.len() {
             self.push(shard, Item::Evict(user.clone(), room.clone()));
         }
