@@ -264,7 +264,7 @@ const RESERVED: [&str; 6] =
 /// An event name that may be sent: `^[A-Za-z][A-Za-z0-9_:.\-]{0,63}$`, and not a reserved one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
-pub struct EventName(String);
+pub struct EventName(Cow<'static, str>);
 
 /// Why a string is not an [`EventName`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -290,7 +290,7 @@ impl EventName {
         }
         let starts = name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
         if starts && name.len() <= 64 && name.bytes().all(allowed) {
-            Ok(Self(name))
+            Ok(Self(name.into()))
         } else {
             Err(InvalidEventName::Malformed)
         }
@@ -300,6 +300,13 @@ impl EventName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// The name of a declared event; the catalogue has checked it.
+impl From<&EventType> for EventName {
+    fn from(event: &EventType) -> Self {
+        Self(Cow::Borrowed(event.name))
     }
 }
 

@@ -7,16 +7,19 @@
 //! `tests/architecture.rs` keeps that true.
 //!
 //! ```text
-//! src/main.rs, src/cli/   verbs: serve · check-config · token · events · emit · healthcheck
+//! src/main.rs, src/cli/   verbs: serve · check-config · token · events · migrate · emit ·
+//!                         healthcheck
 //! src/app/                roof: builds everything, the route table, the catalogue, shutdown
+//! src/admin/              beside the roof: the operator's page, and what it asks of this node
 //! src/payments/           floor 5: so far the names of its events
 //! src/chat/ marketplace/  floor 4
 //! src/presence/ access/   floor 3: who is here; who may enter which room
 //! src/notifications/ points/          so far the names of their events
 //! src/realtime/           floor 2: wire/ · lane/ · connection · inbound (one door in) · hub/ ·
 //!                         emitter (one door out) · catalogue/
-//! src/auth/ http/ metrics.rs limits.rs                        floor 1
-//! src/config/ error.rs event.rs clock.rs id.rs room.rs        floor 0
+//! src/idempotency/        beside it: a POST that is sent again is not done again
+//! src/auth/ db/ http/ metrics.rs limits.rs                    floor 1
+//! src/config/ error.rs event.rs stream.rs clock.rs id.rs room.rs      floor 0
 //! ```
 //!
 //! A room has the same furniture everywhere: `mod.rs` (what it does), `events.rs` (its wire events,
@@ -33,7 +36,11 @@
 //!    connection's queue → typed payload → command. It always acknowledges.
 //! 2. **Do.** A command asks [`access`] whether the connection may enter a room, tells [`presence`]
 //!    or [`chat`] what it wants; a REST handler calls the same services.
-//! 3. **Out.** The [`realtime::Emitter`] hands an event to the [`realtime::Hub`], whose shards own
+//! 3. **Keep.** What is to last is done in one unit of work of the [`db::Db`]: its rows and the
+//!    events that it announces are committed together, each event with the next number of its
+//!    [`stream`]. After the commit, and only then, the store hands them on in the order of their
+//!    numbers. A unit that fails leaves nothing behind.
+//! 4. **Out.** The [`realtime::Emitter`] hands an event to the [`realtime::Hub`], whose shards own
 //!    the rooms of their connections. It is encoded once for each namespace and the same bytes are
 //!    written to every member's lane. Joins, acknowledgements and broadcasts of a connection go
 //!    through one queue, so what a client hears after a join's acknowledgement was sent after it.
@@ -42,15 +49,18 @@
 //! then puts a marker into that queue and goes on over the lane when the marker comes by.
 
 pub mod access;
+pub mod admin;
 pub mod app;
 pub mod auth;
 pub mod chat;
 pub mod clock;
 pub mod config;
+pub mod db;
 pub mod error;
 pub mod event;
 pub mod http;
 pub mod id;
+pub mod idempotency;
 pub mod limits;
 pub mod marketplace;
 pub mod metrics;
@@ -60,3 +70,4 @@ pub mod points;
 pub mod presence;
 pub mod realtime;
 pub mod room;
+pub mod stream;

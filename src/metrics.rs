@@ -104,6 +104,13 @@ impl Handle {
         self.recorder.render()
     }
 
+    /// The metrics as an answer over HTTP.
+    #[must_use]
+    pub fn answer(&self) -> Response {
+        ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], self.render())
+            .into_response()
+    }
+
     /// Folds recorded samples together, for ever; without it histograms that nobody scrapes grow.
     pub async fn keep_up(self) {
         let mut every = tokio::time::interval(Duration::from_secs(10));
@@ -116,8 +123,7 @@ impl Handle {
 
 /// `/metrics`, for the public port or for `METRICS_PORT`.
 pub fn router<S: Clone + Send + Sync + 'static>(handle: Handle) -> Router<S> {
-    let text = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    Router::new().route("/metrics", get(async move || (text, handle.render()).into_response()))
+    Router::new().route("/metrics", get(async move || handle.answer()))
 }
 
 /// Middleware: counts and times requests. It goes outside `http::layers`, which decides the status.

@@ -24,7 +24,7 @@ pub enum JoinUserRoom {
 
 /// Enters a user's room and has the missed events sent again.
 #[derive(Clone, Debug, PartialEq, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct JoinUserRoomSince {
     /// The user.
     pub user_id: Id,

@@ -2,20 +2,27 @@
 //! may enter a room").
 
 pub mod events;
+mod grants;
+mod http;
 mod socket;
+mod store;
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-pub use socket::commands;
+pub use self::{grants::Grants, http::routes, socket::commands};
 
 use crate::{
     auth::{Identity, Role},
     config::RoomPolicy,
+    db::Db,
     error::{Code, Error, Result},
     id::Id,
-    realtime::Connection,
+    realtime::{
+        self, Connection, Entrance,
+        events::{Position, RoomChanged},
+    },
     room::Room,
 };
 
@@ -32,18 +39,8 @@ pub enum Standing {
 
 /// Asks stored data who belongs in a room.
 pub trait Records: Send + Sync {
-    /// How the user stands to the room.
-    fn standing<'a>(&'a self, user: &'a Id, room: &'a Room) -> BoxFuture<'a, Standing>;
-}
-
-/// Where nothing is stored: every room is unknown.
-#[derive(Clone, Copy, Debug)]
-pub struct NoRecords;
-
-impl Records for NoRecords {
-    fn standing<'a>(&'a self, _: &'a Id, _: &'a Room) -> BoxFuture<'a, Standing> {
-        Box::pin(std::future::ready(Standing::Unknown))
-    }
+    /// How the user stands to the room, or what the store says.
+    fn standing<'a>(&'a self, user: &'a Id, room: &'a Room) -> BoxFuture<'a, Result<Standing>>;
 }
 
 /// The policy. Cheap to clone.
@@ -51,13 +48,15 @@ impl Records for NoRecords {
 pub struct Access {
     policy: RoomPolicy,
     records: Arc<dyn Records>,
+    grants: Grants,
+    db: Db,
 }
 
 impl Access {
     /// The policy over what is stored.
     #[must_use]
-    pub fn new(policy: RoomPolicy, records: Arc<dyn Records>) -> Self {
-        Self { policy, records }
+    pub fn new(policy: RoomPolicy, records: Arc<dyn Records>, grants: Grants, db: Db) -> Self {
+        Self { policy, records, grants, db }
     }
 
     /// Lets a connection into a room.
@@ -66,9 +65,39 @@ impl Access {
     /// [`Code::Forbidden`], in the same words for a room that exists and one that does not; or what
     /// [`Connection::join`] says.
     pub async fn enter(&self, connection: &Arc<Connection>, room: Room) -> Result<()> {
+        self.enter_all(connection, &[room]).await
+    }
+
+    /// Lets a connection into a room whose events are kept, with what it missed of it.
+    ///
+    /// # Errors
+    /// As [`Access::enter`], and what the store says.
+    pub async fn enter_from(
+        &self,
+        connection: &Arc<Connection>,
+        entrance: Entrance,
+    ) -> Result<Position> {
         let identity = connection.known_identity()?;
-        self.check(&identity, &room).await?;
-        connection.join(room)
+        self.check(&identity, &entrance.room).await?;
+        realtime::enter(&self.db, connection, entrance).await
+    }
+
+    /// Lets a connection into a room, with what it missed of it when it says since when.
+    ///
+    /// # Errors
+    /// As [`Access::enter_from`].
+    pub async fn change(
+        &self,
+        connection: &Arc<Connection>,
+        room: Room,
+        since: Option<i64>,
+    ) -> Result<RoomChanged> {
+        if since.is_none() {
+            self.enter(connection, room.clone()).await?;
+            return Ok(RoomChanged::of(room));
+        }
+        let position = self.enter_from(connection, Entrance { room: room.clone(), since }).await?;
+        Ok(RoomChanged { position, ..RoomChanged::of(room) })
     }
 
     /// Lets a connection into several rooms, or into none of them.
@@ -76,19 +105,39 @@ impl Access {
     /// # Errors
     /// As [`Access::enter`].
     pub async fn enter_all(&self, connection: &Arc<Connection>, rooms: &[Room]) -> Result<()> {
+        let revocations = self.grants.revocations();
+        self.check_all(connection, rooms).await?;
+        rooms.iter().try_for_each(|room| connection.join(room.clone()))?;
+        // A right that was taken back since may have looked for sockets before this one was in.
+        if self.grants.revocations() != revocations
+            && let Err(error) = self.check_all(connection, rooms).await
+        {
+            for room in rooms {
+                connection.leave(room);
+            }
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    async fn check_all(&self, connection: &Connection, rooms: &[Room]) -> Result<()> {
         let identity = connection.known_identity()?;
         for room in rooms {
             self.check(&identity, room).await?;
         }
-        rooms.iter().try_for_each(|room| connection.join(room.clone()))
+        Ok(())
     }
 
     /// Whether someone may enter a room.
     ///
     /// # Errors
-    /// [`Code::Forbidden`]
+    /// [`Code::Forbidden`]; [`Code::Unavailable`] while the store is away.
     pub async fn check(&self, identity: &Identity, room: &Room) -> Result<()> {
         if identity.has(Role::Admin) || identity.rooms.contains(room) || own(identity, room) {
+            return Ok(());
+        }
+        // Asked first and for every room, so that a refusal takes the same work for all.
+        if self.grants.allow(&identity.user_id, room).await? {
             return Ok(());
         }
         let allowed = match room {
@@ -99,7 +148,7 @@ impl Access {
             | Room::Chat(_)
             | Room::Request(_)
             | Room::Checkout(_)
-            | Room::Other(_) => match self.records.standing(&identity.user_id, room).await {
+            | Room::Other(_) => match self.records.standing(&identity.user_id, room).await? {
                 Standing::Member => true,
                 Standing::Stranger => false,
                 Standing::Unknown => self.policy == RoomPolicy::Open,

@@ -4,11 +4,7 @@ use super::{
     Access,
     events::{JOIN_USER_ROOM, JoinUserRoom},
 };
-use crate::{
-    limits::EventClass,
-    realtime::{Commands, events::RoomChanged},
-    room::Room,
-};
+use crate::{limits::EventClass, realtime::Commands, room::Room};
 
 /// What clients may ask here.
 pub fn commands(access: &Access, commands: &mut Commands) {
@@ -16,11 +12,9 @@ pub fn commands(access: &Access, commands: &mut Commands) {
     commands.on(&JOIN_USER_ROOM, EventClass::Join, move |connection, join: JoinUserRoom| {
         let access = access.clone();
         async move {
-            let (user, _) = join.into_parts();
+            let (user, since) = join.into_parts();
             connection.claim(&user)?;
-            let room = Room::User(user);
-            access.enter(&connection, room.clone()).await?;
-            Ok(RoomChanged::of(room))
+            access.change(&connection, Room::User(user), since).await
         }
     });
 }

@@ -1,8 +1,10 @@
 //! The roof: everything is put together here, started, and stopped.
 
 pub mod catalogue;
+mod records;
 mod routes;
 mod serve;
+mod store;
 
 use std::{
     net::SocketAddr,
@@ -14,31 +16,46 @@ use anyhow::Context;
 use axum::extract::FromRef;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
+use self::records::StoredRecords;
 pub use self::{catalogue::events, serve::serve};
 use crate::{
-    access::{self, Access, NoRecords},
+    access::{self, Access, Grants},
+    admin::Admin,
     auth::Authenticator,
-    chat::{self, Typing},
+    chat::{self, ChatService, Typing},
     clock::Clock,
     config::Config,
+    db::Db,
     http::{Layers, cors::OriginPolicy, health::Readiness},
+    id::Ids,
+    idempotency::Idempotency,
     marketplace, metrics,
     presence::{self, Presence},
-    realtime::{Commands, Realtime, wire},
+    realtime::{Commands, Emits, Realtime, wire},
 };
+
+/// How long what the store still has to do may take at the end. More than it needs: what it has
+/// committed is on the disk already.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What handlers are given parts of.
 #[derive(Clone, FromRef)]
 struct AppState {
+    admin: Admin,
     authenticator: Authenticator,
+    emits: Emits,
+    grants: Grants,
+    idempotency: Idempotency,
     realtime: Realtime,
     presence: Presence,
+    chat: ChatService,
 }
 
 /// A running server.
 pub struct App {
     address: SocketAddr,
     drain_timeout: Duration,
+    db: Db,
     realtime: Realtime,
     readiness: Readiness,
     /// Says true when the listeners are to close.
@@ -48,16 +65,20 @@ pub struct App {
 }
 
 impl App {
-    /// Binds the port, puts everything together, and serves.
+    /// Opens the store, binds the port, puts everything together, and serves.
     ///
     /// # Errors
-    /// When the port is taken, or a key or an origin can't be used.
+    /// When the store can't be opened, the port is taken, or a key or an origin can't be used.
     pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let metrics = metrics::install()?;
         let server = &config.server;
         let origins = OriginPolicy::new(server.origins())?;
         let layers = Layers::new(server)?;
         let authenticator = Authenticator::new(&config.auth, server, clock.clone())?;
+        let readiness = Readiness::new(config.auth.handshake);
+        let (stop, stopping) = watch::channel(false);
+        let db = Box::pin(store::open(&config, &clock, &readiness, &stopping)).await?;
+        let idempotency = Box::pin(Idempotency::start(db.clone(), authenticator.clone())).await?;
         let address = SocketAddr::new(server.host, server.port);
         let listener = TcpListener::bind(address)
             .await
@@ -69,22 +90,40 @@ impl App {
         let realtime =
             Realtime::start(&config, catalogue.clone(), verifier, origins, clock.clone());
         let emitter = realtime.emitter().clone();
-        let presence = Presence::start(&config.presence, emitter.clone(), clock);
+        let outlet = emitter.clone();
+        db.set_outlet(Arc::new(move |announced| {
+            for event in announced {
+                outlet.publish(event);
+            }
+        }));
+        let emits = Emits::new(db.clone(), emitter.clone());
+        let presence = Presence::start(&config.presence, emitter.clone(), clock.clone());
         let typing = Typing::start_watch(emitter, config.realtime.typing_timeout);
-        let access = Access::new(config.rooms.policy, Arc::new(NoRecords));
+        let chat = ChatService::new(db.clone(), realtime.hub().clone(), Ids);
+        let records = Arc::new(StoredRecords { chat: chat.clone() });
+        let grants = Grants::new(db.clone(), realtime.hub().clone());
+        let access = Access::new(config.rooms.policy, records, grants.clone(), db.clone());
 
         let mut commands = Commands::default();
         access::commands(&access, &mut commands);
         presence::commands(&presence, &mut commands);
-        chat::commands(&access, &typing, &mut commands);
+        chat::commands(&access, &chat, &typing, &mut commands);
         marketplace::commands(&access, &mut commands);
         realtime.listen(commands, vec![Arc::new(presence.clone()), Arc::new(typing)]);
 
-        let readiness = Readiness::new(config.auth.handshake);
-        let state = AppState { authenticator, realtime: realtime.clone(), presence };
+        let admin = Admin::new(&config, metrics.clone(), clock)?;
+        let state = AppState {
+            admin,
+            authenticator,
+            emits,
+            grants,
+            idempotency: idempotency.clone(),
+            realtime: realtime.clone(),
+            presence,
+            chat,
+        };
         let public_metrics = config.metrics.port.is_none().then(|| metrics.clone());
         let router = routes::router(state, layers, &catalogue, readiness.clone(), public_metrics)?;
-        let (stop, stopping) = watch::channel(false);
         if let Some(port) = config.metrics.port {
             let address = SocketAddr::new(server.host, port);
             let listener = TcpListener::bind(address)
@@ -93,11 +132,13 @@ impl App {
             let router = metrics::router(metrics.clone());
             tokio::spawn(wire::serve(listener, router, server.clone(), stopping.clone()));
         }
+        store::beside(idempotency.prune(), &stopping);
         tokio::spawn(metrics.keep_up());
         tokio::spawn(wire::serve(listener, router, server.clone(), stopping));
         Ok(Self {
             address,
             drain_timeout: server.drain_timeout,
+            db,
             realtime,
             readiness,
             stop,
@@ -119,7 +160,7 @@ impl App {
             return;
         }
         self.readiness.drain();
-        let (realtime, stop) = (self.realtime.clone(), self.stop.clone());
+        let (realtime, stop, db) = (self.realtime.clone(), self.stop.clone(), self.db.clone());
         let whole = self.drain_timeout;
         *draining = Some(tokio::spawn(async move {
             // Half of the time to let go, half for those who are slow to go.
@@ -131,10 +172,14 @@ impl App {
                 tracing::warn!("some connections did not end in time");
             }
             stop.send_replace(true);
+            if tokio::time::timeout(CLOSE_TIMEOUT, db.close()).await.is_err() {
+                tracing::warn!("the store did not close in time");
+            }
         }));
     }
 
-    /// Waits until it has stopped; at most the drain timeout after [`App::stop`].
+    /// Waits until it has stopped: at most the drain timeout after [`App::stop`], and the moment that
+    /// the store takes to close.
     pub async fn stopped(&self) {
         let draining = self.draining.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(draining) = draining {

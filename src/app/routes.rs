@@ -1,16 +1,19 @@
 //! The route table: every path that is answered, and the layers around it.
 
 use axum::{
-    Json, Router,
-    middleware::from_fn,
+    Router,
+    middleware::{from_fn, from_fn_with_state},
     routing::{any, get},
 };
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::AppState;
 use crate::{
+    access, admin, chat,
     http::{self as rest, Layers, health::Readiness, openapi, problem},
+    idempotency,
     metrics::{self, Handle},
     presence,
     realtime::{self, Catalogue, wire::Door},
@@ -26,11 +29,19 @@ pub(super) fn router(
 ) -> anyhow::Result<Router> {
     let (api, description) = OpenApiRouter::with_openapi(openapi::base())
         .merge(realtime::routes())
+        .merge(access::routes())
         .merge(presence::routes())
+        .merge(chat::routes())
+        .merge(admin::routes())
         .split_for_parts();
+    // Answers are kept as callers see them, so failures are rendered below as well as above.
+    let api = api
+        .route_layer(from_fn(problem::layer))
+        .route_layer(from_fn_with_state(state.clone(), idempotency::layer));
     let mut router = api
         .merge(openapi::router(description)?)
-        .merge(documents(catalogue))
+        .merge(documents(catalogue)?)
+        .merge(admin::console())
         .merge(rest::health::router(readiness));
     if let Some(metrics) = metrics {
         router = router.merge(metrics::router(metrics));
@@ -40,14 +51,15 @@ pub(super) fn router(
     Ok(router.merge(socket_io(door)))
 }
 
-/// The documents made from the event catalogue.
-fn documents(catalogue: &Catalogue) -> Router<AppState> {
-    let asyncapi = catalogue.asyncapi();
-    let typescript = catalogue.typescript();
-    Router::new().route("/api/asyncapi.json", get(async move || Json(asyncapi))).route(
-        "/api/events.d.ts",
-        get(async move || ([(CONTENT_TYPE, "text/plain; charset=utf-8")], typescript)),
-    )
+/// The documents made from the event catalogue, written once: handlers are cloned for each request.
+fn documents(catalogue: &Catalogue) -> anyhow::Result<Router<AppState>> {
+    let asyncapi = Bytes::from(serde_json::to_vec(&catalogue.asyncapi())?);
+    let typescript = Bytes::from(catalogue.typescript());
+    let json = [(CONTENT_TYPE, "application/json")];
+    let text = [(CONTENT_TYPE, "text/plain; charset=utf-8")];
+    Ok(Router::new()
+        .route("/api/asyncapi.json", get(async move || (json, asyncapi)))
+        .route("/api/events.d.ts", get(async move || (text, typescript))))
 }
 
 /// The Socket.IO door stands outside the layers of REST: it has checks of its own.

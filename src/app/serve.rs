@@ -60,8 +60,8 @@ fn greet(
     let token = minter.mint(&token, clock.now())?;
     let url = format!("http://localhost:{}", address.port());
     eprintln!(
-        "Stoa is at {url} (its API: {url}/api/docs), with a development secret in {}; a token for \
-         user dev, for 12 hours: {token}",
+        "Stoa is at {url} (its API: {url}/api/docs, its console: {url}/console), with a \
+         development secret in {}; a token for user dev, for 12 hours: {token}",
         secret.path.display()
     );
     Ok(())

@@ -64,6 +64,14 @@ impl Authenticator {
         self.0.verifier.verify(&token).await
     }
 
+    /// Who calls over REST, before it is asked what they may do there.
+    ///
+    /// # Errors
+    /// [`Code::Unauthorized`] without valid credentials.
+    pub async fn caller(&self, headers: &HeaderMap) -> Result<Arc<Identity>> {
+        Ok(self.credentials(headers).await?.identity)
+    }
+
     /// The caller over REST. An API key, when there is one, decides alone.
     pub(super) async fn credentials(&self, headers: &HeaderMap) -> Result<Credentials> {
         let Some(presented) = headers.get("x-api-key") else {

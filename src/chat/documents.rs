@@ -1,5 +1,6 @@
 //! Conversations, messages and people as clients see them, in events and over REST.
 
+use garde::Validate;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -21,16 +22,23 @@ pub struct Person {
 }
 
 /// A file that hangs on a message; it lies elsewhere.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Attachment {
     /// Where the file is.
+    #[garde(length(chars, min = 1, max = 2048))]
+    #[schema(min_length = 1, max_length = 2048)]
     pub url: String,
     /// The file's name.
+    #[garde(length(chars, min = 1, max = 255))]
+    #[schema(min_length = 1, max_length = 255)]
     pub name: String,
     /// The file's media type.
+    #[garde(length(chars, min = 1, max = 255))]
+    #[schema(min_length = 1, max_length = 255)]
     pub mime_type: String,
     /// The file's size, in bytes.
+    #[garde(skip)]
     pub size: u64,
 }
 
@@ -59,8 +67,6 @@ pub struct Message {
     /// The sender's own id for it, which makes sending it again harmless.
     #[schema(required = true)]
     pub client_message_id: Option<Id>,
-    /// Its number in the conversation's stream.
-    pub seq: i64,
     /// When its text was last changed.
     #[schema(required = true)]
     pub edited_at: Option<Timestamp>,

@@ -1,9 +1,16 @@
 //! Chat: conversations in both dialects. A conversation and a chat of the same id are one thing.
 
+mod announcements;
 pub mod documents;
 pub mod events;
+mod http;
+mod requests;
+mod service;
 mod socket;
+mod store;
 mod typing;
 
+pub use http::routes;
+pub use service::ChatService;
 pub use socket::commands;
 pub use typing::Typing;

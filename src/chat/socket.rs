@@ -4,13 +4,16 @@ use super::{
     events::{
         conversation::{
             ConversationJoined, ConversationLeft, JOIN_CONVERSATION, JoinConversation,
-            LEAVE_CONVERSATION, START_TYPING, STOP_TYPING, StartTyping, StopTyping,
+            LEAVE_CONVERSATION, MessageSent, SEND_MESSAGE, START_TYPING, STOP_TYPING, SendMessage,
+            StartTyping, StopTyping,
         },
         marketplace::{
             JOIN_CHAT_ROOM, JoinChatRoom, LEAVE_CHAT_ROOM, StartChatTyping, StopChatTyping,
             TYPING_START, TYPING_STOP,
         },
     },
+    requests::Draft,
+    service::ChatService,
     typing::Typing,
 };
 use crate::{
@@ -20,15 +23,30 @@ use crate::{
     id::Id,
     limits::EventClass,
     realtime::{
-        Commands, Connection,
-        events::{Done, Position, RoomChanged},
+        Commands, Connection, Entrance,
+        events::{Done, RoomChanged},
     },
     room::Room,
 };
 
 /// What clients may ask here.
-pub fn commands(access: &Access, typing: &Typing, commands: &mut Commands) {
+pub fn commands(access: &Access, chat: &ChatService, typing: &Typing, commands: &mut Commands) {
     rooms(access, typing, commands);
+    let with = chat.clone();
+    commands.on(&SEND_MESSAGE, EventClass::Message, move |connection, send: SendMessage| {
+        let chat = with.clone();
+        async move {
+            let caller = connection.known_identity()?;
+            let draft = Draft {
+                content: send.content,
+                attachments: send.attachments,
+                reply_to: send.reply_to,
+                client_message_id: send.client_message_id,
+            };
+            let (message, _) = chat.send(caller, send.conversation_id, draft).await?;
+            Ok(MessageSent { success: Success, message })
+        }
+    });
     let with = typing.clone();
     commands.on(&START_TYPING, EventClass::Typing, move |connection, start: StartTyping| {
         let started = with.start(&connection, start.conversation_id, start.user_name);
@@ -58,10 +76,10 @@ fn rooms(access: &Access, typing: &Typing, commands: &mut Commands) {
     commands.on(&JOIN_CONVERSATION, EventClass::Join, move |connection, join: JoinConversation| {
         let access = with.clone();
         async move {
-            let (conversation_id, _) = join.into_parts();
+            let (conversation_id, since) = join.into_parts();
             let room = Room::Conversation(conversation_id.clone());
-            access.enter(&connection, room.clone()).await?;
-            let position = Position::default();
+            let entrance = Entrance { room: room.clone(), since };
+            let position = access.enter_from(&connection, entrance).await?;
             Ok(ConversationJoined { success: Success, conversation_id, room, position })
         }
     });
@@ -69,9 +87,8 @@ fn rooms(access: &Access, typing: &Typing, commands: &mut Commands) {
     commands.on(&JOIN_CHAT_ROOM, EventClass::Join, move |connection, join: JoinChatRoom| {
         let access = with.clone();
         async move {
-            let room = Room::Chat(join.into_parts().0);
-            access.enter(&connection, room.clone()).await?;
-            Ok(RoomChanged::of(room))
+            let (chat_id, since) = join.into_parts();
+            access.change(&connection, Room::Chat(chat_id), since).await
         }
     });
     let with = typing.clone();

@@ -37,6 +37,7 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
     ("API_KEYS", "auth.api_keys"),
     ("PING_INTERVAL", "realtime.ping_interval"),
     ("PING_TIMEOUT", "realtime.ping_timeout"),
+    ("DATABASE_URL", "database.url"),
     ("PRESENCE_GRACE", "presence.grace"),
     ("ROOM_POLICY", "rooms.policy"),
     ("LIMITS", "limits.enabled"),
@@ -46,7 +47,8 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
 ];
 
 /// Keys that `<NAME>_FILE` may read from a file, and whose values no message shows.
-const SECRETS: &[&str] = &["auth.jwt_secret", "auth.jwt_public_key", "auth.api_keys"];
+const SECRETS: &[&str] =
+    &["auth.jwt_secret", "auth.jwt_public_key", "auth.api_keys", "database.url"];
 
 /// Flags of every verb; they win over the environment.
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -18,7 +18,10 @@ pub use error::{BadValue, ConfigError};
 pub use load::{Flags, Loaded, PLAIN_NAMES, environment, load};
 pub use secret::DevelopmentSecret;
 pub use validate::MIN_SECRET_BYTES;
-use validate::{api_key, cookie_name, hmac_key, jwks, log_filter, origin, positive, public_key};
+use validate::{
+    api_key, at_least_a_day, cookie_name, database_url, hmac_key, jwks, log_filter, origin,
+    positive, public_key,
+};
 
 /// Everything an operator can set. `config/default.toml` documents each key.
 #[derive(Clone, Debug, Serialize, Deserialize, Validate)]
@@ -37,6 +40,9 @@ pub struct Config {
     /// The Socket.IO side.
     #[garde(dive)]
     pub realtime: RealtimeConfig,
+    /// The store.
+    #[garde(dive)]
+    pub database: DatabaseConfig,
     /// Who is here.
     #[garde(dive)]
     pub presence: PresenceConfig,
@@ -224,6 +230,26 @@ pub struct RealtimeConfig {
     /// How long before a token's end `auth:expiring` is sent.
     #[serde(with = "humantime_serde")]
     pub expiring_notice: Duration,
+}
+
+/// `[database]`
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[garde(allow_unvalidated)]
+pub struct DatabaseConfig {
+    /// `DATABASE_URL`: `sqlite://<path>` or `postgres://…`; unset takes `stoa.db` in the data folder.
+    #[serde(serialize_with = "notation::hidden")]
+    #[garde(inner(custom(database_url)))]
+    pub url: Option<SecretString>,
+    /// Connections to Postgres, or threads that read SQLite.
+    #[garde(range(min = 1, max = 100))]
+    pub pool_size: u32,
+    /// How long events are kept for those who missed them.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(at_least_a_day))]
+    pub event_retention: Duration,
+    /// Events that each stream keeps in any case.
+    #[garde(range(min = 10_000))]
+    pub event_count: u32,
 }
 
 /// `[presence]`

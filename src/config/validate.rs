@@ -75,6 +75,21 @@ pub(super) fn positive(duration: &Duration, (): &()) -> garde::Result {
     require(!duration.is_zero(), "has to be longer than zero")
 }
 
+/// Missed events can be had for a day (contract/events.md, "Missed events").
+pub(super) fn at_least_a_day(duration: &Duration, (): &()) -> garde::Result {
+    require(*duration >= Duration::from_hours(24), "has to be at least 24h")
+}
+
+/// `sqlite://` with a path, or `postgres://`; the URL itself is never shown.
+pub(super) fn database_url(url: &SecretString, (): &()) -> garde::Result {
+    let url = url.expose_secret();
+    let file = url
+        .strip_prefix("sqlite://")
+        .is_some_and(|path| !path.is_empty() && path != ":memory:" && !path.contains(['?', '#']));
+    let server = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+    require(file || server, "is neither sqlite://<path of a file> nor postgres://…")
+}
+
 pub(super) fn hmac_key(secret: &SecretString, (): &()) -> garde::Result {
     let bytes = secret.expose_secret().len();
     require(
@@ -237,7 +252,7 @@ mod tests {
     #[test]
     fn each_bad_value_is_refused_by_its_key() {
         type Spoil = fn(&mut Config);
-        let cases: [(&str, Spoil); 12] = [
+        let cases: [(&str, Spoil); 16] = [
             ("realtime.ping_interval", |c| c.realtime.ping_interval = Duration::ZERO),
             ("realtime.ping_timeout", |c| c.realtime.ping_timeout = Duration::ZERO),
             ("presence.window", |c| c.presence.window = Duration::ZERO),
@@ -249,6 +264,12 @@ mod tests {
             ("auth.jwt_public_key", |c| {
                 c.auth.jwt_public_key = Some("-----BEGIN PRIVATE KEY-----".to_owned());
             }),
+            ("database.url", |c| c.database.url = Some("sqlite://:memory:".into())),
+            ("database.pool_size", |c| c.database.pool_size = 0),
+            ("database.event_retention", |c| {
+                c.database.event_retention = Duration::from_hours(23);
+            }),
+            ("database.event_count", |c| c.database.event_count = 9_999),
             ("limits.joins.burst", |c| c.limits.joins.burst = 0),
             ("log.level", |c| c.log.level = "stoa=loud".to_owned()),
             ("metrics.port", |c| (c.server.port, c.metrics.port) = (3003, Some(3003))),

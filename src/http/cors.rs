@@ -132,7 +132,7 @@ impl OriginPolicy {
                 named("x-api-key"),
                 named("traceparent"),
             ])
-            .expose_headers([X_REQUEST_ID, RETRY_AFTER])
+            .expose_headers([X_REQUEST_ID, RETRY_AFTER, named("idempotency-replayed")])
             .max_age(MAX_AGE)
     }
 }

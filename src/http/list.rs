@@ -36,8 +36,7 @@ impl Page {
         let Some(cursor) = self.cursor.as_deref().filter(|cursor| !cursor.is_empty()) else {
             return Ok(None);
         };
-        let json = URL_SAFE_NO_PAD.decode(cursor).ok();
-        json.and_then(|json| serde_json::from_slice(&json).ok())
+        read_cursor(cursor)
             .map(Some)
             .ok_or_else(|| Error::invalid("/cursor", "is not a cursor of this list"))
     }
@@ -60,6 +59,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Page {
             Err(Error::invalid("/limit", "must be from 1 to 100"))
         }
     }
+}
+
+/// Where a page ended, from a cursor that [`List::of`] wrote; none from anything else.
+#[must_use]
+pub fn read_cursor<K: DeserializeOwned>(cursor: &str) -> Option<K> {
+    let json = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+    serde_json::from_slice(&json).ok()
 }
 
 /// One page of a list.

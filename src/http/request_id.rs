@@ -59,6 +59,9 @@ pub async fn layer(mut request: Request, next: Next) -> Response {
 /// told at debug.
 const QUIET: [&str; 4] = ["/socket.io", "/livez", "/readyz", "/metrics"];
 
+/// What an operator's page reads every few seconds: told at debug, too. Changes to it are not.
+const WATCHED: [&str; 4] = ["/console", "/api/status", "/api/metrics", "/api/rooms"];
+
 /// The span of one request, for `TraceLayer::make_span_with`. It names the route, not the path:
 /// a path may hold a secret, as a webhook's does.
 pub fn span<B>(request: &http::Request<B>) -> Span {
@@ -67,7 +70,8 @@ pub fn span<B>(request: &http::Request<B>) -> Span {
     let id = extensions.get::<RequestId>().map_or("", RequestId::as_str);
     let method = request.method().as_str();
     let trace_id = trace_id(request.headers());
-    if QUIET.iter().any(|quiet| request.uri().path().starts_with(quiet)) {
+    let below = |paths: &[&str]| paths.iter().any(|path| request.uri().path().starts_with(path));
+    if below(&QUIET) || request.method() == http::Method::GET && below(&WATCHED) {
         tracing::debug_span!("request", request_id = id, trace_id, method, route, status = Empty)
     } else {
         tracing::info_span!("request", request_id = id, trace_id, method, route, status = Empty)

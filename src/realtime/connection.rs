@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{
     events::{ClosingReason, SessionClosing},
     frame::Outgoing,
-    hub::Item,
+    hub::{Item, Replay},
     lane::Lane,
     link::Link,
     queue::Queue,
@@ -212,6 +212,15 @@ impl Connection {
         self.lock().phase == Phase::Added
     }
 
+    pub(super) fn max_pending_bytes(&self) -> usize {
+        self.sessions.max_pending_bytes
+    }
+
+    /// The engine may have room for what waits for it.
+    pub(super) fn pump(self: &Arc<Self>) {
+        self.push(Item::Pump(self.clone()));
+    }
+
     pub(super) fn change_over(self: &Arc<Self>, lane: Arc<Lane>) {
         self.push(Item::ChangeOver(self.clone(), lane));
     }
@@ -221,11 +230,28 @@ impl Connection {
     /// # Errors
     /// [`Code::Conflict`] when it has ended or is in as many rooms as it may be.
     pub fn join(self: &Arc<Self>, room: Room) -> Result<()> {
+        self.join_as(room, false)
+    }
+
+    /// Joins a room, whose kept events wait until [`Connection::replay`] has sent what was missed.
+    pub(super) fn join_held(self: &Arc<Self>, room: Room) -> Result<()> {
+        self.join_as(room, true)
+    }
+
+    /// Sends what was missed of a room, then what has waited for that.
+    pub(super) fn replay(self: &Arc<Self>, room: Room, replay: Replay) {
+        self.push(Item::Replay(self.clone(), room, replay));
+    }
+
+    fn join_as(self: &Arc<Self>, room: Room, held: bool) -> Result<()> {
         let mut state = self.lock();
         if state.phase == Phase::Gone {
             return Err(Error::new(Code::Conflict, "This socket has closed."));
         }
         if state.rooms.contains(&room) {
+            if held {
+                self.push(Item::JoinHeld(self.clone(), room));
+            }
             return Ok(());
         }
         if state.rooms.len() >= self.sessions.hub.max_rooms_per_connection() {
@@ -233,7 +259,8 @@ impl Connection {
         }
         state.rooms.reserve_exact(1);
         state.rooms.push(room.clone());
-        self.push(Item::Join(self.clone(), room));
+        let join = if held { Item::JoinHeld } else { Item::Join };
+        self.push(join(self.clone(), room));
         Ok(())
     }
 

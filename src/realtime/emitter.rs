@@ -3,18 +3,23 @@
 
 use std::sync::Arc;
 
+use dashmap::DashMap;
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
+use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::{
     Catalogue,
     frame::Outgoing,
-    hub::{Audience, Broadcast, Bundle, Except, Hub, Message},
+    hub::{Audience, Broadcast, Bundle, Except, Hub, Message, Receipt},
 };
+pub use crate::stream::Target;
 use crate::{
     event::{EventName, Namespace, Namespaces, ServerEvent},
     id::Id,
     room::Room,
+    stream::{Announced, Rendering, Stream},
 };
 
 /// Sends events. Cheap to clone.
@@ -22,10 +27,14 @@ use crate::{
 pub struct Emitter {
     hub: Hub,
     catalogue: Arc<Catalogue>,
+    /// Who counts the sockets of an announced event, by its id.
+    receipts: Arc<DashMap<Uuid, Receipt>>,
 }
 
 /// An event that came from outside, with its name checked.
 pub struct Emit {
+    /// Names it in the log, and in every stream that keeps it.
+    pub id: Uuid,
     /// Who hears it.
     pub to: Target,
     /// Its name.
@@ -38,23 +47,9 @@ pub struct Emit {
     pub volatile: bool,
 }
 
-/// Who hears an event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// Every authenticated socket.
-    Everyone,
-    /// Whoever is in one of these rooms, and in none of the others.
-    Rooms {
-        /// The rooms.
-        rooms: Vec<Room>,
-        /// The rooms whose members are left out.
-        except: Vec<Room>,
-    },
-}
-
 impl Emitter {
     pub(super) fn new(hub: Hub, catalogue: Arc<Catalogue>) -> Self {
-        Self { hub, catalogue }
+        Self { hub, catalogue, receipts: Arc::default() }
     }
 
     /// Sends an event to a room.
@@ -70,6 +65,7 @@ impl Emitter {
             namespaces: E::EVENT.dialect.namespaces(),
             message: Message::One(Outgoing::of(event)),
             volatile: false,
+            numbers: Arc::default(),
             receipt: None,
         });
     }
@@ -99,19 +95,75 @@ impl Emitter {
             namespaces: Namespaces::ALL,
             message: Message::Bundle(Box::new(bundle)),
             volatile: false,
+            numbers: Arc::default(),
             receipt: None,
         });
     }
 
-    /// Sends an event from outside; how many sockets of this node it was written to.
+    /// Sends an event from outside that is not kept; how many sockets of this node it was written
+    /// to.
     pub async fn emit(&self, emit: Emit) -> usize {
-        let known = self.catalogue.sent(emit.event.as_str());
-        let namespaces = match (emit.namespace, &emit.to) {
-            (Some(only), _) => Namespaces::of(only),
-            (None, Target::Everyone) => known.map_or(Namespaces::ALL, |e| e.dialect.namespaces()),
-            (None, Target::Rooms { rooms, .. }) => {
+        let (receipt, sockets) = self.hub.receipt();
+        let volatile = emit.volatile;
+        self.send(emit.into(), Arc::default(), volatile, Some(receipt));
+        sockets.await.unwrap_or(0)
+    }
+
+    /// Sends what was announced, when it has been committed.
+    pub fn publish(&self, announced: Announced) {
+        let numbers: Arc<[_]> = announced.numbers.into();
+        for rendering in announced.renderings {
+            let receipt = rendering.id.and_then(|id| self.receipts.remove(&id));
+            self.send(rendering, numbers.clone(), false, receipt.map(|(_, receipt)| receipt));
+        }
+    }
+
+    /// Has the sockets counted that [`Emitter::publish`] writes the rendering of this id to.
+    pub(super) fn count(&self, id: Uuid) -> Count {
+        let (receipt, sockets) = self.hub.receipt();
+        self.receipts.insert(id, receipt);
+        Count { id, receipts: self.receipts.clone(), sockets }
+    }
+
+    fn send(
+        &self,
+        rendering: Rendering,
+        numbers: Arc<[(Stream, i64)]>,
+        volatile: bool,
+        receipt: Option<Receipt>,
+    ) {
+        let Rendering { to, event, data, except_user, namespace, id: _ } = rendering;
+        let (namespaces, label) = self.at_home(&to, &event, namespace);
+        let (to, except) = audience(to, except_user);
+        let message = Message::One(Outgoing::named(&event, data, label));
+        self.hub.broadcast(Broadcast {
+            to,
+            except,
+            namespaces,
+            message,
+            volatile,
+            numbers,
+            receipt,
+        });
+    }
+
+    /// Where an event is heard, and the name under which it is counted.
+    fn at_home(
+        &self,
+        to: &Target,
+        event: &EventName,
+        only: Option<Namespace>,
+    ) -> (Namespaces, &'static str) {
+        let known = self.catalogue.sent(event.as_str());
+        let label = known.map_or("other", |event| event.name);
+        if let Some(only) = only {
+            return (Namespaces::of(only), label);
+        }
+        let of_event = known.map_or(Namespaces::ALL, |event| event.dialect.namespaces());
+        let namespaces = match to {
+            Target::Everyone => of_event,
+            Target::Rooms { rooms, .. } => {
                 // A room of one dialect decides; a user's is at home wherever the event is.
-                let of_event = known.map_or(Namespaces::ALL, |e| e.dialect.namespaces());
                 let of = |room: &Room| match room {
                     Room::User(_) | Room::Other(_) => of_event,
                     room => room.namespaces(),
@@ -119,24 +171,7 @@ impl Emitter {
                 rooms.iter().map(of).reduce(Namespaces::or).unwrap_or(Namespaces::ALL)
             }
         };
-        let (receipt, sockets) = self.hub.receipt();
-        let (to, except) = match emit.to {
-            Target::Everyone => (Audience::Everyone, Except::Nobody),
-            Target::Rooms { rooms, except } => {
-                let except = if except.is_empty() { Except::Nobody } else { Except::Rooms(except) };
-                (Audience::Rooms(SmallVec::from_vec(rooms)), except)
-            }
-        };
-        let label = known.map_or("other", |event| event.name);
-        self.hub.broadcast(Broadcast {
-            to,
-            except,
-            namespaces,
-            message: Message::One(Outgoing::named(&emit.event, emit.data, label)),
-            volatile: emit.volatile,
-            receipt: Some(receipt),
-        });
-        sockets.await.unwrap_or(0)
+        (namespaces, label)
     }
 
     fn broadcast_to<E: ServerEvent>(&self, room: Room, except: Except, event: &E) {
@@ -146,7 +181,55 @@ impl Emitter {
             namespaces: E::EVENT.dialect.namespaces(),
             message: Message::One(Outgoing::of(event)),
             volatile: false,
+            numbers: Arc::default(),
             receipt: None,
         });
+    }
+}
+
+fn audience(to: Target, except_user: Option<Id>) -> (Audience, Except) {
+    match (to, except_user) {
+        (Target::Everyone, None) => (Audience::Everyone, Except::Nobody),
+        (Target::Everyone, Some(user)) => (Audience::Everyone, Except::User(user)),
+        (Target::Rooms { rooms, mut except }, user) => {
+            let audience = Audience::Rooms(SmallVec::from_vec(rooms));
+            match user {
+                Some(user) if except.is_empty() => (audience, Except::User(user)),
+                None if except.is_empty() => (audience, Except::Nobody),
+                user => {
+                    except.extend(user.map(Room::User));
+                    (audience, Except::Rooms(except))
+                }
+            }
+        }
+    }
+}
+
+impl From<Emit> for Rendering {
+    fn from(emit: Emit) -> Self {
+        let Emit { id, to, event, data, namespace, volatile: _ } = emit;
+        Self { to, event, data, except_user: None, namespace, id: Some(id) }
+    }
+}
+
+/// How many sockets an announced event will have been written to.
+pub(super) struct Count {
+    id: Uuid,
+    receipts: Arc<DashMap<Uuid, Receipt>>,
+    sockets: oneshot::Receiver<usize>,
+}
+
+impl Count {
+    /// The number, once the unit of work has been committed and what it announced was published;
+    /// 0 when nobody publishes.
+    pub(super) async fn sockets(mut self) -> usize {
+        self.receipts.remove(&self.id);
+        (&mut self.sockets).await.unwrap_or(0)
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.receipts.remove(&self.id);
     }
 }

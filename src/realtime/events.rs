@@ -88,7 +88,7 @@ pub struct EventFailed {
 
 /// A new token for this socket.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct RefreshAuth {
     /// The token, with or without `Bearer `.
     #[schema(value_type = String)]

@@ -5,12 +5,13 @@ use axum::{Json, extract::State, response::IntoResponse};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use super::{
     Realtime,
+    emits::Emits,
     emitter::{Emit, Target},
     hub::{RoomMember, RoomSize},
 };
@@ -19,7 +20,7 @@ use crate::{
     error::{Error, Result},
     event::{EventName, Namespace},
     http::{
-        body::{Body, Path},
+        body::{Body, Path, Query},
         json,
         list::{List, Page},
         problem::Problem,
@@ -39,6 +40,7 @@ pub fn routes<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
     Authenticator: axum::extract::FromRef<S>,
+    Emits: axum::extract::FromRef<S>,
     Realtime: axum::extract::FromRef<S>,
 {
     OpenApiRouter::new()
@@ -149,7 +151,7 @@ impl TryFrom<String> for NamespacePath {
 /// The event was sent.
 #[derive(Serialize, ToSchema)]
 struct Emitted {
-    /// Names this emit in the log.
+    /// Names this emit in the log, and where it is kept.
     #[schema(value_type = String, format = "uuid")]
     id: Uuid,
     /// How many sockets of this node it was written to.
@@ -174,11 +176,7 @@ impl EmitTo {
     }
 }
 
-async fn emit_one(
-    realtime: &Realtime,
-    caller: &EmitCaller,
-    request: EmitRequest,
-) -> Result<Emitted> {
+async fn emit_one(emits: &Emits, caller: &EmitCaller, request: EmitRequest) -> Result<Emitted> {
     let to = request.to.into_target()?;
     let event = request.event.as_str();
     let allowed = match &to {
@@ -191,13 +189,14 @@ async fn emit_one(
     let id = Ids.next();
     tracing::debug!(%id, event, "emit");
     let emit = Emit {
+        id,
         to,
         event: request.event,
         data: request.data,
         namespace: request.namespace.map(|NamespacePath(namespace)| namespace),
         volatile: request.volatile,
     };
-    Ok(Emitted { id, sockets: realtime.emitter().emit(emit).await })
+    Ok(Emitted { id, sockets: emits.send(emit).await? })
 }
 
 /// Sends one event to sockets.
@@ -209,11 +208,11 @@ async fn emit_one(
     responses((status = 202, description = "It was sent.", body = Emitted))
 )]
 async fn emit(
-    State(realtime): State<Realtime>,
+    State(emits): State<Emits>,
     caller: EmitCaller,
     Body(request): Body<EmitRequest>,
 ) -> Result<impl IntoResponse> {
-    let emitted = emit_one(&realtime, &caller, request).await?;
+    let emitted = emit_one(&emits, &caller, request).await?;
     Ok((StatusCode::ACCEPTED, Json(emitted)))
 }
 
@@ -256,7 +255,7 @@ enum BatchResult {
     responses((status = 207, description = "What became of each.", body = BatchResults))
 )]
 async fn emit_batch(
-    State(realtime): State<Realtime>,
+    State(emits): State<Emits>,
     caller: EmitCaller,
     Body(batch): Body<BatchRequest>,
 ) -> Result<impl IntoResponse> {
@@ -266,7 +265,7 @@ async fn emit_batch(
     let mut results = Vec::with_capacity(batch.emits.len());
     for item in batch.emits {
         let result = match json::decode::<EmitRequest>(item.get().as_bytes()) {
-            Ok(request) => emit_one(&realtime, &caller, request).await,
+            Ok(request) => emit_one(&emits, &caller, request).await,
             Err(error) => Err(error),
         };
         results.push(match result {
@@ -277,20 +276,30 @@ async fn emit_batch(
     Ok((StatusCode::MULTI_STATUS, Json(BatchResults { results })))
 }
 
+/// Which rooms to list.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct RoomFilter {
+    /// Only rooms whose name begins so.
+    #[serde(default)]
+    prefix: String,
+}
+
 /// Lists the rooms that have members on this node, by name.
 #[utoipa::path(
     get,
     path = "/api/rooms",
     tag = "Emit",
-    params(Page),
+    params(RoomFilter, Page),
     responses((status = 200, description = "A page of rooms.", body = List<RoomSize>))
 )]
 async fn list_rooms(
     State(realtime): State<Realtime>,
     _operator: OperatorCaller,
+    Query(filter): Query<RoomFilter>,
     page: Page,
 ) -> Result<List<RoomSize>> {
-    let rooms = realtime.hub().rooms(page.after()?, page.fetch()).await;
+    let rooms = realtime.hub().rooms(&filter.prefix, page.after()?, page.fetch()).await;
     Ok(List::of(rooms, &page, |room| room.room.clone()))
 }
 

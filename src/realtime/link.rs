@@ -24,7 +24,6 @@ pub(super) struct Link {
     polling: OnceLock<PollingSession>,
     state: Mutex<State>,
     resumed: Notify,
-    _place: Place,
 }
 
 #[derive(Default)]
@@ -33,6 +32,8 @@ struct State {
     connections: SmallVec<[Weak<Connection>; 1]>,
     /// Counts against the address until somebody has shown who they are.
     admission: Option<Admission>,
+    /// Counts against the address while the transport lives.
+    place: Option<Place>,
     /// How many connections ask that nothing is read: their queues are long.
     paused_by: usize,
 }
@@ -51,9 +52,12 @@ impl Link {
             token,
             v3,
             polling: OnceLock::new(),
-            state: Mutex::new(State { admission: Some(admission), ..State::default() }),
+            state: Mutex::new(State {
+                admission: Some(admission),
+                place: Some(place),
+                ..State::default()
+            }),
             resumed: Notify::new(),
-            _place: place,
         })
     }
 
@@ -80,6 +84,14 @@ impl Link {
     /// Somebody has shown who they are: the link no longer counts as a stranger's.
     pub(super) fn admit(&self) {
         self.lock().admission = None;
+    }
+
+    /// The transport has closed. The engine may keep the link for a while, the address no longer
+    /// has to answer for it.
+    pub(super) fn vacate(&self) {
+        let mut state = self.lock();
+        state.admission = None;
+        state.place = None;
     }
 
     /// Adds a connection and has it `enter` the hub: with the websocket, when there is one, whose
@@ -119,6 +131,13 @@ impl Link {
             connection.change_over(lane.clone());
         }
         true
+    }
+
+    /// The engine has handed something to the client, so it may have room again.
+    pub(super) fn pump(&self) {
+        for connection in self.lock().connections.iter().filter_map(Weak::upgrade) {
+            connection.pump();
+        }
     }
 
     /// One more connection asks that what the client sends is not read.

@@ -10,7 +10,8 @@
 //! | `session`, `expiry` | the handshake, the end of a connection, the ends of tokens |
 //! | `commands`, `inbound`, `queue` | what clients ask, in order, answered once |
 //! | `hub/` | rooms and fan-out, in shards |
-//! | `emitter`, `http` | what the application sends, and REST over it |
+//! | `replay` | entering a room with what was missed of it |
+//! | `emitter`, `emits`, `http` | what the application sends, what is kept of it, REST over it |
 //! | `events`, `catalogue/` | the events of a session, and all events of all rooms |
 
 pub mod catalogue;
@@ -19,6 +20,7 @@ mod check;
 mod commands;
 mod connection;
 mod drain;
+mod emits;
 mod emitter;
 pub mod events;
 mod expiry;
@@ -29,6 +31,7 @@ mod inbound;
 mod lane;
 mod link;
 mod queue;
+mod replay;
 mod session;
 pub mod wire;
 
@@ -40,10 +43,12 @@ pub use self::{
     catalogue::Catalogue,
     commands::Commands,
     connection::Connection,
+    emits::Emits,
     emitter::{Emit, Emitter, Target},
     frame::Outgoing,
     http::routes,
     hub::{Bundle, Hub, Part, RoomMember, RoomSize},
+    replay::{Entrance, enter},
     session::Observer,
 };
 use self::{

@@ -165,7 +165,7 @@ pub enum JoinChatRoom {
 
 /// Enters a chat and has the missed events sent again.
 #[derive(Clone, Debug, PartialEq, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct JoinChatRoomSince {
     /// The chat.
     pub chat_id: Id,
@@ -186,7 +186,7 @@ impl JoinChatRoom {
 
 /// The user is typing.
 #[derive(Clone, Debug, PartialEq, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct StartChatTyping {
     /// The chat.
     pub chat_id: Id,
@@ -198,7 +198,7 @@ pub struct StartChatTyping {
 
 /// The user stopped typing.
 #[derive(Clone, Debug, PartialEq, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct StopChatTyping {
     /// The chat.
     pub chat_id: Id,

@@ -54,6 +54,9 @@ fn without_settings_the_contract_s_defaults_apply() {
     assert_eq!(config.auth.handshake, Handshake::Required);
     assert_eq!(config.rooms.policy, RoomPolicy::Strict);
     assert!(config.limits.enabled);
+    assert_eq!(config.database.event_retention, Duration::from_hours(24));
+    assert_eq!((config.database.event_count, config.database.pool_size), (10_000, 8));
+    assert!(config.database.url.is_none(), "the file in the data folder");
     assert!(config.auth.jwt_secret.is_none() && config.metrics.port.is_none());
 }
 
@@ -230,11 +233,12 @@ fn two_names_of_one_key_are_refused() {
 fn no_secret_is_ever_shown() {
     let hash = "ab".repeat(32);
     let key = format!("shop:{hash}:emit");
-    let config = with(&[("JWT_SECRET", SECRET), ("API_KEYS", &key)]);
+    let url = "postgres://stoa:hush-hush@db/stoa";
+    let config = with(&[("JWT_SECRET", SECRET), ("API_KEYS", &key), ("DATABASE_URL", url)]);
     let shown = [format!("{config:?}"), toml::to_string(&config).unwrap()];
     assert!(shown[1].contains("jwt_secret = \"***\""), "{}", shown[1]);
     assert!(shown[1].contains("api_keys = [\"shop:***\"]"), "{}", shown[1]);
-    assert!(shown.iter().all(|shown| !shown.contains(SECRET)));
+    assert!(shown.iter().all(|shown| !shown.contains(SECRET) && !shown.contains("hush-hush")));
     assert!(!shown[1].contains(&hash));
 
     let (_folder, flags) = file("[auth]\njwt_secret = 12345678\napi_keys = [87654321]");
@@ -242,9 +246,10 @@ fn no_secret_is_ever_shown() {
         load(&flags, []).unwrap_err().to_string(),
         refusal(&[("JWT_SECRET", "12345678")]),
         refusal(&[("API_KEYS", "shop:12345678")]),
+        refusal(&[("DATABASE_URL", "mysql://stoa:12345678@db")]),
     ];
     for refusal in refusals {
-        assert!(refusal.starts_with("auth."), "{refusal}");
+        assert!(refusal.starts_with("auth.") || refusal.starts_with("database."), "{refusal}");
         assert!(!refusal.contains("12345678") && !refusal.contains("87654321"), "{refusal}");
     }
 }

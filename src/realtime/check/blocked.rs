@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     event::{EventName, Namespace},
+    id::Ids,
     realtime::{Emit, Target},
 };
 
@@ -81,6 +82,7 @@ async fn what_is_volatile_is_dropped_for_whom_bytes_wait() -> Seen<()> {
     let mut idle = Client::connected(server.address).await?;
     idle.asked(Namespace::Root, &JOIN, &room(1)).await?;
     let volatile = Emit {
+        id: Ids.next(),
         to: Target::Rooms { rooms: vec![room(1)], except: Vec::new() },
         event: EventName::new(TOLD.name).expect("a name"),
         data: serde_json::value::RawValue::from_string(r#"{"number":77,"padding":""}"#.into())

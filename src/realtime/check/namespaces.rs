@@ -174,6 +174,7 @@ async fn a_room_has_one_order_also_when_events_go_to_several_rooms() -> Seen<()>
             for number in first..first + EACH {
                 let data = format!("{{\"number\":{number},\"padding\":\"\"}}");
                 let emit = Emit {
+                    id: crate::id::Ids.next(),
                     to: Target::Rooms {
                         rooms: rooms.iter().copied().map(room).collect(),
                         except: Vec::new(),

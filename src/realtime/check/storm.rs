@@ -25,7 +25,10 @@ use super::{
     client::{Client, Packet, Reader, Writer, question},
     room,
 };
-use crate::{event::Namespace, realtime::lane};
+use crate::{
+    event::Namespace,
+    realtime::{events::SESSION_CLOSING, lane},
+};
 
 const CLIENTS: u32 = 100;
 const ROOMS: u32 = 10;
@@ -274,7 +277,7 @@ async fn read_on(server: Arc<Server>, mut client: Client) -> Seen<Vec<u32>> {
     let mut told = false;
     loop {
         match client.reader.next().await? {
-            Packet::Event(Namespace::Root, event) if event.contains("session:closing") => {
+            Packet::Event(Namespace::Root, event) if event.contains(SESSION_CLOSING.name) => {
                 told = event.contains("slow_consumer");
             }
             Packet::Event(Namespace::Root, event) if !told => {

@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use bundle::{Bundle, Part};
 
 use super::{connection::Connection, frame::Outgoing, lane::Lane};
-use crate::{event::Namespaces, id::Id, metrics, room::Room};
+use crate::{event::Namespaces, id::Id, metrics, room::Room, stream::Stream};
 
 /// Locks that give concurrent broadcasts to a room one order over all shards.
 const STRIPES: usize = 64;
@@ -45,11 +45,16 @@ pub(super) enum Item {
     Enter(Arc<Connection>, Option<Arc<Lane>>),
     /// Its CONNECT has been sent.
     Opened(Arc<Connection>),
+    /// The engine may have room for what waits for it.
+    Pump(Arc<Connection>),
     /// Its owner has become known, or newly known.
     Identify(Arc<Connection>),
     /// It goes on over a websocket.
     ChangeOver(Arc<Connection>, Arc<Lane>),
     Join(Arc<Connection>, Room),
+    /// Joins a room, whose kept events wait for what is replayed first.
+    JoinHeld(Arc<Connection>, Room),
+    Replay(Arc<Connection>, Room, Replay),
     Leave(Arc<Connection>, Room),
     Gone(Arc<Connection>, Vec<Room>),
     Send(Arc<Connection>, Arc<Outgoing>),
@@ -64,6 +69,15 @@ pub(super) enum Item {
     Members(Room, oneshot::Sender<Vec<Option<Id>>>),
 }
 
+/// What a connection missed of a room.
+pub(super) struct Replay {
+    /// In their order, with their numbers.
+    pub(super) events: Vec<(i64, Arc<Outgoing>)>,
+    /// The number of the last event that was looked at: what was held up to it is among `events`,
+    /// or not for this connection.
+    pub(super) upto: i64,
+}
+
 /// An event for many.
 pub(super) struct Broadcast {
     pub(super) to: Audience,
@@ -72,6 +86,8 @@ pub(super) struct Broadcast {
     pub(super) message: Message,
     /// Dropped for a socket for which bytes wait already.
     pub(super) volatile: bool,
+    /// Its number in each stream that keeps it.
+    pub(super) numbers: Arc<[(Stream, i64)]>,
     /// Counts the sockets, for a caller who wants to know.
     pub(super) receipt: Option<Receipt>,
 }
@@ -131,6 +147,8 @@ impl Receipt {
 
 /// Which rooms there are.
 pub(super) struct RoomsQuestion {
+    /// Only rooms whose name begins so.
+    prefix: Arc<str>,
     /// Only rooms whose name sorts after this one.
     after: Option<Arc<str>>,
     limit: usize,
@@ -234,12 +252,15 @@ impl Hub {
         self.ask(ask).await.into_iter().flatten().collect()
     }
 
-    /// Up to `limit` rooms in the order of their names, from the one after `after`.
-    pub async fn rooms(&self, after: Option<String>, limit: usize) -> Vec<RoomSize> {
-        let after: Option<Arc<str>> = after.map(Into::into);
-        let answers = self
-            .ask(|answer| Item::Rooms(RoomsQuestion { after: after.clone(), limit, answer }))
-            .await;
+    /// Up to `limit` rooms whose names begin with `prefix`, in the order of their names, from the
+    /// one after `after`.
+    pub async fn rooms(&self, prefix: &str, after: Option<String>, limit: usize) -> Vec<RoomSize> {
+        let (prefix, after): (Arc<str>, Option<Arc<str>>) = (prefix.into(), after.map(Into::into));
+        let ask = |answer| {
+            let (prefix, after) = (prefix.clone(), after.clone());
+            Item::Rooms(RoomsQuestion { prefix, after, limit, answer })
+        };
+        let answers = self.ask(ask).await;
         let mut rooms: BTreeMap<String, Vec<Option<Id>>> = BTreeMap::new();
         for (room, members) in answers.into_iter().flatten() {
             rooms.entry(room).or_default().extend(members);

@@ -8,7 +8,7 @@ use slab::Slab;
 use tokio::{sync::mpsc, task};
 
 use super::{
-    Audience, Broadcast, Except, Item, Message, RoomsQuestion,
+    Audience, Broadcast, Except, Item, Message, Replay, RoomsQuestion,
     members::Members,
     sink::{Share, Sink},
 };
@@ -17,6 +17,7 @@ use crate::{
     id::Id,
     realtime::{connection::Connection, frame::Outgoing, lane::Lane},
     room::Room,
+    stream::Stream,
 };
 
 /// Items taken from the queue at once.
@@ -33,8 +34,19 @@ struct Slot {
     sink: Sink,
     /// Frames gathered in this turn.
     gathered: Vec<Bytes>,
+    /// Rooms whose kept events wait for a replay.
+    catching_up: Vec<CatchingUp>,
+    /// The first kept event that came to the user's room; the socket is in there from the start, so
+    /// a replay ends before it.
+    first_of_user: Option<i64>,
     /// The last broadcast that this slot got, or was left out of.
     seen: u64,
+}
+
+/// A room that a connection has joined, whose kept events wait for what it missed.
+struct CatchingUp {
+    room: Room,
+    held: Vec<(i64, Arc<Outgoing>)>,
 }
 
 #[derive(Default)]
@@ -75,11 +87,14 @@ impl Shard {
             Item::Acknowledge(connection, id, data) => {
                 self.send(&connection, Share::Ack(id, data));
             }
-            Item::Join(connection, room) => {
-                if let Some(slot) = connection.slot().and_then(|slot| u32::try_from(slot).ok()) {
-                    self.rooms.entry(room).or_default().insert(slot);
+            Item::Join(connection, room) => self.join(&connection, room),
+            Item::JoinHeld(connection, room) => {
+                if let Some(slot) = self.slot(&connection) {
+                    slot.catching_up.push(CatchingUp { room: room.clone(), held: Vec::new() });
                 }
+                self.join(&connection, room);
             }
+            Item::Replay(connection, room, replay) => self.replay(&connection, &room, replay),
             Item::Leave(connection, room) => self.leave(&connection, &room),
             Item::Enter(connection, lane) => self.enter(connection, lane),
             Item::Opened(connection) => {
@@ -89,6 +104,11 @@ impl Shard {
                     if farewell.is_some() {
                         slot.sink.close(&connection, farewell.as_ref());
                     }
+                }
+            }
+            Item::Pump(connection) => {
+                if let Some(slot) = self.slot(&connection) {
+                    slot.sink.pump(&connection);
                 }
             }
             Item::Identify(connection) => {
@@ -136,12 +156,38 @@ impl Shard {
             user: connection.user_id(),
             sink: Sink::new(lane),
             gathered: Vec::new(),
+            catching_up: Vec::new(),
+            first_of_user: None,
             seen: 0,
             connection,
         });
     }
 
+    fn join(&mut self, connection: &Arc<Connection>, room: Room) {
+        if let Some(slot) = connection.slot().and_then(|slot| u32::try_from(slot).ok()) {
+            self.rooms.entry(room).or_default().insert(slot);
+        }
+    }
+
+    /// Sends what was missed, then what came meanwhile and was not among it.
+    fn replay(&mut self, connection: &Arc<Connection>, room: &Room, replay: Replay) {
+        let Some(slot) = self.slot(connection) else { return };
+        let place = slot.catching_up.iter().position(|catching_up| catching_up.room == *room);
+        let Some(place) = place else { return };
+        let CatchingUp { held, .. } = slot.catching_up.swap_remove(place);
+        let heard_from = slot.first_of_user.filter(|_| matches!(room, Room::User(_)));
+        let missed = replay.events.into_iter();
+        let missed = missed.filter(|(seq, _)| heard_from.is_none_or(|first| *seq < first));
+        let later = held.into_iter().filter(|(seq, _)| *seq > replay.upto);
+        for (_, event) in missed.chain(later) {
+            self.send(connection, Share::Event(event));
+        }
+    }
+
     fn leave(&mut self, connection: &Arc<Connection>, room: &Room) {
+        if let Some(slot) = self.slot(connection) {
+            slot.catching_up.retain(|catching_up| catching_up.room != *room);
+        }
         let Some(slot) = connection.slot().and_then(|slot| u32::try_from(slot).ok()) else {
             return;
         };
@@ -193,6 +239,7 @@ impl Shard {
             .rooms
             .iter()
             .map(|(room, members)| (room.to_string(), members))
+            .filter(|(room, _)| room.starts_with(&*question.prefix))
             .filter(|(room, _)| question.after.as_deref().is_none_or(|after| room.as_str() > after))
             .collect();
         rooms.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
@@ -272,6 +319,9 @@ impl Shard {
             return false;
         }
         slot.seen = self.broadcasts;
+        if !broadcast.numbers.is_empty() && slot.holds(broadcast) {
+            return true;
+        }
         let Sink::Lane(lane) = &slot.sink else {
             return deliver_through_engine(slot, &broadcast.message);
         };
@@ -328,6 +378,33 @@ impl Shard {
 }
 
 impl Slot {
+    /// Whether a kept event waits for a replay.
+    fn holds(&mut self, broadcast: &Broadcast) -> bool {
+        let (Audience::Rooms(rooms), Message::One(event)) = (&broadcast.to, &broadcast.message)
+        else {
+            return false;
+        };
+        let number = |room: &Room| {
+            let stream = Stream::from(room);
+            broadcast.numbers.iter().find(|(of, _)| *of == stream).map(|(_, seq)| *seq)
+        };
+        let waits = |catching_up: &&mut CatchingUp| rooms.contains(&catching_up.room);
+        if let Some(catching_up) = self.catching_up.iter_mut().find(waits)
+            && let Some(seq) = number(&catching_up.room)
+        {
+            catching_up.held.push((seq, event.clone()));
+            return true;
+        }
+        if self.first_of_user.is_none()
+            && let Some(user) = &self.user
+            && let Some(room) =
+                rooms.iter().find(|room| matches!(room, Room::User(id) if id == user))
+        {
+            self.first_of_user = number(room);
+        }
+        false
+    }
+
     fn write_gathered(&mut self) {
         let gathered = std::mem::take(&mut self.gathered);
         if let Sink::Lane(lane) = &self.sink

@@ -1,6 +1,6 @@
 //! Where a member's share goes: its lane, or, for a polling session, the engine's queue.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -17,22 +17,31 @@ use crate::{
     },
 };
 
-/// What may wait for a polling client's CONNECT.
-const MAX_HELD: usize = 256;
+/// For how long a polling client may fetch what was said to it last: it may be between two polls.
+const LAST_POLL: Duration = Duration::from_secs(1);
 
 /// Where a member's share goes.
 pub(super) enum Sink {
     /// A websocket.
     Lane(Arc<Lane>),
-    /// A polling session: through the engine, once its CONNECT has been sent.
-    Engine {
-        /// What waits for that; none afterwards.
-        held: Option<Vec<Share>>,
-        /// The websocket that it changes over to as soon as it is open.
-        next: Option<Arc<Lane>>,
-    },
+    /// A polling session: through the engine.
+    Engine(Waiting),
     /// Nowhere any more.
     Closed,
+}
+
+/// What waits for a polling session: for its CONNECT, for a place in the engine's queue, or for its
+/// change to a websocket.
+#[derive(Default)]
+pub(super) struct Waiting {
+    shares: VecDeque<Share>,
+    bytes: usize,
+    /// CONNECT has been sent.
+    open: bool,
+    /// The websocket that it changes over to.
+    next: Option<Arc<Lane>>,
+    /// The last has been said; nothing more is taken.
+    leaving: bool,
 }
 
 /// What one member gets.
@@ -42,6 +51,14 @@ pub(super) enum Share {
 }
 
 impl Share {
+    /// Bytes that it takes, roughly.
+    fn len(&self) -> usize {
+        match self {
+            Self::Event(event) => event.event().len() + event.data().get().len(),
+            Self::Ack(_, data) => data.len(),
+        }
+    }
+
     pub(super) fn frame(&self, namespace: Namespace) -> Bytes {
         match self {
             Self::Event(event) => event.frame(namespace),
@@ -52,20 +69,21 @@ impl Share {
 
 impl Sink {
     pub(super) fn new(lane: Option<Arc<Lane>>) -> Self {
-        lane.map_or(Self::Engine { held: Some(Vec::new()), next: None }, Self::Lane)
+        lane.map_or_else(|| Self::Engine(Waiting::default()), Self::Lane)
     }
 
     /// Sends a share by way of the engine. A client that polls too slowly is closed.
     pub(super) fn send_through_engine(&mut self, connection: &Arc<Connection>, share: Share) {
-        let Self::Engine { held, .. } = self else { return };
-        let taken = match held {
-            Some(held) => {
-                held.push(share);
-                held.len() <= MAX_HELD
-            }
-            None => emit(connection, &share),
-        };
-        if !taken {
+        let Self::Engine(waiting) = self else { return };
+        if waiting.leaving {
+            return;
+        }
+        waiting.bytes += share.len();
+        waiting.shares.push_back(share);
+        self.pump(connection);
+        if let Self::Engine(waiting) = self
+            && waiting.bytes > connection.max_pending_bytes()
+        {
             metrics::slow_consumers().increment(1);
             *self = Self::Closed;
             connection.link.close();
@@ -74,47 +92,52 @@ impl Sink {
 
     /// The CONNECT has been sent: what waited for it goes out.
     pub(super) fn open(&mut self, connection: &Arc<Connection>) {
-        let Self::Engine { held, next } = self else { return };
-        let (held, next) = (held.take(), next.take());
-        match next {
-            None => {
-                for share in held.into_iter().flatten() {
-                    self.send_through_engine(connection, share);
-                }
-            }
-            Some(lane) => {
-                self.change_over(connection, lane.clone());
-                let frames: Vec<Bytes> = held
-                    .into_iter()
-                    .flatten()
-                    .map(|share| share.frame(connection.namespace()))
-                    .collect();
-                lane.send(connection.namespace(), &frames);
-            }
+        if let Self::Engine(waiting) = self {
+            waiting.open = true;
+            self.pump(connection);
         }
     }
 
-    /// Goes on over a websocket, after all that is still in the engine's queue: the marker is the
-    /// last that goes in there, and the lane holds this namespace's frames until it sees it.
+    /// Goes on over a websocket, after all that is still in the engine's queue.
     pub(super) fn change_over(&mut self, connection: &Arc<Connection>, lane: Arc<Lane>) {
-        match self {
-            Self::Engine { held: Some(_), next } => *next = Some(lane),
-            Self::Engine { held: None, .. } => {
-                lane.await_marker(connection.namespace());
-                let engine = connection.engine.upgrade().filter(|engine| engine.connected());
-                *self = match engine.map(|engine| engine.emit(MARKER, &()).is_ok()) {
-                    Some(true) => Self::Lane(lane),
-                    Some(false) => {
-                        // The engine's queue is full; without the marker the order is lost.
-                        metrics::slow_consumers().increment(1);
-                        lane.close(None);
-                        Self::Closed
-                    }
-                    // This namespace has ended; others over the same websocket go on.
-                    None => Self::Closed,
-                };
+        if let Self::Engine(waiting) = self {
+            waiting.next = Some(lane);
+            self.pump(connection);
+        }
+    }
+
+    /// Moves on what waits, as far as the engine has room.
+    pub(super) fn pump(&mut self, connection: &Arc<Connection>) {
+        let Self::Engine(waiting) = self else { return };
+        if !waiting.open {
+            return;
+        }
+        if let Some(lane) = &waiting.next {
+            // The marker is the last that goes into the engine's queue; the lane holds this
+            // namespace's frames until it comes by.
+            let namespace = connection.namespace();
+            lane.await_marker(namespace);
+            let engine = connection.engine.upgrade().filter(|engine| engine.connected());
+            match engine.map(|engine| engine.emit(MARKER, &()).is_ok()) {
+                Some(true) => {
+                    let frames: Vec<Bytes> =
+                        waiting.shares.drain(..).map(|share| share.frame(namespace)).collect();
+                    lane.send(namespace, &frames);
+                    *self = Self::Lane(lane.clone());
+                }
+                // The engine's queue is full; there is room as soon as it has written something.
+                Some(false) => {}
+                // This namespace has ended; others over the same websocket go on.
+                None => *self = Self::Closed,
             }
-            Self::Lane(_) | Self::Closed => {}
+            return;
+        }
+        while let Some(share) = waiting.shares.front() {
+            if !emit(connection, share) {
+                return;
+            }
+            waiting.bytes -= share.len();
+            waiting.shares.pop_front();
         }
     }
 
@@ -125,19 +148,27 @@ impl Sink {
                 let namespace = connection.namespace();
                 lane.close(farewell.map(|farewell| (namespace, farewell.frame(namespace))));
             }
-            Self::Engine { .. } => {
+            Self::Engine(waiting) if !waiting.leaving => {
                 if let Some(farewell) = farewell {
                     self.send_through_engine(connection, Share::Event(farewell.clone()));
                 }
-                connection.link.close();
+                if let Self::Engine(waiting) = self {
+                    waiting.leaving = true;
+                }
+                let link = connection.link.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(LAST_POLL).await;
+                    link.close();
+                });
+                return;
             }
-            Self::Closed => {}
+            Self::Engine(_) | Self::Closed => return,
         }
         *self = Self::Closed;
     }
 }
 
-/// Whether the engine took it.
+/// Whether the engine took it, or the socket is gone.
 fn emit(connection: &Arc<Connection>, share: &Share) -> bool {
     let Some(engine) = connection.engine.upgrade() else { return true };
     let (data, ack) = match share {

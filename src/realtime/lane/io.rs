@@ -27,10 +27,9 @@ pub(in crate::realtime) struct LaneIo {
     /// Bytes that the client sent along with its upgrade request.
     early: Bytes,
     ping: FirstPing,
-    /// Engine.IO 3: refusals are plain text there.
-    plain_errors: bool,
-    /// The polling session that wants to change over to this socket.
-    upgrading: Option<Arc<Link>>,
+    link: Arc<Link>,
+    /// Whether the link is a polling session that wants to change over to this socket.
+    upgrading: bool,
 }
 
 /// The engine pings at once, Node's server after one interval: the first ping is held back and
@@ -44,24 +43,18 @@ enum FirstPing {
     Done,
 }
 
-/// How a stream begins.
-pub(in crate::realtime) enum Beginning {
-    /// A new Engine.IO 4 session.
-    Fresh,
-    /// A new Engine.IO 3 session.
-    FreshV3,
-    /// A polling session that wants to change over.
-    Upgrade(Arc<Link>),
-}
-
 impl LaneIo {
-    pub(in crate::realtime) fn new(lane: Arc<Lane>, early: Bytes, beginning: Beginning) -> Self {
-        let (ping, plain_errors, upgrading) = match beginning {
-            Beginning::Fresh => (FirstPing::Awaited, false, None),
-            Beginning::FreshV3 => (FirstPing::Done, true, None),
-            Beginning::Upgrade(link) => (FirstPing::Done, link.is_v3(), Some(link)),
-        };
-        Self { lane, early, ping, plain_errors, upgrading }
+    /// The stream of a new session, or of a polling session that wants to change over.
+    pub(in crate::realtime) fn new(
+        lane: Arc<Lane>,
+        early: Bytes,
+        link: Arc<Link>,
+        upgrading: bool,
+    ) -> Self {
+        // Version 3 clients ping by themselves; a polling session has had its first ping.
+        let awaited = !upgrading && !link.is_v3();
+        let ping = if awaited { FirstPing::Awaited } else { FirstPing::Done };
+        Self { lane, early, ping, link, upgrading }
     }
 
     /// What becomes of one frame of the engine's. Only its texts are looked into: a pong carries
@@ -80,7 +73,7 @@ impl LaneIo {
         if let Some(namespace) = frame::marked_namespace(payload) {
             return Pass::Swallow(Some(namespace));
         }
-        if self.plain_errors
+        if self.link.is_v3()
             && let Some(plain) = std::str::from_utf8(payload).ok().and_then(frame::plain_error)
         {
             return Pass::Instead(frame::text(&[&plain]));
@@ -187,11 +180,12 @@ impl AsyncWrite for LaneIo {
         if self.ping == FirstPing::Seen {
             lane.reader.wake();
         }
-        if upgrading
-            && let Some(link) = &self.upgrading
-            && !link.change_over(&lane)
-        {
+        if upgrading && !self.link.change_over(&lane) {
             return Poll::Ready(Err(io::ErrorKind::AlreadyExists.into()));
+        }
+        if self.upgrading {
+            // The engine writes what it still had; the marker may have found no room before.
+            self.link.pump();
         }
         Poll::Ready(Ok(buf.len()))
     }
@@ -209,9 +203,10 @@ impl Drop for LaneIo {
     fn drop(&mut self) {
         // A change of transport that failed would leave its polling session behind for ever; for
         // one that succeeded this says nothing new.
-        if let Some(link) = self.upgrading.take() {
-            link.close_polling();
+        if self.upgrading {
+            self.link.close_polling();
         }
+        self.link.vacate();
         self.lane.finish();
     }
 }

@@ -29,7 +29,7 @@ use futures_util::task::AtomicWaker;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
-pub(super) use io::{Beginning, LaneIo};
+pub(super) use io::LaneIo;
 
 use super::frame;
 use crate::{event::Namespace, metrics};

@@ -1,6 +1,6 @@
 //! What a lane writes, seen from the other end of its socket.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -8,6 +8,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::{config::Config, limits::AddressLimits, realtime::link::Link};
 
 /// A lane with the engine's end of it, and the peer.
 async fn lane() -> (Arc<Lane>, LaneIo, TcpStream) {
@@ -20,7 +21,10 @@ async fn lane() -> (Arc<Lane>, LaneIo, TcpStream) {
         farewell: Namespace::ALL.map(|namespace| frame::text(&["bye ", namespace.path()])),
     };
     let lane = Lane::new(stream, Arc::new(tolerance));
-    let io = LaneIo::new(lane.clone(), Bytes::new(), Beginning::FreshV3);
+    let address = Ipv4Addr::LOCALHOST.into();
+    let limits = AddressLimits::new(&Config::for_tests().limits);
+    let link = Link::new(address, 0, None, true, limits.admit(address).unwrap());
+    let io = LaneIo::new(lane.clone(), Bytes::new(), link, false);
     (lane, io, peer)
 }
 

@@ -81,8 +81,10 @@ async fn serve_connection(
     config: Arc<ServerConfig>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let first_byte = tokio::time::timeout(config.first_byte_timeout, stream.readable());
-    if !matches!(first_byte.await, Ok(Ok(()))) {
+    // Peeked for: a fresh socket calls itself readable before anything has come.
+    let mut first_byte = [0];
+    let first_byte = tokio::time::timeout(config.first_byte_timeout, stream.peek(&mut first_byte));
+    if !matches!(first_byte.await, Ok(Ok(1))) {
         return;
     }
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {

@@ -42,7 +42,7 @@ use crate::{
     metrics,
     realtime::{
         hub::Hub,
-        lane::{Beginning, Lane, LaneIo, Tolerance},
+        lane::{Lane, LaneIo, Tolerance},
         link::Link,
     },
 };
@@ -245,19 +245,18 @@ fn start(
     v3: bool,
 ) {
     let path = if v3 { PATH_V3 } else { PATH_V4 };
-    let (uri, beginning) = if let Some(sid) = sid {
-        (format!("{path}&sid={sid}").parse(), Beginning::Upgrade(link.clone()))
+    let uri = if let Some(sid) = sid {
+        format!("{path}&sid={sid}").parse()
     } else {
         link.start_on(lane.clone());
-        let beginning = if v3 { Beginning::FreshV3 } else { Beginning::Fresh };
-        (Ok(Uri::from_static(path)), beginning)
+        Ok(Uri::from_static(path))
     };
     let mut request = http::Request::new(());
     if let Ok(uri) = uri {
         *request.uri_mut() = uri;
     }
-    request.extensions_mut().insert(link);
-    let stream = LaneIo::new(lane, early, beginning);
+    request.extensions_mut().insert(link.clone());
+    let stream = LaneIo::new(lane, early, link, sid.is_some());
     if let Err(error) = engine.call((stream, request)).into_inner() {
         tracing::debug!(%error, "the engine refused a websocket");
     }

@@ -140,6 +140,7 @@ pub(super) async fn open(
 /// Waits for what the server has for the client.
 pub(super) async fn receive(link: &Link) -> Result<Response> {
     let session = session(link)?;
+    let abandoned = Abandoned(Some(session));
     loop {
         let answer =
             call(session.engine.clone(), session.request(Method::GET, String::new())).await;
@@ -148,7 +149,26 @@ pub(super) async fn receive(link: &Link) -> Result<Response> {
         if had_packets && answer.body().is_empty() {
             continue;
         }
+        abandoned.not();
+        link.pump();
         return Ok(respond(if session.v3 { with_plain_errors(answer) } else { answer }));
+    }
+}
+
+/// A client that goes away in the middle of a poll has gone altogether, as for Node's server.
+struct Abandoned<'a>(Option<&'a PollingSession>);
+
+impl Abandoned<'_> {
+    fn not(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Abandoned<'_> {
+    fn drop(&mut self) {
+        if let Some(session) = self.0 {
+            session.close();
+        }
     }
 }
 

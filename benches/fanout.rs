@@ -1,0 +1,20 @@
+//! `cargo bench --bench fanout`: Stoa and its peers under the same work. See benches/README.md.
+
+#![expect(clippy::cast_precision_loss, reason = "what a run counts is far below 2^52")]
+
+mod load;
+mod peers;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+
+fn main() -> ExitCode {
+    run::main(&run::Defaults {
+        name: "fanout",
+        peers: peers::Peer::value_variants(),
+        shapes: run::Shape::FAN_OUT,
+        rounds: 3,
+    })
+}

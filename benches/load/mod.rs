@@ -1,0 +1,10 @@
+//! The load generator: raw Engine.IO 4 and Socket.IO 5 over websockets, one thread, one epoll.
+
+pub mod chat;
+pub mod client;
+pub mod frame;
+pub mod histogram;
+pub mod interrupt;
+pub mod swarm;
+pub mod tally;
+pub mod token;

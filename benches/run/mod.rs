@@ -1,0 +1,177 @@
+//! A benchmark run: rounds, in each round the shapes of work, in each shape the servers in turns.
+
+mod plot;
+mod report;
+mod shape;
+
+use std::{
+    fs,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use clap::{Parser, ValueEnum};
+
+use crate::{
+    load::interrupt,
+    peers::{self, Peer},
+};
+use report::{Report, Sample};
+pub use shape::Shape;
+
+/// Files that a process holds besides its connections.
+const SPARE_FILES: usize = 100;
+
+/// Starts Stoa and its peers in turns, runs the same work against each, and compares.
+#[derive(Parser)]
+struct Arguments {
+    /// Short: one round, 1.5 s a measurement, 1,000 connections.
+    #[arg(long)]
+    quick: bool,
+    /// How often each measurement is made; medians are shown.
+    #[arg(long)]
+    rounds: Option<u32>,
+    /// Only these servers.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Peer>,
+    /// Only these shapes of work.
+    #[arg(long, value_delimiter = ',')]
+    shape: Vec<Shape>,
+    /// Connections in `connect`, `memory` and `storm`.
+    #[arg(long)]
+    connections: Option<u32>,
+    /// Cargo's own.
+    #[arg(long, hide = true)]
+    bench: bool,
+    /// Serves as one of the peers that live in this program.
+    #[arg(long, hide = true)]
+    serve: Option<Peer>,
+}
+
+/// How long and how large measurements are.
+pub struct Scale {
+    /// Before a measurement.
+    pub warm: Duration,
+    /// A measurement of fan-out.
+    pub measure: Duration,
+    /// Connections where their number matters.
+    pub connections: u32,
+}
+
+/// What a benchmark measures when it is not told.
+pub struct Defaults {
+    /// The name of its results.
+    pub name: &'static str,
+    /// Its servers.
+    pub peers: &'static [Peer],
+    /// Its shapes.
+    pub shapes: &'static [Shape],
+    /// Its rounds.
+    pub rounds: u32,
+}
+
+/// The whole of a benchmark's `main`.
+pub fn main(defaults: &Defaults) -> ExitCode {
+    match run(Arguments::parse(), defaults) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether Stoa did all that it was asked.
+fn run(arguments: Arguments, defaults: &Defaults) -> Result<bool> {
+    if let Some(peer) = arguments.serve {
+        peer.serve()?;
+        return Ok(true);
+    }
+    if !arguments.bench {
+        println!("measures under `cargo bench` only");
+        return Ok(true);
+    }
+    let seconds = if arguments.quick { (0.5, 1.5) } else { (1.5, 3.0) };
+    let scale = Scale {
+        warm: Duration::from_secs_f64(seconds.0),
+        measure: Duration::from_secs_f64(seconds.1),
+        connections: arguments.connections.unwrap_or(if arguments.quick { 1000 } else { 5000 }),
+    };
+    let rounds = arguments.rounds.unwrap_or(if arguments.quick { 1 } else { defaults.rounds });
+    let shapes = given_or(arguments.shape, defaults.shapes);
+    check_open_files(scale.connections as usize + SPARE_FILES)?;
+    interrupt::watch()?;
+    peers::pin()?;
+    fs::create_dir_all(peers::output())?;
+    let machine = machine()?;
+    println!("{machine}");
+    let mut peers = given_or(arguments.only, defaults.peers);
+    let can = |peer: &Peer| shapes.iter().try_for_each(|s| peer.launch(s.work()).map(drop));
+    peers.retain(|peer| match can(peer) {
+        Ok(()) => true,
+        Err(reason) => {
+            println!("skipped {}: {reason:#}", peer.name());
+            false
+        }
+    });
+
+    let mut report = Report::new(machine, rounds);
+    for round in 1..=rounds {
+        for &shape in &shapes {
+            if round > shape.rounds() {
+                continue;
+            }
+            for &peer in &peers {
+                let start = Instant::now();
+                let outcome = shape.measure(peer, &scale);
+                interrupt::check()?;
+                let took = start.elapsed().as_secs_f64();
+                match &outcome {
+                    Ok(_) => eprintln!("round {round}: {shape}, {}: {took:.1} s", peer.name()),
+                    Err(error) => eprintln!("FAILED {shape}, {}: {error:#}", peer.name()),
+                }
+                report.add(Sample { shape, peer, outcome });
+            }
+        }
+    }
+    print!("{}", report.tables());
+    let path = peers::output().join(defaults.name);
+    fs::write(path.with_extension("json"), format!("{:#}\n", report.json()))?;
+    fs::write(path.with_extension("svg"), plot::svg(&report))?;
+    println!("\n{}.{{json,svg}}", path.display());
+    Ok(report.is_good())
+}
+
+fn given_or<T: Clone>(given: Vec<T>, defaults: &[T]) -> Vec<T> {
+    if given.is_empty() { defaults.to_vec() } else { given }
+}
+
+fn check_open_files(needed: usize) -> Result<()> {
+    let limits = fs::read_to_string("/proc/self/limits")?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let soft = line.and_then(|line| line.split_whitespace().next()).context("no limits")?;
+    let enough = soft == "unlimited" || soft.parse::<usize>()? >= needed;
+    ensure!(enough, "{needed} open files are needed, {soft} allowed: `ulimit -n {needed}`");
+    Ok(())
+}
+
+/// What it ran on, and how busy that was before.
+fn machine() -> Result<String> {
+    let info = fs::read_to_string("/proc/cpuinfo")?;
+    let model = info.lines().find_map(|line| line.strip_prefix("model name"));
+    let model = model.map_or("unknown processor", |line| line.trim_start_matches([' ', '\t', ':']));
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let load = fs::read_to_string("/proc/loadavg")?;
+    let load = load.split_whitespace().next().unwrap_or("?");
+    let (cores, kernel) = (peers::cores(), kernel.trim());
+    Ok(format!("{model}, {cores} cores, Linux {kernel}, load average before: {load}"))
+}
+
+impl std::fmt::Display for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.to_possible_value();
+        f.write_str(name.as_ref().map_or("", |name| name.get_name()))
+    }
+}

@@ -1,0 +1,268 @@
+//! Medians of a run as tables and JSON, and the ratios that Stoa claims, within that run.
+
+use std::fmt::Write;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::shape::{self, Metric, Reading, Shape};
+use crate::peers::Peer;
+
+/// More says that the machine had other work to do.
+const MOST_WAITING_PERCENT: f64 = 10.0;
+
+/// One measurement.
+pub struct Sample {
+    /// What was done.
+    pub shape: Shape,
+    /// By which server.
+    pub peer: Peer,
+    /// What came of it.
+    pub outcome: Result<Reading>,
+}
+
+/// All measurements of a run.
+pub struct Report {
+    machine: String,
+    rounds: u32,
+    samples: Vec<Sample>,
+}
+
+/// What Stoa shall reach, and what it reached.
+struct Claim {
+    text: &'static str,
+    ratio: f64,
+    met: bool,
+}
+
+impl Report {
+    /// An empty one.
+    pub fn new(machine: String, rounds: u32) -> Self {
+        Self { machine, rounds, samples: Vec::new() }
+    }
+
+    /// Adds a measurement.
+    pub fn add(&mut self, sample: Sample) {
+        self.samples.push(sample);
+    }
+
+    /// Whether Stoa did all that it was asked.
+    pub fn is_good(&self) -> bool {
+        self.samples.iter().all(|sample| sample.outcome.is_ok() || !sample.peer.is_stoa())
+    }
+
+    /// The machine it ran on.
+    pub fn machine(&self) -> &str {
+        &self.machine
+    }
+
+    /// The shapes that were measured, in order.
+    pub fn shapes(&self) -> Vec<Shape> {
+        distinct(self.samples.iter().map(|sample| sample.shape))
+    }
+
+    /// The servers that were measured, in order.
+    pub fn peers(&self) -> Vec<Peer> {
+        distinct(self.samples.iter().map(|sample| sample.peer))
+    }
+
+    /// The median of a metric over the rounds.
+    pub fn median(&self, shape: Shape, peer: Peer, metric: Metric) -> Option<f64> {
+        let mut values: Vec<f64> = self
+            .readings(shape, peer)
+            .flatten()
+            .filter_map(|&(m, value)| (m == metric).then_some(value))
+            .collect();
+        values.sort_by(f64::total_cmp);
+        let middle = values.len() / 2;
+        match values.len() {
+            0 => None,
+            odd if odd % 2 == 1 => Some(values[middle]),
+            _ => Some(f64::midpoint(values[middle - 1], values[middle])),
+        }
+    }
+
+    /// The tables, one a shape, and the claims.
+    pub fn tables(&self) -> String {
+        let mut text = String::new();
+        for shape in self.shapes() {
+            let metrics = self.metrics(shape);
+            let _ = write!(text, "\n{}\n{:<14}", shape.title(), "");
+            for metric in &metrics {
+                let _ = write!(text, "{:>17}", metric.title);
+            }
+            text.push('\n');
+            for peer in self.peers() {
+                let _ = write!(text, "{:<14}", peer.name());
+                for &metric in &metrics {
+                    let value = self.median(shape, peer, metric);
+                    let value = value.map_or("–".into(), |value| number(value, metric.digits));
+                    let _ = write!(text, "{value:>17}");
+                }
+                text.push('\n');
+                if let Some(reason) = self.failure(shape, peer) {
+                    let _ = writeln!(text, "{:<14}  FAILED: {reason:#}", "");
+                }
+            }
+        }
+        let claims = self.claims();
+        if !claims.is_empty() {
+            text.push_str("\nclaims, within this run\n");
+            if self.is_disturbed() {
+                text.push_str("DISTURBED: other work kept the servers waiting; measure again\n");
+            }
+        }
+        for claim in claims {
+            let verdict = if claim.met { "met   " } else { "MISSED" };
+            let _ = writeln!(text, "{verdict} {:>6.2}  {}", claim.ratio, claim.text);
+        }
+        text
+    }
+
+    /// All of it for programs.
+    pub fn json(&self) -> Value {
+        let mut results = Vec::new();
+        for shape in self.shapes() {
+            let metrics = self.metrics(shape);
+            for peer in self.peers() {
+                let median: Value = metrics
+                    .iter()
+                    .map(|&metric| (metric.key.to_owned(), json!(self.median(shape, peer, metric))))
+                    .collect();
+                let rounds: Vec<Value> = self.readings(shape, peer).map(as_json).collect();
+                let failure = self.failure(shape, peer).map(|reason| format!("{reason:#}"));
+                results.push(json!({ "shape": shape.to_string(), "server": peer.name(),
+                    "median": median, "rounds": rounds, "failure": failure }));
+            }
+        }
+        let claims: Vec<Value> = self
+            .claims()
+            .iter()
+            .map(|c| json!({ "claim": c.text, "ratio": c.ratio, "met": c.met }))
+            .collect();
+        json!({ "machine": self.machine, "rounds": self.rounds, "results": results,
+            "disturbed": self.is_disturbed(), "claims": claims })
+    }
+
+    fn readings(&self, shape: Shape, peer: Peer) -> impl Iterator<Item = &Reading> {
+        self.samples
+            .iter()
+            .filter(move |sample| sample.shape == shape && sample.peer == peer)
+            .filter_map(|sample| sample.outcome.as_ref().ok())
+    }
+
+    fn failure(&self, shape: Shape, peer: Peer) -> Option<&anyhow::Error> {
+        let mut of_it = self.samples.iter().filter(|s| s.shape == shape && s.peer == peer);
+        of_it.find_map(|sample| sample.outcome.as_ref().err())
+    }
+
+    /// Whether a server of one thread often waited for its core: something else had it.
+    fn is_disturbed(&self) -> bool {
+        [Peer::Stoa, Peer::Ceiling].into_iter().any(|peer| {
+            let shapes = self.shapes().into_iter();
+            let mut waited = shapes.filter_map(|shape| self.median(shape, peer, shape::WAITED));
+            waited.any(|per_cent| per_cent > MOST_WAITING_PERCENT)
+        })
+    }
+
+    fn metrics(&self, shape: Shape) -> Vec<Metric> {
+        let of_it = self.samples.iter().filter(|sample| sample.shape == shape);
+        let readings = of_it.filter_map(|sample| sample.outcome.as_ref().ok());
+        distinct(readings.flatten().map(|&(metric, _)| metric))
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let ratio = |shape, metric, other| {
+            let stoa = self.median(shape, Peer::Stoa, metric)?;
+            Some(stoa / self.median(shape, other, metric)?)
+        };
+        let at_most = |text, most, ratio: Option<f64>| {
+            ratio.map(|ratio| Claim { text, ratio, met: ratio <= most })
+        };
+        let at_least = |text, least, ratio: Option<f64>| {
+            ratio.map(|ratio| Claim { text, ratio, met: ratio >= least })
+        };
+        let below =
+            |text, ratio: Option<f64>| ratio.map(|ratio| Claim { text, ratio, met: ratio < 1.0 });
+        let of_storm = |metric| self.median(Shape::Storm, Peer::Stoa, metric);
+        let all_told = of_storm(shape::ALL_TOLD).is_some();
+        let storm = of_storm(shape::LOST).zip(of_storm(shape::STALE)).map(|(lost, stale)| Claim {
+            text: "connections lost and stale news in Stoa's storm: none, and all told",
+            ratio: lost + stale,
+            met: lost + stale == 0.0 && all_told,
+        });
+        let memory_kb = self.median(Shape::Memory, Peer::Stoa, shape::MEMORY);
+        [
+            at_most(
+                "of the ceiling's CPU per delivery with one in flight: at most 1.15",
+                1.15,
+                ratio(Shape::One, shape::CPU, Peer::Ceiling),
+            ),
+            at_least(
+                "times Node's deliveries/s with 16 in flight: at least 10",
+                10.0,
+                ratio(Shape::Sixteen, shape::RATE, Peer::Node),
+            ),
+            at_least(
+                "times Bun's deliveries/s with 16 in flight: at least 10",
+                10.0,
+                ratio(Shape::Sixteen, shape::RATE, Peer::Bun),
+            ),
+            below(
+                "of Bun's CPU per delivery in 100 rooms × 10: less than 1",
+                ratio(Shape::Rooms, shape::CPU, Peer::Bun),
+            ),
+            at_most("KB of memory per idle connection: at most 18", 18.0, memory_kb),
+            below(
+                "of Node's memory per idle connection: less than 1",
+                ratio(Shape::Memory, shape::MEMORY, Peer::Node),
+            ),
+            storm,
+            at_least(
+                "times Node's acknowledged messages/s with one in flight: at least 5",
+                5.0,
+                ratio(Shape::Messages, shape::ACKS, Peer::Node),
+            ),
+            at_least(
+                "times Node's acknowledged messages/s with 8 in flight: at least 5",
+                5.0,
+                ratio(Shape::Pipelined, shape::ACKS, Peer::Node),
+            ),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+/// A number as people read it: thousands apart.
+pub fn number(value: f64, digits: usize) -> String {
+    let plain = format!("{value:.digits$}");
+    let (whole, fraction) = plain.split_once('.').map_or((&*plain, None), |(w, f)| (w, Some(f)));
+    let mut text = String::new();
+    for (position, digit) in whole.chars().enumerate() {
+        let left = whole.len() - position;
+        if position > 0 && left % 3 == 0 && !text.ends_with('-') {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    if let Some(fraction) = fraction {
+        text.push('.');
+        text.push_str(fraction);
+    }
+    text
+}
+
+fn as_json(reading: &Reading) -> Value {
+    reading.iter().map(|&(metric, value)| (metric.key.to_owned(), Value::from(value))).collect()
+}
+
+fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
+    items.fold(Vec::new(), |mut distinct, item| {
+        if !distinct.contains(&item) {
+            distinct.push(item);
+        }
+        distinct
+    })
+}

@@ -1,0 +1,300 @@
+//! The shapes of work, each against a server started for it alone.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use clap::ValueEnum;
+
+use crate::{
+    load::{
+        chat,
+        client::{Role, Seat},
+        swarm::Swarm,
+    },
+    peers::{self, Peer, Server, Usage, Work},
+};
+
+const CONNECT_LIMIT: Duration = Duration::from_mins(1);
+/// Naive presence among 5,000 users is 12 million frames.
+const STORM_LIMIT: Duration = Duration::from_mins(2);
+const SETTLE_LIMIT: Duration = Duration::from_mins(1);
+const OBSERVERS: u32 = 10;
+/// Where presence is not asked for, connections are of a few users, whose news are soon told.
+const FEW_USERS: u32 = 50;
+const CONVERSATIONS: u32 = 10;
+const WRITERS_EACH: u32 = 5;
+
+/// A shape of work.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shape {
+    /// One room of 200, one publication under way.
+    One,
+    /// One room of 200, 16 publications under way.
+    Sixteen,
+    /// 100 rooms of 10, one publication under way in each.
+    Rooms,
+    /// Connections as fast as they come, 100 handshakes at a time, of 50 users.
+    Connect,
+    /// Memory of idle connections: authenticated, each of its own user and in one room of ten.
+    Memory,
+    /// Connections of as many users, 500 handshakes at a time, who all are told of each other.
+    Storm,
+    /// 50 writers in 10 conversations, one message of each under way.
+    Messages,
+    /// The same with 8 messages of each under way.
+    Pipelined,
+}
+
+/// A number that a shape yields.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name in JSON.
+    pub key: &'static str,
+    /// Its name in tables and plots.
+    pub title: &'static str,
+    /// Digits after the point.
+    pub digits: usize,
+}
+
+/// What one measurement yielded. What has no number, because a limit passed, is not among them.
+pub type Reading = Vec<(Metric, f64)>;
+
+/// CPU time of the server, user and kernel, per delivery.
+pub const CPU: Metric = metric("cpu_us_per_delivery", "CPU µs/delivery", 2);
+/// Deliveries per second.
+pub const RATE: Metric = metric("deliveries_per_s", "deliveries/s", 0);
+/// Memory per connection above that of the server at rest.
+pub const MEMORY: Metric = metric("kb_per_connection", "KB/connection", 1);
+/// Connections per second.
+pub const CONNECTS: Metric = metric("connects_per_s", "connects/s", 0);
+/// How much of the time a server was ready to run and had no core.
+pub const WAITED: Metric = metric("server_kept_waiting_percent", "kept waiting %", 0);
+/// Connections that a server lost in a storm.
+pub const LOST: Metric = metric("connections_lost", "lost", 0);
+/// News that said what was known.
+pub const STALE: Metric = metric("stale_news", "stale news", 0);
+/// From the first connection of a storm to the last news of it.
+pub const ALL_TOLD: Metric = metric("all_told_s", "all told s", 2);
+
+/// Messages acknowledged per second.
+pub const ACKS: Metric = metric("acks_per_s", "acks/s", 0);
+/// CPU time of the server, user and kernel, per message acknowledged.
+pub const CPU_ACK: Metric = metric("cpu_us_per_ack", "CPU µs/ack", 0);
+
+const STORED: Metric = metric("messages_stored", "stored", 0);
+const P50: Metric = metric("p50_ms", "p50 ms", 2);
+const P99: Metric = metric("p99_ms", "p99 ms", 2);
+const DISORDERED: Metric = metric("out_of_order", "out of order", 0);
+const SERVER: Metric = metric("server_busy_percent", "server busy %", 0);
+const LOAD: Metric = metric("load_busy_percent", "load busy %", 0);
+const CPU_CONNECT: Metric = metric("cpu_us_per_connect", "CPU µs/connect", 0);
+const BEFORE: Metric = metric("rss_before_mb", "MB before", 1);
+const ALL_CONNECTED: Metric = metric("all_connected_s", "all connected s", 2);
+const CPU_STORM: Metric = metric("cpu_s", "CPU s", 2);
+const FRAMES: Metric = metric("news_frames", "frames of news", 0);
+const CONNECTED: Metric = metric("connected", "connected", 0);
+const PEAK: Metric = metric("peak_rss_mb", "peak MB", 0);
+
+const fn metric(key: &'static str, title: &'static str, digits: usize) -> Metric {
+    Metric { key, title, digits }
+}
+
+impl Shape {
+    /// Those of events that are not stored.
+    pub const FAN_OUT: &[Self] =
+        &[Self::One, Self::Sixteen, Self::Rooms, Self::Connect, Self::Memory, Self::Storm];
+    /// Those of messages, which are.
+    pub const MESSAGES: &[Self] = &[Self::Messages, Self::Pipelined];
+
+    /// What it is, for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::One => "1 room × 200, one in flight",
+            Self::Sixteen => "1 room × 200, 16 in flight",
+            Self::Rooms => "100 rooms × 10, one in flight each",
+            Self::Connect => "connecting",
+            Self::Memory => "idle connections",
+            Self::Storm => "connect storm, presence on",
+            Self::Messages => "50 writers in 10 conversations, one in flight each",
+            Self::Pipelined => "50 writers in 10 conversations, 8 in flight each",
+        }
+    }
+
+    /// In how many rounds it is measured: a storm takes minutes where presence is naive.
+    pub fn rounds(self) -> u32 {
+        if self == Self::Storm { 1 } else { u32::MAX }
+    }
+
+    /// What its servers have to serve.
+    pub fn work(self) -> Work {
+        match self {
+            Self::Storm => Work::Presence,
+            Self::Messages | Self::Pipelined => Work::Messages,
+            _ => Work::Relay,
+        }
+    }
+
+    /// Starts the server, does the work, stops the server.
+    ///
+    /// # Errors
+    /// When a delivery is lost or doubled, or the server does not do its work in time.
+    pub fn measure(self, peer: Peer, scale: &super::Scale) -> Result<Reading> {
+        let server = Server::start(&peer.launch(self.work())?)?;
+        let mut swarm = Swarm::new(server.address())?;
+        let reading = match self {
+            Self::One => fan_out(&server, &mut swarm, (1, 200, 1), scale),
+            Self::Sixteen => fan_out(&server, &mut swarm, (1, 200, 16), scale),
+            Self::Rooms => fan_out(&server, &mut swarm, (100, 10, 1), scale),
+            Self::Connect => connect(&server, &mut swarm, scale.connections),
+            Self::Memory => memory(&server, &mut swarm, scale.connections),
+            Self::Storm => storm(&server, &mut swarm, scale.connections),
+            Self::Messages => messages(peer, &server, &mut swarm, 1, scale),
+            Self::Pipelined => messages(peer, &server, &mut swarm, 8, scale),
+        };
+        // The server goes first: thousands of farewells are no part of the work.
+        drop(server);
+        reading
+    }
+}
+
+fn fan_out(
+    server: &Server,
+    swarm: &mut Swarm,
+    (rooms, members, window): (usize, u32, u32),
+    scale: &super::Scale,
+) -> Result<Reading> {
+    swarm.fill_rooms(rooms, members, CONNECT_LIMIT)?;
+    swarm.settle(SETTLE_LIMIT)?;
+    let run = swarm.fan_out(window, scale.warm, scale.measure, || {
+        Ok((server.usage()?.0, Usage::own()?.0, server.waited_s()?))
+    })?;
+    let elapsed_s = run.elapsed.as_secs_f64();
+    let deliveries = run.deliveries as f64;
+    let (server_s, load_s) = (run.after.0 - run.before.0, run.after.1 - run.before.1);
+    let waited_s = (run.after.2 - run.before.2).max(0.0);
+    Ok(vec![
+        (CPU, server_s * 1e6 / deliveries),
+        (RATE, deliveries / elapsed_s),
+        (P50, run.p50_ms),
+        (P99, run.p99_ms),
+        (DISORDERED, run.disordered as f64),
+        (SERVER, server_s * 100.0 / elapsed_s),
+        (LOAD, load_s * 100.0 / elapsed_s),
+        (WAITED, waited_s * 100.0 / elapsed_s),
+    ])
+}
+
+fn connect(server: &Server, swarm: &mut Swarm, connections: u32) -> Result<Reading> {
+    let seats: Vec<_> =
+        (0..connections).map(|n| Seat { role: Role::Idle, user: n % FEW_USERS }).collect();
+    let before = (server.usage()?.0, Usage::own()?.0);
+    let connected = swarm.connect(&seats, 100, CONNECT_LIMIT)?;
+    let (server_s, load_s) = (server.usage()?.0 - before.0, Usage::own()?.0 - before.1);
+    let elapsed_s = connected.elapsed.as_secs_f64();
+    Ok(vec![
+        (CONNECTS, f64::from(connections) / elapsed_s),
+        (CPU_CONNECT, server_s * 1e6 / f64::from(connections)),
+        (P99, connected.p99_ms),
+        (LOAD, load_s * 100.0 / elapsed_s),
+    ])
+}
+
+fn memory(server: &Server, swarm: &mut Swarm, connections: u32) -> Result<Reading> {
+    let before_kb = settled_rss_kb(server, swarm)?;
+    let seats: Vec<_> =
+        (0..connections).map(|n| Seat { role: Role::Member(n as usize / 10), user: n }).collect();
+    swarm.connect(&seats, 100, CONNECT_LIMIT)?;
+    swarm.settle(SETTLE_LIMIT)?;
+    let after_kb = settled_rss_kb(server, swarm)?;
+    Ok(vec![
+        (MEMORY, (after_kb - before_kb) / f64::from(connections)),
+        (BEFORE, before_kb / 1024.0),
+    ])
+}
+
+/// Memory once it has not grown or shrunk by 1 % within a second, at most 10 s from now.
+fn settled_rss_kb(server: &Server, swarm: &mut Swarm) -> Result<f64> {
+    let start = Instant::now();
+    let mut last_kb = server.rss_kb()?;
+    loop {
+        swarm.idle(Duration::from_secs(1))?;
+        let now_kb = server.rss_kb()?;
+        if (now_kb - last_kb).abs() < last_kb / 100.0 || start.elapsed().as_secs() >= 10 {
+            return Ok(now_kb);
+        }
+        last_kb = now_kb;
+    }
+}
+
+fn storm(server: &Server, swarm: &mut Swarm, connections: u32) -> Result<Reading> {
+    let observers: Vec<_> = (0..OBSERVERS)
+        .map(|n| Seat { role: Role::Observer(n as usize), user: connections + n })
+        .collect();
+    swarm.tally.observe(OBSERVERS as usize, connections as usize);
+    swarm.connect(&observers, 1, CONNECT_LIMIT)?;
+    swarm.settle(SETTLE_LIMIT)?;
+    ensure!(swarm.tally.untold == (OBSERVERS * connections) as usize, "news of nobody");
+    let seats: Vec<_> = (0..connections).map(|user| Seat { role: Role::Idle, user }).collect();
+    let (start, before) = (Instant::now(), server.usage()?.0);
+    let news_before = swarm.tally.others;
+    let connected = swarm.connect_stubbornly(&seats, 500, STORM_LIMIT)?;
+    let all_connected = connected.clients == seats.len();
+    let all_told = all_connected && swarm.await_news(STORM_LIMIT)?;
+    let told_s = start.elapsed().as_secs_f64();
+    let (drops, reason) = &swarm.drops;
+    if let Some(reason) = reason {
+        eprintln!("{drops} connections were lost, the first because {reason:#}");
+    }
+    let mut reading = vec![(CONNECTED, connected.clients as f64)];
+    reading.extend(all_connected.then_some((ALL_CONNECTED, connected.elapsed.as_secs_f64())));
+    reading.extend(all_told.then_some((ALL_TOLD, told_s)));
+    reading.extend([
+        (P99, connected.p99_ms),
+        (CPU_STORM, server.usage()?.0 - before),
+        (FRAMES, (swarm.tally.others - news_before) as f64),
+        (LOST, *drops as f64),
+        (STALE, swarm.tally.stale_news as f64),
+        (PEAK, server.peak_rss_kb()? / 1024.0),
+    ]);
+    Ok(reading)
+}
+
+fn messages(
+    peer: Peer,
+    server: &Server,
+    swarm: &mut Swarm,
+    window: usize,
+    scale: &super::Scale,
+) -> Result<Reading> {
+    let users: Vec<_> = (0..CONVERSATIONS * WRITERS_EACH).collect();
+    let groups = users.chunks(WRITERS_EACH as usize);
+    swarm.tally.chat.people = WRITERS_EACH;
+    swarm.tally.chat.conversations = if peer.is_stoa() {
+        groups.map(|group| chat::begin_group(server.address(), group)).collect::<Result<_>>()?
+    } else {
+        // The peer takes any id, so it gets some as long as Stoa's.
+        groups.map(|group| format!("00000000-0000-7000-8000-{:012}", group[0])).collect()
+    };
+    let seats: Vec<_> = users
+        .iter()
+        .map(|&user| Seat { role: Role::Writer((user / WRITERS_EACH) as usize), user })
+        .collect();
+    swarm.connect(&seats, 10, CONNECT_LIMIT)?;
+    swarm.settle(SETTLE_LIMIT)?;
+    let run = swarm
+        .chat(window, scale.warm, scale.measure, || Ok((server.usage()?.0, Usage::own()?.0)))?;
+    let stored = peers::stored_messages(peer)?;
+    ensure!(stored == run.in_all, "{} messages were acknowledged, {stored} stored", run.in_all);
+    let elapsed_s = run.elapsed.as_secs_f64();
+    let (server_s, load_s) = (run.after.0 - run.before.0, run.after.1 - run.before.1);
+    Ok(vec![
+        (ACKS, run.acknowledged as f64 / elapsed_s),
+        (P50, run.p50_ms),
+        (P99, run.p99_ms),
+        (CPU_ACK, server_s * 1e6 / run.acknowledged as f64),
+        (RATE, run.received as f64 / elapsed_s),
+        (SERVER, server_s * 100.0 / elapsed_s),
+        (LOAD, load_s * 100.0 / elapsed_s),
+        (STORED, stored as f64),
+    ])
+}

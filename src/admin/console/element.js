@@ -1,0 +1,65 @@
+// Makes elements. Every word goes in as text, never as markup.
+
+const SVG = 'http://www.w3.org/2000/svg';
+
+export const byId = (id) => document.getElementById(id);
+
+// `is` holds properties (className, textContent, onclick …) and, under `attributes`, attributes.
+export function element(name, { attributes = {}, ...is } = {}, ...children) {
+  const made = Object.assign(document.createElement(name), is);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+export function svg(name, attributes = {}, ...children) {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+// Writes only what changed, so that selections and screen readers are left in peace.
+export function say(at, text) {
+  if (at.textContent !== text) at.textContent = text;
+}
+
+// Shows a failure as the server told it, or nothing.
+export function showProblem(at, problem) {
+  if (!problem) {
+    if (at.firstChild) at.replaceChildren();
+    return;
+  }
+  const text = `${problem.title}\n${problem.detail}`;
+  if (at.firstChild?.shown === text) return;
+  // The sentence of a single field is the problem's own.
+  const errors = problem.errors.length > 1 ? problem.errors : [];
+  const fields = errors.map(({ pointer, detail }) =>
+    element('li', {}, element('code', { textContent: pointer || '/' }), ` ${detail}`));
+  const about = [problem.status && `${problem.status}`, problem.code, problem.requestId && `request ${problem.requestId}`];
+  at.replaceChildren(element('div', { className: 'problem', shown: text },
+    element('strong', { textContent: problem.title }),
+    element('p', { textContent: problem.detail }),
+    ...(fields.length ? [element('ul', {}, ...fields)] : []),
+    element('p', { className: 'hint', textContent: about.filter(Boolean).join(' · ') })));
+}
+
+// Brings the children of `parent` into the order of `items`, keeping each key's element: focus and
+// what is open survive a refresh.
+export function keep(parent, items, key, make, update) {
+  const known = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  let at = parent.firstElementChild;
+  for (const item of items) {
+    const name = key(item);
+    let child = known.get(name);
+    known.delete(name);
+    if (!child) {
+      child = make(item);
+      child.dataset.key = name;
+    }
+    if (child === at) at = at.nextElementSibling;
+    else parent.insertBefore(child, at);
+    update(child, item);
+  }
+  for (const gone of known.values()) gone.remove();
+}

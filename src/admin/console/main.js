@@ -1,0 +1,156 @@
+// The console: signs in, then asks the server every few seconds how it is, while someone looks.
+
+import { ask, call, session } from './api.js';
+import { byId, element, keep, say } from './element.js';
+import * as emit from './emit.js';
+import * as figures from './figures.js';
+import * as presence from './presence.js';
+import * as rooms from './rooms.js';
+import { askToSignIn, start as startSession } from './session.js';
+
+const EVERY_MS = 3000;
+const STATES = { ok: 'Ready', draining: 'Draining', unavailable: 'Not ready' };
+
+const pause = byId('pause');
+let timer;
+let running = false;
+let again = false;
+let paused = false;
+let answeredAt = null;
+
+function duration(ms) {
+  const minutes = Math.floor(ms / 60_000);
+  const [days, hours] = [Math.floor(minutes / 1440), Math.floor(minutes / 60) % 24];
+  if (days) return `${days} d ${hours} h`;
+  if (hours) return `${hours} h ${minutes % 60} min`;
+  return minutes ? `${minutes} min` : `${Math.floor(ms / 1000)} s`;
+}
+
+function warn(warnings) {
+  keep(byId('warnings'), warnings, ({ key }) => key,
+    ({ kind }) => element('div', { className: `warning ${kind}` }, element('strong'), ' ', element('span')),
+    ({ children: [title, text] }, warning) => {
+      say(title, warning.title);
+      say(text, warning.text);
+    });
+}
+
+function showReadiness(state, label, warnings) {
+  const pill = byId('readiness');
+  pill.dataset.state = state;
+  say(pill, label);
+  warn(warnings);
+}
+
+async function readiness() {
+  let response;
+  try {
+    response = await ask('readyz', { credential: null });
+  } catch (problem) {
+    const since = answeredAt ? ` Last answer at ${answeredAt.toLocaleTimeString()}; what you see is from then.` : '';
+    showReadiness('unreachable', 'No answer', [{ key: 'away', kind: 'bad', title: 'No answer.', text: `${problem.detail} Trying again every ${EVERY_MS / 1000} seconds.${since}` }]);
+    return false;
+  }
+  answeredAt = new Date();
+  const { status = 'unavailable', handshake, failing = [] } = await response.json().catch(() => ({}));
+  const warnings = [
+    status === 'draining' && { key: 'draining', kind: 'bad', title: 'Draining.', text: 'This node is stopping: it takes no new sockets and lets go of those it has.' },
+    failing.length && { key: 'failing', kind: 'bad', title: 'Not ready.', text: `Failing: ${failing.join(', ')}.` },
+    handshake === 'trusting' && { key: 'trusting', kind: '', title: 'The handshake is trusting.', text: 'A socket without a token is believed when it says who it is (HANDSHAKE=trusting).' },
+  ];
+  showReadiness(status, STATES[status] ?? status, warnings.filter(Boolean));
+  return true;
+}
+
+function showNode({ version, uptimeMs, environment, caller }) {
+  say(byId('node'), `${version} · ${environment} · up ${duration(uptimeMs)}`);
+  say(byId('caller'), caller.userId);
+  byId('caller').title = `Signed in as ${caller.userId}: ${caller.roles.join(', ')}`;
+}
+
+// One look at everything. A credential that is no longer good ends the session.
+async function look() {
+  const [status, metrics, roomsProblem] = await Promise.all([
+    call('api/status').catch((problem) => problem),
+    call('api/metrics').catch((problem) => problem),
+    rooms.refresh(),
+  ]);
+  if (!session.credential) return;
+  const refused = [status, metrics, roomsProblem].find((answer) => answer?.status === 401);
+  if (refused) {
+    signOut(refused);
+    return;
+  }
+  if (!(status instanceof Error)) showNode(status);
+  const problem = metrics instanceof Error ? metrics : null;
+  if (!problem) figures.show(metrics, performance.now());
+  figures.showFigureProblem(problem);
+}
+
+async function tick() {
+  clearTimeout(timer);
+  // Asked for during a look: then another follows at once.
+  again = running;
+  if (running || document.hidden) return;
+  running = true;
+  try {
+    const answers = await readiness();
+    if (answers && session.credential && !paused) await look();
+  } finally {
+    running = false;
+    timer = setTimeout(tick, again ? 0 : EVERY_MS);
+  }
+}
+
+function hold(still) {
+  paused = still;
+  pause.setAttribute('aria-pressed', String(paused));
+  say(pause, paused ? 'Resume' : 'Pause');
+  if (!paused) tick();
+}
+
+function begin(status) {
+  showNode(status);
+  byId('sign-in').hidden = true;
+  byId('dashboard').hidden = byId('session').hidden = false;
+  figures.reset();
+  rooms.reset();
+  presence.reset();
+  emit.reset();
+  emit.allow(status.caller.roles);
+  emit.loadCatalogue();
+  byId('main').focus({ preventScroll: true });
+  hold(false);
+}
+
+function signOut(problem) {
+  byId('dashboard').hidden = byId('session').hidden = true;
+  say(byId('node'), '');
+  askToSignIn(problem);
+}
+
+async function resume() {
+  if (!session.credential) {
+    askToSignIn();
+    return;
+  }
+  try {
+    begin(await call('api/status'));
+  } catch (problem) {
+    // A server that is away for a moment costs nobody their session.
+    if (problem.status) askToSignIn(problem);
+    else setTimeout(resume, EVERY_MS);
+  }
+}
+
+const lookUp = (userId) => presence.lookUp(userId, emit.sendTo);
+
+startSession(begin);
+rooms.start({ sendTo: emit.sendTo, lookUp });
+presence.start(emit.sendTo);
+emit.start();
+byId('sign-out').addEventListener('click', () => signOut());
+pause.addEventListener('click', () => hold(!paused));
+document.addEventListener('visibilitychange', tick);
+tick();
+resume();

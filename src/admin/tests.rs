@@ -1,0 +1,278 @@
+//! The operator's room from outside: its routes behind all layers of REST, asked by peers of every
+//! kind.
+
+use std::time::Duration;
+
+use axum::{Router, body::Body, extract::FromRef};
+use http::{HeaderMap, Request, request::Builder};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::{
+    auth::{Minter, NewToken, Role, Roles},
+    http::Layers,
+    id::Id,
+    realtime::wire::Peer,
+};
+
+const NOW: i64 = 1_800_000_000_000;
+const OFFER: &str = "Continue as developer";
+
+#[derive(Clone, FromRef)]
+struct TestState {
+    admin: Admin,
+    authenticator: Authenticator,
+}
+
+/// A server of that configuration, and the clock it goes by.
+struct Server {
+    router: Router,
+    config: Config,
+    clock: Clock,
+}
+
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    text: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap()
+    }
+}
+
+impl Server {
+    fn new(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::for_tests();
+        change(&mut config);
+        let clock = Clock::manual(Timestamp::from_millis(NOW));
+        let state = TestState {
+            admin: Admin::new(&config, metrics::install().unwrap(), clock.clone()).unwrap(),
+            authenticator: Authenticator::new(&config.auth, &config.server, clock.clone()).unwrap(),
+        };
+        let (router, _) = routes().merge(OpenApiRouter::from(console())).split_for_parts();
+        let layers = Layers::new(&config.server).unwrap();
+        Self { router: crate::http::layers(router, layers).with_state(state), config, clock }
+    }
+
+    async fn ask(&self, peer: &str, request: Builder) -> Answer {
+        let peer = Peer(format!("{peer}:4711").parse().unwrap());
+        let request = request.extension(peer).body(Body::empty()).unwrap();
+        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        Answer { status: parts.status.as_u16(), headers: parts.headers, text }
+    }
+
+    /// As a developer's browser at `peer` would ask, but for these headers.
+    async fn as_developer(&self, peer: &str, headers: &[(&str, &str)]) -> (Answer, Answer) {
+        let with = |request: Builder| {
+            let request = request.header("host", "localhost:3003");
+            headers.iter().fold(request, |mut request, (name, value)| {
+                if *name == "host" {
+                    request.headers_mut().unwrap().remove("host");
+                }
+                request.header(*name, *value)
+            })
+        };
+        let login = self.ask(peer, with(Request::post("/console/login"))).await;
+        (login, self.ask(peer, with(Request::get("/console"))).await)
+    }
+
+    async fn lets_in(&self, peer: &str, headers: &[(&str, &str)]) -> bool {
+        let (login, page) = self.as_developer(peer, headers).await;
+        assert_eq!(page.status, 200);
+        let in_ = login.status == 200;
+        assert_eq!(page.text.contains(OFFER), in_, "the page offers what would be granted");
+        assert_eq!(login.text.contains("token\":"), in_, "{}", login.text);
+        in_
+    }
+
+    fn token(&self, role: Role) -> String {
+        let minter = Minter::new(self.config.auth.jwt_secret.as_ref().unwrap(), None, None);
+        let token = NewToken::new(Id::new("u").unwrap(), Roles::of(role), Duration::from_mins(1));
+        minter.unwrap().mint(&token, self.clock.now()).unwrap()
+    }
+
+    async fn get(&self, path: &str, token: &str) -> Answer {
+        let bearer = format!("Bearer {token}");
+        self.ask("203.0.113.9", Request::get(path).header("authorization", bearer)).await
+    }
+}
+
+#[tokio::test]
+async fn a_developer_at_the_servers_machine_is_let_in() {
+    let server = Server::new(|_| ());
+    for peer in ["127.0.0.1", "127.8.8.8", "[::1]", "[::ffff:127.0.0.1]"] {
+        assert!(server.lets_in(peer, &[]).await, "{peer}");
+    }
+    for host in ["localhost", "LOCALHOST:80", "127.0.0.1:3003", "[::1]:3003"] {
+        assert!(server.lets_in("127.0.0.1", &[("host", host)]).await, "{host}");
+    }
+    assert!(server.lets_in("127.0.0.1", &[("origin", "http://localhost:3003")]).await);
+}
+
+#[tokio::test]
+async fn a_developers_token_opens_everything_for_one_hour() {
+    let server = Server::new(|_| ());
+    let (login, _) = server.as_developer("127.0.0.1", &[]).await;
+    assert_eq!(login.json()["expiresAt"], "2027-01-15T09:00:00.000Z");
+    let token = login.json()["token"].as_str().unwrap().to_owned();
+    let status = server.get("/api/status", &token).await.json();
+    let caller = json!({"userId": "developer", "roles": ["admin", "service"]});
+    assert_eq!(status["caller"], caller);
+    server.clock.advance(Duration::from_secs(3606));
+    assert_eq!(server.get("/api/status", &token).await.status, 401);
+}
+
+#[tokio::test]
+async fn in_production_nobody_is_a_developer() {
+    let server = Server::new(|config| config.environment = Environment::Production);
+    let (login, _) = server.as_developer("127.0.0.1", &[]).await;
+    assert_eq!((login.status, &login.json()["code"]), (404, &json!("not_found")));
+    assert!(!server.lets_in("127.0.0.1", &[]).await);
+}
+
+#[tokio::test]
+async fn without_a_secret_to_sign_with_nobody_is_a_developer() {
+    let server = Server::new(|config| {
+        config.auth.jwt_secret = None;
+        config.auth.jwt_public_key =
+            Some(include_str!("../../tests/keys/ed25519.pub.pem").to_owned());
+    });
+    assert!(!server.lets_in("127.0.0.1", &[]).await);
+}
+
+#[tokio::test]
+async fn another_machine_is_no_developer_whatever_it_says() {
+    let server = Server::new(|_| ());
+    for peer in ["203.0.113.9", "10.0.0.1", "[2001:db8::1]", "[::ffff:10.0.0.1]"] {
+        assert!(!server.lets_in(peer, &[]).await, "{peer}");
+        assert!(!server.lets_in(peer, &[("x-forwarded-for", "127.0.0.1")]).await, "{peer}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_on_this_machine_brings_no_developers() {
+    let server = Server::new(|config| {
+        config.server.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    });
+    for header in ["x-forwarded-for", "forwarded", "x-real-ip", "x-forwarded-host", "via"] {
+        assert!(!server.lets_in("127.0.0.1", &[(header, "127.0.0.1")]).await, "{header}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_was_pointed_here_is_refused() {
+    let server = Server::new(|_| ());
+    for host in [
+        "rebound.example:3003",
+        "localhost.example",
+        "localhost.",
+        "127.0.0.1.example",
+        "127.0.0.2",
+        "0.0.0.0:3003",
+        "evil.example@localhost",
+        "",
+    ] {
+        assert!(!server.lets_in("127.0.0.1", &[("host", host)]).await, "{host}");
+        let origin = format!("http://{host}");
+        let headers = [("host", host), ("origin", &origin)];
+        assert!(!server.lets_in("127.0.0.1", &headers).await, "{host} from itself");
+    }
+    let request = Request::post("/console/login");
+    assert_eq!(server.ask("127.0.0.1", request).await.status, 404, "no host");
+    let two = request_with_hosts(&["localhost", "rebound.example"]);
+    assert_eq!(server.ask("127.0.0.1", two).await.status, 404, "two hosts");
+}
+
+fn request_with_hosts(hosts: &[&str]) -> Builder {
+    hosts
+        .iter()
+        .fold(Request::post("/console/login"), |request, host| request.header("host", *host))
+}
+
+#[tokio::test]
+async fn a_page_of_elsewhere_gets_no_token() {
+    let server = Server::new(|_| ());
+    for origin in [
+        "https://evil.example",
+        "null",
+        "http://localhost",
+        "http://localhost:5175", // an app that may call the API, but is not this page
+        "https://localhost:3003",
+        "http://127.0.0.1:3003",
+    ] {
+        assert!(!server.lets_in("127.0.0.1", &[("origin", origin)]).await, "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_runs_nothing_but_its_own_files() {
+    let server = Server::new(|_| ());
+    let page = server.ask("203.0.113.9", Request::get("/console")).await;
+    assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
+    assert_eq!(page.headers["cache-control"], "no-store");
+    assert_eq!(page.headers["x-content-type-options"], "nosniff");
+    let policy = page.headers["content-security-policy"].to_str().unwrap();
+    for rule in ["default-src 'none'", "script-src 'self';", "frame-ancestors 'none'"] {
+        assert!(policy.contains(rule), "{rule} is not in {policy}");
+    }
+    assert!(!policy.contains("unsafe") && !page.text.contains(" style="), "inline");
+    assert!(!page.text.contains("//"), "something from elsewhere");
+
+    let attributes = page.text.split(['"', '\n']).filter(|part| part.starts_with("console/"));
+    let mut files: Vec<_> = attributes.map(str::to_owned).collect();
+    for at in 0.. {
+        let Some(file) = files.get(at).cloned() else { break };
+        let answer = server.ask("203.0.113.9", Request::get(format!("/{file}"))).await;
+        assert_eq!(answer.status, 200, "{file}");
+        let kind = answer.headers["content-type"].to_str().unwrap();
+        let expected = match file.rsplit('.').next().unwrap() {
+            "js" => "text/javascript; charset=utf-8",
+            "css" => "text/css; charset=utf-8",
+            other => &format!("image/{other}+xml"),
+        };
+        assert_eq!(kind, expected, "{file}");
+        let imports = answer.text.lines().filter_map(|line| line.split_once(" from './"));
+        for (_, name) in imports {
+            let import = format!("console/{}", name.trim_end_matches("';"));
+            if !files.contains(&import) {
+                files.push(import);
+            }
+        }
+    }
+    files.sort_unstable();
+    files.dedup();
+    assert_eq!(files.len(), page::FILES.len(), "every file is used: {files:?}");
+
+    let slash = server.ask("203.0.113.9", Request::get("/console/")).await;
+    assert_eq!((slash.status, &slash.headers["location"]), (308, &"../console".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn status_and_metrics_are_for_operators() {
+    let server = Server::new(|_| ());
+    server.clock.advance(Duration::from_secs(90));
+    for role in [Role::Admin, Role::Service] {
+        let token = server.token(role);
+        let status = server.get("/api/status", &token).await.json();
+        let expected = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "uptimeMs": 90_000,
+            "environment": "development",
+            "caller": {"userId": "u", "roles": [role.as_str()]},
+        });
+        assert_eq!(status, expected);
+        let metrics = server.get("/api/metrics", &token).await;
+        assert!(metrics.text.contains("process_resident_memory_bytes"), "{}", metrics.text);
+    }
+    for path in ["/api/status", "/api/metrics"] {
+        let user = server.token(Role::User);
+        assert_eq!(server.get(path, &user).await.status, 403, "{path}");
+        assert_eq!(server.ask("127.0.0.1", Request::get(path)).await.status, 401, "{path}");
+    }
+}

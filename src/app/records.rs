@@ -1,0 +1,33 @@
+//! Who belongs in which room by what is stored: the business rooms know, the policy asks.
+
+use futures_util::future::BoxFuture;
+
+use crate::{
+    access::{Records, Standing},
+    chat::ChatService,
+    error::Result,
+    id::Id,
+    room::Room,
+};
+
+/// The rooms that keep something of who belongs where.
+pub(super) struct StoredRecords {
+    pub(super) chat: ChatService,
+}
+
+impl Records for StoredRecords {
+    fn standing<'a>(&'a self, user: &'a Id, room: &'a Room) -> BoxFuture<'a, Result<Standing>> {
+        Box::pin(async move {
+            match room {
+                Room::Conversation(id) | Room::Chat(id) => {
+                    Ok(match self.chat.standing(user, id).await? {
+                        None => Standing::Unknown,
+                        Some(true) => Standing::Member,
+                        Some(false) => Standing::Stranger,
+                    })
+                }
+                _ => Ok(Standing::Unknown),
+            }
+        })
+    }
+}

@@ -1,0 +1,204 @@
+//! What happens in conversations, and the wire events that it becomes in both dialects.
+
+use std::sync::Arc;
+
+use super::{
+    documents::{Conversation, Message, Participant, Person},
+    events::{
+        conversation::{
+            ConversationAdded, ConversationArchived, ConversationCreated,
+            ConversationParticipantAdded, ConversationParticipantRemoved, MessageDeleted,
+            MessageEdited, MessageNew, MessageReaction, MessageRead, ReactionChange,
+        },
+        marketplace::{
+            ChatMessage, ChatMessageDeleted, ChatMessageEdited, MessagesRead, NewMessage,
+            ParticipantRemoved, ParticipantsAdded,
+        },
+    },
+};
+use crate::{
+    clock::Timestamp,
+    id::Id,
+    room::Room,
+    stream::{DomainEvent, Rendering, Stream, Target},
+};
+
+/// Something that happened in a conversation.
+pub(super) struct InConversation {
+    pub(super) id: Id,
+    pub(super) what: What,
+}
+
+/// What happened there.
+pub(super) enum What {
+    MessageCreated(Message),
+    MessageEdited { message_id: Id, content: String, edited_at: Timestamp },
+    MessageDeleted { message_id: Id, deleted_at: Timestamp },
+    ReactionChanged { message_id: Id, reaction: ReactionChange },
+    MessagesRead { user_id: Id, message_id: Id, modified_count: u64 },
+    ParticipantsAdded(Vec<Participant>),
+    ParticipantRemoved(Id),
+    Archived,
+}
+
+impl DomainEvent for InConversation {
+    fn stream(&self) -> Stream {
+        Stream::Conversation(self.id.clone())
+    }
+
+    fn render(&self, seq: i64) -> Vec<Rendering> {
+        let room = || Room::Conversation(self.id.clone());
+        let chat = || Room::Chat(self.id.clone());
+        let (conversation_id, chat_id) = (self.id.clone(), self.id.clone());
+        match &self.what {
+            What::MessageCreated(message) => {
+                let (for_room, for_chat) = created(message, seq);
+                let sender = message.sender.id.clone();
+                vec![
+                    Rendering::to_room(room(), &for_room).except_user(sender),
+                    Rendering::to_room(chat(), &for_chat),
+                ]
+            }
+            What::MessageEdited { message_id, content, edited_at } => {
+                let (message_id, content) = (message_id.clone(), content.clone());
+                let for_room = MessageEdited {
+                    message_id: message_id.clone(),
+                    conversation_id,
+                    content: content.clone(),
+                    edited_at: *edited_at,
+                    seq,
+                };
+                let edited_at = *edited_at;
+                let for_chat = ChatMessageEdited { chat_id, message_id, content, edited_at, seq };
+                vec![Rendering::to_room(room(), &for_room), Rendering::to_room(chat(), &for_chat)]
+            }
+            What::MessageDeleted { message_id, deleted_at } => {
+                let (message_id, deleted_at) = (message_id.clone(), *deleted_at);
+                let for_room = MessageDeleted {
+                    message_id: message_id.clone(),
+                    conversation_id,
+                    deleted_at,
+                    seq,
+                };
+                let for_chat = ChatMessageDeleted { chat_id, message_id, deleted_at, seq };
+                vec![Rendering::to_room(room(), &for_room), Rendering::to_room(chat(), &for_chat)]
+            }
+            What::ReactionChanged { message_id, reaction } => {
+                let (message_id, reaction) = (message_id.clone(), reaction.clone());
+                let for_room = MessageReaction { message_id, conversation_id, reaction, seq };
+                vec![Rendering::to_room(room(), &for_room)]
+            }
+            What::MessagesRead { user_id, message_id, modified_count } => {
+                let (user_id, message_id) = (user_id.clone(), message_id.clone());
+                let for_chat = MessagesRead {
+                    chat_id,
+                    user_id: user_id.clone(),
+                    up_to_message_id: message_id.clone(),
+                    modified_count: *modified_count,
+                };
+                let for_room = MessageRead { conversation_id, user_id, message_id, seq };
+                vec![Rendering::to_room(room(), &for_room), Rendering::to_room(chat(), &for_chat)]
+            }
+            What::ParticipantsAdded(participants) => {
+                let each = participants.iter().map(|participant| {
+                    let conversation_id = conversation_id.clone();
+                    let participant = participant.clone();
+                    let added = ConversationParticipantAdded { conversation_id, participant };
+                    Rendering::to_room(room(), &added)
+                });
+                let added_user_ids = participants.iter().map(|added| added.id.clone()).collect();
+                let for_chat = ParticipantsAdded { chat_id, added_user_ids };
+                each.chain([Rendering::to_room(chat(), &for_chat)]).collect()
+            }
+            What::ParticipantRemoved(user_id) => {
+                let removed_user_id = user_id.clone();
+                let for_room = ConversationParticipantRemoved {
+                    conversation_id,
+                    user_id: removed_user_id.clone(),
+                };
+                let for_chat = ParticipantRemoved { chat_id, removed_user_id };
+                vec![Rendering::to_room(room(), &for_room), Rendering::to_room(chat(), &for_chat)]
+            }
+            What::Archived => {
+                vec![Rendering::to_room(room(), &ConversationArchived { conversation_id })]
+            }
+        }
+    }
+}
+
+/// A new message in both dialects.
+fn created(message: &Message, seq: i64) -> (MessageNew, NewMessage) {
+    let for_room = MessageNew {
+        message_id: message.id.clone(),
+        conversation_id: message.conversation_id.clone(),
+        content: message.content.clone(),
+        sender: message.sender.clone(),
+        created_at: message.created_at,
+        attachments: message.attachments.clone(),
+        reply_to: message.reply_to.clone(),
+        client_message_id: message.client_message_id.clone(),
+        seq,
+    };
+    let for_chat = NewMessage {
+        chat_id: message.conversation_id.clone(),
+        message: ChatMessage {
+            id: message.id.clone(),
+            underscore_id: message.id.clone(),
+            content: message.content.clone(),
+            sender_id: message.sender.id.clone(),
+            created_at: message.created_at,
+            attachments: message.attachments.clone(),
+        },
+        sender_id: message.sender.id.clone(),
+        seq,
+    };
+    (for_room, for_chat)
+}
+
+/// What one user is told of a conversation.
+pub(super) struct ForUser {
+    pub(super) user: Id,
+    pub(super) told: Told,
+}
+
+/// What they are told.
+pub(super) enum Told {
+    /// It began with them in it; who added them, when they did not begin it.
+    Created(Arc<Conversation>, Option<Person>),
+    Added {
+        conversation_id: Id,
+        added_by: Person,
+    },
+    Archived(Id),
+}
+
+impl DomainEvent for ForUser {
+    fn stream(&self) -> Stream {
+        Stream::User(self.user.clone())
+    }
+
+    fn render(&self, _seq: i64) -> Vec<Rendering> {
+        let room = || Room::User(self.user.clone());
+        let added = |conversation_id: &Id, added_by: &Person| {
+            let conversation_id = conversation_id.clone();
+            let payload = ConversationAdded { conversation_id, added_by: added_by.clone() };
+            Rendering::to_room(room(), &payload)
+        };
+        match &self.told {
+            Told::Created(conversation, added_by) => {
+                let payload = ConversationCreated { conversation: (**conversation).clone() };
+                let created = Rendering::to_room(room(), &payload);
+                let added = added_by.iter().map(|by| added(&conversation.id, by));
+                [created].into_iter().chain(added).collect()
+            }
+            Told::Added { conversation_id, added_by } => vec![added(conversation_id, added_by)],
+            // Who has the conversation open hears of it there.
+            Told::Archived(conversation_id) => {
+                let rooms = vec![room()];
+                let except = vec![Room::Conversation(conversation_id.clone())];
+                let payload = ConversationArchived { conversation_id: conversation_id.clone() };
+                vec![Rendering::new(Target::Rooms { rooms, except }, &payload)]
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What callers ask of chat, and the rules of its fields (contract/rest.md, "Chat").
+
+use garde::Validate;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use super::documents::{Attachment, Conversation, ConversationKind, Message};
+use crate::id::Id;
+
+/// The most people in a conversation.
+pub(super) const MAX_PARTICIPANTS: usize = 1000;
+
+/// A conversation to begin.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct CreateConversation {
+    /// Who takes part: 2–1,000 with the caller, who is added when missing.
+    #[garde(length(min = 1, max = MAX_PARTICIPANTS))]
+    #[schema(min_items = 1, max_items = 1000)]
+    pub(super) participant_ids: Vec<Id>,
+    /// What a group is called.
+    #[garde(inner(length(chars, min = 1, max = 200)))]
+    #[schema(min_length = 1, max_length = 200)]
+    pub(super) title: Option<String>,
+    /// Without it: direct for two people and no title, else a group.
+    #[serde(rename = "type")]
+    pub(super) kind: Option<ConversationKind>,
+    /// Anything for the clients.
+    #[serde(default)]
+    pub(super) metadata: Value,
+}
+
+/// People to add: one of the two.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct AddParticipants {
+    /// One user.
+    pub(super) user_id: Option<Id>,
+    /// 1–1,000 users.
+    #[schema(min_items = 1, max_items = 1000)]
+    pub(super) user_ids: Option<Vec<Id>>,
+}
+
+/// A message to write.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct Draft {
+    /// The text.
+    #[garde(length(chars, min = 1, max = 8000))]
+    #[schema(min_length = 1, max_length = 8000)]
+    pub(super) content: String,
+    /// The files that come with it.
+    #[serde(default)]
+    #[garde(length(max = 10), dive)]
+    #[schema(max_items = 10)]
+    pub(super) attachments: Vec<Attachment>,
+    /// The message of this conversation that it answers.
+    pub(super) reply_to: Option<Id>,
+    /// The caller's own id for it: the same one again gives the first message.
+    pub(super) client_message_id: Option<Id>,
+}
+
+/// A message's new text.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EditMessage {
+    /// The text.
+    #[garde(length(chars, min = 1, max = 8000))]
+    #[schema(min_length = 1, max_length = 8000)]
+    pub(super) content: String,
+}
+
+/// Up to where the caller has read.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct MarkRead {
+    /// A message of the conversation.
+    pub(super) message_id: Id,
+}
+
+/// Which stretch of a conversation.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Stretch {
+    /// Only messages older than this one: a message's id, or a cursor.
+    pub(super) before: Option<String>,
+    /// Only messages newer than this one: a message's id, or a cursor.
+    pub(super) after: Option<String>,
+}
+
+/// A conversation as one of its participants sees it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ConversationView {
+    #[serde(flatten)]
+    pub(super) conversation: Conversation,
+    /// The last message written; null in a conversation without.
+    #[schema(required = true)]
+    pub(super) last_message: Option<Message>,
+    /// Messages of others that the caller has not read.
+    pub(super) unread_count: u64,
+}
+
+/// What a caller has read.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ReadResult {
+    /// Messages of others that had not been read before.
+    pub(super) modified_count: u64,
+    /// Messages of others that still are not.
+    pub(super) unread_count: u64,
+}

@@ -1,0 +1,344 @@
+//! The rules of conversations. Each change is one unit of work that holds its conversation, so what
+//! it looked at stays true until it is kept, and announces what happened.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{
+    announcements::{ForUser, InConversation, Told, What},
+    documents::{Conversation, ConversationKind, Participant, Person},
+    requests::{AddParticipants, ConversationView, CreateConversation, MAX_PARTICIPANTS},
+    store::{self, Between, ConversationRow, Member},
+};
+use crate::{
+    auth::{Identity, Role},
+    clock::Timestamp,
+    db::{Db, Tx},
+    error::{Code, Error, Result},
+    http::list::{List, Page},
+    id::{Id, Ids},
+    realtime::Hub,
+    room::Room,
+};
+
+mod messages;
+
+/// Conversations and their messages. Cheap to clone.
+#[derive(Clone)]
+pub struct ChatService {
+    db: Db,
+    hub: Hub,
+    ids: Ids,
+}
+
+/// A conversation as someone found it.
+struct Found {
+    row: ConversationRow,
+    /// The caller as a participant; an admin may be none.
+    member: Option<Member>,
+}
+
+impl Found {
+    /// The caller as a participant.
+    fn member(&self) -> Result<&Member> {
+        self.member.as_ref().ok_or_else(Error::forbidden)
+    }
+
+    /// Refuses what an archived conversation does not take.
+    fn ensure_open(&self) -> Result<()> {
+        match self.row.document.archived_at {
+            None => Ok(()),
+            Some(_) => Err(Error::new(Code::Conflict, "The conversation is archived.")),
+        }
+    }
+}
+
+impl ChatService {
+    /// Chat over this store; who is removed leaves the rooms of this hub.
+    #[must_use]
+    pub fn new(db: Db, hub: Hub, ids: Ids) -> Self {
+        Self { db, hub, ids }
+    }
+
+    /// Whether a user takes part in a conversation; none when there is no such conversation.
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`] while the store is away.
+    pub async fn standing(&self, user: &Id, conversation: &Id) -> Result<Option<bool>> {
+        let (user, conversation) = (user.clone(), conversation.clone());
+        let unit = async move |tx: &mut Tx<'_>| {
+            if store::find(tx, &conversation).await?.is_none() {
+                return Ok(None);
+            }
+            Ok(Some(store::member(tx, &conversation, &user).await?.is_some()))
+        };
+        self.db.read(unit).await
+    }
+
+    /// Begins a conversation; the direct one of the same two is given back, with false.
+    pub(super) async fn create(
+        &self,
+        caller: Arc<Identity>,
+        request: CreateConversation,
+    ) -> Result<(Conversation, bool)> {
+        let creator = caller.user_id.clone();
+        let mut people: BTreeSet<Id> = request.participant_ids.into_iter().collect();
+        people.insert(creator.clone());
+        if !(2..=MAX_PARTICIPANTS).contains(&people.len()) {
+            let rule = "names 2–1,000 people, the caller among them";
+            return Err(Error::invalid("/participantIds", rule));
+        }
+        let two = people.len() == 2;
+        let kind = request.kind.unwrap_or(if two && request.title.is_none() {
+            ConversationKind::Direct
+        } else {
+            ConversationKind::Group
+        });
+        if kind == ConversationKind::Direct && !two {
+            let rule = "a direct conversation has two people";
+            return Err(Error::invalid("/participantIds", rule));
+        }
+        let (id, metadata, title) = (Id::from(self.ids.next()), request.metadata, request.title);
+        let unit = async move |tx: &mut Tx<'_>| {
+            let others = people.iter().filter(|user| **user != creator);
+            let other = others.clone().next().filter(|_| kind == ConversationKind::Direct);
+            let key = other.map(|other| store::direct_key(&creator, other));
+            let mut conversation = Conversation {
+                id: id.clone(),
+                underscore_id: id,
+                kind,
+                title,
+                participants: vec![participant(person(&caller), tx.now())],
+                metadata,
+                created_by: creator.clone(),
+                created_at: tx.now(),
+                archived_at: None,
+            };
+            if !store::insert(tx, &conversation, key.clone()).await? {
+                let row = store::direct(tx, key.unwrap_or_default()).await?;
+                let row = row.ok_or_else(|| conflict("Try again: it was just archived."))?;
+                return Ok((complete(tx, row.document).await?, false));
+            }
+            conversation.participants.extend(others.map(|user| unnamed(user, tx.now())));
+            for participant in &conversation.participants {
+                store::add_participant(tx, &conversation.id, participant, 0).await?;
+            }
+            let conversation = Arc::new(conversation);
+            for user in people.iter().cloned() {
+                let added_by = (user != creator).then(|| person(&caller));
+                tx.announce(ForUser { user, told: Told::Created(conversation.clone(), added_by) });
+            }
+            Ok((Arc::unwrap_or_clone(conversation), true))
+        };
+        self.db.write(unit).await
+    }
+
+    /// The caller's conversations, newest activity first.
+    pub(super) async fn list(
+        &self,
+        caller: Arc<Identity>,
+        page: Page,
+    ) -> Result<List<ConversationView>> {
+        let after: Option<(i64, Id)> = page.after()?;
+        let unit = async move |tx: &mut Tx<'_>| {
+            let limit = i64::try_from(page.fetch()).unwrap_or(i64::MAX);
+            let rows = store::list(tx, &caller.user_id, after, limit).await?;
+            let listed = List::of(rows, &page, |(row, _)| {
+                (row.last_activity_at.millis(), row.document.id.clone())
+            });
+            let mut items = Vec::with_capacity(listed.items.len());
+            for (row, unread) in listed.items {
+                items.push(view(tx, row, unread).await?);
+            }
+            Ok(List { items, next_cursor: listed.next_cursor })
+        };
+        self.db.read(unit).await
+    }
+
+    /// A conversation.
+    pub(super) async fn get(&self, caller: Arc<Identity>, id: Id) -> Result<ConversationView> {
+        let unit = async move |tx: &mut Tx<'_>| {
+            let row = store::find(tx, &id).await?;
+            let found = found(tx, &caller, row).await?;
+            let unread = match &found.member {
+                Some(member) => unread(tx, &id, &caller.user_id, member.last_read).await?,
+                None => 0,
+            };
+            view(tx, found.row, unread).await
+        };
+        self.db.read(unit).await
+    }
+
+    /// Archives a conversation for everyone in it.
+    pub(super) async fn archive(&self, caller: Arc<Identity>, id: Id) -> Result<()> {
+        let unit = async move |tx: &mut Tx<'_>| {
+            let found = hold(tx, &caller, &id).await?;
+            found.member()?;
+            if found.row.document.archived_at.is_some() {
+                return Ok(());
+            }
+            store::archive(tx, &id).await?;
+            tx.announce(InConversation { id: id.clone(), what: What::Archived });
+            for participant in store::participants(tx, &id).await? {
+                let told = Told::Archived(id.clone());
+                tx.announce(ForUser { user: participant.id, told });
+            }
+            Ok(())
+        };
+        self.db.write(unit).await
+    }
+
+    /// Lets people into a group. Who is in already stays as they are.
+    pub(super) async fn add_participants(
+        &self,
+        caller: Arc<Identity>,
+        id: Id,
+        request: AddParticipants,
+    ) -> Result<Conversation> {
+        let (pointer, users) = match (request.user_id, request.user_ids) {
+            (Some(user), None) => ("/userId", vec![user]),
+            (None, Some(users)) => ("/userIds", users),
+            _ => return Err(Error::invalid("", "takes either userId or userIds")),
+        };
+        if users.is_empty() || users.len() > MAX_PARTICIPANTS {
+            return Err(Error::invalid(pointer, "has 1–1,000 items"));
+        }
+        let unit = async move |tx: &mut Tx<'_>| {
+            let found = hold(tx, &caller, &id).await?;
+            found.ensure_open()?;
+            if found.row.document.kind == ConversationKind::Direct {
+                return Err(conflict("A direct conversation stays between two."));
+            }
+            let mut added = Vec::new();
+            for user in users {
+                let participant = unnamed(&user, tx.now());
+                if store::add_participant(tx, &id, &participant, found.row.messages).await? {
+                    added.push(participant);
+                }
+            }
+            let conversation = complete(tx, found.row.document).await?;
+            if conversation.participants.len() > MAX_PARTICIPANTS {
+                return Err(conflict("A conversation has at most 1,000 people."));
+            }
+            if !added.is_empty() {
+                for participant in &added {
+                    let (conversation_id, added_by) = (id.clone(), person(&caller));
+                    let told = Told::Added { conversation_id, added_by };
+                    tx.announce(ForUser { user: participant.id.clone(), told });
+                }
+                tx.announce(InConversation { id, what: What::ParticipantsAdded(added) });
+            }
+            Ok(conversation)
+        };
+        self.db.write(unit).await
+    }
+
+    /// Takes someone out of a group: oneself, or another by the creator or an admin. Their sockets
+    /// hear of it, then leave.
+    pub(super) async fn remove_participant(
+        &self,
+        caller: Arc<Identity>,
+        id: Id,
+        user: Id,
+    ) -> Result<()> {
+        let rooms = [Room::Conversation(id.clone()), Room::Chat(id.clone())];
+        let removed = user.clone();
+        let unit = async move |tx: &mut Tx<'_>| {
+            let found = hold(tx, &caller, &id).await?;
+            let creator = found.row.document.created_by == caller.user_id;
+            if !(user == caller.user_id || creator || caller.has(Role::Admin)) {
+                return Err(Error::forbidden());
+            }
+            if found.row.document.kind == ConversationKind::Direct {
+                return Err(conflict("A direct conversation stays between two."));
+            }
+            if !store::remove_participant(tx, &id, &user).await? {
+                return Err(Error::new(Code::NotFound, "There is no such participant."));
+            }
+            tx.announce(InConversation { id, what: What::ParticipantRemoved(user) });
+            Ok(())
+        };
+        self.db.write(unit).await?;
+        // Committed events are on their way before the unit is answered, so this comes after them.
+        for room in &rooms {
+            self.hub.evict(&removed, room);
+        }
+        Ok(())
+    }
+}
+
+/// A conversation that the caller may know of; for the others there is none.
+async fn found(tx: &mut Tx<'_>, caller: &Identity, row: Option<ConversationRow>) -> Result<Found> {
+    let none = || Error::new(Code::NotFound, "There is no such conversation.");
+    let row = row.ok_or_else(none)?;
+    let member = store::member(tx, &row.document.id, &caller.user_id).await?;
+    if member.is_none() && !caller.has(Role::Admin) {
+        return Err(none());
+    }
+    Ok(Found { row, member })
+}
+
+/// [`found`], held until the end of the unit. Who acts is known by the names of their token.
+async fn hold(tx: &mut Tx<'_>, caller: &Identity, id: &Id) -> Result<Found> {
+    let row = store::hold(tx, id).await?;
+    let found = found(tx, caller, row).await?;
+    if let Some(Member { document: known, .. }) = &found.member {
+        let now = person(caller);
+        if (&known.first_name, &known.last_name) != (&now.first_name, &now.last_name) {
+            store::rename(tx, id, &now).await?;
+        }
+    }
+    Ok(found)
+}
+
+/// A conversation with everyone in it.
+async fn complete(tx: &mut Tx<'_>, mut conversation: Conversation) -> Result<Conversation> {
+    conversation.participants = store::participants(tx, &conversation.id).await?;
+    Ok(conversation)
+}
+
+async fn view(
+    tx: &mut Tx<'_>,
+    row: ConversationRow,
+    unread_count: u64,
+) -> Result<ConversationView> {
+    let whole = Between { after: 0, before: i64::MAX };
+    let last = store::history(tx, &row.document.id, whole, 1).await?.pop();
+    let conversation = complete(tx, row.document).await?;
+    let last_message = last.map(|message| message.document);
+    Ok(ConversationView { conversation, last_message, unread_count })
+}
+
+async fn unread(tx: &mut Tx<'_>, conversation: &Id, user: &Id, last_read: i64) -> Result<u64> {
+    let rest = Between { after: last_read, before: i64::MAX };
+    store::count_of_others(tx, conversation, user, rest).await
+}
+
+fn conflict(sentence: &'static str) -> Error {
+    Error::new(Code::Conflict, sentence)
+}
+
+fn person(identity: &Identity) -> Person {
+    Person {
+        id: identity.user_id.clone(),
+        first_name: identity.first_name.as_deref().map(Into::into),
+        last_name: identity.last_name.as_deref().map(Into::into),
+    }
+}
+
+fn participant(person: Person, joined_at: Timestamp) -> Participant {
+    Participant {
+        id: person.id.clone(),
+        underscore_id: person.id.clone(),
+        user_id: person.id,
+        first_name: person.first_name,
+        last_name: person.last_name,
+        joined_at,
+        last_read_message_id: None,
+    }
+}
+
+/// Someone whose token has not been seen here.
+fn unnamed(user: &Id, joined_at: Timestamp) -> Participant {
+    let person = Person { id: user.clone(), first_name: None, last_name: None };
+    participant(person, joined_at)
+}

@@ -1,0 +1,261 @@
+//! The rules of messages.
+
+use std::sync::Arc;
+
+use super::{ChatService, Found, conflict, found, hold, person, unread};
+use crate::{
+    auth::{Identity, Role},
+    chat::{
+        announcements::{InConversation, What},
+        documents::Message,
+        events::conversation::{ReactionAction, ReactionChange},
+        requests::{Draft, ReadResult, Stretch},
+        store::{self, Between, MessageRow},
+    },
+    db::Tx,
+    error::{Code, Error, Result},
+    http::{
+        json,
+        list::{List, Page, read_cursor},
+    },
+    id::Id,
+};
+
+/// The longest reaction, in bytes.
+const MAX_EMOJI_BYTES: usize = 64;
+
+impl ChatService {
+    /// A stretch of a conversation, newest first.
+    pub(in crate::chat) async fn history(
+        &self,
+        caller: Arc<Identity>,
+        id: Id,
+        stretch: Stretch,
+        page: Page,
+    ) -> Result<List<Message>> {
+        let cursor: Option<i64> = page.after()?;
+        let unit = async move |tx: &mut Tx<'_>| {
+            let row = store::find(tx, &id).await?;
+            found(tx, &caller, row).await?;
+            let after = ordinal(tx, &id, "/after", stretch.after).await?.unwrap_or(0);
+            let before = ordinal(tx, &id, "/before", stretch.before).await?.unwrap_or(i64::MAX);
+            let before = before.min(cursor.unwrap_or(i64::MAX));
+            let limit = i64::try_from(page.fetch()).unwrap_or(i64::MAX);
+            let rows = store::history(tx, &id, Between { after, before }, limit).await?;
+            Ok(List::of(rows, &page, |row| row.ordinal).map(|row| row.document))
+        };
+        self.db.read(unit).await
+    }
+
+    /// Writes a message; the one already written with the same `clientMessageId` is given back,
+    /// with false.
+    pub(in crate::chat) async fn send(
+        &self,
+        caller: Arc<Identity>,
+        id: Id,
+        draft: Draft,
+    ) -> Result<(Message, bool)> {
+        json::validate(&draft)?;
+        let message_id = Id::from(self.ids.next());
+        let unit = async move |tx: &mut Tx<'_>| {
+            let conversation = hold(tx, &caller, &id).await?;
+            conversation.member()?;
+            if let Some(own) = &draft.client_message_id
+                && let Some(sent) = store::sent_message(tx, &id, &caller.user_id, own).await?
+            {
+                return Ok((with_reactions(tx, sent).await?, false));
+            }
+            conversation.ensure_open()?;
+            if let Some(answered) = &draft.reply_to {
+                in_conversation(tx, &id, answered, "/replyTo").await?;
+            }
+            let message = Message {
+                id: message_id.clone(),
+                underscore_id: message_id,
+                conversation_id: id.clone(),
+                content: draft.content,
+                sender: person(&caller),
+                created_at: tx.now(),
+                attachments: draft.attachments,
+                reply_to: draft.reply_to,
+                client_message_id: draft.client_message_id,
+                edited_at: None,
+                deleted_at: None,
+                reactions: Vec::new(),
+            };
+            store::insert_message(tx, &message).await?;
+            tx.announce(InConversation { id, what: What::MessageCreated(message.clone()) });
+            Ok((message, true))
+        };
+        self.db.write(unit).await
+    }
+
+    /// Changes a message's text.
+    pub(in crate::chat) async fn edit(
+        &self,
+        caller: Arc<Identity>,
+        message_id: Id,
+        content: String,
+    ) -> Result<Message> {
+        let unit = async move |tx: &mut Tx<'_>| {
+            let (conversation, mut message) = hold_message(tx, &caller, &message_id).await?;
+            if message.document.sender.id != caller.user_id {
+                return Err(Error::forbidden());
+            }
+            conversation.member()?;
+            conversation.ensure_open()?;
+            ensure_there(&message)?;
+            store::set_content(tx, &message_id, &content).await?;
+            let edited_at = tx.now();
+            message.document.content.clone_from(&content);
+            message.document.edited_at = Some(edited_at);
+            let what = What::MessageEdited { message_id, content, edited_at };
+            tx.announce(InConversation { id: message.document.conversation_id.clone(), what });
+            with_reactions(tx, message).await
+        };
+        self.db.write(unit).await
+    }
+
+    /// Takes a message's content away.
+    pub(in crate::chat) async fn delete(
+        &self,
+        caller: Arc<Identity>,
+        message_id: Id,
+    ) -> Result<()> {
+        let unit = async move |tx: &mut Tx<'_>| {
+            let (_, message) = hold_message(tx, &caller, &message_id).await?;
+            if message.document.sender.id != caller.user_id && !caller.has(Role::Admin) {
+                return Err(Error::forbidden());
+            }
+            if message.document.deleted_at.is_some() {
+                return Ok(());
+            }
+            store::delete_message(tx, &message_id).await?;
+            let what = What::MessageDeleted { message_id, deleted_at: tx.now() };
+            tx.announce(InConversation { id: message.document.conversation_id, what });
+            Ok(())
+        };
+        self.db.write(unit).await
+    }
+
+    /// Adds the caller's reaction to a message, or takes it back.
+    pub(in crate::chat) async fn react(
+        &self,
+        caller: Arc<Identity>,
+        message_id: Id,
+        emoji: String,
+        action: ReactionAction,
+    ) -> Result<()> {
+        if emoji.is_empty() || emoji.len() > MAX_EMOJI_BYTES || emoji.contains(char::is_control) {
+            return Err(Error::invalid("/emoji", "has 1–64 bytes and no control characters"));
+        }
+        let unit = async move |tx: &mut Tx<'_>| {
+            let (conversation, message) = hold_message(tx, &caller, &message_id).await?;
+            conversation.member()?;
+            conversation.ensure_open()?;
+            ensure_there(&message)?;
+            let user_id = caller.user_id.clone();
+            let changed = match action {
+                ReactionAction::Added => {
+                    store::add_reaction(tx, &message_id, &user_id, &emoji).await?
+                }
+                ReactionAction::Removed => {
+                    store::remove_reaction(tx, &message_id, &user_id, &emoji).await?
+                }
+            };
+            if changed {
+                let reaction = ReactionChange { emoji, user_id, action };
+                let what = What::ReactionChanged { message_id, reaction };
+                tx.announce(InConversation { id: message.document.conversation_id, what });
+            }
+            Ok(())
+        };
+        self.db.write(unit).await
+    }
+
+    /// Notes up to where the caller has read; never backwards.
+    pub(in crate::chat) async fn read(
+        &self,
+        caller: Arc<Identity>,
+        id: Id,
+        message_id: Id,
+    ) -> Result<ReadResult> {
+        let unit = async move |tx: &mut Tx<'_>| {
+            let conversation = hold(tx, &caller, &id).await?;
+            let last_read = conversation.member()?.last_read;
+            let user_id = caller.user_id.clone();
+            let message = in_conversation(tx, &id, &message_id, "/messageId").await?;
+            let mut modified_count = 0;
+            if message.ordinal > last_read {
+                let read = Between { after: last_read, before: message.ordinal + 1 };
+                modified_count = store::count_of_others(tx, &id, &user_id, read).await?;
+                store::set_read(tx, &id, &user_id, &message).await?;
+            }
+            let up_to = message.ordinal.max(last_read);
+            let unread_count = unread(tx, &id, &user_id, up_to).await?;
+            if modified_count > 0 {
+                let what = What::MessagesRead { user_id, message_id, modified_count };
+                tx.announce(InConversation { id, what });
+            }
+            Ok(ReadResult { modified_count, unread_count })
+        };
+        self.db.write(unit).await
+    }
+}
+
+/// A message that the caller may know of, with its conversation held until the end of the unit.
+async fn hold_message(tx: &mut Tx<'_>, caller: &Identity, id: &Id) -> Result<(Found, MessageRow)> {
+    let none = || Error::new(Code::NotFound, "There is no such message.");
+    let message = store::message(tx, id).await?.ok_or_else(none)?;
+    let held = hold(tx, caller, &message.document.conversation_id).await;
+    let found =
+        held.map_err(|error| if error.code() == Code::NotFound { none() } else { error })?;
+    // Only what is read while the conversation is held stays true.
+    let message = store::message(tx, id).await?.ok_or_else(none)?;
+    Ok((found, message))
+}
+
+/// A message of the conversation, which a field names.
+async fn in_conversation(
+    tx: &mut Tx<'_>,
+    conversation: &Id,
+    message: &Id,
+    pointer: &'static str,
+) -> Result<MessageRow> {
+    let row = store::message(tx, message).await?;
+    row.filter(|row| row.document.conversation_id == *conversation)
+        .ok_or_else(|| Error::invalid(pointer, "is not a message of this conversation"))
+}
+
+/// The number of a message, named by its id or by a cursor.
+async fn ordinal(
+    tx: &mut Tx<'_>,
+    conversation: &Id,
+    pointer: &'static str,
+    place: Option<String>,
+) -> Result<Option<i64>> {
+    let Some(place) = place.filter(|place| !place.is_empty()) else { return Ok(None) };
+    if let Some(ordinal) = read_cursor(&place) {
+        return Ok(Some(ordinal));
+    }
+    let invalid =
+        || Error::invalid(pointer, "is neither a message of this conversation nor a cursor");
+    let id = Id::new(&place).map_err(|_| invalid())?;
+    let row = in_conversation(tx, conversation, &id, pointer)
+        .await
+        .map_err(|error| if error.code() == Code::InvalidPayload { invalid() } else { error })?;
+    Ok(Some(row.ordinal))
+}
+
+async fn with_reactions(tx: &mut Tx<'_>, row: MessageRow) -> Result<Message> {
+    let only = Between { after: row.ordinal - 1, before: row.ordinal + 1 };
+    let read = store::history(tx, &row.document.conversation_id, only, 1).await?.pop();
+    Ok(read.unwrap_or(row).document)
+}
+
+fn ensure_there(message: &MessageRow) -> Result<()> {
+    match message.document.deleted_at {
+        None => Ok(()),
+        Some(_) => Err(conflict("The message is deleted.")),
+    }
+}

@@ -1,0 +1,95 @@
+//! What can go wrong in the store, in kinds that both engines tell apart.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use crate::error::{self, Code};
+
+/// When a caller may try again while the store is away.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// `Result` with the store's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a statement or a commit failed. Cheap to clone: a failed commit is told to every unit in it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{kind}: {cause}")]
+pub struct Error {
+    kind: Kind,
+    cause: Arc<str>,
+}
+
+/// The kinds of failures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Such a row is there already.
+    Unique,
+    /// A row refers to one that is not there.
+    ForeignKey,
+    /// A value that the table refuses.
+    Check,
+    /// A text with U+0000 in it, which Postgres does not store; SQLite would.
+    Nul,
+    /// The store can't be reached, is closing, or has more to do than it takes on.
+    Unavailable,
+    /// The disk is full.
+    Full,
+    /// It took too long, or waited too long for others.
+    Timeout,
+    /// Anything else: a mistake of ours.
+    Other,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unique => "not unique",
+            Self::ForeignKey => "refers to nothing",
+            Self::Check => "refused by a check",
+            Self::Nul => "a text with U+0000",
+            Self::Unavailable => "the store is unavailable",
+            Self::Full => "the disk is full",
+            Self::Timeout => "the store took too long",
+            Self::Other => "the store failed",
+        })
+    }
+}
+
+impl Error {
+    pub(super) fn new(kind: Kind, cause: impl fmt::Display) -> Self {
+        Self { kind, cause: cause.to_string().into() }
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether a row of that key is there already.
+    #[must_use]
+    pub fn is_unique(&self) -> bool {
+        self.kind == Kind::Unique
+    }
+
+    /// Whether the store itself is to blame, and another try later may succeed.
+    pub(super) fn is_outage(&self) -> bool {
+        matches!(self.kind, Kind::Unavailable | Kind::Full)
+    }
+}
+
+/// An outage is told as one; the rest is [`Code::Internal`] where a store does not map it.
+impl From<Error> for error::Error {
+    fn from(error: Error) -> Self {
+        match error.kind {
+            Kind::Unavailable | Kind::Full | Kind::Timeout => {
+                Self::new(Code::Unavailable, "The store is not available; try again.")
+                    .with_retry_after(RETRY_AFTER)
+                    .with_cause(error)
+            }
+            Kind::Nul => {
+                Self::new(Code::InvalidPayload, "A text may not have the character U+0000 in it.")
+            }
+            Kind::Unique | Kind::ForeignKey | Kind::Check | Kind::Other => Self::internal(error),
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The store: units of work on SQLite or Postgres, whose rows and events are kept together.
+//!
+//! One SQL text serves both engines: `$1`… for parameters, times as BIGINT milliseconds, flags as
+//! BIGINT 0 and 1, JSON and decimals as TEXT, blobs as BYTEA, `CAST(SUM(x) AS BIGINT)`, `RETURNING`,
+//! `ON CONFLICT`. Constraints are never deferred.
+//!
+//! Units that write run one after the other on SQLite, but side by side on Postgres (READ
+//! COMMITTED): a change that depends on a state names that state in its `WHERE` and looks at how
+//! many rows changed.
+
+mod error;
+mod events;
+mod migrations;
+mod postgres;
+mod sqlite;
+mod tx;
+mod unit;
+mod value;
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock, Weak},
+    time::Duration,
+};
+
+use secrecy::ExposeSecret;
+use tokio::{
+    sync::{oneshot, watch},
+    time::{MissedTickBehavior, interval, timeout},
+};
+
+pub use self::{
+    error::{Error, Kind, Result},
+    events::{Position, StoredEvent, events_after, position, prune_events},
+    tx::Tx,
+    value::{Column, FromValue, Row, Value},
+};
+use self::{postgres::Postgres, sqlite::Sqlite, unit::Unit};
+use crate::{clock::Clock, config::DatabaseConfig, error as public, params, stream::Announced};
+
+/// The database's file in the data folder, where no URL names another.
+const FILE: &str = "stoa.db";
+
+/// Until a caller is told that the store took too long.
+const UNIT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a store that is away, or whose server may have gone, is asked whether it is there.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Who is given the events of committed units, in commit order.
+pub type Outlet = Arc<dyn Fn(Vec<Announced>) + Send + Sync>;
+
+/// The open store. Cheap to clone.
+#[derive(Clone)]
+pub struct Db(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    shared: Arc<Shared>,
+}
+
+enum Engine {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+/// What the threads and tasks of a store have in common.
+struct Shared {
+    clock: Clock,
+    outlet: RwLock<Option<Outlet>>,
+    available: watch::Sender<bool>,
+}
+
+impl Shared {
+    /// Hands committed events on.
+    fn send(&self, announced: Vec<Announced>) {
+        let outlet = self.outlet.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if announced.is_empty() {
+            return;
+        }
+        if let Some(outlet) = outlet
+            && catch_unwind(AssertUnwindSafe(|| outlet(announced))).is_err()
+        {
+            tracing::error!("committed events were not sent: the outlet panicked");
+        }
+    }
+
+    /// Notes whether the store does what it is asked.
+    fn report(&self, available: bool) {
+        self.available.send_if_modified(|before| {
+            let changed = *before != available;
+            if changed && available {
+                tracing::info!("the store is available again");
+            } else if changed {
+                tracing::error!("the store is not available");
+            }
+            *before = available;
+            changed
+        });
+    }
+}
+
+impl Db {
+    /// Opens the store, made where there is none, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// When it can't be reached or made, or is of another version.
+    pub async fn open(config: &DatabaseConfig, data: &Path, clock: Clock) -> Result<Self> {
+        let available = watch::Sender::new(true);
+        let shared = Arc::new(Shared { clock, outlet: RwLock::default(), available });
+        let url = config.url.as_ref().map(ExposeSecret::expose_secret);
+        let file = match url {
+            None => Some(data.join(FILE)),
+            Some(url) => url.strip_prefix("sqlite://").map(PathBuf::from),
+        };
+        let engine = if let Some(path) = file {
+            let (readers, shared) = (config.pool_size, shared.clone());
+            let open = move || Sqlite::open(&path, readers, &shared);
+            let opened = tokio::task::spawn_blocking(open).await;
+            Engine::Sqlite(opened.map_err(|error| Error::new(Kind::Other, error))??)
+        } else {
+            let url = url.unwrap_or_default();
+            Engine::Postgres(Postgres::open(url, config.pool_size, &shared).await?)
+        };
+        let inner = Arc::new(Inner { engine, shared });
+        tokio::spawn(watch_over(Arc::downgrade(&inner)));
+        Ok(Self(inner))
+    }
+
+    /// Carries out a unit that writes: all of it is kept, with the events that it announces, or
+    /// nothing. It awaits nothing but its transaction. When this returns, it is on the disk.
+    ///
+    /// # Errors
+    /// The unit's own, which undoes it; [`public::Code::Unavailable`] when the store is not able
+    /// to now. After that the unit may still have been kept, when the answer of its commit was
+    /// lost: what is tried again has an id of the caller's own.
+    pub async fn write<T, F>(&self, unit: F) -> public::Result<T>
+    where
+        F: AsyncFnOnce(&mut Tx<'_>) -> public::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (unit, answer) = unit::unit(unit);
+        in_time(self.0.write(unit), answer).await
+    }
+
+    /// Carries out a unit that only reads, all of it at one moment of the store.
+    ///
+    /// # Errors
+    /// The unit's own; [`public::Code::Unavailable`] when the store is not able to now.
+    pub async fn read<T, F>(&self, unit: F) -> public::Result<T>
+    where
+        F: AsyncFnOnce(&mut Tx<'_>) -> public::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (unit, answer) = unit::unit(unit);
+        in_time(self.0.read(unit), answer).await
+    }
+
+    /// Gives committed events to `outlet`: after their commit, in commit order of each stream. It
+    /// is called by the store's own threads and does not wait. Before there is one, events are
+    /// kept but go nowhere.
+    pub fn set_outlet(&self, outlet: Outlet) {
+        *self.0.shared.outlet.write().unwrap_or_else(PoisonError::into_inner) = Some(outlet);
+    }
+
+    /// Whether the store does what it is asked, now.
+    #[must_use]
+    pub fn is_available(&self) -> bool {
+        *self.0.shared.available.borrow()
+    }
+
+    /// Tells whenever the store goes away or is back.
+    #[must_use]
+    pub fn availability(&self) -> watch::Receiver<bool> {
+        self.0.shared.available.subscribe()
+    }
+
+    /// Whether it is a file that no other process works with.
+    #[must_use]
+    pub fn is_own_file(&self) -> bool {
+        matches!(self.0.engine, Engine::Sqlite(_))
+    }
+
+    /// Does what is queued, and closes. Units after that are refused.
+    pub async fn close(&self) {
+        match &self.0.engine {
+            Engine::Sqlite(sqlite) => sqlite.close().await,
+            Engine::Postgres(postgres) => postgres.close().await,
+        }
+    }
+}
+
+/// Waits until a unit is begun and for its answer, but not for ever.
+async fn in_time<T>(
+    begun: impl Future<Output = ()>,
+    answer: oneshot::Receiver<public::Result<T>>,
+) -> public::Result<T> {
+    let done = async {
+        begun.await;
+        answer.await
+    };
+    match timeout(UNIT_TIMEOUT, done).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => Err(Error::new(Kind::Unavailable, "it ended before it answered").into()),
+        Err(_) => Err(Error::new(Kind::Timeout, "it did not answer").into()),
+    }
+}
+
+impl Inner {
+    async fn write(&self, unit: Box<dyn Unit>) {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.write(unit),
+            Engine::Postgres(postgres) => postgres.write(unit).await,
+        }
+    }
+
+    async fn read(&self, unit: Box<dyn Unit>) {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.read(unit),
+            Engine::Postgres(postgres) => postgres.read(unit).await,
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.is_closed(),
+            Engine::Postgres(postgres) => postgres.is_closed(),
+        }
+    }
+
+    /// Writes a row, to find out whether the store takes it.
+    async fn probe(&self) -> bool {
+        const BEAT: &str = "
+            INSERT INTO heartbeat (id, beat_at) VALUES (1, $1)
+            ON CONFLICT (id) DO UPDATE SET beat_at = $1";
+        let (unit, answer) = unit::unit(async |tx: &mut Tx<'_>| {
+            let now = tx.now();
+            Ok(tx.execute(BEAT, &params![now]).await?)
+        });
+        in_time(self.write(unit), answer).await.is_ok()
+    }
+}
+
+/// Asks the store now and then, as long as someone has it open. A file that takes writes needs no
+/// asking; a server may be gone while nobody writes.
+async fn watch_over(store: Weak<Inner>) {
+    let mut ticks = interval(PROBE_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        let Some(store) = store.upgrade().filter(|store| !store.is_closed()) else { return };
+        let well = *store.shared.available.borrow();
+        if !well || matches!(store.engine, Engine::Postgres(_)) {
+            let available = store.probe().await;
+            store.shared.report(available);
+        }
+    }
+}

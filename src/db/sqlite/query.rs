@@ -1,0 +1,101 @@
+//! Statements on a SQLite connection.
+
+use std::sync::Arc;
+
+use rusqlite::{
+    CachedStatement, Connection, ErrorCode, ToSql, ffi,
+    types::{ToSqlOutput, ValueRef},
+};
+
+use crate::db::{Error, Kind, Result, Row, Value};
+
+/// Carries out a statement; how many rows it changed.
+pub(in crate::db) fn execute(connection: &Connection, sql: &str, params: &[Value]) -> Result<u64> {
+    Ok(prepare(connection, sql, params)?.raw_execute()? as u64)
+}
+
+/// Every row of the answer.
+pub(in crate::db) fn rows(
+    connection: &Connection,
+    sql: &str,
+    params: &[Value],
+) -> Result<Vec<Row>> {
+    let mut statement = prepare(connection, sql, params)?;
+    let columns: Arc<[Box<str>]> = statement.column_names().into_iter().map(Box::from).collect();
+    let mut answer = Vec::new();
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next()? {
+        let values = (0..columns.len()).map(|place| value(row.get_ref(place)?));
+        answer.push(Row::new(columns.clone(), values.collect::<Result<_>>()?));
+    }
+    Ok(answer)
+}
+
+/// A statement with its parameters. SQLite takes `$1` for a name and counts by first appearance,
+/// so each is looked up by its number.
+fn prepare<'c>(
+    connection: &'c Connection,
+    sql: &str,
+    params: &[Value],
+) -> Result<CachedStatement<'c>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    for place in 1..=statement.parameter_count() {
+        let number = statement.parameter_name(place).and_then(|name| name[1..].parse().ok());
+        let param = number.and_then(|number: usize| params.get(number.checked_sub(1)?));
+        let Some(param) = param else {
+            return Err(Error::new(Kind::Other, "a parameter is missing"));
+        };
+        statement.raw_bind_parameter(place, param)?;
+    }
+    Ok(statement)
+}
+
+fn value(value: ValueRef<'_>) -> Result<Value> {
+    Ok(match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(n) => Value::Int(n),
+        ValueRef::Text(text) => Value::Text(
+            std::str::from_utf8(text).map_err(|error| Error::new(Kind::Other, error))?.to_owned(),
+        ),
+        ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
+        ValueRef::Real(_) => {
+            return Err(Error::new(Kind::Other, "a column is a floating point number"));
+        }
+    })
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Int(n) => ValueRef::Integer(*n),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Blob(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        let code = error.sqlite_error().copied();
+        let kind = code.map_or(Kind::Other, |code| match (code.code, code.extended_code) {
+            (_, ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) => Kind::Unique,
+            (_, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Kind::ForeignKey,
+            (_, ffi::SQLITE_CONSTRAINT_CHECK | ffi::SQLITE_CONSTRAINT_NOTNULL) => Kind::Check,
+            (ErrorCode::DiskFull, _) => Kind::Full,
+            (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => Kind::Timeout,
+            (
+                ErrorCode::SystemIoFailure
+                | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+                | ErrorCode::OutOfMemory
+                | ErrorCode::PermissionDenied,
+                _,
+            ) => Kind::Unavailable,
+            _ => Kind::Other,
+        });
+        Self::new(kind, error)
+    }
+}

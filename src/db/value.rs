@@ -1,0 +1,183 @@
+//! Values that go into statements and come out of rows: the four kinds that both engines store
+//! alike. Times are milliseconds, flags 0 and 1, ids and JSON text.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::{Error, Kind, Result};
+use crate::{clock::Timestamp, id::Id, room::Room, stream::Stream};
+
+/// A value of a column or of a parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// No value.
+    Null,
+    /// BIGINT: numbers, times in milliseconds, flags as 0 or 1.
+    Int(i64),
+    /// TEXT: ids, names, JSON, decimals.
+    Text(String),
+    /// BYTEA.
+    Blob(Vec<u8>),
+}
+
+macro_rules! values {
+    ($($from:ty: $value:ident => $to:expr;)+) => { $(
+        impl From<$from> for Value {
+            fn from($value: $from) -> Self {
+                $to
+            }
+        }
+    )+ };
+}
+
+values! {
+    i64: n => Self::Int(n);
+    i32: n => Self::Int(n.into());
+    u32: n => Self::Int(n.into());
+    bool: flag => Self::Int(flag.into());
+    Timestamp: at => Self::Int(at.millis());
+    String: text => Self::Text(text);
+    &String: text => Self::Text(text.clone());
+    &str: text => Self::Text(text.to_owned());
+    Id: id => Self::Text(id.as_str().to_owned());
+    &Id: id => Self::Text(id.as_str().to_owned());
+    Uuid: id => Self::Text(id.to_string());
+    Room: room => Self::Text(room.to_string());
+    &Room: room => Self::Text(room.to_string());
+    &Stream: stream => Self::Text(stream.to_string());
+    &RawValue: json => Self::Text(json.get().to_owned());
+    Box<RawValue>: json => Self::Text(Box::<str>::from(json).into());
+    &Box<RawValue>: json => Self::Text(json.get().to_owned());
+    Vec<u8>: bytes => Self::Blob(bytes);
+    &[u8]: bytes => Self::Blob(bytes.to_vec());
+}
+
+impl<T: Into<Self>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+/// The parameters of a statement: `params![id, now]` for `$1` and `$2`.
+#[macro_export]
+macro_rules! params {
+    ($($value:expr),* $(,)?) => { [$($crate::db::Value::from($value)),*] };
+}
+
+/// What a column can be read as.
+pub trait FromValue: Sized {
+    /// The value in this form; none when it has another.
+    fn from_value(value: &Value) -> Option<Self>;
+}
+
+macro_rules! from_values {
+    ($($to:ty: $value:pat => $from:expr;)+) => { $(
+        impl FromValue for $to {
+            fn from_value(value: &Value) -> Option<Self> {
+                let $value = value else { return None };
+                $from
+            }
+        }
+    )+ };
+}
+
+from_values! {
+    i64: Value::Int(n) => Some(*n);
+    u64: Value::Int(n) => (*n).try_into().ok();
+    u32: Value::Int(n) => (*n).try_into().ok();
+    Timestamp: Value::Int(n) => Some(Self::from_millis(*n));
+    String: Value::Text(text) => Some(text.clone());
+    Id: Value::Text(text) => text.parse().ok();
+    Room: Value::Text(text) => text.parse().ok();
+    Stream: Value::Text(text) => text.parse().ok();
+    Box<RawValue>: Value::Text(text) => RawValue::from_string(text.clone()).ok();
+    Vec<u8>: Value::Blob(bytes) => Some(bytes.clone());
+}
+
+impl FromValue for bool {
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Int(0) => Some(false),
+            Value::Int(1) => Some(true),
+            _ => None,
+        }
+    }
+}
+
+impl<T: FromValue> FromValue for Option<T> {
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Null => Some(None),
+            value => T::from_value(value).map(Some),
+        }
+    }
+}
+
+/// One row of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    columns: Arc<[Box<str>]>,
+    values: Vec<Value>,
+}
+
+/// A column by its place (from 0) or by its name.
+pub trait Column: Copy {
+    /// Its place among the names.
+    fn place(&self, columns: &[Box<str>]) -> Option<usize>;
+}
+
+impl Column for usize {
+    fn place(&self, columns: &[Box<str>]) -> Option<usize> {
+        (*self < columns.len()).then_some(*self)
+    }
+}
+
+impl Column for &str {
+    fn place(&self, columns: &[Box<str>]) -> Option<usize> {
+        columns.iter().position(|column| &**column == *self)
+    }
+}
+
+impl Row {
+    pub(super) fn new(columns: Arc<[Box<str>]>, values: Vec<Value>) -> Self {
+        Self { columns, values }
+    }
+
+    /// A column's value.
+    ///
+    /// # Errors
+    /// [`Kind::Other`] when there is no such column, or its value has another type.
+    pub fn get<T: FromValue>(&self, column: impl Column) -> Result<T> {
+        let place = column.place(&self.columns).filter(|place| *place < self.values.len());
+        let place = place.ok_or_else(|| Error::new(Kind::Other, "no such column in the answer"))?;
+        T::from_value(&self.values[place]).ok_or_else(|| {
+            let (name, wanted) = (&self.columns[place], std::any::type_name::<T>());
+            Error::new(Kind::Other, format_args!("the column {name} is not a {wanted}"))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_read_by_name_and_by_place() {
+        let names: Vec<Box<str>> = ["id", "at", "flag", "data", "gone"].map(Into::into).into();
+        let data = RawValue::from_string(r#"{"a":1.10}"#.to_owned()).unwrap();
+        let id = Id::new("u1").unwrap();
+        let values = params![&id, Timestamp::from_millis(7), true, data, None::<i64>];
+        let row = Row::new(names.into(), values.into());
+        assert_eq!(row.get::<Id>("id").unwrap(), id);
+        assert_eq!(row.get::<Timestamp>(1).unwrap().millis(), 7);
+        assert!(row.get::<bool>("flag").unwrap());
+        assert_eq!(row.get::<Box<RawValue>>("data").unwrap().get(), r#"{"a":1.10}"#);
+        assert_eq!(row.get::<Option<String>>("gone").unwrap(), None);
+        assert!(row.get::<String>("gone").is_err(), "nothing is not a text");
+        assert!(row.get::<i64>("id").is_err(), "a text is not a number");
+        assert!(row.get::<i64>("other").is_err());
+        assert!(row.get::<i64>(5).is_err());
+    }
+}

@@ -1,0 +1,222 @@
+//! `Idempotency-Key`: a POST that is sent again is answered again and not done again
+//! (contract/rest.md, "Conventions").
+//!
+//! A request with a key takes a place in the store before it is carried out, and leaves its answer
+//! there. It is carried out to its end even when its caller hangs up, since that caller is the one
+//! who will ask again. Left alone are requests without valid credentials, which get their 401,
+//! webhooks, whose senders know no keys, and `/api/auth/`, whose answers hold tokens.
+//!
+//! A process that dies between the end of the work and the keeping of its answer leaves a place
+//! whose request runs no more; it is free after [`RUNS_FOR`], or with the next start on SQLite.
+
+mod key;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use axum::{
+    body::{Body, to_bytes},
+    extract::{FromRequest, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header::CONTENT_TYPE, request::Parts};
+use sha2::{Digest, Sha256};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use self::store::{Answer, Claim};
+use crate::{
+    auth::Authenticator,
+    db::Db,
+    error::{Code, Error, Result},
+    http::body::RawBody,
+};
+
+/// How long an answer is kept.
+const KEPT_FOR: Duration = Duration::from_hours(24);
+
+/// After how long a request that still runs is taken for lost.
+const RUNS_FOR: Duration = Duration::from_mins(1);
+
+/// Bytes of the largest answer that is kept. Who repeats a request with a larger one is told that
+/// it was done.
+const MAX_ANSWER: usize = 256 * 1024;
+
+/// When to ask again for what still runs.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How often old answers are given up.
+const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
+
+/// Says of an answer that it was given before.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// Paths whose POSTs take no key.
+const LEFT_ALONE: [&str; 2] = ["/api/webhooks/", "/api/auth/"];
+
+/// Keeps answers by key. Cheap to clone.
+#[derive(Clone)]
+pub struct Idempotency {
+    db: Db,
+    authenticator: Authenticator,
+}
+
+impl Idempotency {
+    /// Keeps answers in this store. In a file of our own, what an earlier process left running
+    /// is free again.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn start(db: Db, authenticator: Authenticator) -> Result<Self> {
+        if db.is_own_file() {
+            store::release_all(&db).await?;
+        }
+        Ok(Self { db, authenticator })
+    }
+
+    /// Gives up old answers, now and then, for ever.
+    pub async fn prune(self) {
+        loop {
+            match store::prune(&self.db).await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => tracing::warn!(?error, "old answers could not be given up"),
+            }
+            tokio::time::sleep(PRUNE_INTERVAL).await;
+        }
+    }
+}
+
+/// Middleware around what takes POSTs. The answers that it sees must have their bodies already.
+pub async fn layer(
+    State(idempotency): State<Idempotency>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    match idempotency.place(&parts).await {
+        Ok(Some(place)) => {
+            let done = idempotency.answer(place, parts, body, next).in_current_span();
+            // In a task of its own, which does not end when the caller hangs up.
+            match tokio::spawn(done).await {
+                Ok(answer) => answer.unwrap_or_else(IntoResponse::into_response),
+                Err(error) => Error::internal(error).into_response(),
+            }
+        }
+        Ok(None) => next.run(Request::from_parts(parts, body)).await,
+        Err(error) => error.into_response(),
+    }
+}
+
+impl Idempotency {
+    /// Where the answer to a request is kept, if it is.
+    async fn place(&self, request: &Parts) -> Result<Option<Vec<u8>>> {
+        let (method, path) = (&request.method, request.uri.path());
+        let takes_key = *method == Method::POST
+            && path.starts_with("/api/")
+            && !LEFT_ALONE.iter().any(|prefix| path.starts_with(prefix));
+        if !takes_key {
+            return Ok(None);
+        }
+        let key = key::key_of(&request.headers);
+        if matches!(key, Ok(None)) {
+            return Ok(None);
+        }
+        let Ok(caller) = self.authenticator.caller(&request.headers).await else {
+            return Ok(None);
+        };
+        Ok(key?.map(|key| key::place_of(&caller.user_id, method, path, &key)))
+    }
+
+    /// The answer to a request with a key: the one that was given, or else a new one.
+    async fn answer(
+        self,
+        place: Vec<u8>,
+        parts: Parts,
+        body: Body,
+        next: Next,
+    ) -> Result<Response> {
+        let RawBody(body) = RawBody::from_request(Request::new(body), &()).await?;
+        let body_hash = Sha256::digest(&body).to_vec();
+        match store::claim(&self.db, place.clone(), body_hash).await? {
+            Claim::Run(attempt) => {
+                let request = Request::from_parts(parts, Body::from(body));
+                self.run(place, attempt, request, next).await
+            }
+            Claim::Done(answer) => Ok(replay(answer)),
+            Claim::DoneWithoutAnswer => Err(Error::new(
+                Code::Conflict,
+                "This request was carried out; its answer was too large to be kept.",
+            )),
+            Claim::Running => Err(Error::new(
+                Code::Conflict,
+                "A request with this Idempotency-Key is still being carried out.",
+            )
+            .with_retry_after(RETRY_AFTER)),
+            Claim::OtherBody => Err(Error::new(
+                Code::InvalidPayload,
+                "This Idempotency-Key came with another body before.",
+            )),
+        }
+    }
+
+    /// Carries a request out and keeps its answer, or gives the place back where that is not to be
+    /// repeated.
+    async fn run(
+        self,
+        place: Vec<u8>,
+        attempt: Uuid,
+        request: Request,
+        next: Next,
+    ) -> Result<Response> {
+        // In a task of its own, so that a panic does not keep the place.
+        let ran = match tokio::spawn(next.run(request).in_current_span()).await {
+            Ok(response) => whole(response).await,
+            Err(error) => Err(Error::internal(error)),
+        };
+        let kept = ran.as_ref().ok().filter(|(response, _)| is_kept(response.status()));
+        let settled = match kept {
+            Some((_, answer)) => store::finish(&self.db, place, attempt, answer.clone()).await,
+            None => store::release(&self.db, place, attempt).await,
+        };
+        if let Err(error) = settled {
+            tracing::warn!(?error, "the answer to a request with a key was not kept");
+        }
+        ran.map(|(response, _)| response)
+    }
+}
+
+/// Whether an answer is given again. The others may be different the next time.
+fn is_kept(status: StatusCode) -> bool {
+    const PASSING: [StatusCode; 3] =
+        [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS];
+    !status.is_server_error() && !PASSING.contains(&status)
+}
+
+/// A response with its body read, and what is kept of it.
+async fn whole(response: Response) -> Result<(Response, Answer)> {
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, usize::MAX).await.map_err(Error::internal)?;
+    let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let answer = Answer {
+        status: parts.status,
+        content_type: content_type.map(str::to_owned),
+        body: Some(body.clone()).filter(|body| body.len() <= MAX_ANSWER),
+    };
+    Ok((Response::from_parts(parts, Body::from(body)), answer))
+}
+
+fn replay(answer: Answer) -> Response {
+    let mut response = Response::new(Body::from(answer.body.unwrap_or_default()));
+    *response.status_mut() = answer.status;
+    let headers = response.headers_mut();
+    let content_type = answer.content_type.and_then(|value| HeaderValue::try_from(value).ok());
+    if let Some(content_type) = content_type {
+        headers.insert(CONTENT_TYPE, content_type);
+    }
+    headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    response
+}

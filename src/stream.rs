@@ -1,0 +1,328 @@
+//! Streams of kept events: how a room tells what happened, as the wire events that it becomes, so
+//! that the store can keep them and the emitter can send them (contract/events.md, "Missed events").
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+use uuid::Uuid;
+
+use crate::{
+    event::{EventName, Namespace, ServerEvent},
+    id::Id,
+    room::Room,
+};
+
+/// A sequence of events that is numbered on its own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stream {
+    /// `conversation/<id>`: a conversation, in both dialects.
+    Conversation(Id),
+    /// `request/<id>`: a purchase request.
+    Request(Id),
+    /// `user/<id>`: what goes to one user, also as a seller or a buyer.
+    User(Id),
+    /// `checkout/<id>`: a checkout over several requests.
+    Checkout(Id),
+    /// `sellers`: what goes to all sellers.
+    Sellers,
+    /// `buyers`: what goes to all buyers.
+    Buyers,
+    /// `global`: what goes to everyone.
+    Global,
+    /// `other/<id>`: a room of another backend's making.
+    Other(Id),
+}
+
+/// Why a string is not a [`Stream`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not the name of a stream")]
+pub struct InvalidStream;
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Conversation(id) => write!(f, "conversation/{id}"),
+            Self::Request(id) => write!(f, "request/{id}"),
+            Self::User(id) => write!(f, "user/{id}"),
+            Self::Checkout(id) => write!(f, "checkout/{id}"),
+            Self::Sellers => f.write_str("sellers"),
+            Self::Buyers => f.write_str("buyers"),
+            Self::Global => f.write_str("global"),
+            Self::Other(id) => write!(f, "other/{id}"),
+        }
+    }
+}
+
+impl FromStr for Stream {
+    type Err = InvalidStream;
+
+    fn from_str(name: &str) -> Result<Self, InvalidStream> {
+        let Some((kind, id)) = name.split_once('/') else {
+            return match name {
+                "sellers" => Ok(Self::Sellers),
+                "buyers" => Ok(Self::Buyers),
+                "global" => Ok(Self::Global),
+                _ => Err(InvalidStream),
+            };
+        };
+        let of = match kind {
+            "conversation" => Self::Conversation,
+            "request" => Self::Request,
+            "user" => Self::User,
+            "checkout" => Self::Checkout,
+            "other" => Self::Other,
+            _ => return Err(InvalidStream),
+        };
+        Id::new(id).map(of).map_err(|_| InvalidStream)
+    }
+}
+
+/// The stream in which what is sent to a room is kept.
+impl From<&Room> for Stream {
+    fn from(room: &Room) -> Self {
+        match room {
+            Room::Conversation(id) | Room::Chat(id) => Self::Conversation(id.clone()),
+            Room::Request(id) => Self::Request(id.clone()),
+            Room::User(id) | Room::Seller(id) | Room::Buyer(id) => Self::User(id.clone()),
+            Room::Checkout(id) => Self::Checkout(id.clone()),
+            Room::Sellers => Self::Sellers,
+            Room::Buyers => Self::Buyers,
+            Room::Other(id) => Self::Other(id.clone()),
+        }
+    }
+}
+
+/// Something that happened. It is announced inside a unit of work, numbered and kept with it, and
+/// sent once that is committed.
+pub trait DomainEvent: Send + 'static {
+    /// The stream that numbers it.
+    fn stream(&self) -> Stream;
+
+    /// The wire events that it becomes, in the order in which they are sent; `seq` is its number
+    /// in the stream, 0 when it is not kept.
+    fn render(&self, seq: i64) -> Vec<Rendering>;
+
+    /// Every stream that keeps it, [`DomainEvent::stream`] first. In several, each gives it a number
+    /// of its own and keeps [its share](Rendering::shares) of the wire events; it is still sent
+    /// once, as the first of them numbers it.
+    fn streams(&self) -> Vec<Stream> {
+        vec![self.stream()]
+    }
+
+    /// Whether it has a number and can be replayed.
+    fn kept(&self) -> bool {
+        true
+    }
+}
+
+/// Who hears an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Target {
+    /// Every authenticated socket.
+    Everyone,
+    /// Whoever is in one of these rooms, and in none of the others.
+    #[serde(untagged)]
+    Rooms {
+        /// The rooms.
+        rooms: Vec<Room>,
+        /// The rooms whose members are left out.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        except: Vec<Room>,
+    },
+}
+
+/// One wire event, addressed. As JSON it is what the store keeps.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rendering {
+    /// Who hears it.
+    pub to: Target,
+    /// Its name.
+    pub event: EventName,
+    /// Its payload.
+    pub data: Box<RawValue>,
+    /// The user whose sockets do not hear it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub except_user: Option<Id>,
+    /// Only here; none takes the namespaces in which the event and the room are at home.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "namespace_path")]
+    pub namespace: Option<Namespace>,
+    /// Names it where several streams keep a share of it, so that who is sent the events of all of
+    /// them gets it once; and for who counts its sockets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Uuid>,
+}
+
+impl Rendering {
+    /// An event of the catalogue to this target.
+    #[must_use]
+    pub fn new<E: ServerEvent>(to: Target, payload: &E) -> Self {
+        let data = to_raw_value(payload).unwrap_or_else(|error| {
+            tracing::error!(%error, event = E::EVENT.name, "a payload could not be written");
+            RawValue::NULL.to_owned()
+        });
+        let event = EventName::from(&E::EVENT);
+        Self { to, event, data, except_user: None, namespace: None, id: None }
+    }
+
+    /// An event of the catalogue to a room.
+    #[must_use]
+    pub fn to_room<E: ServerEvent>(room: Room, payload: &E) -> Self {
+        Self::to_rooms([room], payload)
+    }
+
+    /// An event of the catalogue to several rooms; a socket gets it once.
+    #[must_use]
+    pub fn to_rooms<E: ServerEvent>(rooms: impl Into<Vec<Room>>, payload: &E) -> Self {
+        Self::new(Target::Rooms { rooms: rooms.into(), except: Vec::new() }, payload)
+    }
+
+    /// An event of the catalogue to every authenticated socket.
+    #[must_use]
+    pub fn to_everyone<E: ServerEvent>(payload: &E) -> Self {
+        Self::new(Target::Everyone, payload)
+    }
+
+    /// What each stream keeps of it: the same event, to those of the rooms that are kept there.
+    #[must_use]
+    pub fn shares(&self) -> BTreeMap<Stream, Self> {
+        let Target::Rooms { rooms, except } = &self.to else {
+            return BTreeMap::from([(Stream::Global, self.clone())]);
+        };
+        let mut of: BTreeMap<Stream, Vec<Room>> = BTreeMap::new();
+        for room in rooms {
+            of.entry(Stream::from(room)).or_default().push(room.clone());
+        }
+        let share = |rooms| Self {
+            to: Target::Rooms { rooms, except: except.clone() },
+            event: self.event.clone(),
+            data: self.data.clone(),
+            except_user: self.except_user.clone(),
+            ..*self
+        };
+        of.into_iter().map(|(stream, rooms)| (stream, share(rooms))).collect()
+    }
+
+    /// Leaves the sockets of this user out.
+    #[must_use]
+    pub fn except_user(mut self, user: Id) -> Self {
+        self.except_user = Some(user);
+        self
+    }
+}
+
+/// A committed event on its way out.
+#[derive(Clone, Debug)]
+pub struct Announced {
+    /// The stream that it belongs to; the first, where it belongs to several.
+    pub stream: Stream,
+    /// Its number in the stream; 0 when it is not kept.
+    pub seq: i64,
+    /// The life of the stream in which it has that number; none when it is not kept.
+    pub epoch: Option<Id>,
+    /// Its number in each stream that keeps it.
+    pub numbers: Vec<(Stream, i64)>,
+    /// The wire events.
+    pub renderings: Vec<Rendering>,
+}
+
+/// A namespace as its path.
+mod namespace_path {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use crate::event::Namespace;
+
+    #[expect(
+        clippy::ref_option,
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde gives the field's reference"
+    )]
+    pub(super) fn serialize<S: Serializer>(
+        namespace: &Option<Namespace>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.serialize_str(namespace.map_or("", Namespace::path))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Namespace>, D::Error> {
+        let path = String::deserialize(from)?;
+        Namespace::from_path(&path)
+            .map(Some)
+            .ok_or_else(|| D::Error::custom("not the path of a namespace"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> Id {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn every_stream_reads_back_as_it_prints() {
+        for name in [
+            "conversation/c1",
+            "request/r1",
+            "user/u1",
+            "checkout/t1",
+            "sellers",
+            "buyers",
+            "global",
+            "other/ops.alerts",
+        ] {
+            assert_eq!(name.parse::<Stream>().unwrap().to_string(), name);
+        }
+        for bad in ["", "user", "user/", "users/u1", "user/a b"] {
+            assert_eq!(bad.parse::<Stream>(), Err(InvalidStream), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_conversation_and_a_chat_share_a_stream() {
+        let rooms = [Room::Conversation(id("c1")), Room::Chat(id("c1"))];
+        assert_eq!(rooms.map(|room| Stream::from(&room).to_string()), ["conversation/c1"; 2]);
+    }
+
+    #[test]
+    fn each_stream_keeps_its_share() {
+        let text = r#"{"to":{"rooms":["chat-c1","user-u1","conversation:c1"],"except":["sellers"]},
+            "event":"x","data":1,"id":"01234567-89ab-7def-8123-456789abcdef"}"#;
+        let rendering: Rendering = serde_json::from_str(text).unwrap();
+        let shares: Vec<_> = rendering
+            .shares()
+            .into_iter()
+            .map(|(stream, share)| {
+                assert_eq!((share.id, &share.event), (rendering.id, &rendering.event));
+                format!("{stream} {}", serde_json::to_string(&share.to).unwrap())
+            })
+            .collect();
+        assert_eq!(
+            shares,
+            [
+                r#"conversation/c1 {"rooms":["chat-c1","conversation:c1"],"except":["sellers"]}"#,
+                r#"user/u1 {"rooms":["user-u1"],"except":["sellers"]}"#,
+            ]
+        );
+        let everyone = Rendering { to: Target::Everyone, ..rendering };
+        assert_eq!(everyone.shares().into_keys().collect::<Vec<_>>(), [Stream::Global]);
+    }
+
+    #[test]
+    fn a_rendering_reads_back_as_it_was_written() {
+        let text = [
+            r#"{"to":"everyone","event":"payment-update","data":{"a":1.10},"namespace":"/chat"}"#,
+            r#"{"to":{"rooms":["chat-c1"],"except":["user-u2"]},"event":"x","data":null}"#,
+            r#"{"to":{"rooms":["user-u1"]},"event":"x","data":[],"exceptUser":"u1"}"#,
+        ];
+        for text in text {
+            let rendering: Rendering = serde_json::from_str(text).unwrap();
+            assert_eq!(serde_json::to_string(&rendering).unwrap(), text);
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The house keeps its plan: who may use whom, and what is said in one place only.
+
+mod lock;
+mod source;
+
+use std::collections::BTreeSet;
+
+use proc_macro2::Delimiter;
+
+use source::{Source, Token};
+
+/// Each module's floor. A module may use those on the floors below its own.
+const FLOORS: [(&str, u8); 26] = [
+    ("config", 0),
+    ("error", 0),
+    ("event", 0),
+    ("clock", 0),
+    ("id", 0),
+    ("room", 0),
+    ("stream", 0),
+    ("auth", 1),
+    ("db", 1),
+    ("http", 1),
+    ("metrics", 1),
+    ("limits", 1),
+    ("idempotency", 2),
+    ("realtime", 2),
+    ("cluster", 2),
+    ("presence", 3),
+    ("access", 3),
+    ("notifications", 3),
+    ("points", 3),
+    ("chat", 4),
+    ("marketplace", 4),
+    ("payments", 5),
+    ("accounts", 5),
+    ("admin", 6),
+    ("app", 7),
+    ("cli", 8),
+];
+
+/// The ground floor's own stairs: a room's name has an id in it and belongs to a dialect; a stream
+/// is named like a room, and what is kept in it is an event to rooms.
+const NEIGHBOURS: [(&str, &str); 5] =
+    [("room", "event"), ("room", "id"), ("stream", "event"), ("stream", "id"), ("stream", "room")];
+
+/// Macros of the crate's root, named like modules.
+const ROOT_MACROS: [&str; 2] = ["events", "params"];
+
+/// Over this many lines something wants to move out.
+const MAX_LINES: usize = 500;
+
+/// How SQL begins.
+const SQL: [&str; 14] = [
+    "ALTER ",
+    "BEGIN",
+    "COMMIT",
+    "CREATE ",
+    "DELETE FROM ",
+    "DROP ",
+    "INSERT ",
+    "PRAGMA ",
+    "RELEASE ",
+    "ROLLBACK",
+    "SAVEPOINT ",
+    "SELECT ",
+    "UPDATE ",
+    "WITH ",
+];
+
+fn floor(module: &str) -> Option<u8> {
+    FLOORS.iter().find(|(name, _)| *name == module).map(|(_, floor)| *floor)
+}
+
+fn floors(source: &Source) -> Vec<String> {
+    let module = source.module();
+    if ["lib", "main"].contains(&module) {
+        return Vec::new();
+    }
+    let Some(own) = floor(module) else {
+        return vec![format!("{}: {module} has no floor in tests/architecture.rs", source.at(1))];
+    };
+    let mut wrong = Vec::new();
+    for (name, line) in source.used() {
+        if name == module || ROOT_MACROS.contains(&name.as_str()) {
+            continue;
+        }
+        let allowed = floor(&name).is_some_and(|used| used < own)
+            || NEIGHBOURS.contains(&(module, name.as_str()));
+        if !allowed {
+            wrong.push(format!("{}: {module} may not use {name}", source.at(line)));
+        }
+    }
+    let up = [Token::Name("super".into()), Token::Mark(':'), Token::Mark(':')];
+    for line in source.lines_with(&[&up[..], &up[..]].concat()) {
+        wrong.push(format!("{}: write crate:: for super::super::", source.at(line)));
+    }
+    wrong
+}
+
+fn opening(source: &Source) -> Vec<String> {
+    let opens = source.text.starts_with("//! ");
+    let wrong = format!("{}: the file does not open with //!", source.at(1));
+    if opens { Vec::new() } else { vec![wrong] }
+}
+
+fn length(source: &Source) -> Vec<String> {
+    let lines = source.text.lines().count();
+    let wrong = format!("{}: {lines} lines, more than {MAX_LINES}", source.at(1));
+    if lines > MAX_LINES { vec![wrong] } else { Vec::new() }
+}
+
+/// What goes to sockets goes through `src/realtime/`: elsewhere nobody calls the engine's `emit`.
+fn engine_emits(source: &Source) -> Vec<String> {
+    if source.module() == "realtime" || !source.names("socketioxide") {
+        return Vec::new();
+    }
+    let run =
+        [Token::Mark('.'), Token::Name("emit".to_owned()), Token::Open(Delimiter::Parenthesis)];
+    let lines = source.lines_with(&run).into_iter();
+    lines.map(|line| format!("{}: emit past the emitter", source.at(line))).collect()
+}
+
+fn sql(source: &Source) -> Vec<String> {
+    if source.module() == "db" || source.file() == "store.rs" || source.path.contains("/store/") {
+        return Vec::new();
+    }
+    let is_sql = |text: &str| SQL.iter().any(|verb| text.trim_start().starts_with(verb));
+    let found = source.texts().filter(|(text, _)| is_sql(text));
+    found.map(|(_, line)| format!("{}: SQL outside of a store", source.at(line))).collect()
+}
+
+/// The names that the rooms declare in `events.rs` or `events/`: `CONSTANT: "name"`.
+fn catalogue(sources: &[Source]) -> BTreeSet<String> {
+    let files = sources.iter().filter(|source| source.declares_events());
+    files
+        .flat_map(|source| source.tokens.windows(3))
+        .filter_map(|window| match window {
+            [(Token::Name(_), _), (Token::Mark(':'), _), (Token::Text(name), _)] => Some(name),
+            _ => None,
+        })
+        .cloned()
+        .collect()
+}
+
+/// A name that is also an ordinary word (`error`) says nothing.
+fn event_names(source: &Source, catalogue: &BTreeSet<String>) -> Vec<String> {
+    if source.declares_events() {
+        return Vec::new();
+    }
+    let found =
+        source.texts().filter(|(text, _)| text.contains(['-', ':']) && catalogue.contains(*text));
+    found.map(|(text, line)| format!("{}: {text} outside of events.rs", source.at(line))).collect()
+}
+
+fn assert_none(wrong: &[String]) {
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+fn check(rule: impl Fn(&Source) -> Vec<String>) {
+    assert_none(&Source::all().iter().flat_map(rule).collect::<Vec<_>>());
+}
+
+/// One finding of a rule on a bad sample, and none on a good one.
+fn catches(rule: impl Fn(&Source) -> Vec<String>, path: &str, bad: &str, good: &str) {
+    assert_eq!(rule(&Source::new(path, bad)).len(), 1, "{bad}");
+    assert_none(&rule(&Source::new(path, good)));
+}
+
+#[test]
+fn a_module_uses_the_floors_below_it() {
+    check(floors);
+    catches(floors, "chat/mod.rs", "use crate::marketplace::X;", "use crate::{presence, id::Id};");
+    catches(floors, "access/mod.rs", "use crate::{id::Id, presence};", "use crate::realtime::Y;");
+    catches(floors, "auth/keys.rs", "fn f() { crate::realtime::g() }", "use crate::auth::Keys;");
+    catches(floors, "clock.rs", "use super::id::Id;", "use std::time::Duration;");
+    catches(floors, "chat/http/a.rs", "use super::super::model;", "use super::model;");
+    catches(floors, "payments/mod.rs", "use crate::accounts;", "use crate::marketplace::Z;");
+    assert_eq!(floors(&Source::new("helpers.rs", "")).len(), 1, "a module without a floor");
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    check(opening);
+    catches(opening, "id.rs", "use std::fmt;", "//! Ids.\nuse std::fmt;");
+}
+
+#[test]
+fn no_file_is_longer_than_500_lines() {
+    check(length);
+    catches(length, "id.rs", &"\n".repeat(501), &"\n".repeat(500));
+}
+
+#[test]
+fn only_realtime_emits_through_the_engine() {
+    check(engine_emits);
+    let bad = "use socketioxide::extract::SocketRef; fn f(s: SocketRef) { s.emit(\"a\", &1); }";
+    catches(engine_emits, "chat/socket.rs", bad, "fn f(e: Emitter) { e.emit(EVENT, &1); }");
+    catches(engine_emits, "app/mod.rs", bad, "use socketioxide::SocketIo;");
+    assert_none(&engine_emits(&Source::new("realtime/hub.rs", bad)));
+}
+
+#[test]
+fn sql_stands_in_stores_only() {
+    check(sql);
+    catches(sql, "chat/service.rs", r#"const Q: &str = "SELECT 1";"#, r#"f("select one");"#);
+    let text = "const Q: &str = r\"\n UPDATE streams SET seq = 1\";";
+    catches(sql, "chat/http.rs", text, "// SELECT 1\nfn f() {}");
+    assert_none(&sql(&Source::new("chat/store.rs", text)));
+}
+
+#[test]
+fn event_names_stand_in_events_rs_only() {
+    let sources = Source::all();
+    let names = catalogue(&sources);
+    assert!(names.len() > 60, "the declarations were not found: {names:?}");
+    check(|source| event_names(source, &names));
+    let declared = r#"events! { /// A.
+        NEW: "message:new", Both; /// B.
+        ERROR: "error", Both; }"#;
+    let names = catalogue(&[Source::new("chat/events.rs", declared)]);
+    assert_eq!(names.iter().collect::<Vec<_>>(), ["error", "message:new"]);
+    let rule = |source: &Source| event_names(source, &names);
+    catches(rule, "chat/socket.rs", r#"f("message:new");"#, r#"f("message:newer", "error");"#);
+    assert_none(&rule(&Source::new("chat/events.rs", declared)));
+}

@@ -1,0 +1,262 @@
+//! What clients say: in order, once, each with its answer.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use stoa::config::{Config, Rate, RoomPolicy};
+
+use crate::support::{Options, TestApp};
+
+fn open(config: &mut Config) {
+    config.rooms.policy = RoomPolicy::Open;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_thousand_events_of_one_socket_are_handled_in_order() {
+    const EVENTS: usize = 5_000;
+    let app = TestApp::with(|config| {
+        config.limits.enabled = false;
+        config.realtime.queue_length = EVENTS;
+    })
+    .await;
+    let mut alice = app.user("alice").await;
+    let sent: Vec<_> = (0..EVENTS)
+        .map(|n| match n % 3 {
+            0 => (alice.emit_with_ack("join-user-room", "alice"), Value::Null),
+            1 => (alice.emit_with_ack("no-such-event", n), json!("unknown_event")),
+            _ => (alice.emit_with_ack("join-user-room", json!([n])), json!("invalid_payload")),
+        })
+        .collect();
+    for (id, code) in sent {
+        let (acked, answer) = alice.next_ack().await;
+        assert_eq!((acked, &answer["code"]), (id, &code), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_event_of_the_conversation_dialect_is_acknowledged_in_its_shape() {
+    let app = TestApp::with(open).await;
+    for namespace in ["/", "/chat"] {
+        let options = Options::websocket().namespace(namespace);
+        let mut alice = app.user_with("alice", &[], options).await;
+        let joined = alice.emit_ack("conversation:join", "c1").await;
+        assert_eq!(joined["success"], true, "{joined}");
+        assert_eq!(
+            (&joined["conversationId"], &joined["room"]),
+            (&json!("c1"), &json!("conversation:c1"))
+        );
+        let joined = alice.emit_ack("conversation:join", json!({ "conversationId": "c2" })).await;
+        assert_eq!(joined["room"], "conversation:c2", "{joined}");
+        for (event, argument, answer) in [
+            ("typing:start", json!({ "conversationId": "c1", "userName": "Al" }), json!({})),
+            ("typing:stop", json!({ "conversationId": "c1" }), json!({})),
+            ("conversation:leave", json!("c1"), json!({ "conversationId": "c1" })),
+        ] {
+            assert_eq!(alice.emit_ack(event, argument).await, success(answer), "{event}");
+        }
+        alice.expect_nothing().await;
+    }
+}
+
+#[tokio::test]
+async fn an_event_of_the_marketplace_dialect_is_acknowledged_in_its_shape() {
+    let app = TestApp::with(open).await;
+    for namespace in ["/", "/marketplace"] {
+        let options = Options::websocket().namespace(namespace);
+        let mut alice = app.user_with("alice", &["seller", "buyer"], options).await;
+        let room = |name: &str| json!({ "room": name });
+        let rooms = |own: &str, all: &str| json!({ "rooms": [own, all] });
+        let typing = json!({ "chatId": "c1", "userId": "alice" });
+        let named = json!({ "chatId": "c1", "userId": "alice", "userName": "Al" });
+        for (event, argument, answer) in [
+            ("join-user-room", json!("alice"), room("user-alice")),
+            ("join-request-room", json!("r1"), room("request-r1")),
+            ("leave-request-room", json!("r1"), room("request-r1")),
+            ("join-seller-room", json!("alice"), rooms("seller-alice", "sellers")),
+            ("leave-seller-room", json!("alice"), rooms("seller-alice", "sellers")),
+            ("join-buyer-room", json!("alice"), rooms("buyer-alice", "buyers")),
+            ("leave-buyer-room", json!("alice"), rooms("buyer-alice", "buyers")),
+            ("join-chat-room", json!("c1"), room("chat-c1")),
+            ("typing-start", named, json!({})),
+            ("typing-stop", typing, json!({})),
+            ("leave-chat-room", json!("c1"), room("chat-c1")),
+            ("join-checkout-room", json!("k1"), room("template-checkout-k1")),
+            ("leave-checkout-room", json!("k1"), room("template-checkout-k1")),
+            ("user-online", json!("alice"), room("user-alice")),
+        ] {
+            let ack = alice.emit_ack(event, argument).await;
+            assert_eq!(ack["success"], true, "{event}: {ack}");
+            for (key, value) in answer.as_object().unwrap() {
+                assert_eq!(&ack[key], value, "{event}: {ack}");
+            }
+        }
+        alice.expect_nothing().await;
+    }
+}
+
+/// `{success: true, …}`
+fn success(mut answer: Value) -> Value {
+    answer["success"] = json!(true);
+    answer
+}
+
+#[tokio::test]
+async fn a_client_of_the_2_x_line_is_acknowledged() {
+    let app = TestApp::start().await;
+    let bearer = format!("Bearer {}", app.token("alice", &[]));
+    for options in [Options::websocket(), Options::polling(), Options::upgrade()] {
+        for namespace in ["/", "/marketplace"] {
+            let options = options.clone().protocol(3).namespace(namespace);
+            let client = app.connect(options.header("authorization", &bearer)).await.unwrap();
+            let mut alice = app.own("alice", client);
+            let ack = alice.emit_ack("join-user-room", "alice").await;
+            assert_eq!(ack, json!({ "success": true, "room": "user-alice" }));
+            app.emit(json!({ "user": "alice" }), "news", json!("é😀")).await;
+            assert_eq!(alice.expect_in(namespace, "news").await, "é😀");
+            alice.into_client().close().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_event_and_a_bad_payload_are_told_in_the_acknowledgement() {
+    let app = TestApp::with(open).await;
+    let mut alice = app.user("alice").await;
+    for (event, argument, code) in [
+        ("no-such-event", json!({}), "unknown_event"),
+        ("user:online", json!({ "userId": "alice" }), "unknown_event"),
+        ("conversation:join", json!({}), "invalid_payload"),
+        ("conversation:join", json!(""), "invalid_payload"),
+        ("conversation:join", json!("a room"), "invalid_payload"),
+        ("conversation:join", json!("x".repeat(129)), "invalid_payload"),
+        ("conversation:join", Value::Null, "invalid_payload"),
+        ("typing-start", json!("c1"), "invalid_payload"),
+        ("typing:start", json!({ "conversationId": { "a": 1 } }), "invalid_payload"),
+        ("auth:refresh", json!({}), "invalid_payload"),
+    ] {
+        let ack = alice.emit_ack(event, argument.clone()).await;
+        assert_eq!(
+            (&ack["success"], &ack["code"]),
+            (&json!(false), &json!(code)),
+            "{event} {argument}: {ack}"
+        );
+        assert!(ack["error"].as_str().is_some_and(|text| !text.is_empty()), "{ack}");
+    }
+    alice.expect_nothing().await;
+}
+
+#[tokio::test]
+async fn an_event_without_an_argument_is_a_bad_payload() {
+    let app = TestApp::start().await;
+    let mut alice = app.user("alice").await;
+    alice.send_raw(r#"42["join-user-room"]"#);
+    assert_eq!(alice.expect("error").await["code"], "invalid_payload");
+}
+
+#[tokio::test]
+async fn without_a_callback_a_failure_comes_as_an_error_event_and_a_success_says_nothing() {
+    let app = TestApp::start().await;
+    let mut alice = app.user("alice").await;
+    alice.emit("join-user-room", "alice");
+    alice.emit("no-such-event", json!({}));
+    let error = alice.expect("error").await;
+    assert_eq!(
+        (&error["event"], &error["code"]),
+        (&json!("no-such-event"), &json!("unknown_event"))
+    );
+    assert!(error["error"].is_string(), "{error}");
+    alice.emit("join-user-room", "bob");
+    let error = alice.expect("error").await;
+    assert_eq!((&error["event"], &error["code"]), (&json!("join-user-room"), &json!("forbidden")));
+    alice.expect_nothing().await;
+}
+
+#[tokio::test]
+async fn an_acknowledgement_comes_exactly_once() {
+    let app = TestApp::start().await;
+    let mut alice = app.user("alice").await;
+    for event in ["join-user-room", "no-such-event"] {
+        alice.emit_ack(event, "alice").await;
+    }
+    alice.expect_nothing().await;
+}
+
+#[tokio::test]
+async fn more_than_the_bucket_holds_is_rate_limited() {
+    let app = TestApp::with(|config| {
+        config.limits.enabled = true;
+        config.limits.joins = Rate { per_second: 1, burst: 3 };
+    })
+    .await;
+    let mut alice = app.user("alice").await;
+    let ids: Vec<_> = (0..10).map(|_| alice.emit_with_ack("join-user-room", "alice")).collect();
+    let mut answers = Vec::new();
+    for id in ids {
+        answers.push(alice.ack(id).await);
+    }
+    assert!(answers[..3].iter().all(|ack| ack["success"] == true), "{answers:?}");
+    let limited = answers.iter().filter(|ack| ack["code"] == "rate_limited").count();
+    assert!((5..=7).contains(&limited), "{answers:?}");
+    let mut bob = app.user("bob").await;
+    assert_eq!(bob.emit_ack("join-user-room", "bob").await["success"], true);
+}
+
+#[tokio::test]
+async fn typing_is_relayed_in_both_dialects_to_all_but_the_sender() {
+    let app = TestApp::with(open).await;
+    let (mut alice, mut bob) = (app.user("alice").await, app.user("bob").await);
+    let market = Options::websocket().namespace("/marketplace");
+    let mut carol = app.user_with("carol", &[], market).await;
+    alice.emit_ack("conversation:join", "c1").await;
+    bob.emit_ack("conversation:join", "c1").await;
+    carol.emit_ack("join-chat-room", "c1").await;
+
+    alice.emit_ack("typing:start", json!({ "conversationId": "c1", "userName": "Al" })).await;
+    let start = json!({ "userId": "alice", "userName": "Al", "conversationId": "c1" });
+    assert_eq!(bob.expect("typing:start").await, start);
+    let start = carol.expect("user-typing").await;
+    assert_eq!((&start["userId"], &start["isTyping"]), (&json!("alice"), &json!(true)));
+    assert_eq!((&start["chatId"], &start["userName"]), (&json!("c1"), &json!("Al")));
+
+    alice.emit_ack("typing:stop", json!({ "conversationId": "c1" })).await;
+    let stop = json!({ "userId": "alice", "conversationId": "c1" });
+    assert_eq!(bob.expect("typing:stop").await, stop);
+    assert_eq!(carol.expect("user-typing").await["isTyping"], false);
+
+    let typing = json!({ "chatId": "c1", "userId": "carol", "userName": "Ca" });
+    carol.emit_ack("typing-start", typing).await;
+    assert_eq!(bob.expect("typing:start").await["userId"], "carol");
+    assert_eq!(alice.expect("typing:start").await["userId"], "carol");
+    carol.into_client().abort().await;
+    assert_eq!(bob.expect("typing:stop").await["userId"], "carol");
+    assert_eq!(alice.expect("typing:stop").await["userId"], "carol");
+    alice.expect_nothing().await;
+    bob.expect_nothing().await;
+}
+
+#[tokio::test]
+async fn typing_ends_by_itself() {
+    let app = TestApp::with(|config| {
+        open(config);
+        config.realtime.typing_timeout = Duration::from_millis(200);
+    })
+    .await;
+    let (mut alice, mut bob) = (app.user("alice").await, app.user("bob").await);
+    alice.emit_ack("conversation:join", "c1").await;
+    bob.emit_ack("conversation:join", "c1").await;
+    alice.emit_ack("typing:start", json!({ "conversationId": "c1" })).await;
+    assert_eq!(bob.expect("typing:start").await["userId"], "alice");
+    assert_eq!(bob.expect("typing:stop").await["userId"], "alice");
+}
+
+#[tokio::test]
+async fn nobody_types_in_another_name_nor_in_a_room_they_are_not_in() {
+    let app = TestApp::with(open).await;
+    let (mut alice, mut bob) = (app.user("alice").await, app.user("bob").await);
+    bob.emit_ack("join-chat-room", "c1").await;
+    let typing = |user| json!({ "chatId": "c1", "userId": user, "userName": "Al" });
+    assert_eq!(alice.emit_ack("typing-start", typing("alice")).await["code"], "forbidden");
+    alice.emit_ack("join-chat-room", "c1").await;
+    assert_eq!(alice.emit_ack("typing-start", typing("bob")).await["code"], "forbidden");
+    bob.expect_nothing().await;
+}

@@ -1,0 +1,134 @@
+// The three namespaces, and what an event is answered that can't be done.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { assertHas, assertRefused, connect, open4 } from './support/client.mjs';
+import { once } from './support/deadline.mjs';
+import { startServer } from './support/server.mjs';
+import { tokenFor } from './support/tokens.mjs';
+
+const server = await startServer();
+const claims = { rooms: ['conversation:c1', 'chat-c1', 'request-r1'] };
+const message = { messageId: 'm1', content: 'hello' };
+
+const CONVERSATION = {
+  join: 'conversation:join',
+  room: 'conversation:c1',
+  event: 'message:new',
+  toUser: 'conversation:added',
+};
+const MARKETPLACE = {
+  join: 'join-chat-room',
+  room: 'chat-c1',
+  event: 'new-message',
+  toUser: 'new-notification',
+};
+const NAMESPACES = [
+  { namespace: '/', speaks: [CONVERSATION, MARKETPLACE], refuses: [] },
+  { namespace: '/chat', speaks: [CONVERSATION], refuses: [MARKETPLACE] },
+  { namespace: '/marketplace', speaks: [MARKETPLACE], refuses: [CONVERSATION] },
+];
+
+for (const { namespace, speaks, refuses } of NAMESPACES) {
+  for (const { join, room, event } of speaks) {
+    test(`${join} works in ${namespace}, and ${event} is heard there`, async () => {
+      const alice = await connect(server, 'alice', { claims, namespace });
+      assertHas(await alice.ask(join, 'c1'), { success: true, room });
+      await server.emit({ room }, event, message);
+      assert.deepEqual(await alice.heard(), [[event, message]]);
+    });
+  }
+
+  for (const { join } of refuses) {
+    test(`${join} is unknown in ${namespace}`, async () => {
+      const alice = await connect(server, 'alice', { claims, namespace });
+      assertRefused(await alice.ask(join, 'c1'), 'unknown_event');
+    });
+  }
+
+  test(`an event that no one knows is unknown in ${namespace}`, async () => {
+    const alice = await connect(server, 'alice', { namespace });
+    assertRefused(await alice.ask('make-coffee', { sugar: 2 }), 'unknown_event');
+  });
+
+  test(`a socket in ${namespace} hears what its user is sent in the dialect spoken there`, async () => {
+    const alice = await connect(server, 'alice', { namespace });
+    for (const { toUser } of [CONVERSATION, MARKETPLACE]) {
+      await server.emit({ user: 'alice' }, toUser, { n: 1 });
+      await server.emit({ user: 'bob' }, toUser, { n: 2 });
+    }
+    await server.emit({ user: 'alice' }, 'of-neither-dialect', { n: 1 });
+    const names = [...speaks.map(({ toUser }) => toUser), 'of-neither-dialect'];
+    assert.deepEqual(await alice.heard(), names.map((name) => [name, { n: 1 }]));
+  });
+
+  test(`no one enters ${namespace} without a token`, async () => {
+    const [error] = await once(open4(server, {}, namespace), 'connect_error');
+    assert.equal(error.message, 'Authentication error: No token provided');
+  });
+}
+
+test('another namespace is invalid', async () => {
+  const socket = open4(server, { auth: { token: tokenFor('alice') } }, '/nowhere');
+  const [error] = await once(socket, 'connect_error');
+  assert.equal(error.message, 'Invalid namespace');
+});
+
+const BAD_PAYLOADS = {
+  'conversation:join': [undefined, null, true, 7.5, '', 'not an id', 'x'.repeat(129), {}, ['c1']],
+  'conversation:leave': [undefined, {}],
+  'typing:start': [undefined, 'c1', {}, { conversationId: 7.5 }],
+  'join-user-room': [undefined, -7, ''],
+  'join-chat-room': [undefined, {}],
+  'typing-start': [undefined, 'c1', { userId: 'alice', userName: 'Alice' }],
+  'user-online': [undefined, {}],
+  'auth:refresh': [undefined, {}, { token: 7 }],
+};
+
+for (const [event, payloads] of Object.entries(BAD_PAYLOADS)) {
+  test(`${event} says what is wrong with its payload`, async () => {
+    const alice = await connect(server, 'alice', { claims });
+    for (const payload of payloads) {
+      const args = payload === undefined ? [] : [payload];
+      assertRefused(await alice.ask(event, ...args), 'invalid_payload');
+    }
+  });
+}
+
+test('a whole number is an id, as it was for the Node servers', async () => {
+  const alice = await connect(server, 'alice', { claims: { rooms: ['conversation:7'] } });
+  assertHas(await alice.ask('conversation:join', 7), { success: true, room: 'conversation:7' });
+  await server.emit({ room: 'conversation:7' }, 'message:new', message);
+  assert.deepEqual(await alice.heard(), [['message:new', message]]);
+});
+
+const FAILURES = [
+  { event: 'make-coffee', payload: {}, code: 'unknown_event' },
+  { event: 'conversation:join', payload: {}, code: 'invalid_payload' },
+  { event: 'conversation:join', payload: 'secret', code: 'forbidden' },
+];
+
+for (const { event, payload, code } of FAILURES) {
+  test(`${event} that fails as ${code} without a callback is told by an error event`, async () => {
+    const alice = await connect(server, 'alice');
+    alice.socket.emit(event, payload);
+    const { error, ...rest } = await alice.hear('error');
+    assertHas(rest, { event, code });
+    assert.match(error, /^\p{L}.{8,}/u);
+  });
+}
+
+test('an event that succeeds without a callback is silent', async () => {
+  const alice = await connect(server, 'alice', { claims });
+  alice.socket.emit('conversation:join', 'c1');
+  await alice.ask('conversation:join', 'c1');
+  assert.deepEqual(await alice.heard(), []);
+});
+
+test('the error event reaches the socket that failed and no other of its user', async () => {
+  const tabs = [await connect(server, 'alice'), await connect(server, 'alice')];
+  tabs[0].socket.emit('make-coffee');
+  await tabs[0].hear('error');
+  assert.deepEqual(await tabs[1].heard(), []);
+});

@@ -1,0 +1,19 @@
+//! The tests through the front door: a real port, real tokens, one file per subject.
+
+#![expect(clippy::expect_used, reason = "a test that can't go on says why")]
+
+mod architecture;
+mod chat;
+mod emit;
+mod emit_storage;
+mod grants;
+mod handshake;
+mod idempotency;
+mod inbound;
+mod presence;
+mod replay;
+mod rooms;
+mod stopping;
+mod store;
+mod support;
+mod wire;

@@ -1,0 +1,158 @@
+//! A store of a test's own, on either engine, and what the tests announce in it.
+
+use std::{
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
+
+use secrecy::SecretString;
+use stoa::{
+    clock::Clock,
+    config::{Config, DatabaseConfig},
+    db::{self, Db},
+    error::Result,
+    event::EventName,
+    id::Id,
+    room::Room,
+    stream::{Announced, DomainEvent, Rendering, Stream, Target},
+};
+use tempfile::TempDir;
+use tokio::{sync::oneshot, task::JoinHandle};
+
+use crate::support::postgres::Postgres;
+
+/// An open store, and where it is.
+pub struct Store {
+    pub db: Db,
+    pub clock: Clock,
+    pub config: DatabaseConfig,
+    pub folder: TempDir,
+    sent: Arc<Mutex<Vec<Announced>>>,
+}
+
+impl Store {
+    pub async fn sqlite(clock: Clock) -> Self {
+        Self::open(None, clock).await
+    }
+
+    /// None where Postgres is not on the machine.
+    pub async fn postgres(clock: Clock) -> Option<Self> {
+        let url = Postgres::shared()?.database().await;
+        Some(Self::open(Some(url), clock).await)
+    }
+
+    pub async fn open(url: Option<String>, clock: Clock) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let mut config = Config::for_tests().database;
+        config.url = url.map(SecretString::from);
+        let db = Db::open(&config, folder.path(), clock.clone()).await.expect("a store");
+        let sent = Arc::<Mutex<Vec<Announced>>>::default();
+        let outlet = sent.clone();
+        db.set_outlet(Arc::new(move |announced| {
+            outlet.lock().expect("the outlet").extend(announced);
+        }));
+        Self { db, clock, config, folder, sent }
+    }
+
+    /// The same store, opened anew.
+    pub async fn reopen(&self) -> db::Result<Db> {
+        Db::open(&self.config, self.folder.path(), self.clock.clone()).await
+    }
+
+    /// Carries statements out, one unit each.
+    pub async fn run(&self, statements: &[&'static str]) {
+        for sql in statements.iter().copied() {
+            let done = self.db.write(async move |tx| Ok(tx.execute(sql, &[]).await?)).await;
+            done.unwrap_or_else(|error| panic!("{sql}: {:?}", error.cause()));
+        }
+    }
+
+    /// The number that a query gives.
+    pub async fn number(&self, sql: &'static str) -> i64 {
+        let read = async move |tx: &mut db::Tx<'_>| Ok(tx.one(sql, &[]).await?.get(0)?);
+        self.db.read(read).await.expect("a number")
+    }
+
+    /// What was sent so far: streams, numbers, and the data of the first rendering.
+    pub fn sent(&self) -> Vec<(String, i64, String)> {
+        let sent = self.sent.lock().expect("the outlet");
+        let shown = |event: &Announced| {
+            let data = event.renderings.first().map(|rendering| rendering.data.get().to_owned());
+            (event.stream.to_string(), event.seq, data.unwrap_or_default())
+        };
+        sent.iter().map(shown).collect()
+    }
+
+    /// Waits until the store says that it is available, or not.
+    pub async fn becomes(&self, available: bool) {
+        let mut availability = self.db.availability();
+        let change = availability.wait_for(|now| *now == available);
+        tokio::time::timeout(Duration::from_secs(20), change)
+            .await
+            .expect("the store's availability changes in time")
+            .expect("the store is open");
+    }
+}
+
+/// A unit that holds SQLite's writer, so that others wait behind it.
+pub struct Held {
+    release: mpsc::Sender<()>,
+    unit: JoinHandle<Result<()>>,
+}
+
+impl Held {
+    pub async fn hold(db: &Db) -> Self {
+        let (release, held) = mpsc::channel();
+        let (held_now, is_held) = oneshot::channel();
+        let db = db.clone();
+        let unit = async move |_: &mut db::Tx<'_>| {
+            let _ = held_now.send(());
+            held.recv().expect("a release");
+            Ok(())
+        };
+        let unit = tokio::spawn(async move { db.write(unit).await });
+        is_held.await.expect("the writer is held");
+        Self { release, unit }
+    }
+
+    pub async fn release(self) {
+        self.release.send(()).expect("a writer that is held");
+        self.unit.await.expect("no panic").expect("a unit that waits and is kept");
+    }
+}
+
+/// Something that happened in a conversation.
+pub struct Happened {
+    pub stream: Stream,
+    pub data: i64,
+    pub kept: bool,
+}
+
+pub fn happened(conversation: &str, data: i64) -> Happened {
+    Happened { stream: Stream::Conversation(id(conversation)), data, kept: true }
+}
+
+pub fn id(text: &str) -> Id {
+    text.parse().expect("an id")
+}
+
+impl DomainEvent for Happened {
+    fn stream(&self) -> Stream {
+        self.stream.clone()
+    }
+
+    fn render(&self, _seq: i64) -> Vec<Rendering> {
+        vec![Rendering {
+            to: Target::Rooms { rooms: vec![Room::Chat(id("c1"))], except: Vec::new() },
+            event: EventName::new("happened").expect("a name"),
+            data: serde_json::value::to_raw_value(&self.data).expect("a number"),
+            except_user: Some(id("u1")),
+            namespace: None,
+            id: None,
+        }]
+    }
+
+    fn kept(&self) -> bool {
+        self.kept
+    }
+}

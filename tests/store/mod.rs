@@ -1,0 +1,6 @@
+//! The store: the same tests on SQLite and on Postgres, and what only one of them can go through.
+
+mod both;
+mod engine;
+mod outage;
+mod sqlite;

@@ -1,0 +1,51 @@
+//! A server that goes away and comes back.
+
+use std::time::Duration;
+
+use serde_json::json;
+use stoa::{clock::Clock, db::Tx, error::Code};
+
+use super::engine::{Store, happened};
+use crate::support::{TestApp, postgres::Postgres};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_goes_and_comes_back_is_found_again() {
+    let Some(mut server) = Postgres::new() else { return };
+    let store = Store::open(Some(server.database().await), Clock::system()).await;
+    let say = async |tx: &mut Tx<'_>| {
+        tx.announce(happened("c1", 1));
+        Ok(())
+    };
+    store.db.write(say).await.expect("a unit");
+    server.stop();
+    let error = store.db.write(say).await.expect_err("nobody is there");
+    assert_eq!(error.code(), Code::Unavailable, "{:?}", error.cause());
+    assert!(error.retry_after().is_some());
+    store.becomes(false).await;
+    server.start();
+    store.becomes(true).await;
+    store.db.write(say).await.expect("a unit");
+    let numbers: Vec<_> = store.sent().into_iter().map(|(_, seq, _)| seq).collect();
+    assert_eq!(numbers, [1, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_without_its_store_is_not_ready() {
+    let Some(mut server) = Postgres::new() else { return };
+    let url = server.database().await;
+    let app = TestApp::with(|config| config.database.url = Some(url.into())).await;
+    let becomes = async |status: u16| loop {
+        let answer = app.get("/readyz").await;
+        if answer.status == status {
+            return answer.body;
+        }
+        tokio::task::yield_now().await;
+    };
+    let in_time = Duration::from_secs(20);
+    becomes(200).await;
+    server.stop();
+    let gone = tokio::time::timeout(in_time, becomes(503)).await.expect("not ready");
+    assert_eq!(gone, json!({"status": "unavailable", "failing": ["store"]}));
+    server.start();
+    tokio::time::timeout(in_time, becomes(200)).await.expect("ready again");
+}

@@ -1,0 +1,147 @@
+//! What only SQLite can go through: one writer, one file, one disk.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use futures_util::{FutureExt, future::join_all};
+use stoa::{
+    clock::Clock,
+    db::Tx,
+    error::{Code, Error, Result},
+    params,
+};
+
+use super::engine::{Held, Store, happened};
+
+const NOTE: &str = "INSERT INTO notes (id, text) VALUES ($1, $2)";
+
+async fn with_notes() -> Store {
+    let store = Store::sqlite(Clock::system()).await;
+    store.run(&["CREATE TABLE notes (id BIGINT NOT NULL PRIMARY KEY, text TEXT NOT NULL)"]).await;
+    store
+}
+
+async fn note(store: &Store, id: i64, bytes: usize) -> Result<()> {
+    let text = "x".repeat(bytes);
+    let unit = async move |tx: &mut Tx<'_>| {
+        tx.announce(happened("c1", id));
+        tx.execute(NOTE, &params![id, text]).await?;
+        Ok(())
+    };
+    store.db.write(unit).await
+}
+
+fn unavailable(error: &Error) {
+    assert_eq!(error.code(), Code::Unavailable, "{:?}", error.cause());
+    assert!(error.retry_after().is_some());
+}
+
+#[tokio::test]
+async fn a_unit_awaits_nothing_but_its_transaction() {
+    let store = with_notes().await;
+    let sleeps = async |tx: &mut Tx<'_>| {
+        tx.execute(NOTE, &params![1, "a"]).await?;
+        tokio::task::yield_now().await;
+        Ok(())
+    };
+    assert_eq!(store.db.write(sleeps).await.expect_err("a refusal").code(), Code::Internal);
+    let reads = async |_: &mut Tx<'_>| {
+        tokio::task::yield_now().await;
+        Ok(())
+    };
+    assert_eq!(store.db.read(reads).await.expect_err("a refusal").code(), Code::Internal);
+    assert_eq!(store.number("SELECT COUNT(*) FROM notes").await, 0);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_passes() {
+    let store = with_notes().await;
+    let limit = async |tx: &mut Tx<'_>| Ok(tx.all("PRAGMA max_page_count = 40", &[]).await?);
+    store.db.write(limit).await.expect("a limit");
+    let held = Held::hold(&store.db).await;
+    let small = note(&store, 1, 10);
+    let large = note(&store, 2, 1_000_000);
+    let (small, large, ()) = tokio::join!(small, large, held.release());
+    // SQLite gives up the transaction, so the one that had room is told the same.
+    unavailable(&large.expect_err("there is no room"));
+    unavailable(&small.expect_err("it is lost with the other"));
+    assert!(!store.db.is_available());
+    assert_eq!(store.number("SELECT COUNT(*) FROM notes").await, 0, "it can still be read");
+
+    let more = async |tx: &mut Tx<'_>| Ok(tx.all("PRAGMA max_page_count = 4000", &[]).await?);
+    store.db.write(more).await.expect("room");
+    store.becomes(true).await;
+    note(&store, 2, 1_000_000).await.expect("there is room");
+    let sent: Vec<_> = store.sent().into_iter().map(|(_, seq, data)| (seq, data)).collect();
+    assert_eq!(sent, [(1, "2".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_given_up_takes_its_units_with_it() {
+    let store = with_notes().await;
+    let held = Held::hold(&store.db).await;
+    let before = note(&store, 1, 1);
+    // As SQLite itself does when it can't go on.
+    let ends = store.db.write(async |tx| Ok(tx.execute("ROLLBACK", &[]).await?));
+    let after = note(&store, 2, 1);
+    let (before, ends, after, ()) = tokio::join!(before, ends, after, held.release());
+    for lost in [before, ends.map(drop), after] {
+        unavailable(&lost.expect_err("the transaction is lost"));
+    }
+    assert_eq!((store.number("SELECT COUNT(*) FROM notes").await, store.sent()), (0, vec![]));
+    note(&store, 3, 1).await.expect("the next transaction");
+    assert_eq!(store.sent().len(), 1);
+    store.becomes(true).await;
+}
+
+#[tokio::test]
+async fn more_than_the_queue_holds_is_refused() {
+    let store = with_notes().await;
+    let held = Held::hold(&store.db).await;
+    let units = join_all((0..5000).map(|id| note(&store, id, 1)));
+    let (done, ()) = tokio::join!(units, held.release());
+    let refused: Vec<_> = done.into_iter().filter_map(Result::err).collect();
+    refused.iter().for_each(unavailable);
+    assert_eq!(refused.len(), 5000 - 4096);
+    assert_eq!(store.number("SELECT COUNT(*) FROM notes").await, 4096);
+    assert!(store.db.is_available());
+}
+
+#[tokio::test]
+async fn a_caller_who_has_gone_gets_nothing_done() {
+    let store = with_notes().await;
+    let held = Held::hold(&store.db).await;
+    assert!(note(&store, 1, 1).now_or_never().is_none(), "it waits, and then nobody does");
+    held.release().await;
+    note(&store, 2, 1).await.expect("the next");
+    assert_eq!(store.number("SELECT COUNT(*) FROM notes").await, 1);
+}
+
+#[tokio::test]
+async fn the_files_are_for_their_owner_only() {
+    let store = with_notes().await;
+    let mut files: Vec<_> = fs::read_dir(store.folder.path())
+        .expect("the folder")
+        .map(|file| file.expect("a file"))
+        .map(|file| (file.file_name().into_string().expect("a name"), file.metadata().expect("it")))
+        .map(|(name, data)| (name, data.permissions().mode() & 0o777))
+        .collect();
+    files.sort();
+    let names = ["stoa.db", "stoa.db-shm", "stoa.db-wal"];
+    assert_eq!(files, names.map(|name| (name.to_owned(), 0o600)));
+    store.db.close().await;
+    let left = fs::read_dir(store.folder.path()).expect("the folder").count();
+    assert_eq!(left, 1, "closing folds the log in");
+}
+
+#[tokio::test]
+async fn a_database_of_another_version_is_refused() {
+    let store = with_notes().await;
+    store.run(&["UPDATE migrations SET checksum = X'00' WHERE version = 1"]).await;
+    let changed = store.reopen().await.err().expect("a refusal").to_string();
+    assert!(changed.ends_with("migration 1 has changed since"), "{changed}");
+
+    let store = with_notes().await;
+    store.run(&["INSERT INTO migrations VALUES (9999, 'of tomorrow', X'00', 0)"]).await;
+    let newer = store.reopen().await.err().expect("a refusal").to_string();
+    assert!(newer.ends_with("the database is of a newer version (9999)"), "{newer}");
+}

@@ -1,0 +1,383 @@
+//! A server of the test's own: a real port, its own data folder, known keys.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    ops::{Deref, DerefMut},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use jsonwebtoken::{EncodingKey, Header, encode};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use stoa::{app::App, clock::Clock, config::Config};
+use tempfile::TempDir;
+
+use super::{
+    DEADLINE, http_client,
+    options::{ConnectError, Options},
+    socket::{Client, FENCE},
+    within_time,
+};
+
+/// The HS256 key of every test's server.
+pub const SECRET: &str = "a secret that only the tests of this project know";
+
+/// The API key that may do everything.
+pub const API_KEY: &str = "test-api-key";
+
+/// The API key that may emit nothing but `payment-…` to `user-…`.
+pub const NARROW_KEY: &str = "test-api-key-for-payments";
+
+/// How long a token of the tests lives, in seconds.
+const TOKEN_SECONDS: i64 = 3600;
+
+/// A running server, and the backend service that talks to it with an API key.
+pub struct TestApp {
+    app: App,
+    backend: Backend,
+    clock: Clock,
+    config: Config,
+    data: TempDir,
+}
+
+/// REST with an API key.
+#[derive(Clone)]
+struct Backend {
+    address: SocketAddr,
+    http: reqwest::Client,
+    fences: Arc<AtomicU64>,
+}
+
+/// What REST answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: http::HeaderMap,
+    /// The body, `Null` when there is none.
+    pub body: Value,
+}
+
+impl TestApp {
+    /// A server as configured for tests.
+    pub async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A server with another configuration.
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::with_clock(Clock::system(), change).await
+    }
+
+    /// A server whose time the test sets.
+    pub async fn with_clock(clock: Clock, change: impl FnOnce(&mut Config)) -> Self {
+        let data = TempDir::new().expect("a folder");
+        let mut config = Config::for_tests();
+        config.data = data.path().to_owned();
+        config.server.host = Ipv4Addr::LOCALHOST.into();
+        config.server.port = 0;
+        config.auth.jwt_secret = Some(SECRET.into());
+        config.auth.api_keys = vec![
+            format!("tests:{}", hex::encode(Sha256::digest(API_KEY))),
+            format!(
+                "payments:{}:event=payment-+room=user-",
+                hex::encode(Sha256::digest(NARROW_KEY))
+            ),
+        ];
+        change(&mut config);
+        Self::run(config, clock, data).await
+    }
+
+    async fn run(config: Config, clock: Clock, data: TempDir) -> Self {
+        let app = App::start(config.clone(), clock.clone()).await.expect("a server");
+        let backend =
+            Backend { address: app.address(), http: http_client(), fences: Arc::default() };
+        Self { app, backend, clock, config, data }
+    }
+
+    /// Stops it, and starts another on the same data.
+    pub async fn restart(self) -> Self {
+        self.app.stop();
+        within_time(DEADLINE, "the server to stop", self.app.stopped()).await;
+        Self::run(self.config, self.clock, self.data).await
+    }
+
+    /// Its database, beside the server.
+    pub fn database(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.data.path().join("stoa.db")).expect("the database")
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.backend.address
+    }
+
+    /// A token for the user, with these roles.
+    pub fn token(&self, user: &str, roles: &[&str]) -> String {
+        self.token_with(user, json!({ "roles": roles }))
+    }
+
+    /// A token for the user, with more claims, which may replace `exp` and `iat`.
+    pub fn token_with(&self, user: &str, claims: Value) -> String {
+        let now = self.clock.now().seconds();
+        let mut all = json!({ "userId": user, "iat": now, "exp": now + TOKEN_SECONDS });
+        let Value::Object(claims) = claims else { panic!("claims are an object") };
+        all.as_object_mut().expect("an object").extend(claims);
+        sign(&all, SECRET)
+    }
+
+    /// A token for the user that ends after `life`, in whole seconds.
+    pub fn short_token(&self, user: &str, life: Duration) -> String {
+        let ends = (self.clock.now() + life).seconds();
+        self.token_with(user, json!({ "exp": ends }))
+    }
+
+    /// A user without a role, connected by websocket.
+    pub async fn user(&self, user: &str) -> User {
+        self.user_with(user, &[], Options::websocket()).await
+    }
+
+    /// A user with these roles, connected in this way.
+    pub async fn user_with(&self, user: &str, roles: &[&str], options: Options) -> User {
+        let options = options.token(&self.token(user, roles));
+        let client = self.connect(options).await;
+        self.own(user, client.unwrap_or_else(|error| panic!("{user} can't connect: {error}")))
+    }
+
+    /// Connects a client in this way.
+    pub async fn connect(&self, options: Options) -> Result<Client, ConnectError> {
+        Client::connect(self.address(), options).await
+    }
+
+    /// Why a client is refused.
+    pub async fn refusal(&self, options: Options) -> String {
+        match self.connect(options).await {
+            Err(ConnectError::Refused { message }) => message,
+            Err(other) => panic!("not a connect_error: {other}"),
+            Ok(_) => panic!("connected"),
+        }
+    }
+
+    /// A connected client as a user.
+    pub fn own(&self, user: &str, client: Client) -> User {
+        User { id: user.to_owned(), client, backend: self.backend.clone() }
+    }
+
+    /// Emits through REST; gives the number of sockets that it went to.
+    pub async fn emit(&self, to: Value, event: &str, data: Value) -> u64 {
+        self.backend.emit(to, event, data).await
+    }
+
+    /// Emits to a room through REST.
+    pub async fn emit_to_room(&self, room: &str, event: &str, data: Value) -> u64 {
+        self.emit(json!({ "room": room }), event, data).await
+    }
+
+    /// `GET` as the backend service.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.request(Method::GET, path, Some(API_KEY), None).await
+    }
+
+    /// `POST` as the backend service.
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.request(Method::POST, path, Some(API_KEY), Some(body)).await
+    }
+
+    /// Any request, with this API key.
+    pub async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        key: Option<&str>,
+        body: Option<Value>,
+    ) -> Answer {
+        self.backend.request(method, path, key, body).await
+    }
+
+    /// Any request, with a user's token.
+    pub async fn request_as(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
+        let credentials = Some(("authorization", format!("Bearer {token}")));
+        self.backend.send(method, path, credentials, body).await
+    }
+
+    /// `POST` with these headers alone.
+    pub async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let mut request = self.backend.http.post(format!("http://{}{path}", self.address()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.backend.answer(path, request.json(body)).await
+    }
+
+    /// What REST knows of a user's presence.
+    pub async fn presence(&self, user: &str) -> Value {
+        self.get(&format!("/api/presence/{user}")).await.ok()
+    }
+
+    /// Asks for a user's presence until they are offline.
+    pub async fn until_offline(&self, user: &str, deadline: Duration) {
+        self.until(
+            &format!("/api/presence/{user}"),
+            deadline,
+            &format!("{user} offline"),
+            |answer| answer.body["status"] == "offline",
+        )
+        .await;
+    }
+
+    /// Asks again and again until the answer is as wanted.
+    pub async fn until(
+        &self,
+        path: &str,
+        deadline: Duration,
+        what: &str,
+        wanted: impl Fn(&Answer) -> bool,
+    ) -> Answer {
+        let mut again = tokio::time::interval(Duration::from_millis(20));
+        within_time(deadline, what, async {
+            loop {
+                again.tick().await;
+                let answer = self.get(path).await;
+                if wanted(&answer) {
+                    return answer;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Begins to drain.
+    pub fn stop(&self) {
+        self.app.stop();
+    }
+
+    /// Drains, and returns when everything has ended.
+    pub async fn shutdown(self, deadline: Duration) {
+        self.app.stop();
+        within_time(deadline, "the server to stop", self.app.stopped()).await;
+    }
+}
+
+/// Signs claims with HS256.
+pub fn sign(claims: &Value, secret: &str) -> String {
+    let key = EncodingKey::from_secret(secret.as_bytes());
+    encode(&Header::default(), claims, &key).expect("a token")
+}
+
+impl Backend {
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        key: Option<&str>,
+        body: Option<Value>,
+    ) -> Answer {
+        self.send(method, path, key.map(|key| ("x-api-key", key.to_owned())), body).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        credentials: Option<(&str, String)>,
+        body: Option<Value>,
+    ) -> Answer {
+        let mut request = self.http.request(method, format!("http://{}{path}", self.address));
+        if let Some((header, value)) = credentials {
+            request = request.header(header, value);
+        }
+        if let Some(body) = &body {
+            request = request.json(body);
+        }
+        self.answer(path, request).await
+    }
+
+    async fn answer(&self, path: &str, request: reqwest::RequestBuilder) -> Answer {
+        let answer = within_time(DEADLINE, path, request.send()).await;
+        let answer = answer.unwrap_or_else(|error| panic!("{path}: {error}"));
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let bytes = answer.bytes().await.expect("a body");
+        let body = if bytes.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&bytes)
+                .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()))
+        };
+        Answer { status, headers, body }
+    }
+
+    async fn emit(&self, to: Value, event: &str, data: Value) -> u64 {
+        let body = json!({ "to": to, "event": event, "data": data });
+        let answer = self.request(Method::POST, "/api/emit", Some(API_KEY), Some(body)).await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        answer.body["sockets"].as_u64().expect("how many sockets")
+    }
+}
+
+impl Answer {
+    /// The body of a success.
+    pub fn ok(self) -> Value {
+        assert!(self.status.is_success(), "{self:?}");
+        self.body
+    }
+
+    /// The stable code of a problem of that status (RFC 9457).
+    pub fn problem(&self, status: u16) -> &str {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.headers["content-type"], "application/problem+json", "{self:?}");
+        assert_eq!(self.body["status"], status, "{self:?}");
+        assert!(self.body["requestId"].is_string(), "{self:?}");
+        assert!(self.body["detail"].is_string(), "{self:?}");
+        self.body["code"].as_str().expect("a code")
+    }
+}
+
+/// A connected user.
+pub struct User {
+    /// Their id.
+    pub id: String,
+    client: Client,
+    backend: Backend,
+}
+
+impl User {
+    /// Asserts that nothing has been sent to this socket but what the test has taken, and presence
+    /// of others: an event emitted now comes first.
+    pub async fn expect_nothing(&mut self) {
+        let number = self.backend.fences.fetch_add(1, Ordering::Relaxed);
+        let fence = format!("{FENCE}.{number}");
+        self.backend.emit(json!({ "user": self.id }), &fence, Value::Null).await;
+        self.client.expect_nothing_before(&fence).await;
+    }
+
+    /// The client alone.
+    pub fn into_client(self) -> Client {
+        self.client
+    }
+}
+
+impl Deref for User {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl DerefMut for User {
+    fn deref_mut(&mut self) -> &mut Client {
+        &mut self.client
+    }
+}
