@@ -86,12 +86,14 @@ impl Link {
         self.lock().admission = None;
     }
 
-    /// The transport has closed. The engine may keep the link for a while, the address no longer
-    /// has to answer for it.
-    pub(super) fn vacate(&self) {
+    /// A websocket has closed. When it was the one that carries the link, the engine may keep that
+    /// for a while, but the address no longer has to answer for it.
+    pub(super) fn vacate(&self, closed: &Arc<Lane>) {
         let mut state = self.lock();
-        state.admission = None;
-        state.place = None;
+        if state.lane.as_ref().is_some_and(|lane| Arc::ptr_eq(lane, closed)) {
+            state.admission = None;
+            state.place = None;
+        }
     }
 
     /// Adds a connection and has it `enter` the hub: with the websocket, when there is one, whose

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use tokio::time::MissedTickBehavior;
+
 use super::{
     JOIN, Seen, Server, TOLD, Told, Violation,
     client::{Client, Packet, masked},
@@ -105,16 +107,18 @@ async fn a_peer_that_trickles_after_the_end_is_let_go() -> Seen<()> {
     let mut client = blocked(&server).await?;
     client.writer.frames(&masked(0x88, &1000_u16.to_be_bytes())).await?;
     let mut every = tokio::time::interval(Duration::from_millis(100));
-    let trickle = async {
-        // 12 events of 50 kB would take it half a minute.
-        loop {
-            every.tick().await;
-            if client.reader.some(2_000).await? == 0 {
-                return Ok(());
-            }
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut taken = 0;
+    loop {
+        every.tick().await;
+        match client.reader.some(8_000).await? {
+            0 => break,
+            some => taken += some,
         }
-    };
-    within("the end of the connection", trickle).await?
+    }
+    // All of it would have taken it eight seconds.
+    assert!(taken < PADDING * usize::try_from(EVENTS).expect("a number"), "{taken}");
+    Ok(())
 }
 
 /// Nothing is left behind, and nothing panics, when a runtime ends under open websockets.

@@ -116,6 +116,11 @@ impl Polling {
         self.heard.drain(..).filter(|packet| !matches!(packet, Packet::Ping | Packet::Noop))
     }
 
+    /// What names this session in an upgrade request.
+    pub(super) fn query(&self) -> &str {
+        &self.query
+    }
+
     async fn poll(&mut self) -> Seen<()> {
         let packets = self.get().await?;
         self.take(&packets)

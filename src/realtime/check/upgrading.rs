@@ -191,3 +191,18 @@ async fn two_polls_at_once_end_the_session() -> Seen<()> {
     assert_eq!(polling.poll_status().await?, StatusCode::BAD_REQUEST);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_upgrade_of_a_session_neither_disturbs_it_nor_frees_its_place() -> Seen<()> {
+    let server = Server::with(|config| {
+        config.limits.enabled = true;
+        config.limits.connections_per_address = 1;
+    });
+    let mut polling = Polling::connected(server.address, false).await?;
+    let mut websocket = polling.upgrade().await?;
+    let mut second = Client::upgrade(server.address, polling.query(), None).await?;
+    second.expect(&Packet::End).await?;
+    websocket.asked(Namespace::Root, &PAUSE, &0).await?;
+    assert!(Client::open(server.address).await.is_err(), "the address has its share");
+    Ok(())
+}

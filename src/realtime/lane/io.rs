@@ -206,7 +206,7 @@ impl Drop for LaneIo {
         if self.upgrading {
             self.link.close_polling();
         }
-        self.link.vacate();
+        self.link.vacate(&self.lane);
         self.lane.finish();
     }
 }
