@@ -200,6 +200,8 @@ async fn a_second_upgrade_of_a_session_neither_disturbs_it_nor_frees_its_place()
     });
     let mut polling = Polling::connected(server.address, false).await?;
     let mut websocket = polling.upgrade().await?;
+    // With the answer, the first change is complete.
+    websocket.asked(Namespace::Root, &PAUSE, &0).await?;
     let mut second = Client::upgrade(server.address, polling.query(), None).await?;
     second.expect(&Packet::End).await?;
     websocket.asked(Namespace::Root, &PAUSE, &0).await?;
