@@ -18,6 +18,7 @@ mod unit;
 mod value;
 
 use std::{
+    num::NonZero,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock, Weak},
@@ -115,7 +116,10 @@ impl Db {
             Some(url) => url.strip_prefix("sqlite://").map(PathBuf::from),
         };
         let engine = if let Some(path) = file {
-            let (readers, shared) = (config.pool_size, shared.clone());
+            // Each reader keeps a cache of its own, and more of them than cores read no faster.
+            let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+            let readers = config.pool_size.min(u32::try_from(cores).unwrap_or(u32::MAX));
+            let shared = shared.clone();
             let open = move || Sqlite::open(&path, readers, &shared);
             let opened = tokio::task::spawn_blocking(open).await;
             Engine::Sqlite(opened.map_err(|error| Error::new(Kind::Other, error))??)
