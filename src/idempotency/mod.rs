@@ -7,7 +7,7 @@
 //! webhooks, whose senders know no keys, and `/api/auth/`, whose answers hold tokens.
 //!
 //! A process that dies between the end of the work and the keeping of its answer leaves a place
-//! whose request runs no more; it is free after [`RUNS_FOR`], or with the next start on SQLite.
+//! whose request runs no more; it is free after `RUNS_FOR`, or with the next start on SQLite.
 
 mod key;
 mod store;
