@@ -108,7 +108,7 @@ impl Realtime {
             .ws_max_message_size(payload)
             .ws_max_frame_size(payload)
             // Small: each idle websocket keeps one (tungstenite's default is 4 KiB).
-            .ws_read_buffer_size(256)
+            .ws_read_buffer_size(512)
             .build_svc();
         let farewell = Outgoing::of(&SessionClosing::because(ClosingReason::SlowConsumer));
         let tolerance = Tolerance {
