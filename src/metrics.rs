@@ -53,8 +53,6 @@ declare! {
     histogram http_duration(route, method) = "stoa_http_request_duration_seconds";
     /// Open Socket.IO connections, by namespace.
     gauge connections(namespace) = "stoa_connections";
-    /// Rooms with at least one socket on this node.
-    gauge rooms() = "stoa_rooms";
     /// Handshakes refused, by the reason's stable code.
     counter handshakes_refused(reason) = "stoa_handshakes_refused_total";
     /// Events received, by name (`unknown` for one that is not in the catalogue) and outcome: `ok`
@@ -64,8 +62,6 @@ declare! {
     counter events_out(event) = "stoa_events_delivered_total";
     /// Connections closed because they took too little for too long.
     counter slow_consumers() = "stoa_slow_consumers_closed_total";
-    /// Bytes that waited for a connection when it was closed.
-    counter pending_bytes_dropped() = "stoa_pending_bytes_dropped_total";
     /// Users who came or went, by what they are now (`online`, `offline`).
     counter presence_transitions(to) = "stoa_presence_transitions_total";
     /// Events refused because the queue of their connection was full.
