@@ -31,6 +31,8 @@ pub enum Room {
     Buyers,
     /// `template-checkout-<id>`: a checkout over several requests.
     Checkout(Id),
+    /// `admins`: every socket of an admin is in here from the start.
+    Admins,
     /// A room of another backend's making, entered by grant only.
     Other(Id),
 }
@@ -66,6 +68,7 @@ impl Room {
             Self::Buyer(id) => ("buyer-", id.as_str()),
             Self::Buyers => ("buyers", ""),
             Self::Checkout(id) => ("template-checkout-", id.as_str()),
+            Self::Admins => ("admins", ""),
             Self::Other(id) => ("", id.as_str()),
         }
     }
@@ -75,7 +78,7 @@ impl Room {
     #[must_use]
     pub const fn namespaces(&self) -> Namespaces {
         match self {
-            Self::User(_) | Self::Other(_) => Namespaces::ALL,
+            Self::User(_) | Self::Admins | Self::Other(_) => Namespaces::ALL,
             Self::Conversation(_) => Dialect::Conversation.namespaces(),
             _ => Dialect::Marketplace.namespaces(),
         }
@@ -89,6 +92,7 @@ impl FromStr for Room {
         match name {
             "sellers" => return Ok(Self::Sellers),
             "buyers" => return Ok(Self::Buyers),
+            "admins" => return Ok(Self::Admins),
             _ => {}
         }
         for (prefix, room) in PREFIXES {
@@ -138,6 +142,7 @@ mod tests {
             "buyer-b1",
             "buyers",
             "template-checkout-t1",
+            "admins",
             "ops.alerts",
         ] {
             let room: Room = name.parse().unwrap_or_else(|e| panic!("{name}: {e}"));

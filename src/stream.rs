@@ -1,7 +1,11 @@
 //! Streams of kept events: how a room tells what happened, as the wire events that it becomes, so
 //! that the store can keep them and the emitter can send them (contract/events.md, "Missed events").
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
@@ -28,6 +32,8 @@ pub enum Stream {
     Sellers,
     /// `buyers`: what goes to all buyers.
     Buyers,
+    /// `admins`: what goes to all admins.
+    Admins,
     /// `global`: what goes to everyone.
     Global,
     /// `other/<id>`: a room of another backend's making.
@@ -48,6 +54,7 @@ impl fmt::Display for Stream {
             Self::Checkout(id) => write!(f, "checkout/{id}"),
             Self::Sellers => f.write_str("sellers"),
             Self::Buyers => f.write_str("buyers"),
+            Self::Admins => f.write_str("admins"),
             Self::Global => f.write_str("global"),
             Self::Other(id) => write!(f, "other/{id}"),
         }
@@ -62,6 +69,7 @@ impl FromStr for Stream {
             return match name {
                 "sellers" => Ok(Self::Sellers),
                 "buyers" => Ok(Self::Buyers),
+                "admins" => Ok(Self::Admins),
                 "global" => Ok(Self::Global),
                 _ => Err(InvalidStream),
             };
@@ -87,6 +95,7 @@ impl From<&Room> for Stream {
             Room::User(id) | Room::Seller(id) | Room::Buyer(id) => Self::User(id.clone()),
             Room::Checkout(id) => Self::Checkout(id.clone()),
             Room::Sellers => Self::Sellers,
+            Room::Admins => Self::Admins,
             Room::Buyers => Self::Buyers,
             Room::Other(id) => Self::Other(id.clone()),
         }
@@ -96,23 +105,29 @@ impl From<&Room> for Stream {
 /// Something that happened. It is announced inside a unit of work, numbered and kept with it, and
 /// sent once that is committed.
 pub trait DomainEvent: Send + 'static {
-    /// The stream that numbers it.
-    fn stream(&self) -> Stream;
+    /// The streams that keep it, each once. In several, each gives it a number of its own and keeps
+    /// [its share](Rendering::shares) of the wire events; it is still sent once, as the first of
+    /// them numbers it.
+    fn streams(&self) -> Vec<Stream>;
 
     /// The wire events that it becomes, in the order in which they are sent; `seq` is its number
-    /// in the stream, 0 when it is not kept.
+    /// in the first of its streams, 0 when it is not kept.
     fn render(&self, seq: i64) -> Vec<Rendering>;
-
-    /// Every stream that keeps it, [`DomainEvent::stream`] first. In several, each gives it a number
-    /// of its own and keeps [its share](Rendering::shares) of the wire events; it is still sent
-    /// once, as the first of them numbers it.
-    fn streams(&self) -> Vec<Stream> {
-        vec![self.stream()]
-    }
 
     /// Whether it has a number and can be replayed.
     fn kept(&self) -> bool {
         true
+    }
+}
+
+/// A wire event without a number in its payload, announced as it is.
+impl DomainEvent for Rendering {
+    fn streams(&self) -> Vec<Stream> {
+        Self::streams(self)
+    }
+
+    fn render(&self, _: i64) -> Vec<Self> {
+        vec![self.clone()]
     }
 }
 
@@ -143,6 +158,10 @@ pub struct Rendering {
     pub event: EventName,
     /// Its payload.
     pub data: Box<RawValue>,
+    /// The rooms that hear it instead where events reach who takes part and nobody else
+    /// (`EVENT_AUDIENCE=participants`). What goes to everyone is kept in their streams too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub participants: Vec<Room>,
     /// The user whose sockets do not hear it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub except_user: Option<Id>,
@@ -164,7 +183,15 @@ impl Rendering {
             RawValue::NULL.to_owned()
         });
         let event = EventName::from(&E::EVENT);
-        Self { to, event, data, except_user: None, namespace: None, id: None }
+        Self {
+            to,
+            event,
+            data,
+            participants: Vec::new(),
+            except_user: None,
+            namespace: None,
+            id: None,
+        }
     }
 
     /// An event of the catalogue to a room.
@@ -185,24 +212,45 @@ impl Rendering {
         Self::new(Target::Everyone, payload)
     }
 
+    /// Where only who takes part hears of it, these rooms hear it instead.
+    #[must_use]
+    pub fn or_participants(mut self, rooms: impl Into<Vec<Room>>) -> Self {
+        self.participants = rooms.into();
+        self
+    }
+
+    /// The rooms whose streams keep it. What goes to everyone is kept for who takes part too.
+    fn kept_rooms(&self) -> &[Room] {
+        match &self.to {
+            Target::Everyone => &self.participants,
+            Target::Rooms { rooms, .. } => rooms,
+        }
+    }
+
     /// What each stream keeps of it: the same event, to those of the rooms that are kept there.
     #[must_use]
     pub fn shares(&self) -> BTreeMap<Stream, Self> {
-        let Target::Rooms { rooms, except } = &self.to else {
-            return BTreeMap::from([(Stream::Global, self.clone())]);
-        };
         let mut of: BTreeMap<Stream, Vec<Room>> = BTreeMap::new();
-        for room in rooms {
+        for room in self.kept_rooms() {
             of.entry(Stream::from(room)).or_default().push(room.clone());
         }
-        let share = |rooms| Self {
-            to: Target::Rooms { rooms, except: except.clone() },
-            event: self.event.clone(),
-            data: self.data.clone(),
-            except_user: self.except_user.clone(),
-            ..*self
+        let (everyone, except) = match &self.to {
+            Target::Everyone => (Some((Stream::Global, self.clone())), Vec::new()),
+            Target::Rooms { except, .. } => (None, except.clone()),
         };
-        of.into_iter().map(|(stream, rooms)| (stream, share(rooms))).collect()
+        let share = |(stream, rooms)| {
+            let to = Target::Rooms { rooms, except: except.clone() };
+            (stream, Self { to, ..self.clone() })
+        };
+        of.into_iter().map(share).chain(everyone).collect()
+    }
+
+    /// The streams that keep it.
+    #[must_use]
+    pub fn streams(&self) -> Vec<Stream> {
+        let rooms = self.kept_rooms().iter().map(Stream::from);
+        let everyone = matches!(self.to, Target::Everyone).then_some(Stream::Global);
+        rooms.chain(everyone).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Leaves the sockets of this user out.
@@ -216,13 +264,7 @@ impl Rendering {
 /// A committed event on its way out.
 #[derive(Clone, Debug)]
 pub struct Announced {
-    /// The stream that it belongs to; the first, where it belongs to several.
-    pub stream: Stream,
-    /// Its number in the stream; 0 when it is not kept.
-    pub seq: i64,
-    /// The life of the stream in which it has that number; none when it is not kept.
-    pub epoch: Option<Id>,
-    /// Its number in each stream that keeps it.
+    /// Its number in each stream that keeps it; none when it is not kept.
     pub numbers: Vec<(Stream, i64)>,
     /// The wire events.
     pub renderings: Vec<Rendering>,
@@ -273,6 +315,7 @@ mod tests {
             "checkout/t1",
             "sellers",
             "buyers",
+            "admins",
             "global",
             "other/ops.alerts",
         ] {

@@ -49,8 +49,8 @@ impl Grants {
         Ok(())
     }
 
-    /// How often someone was taken out of a room on this node, so that who enters meanwhile can tell.
-    pub(super) fn evictions(&self) -> u64 {
-        self.hub.evictions()
+    /// Who is in which room on this node.
+    pub(super) fn hub(&self) -> &Hub {
+        &self.hub
     }
 }

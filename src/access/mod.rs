@@ -18,7 +18,6 @@ use crate::{
     config::RoomPolicy,
     db::Db,
     error::{Code, Error, Result},
-    id::Id,
     realtime::{
         self, Connection, Entrance,
         events::{Position, RoomChanged},
@@ -39,8 +38,12 @@ pub enum Standing {
 
 /// Asks stored data who belongs in a room.
 pub trait Records: Send + Sync {
-    /// How the user stands to the room, or what the store says.
-    fn standing<'a>(&'a self, user: &'a Id, room: &'a Room) -> BoxFuture<'a, Result<Standing>>;
+    /// How someone stands to the room, or what the store says.
+    fn standing<'a>(
+        &'a self,
+        identity: &'a Identity,
+        room: &'a Room,
+    ) -> BoxFuture<'a, Result<Standing>>;
 }
 
 /// The policy. Cheap to clone.
@@ -77,7 +80,7 @@ impl Access {
         connection: &Arc<Connection>,
         entrance: Entrance,
     ) -> Result<Position> {
-        let evictions = self.grants.evictions();
+        let evictions = self.grants.hub().evictions();
         let room = entrance.room.clone();
         self.check_all(connection, std::slice::from_ref(&room)).await?;
         let position = realtime::enter(&self.db, connection, entrance).await?;
@@ -108,10 +111,21 @@ impl Access {
     /// # Errors
     /// As [`Access::enter`].
     pub async fn enter_all(&self, connection: &Arc<Connection>, rooms: &[Room]) -> Result<()> {
-        let evictions = self.grants.evictions();
+        let evictions = self.grants.hub().evictions();
         self.check_all(connection, rooms).await?;
         rooms.iter().try_for_each(|room| connection.join(room.clone()))?;
         self.check_again(connection, rooms, evictions).await
+    }
+
+    /// Takes everyone out of a room who may not enter it any more, since what is stored has changed.
+    /// Whom the store can't tell of goes too, and may come back.
+    pub async fn recheck(&self, room: &Room) {
+        self.grants.hub().note_eviction();
+        for connection in self.grants.hub().connections(room).await {
+            if self.check_all(&connection, std::slice::from_ref(room)).await.is_err() {
+                connection.leave(room);
+            }
+        }
     }
 
     /// Takes a connection out again whose right was taken back while it entered: the eviction may
@@ -122,7 +136,7 @@ impl Access {
         rooms: &[Room],
         evictions: u64,
     ) -> Result<()> {
-        if self.grants.evictions() == evictions {
+        if self.grants.hub().evictions() == evictions {
             return Ok(());
         }
         let checked = self.check_all(connection, rooms).await;
@@ -155,14 +169,17 @@ impl Access {
             return Ok(());
         }
         let allowed = match room {
-            Room::User(_) | Room::Seller(_) | Room::Sellers | Room::Buyer(_) | Room::Buyers => {
-                false
-            }
+            Room::User(_)
+            | Room::Seller(_)
+            | Room::Sellers
+            | Room::Buyer(_)
+            | Room::Buyers
+            | Room::Admins => false,
             Room::Conversation(_)
             | Room::Chat(_)
             | Room::Request(_)
             | Room::Checkout(_)
-            | Room::Other(_) => match self.records.standing(&identity.user_id, room).await? {
+            | Room::Other(_) => match self.records.standing(identity, room).await? {
                 Standing::Member => true,
                 Standing::Stranger => false,
                 Standing::Unknown => self.policy == RoomPolicy::Open,
@@ -178,13 +195,12 @@ impl Access {
 
 /// Whether a room is someone's by who they are.
 fn own(identity: &Identity, room: &Room) -> bool {
-    let trades_as = |role| identity.roles.is_empty() || identity.has(role);
     match room {
         Room::User(id) => *id == identity.user_id,
-        Room::Seller(id) => *id == identity.user_id && trades_as(Role::Seller),
-        Room::Sellers => trades_as(Role::Seller),
-        Room::Buyer(id) => *id == identity.user_id && trades_as(Role::Buyer),
-        Room::Buyers => trades_as(Role::Buyer),
+        Room::Seller(id) => *id == identity.user_id && identity.trades_as(Role::Seller),
+        Room::Sellers => identity.trades_as(Role::Seller),
+        Room::Buyer(id) => *id == identity.user_id && identity.trades_as(Role::Buyer),
+        Room::Buyers => identity.trades_as(Role::Buyer),
         _ => false,
     }
 }

@@ -4,9 +4,9 @@ use futures_util::future::BoxFuture;
 
 use crate::{
     access::{Records, Standing},
+    auth::Identity,
     chat::ChatService,
     error::Result,
-    id::Id,
     room::Room,
 };
 
@@ -16,11 +16,15 @@ pub(super) struct StoredRecords {
 }
 
 impl Records for StoredRecords {
-    fn standing<'a>(&'a self, user: &'a Id, room: &'a Room) -> BoxFuture<'a, Result<Standing>> {
+    fn standing<'a>(
+        &'a self,
+        identity: &'a Identity,
+        room: &'a Room,
+    ) -> BoxFuture<'a, Result<Standing>> {
         Box::pin(async move {
             match room {
                 Room::Conversation(id) | Room::Chat(id) => {
-                    Ok(match self.chat.standing(user, id).await? {
+                    Ok(match self.chat.standing(&identity.user_id, id).await? {
                         None => Standing::Unknown,
                         Some(true) => Standing::Member,
                         Some(false) => Standing::Stranger,

@@ -182,6 +182,13 @@ impl Identity {
         }
     }
 
+    /// Whether the caller buys or sells: with the role, or with no role at all, as the apps'
+    /// older tokens (contract/events.md, "Who may enter a room").
+    #[must_use]
+    pub const fn trades_as(&self, role: Role) -> bool {
+        self.roles.is_empty() || self.has(role)
+    }
+
     /// Whether the caller has the role.
     #[must_use]
     pub const fn has(&self, role: Role) -> bool {

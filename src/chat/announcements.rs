@@ -42,8 +42,8 @@ pub(super) enum What {
 }
 
 impl DomainEvent for InConversation {
-    fn stream(&self) -> Stream {
-        Stream::Conversation(self.id.clone())
+    fn streams(&self) -> Vec<Stream> {
+        vec![Stream::Conversation(self.id.clone())]
     }
 
     fn render(&self, seq: i64) -> Vec<Rendering> {
@@ -173,8 +173,8 @@ pub(super) enum Told {
 }
 
 impl DomainEvent for ForUser {
-    fn stream(&self) -> Stream {
-        Stream::User(self.user.clone())
+    fn streams(&self) -> Vec<Stream> {
+        vec![Stream::User(self.user.clone())]
     }
 
     fn render(&self, _seq: i64) -> Vec<Rendering> {

@@ -35,6 +35,7 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
     ("AUTH_COOKIES", "auth.cookies"),
     ("HANDSHAKE", "auth.handshake"),
     ("API_KEYS", "auth.api_keys"),
+    ("EVENT_AUDIENCE", "realtime.event_audience"),
     ("PING_INTERVAL", "realtime.ping_interval"),
     ("PING_TIMEOUT", "realtime.ping_timeout"),
     ("DATABASE_URL", "database.url"),

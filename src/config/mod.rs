@@ -230,6 +230,18 @@ pub struct RealtimeConfig {
     /// How long before a token's end `auth:expiring` is sent.
     #[serde(with = "humantime_serde")]
     pub expiring_notice: Duration,
+    /// `EVENT_AUDIENCE`
+    pub event_audience: EventAudience,
+}
+
+/// `EVENT_AUDIENCE`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventAudience {
+    /// What the documents call global goes to every authenticated socket.
+    Documented,
+    /// It goes to those whom it is about, and to admins.
+    Participants,
 }
 
 /// `[database]`

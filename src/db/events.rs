@@ -82,7 +82,7 @@ pub(super) async fn number(tx: &mut Tx<'_>) -> Result<Vec<Announced>> {
     const NEXT: &str = "
         INSERT INTO streams (stream, seq, epoch) VALUES ($1, $2, $3)
         ON CONFLICT (stream) DO UPDATE SET seq = streams.seq + $2
-        RETURNING seq, epoch";
+        RETURNING seq";
     let events = std::mem::take(&mut tx.announced);
     let mut kept: BTreeMap<String, i64> = BTreeMap::new();
     for stream in events.iter().filter(|event| event.kept()).flat_map(|event| event.streams()) {
@@ -91,36 +91,33 @@ pub(super) async fn number(tx: &mut Tx<'_>) -> Result<Vec<Announced>> {
     let mut next = BTreeMap::new();
     for (stream, count) in kept {
         let row = tx.one(NEXT, &params![&stream, count, Ids.next()]).await?;
-        let first = row.get::<i64>("seq")? - count + 1;
-        next.insert(stream, (first, row.get::<Id>("epoch")?));
+        next.insert(stream, row.get::<i64>("seq")? - count + 1);
     }
     let mut announced = Vec::with_capacity(events.len());
     for event in events {
         let streams = if event.kept() { event.streams() } else { Vec::new() };
         let mut numbers = Vec::with_capacity(streams.len());
         for stream in streams {
-            if let Some((seq, epoch)) = next.get_mut(&stream.to_string()) {
-                numbers.push((stream, *seq, epoch.clone()));
+            if let Some(seq) = next.get_mut(&stream.to_string()) {
+                numbers.push((stream, *seq));
                 *seq += 1;
             }
         }
-        let sent = numbers.first().map(|(_, seq, epoch)| (*seq, epoch.clone()));
-        let seq = sent.as_ref().map_or(0, |(seq, _)| *seq);
-        let renderings = event.render(seq);
+        let mut renderings = event.render(numbers.first().map_or(0, |(_, seq)| *seq));
+        if numbers.len() > 1 {
+            // Each share has the same name, so that who is sent several of them can tell.
+            for rendering in &mut renderings {
+                rendering.id.get_or_insert_with(|| Ids.next());
+            }
+        }
         keep(tx, &numbers, &renderings).await?;
-        let epoch = sent.map(|(_, epoch)| epoch);
-        let numbers = numbers.into_iter().map(|(stream, seq, _)| (stream, seq)).collect();
-        announced.push(Announced { stream: event.stream(), seq, epoch, numbers, renderings });
+        announced.push(Announced { numbers, renderings });
     }
     Ok(announced)
 }
 
 /// Keeps an event in its streams: whole in its only one, in several of them what is theirs.
-async fn keep(
-    tx: &mut Tx<'_>,
-    numbers: &[(Stream, i64, Id)],
-    renderings: &[Rendering],
-) -> Result<()> {
+async fn keep(tx: &mut Tx<'_>, numbers: &[(Stream, i64)], renderings: &[Rendering]) -> Result<()> {
     const KEEP: &str = "INSERT INTO events (stream, seq, wire, created_at) VALUES ($1, $2, $3, $4)";
     let mut shares: BTreeMap<Stream, Vec<Rendering>> = BTreeMap::new();
     if numbers.len() > 1 {
@@ -128,7 +125,7 @@ async fn keep(
             shares.entry(stream).or_default().push(share);
         }
     }
-    for (stream, seq, _) in numbers {
+    for (stream, seq) in numbers {
         let share = shares.get(stream).map(Vec::as_slice);
         let wire = match (numbers.len(), share) {
             (1, _) => to_raw_value(renderings),

@@ -7,7 +7,13 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{Error, Kind, Result};
-use crate::{clock::Timestamp, id::Id, room::Room, stream::Stream};
+use crate::{
+    clock::Timestamp,
+    id::Id,
+    money::{Amount, Currency},
+    room::Room,
+    stream::Stream,
+};
 
 /// A value of a column or of a parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +50,8 @@ values! {
     Id: id => Self::Text(id.as_str().to_owned());
     &Id: id => Self::Text(id.as_str().to_owned());
     Uuid: id => Self::Text(id.to_string());
+    Amount: amount => Self::Text(amount.to_string());
+    &Currency: currency => Self::Text(currency.to_string());
     Room: room => Self::Text(room.to_string());
     &Room: room => Self::Text(room.to_string());
     &Stream: stream => Self::Text(stream.to_string());
@@ -90,6 +98,8 @@ from_values! {
     Timestamp: Value::Int(n) => Some(Self::from_millis(*n));
     String: Value::Text(text) => Some(text.clone());
     Id: Value::Text(text) => text.parse().ok();
+    Amount: Value::Text(text) => text.parse().ok();
+    Currency: Value::Text(text) => text.parse().ok();
     Room: Value::Text(text) => text.parse().ok();
     Stream: Value::Text(text) => text.parse().ok();
     Box<RawValue>: Value::Text(text) => RawValue::from_string(text.clone()).ok();

@@ -1,21 +1,14 @@
 //! Purchase requests and offers as clients see them, in events and over REST.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Number, Value};
+use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::{clock::Timestamp, id::Id};
-
-/// An amount of money.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Money {
-    /// How much.
-    #[schema(value_type = f64)]
-    pub amount: Number,
-    /// Of what, as a code: `USD`, `USDT`.
-    pub currency: String,
-}
+use crate::{
+    clock::Timestamp,
+    id::Id,
+    money::{Amount, Currency, Money},
+};
 
 /// What a buyer looks for.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -89,9 +82,10 @@ pub struct Offer {
     pub seller_id: Id,
     /// The price.
     #[schema(value_type = f64)]
-    pub amount: Number,
+    pub amount: Amount,
     /// The price's currency, as a code.
-    pub currency: String,
+    #[schema(value_type = String)]
+    pub currency: Currency,
     /// What the seller says to it.
     #[schema(required = true)]
     pub message: Option<String>,

@@ -2,13 +2,13 @@
 //! enter for it (contract/events.md, "Marketplace").
 
 use serde::Serialize;
-use serde_json::Number;
 use utoipa::ToSchema;
 
 use super::documents::{Offer, PurchaseRequest, RequestStatus};
 use crate::{
     events,
     id::Id,
+    money::{Amount, Currency},
     realtime::events::{RoomChanged, RoomsChanged},
 };
 
@@ -183,9 +183,10 @@ pub struct TransactionCompleted {
     pub payment_id: Id,
     /// How much was paid.
     #[schema(value_type = f64)]
-    pub amount: Number,
+    pub amount: Amount,
     /// In which currency, as a code.
-    pub currency: String,
+    #[schema(value_type = String)]
+    pub currency: Currency,
 }
 
 /// The delivery code was made.

@@ -1,10 +1,13 @@
 //! What is heard of payments and payouts (contract/events.md, "Payment").
 
 use serde::{Deserialize, Serialize};
-use serde_json::Number;
 use utoipa::ToSchema;
 
-use crate::{events, id::Id};
+use crate::{
+    events,
+    id::Id,
+    money::{Amount, Currency},
+};
 
 events! {
     server(Marketplace) {
@@ -39,9 +42,10 @@ pub struct PaymentCreated {
     pub seller_id: Id,
     /// How much.
     #[schema(value_type = f64)]
-    pub amount: Number,
+    pub amount: Amount,
     /// In which currency, as a code.
-    pub currency: String,
+    #[schema(value_type = String)]
+    pub currency: Currency,
 }
 
 /// Who handles a payment.
@@ -62,9 +66,10 @@ pub struct PaymentReceived {
     pub purchase_request_id: Id,
     /// How much.
     #[schema(value_type = f64)]
-    pub amount: Number,
+    pub amount: Amount,
     /// In which currency, as a code.
-    pub currency: String,
+    #[schema(value_type = String)]
+    pub currency: Currency,
     /// Who paid.
     pub buyer_id: Id,
 }
@@ -124,9 +129,10 @@ pub struct PayoutCreated {
     pub seller_id: Id,
     /// How much.
     #[schema(value_type = f64)]
-    pub amount: Number,
+    pub amount: Amount,
     /// In which currency, as a code.
-    pub currency: String,
+    #[schema(value_type = String)]
+    pub currency: Currency,
 }
 
 /// A payout is through.

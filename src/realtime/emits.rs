@@ -4,13 +4,11 @@
 //! The broadcast is the outlet's, [`Emitter::publish`], so that what sockets hear has the order of
 //! the numbers; here its sockets are counted.
 
-use std::collections::BTreeSet;
-
 use super::emitter::{Emit, Emitter, Target};
 use crate::{
     db::Db,
     error::{Code, Error, Result},
-    stream::{DomainEvent, Rendering, Stream},
+    stream::Rendering,
 };
 
 /// Bytes that one event for several streams may take in all of them.
@@ -23,46 +21,25 @@ pub struct Emits {
     emitter: Emitter,
 }
 
-/// An event from outside that is kept.
-struct Kept {
-    rendering: Rendering,
-    /// Never empty.
-    streams: Vec<Stream>,
-}
-
-impl DomainEvent for Kept {
-    fn stream(&self) -> Stream {
-        self.streams.first().cloned().unwrap_or(Stream::Global)
+/// What is kept of an event from outside.
+///
+/// # Errors
+/// [`Code::TooLarge`] when it is too much to be kept for so many.
+fn kept(emit: Emit) -> Result<Rendering> {
+    let rendering = Rendering::from(emit);
+    let except = match &rendering.to {
+        Target::Rooms { except, .. } => except.iter().map(|room| room.to_string().len()).sum(),
+        Target::Everyone => 0,
+    };
+    let streams = rendering.streams().len();
+    let bytes = streams * (rendering.data.get().len() + except);
+    if streams > 1 && bytes > MAX_KEPT_BYTES {
+        return Err(Error::new(
+            Code::TooLarge,
+            "This is too much to be kept for so many; send it to fewer, or volatile.",
+        ));
     }
-
-    fn streams(&self) -> Vec<Stream> {
-        self.streams.clone()
-    }
-
-    fn render(&self, _: i64) -> Vec<Rendering> {
-        vec![self.rendering.clone()]
-    }
-}
-
-impl Kept {
-    fn new(emit: Emit) -> Result<Self> {
-        let streams: BTreeSet<Stream> = match &emit.to {
-            Target::Everyone => [Stream::Global].into(),
-            Target::Rooms { rooms, .. } => rooms.iter().map(Stream::from).collect(),
-        };
-        let except = match &emit.to {
-            Target::Rooms { except, .. } => except.iter().map(|room| room.to_string().len()).sum(),
-            Target::Everyone => 0,
-        };
-        let bytes = streams.len() * (emit.data.get().len() + except);
-        if streams.len() > 1 && bytes > MAX_KEPT_BYTES {
-            return Err(Error::new(
-                Code::TooLarge,
-                "This is too much to be kept for so many; send it to fewer, or volatile.",
-            ));
-        }
-        Ok(Self { rendering: emit.into(), streams: streams.into_iter().collect() })
-    }
+    Ok(rendering)
 }
 
 impl Emits {
@@ -83,7 +60,7 @@ impl Emits {
             return Ok(self.emitter.emit(emit).await);
         }
         let count = self.emitter.count(emit.id);
-        let kept = Kept::new(emit)?;
+        let kept = kept(emit)?;
         self.db
             .write(async move |tx| {
                 tx.announce(kept);

@@ -16,6 +16,7 @@ use super::{
 };
 pub use crate::stream::Target;
 use crate::{
+    config::EventAudience,
     event::{EventName, Namespace, Namespaces, ServerEvent},
     id::Id,
     room::Room,
@@ -27,6 +28,7 @@ use crate::{
 pub struct Emitter {
     hub: Hub,
     catalogue: Arc<Catalogue>,
+    audience: EventAudience,
     /// Who counts the sockets of an announced event, by its id.
     receipts: Arc<DashMap<Uuid, Receipt>>,
 }
@@ -48,8 +50,8 @@ pub struct Emit {
 }
 
 impl Emitter {
-    pub(super) fn new(hub: Hub, catalogue: Arc<Catalogue>) -> Self {
-        Self { hub, catalogue, receipts: Arc::default() }
+    pub(super) fn new(hub: Hub, catalogue: Arc<Catalogue>, audience: EventAudience) -> Self {
+        Self { hub, catalogue, audience, receipts: Arc::default() }
     }
 
     /// Sends an event to a room.
@@ -60,7 +62,7 @@ impl Emitter {
     /// Sends an event to every socket of its dialect.
     pub fn emit_global<E: ServerEvent>(&self, event: &E) {
         self.hub.broadcast(Broadcast {
-            to: Audience::Everyone,
+            to: Audience::Everyone { kept_for: Vec::new() },
             except: Except::Nobody,
             namespaces: E::EVENT.dialect.namespaces(),
             message: Message::One(Outgoing::of(event)),
@@ -90,7 +92,7 @@ impl Emitter {
     /// Sends many small events to everyone, as one write for each socket.
     pub fn emit_bundle(&self, bundle: Bundle) {
         self.hub.broadcast(Broadcast {
-            to: Audience::Everyone,
+            to: Audience::Everyone { kept_for: Vec::new() },
             except: Except::Nobody,
             namespaces: Namespaces::ALL,
             message: Message::Bundle(Box::new(bundle)),
@@ -132,9 +134,10 @@ impl Emitter {
         volatile: bool,
         receipt: Option<Receipt>,
     ) {
-        let Rendering { to, event, data, except_user, namespace, id: _ } = rendering;
+        let Rendering { to, event, data, participants, except_user, namespace, id: _ } = rendering;
+        let to = heard_by(self.audience, to, &participants);
         let (namespaces, label) = self.at_home(&to, &event, namespace);
-        let (to, except) = audience(to, except_user);
+        let (to, except) = audience(to, participants, except_user);
         let message = Message::One(Outgoing::named(&event, data, label));
         self.hub.broadcast(Broadcast {
             to,
@@ -165,7 +168,7 @@ impl Emitter {
             Target::Rooms { rooms, .. } => {
                 // A room of one dialect decides; a user's is at home wherever the event is.
                 let of = |room: &Room| match room {
-                    Room::User(_) | Room::Other(_) => of_event,
+                    Room::User(_) | Room::Admins | Room::Other(_) => of_event,
                     room => room.namespaces(),
                 };
                 rooms.iter().map(of).reduce(Namespaces::or).unwrap_or(Namespaces::ALL)
@@ -187,10 +190,23 @@ impl Emitter {
     }
 }
 
-fn audience(to: Target, except_user: Option<Id>) -> (Audience, Except) {
+/// Who hears an event that names who takes part: whom the documents say, or those alone
+/// (`EVENT_AUDIENCE`). Admins see what else everyone would.
+pub(super) fn heard_by(audience: EventAudience, to: Target, participants: &[Room]) -> Target {
+    if audience == EventAudience::Documented || participants.is_empty() {
+        return to;
+    }
+    let admins = matches!(to, Target::Everyone).then_some(Room::Admins);
+    let rooms = participants.iter().cloned().chain(admins).collect();
+    Target::Rooms { rooms, except: Vec::new() }
+}
+
+fn audience(to: Target, participants: Vec<Room>, except_user: Option<Id>) -> (Audience, Except) {
     match (to, except_user) {
-        (Target::Everyone, None) => (Audience::Everyone, Except::Nobody),
-        (Target::Everyone, Some(user)) => (Audience::Everyone, Except::User(user)),
+        (Target::Everyone, user) => {
+            let except = user.map_or(Except::Nobody, Except::User);
+            (Audience::Everyone { kept_for: participants }, except)
+        }
         (Target::Rooms { rooms, mut except }, user) => {
             let audience = Audience::Rooms(SmallVec::from_vec(rooms));
             match user {
@@ -208,7 +224,8 @@ fn audience(to: Target, except_user: Option<Id>) -> (Audience, Except) {
 impl From<Emit> for Rendering {
     fn from(emit: Emit) -> Self {
         let Emit { id, to, event, data, namespace, volatile: _ } = emit;
-        Self { to, event, data, except_user: None, namespace, id: Some(id) }
+        let participants = Vec::new();
+        Self { to, event, data, participants, except_user: None, namespace, id: Some(id) }
     }
 }
 

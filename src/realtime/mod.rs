@@ -118,7 +118,8 @@ impl Realtime {
         };
         let door = Door::new(Setup { engine, hub: hub.clone(), origins, tolerance, config });
         let sessions = Sessions::new(hub.clone(), verifier, clock, config);
-        Self { io, door, emitter: Emitter::new(hub.clone(), catalogue), hub, sessions }
+        let emitter = Emitter::new(hub.clone(), catalogue, realtime.event_audience);
+        Self { io, door, emitter, hub, sessions }
     }
 
     /// Opens the namespaces: these commands are heard, these observers hear of connections.

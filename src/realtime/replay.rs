@@ -3,8 +3,11 @@
 
 use std::sync::Arc;
 
-use super::{connection::Connection, events::Position, frame::Outgoing, hub::Replay};
+use super::{
+    connection::Connection, emitter::heard_by, events::Position, frame::Outgoing, hub::Replay,
+};
 use crate::{
+    config::EventAudience,
     db::{self, Db, StoredEvent},
     error::Result,
     event::Namespace,
@@ -50,12 +53,14 @@ pub async fn enter(
     };
     let whole = stands.events.is_some();
     let user = connection.user_id();
+    let audience = connection.sessions().audience;
     let heard = |event: StoredEvent| {
         let seq = event.seq;
         let mine = event
             .renderings
             .into_iter()
-            .filter(|rendering| is_heard(rendering, &room, connection.namespace(), user.as_ref()));
+            .filter(|rendering| is_mine(rendering, connection.namespace(), user.as_ref()))
+            .filter(|rendering| is_for(rendering, &room, audience));
         mine.map(move |rendering| {
             (seq, Outgoing::named(&rendering.event, rendering.data, "replayed"))
         })
@@ -102,13 +107,16 @@ async fn read(db: &Db, room: &Room, since: Option<i64>) -> Result<Stands> {
     .await
 }
 
-/// Whether a wire event of the past was for this connection in this room.
-fn is_heard(rendering: &Rendering, room: &Room, namespace: Namespace, user: Option<&Id>) -> bool {
-    let to_room = match &rendering.to {
+/// Whether a wire event of the past was for a room.
+fn is_for(rendering: &Rendering, room: &Room, audience: EventAudience) -> bool {
+    match heard_by(audience, rendering.to.clone(), &rendering.participants) {
         Target::Everyone => false,
         Target::Rooms { rooms, .. } => rooms.contains(room),
-    };
+    }
+}
+
+/// Whether it was for this connection.
+fn is_mine(rendering: &Rendering, namespace: Namespace, user: Option<&Id>) -> bool {
     let not_left_out = rendering.except_user.is_none() || rendering.except_user.as_ref() != user;
-    let here = rendering.namespace.is_none_or(|only| only == namespace);
-    to_room && not_left_out && here
+    not_left_out && rendering.namespace.is_none_or(|only| only == namespace)
 }

@@ -26,9 +26,9 @@ use super::{
     link::Link,
 };
 use crate::{
-    auth::{Identity, Roles, TokenError, Verifier, token_from},
+    auth::{Identity, Role, Roles, TokenError, Verifier, token_from},
     clock::Clock,
-    config::{Config, Handshake, LimitsConfig},
+    config::{Config, EventAudience, Handshake, LimitsConfig},
     error::{Code, Error, Result},
     event::Namespace,
     id::{Id, Ids},
@@ -55,6 +55,7 @@ pub(super) struct Sessions {
     pub(super) expiries: Expiries,
     verifier: Verifier,
     handshake: Handshake,
+    pub(super) audience: EventAudience,
     listeners: OnceLock<Listeners>,
     /// How many connections are open.
     pub(super) open: watch::Sender<usize>,
@@ -76,6 +77,7 @@ impl Sessions {
             max_pending_bytes: config.realtime.max_pending_bytes,
             verifier,
             handshake: config.auth.handshake,
+            audience: config.realtime.event_audience,
             listeners: OnceLock::new(),
             open: watch::Sender::new(0),
         })
@@ -133,8 +135,11 @@ impl Sessions {
         opening.socket.on_disconnect(Ending(guard));
         connection.enter();
         if let Some(identity) = identity {
-            // It has just begun: there is room for one room.
+            // It has just begun: there is room for two rooms.
             let _ = connection.join(Room::User(identity.user_id.clone()));
+            if identity.has(Role::Admin) {
+                let _ = connection.join(Room::Admins);
+            }
         }
         Ok(())
     }
@@ -225,6 +230,11 @@ impl Sessions {
         self.expiries.forget(connection, &old);
         self.expiries.watch(connection, &identity);
         let expires_at = identity.expires_at;
+        if identity.has(Role::Admin) {
+            connection.join(Room::Admins)?;
+        } else {
+            connection.leave(&Room::Admins);
+        }
         connection.identify(identity);
         Ok(AuthRefreshed { success: crate::event::Success, expires_at })
     }

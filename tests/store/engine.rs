@@ -73,12 +73,15 @@ impl Store {
         self.db.read(read).await.expect("a number")
     }
 
-    /// What was sent so far: streams, numbers, and the data of the first rendering.
+    /// What was sent so far: the stream and the number of what is kept, and the data of the first
+    /// rendering.
     pub fn sent(&self) -> Vec<(String, i64, String)> {
         let sent = self.sent.lock().expect("the outlet");
         let shown = |event: &Announced| {
             let data = event.renderings.first().map(|rendering| rendering.data.get().to_owned());
-            (event.stream.to_string(), event.seq, data.unwrap_or_default())
+            let first = event.numbers.first().map(|(stream, seq)| (stream.to_string(), *seq));
+            let (stream, seq) = first.unwrap_or_default();
+            (stream, seq, data.unwrap_or_default())
         };
         sent.iter().map(shown).collect()
     }
@@ -137,8 +140,8 @@ pub fn id(text: &str) -> Id {
 }
 
 impl DomainEvent for Happened {
-    fn stream(&self) -> Stream {
-        self.stream.clone()
+    fn streams(&self) -> Vec<Stream> {
+        vec![self.stream.clone()]
     }
 
     fn render(&self, _seq: i64) -> Vec<Rendering> {
@@ -146,6 +149,7 @@ impl DomainEvent for Happened {
             to: Target::Rooms { rooms: vec![Room::Chat(id("c1"))], except: Vec::new() },
             event: EventName::new("happened").expect("a name"),
             data: serde_json::value::to_raw_value(&self.data).expect("a number"),
+            participants: Vec::new(),
             except_user: Some(id("u1")),
             namespace: None,
             id: None,

@@ -67,7 +67,7 @@ pub(super) enum Item {
     /// Tells everyone, and says who everyone is.
     CloseAll(Arc<Outgoing>, oneshot::Sender<Vec<Arc<Connection>>>),
     Rooms(RoomsQuestion),
-    Members(Room, oneshot::Sender<Vec<Option<Id>>>),
+    Members(Room, oneshot::Sender<Vec<Arc<Connection>>>),
 }
 
 /// What a connection missed of a room.
@@ -95,7 +95,10 @@ pub(super) struct Broadcast {
 
 /// Who hears it.
 pub(super) enum Audience {
-    Everyone,
+    /// Everyone; for whoever is in these rooms it is kept in their streams too.
+    Everyone {
+        kept_for: Vec<Room>,
+    },
     Rooms(SmallVec<[Room; 1]>),
 }
 
@@ -211,7 +214,7 @@ impl Hub {
     /// Hands a broadcast to every shard, in one order for each room that it reaches.
     pub(super) fn broadcast(&self, broadcast: Broadcast) {
         let mut stripes: SmallVec<[usize; 1]> = match &broadcast.to {
-            Audience::Everyone => (0..STRIPES).collect(),
+            Audience::Everyone { .. } => (0..STRIPES).collect(),
             Audience::Rooms(rooms) => rooms.iter().map(|room| self.stripe(room)).collect(),
         };
         // Always in the same order, so that no two wait for each other.
@@ -241,15 +244,20 @@ impl Hub {
         (receipt, count)
     }
 
-    /// How often [`Hub::evict`] was called.
+    /// How often rights to be in a room were taken back.
     #[must_use]
     pub fn evictions(&self) -> u64 {
         self.0.evictions.load(Ordering::SeqCst)
     }
 
+    /// Has who enters a room meanwhile checked again.
+    pub fn note_eviction(&self) {
+        self.0.evictions.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// Takes a user's connections out of a room.
     pub fn evict(&self, user: &Id, room: &Room) {
-        self.0.evictions.fetch_add(1, Ordering::SeqCst);
+        self.note_eviction();
         for shard in 0..self.0.shards.len() {
             self.push(shard, Item::Evict(user.clone(), room.clone()));
         }
@@ -282,10 +290,16 @@ impl Hub {
         sized.take(limit).collect()
     }
 
+    /// The connections that are in a room.
+    pub async fn connections(&self, room: &Room) -> Vec<Arc<Connection>> {
+        let members = self.ask(|answer| Item::Members(room.clone(), answer)).await;
+        members.into_iter().flatten().collect()
+    }
+
     /// Who is in a room, in the order of their ids.
     pub async fn members(&self, room: &Room) -> Vec<RoomMember> {
-        let members = self.ask(|answer| Item::Members(room.clone(), answer)).await;
-        count_users(members.into_iter().flatten())
+        let members = self.connections(room).await;
+        count_users(members.iter().map(|connection| connection.user_id()))
             .into_iter()
             .map(|(user_id, sockets)| RoomMember { user_id, sockets })
             .collect()

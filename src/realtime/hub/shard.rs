@@ -141,8 +141,9 @@ impl Shard {
             }
             Item::Rooms(question) => self.answer_rooms(question),
             Item::Members(room, answer) => {
-                let members = self.rooms.get(&room).map(|members| self.users(members));
-                let _ = answer.send(members.unwrap_or_default());
+                let members = self.rooms.get(&room).into_iter().flat_map(Members::iter);
+                let slots = members.filter_map(|slot| self.slots.get(slot as usize));
+                let _ = answer.send(slots.map(|slot| slot.connection.clone()).collect());
             }
         }
     }
@@ -290,7 +291,7 @@ impl Shard {
         let mut sockets = 0;
         let mut turn = 0;
         match &broadcast.to {
-            Audience::Everyone => {
+            Audience::Everyone { .. } => {
                 for at in 0..self.slots.capacity() {
                     sockets += usize::from(self.deliver(at, broadcast));
                     rest(&mut turn).await;
@@ -389,9 +390,10 @@ impl Shard {
 impl Slot {
     /// Whether a kept event waits for a replay, or was among it.
     fn holds(&mut self, broadcast: &Broadcast) -> bool {
-        let (Audience::Rooms(rooms), Message::One(event)) = (&broadcast.to, &broadcast.message)
-        else {
-            return false;
+        let Message::One(event) = &broadcast.message else { return false };
+        let rooms = match &broadcast.to {
+            Audience::Rooms(rooms) => rooms.as_slice(),
+            Audience::Everyone { kept_for } => kept_for,
         };
         let number = |room: &Room| {
             let stream = Stream::from(room);
