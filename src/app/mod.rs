@@ -29,7 +29,8 @@ use crate::{
     http::{Layers, cors::OriginPolicy, health::Readiness},
     id::Ids,
     idempotency::Idempotency,
-    marketplace, metrics,
+    marketplace::{self, MarketplaceService},
+    metrics,
     presence::{self, Presence},
     realtime::{Commands, Emits, Realtime, wire},
 };
@@ -49,6 +50,7 @@ struct AppState {
     realtime: Realtime,
     presence: Presence,
     chat: ChatService,
+    marketplace: MarketplaceService,
 }
 
 /// A running server.
@@ -100,9 +102,10 @@ impl App {
         let presence = Presence::start(&config.presence, emitter.clone(), clock.clone());
         let typing = Typing::start_watch(emitter, config.realtime.typing_timeout);
         let chat = ChatService::new(db.clone(), realtime.hub().clone(), Ids);
-        let records = Arc::new(StoredRecords { chat: chat.clone() });
+        let records = Arc::new(StoredRecords { chat: chat.clone(), db: db.clone() });
         let grants = Grants::new(db.clone(), realtime.hub().clone());
         let access = Access::new(config.rooms.policy, records, grants.clone(), db.clone());
+        let marketplace = MarketplaceService::new(db.clone(), access.clone(), Ids);
 
         let mut commands = Commands::default();
         access::commands(&access, &mut commands);
@@ -121,6 +124,7 @@ impl App {
             realtime: realtime.clone(),
             presence,
             chat,
+            marketplace,
         };
         let public_metrics = config.metrics.port.is_none().then(|| metrics.clone());
         let router = routes::router(state, layers, &catalogue, readiness.clone(), public_metrics)?;

@@ -6,13 +6,16 @@ use crate::{
     access::{Records, Standing},
     auth::Identity,
     chat::ChatService,
+    db::Db,
     error::Result,
+    marketplace,
     room::Room,
 };
 
 /// The rooms that keep something of who belongs where.
 pub(super) struct StoredRecords {
     pub(super) chat: ChatService,
+    pub(super) db: Db,
 }
 
 impl Records for StoredRecords {
@@ -29,6 +32,9 @@ impl Records for StoredRecords {
                         Some(true) => Standing::Member,
                         Some(false) => Standing::Stranger,
                     })
+                }
+                Room::Request(_) | Room::Checkout(_) => {
+                    marketplace::standing(&self.db, identity, room).await
                 }
                 _ => Ok(Standing::Unknown),
             }

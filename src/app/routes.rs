@@ -13,7 +13,7 @@ use super::AppState;
 use crate::{
     access, admin, chat,
     http::{self as rest, Layers, health::Readiness, openapi, problem},
-    idempotency,
+    idempotency, marketplace,
     metrics::{self, Handle},
     presence,
     realtime::{self, Catalogue, wire::Door},
@@ -32,6 +32,7 @@ pub(super) fn router(
         .merge(access::routes())
         .merge(presence::routes())
         .merge(chat::routes())
+        .merge(marketplace::routes())
         .merge(admin::routes())
         .split_for_parts();
     // Answers are kept as callers see them, so failures are rendered below as well as above.

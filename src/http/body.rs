@@ -2,13 +2,14 @@
 //! same words (contract/rest.md, "Conventions").
 
 use axum::extract::{
-    self, FromRequest, FromRequestParts, Request,
+    self, FromRequest, FromRequestParts, OptionalFromRequest, Request,
     path::ErrorKind,
     rejection::{BytesRejection, PathRejection},
 };
 use bytes::Bytes;
 use garde::Validate;
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE, request::Parts};
+use http_body::Body as _;
 use serde::de::DeserializeOwned;
 use tower_http::timeout::TimeoutError;
 
@@ -20,7 +21,7 @@ use crate::error::{Code, Error, Result};
 #[derive(Clone, Copy, Debug)]
 pub struct Body<T>(pub T);
 
-/// A [`Body`] whose fields also keep the rules of `T`.
+/// A [`Body`] whose fields also keep the rules of `T`. As an `Option` it may be missing altogether.
 #[derive(Clone, Copy, Debug)]
 pub struct ValidBody<T>(pub T);
 
@@ -62,6 +63,21 @@ where
         let Body(value) = Body::from_request(request, state).await?;
         json::validate(&value)?;
         Ok(Self(value))
+    }
+}
+
+impl<S, T> OptionalFromRequest<S> for ValidBody<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned + Validate<Context = ()>,
+{
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>> {
+        if request.body().is_end_stream() {
+            return Ok(None);
+        }
+        <Self as FromRequest<S>>::from_request(request, state).await.map(Some)
     }
 }
 

@@ -1,7 +1,22 @@
 //! The marketplace: purchase requests, offers, delivery, checkouts.
+//!
+//! A request goes through the table of [`moves`]; each change is one unit of work that holds the
+//! request, and announces what happened. Payments say through a [`Sale`] that it is paid.
 
+mod announcements;
 pub mod documents;
 pub mod events;
+mod http;
+pub mod moves;
+mod requests;
+mod rights;
+mod sale;
+mod service;
 mod socket;
+mod store;
 
+pub use http::routes;
+pub use rights::standing;
+pub use sale::{PaidBy, Sale};
+pub use service::MarketplaceService;
 pub use socket::commands;

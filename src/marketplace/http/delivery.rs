@@ -1,0 +1,98 @@
+//! Delivery over REST.
+
+use axum::{Json, extract::State};
+use http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    auth::Caller,
+    error::Result,
+    http::body::{Path, ValidBody},
+    id::Id,
+    marketplace::{
+        documents::PurchaseRequest,
+        requests::{ChangeDelivery, ConfirmDelivery},
+        service::MarketplaceService,
+    },
+};
+
+/// The code that goes with the goods.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DeliveryCode {
+    /// The request.
+    request_id: Id,
+    /// 8 characters; it is not shown again.
+    delivery_code: String,
+}
+
+/// Makes the code that the seller hands over with the goods; an earlier one ends.
+#[utoipa::path(
+    post,
+    path = "/api/marketplace/requests/{id}/delivery/code",
+    tag = "Marketplace",
+    params(("id" = String, Path, description = "The request.")),
+    responses((status = 201, description = "The code.", body = DeliveryCode))
+)]
+pub(super) async fn make_code(
+    State(marketplace): State<MarketplaceService>,
+    caller: Caller,
+    Path(id): Path<Id>,
+) -> Result<(StatusCode, Json<DeliveryCode>)> {
+    let delivery_code = marketplace.make_code(caller.identity, id.clone()).await?;
+    Ok((StatusCode::CREATED, Json(DeliveryCode { request_id: id, delivery_code })))
+}
+
+/// Notes where the goods are, for the seller. `shipped` moves a paid request on.
+#[utoipa::path(
+    patch,
+    path = "/api/marketplace/requests/{id}/delivery",
+    tag = "Marketplace",
+    params(("id" = String, Path, description = "The request.")),
+    request_body = ChangeDelivery,
+    responses((status = 200, description = "The request now.", body = PurchaseRequest))
+)]
+pub(super) async fn change_delivery(
+    State(marketplace): State<MarketplaceService>,
+    caller: Caller,
+    Path(id): Path<Id>,
+    ValidBody(change): ValidBody<ChangeDelivery>,
+) -> Result<Json<PurchaseRequest>> {
+    Ok(Json(marketplace.change_delivery(caller.identity, id, change).await?))
+}
+
+/// Confirms the delivery with the code that came with the goods, for the buyer. A code may be
+/// tried five times.
+#[utoipa::path(
+    post,
+    path = "/api/marketplace/requests/{id}/delivery/confirm",
+    tag = "Marketplace",
+    params(("id" = String, Path, description = "The request.")),
+    request_body = ConfirmDelivery,
+    responses((status = 200, description = "It is delivered.", body = PurchaseRequest))
+)]
+pub(super) async fn confirm_delivery(
+    State(marketplace): State<MarketplaceService>,
+    caller: Caller,
+    Path(id): Path<Id>,
+    ValidBody(confirm): ValidBody<ConfirmDelivery>,
+) -> Result<Json<PurchaseRequest>> {
+    Ok(Json(marketplace.confirm_delivery(caller.identity, id, confirm.code).await?))
+}
+
+/// Says that the buyer has the goods. A second time changes nothing.
+#[utoipa::path(
+    post,
+    path = "/api/marketplace/requests/{id}/delivery/buyer-confirm",
+    tag = "Marketplace",
+    params(("id" = String, Path, description = "The request.")),
+    responses((status = 200, description = "The request now.", body = PurchaseRequest))
+)]
+pub(super) async fn confirm_by_buyer(
+    State(marketplace): State<MarketplaceService>,
+    caller: Caller,
+    Path(id): Path<Id>,
+) -> Result<Json<PurchaseRequest>> {
+    Ok(Json(marketplace.confirm_by_buyer(caller.identity, id).await?))
+}

@@ -1,0 +1,96 @@
+//! Who may know of a request or a checkout, from what is stored: the same for REST and for rooms
+//! (contract/events.md, "Who may enter a room").
+
+use super::{
+    documents::{PurchaseRequest, RequestStatus},
+    store::{checkouts, offers, requests},
+};
+use crate::{
+    access::Standing,
+    auth::{Identity, Role},
+    db::{Db, Tx},
+    error::{Code, Error, Result},
+    id::Id,
+    room::Room,
+};
+
+/// How someone stands to a room of the marketplace.
+///
+/// # Errors
+/// [`Code::Unavailable`] while the store is away.
+pub async fn standing(db: &Db, identity: &Identity, room: &Room) -> Result<Standing> {
+    let (identity, room) = (identity.clone(), room.clone());
+    let unit = async move |tx: &mut Tx<'_>| {
+        let member = match &room {
+            Room::Request(id) => match requests::find(tx, id).await? {
+                Some(row) => Some(may_see(tx, &identity, &row.document).await?),
+                None => None,
+            },
+            Room::Checkout(id) => match checkouts::find(tx, id).await? {
+                Some(checkout) if checkout.buyer_id == identity.user_id => Some(true),
+                Some(_) => Some(checkouts::sellers(tx, id).await?.contains(&identity.user_id)),
+                None => None,
+            },
+            _ => None,
+        };
+        Ok(match member {
+            None => Standing::Unknown,
+            Some(true) => Standing::Member,
+            Some(false) => Standing::Stranger,
+        })
+    };
+    db.read(unit).await
+}
+
+/// Whether someone takes part in a request: its buyer, its seller, a seller with an offer on it, any
+/// seller while it is open.
+pub(super) async fn may_see(
+    tx: &mut Tx<'_>,
+    identity: &Identity,
+    request: &PurchaseRequest,
+) -> Result<bool> {
+    let user = &identity.user_id;
+    if request.buyer_id == *user || request.seller_id.as_ref() == Some(user) {
+        return Ok(true);
+    }
+    if request.status == RequestStatus::Open && identity.trades_as(Role::Seller) {
+        return Ok(true);
+    }
+    offers::has_offer(tx, &request.id, user).await
+}
+
+/// Whether someone may see everything.
+pub(super) fn sees_all(identity: &Identity) -> bool {
+    identity.has(Role::Admin) || identity.has(Role::Service)
+}
+
+/// There is no such request, for who may not know of it either.
+pub(super) fn no_request() -> Error {
+    Error::new(Code::NotFound, "There is no such request.")
+}
+
+/// There is no such offer, for who may not know of it either.
+pub(super) fn no_offer() -> Error {
+    Error::new(Code::NotFound, "There is no such offer.")
+}
+
+/// There is no such checkout, for who may not know of it either.
+pub(super) fn no_checkout() -> Error {
+    Error::new(Code::NotFound, "There is no such checkout.")
+}
+
+/// Refuses who does not trade in this way.
+///
+/// # Errors
+/// [`Code::Forbidden`].
+pub(super) fn ensure_trades_as(identity: &Identity, role: Role) -> Result<()> {
+    if identity.trades_as(role) { Ok(()) } else { Err(Error::forbidden()) }
+}
+
+/// Refuses who is not the one in question.
+///
+/// # Errors
+/// [`Code::Forbidden`].
+pub(super) fn ensure_is(identity: &Identity, user: Option<&Id>) -> Result<()> {
+    if user == Some(&identity.user_id) { Ok(()) } else { Err(Error::forbidden()) }
+}

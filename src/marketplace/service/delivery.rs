@@ -1,0 +1,185 @@
+//! The rules of delivery. The seller has a code made and hands it over with the goods; the buyer
+//! enters it. It is stored as a hash, and may be tried five times.
+
+use std::sync::Arc;
+
+use rand::seq::IndexedRandom;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::{MarketplaceService, advance, conflict, hold};
+use crate::{
+    auth::Identity,
+    db::Tx,
+    error::{Error, Result},
+    id::Id,
+    marketplace::{
+        announcements,
+        documents::{PurchaseRequest, RequestStatus},
+        events::RequestChange,
+        moves::Move,
+        requests::ChangeDelivery,
+        rights::ensure_is,
+        store,
+    },
+};
+
+/// The characters of a code: none is taken for another, so that 8 of them, 40 bits, can be read out.
+const ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
+
+/// The length of a code.
+const LENGTH: usize = 8;
+
+/// How often a code may be tried.
+const TRIES: u32 = 5;
+
+/// The word of a seller that moves a paid request on.
+const SHIPPED: &str = "shipped";
+
+/// What became of a code that was tried.
+enum Tried {
+    Right(Box<PurchaseRequest>),
+    Wrong { left: u32 },
+}
+
+impl MarketplaceService {
+    /// Makes the code that the seller hands over; an earlier one is worth nothing any more.
+    pub(in crate::marketplace) async fn make_code(
+        &self,
+        caller: Arc<Identity>,
+        id: Id,
+    ) -> Result<String> {
+        let code = random_code();
+        let unit = async move |tx: &mut Tx<'_>| {
+            let request = hold(tx, &caller, &id).await?.document;
+            ensure_is(&caller, request.seller_id.as_ref())?;
+            ensure_under_way(&request)?;
+            store::requests::set_code(tx, &id, hash(&id, &code), TRIES).await?;
+            let seller = caller.user_id.clone();
+            tx.announce(announcements::code_generated(&request, seller, code.clone()));
+            Ok(code)
+        };
+        self.db.write(unit).await
+    }
+
+    /// Notes where the goods are.
+    pub(in crate::marketplace) async fn change_delivery(
+        &self,
+        caller: Arc<Identity>,
+        id: Id,
+        change: ChangeDelivery,
+    ) -> Result<PurchaseRequest> {
+        let unit = async move |tx: &mut Tx<'_>| {
+            let mut request = hold(tx, &caller, &id).await?.document;
+            ensure_is(&caller, request.seller_id.as_ref())?;
+            ensure_under_way(&request)?;
+            let ships = change.status == SHIPPED && request.status == RequestStatus::Paid;
+            let delivery = request.delivery.get_or_insert_default();
+            delivery.status = Some(change.status);
+            delivery.carrier = change.carrier.or_else(|| delivery.carrier.take());
+            delivery.tracking_number =
+                change.tracking_number.or_else(|| delivery.tracking_number.take());
+            if ships {
+                advance(tx, &mut request, Move::Ship).await?;
+            }
+            request.updated_at = tx.now();
+            store::requests::set_delivery(tx, &request).await?;
+            tx.announce(announcements::delivery_changed(&request));
+            tx.announce(announcements::changed(&request, RequestChange::DeliveryChanged));
+            Ok(request)
+        };
+        self.db.write(unit).await
+    }
+
+    /// Confirms the delivery with the code that came with the goods.
+    pub(in crate::marketplace) async fn confirm_delivery(
+        &self,
+        caller: Arc<Identity>,
+        id: Id,
+        code: String,
+    ) -> Result<PurchaseRequest> {
+        let unit = async move |tx: &mut Tx<'_>| {
+            let row = hold(tx, &caller, &id).await?;
+            let mut request = row.document;
+            ensure_is(&caller, Some(&request.buyer_id))?;
+            Move::Deliver.from(request.status)?;
+            let Some(expected) = row.code_hash else {
+                return Err(conflict("The seller has not made a delivery code yet."));
+            };
+            if row.code_tries == 0 {
+                let sentence = "This delivery code is used up; the seller has to make another.";
+                return Err(conflict(sentence).with_reason("delivery_code_used_up"));
+            }
+            if !bool::from(hash(&id, &code).ct_eq(&expected)) {
+                store::requests::take_try(tx, &id).await?;
+                return Ok(Tried::Wrong { left: row.code_tries - 1 });
+            }
+            request.delivery.get_or_insert_default().delivered_at = Some(tx.now());
+            advance(tx, &mut request, Move::Deliver).await?;
+            tx.announce(announcements::delivered(&request));
+            tx.announce(announcements::changed(&request, RequestChange::StatusChanged));
+            Ok(Tried::Right(Box::new(request)))
+        };
+        match self.db.write(unit).await? {
+            Tried::Right(request) => Ok(*request),
+            Tried::Wrong { left } => {
+                Err(Error::invalid("/code", format!("is not the delivery code; {left} tries left")))
+            }
+        }
+    }
+
+    /// Notes that the buyer has the goods. A second time changes nothing.
+    pub(in crate::marketplace) async fn confirm_by_buyer(
+        &self,
+        caller: Arc<Identity>,
+        id: Id,
+    ) -> Result<PurchaseRequest> {
+        let unit = async move |tx: &mut Tx<'_>| {
+            let mut request = hold(tx, &caller, &id).await?.document;
+            ensure_is(&caller, Some(&request.buyer_id))?;
+            if !matches!(request.status, RequestStatus::Shipped | RequestStatus::Delivered) {
+                return Err(conflict("The request is not shipped, or done already."));
+            }
+            let delivery = request.delivery.get_or_insert_default();
+            if delivery.buyer_confirmed_at.is_some() {
+                return Ok(request);
+            }
+            delivery.buyer_confirmed_at = Some(tx.now());
+            request.updated_at = tx.now();
+            store::requests::set_delivery(tx, &request).await?;
+            let seller = request.seller_id.clone();
+            let seller =
+                seller.ok_or_else(|| Error::internal("a shipped request has no seller"))?;
+            tx.announce(announcements::buyer_confirmed(&request, seller));
+            Ok(request)
+        };
+        self.db.write(unit).await
+    }
+}
+
+fn random_code() -> String {
+    let mut random = rand::rng();
+    let letters = std::iter::repeat_with(|| ALPHABET.choose(&mut random).copied());
+    letters.flatten().take(LENGTH).map(char::from).collect()
+}
+
+/// Refuses what belongs to goods that are on their way.
+fn ensure_under_way(request: &PurchaseRequest) -> Result<()> {
+    match request.status {
+        RequestStatus::Paid | RequestStatus::Shipped => Ok(()),
+        _ => Err(conflict("This is for a request that is paid or shipped.")),
+    }
+}
+
+/// What is stored of a code, however it is written. The request is in it, so that equal codes do
+/// not look equal.
+fn hash(request: &Id, code: &str) -> Vec<u8> {
+    let letters = code.chars().filter(|letter| letter.is_ascii_alphanumeric());
+    let code: String = letters.map(|letter| letter.to_ascii_uppercase()).collect();
+    Sha256::new()
+        .chain_update(request.as_str())
+        .chain_update(" ")
+        .chain_update(code)
+        .finalize()
+        .to_vec()
+}

@@ -1,0 +1,96 @@
+//! The rules of the marketplace. Each change is one unit of work that holds its request, so what it
+//! looked at stays true until it is kept, and announces what happened.
+
+mod checkouts;
+mod delivery;
+mod offers;
+mod requests;
+
+use super::{
+    documents::{Offer, PurchaseRequest},
+    moves::Move,
+    rights::{may_see, no_offer, no_request, sees_all},
+    store::{self, requests::RequestRow},
+};
+use crate::{
+    access::Access,
+    auth::Identity,
+    db::{Db, Tx},
+    error::{Code, Error, Result},
+    http::to_the_end,
+    id::{Id, Ids},
+    room::Room,
+};
+
+/// Requests, offers, delivery and checkouts. Cheap to clone.
+#[derive(Clone)]
+pub struct MarketplaceService {
+    db: Db,
+    access: Access,
+    ids: Ids,
+}
+
+impl MarketplaceService {
+    /// The marketplace over this store; who may not be in a request's room any more is taken out.
+    #[must_use]
+    pub fn new(db: Db, access: Access, ids: Ids) -> Self {
+        Self { db, access, ids }
+    }
+
+    /// Carries out a unit after which some may not be in the request's room any more: they hear of
+    /// it, then they are taken out, even when the caller has hung up.
+    async fn write_and_recheck<F>(&self, unit: F) -> Result<PurchaseRequest>
+    where
+        F: AsyncFnOnce(&mut Tx<'_>) -> Result<PurchaseRequest> + Send + 'static,
+    {
+        let (db, access) = (self.db.clone(), self.access.clone());
+        to_the_end(async move {
+            let request = db.write(unit).await?;
+            // Committed events are on their way before the unit is answered, so this comes after.
+            access.recheck(&Room::Request(request.id.clone())).await;
+            Ok(request)
+        })
+        .await
+    }
+}
+
+/// A request that the caller may know of; for the others there is none.
+async fn found(tx: &mut Tx<'_>, caller: &Identity, row: Option<RequestRow>) -> Result<RequestRow> {
+    let row = row.ok_or_else(no_request)?;
+    if sees_all(caller) || may_see(tx, caller, &row.document).await? {
+        Ok(row)
+    } else {
+        Err(no_request())
+    }
+}
+
+/// [`found`], held until the end of the unit.
+async fn hold(tx: &mut Tx<'_>, caller: &Identity, id: &Id) -> Result<RequestRow> {
+    let row = store::requests::hold(tx, id).await?;
+    found(tx, caller, row).await
+}
+
+/// An offer with its request, both held until the end of the unit.
+async fn hold_offer(
+    tx: &mut Tx<'_>,
+    caller: &Identity,
+    id: &Id,
+) -> Result<(PurchaseRequest, Offer)> {
+    let offer = store::offers::find(tx, id).await?.ok_or_else(no_offer)?;
+    let row = store::requests::hold(tx, &offer.request_id).await?.ok_or_else(no_offer)?;
+    // Whoever held the request before may have changed the offer.
+    let offer = store::offers::find(tx, id).await?.ok_or_else(no_offer)?;
+    let mine = offer.seller_id == caller.user_id || row.document.buyer_id == caller.user_id;
+    if mine || sees_all(caller) { Ok((row.document, offer)) } else { Err(no_offer()) }
+}
+
+/// Moves a request on.
+async fn advance(tx: &mut Tx<'_>, request: &mut PurchaseRequest, what: Move) -> Result<()> {
+    request.status = what.from(request.status)?;
+    request.updated_at = tx.now();
+    store::requests::set_status(tx, request).await
+}
+
+fn conflict(sentence: &'static str) -> Error {
+    Error::new(Code::Conflict, sentence)
+}

@@ -1,0 +1,173 @@
+//! The rules of requests.
+
+use std::sync::Arc;
+
+use super::{MarketplaceService, advance, found, hold};
+use crate::{
+    auth::{Identity, Role},
+    db::Tx,
+    error::{Error, Result},
+    http::list::{List, Page},
+    id::Id,
+    marketplace::{
+        announcements,
+        documents::{PurchaseRequest, RequestStatus},
+        events::RequestChange,
+        moves::Move,
+        requests::{ChangeRequest, CreateRequest, Filter},
+        rights::{ensure_is, ensure_trades_as, sees_all},
+        store::{self, requests::Listed},
+    },
+};
+
+use super::conflict;
+
+impl MarketplaceService {
+    /// Makes a request.
+    pub(in crate::marketplace) async fn create(
+        &self,
+        caller: Arc<Identity>,
+        request: CreateRequest,
+    ) -> Result<PurchaseRequest> {
+        ensure_trades_as(&caller, Role::Buyer)?;
+        let id = Id::from(self.ids.next());
+        let unit = async move |tx: &mut Tx<'_>| {
+            let request = PurchaseRequest {
+                id: id.clone(),
+                underscore_id: id,
+                buyer_id: caller.user_id.clone(),
+                title: request.title,
+                description: request.description,
+                budget: request.budget.into(),
+                category: request.category,
+                metadata: request.metadata,
+                status: RequestStatus::Open,
+                accepted_offer_id: None,
+                seller_id: None,
+                payment_id: None,
+                cancel_reason: None,
+                delivery: None,
+                created_at: tx.now(),
+                updated_at: tx.now(),
+            };
+            store::requests::insert(tx, &request).await?;
+            tx.announce(announcements::requested(&request));
+            Ok(request)
+        };
+        self.db.write(unit).await
+    }
+
+    /// The requests that the caller may see, the newest first.
+    pub(in crate::marketplace) async fn list(
+        &self,
+        caller: Arc<Identity>,
+        filter: Filter,
+        page: Page,
+    ) -> Result<List<PurchaseRequest>> {
+        let before: Option<Id> = page.after()?;
+        let unit = async move |tx: &mut Tx<'_>| {
+            let listed = Listed {
+                user: &caller.user_id,
+                all: sees_all(&caller),
+                open: caller.trades_as(Role::Seller),
+                status: filter.status,
+                buyer: filter.buyer_id.as_ref(),
+                before: before.as_ref(),
+            };
+            let limit = i64::try_from(page.fetch()).unwrap_or(i64::MAX);
+            let rows = store::requests::list(tx, &listed, limit).await?;
+            Ok(List::of(rows, &page, |request| request.id.to_string()))
+        };
+        self.db.read(unit).await
+    }
+
+    /// A request.
+    pub(in crate::marketplace) async fn get(
+        &self,
+        caller: Arc<Identity>,
+        id: Id,
+    ) -> Result<PurchaseRequest> {
+        let unit = async move |tx: &mut Tx<'_>| {
+            let row = store::requests::find(tx, &id).await?;
+            Ok(found(tx, &caller, row).await?.document)
+        };
+        self.db.read(unit).await
+    }
+
+    /// Changes what the buyer said of an open request.
+    pub(in crate::marketplace) async fn change(
+        &self,
+        caller: Arc<Identity>,
+        id: Id,
+        change: ChangeRequest,
+    ) -> Result<PurchaseRequest> {
+        let ChangeRequest { title, description, budget, category, metadata } = change;
+        let unit = async move |tx: &mut Tx<'_>| {
+            let mut request = hold(tx, &caller, &id).await?.document;
+            ensure_is(&caller, Some(&request.buyer_id))?;
+            if request.status != RequestStatus::Open {
+                return Err(conflict("Only an open request can be changed."));
+            }
+            let before = request.clone();
+            request.title = title.unwrap_or(request.title);
+            request.description = description.unwrap_or(request.description);
+            request.budget = budget.map_or(request.budget, Into::into);
+            request.category = category.or(request.category);
+            request.metadata = metadata.unwrap_or(request.metadata);
+            if request == before {
+                return Ok(request);
+            }
+            request.updated_at = tx.now();
+            store::requests::set_details(tx, &request).await?;
+            tx.announce(announcements::changed(&request, RequestChange::DetailsChanged));
+            Ok(request)
+        };
+        self.db.write(unit).await
+    }
+
+    /// Calls a request off.
+    pub(in crate::marketplace) async fn cancel(
+        &self,
+        caller: Arc<Identity>,
+        id: Id,
+        reason: String,
+    ) -> Result<PurchaseRequest> {
+        let unit = async move |tx: &mut Tx<'_>| {
+            let mut request = hold(tx, &caller, &id).await?.document;
+            if !caller.has(Role::Admin) {
+                ensure_is(&caller, Some(&request.buyer_id))?;
+            }
+            request.cancel_reason = Some(reason);
+            advance(tx, &mut request, Move::Cancel).await?;
+            let sellers = store::offers::sellers(tx, &id).await?;
+            tx.announce(announcements::cancelled(&request, sellers));
+            tx.announce(announcements::changed(&request, RequestChange::StatusChanged));
+            Ok(request)
+        };
+        self.write_and_recheck(unit).await
+    }
+
+    /// Calls a delivered request done.
+    pub(in crate::marketplace) async fn complete(
+        &self,
+        caller: Arc<Identity>,
+        id: Id,
+    ) -> Result<PurchaseRequest> {
+        let unit = async move |tx: &mut Tx<'_>| {
+            let row = hold(tx, &caller, &id).await?;
+            let (mut request, paid) = (row.document, row.paid);
+            if !caller.has(Role::Service) {
+                ensure_is(&caller, Some(&request.buyer_id))?;
+            }
+            advance(tx, &mut request, Move::Complete).await?;
+            let (seller, payment) = (request.seller_id.clone(), request.payment_id.clone());
+            let (Some(seller), Some(payment), Some(paid)) = (seller, payment, paid) else {
+                return Err(Error::internal("a delivered request has no payment"));
+            };
+            tx.announce(announcements::completed(&request, seller, payment, paid));
+            tx.announce(announcements::changed(&request, RequestChange::StatusChanged));
+            Ok(request)
+        };
+        self.db.write(unit).await
+    }
+}

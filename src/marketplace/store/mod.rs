@@ -1,0 +1,5 @@
+//! Requests, offers and checkouts in the store.
+
+pub(super) mod checkouts;
+pub(super) mod offers;
+pub(super) mod requests;
