@@ -24,6 +24,7 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
     ("PORT", "server.port"),
     ("CLIENT_URL", "server.client_url"),
     ("FRONTEND_URL", "server.frontend_url"),
+    ("PUBLIC_URL", "server.public_url"),
     ("MAX_PAYLOAD", "server.max_payload_bytes"),
     ("TRUSTED_PROXIES", "server.trusted_proxies"),
     ("DRAIN_TIMEOUT", "server.drain_timeout"),
@@ -42,14 +43,24 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
     ("PRESENCE_GRACE", "presence.grace"),
     ("ROOM_POLICY", "rooms.policy"),
     ("LIMITS", "limits.enabled"),
+    ("SHKEEPER_URL", "shkeeper.url"),
+    ("SHKEEPER_API_KEY", "shkeeper.api_key"),
+    ("SHKEEPER_USER", "shkeeper.user"),
+    ("SHKEEPER_PASSWORD", "shkeeper.password"),
     ("LOG_LEVEL", "log.level"),
     ("LOG_FORMAT", "log.format"),
     ("METRICS_PORT", "metrics.port"),
 ];
 
 /// Keys that `<NAME>_FILE` may read from a file, and whose values no message shows.
-const SECRETS: &[&str] =
-    &["auth.jwt_secret", "auth.jwt_public_key", "auth.api_keys", "database.url"];
+const SECRETS: &[&str] = &[
+    "auth.jwt_secret",
+    "auth.jwt_public_key",
+    "auth.api_keys",
+    "database.url",
+    "shkeeper.api_key",
+    "shkeeper.password",
+];
 
 /// Flags of every verb; they win over the environment.
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -5,6 +5,7 @@ mod error;
 mod load;
 mod notation;
 mod secret;
+mod shkeeper;
 mod validate;
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
@@ -17,6 +18,8 @@ use serde::{Deserialize, Serialize};
 pub use error::{BadValue, ConfigError};
 pub use load::{Flags, Loaded, PLAIN_NAMES, environment, load};
 pub use secret::DevelopmentSecret;
+use shkeeper::base_url;
+pub use shkeeper::{ShkeeperConfig, WebhookMode};
 pub use validate::MIN_SECRET_BYTES;
 use validate::{
     api_key, at_least_a_day, cookie_name, database_url, hmac_key, jwks, log_filter, origin,
@@ -51,6 +54,9 @@ pub struct Config {
     /// Rates and caps.
     #[garde(dive)]
     pub limits: LimitsConfig,
+    /// The payment provider.
+    #[garde(dive)]
+    pub shkeeper: ShkeeperConfig,
     /// Logs.
     #[garde(dive)]
     pub log: LogConfig,
@@ -103,6 +109,9 @@ pub struct ServerConfig {
     /// `FRONTEND_URL`: origins of the marketplace's web apps.
     #[garde(inner(custom(origin)))]
     pub frontend_url: Vec<String>,
+    /// `PUBLIC_URL`: how providers reach this server, for their callbacks.
+    #[garde(inner(custom(base_url)))]
+    pub public_url: Option<String>,
     /// `MAX_PAYLOAD`: bytes of one websocket message, polling body or REST body.
     #[serde(deserialize_with = "notation::size")]
     #[garde(range(min = 1024))]

@@ -7,7 +7,7 @@ use garde::{Error, Path, Report, Validate};
 use http::Uri;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Config, Environment, Handshake};
+use super::{Config, Environment, Handshake, WebhookMode};
 
 /// The shortest HS256 key that is taken: as long as its hash (RFC 7518, section 3.2).
 pub const MIN_SECRET_BYTES: usize = 32;
@@ -36,6 +36,7 @@ impl Config {
                 "this is the public port; leave it unset to serve both there",
             );
         }
+        self.validate_shkeeper(&mut report);
         if report.is_empty() { Ok(()) } else { Err(report) }
     }
 
@@ -48,6 +49,11 @@ impl Config {
         }
         if !self.limits.enabled {
             warn("LIMITS=off: rates and per-address caps are lifted");
+        }
+        if self.shkeeper.webhooks == WebhookMode::Legacy {
+            warn(
+                "shkeeper.webhooks=legacy: whoever has seen one callback of SHKeeper can send others",
+            );
         }
         if self.realtime.max_pending_bytes < self.server.max_payload_bytes {
             warn(
@@ -67,7 +73,7 @@ impl super::AuthConfig {
 }
 
 /// `Ok` when `met`, else the sentence.
-fn require(met: bool, sentence: &str) -> garde::Result {
+pub(super) fn require(met: bool, sentence: &str) -> garde::Result {
     if met { Ok(()) } else { Err(Error::new(sentence)) }
 }
 
@@ -252,7 +258,7 @@ mod tests {
     #[test]
     fn each_bad_value_is_refused_by_its_key() {
         type Spoil = fn(&mut Config);
-        let cases: [(&str, Spoil); 16] = [
+        let cases: [(&str, Spoil); 22] = [
             ("realtime.ping_interval", |c| c.realtime.ping_interval = Duration::ZERO),
             ("realtime.ping_timeout", |c| c.realtime.ping_timeout = Duration::ZERO),
             ("presence.window", |c| c.presence.window = Duration::ZERO),
@@ -271,6 +277,14 @@ mod tests {
             }),
             ("database.event_count", |c| c.database.event_count = 9_999),
             ("limits.joins.burst", |c| c.limits.joins.burst = 0),
+            ("server.public_url", |c| c.server.public_url = Some("stoa.example.com".to_owned())),
+            ("shkeeper.user", |c| {
+                (c.shkeeper.user, c.shkeeper.password) = (Some("a:b".to_owned()), Some("c".into()));
+            }),
+            ("shkeeper.api_key", |c| c.shkeeper.api_key = Some("a key".into())),
+            ("shkeeper.crypto", |c| c.shkeeper.crypto = "eth/usdt".to_owned()),
+            ("shkeeper.timeout", |c| c.shkeeper.timeout = Duration::ZERO),
+            ("shkeeper.poll_interval", |c| c.shkeeper.poll_interval = Duration::ZERO),
             ("log.level", |c| c.log.level = "stoa=loud".to_owned()),
             ("metrics.port", |c| (c.server.port, c.metrics.port) = (3003, Some(3003))),
         ];

@@ -25,6 +25,7 @@ fn server() -> ServerConfig {
         port: 0,
         client_url: vec!["https://chat.example/".into()],
         frontend_url: vec!["https://market.example".into()],
+        public_url: None,
         max_payload_bytes: 0,
         trusted_proxies: Vec::new(),
         drain_timeout: Duration::ZERO,

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::config::{Environment, Handshake, LogFormat, RoomPolicy};
+use crate::config::{Environment, Handshake, LogFormat, RoomPolicy, WebhookMode};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const EXAMPLE: &str = include_str!("../../../.env.example");
@@ -58,6 +58,11 @@ fn without_settings_the_contract_s_defaults_apply() {
     assert_eq!((config.database.event_count, config.database.pool_size), (10_000, 8));
     assert!(config.database.url.is_none(), "the file in the data folder");
     assert!(config.auth.jwt_secret.is_none() && config.metrics.port.is_none());
+    assert!(config.shkeeper.url.is_none(), "no payment provider");
+    assert_eq!(config.shkeeper.crypto, "ETH-USDT");
+    assert_eq!(config.shkeeper.webhooks, WebhookMode::Signed);
+    assert_eq!(config.shkeeper.timeout, Duration::from_secs(30));
+    assert_eq!(config.shkeeper.poll_interval, Duration::from_secs(30));
 }
 
 #[test]
@@ -124,6 +129,22 @@ fn a_bad_value_names_its_key_and_its_origin() {
         ("CLIENT_URL", "http://a.b,*", "server.client_url[1] (from CLIENT_URL): `*` is refused"),
         ("STOA_LIMITS__TYPING__BURST", "0", "limits.typing.burst (from STOA_LIMITS__TYPING__BURST"),
         ("STOA_ENV", "production", "auth.jwt_secret: production needs a key"),
+        (
+            "PUBLIC_URL",
+            "https://a.b/",
+            "server.public_url (from PUBLIC_URL): has to be like https:",
+        ),
+        (
+            "SHKEEPER_URL",
+            "shkeeper:5000",
+            "shkeeper.url (from SHKEEPER_URL): has to be like https:",
+        ),
+        ("SHKEEPER_USER", "admin", "shkeeper.password: belongs to SHKEEPER_USER"),
+        (
+            "STOA_SHKEEPER__WEBHOOKS",
+            "no",
+            "shkeeper.webhooks (from STOA_SHKEEPER__WEBHOOKS): unknown",
+        ),
     ];
     for (name, value, expected) in cases {
         let refusal = refusal(&[(name, value)]);
@@ -188,9 +209,19 @@ fn what_nobody_reads_is_warned_about_and_ignored() {
 
 #[test]
 fn a_loosened_guard_is_warned_about() {
-    let pairs = env(&[("HANDSHAKE", "trusting"), ("LIMITS", "off"), ("MAX_PAYLOAD", "5MB")]);
+    let pairs = env(&[
+        ("HANDSHAKE", "trusting"),
+        ("LIMITS", "off"),
+        ("STOA_SHKEEPER__WEBHOOKS", "legacy"),
+        ("MAX_PAYLOAD", "5MB"),
+    ]);
     let warnings = load(&Flags::default(), pairs).unwrap().warnings;
-    let starts = ["HANDSHAKE=trusting", "LIMITS=off", "realtime.max_pending_bytes"];
+    let starts = [
+        "HANDSHAKE=trusting",
+        "LIMITS=off",
+        "shkeeper.webhooks=legacy",
+        "realtime.max_pending_bytes",
+    ];
     assert_eq!(warnings.len(), starts.len());
     for (warning, start) in warnings.iter().zip(starts) {
         assert!(warning.starts_with(start), "{warning}");
@@ -234,10 +265,19 @@ fn no_secret_is_ever_shown() {
     let hash = "ab".repeat(32);
     let key = format!("shop:{hash}:emit");
     let url = "postgres://stoa:hush-hush@db/stoa";
-    let config = with(&[("JWT_SECRET", SECRET), ("API_KEYS", &key), ("DATABASE_URL", url)]);
+    let config = with(&[
+        ("JWT_SECRET", SECRET),
+        ("API_KEYS", &key),
+        ("DATABASE_URL", url),
+        ("SHKEEPER_API_KEY", "hush-hush-key"),
+        ("SHKEEPER_USER", "admin"),
+        ("SHKEEPER_PASSWORD", "hush-hush-password"),
+    ]);
     let shown = [format!("{config:?}"), toml::to_string(&config).unwrap()];
     assert!(shown[1].contains("jwt_secret = \"***\""), "{}", shown[1]);
     assert!(shown[1].contains("api_keys = [\"shop:***\"]"), "{}", shown[1]);
+    assert!(shown[1].contains("api_key = \"***\""), "{}", shown[1]);
+    assert!(shown[1].contains("password = \"***\""), "{}", shown[1]);
     assert!(shown.iter().all(|shown| !shown.contains(SECRET) && !shown.contains("hush-hush")));
     assert!(!shown[1].contains(&hash));
 
@@ -247,9 +287,11 @@ fn no_secret_is_ever_shown() {
         refusal(&[("JWT_SECRET", "12345678")]),
         refusal(&[("API_KEYS", "shop:12345678")]),
         refusal(&[("DATABASE_URL", "mysql://stoa:12345678@db")]),
+        refusal(&[("SHKEEPER_API_KEY", "12345678 87654321")]),
     ];
     for refusal in refusals {
-        assert!(refusal.starts_with("auth.") || refusal.starts_with("database."), "{refusal}");
+        let named = ["auth.", "database.", "shkeeper."].iter().any(|key| refusal.starts_with(key));
+        assert!(named, "{refusal}");
         assert!(!refusal.contains("12345678") && !refusal.contains("87654321"), "{refusal}");
     }
 }

@@ -1,0 +1,188 @@
+//! `[shkeeper]`: the payment provider, which is off unless its URL is set; and how addresses of
+//! other servers are written.
+
+use std::time::Duration;
+
+use garde::{Error, Path, Report, Validate};
+use http::Uri;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Config, notation,
+    validate::{positive, require},
+};
+
+/// `[shkeeper]`
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[garde(allow_unvalidated)]
+pub struct ShkeeperConfig {
+    /// `SHKEEPER_URL`: where a SHKeeper server is; unset turns the provider off.
+    #[garde(inner(custom(base_url)))]
+    pub url: Option<String>,
+    /// `SHKEEPER_API_KEY`: opens its API for invoices and signs its callbacks.
+    #[serde(serialize_with = "notation::hidden")]
+    #[garde(inner(custom(header_text)))]
+    pub api_key: Option<SecretString>,
+    /// `SHKEEPER_USER`: who may pay out; unset turns payouts off.
+    #[garde(inner(custom(user_name)))]
+    pub user: Option<String>,
+    /// `SHKEEPER_PASSWORD`
+    #[serde(serialize_with = "notation::hidden")]
+    pub password: Option<SecretString>,
+    /// The coin of invoices and payouts that name none.
+    #[garde(custom(coin))]
+    pub crypto: String,
+    /// Which callbacks are believed.
+    pub webhooks: WebhookMode,
+    /// Until a call has been answered in full.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(positive))]
+    pub timeout: Duration,
+    /// How often payouts under way are asked for.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(positive))]
+    pub poll_interval: Duration,
+}
+
+/// Which callbacks of SHKeeper are believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WebhookMode {
+    /// Those with a signature over the body and the time.
+    Signed,
+    /// Also those without a signature that carry the API key, as older SHKeepers send them.
+    Legacy,
+}
+
+impl Config {
+    /// Checks what the provider needs beside its URL.
+    pub(super) fn validate_shkeeper(&self, report: &mut Report) {
+        let shkeeper = &self.shkeeper;
+        let mut need = |met: bool, (section, key): (&str, &str), sentence: &str| {
+            if !met {
+                report.append(Path::new(section).join(key), Error::new(sentence));
+            }
+        };
+        let on = shkeeper.url.is_some();
+        need(
+            !on || shkeeper.api_key.is_some(),
+            ("shkeeper", "api_key"),
+            "SHKEEPER_URL needs the API key of that server: set SHKEEPER_API_KEY",
+        );
+        need(
+            !on || self.server.public_url.is_some(),
+            ("server", "public_url"),
+            "SHKEEPER_URL needs to know where callbacks reach this server: set PUBLIC_URL",
+        );
+        need(
+            shkeeper.user.is_some() || shkeeper.password.is_none(),
+            ("shkeeper", "user"),
+            "belongs to SHKEEPER_PASSWORD: set both, or neither to have no payouts",
+        );
+        need(
+            shkeeper.password.is_some() || shkeeper.user.is_none(),
+            ("shkeeper", "password"),
+            "belongs to SHKEEPER_USER: set both, or neither to have no payouts",
+        );
+    }
+}
+
+/// An http(s) URL that paths are appended to.
+pub(super) fn base_url(url: &str, (): &()) -> garde::Result {
+    let sentence = "has to be like https://host[:port][/path], without a slash at the end, a query, a fragment or a password";
+    let Ok(uri) = url.parse::<Uri>() else {
+        return Err(Error::new(sentence));
+    };
+    let web = matches!(uri.scheme_str(), Some("http" | "https"));
+    let named = uri.host().is_some_and(|host| !host.is_empty());
+    require(web && named && !url.contains(['?', '#', '@']) && !url.ends_with('/'), sentence)
+}
+
+/// What a header can carry; the text itself is never shown.
+fn header_text(text: &SecretString, (): &()) -> garde::Result {
+    let visible = text.expose_secret().bytes().all(|b| b.is_ascii_graphic());
+    require(visible, "has characters other than visible ASCII, which no such key has")
+}
+
+/// A user of HTTP Basic, whose name ends at the first colon (RFC 7617, section 2).
+fn user_name(name: &str, (): &()) -> garde::Result {
+    let plain = !name.contains(':') && !name.contains(char::is_control);
+    require(plain, "is no user's name: it has a colon or a control character")
+}
+
+/// A coin as SHKeeper names it.
+fn coin(name: &str, (): &()) -> garde::Result {
+    let allowed = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-';
+    require(
+        (2..=16).contains(&name.len()) && name.bytes().all(allowed),
+        "is no coin of SHKeeper's, such as BTC or ETH-USDT",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on() -> Config {
+        let mut config = Config::for_tests();
+        config.server.public_url = Some("https://stoa.example.com".to_owned());
+        config.shkeeper.url = Some("http://shkeeper:5000".to_owned());
+        config.shkeeper.api_key = Some("key".into());
+        config
+    }
+
+    #[test]
+    fn a_base_url_has_a_host_and_nothing_after_its_path() {
+        for good in [
+            "https://stoa.example.com",
+            "http://shkeeper:5000",
+            "http://127.0.0.1:5000/pay",
+            "https://[::1]:8443",
+        ] {
+            assert!(base_url(good, &()).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "stoa.example.com",
+            "https://",
+            "https:///path",
+            "ftp://stoa.example.com",
+            "https://stoa.example.com/",
+            "https://stoa.example.com?a=b",
+            "https://stoa.example.com/a?",
+            "https://stoa.example.com#a",
+            "https://me:secret@stoa.example.com",
+            "https://stoa example.com",
+        ] {
+            assert!(base_url(bad, &()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_provider_needs_its_key_and_the_way_back() {
+        type Spoil = fn(&mut Config);
+        assert!(on().validate().is_ok());
+        let cases: [(&str, Spoil); 4] = [
+            ("shkeeper.api_key", |c| c.shkeeper.api_key = None),
+            ("server.public_url", |c| c.server.public_url = None),
+            ("shkeeper.password", |c| c.shkeeper.user = Some("admin".to_owned())),
+            ("shkeeper.user", |c| c.shkeeper.password = Some("hush".into())),
+        ];
+        for (key, spoil) in cases {
+            let mut config = on();
+            spoil(&mut config);
+            let report = config.validate().unwrap_err();
+            let keys: Vec<_> = report.iter().map(|(path, _)| path.to_string()).collect();
+            assert_eq!(keys, [key]);
+        }
+    }
+
+    #[test]
+    fn without_a_url_nothing_else_is_needed() {
+        let mut config = on();
+        config.shkeeper.url = None;
+        (config.server.public_url, config.shkeeper.api_key) = (None, None);
+        assert!(config.validate().is_ok());
+    }
+}
