@@ -31,6 +31,7 @@ use crate::{
     idempotency::Idempotency,
     marketplace::{self, MarketplaceService},
     metrics,
+    payments::{PaymentService, shkeeper::Shkeeper},
     presence::{self, Presence},
     realtime::{Commands, Emits, Realtime, wire},
 };
@@ -51,6 +52,7 @@ struct AppState {
     presence: Presence,
     chat: ChatService,
     marketplace: MarketplaceService,
+    payments: PaymentService,
 }
 
 /// A running server.
@@ -107,6 +109,11 @@ impl App {
         let access = Access::new(config.rooms.policy, records, grants.clone(), db.clone());
         let marketplace = MarketplaceService::new(db.clone(), access.clone(), Ids);
 
+        let shkeeper = Shkeeper::new(&config.shkeeper)?;
+        let public_url = server.public_url.clone();
+        let payments = PaymentService::new(db.clone(), Ids, clock.clone(), shkeeper, public_url);
+        store::beside(payments.clone().watch_payouts(config.shkeeper.poll_interval), &stopping);
+
         let mut commands = Commands::default();
         access::commands(&access, &mut commands);
         presence::commands(&presence, &mut commands);
@@ -125,6 +132,7 @@ impl App {
             presence,
             chat,
             marketplace,
+            payments,
         };
         let public_metrics = config.metrics.port.is_none().then(|| metrics.clone());
         let router = routes::router(state, layers, &catalogue, readiness.clone(), public_metrics)?;

@@ -15,7 +15,7 @@ use crate::{
     http::{self as rest, Layers, health::Readiness, openapi, problem},
     idempotency, marketplace,
     metrics::{self, Handle},
-    presence,
+    payments, presence,
     realtime::{self, Catalogue, wire::Door},
 };
 
@@ -33,6 +33,7 @@ pub(super) fn router(
         .merge(presence::routes())
         .merge(chat::routes())
         .merge(marketplace::routes())
+        .merge(payments::routes())
         .merge(admin::routes())
         .split_for_parts();
     // Answers are kept as callers see them, so failures are rendered below as well as above.

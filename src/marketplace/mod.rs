@@ -17,6 +17,6 @@ mod store;
 
 pub use http::routes;
 pub use rights::standing;
-pub use sale::{PaidBy, Sale};
+pub use sale::{PaidBy, Sale, Terms};
 pub use service::MarketplaceService;
 pub use socket::commands;

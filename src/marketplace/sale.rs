@@ -14,11 +14,21 @@ use crate::{
     money::Money,
 };
 
-/// A request whose buyer accepted an offer.
+/// A request that is or will be paid for, held until the end of the unit.
 #[derive(Clone, Debug)]
 pub struct Sale {
     request: PurchaseRequest,
-    offer: Offer,
+    /// The accepted offer.
+    offer: Option<Offer>,
+}
+
+/// Who is paid, and how much.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// The seller of the accepted offer.
+    pub seller: Id,
+    /// Its price.
+    pub price: Money,
 }
 
 /// A confirmed payment.
@@ -35,17 +45,17 @@ pub struct PaidBy {
 }
 
 impl Sale {
-    /// The sale of a request, held until the end of the unit; none without such a request, and none
-    /// while no offer on it is accepted.
+    /// The sale of a request; none without such a request.
     ///
     /// # Errors
     /// The store's.
     pub async fn hold(tx: &mut Tx<'_>, request: &Id) -> Result<Option<Self>> {
         let Some(row) = requests::hold(tx, request).await? else { return Ok(None) };
         let request = row.document;
-        let Some(accepted) = &request.accepted_offer_id else { return Ok(None) };
-        let offer = offers::find(tx, accepted).await?;
-        let offer = offer.ok_or_else(|| Error::internal("an accepted offer is missing"))?;
+        let offer = match &request.accepted_offer_id {
+            Some(accepted) => offers::find(tx, accepted).await?,
+            None => None,
+        };
         Ok(Some(Self { request, offer }))
     }
 
@@ -55,24 +65,20 @@ impl Sale {
         &self.request.buyer_id
     }
 
-    /// Who sells.
-    #[must_use]
-    pub fn seller(&self) -> &Id {
-        &self.offer.seller_id
-    }
-
-    /// The price of the accepted offer.
-    #[must_use]
-    pub fn price(&self) -> Money {
-        Money { amount: self.offer.amount, currency: self.offer.currency.clone() }
-    }
-
-    /// Refuses what may not be paid for now.
+    /// What is to be paid for it now.
     ///
     /// # Errors
-    /// [`Code::Conflict`](crate::error::Code::Conflict) when it is paid or called off.
-    pub fn ensure_payable(&self) -> Result<()> {
-        Move::Pay.from(self.request.status).map(|_| ())
+    /// [`Code::Conflict`](crate::error::Code::Conflict) when no offer is accepted yet, and when it
+    /// is paid or called off.
+    pub fn terms(&self) -> Result<Terms> {
+        Move::Pay.from(self.request.status)?;
+        let offer = self.offer()?;
+        let price = Money { amount: offer.amount, currency: offer.currency.clone() };
+        Ok(Terms { seller: offer.seller_id.clone(), price })
+    }
+
+    fn offer(&self) -> Result<&Offer> {
+        self.offer.as_ref().ok_or_else(|| Error::internal("an accepted offer is missing"))
     }
 
     /// Notes that it is paid, and announces it. False, and nothing, where the request has moved on:
@@ -84,12 +90,13 @@ impl Sale {
         if self.request.status != RequestStatus::Accepted {
             return Ok(false);
         }
+        let offer = self.offer()?.clone();
         self.request.status = Move::Pay.from(self.request.status)?;
         self.request.payment_id = Some(by.payment_id.clone());
         self.request.updated_at = tx.now();
         requests::set_status(tx, &self.request).await?;
         requests::set_paid(tx, &self.request.id, &by.payment_id, &by.money).await?;
-        tx.announce(announcements::payment_completed(&self.request, &self.offer, by));
+        tx.announce(announcements::payment_completed(&self.request, &offer, by));
         tx.announce(announcements::paid(&self.request, by));
         Ok(true)
     }

@@ -1,0 +1,29 @@
+//! Payments over REST (contract/rest.md, "Payments").
+
+mod payments;
+mod payouts;
+mod webhooks;
+
+use axum::extract::FromRef;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::service::PaymentService;
+use crate::auth::Authenticator;
+
+/// The routes.
+pub fn routes<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Authenticator: FromRef<S>,
+    PaymentService: FromRef<S>,
+{
+    OpenApiRouter::new()
+        .routes(routes!(payments::create_payment, payments::list_payments))
+        .routes(routes!(payments::get_payment))
+        .routes(routes!(payments::confirm_payment))
+        .routes(routes!(payments::set_escrow))
+        .routes(routes!(payouts::create_payout))
+        .routes(routes!(payouts::get_payout, payouts::change_payout))
+        .routes(routes!(webhooks::invoice))
+        .routes(routes!(webhooks::payout))
+}

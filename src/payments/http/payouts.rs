@@ -1,0 +1,68 @@
+//! Payouts over REST.
+
+use axum::{Json, extract::State};
+use http::StatusCode;
+
+use crate::{
+    auth::{OperatorCaller, ServiceCaller},
+    error::Result,
+    http::body::{Path, ValidBody},
+    id::Id,
+    payments::{
+        documents::Payout,
+        requests::{ChangePayout, CreatePayout},
+        service::PaymentService,
+    },
+};
+
+/// Begins a payout to a seller. A payment is paid out once; without one, an `Idempotency-Key`
+/// keeps a repeated call from paying twice.
+#[utoipa::path(
+    post,
+    path = "/api/payouts",
+    tag = "Payments",
+    request_body = CreatePayout,
+    responses((status = 201, description = "It is begun; `pending` with a reason when it is not clear whether the provider took it.", body = Payout))
+)]
+pub(super) async fn create_payout(
+    State(payments): State<PaymentService>,
+    operator: OperatorCaller,
+    ValidBody(request): ValidBody<CreatePayout>,
+) -> Result<(StatusCode, Json<Payout>)> {
+    let payout = payments.pay_out(operator.identity, request).await?;
+    Ok((StatusCode::CREATED, Json(payout)))
+}
+
+/// Tells of a payout.
+#[utoipa::path(
+    get,
+    path = "/api/payouts/{id}",
+    tag = "Payments",
+    params(("id" = String, Path, description = "The payout.")),
+    responses((status = 200, description = "The payout.", body = Payout))
+)]
+pub(super) async fn get_payout(
+    State(payments): State<PaymentService>,
+    _operator: OperatorCaller,
+    Path(id): Path<Id>,
+) -> Result<Json<Payout>> {
+    Ok(Json(payments.payout(id).await?))
+}
+
+/// Notes where a payout stands, for a backend. The same again changes nothing.
+#[utoipa::path(
+    patch,
+    path = "/api/payouts/{id}",
+    tag = "Payments",
+    params(("id" = String, Path, description = "The payout.")),
+    request_body = ChangePayout,
+    responses((status = 200, description = "The payout now.", body = Payout))
+)]
+pub(super) async fn change_payout(
+    State(payments): State<PaymentService>,
+    _service: ServiceCaller,
+    Path(id): Path<Id>,
+    ValidBody(change): ValidBody<ChangePayout>,
+) -> Result<Json<Payout>> {
+    Ok(Json(payments.change_payout(id, change.status, change.tx_hash).await?))
+}

@@ -1,0 +1,60 @@
+//! Callbacks of SHKeeper. They are answered with exactly 202 once they are kept and processed;
+//! after anything else they come again.
+
+use axum::extract::State;
+use http::{HeaderMap, StatusCode};
+
+use crate::{
+    error::{Error, Result},
+    http::body::{Path, RawBody},
+    payments::service::PaymentService,
+};
+
+/// Hears from SHKeeper of money for an invoice. Signed, and answered with 202 alone.
+#[utoipa::path(
+    post,
+    path = "/api/webhooks/shkeeper/{token}",
+    tag = "Payments",
+    params(("token" = String, Path, description = "The part of the path that only the provider was told.")),
+    security(()),
+    responses((status = 202, description = "It is kept and done."))
+)]
+pub(super) async fn invoice(
+    State(payments): State<PaymentService>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+    RawBody(raw): RawBody,
+) -> Result<StatusCode> {
+    let heard = payments.invoice_callback(token, headers, raw).await;
+    heard.inspect_err(log)?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Hears from SHKeeper of a payout that is through. Signed, and answered with 202 alone.
+#[utoipa::path(
+    post,
+    path = "/api/webhooks/shkeeper/{token}/payouts",
+    tag = "Payments",
+    params(("token" = String, Path, description = "The part of the path that only the provider was told.")),
+    security(()),
+    responses((status = 202, description = "It is kept and done."))
+)]
+pub(super) async fn payout(
+    State(payments): State<PaymentService>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+    RawBody(raw): RawBody,
+) -> Result<StatusCode> {
+    let heard = payments.payout_callback(token, headers, raw).await;
+    heard.inspect_err(log)?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Nobody else tells an operator of a refused callback; failures of ours are logged where they are
+/// answered.
+fn log(error: &Error) {
+    if !error.code().status().is_server_error() {
+        let cause = error.cause().map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(code = error.code_name(), cause, "a callback of shkeeper was refused");
+    }
+}

@@ -1,0 +1,134 @@
+//! The rules of payments and payouts.
+
+mod callbacks;
+mod payments;
+mod payouts;
+mod settle;
+
+use std::time::Duration;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use super::shkeeper::{ProviderError, Shkeeper};
+use crate::{
+    auth::{Identity, Role},
+    clock::Clock,
+    db::Db,
+    error::{Code, Error, Result},
+    id::{Id, Ids},
+};
+
+/// When to try again what the provider did not answer.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Random bytes in a callback's path.
+const TOKEN_BYTES: usize = 24;
+
+/// Payments and payouts. Cheap to clone.
+#[derive(Clone)]
+pub struct PaymentService {
+    pub(super) db: Db,
+    ids: Ids,
+    clock: Clock,
+    pub(super) shkeeper: Option<Provider>,
+}
+
+/// SHKeeper, and where its callbacks reach us.
+#[derive(Clone)]
+pub(super) struct Provider {
+    pub(super) client: Shkeeper,
+    public_url: String,
+}
+
+impl Provider {
+    /// Where the callbacks of a payment come to.
+    fn payment_callback(&self, token: &str) -> String {
+        format!("{}/api/webhooks/shkeeper/{token}", self.public_url.trim_end_matches('/'))
+    }
+
+    /// Where the callback of a payout comes to.
+    fn payout_callback(&self, token: &str) -> String {
+        format!("{}/payouts", self.payment_callback(token))
+    }
+}
+
+impl PaymentService {
+    /// Payments over this store. Without a SHKeeper, or a way for it to reach us, that provider is
+    /// off.
+    #[must_use]
+    pub fn new(
+        db: Db,
+        ids: Ids,
+        clock: Clock,
+        shkeeper: Option<Shkeeper>,
+        public_url: Option<String>,
+    ) -> Self {
+        let shkeeper =
+            shkeeper.zip(public_url).map(|(client, public_url)| Provider { client, public_url });
+        if shkeeper.is_none() {
+            tracing::info!("the payment provider shkeeper is off (SHKEEPER_URL, PUBLIC_URL)");
+        }
+        Self { db, ids, clock, shkeeper }
+    }
+
+    /// SHKeeper, where it is set up.
+    fn provider(&self) -> Result<&Provider> {
+        self.shkeeper.as_ref().ok_or_else(|| {
+            let sentence = "The provider shkeeper is not set up on this server (SHKEEPER_URL).";
+            Error::new(Code::Conflict, sentence).with_reason("provider_off")
+        })
+    }
+}
+
+/// A part of a path that nobody can guess.
+fn token() -> String {
+    URL_SAFE_NO_PAD.encode(rand::random::<[u8; TOKEN_BYTES]>())
+}
+
+/// What the caller is told of a provider that did not do what it was asked.
+fn not_done(error: ProviderError) -> Error {
+    match error {
+        ProviderError::Refused(_) => {
+            Error::new(Code::Conflict, "The payment provider refused this.")
+                .with_reason("provider_refused")
+                .with_cause(error)
+        }
+        ProviderError::Unclear(_) | ProviderError::Unreachable(_) => {
+            Error::new(Code::Unavailable, "The payment provider does not answer; try again.")
+                .with_retry_after(RETRY_AFTER)
+                .with_cause(error)
+        }
+    }
+}
+
+/// Whether someone may see every payment.
+fn sees_all(identity: &Identity) -> bool {
+    identity.has(Role::Service) || identity.has(Role::Admin)
+}
+
+fn conflict(sentence: &'static str) -> Error {
+    Error::new(Code::Conflict, sentence)
+}
+
+fn no_payment() -> Error {
+    Error::new(Code::NotFound, "There is no such payment.")
+}
+
+fn no_payout() -> Error {
+    Error::new(Code::NotFound, "There is no such payout.")
+}
+
+/// There is no such request, for who may not pay for it either.
+fn no_request() -> Error {
+    Error::new(Code::NotFound, "There is no such request.")
+}
+
+/// Nobody waits for a callback at this path.
+fn no_callback() -> Error {
+    Error::new(Code::NotFound, "Nothing is known of this.")
+}
+
+/// Whose external id a provider names.
+fn is_own(external_id: &str, id: &Id) -> bool {
+    external_id == id.as_str()
+}

@@ -1,0 +1,258 @@
+//! The rules of payouts. Money leaves here, so each is written down before the provider is asked,
+//! and the provider is asked once: what is not clear afterwards is asked for, never done again.
+
+use std::sync::Arc;
+
+use super::{PaymentService, Provider, conflict, no_payout, not_done, token};
+use crate::{
+    auth::Identity,
+    db::Tx,
+    error::{Error, Result},
+    http::to_the_end,
+    id::Id,
+    payments::{
+        announcements,
+        documents::Payout,
+        events::{EscrowState, PaymentProvider, PaymentStatus, PayoutStatus},
+        requests::CreatePayout,
+        shkeeper::{PayoutOrder, PayoutProgress, ProviderError, StartedPayout},
+        store::{self, payouts},
+    },
+};
+
+/// What is said of a payout that nobody knows the outcome of.
+const NOT_CLEAR: &str = "the provider's answer was lost; it may have been paid";
+
+impl PaymentService {
+    /// Begins a payout.
+    pub(in crate::payments) async fn pay_out(
+        &self,
+        caller: Arc<Identity>,
+        request: CreatePayout,
+    ) -> Result<Payout> {
+        let provider = match request.provider {
+            PaymentProvider::Shkeeper => Some(self.provider()?.clone()),
+            PaymentProvider::Decentralized => None,
+        };
+        if provider.as_ref().is_some_and(|provider| !provider.client.pays_out()) {
+            let sentence = "This server may not ask shkeeper for payouts (SHKEEPER_USER).";
+            return Err(conflict(sentence).with_reason("provider_off"));
+        }
+        let service = self.clone();
+        to_the_end(async move {
+            let token = provider.is_some().then(token);
+            let payout = service.begin_payout(request, token.clone()).await?;
+            tracing::info!(payout = %payout.id, by = %caller.user_id, "a payout was begun");
+            match provider.zip(token) {
+                Some((provider, token)) => service.order(&provider, &token, payout).await,
+                None => Ok(payout),
+            }
+        })
+        .await
+    }
+
+    /// Writes a payout down. Without a provider to ask, that is all there is to do.
+    async fn begin_payout(&self, request: CreatePayout, token: Option<String>) -> Result<Payout> {
+        let id = Id::from(self.ids.next());
+        let unit = async move |tx: &mut Tx<'_>| {
+            if let Some(payment) = &request.payment_id {
+                check_payment(tx, payment, &request.seller_id).await?;
+            }
+            let payout = Payout {
+                id: id.clone(),
+                underscore_id: id,
+                seller_id: request.seller_id,
+                payment_id: request.payment_id,
+                amount: request.amount,
+                currency: request.currency,
+                destination: request.destination,
+                provider: request.provider,
+                status: PayoutStatus::Pending,
+                task_id: None,
+                tx_hash: None,
+                reason: None,
+                created_at: tx.now(),
+                updated_at: tx.now(),
+            };
+            let asks = token.is_some();
+            if !payouts::insert(tx, &payout, token).await? {
+                return Err(conflict("This payment is paid out already, or about to be."));
+            }
+            if !asks {
+                tx.announce(announcements::payout_created(&payout));
+            }
+            Ok(payout)
+        };
+        self.db.write(unit).await
+    }
+
+    /// Asks the provider for a payout that is written down, and notes what is known then.
+    async fn order(&self, provider: &Provider, token: &str, payout: Payout) -> Result<Payout> {
+        let order = PayoutOrder {
+            external_id: payout.id.to_string(),
+            amount: payout.amount,
+            destination: payout.destination.clone(),
+            callback_url: provider.payout_callback(token),
+        };
+        let asked = provider.client.payout(&payout.currency, &order).await;
+        if let Err(error) = &asked {
+            tracing::warn!(%error, payout = %payout.id, "a payout was not begun as asked");
+        }
+        match asked {
+            Ok(started) => self.ordered(payout.id, Some(started)).await,
+            // It may be on its way: what is told is that it was begun.
+            Err(ProviderError::Unclear(_)) => self.ordered(payout.id, None).await,
+            Err(error) => {
+                self.not_ordered(payout.id, error.to_string()).await?;
+                Err(not_done(error))
+            }
+        }
+    }
+
+    async fn ordered(&self, id: Id, started: Option<StartedPayout>) -> Result<Payout> {
+        let unit = async move |tx: &mut Tx<'_>| {
+            let mut payout = payouts::hold(tx, &id).await?.ok_or_else(no_payout)?;
+            match started {
+                Some(started) => {
+                    payout.task_id = started.task_id;
+                    payout.tx_hash = payout.tx_hash.or_else(|| started.txids.into_iter().next());
+                    // A fast callback may have come first.
+                    if payout.status == PayoutStatus::Pending {
+                        payout.status = PayoutStatus::Processing;
+                    }
+                }
+                None => payout.reason = Some(NOT_CLEAR.to_owned()),
+            }
+            payout.updated_at = tx.now();
+            payouts::set_status(tx, &payout).await?;
+            tx.announce(announcements::payout_created(&payout));
+            Ok(payout)
+        };
+        self.db.write(unit).await
+    }
+
+    /// Nobody has heard of the payout yet, so nobody hears of its end.
+    async fn not_ordered(&self, id: Id, why: String) -> Result<()> {
+        let unit = async move |tx: &mut Tx<'_>| {
+            let mut payout = payouts::hold(tx, &id).await?.ok_or_else(no_payout)?;
+            payout.status = PayoutStatus::Failed;
+            payout.reason = Some(why);
+            payout.updated_at = tx.now();
+            payouts::set_status(tx, &payout).await
+        };
+        self.db.write(unit).await
+    }
+
+    /// A payout.
+    pub(in crate::payments) async fn payout(&self, id: Id) -> Result<Payout> {
+        let unit = async move |tx: &mut Tx<'_>| payouts::find(tx, &id).await?.ok_or_else(no_payout);
+        self.db.read(unit).await
+    }
+
+    /// Notes where a payout stands, as a backend says. The same again changes nothing.
+    pub(in crate::payments) async fn change_payout(
+        &self,
+        id: Id,
+        status: PayoutStatus,
+        tx_hash: Option<String>,
+    ) -> Result<Payout> {
+        let unit = async move |tx: &mut Tx<'_>| {
+            let payout = payouts::hold(tx, &id).await?.ok_or_else(no_payout)?;
+            match (payout.status, status) {
+                (now, then) if now == then => return Ok(payout),
+                (PayoutStatus::Completed, _) => return Err(conflict("The payout is through.")),
+                (PayoutStatus::Failed, _) => return Err(conflict("The payout failed.")),
+                (PayoutStatus::Processing, PayoutStatus::Pending) => {
+                    return Err(conflict("The provider works on the payout already."));
+                }
+                _ => {}
+            }
+            advance(tx, payout, status, tx_hash, None).await
+        };
+        self.db.write(unit).await
+    }
+
+    /// Notes what the provider says of a payout.
+    pub(in crate::payments) async fn note_payout(
+        &self,
+        id: Id,
+        status: PayoutStatus,
+        tx_hash: Option<String>,
+    ) -> Result<()> {
+        self.db.write(async move |tx| settle(tx, &id, status, tx_hash).await).await
+    }
+}
+
+/// Refuses a payment that is not there to be paid out to this seller.
+async fn check_payment(tx: &mut Tx<'_>, payment: &Id, seller: &Id) -> Result<()> {
+    let Some(row) = store::payments::hold(tx, payment).await? else {
+        return Err(Error::invalid("/paymentId", "is not a payment"));
+    };
+    let payment = row.document;
+    if payment.seller_id != *seller {
+        return Err(Error::invalid("/sellerId", "is not the seller of this payment"));
+    }
+    if payment.status != PaymentStatus::Confirmed {
+        return Err(conflict("The payment is not confirmed."));
+    }
+    if payment.escrow_state == Some(EscrowState::Refunded) {
+        return Err(conflict("The money went back to the buyer."));
+    }
+    Ok(())
+}
+
+/// Notes what the provider says of a payout. That money left is a fact, also where it was held to
+/// have failed.
+pub(super) async fn settle(
+    tx: &mut Tx<'_>,
+    id: &Id,
+    status: PayoutStatus,
+    tx_hash: Option<String>,
+) -> Result<()> {
+    let payout = payouts::hold(tx, id).await?.ok_or_else(no_payout)?;
+    let news = match (payout.status, status) {
+        (PayoutStatus::Completed, _) => false,
+        (PayoutStatus::Failed, then) => then == PayoutStatus::Completed,
+        (now, then) => now != then || (tx_hash.is_some() && payout.tx_hash != tx_hash),
+    };
+    if !news {
+        return Ok(());
+    }
+    if payout.status == PayoutStatus::Failed {
+        tracing::error!(payout = %id, "a payout that was held to have failed is through");
+    }
+    let reason = (status == PayoutStatus::Failed).then(|| "the provider says so".to_owned());
+    advance(tx, payout, status, tx_hash, reason).await.map(drop)
+}
+
+async fn advance(
+    tx: &mut Tx<'_>,
+    mut payout: Payout,
+    status: PayoutStatus,
+    tx_hash: Option<String>,
+    reason: Option<String>,
+) -> Result<Payout> {
+    let changed = payout.status != status;
+    payout.status = status;
+    payout.tx_hash = tx_hash.or(payout.tx_hash);
+    payout.reason = reason;
+    payout.updated_at = tx.now();
+    payouts::set_status(tx, &payout).await?;
+    if changed {
+        tx.announce(announcements::payout_updated(&payout));
+    }
+    if changed && status == PayoutStatus::Completed {
+        tx.announce(announcements::payout_completed(&payout));
+    }
+    Ok(payout)
+}
+
+impl From<PayoutProgress> for PayoutStatus {
+    fn from(progress: PayoutProgress) -> Self {
+        match progress {
+            PayoutProgress::InProgress => Self::Processing,
+            PayoutProgress::Success => Self::Completed,
+            PayoutProgress::Fail => Self::Failed,
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Payments, in the table `payments`.
+
+use super::{read, word};
+use crate::{
+    db::{Row, Tx},
+    error::Result,
+    id::Id,
+    params,
+    payments::{
+        documents::{Payment, PaymentInvoice},
+        events::PaymentProvider,
+    },
+};
+
+/// A payment with what clients do not see of it.
+pub(in crate::payments) struct PaymentRow {
+    pub(in crate::payments) document: Payment,
+    /// The part of its callback's path that nobody else knows.
+    pub(in crate::payments) webhook_token: Option<String>,
+}
+
+/// Adds a payment; false when one of the same provider is under way for the request.
+pub(in crate::payments) async fn insert(
+    tx: &mut Tx<'_>,
+    payment: &Payment,
+    webhook_token: Option<String>,
+) -> Result<bool> {
+    const INSERT: &str = "
+        INSERT INTO payments
+            (id, request_id, buyer_id, seller_id, provider, amount, currency, status, received,
+             ledger_entries, webhook_token, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $11)
+        ON CONFLICT (request_id, provider) WHERE status IN ('pending', 'partial') DO NOTHING";
+    let row = params![
+        &payment.id,
+        &payment.request_id,
+        &payment.buyer_id,
+        &payment.seller_id,
+        word(payment.provider)?,
+        payment.amount,
+        &payment.currency,
+        word(payment.status)?,
+        payment.received_amount,
+        webhook_token,
+        payment.created_at,
+    ];
+    Ok(tx.execute(INSERT, &row).await? == 1)
+}
+
+/// A payment.
+pub(in crate::payments) async fn find(tx: &mut Tx<'_>, id: &Id) -> Result<Option<PaymentRow>> {
+    const FIND: &str = "SELECT * FROM payments WHERE id = $1";
+    tx.optional(FIND, &params![id]).await?.as_ref().map(row).transpose()
+}
+
+/// A payment, held until the end of the unit. Whoever holds the request too holds that first.
+pub(in crate::payments) async fn hold(tx: &mut Tx<'_>, id: &Id) -> Result<Option<PaymentRow>> {
+    const HOLD: &str = "UPDATE payments SET updated_at = updated_at WHERE id = $1 RETURNING *";
+    tx.optional(HOLD, &params![id]).await?.as_ref().map(row).transpose()
+}
+
+/// The payment of a provider that is under way for a request.
+pub(in crate::payments) async fn under_way(
+    tx: &mut Tx<'_>,
+    request: &Id,
+    provider: PaymentProvider,
+) -> Result<Option<PaymentRow>> {
+    const UNDER_WAY: &str = "
+        SELECT * FROM payments
+        WHERE request_id = $1 AND provider = $2 AND status IN ('pending', 'partial')";
+    let found = tx.optional(UNDER_WAY, &params![request, word(provider)?]).await?;
+    found.as_ref().map(row).transpose()
+}
+
+/// The payment whose callbacks come to this path.
+pub(in crate::payments) async fn of_token(
+    tx: &mut Tx<'_>,
+    token: &str,
+) -> Result<Option<PaymentRow>> {
+    const OF_TOKEN: &str = "SELECT * FROM payments WHERE webhook_token = $1";
+    tx.optional(OF_TOKEN, &params![token]).await?.as_ref().map(row).transpose()
+}
+
+/// The payment that somebody named this transaction for.
+pub(in crate::payments) async fn of_transaction(
+    tx: &mut Tx<'_>,
+    tx_hash: &str,
+) -> Result<Option<Id>> {
+    const OF_TRANSACTION: &str = "
+        SELECT id FROM payments WHERE tx_hash = $1 AND provider = 'decentralized'";
+    let found = tx.optional(OF_TRANSACTION, &params![tx_hash]).await?;
+    Ok(found.map(|row| row.get("id")).transpose()?)
+}
+
+/// Payments, the newest first: of one user, who pays or is paid, or of all; for one request or all.
+pub(in crate::payments) async fn list(
+    tx: &mut Tx<'_>,
+    user: Option<&Id>,
+    request: Option<&Id>,
+    before: Option<&Id>,
+    limit: i64,
+) -> Result<Vec<Payment>> {
+    const LIST: &str = "
+        SELECT * FROM payments
+        WHERE ($1 = '' OR buyer_id = $1 OR seller_id = $1) AND ($2 = '' OR request_id = $2)
+            AND ($3 = '' OR id < $3)
+        ORDER BY id DESC LIMIT $4";
+    let text = |id: Option<&Id>| id.map(Id::to_string).unwrap_or_default();
+    let which = params![text(user), text(request), text(before), limit];
+    tx.all(LIST, &which).await?.iter().map(|found| Ok(row(found)?.document)).collect()
+}
+
+/// Notes what the provider told to pay.
+pub(in crate::payments) async fn set_invoice(
+    tx: &mut Tx<'_>,
+    payment: &Id,
+    invoice: &PaymentInvoice,
+) -> Result<()> {
+    const INVOICE: &str = "
+        UPDATE payments SET wallet = $2, crypto = $3, crypto_amount = $4, exchange_rate = $5,
+            display_name = $6, updated_at = $7
+        WHERE id = $1";
+    let row = params![
+        payment,
+        &invoice.wallet,
+        &invoice.crypto,
+        invoice.crypto_amount,
+        &invoice.exchange_rate,
+        &invoice.display_name,
+        tx.now(),
+    ];
+    tx.execute(INVOICE, &row).await?;
+    Ok(())
+}
+
+/// Notes where a payment stands.
+pub(in crate::payments) async fn set_status(tx: &mut Tx<'_>, payment: &Payment) -> Result<()> {
+    const STATUS: &str = "
+        UPDATE payments SET status = $2, escrow_state = $3, tx_hash = $4, received = $5,
+            updated_at = $6
+        WHERE id = $1";
+    let row = params![
+        &payment.id,
+        word(payment.status)?,
+        payment.escrow_state.map(word).transpose()?,
+        payment.tx_hash.clone(),
+        payment.received_amount,
+        payment.updated_at,
+    ];
+    tx.execute(STATUS, &row).await?;
+    Ok(())
+}
+
+fn row(row: &Row) -> Result<PaymentRow> {
+    let id: Id = row.get("id")?;
+    let invoice = match row.get("wallet")? {
+        None => None,
+        Some(wallet) => Some(PaymentInvoice {
+            wallet,
+            crypto: row.get("crypto")?,
+            crypto_amount: row.get("crypto_amount")?,
+            exchange_rate: row.get("exchange_rate")?,
+            display_name: row.get("display_name")?,
+        }),
+    };
+    let escrow: Option<String> = row.get("escrow_state")?;
+    let document = Payment {
+        underscore_id: id.clone(),
+        id,
+        request_id: row.get("request_id")?,
+        buyer_id: row.get("buyer_id")?,
+        seller_id: row.get("seller_id")?,
+        provider: read(row, "provider")?,
+        amount: row.get("amount")?,
+        currency: row.get("currency")?,
+        status: read(row, "status")?,
+        escrow_state: escrow.map(|_| read(row, "escrow_state")).transpose()?,
+        tx_hash: row.get("tx_hash")?,
+        received_amount: row.get("received")?,
+        invoice,
+        created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
+    };
+    Ok(PaymentRow { document, webhook_token: row.get("webhook_token")? })
+}

@@ -1,0 +1,105 @@
+//! Payouts, in the table `payouts`.
+
+use super::{read, word};
+use crate::{
+    db::{Row, Tx},
+    error::Result,
+    id::Id,
+    params,
+    payments::documents::Payout,
+};
+
+/// Adds a payout; false when its payment is paid out already, or about to be.
+pub(in crate::payments) async fn insert(
+    tx: &mut Tx<'_>,
+    payout: &Payout,
+    webhook_token: Option<String>,
+) -> Result<bool> {
+    const INSERT: &str = "
+        INSERT INTO payouts
+            (id, seller_id, payment_id, amount, currency, destination, provider, status,
+             webhook_token, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
+        ON CONFLICT (payment_id) WHERE status <> 'failed' DO NOTHING";
+    let row = params![
+        &payout.id,
+        &payout.seller_id,
+        payout.payment_id.clone(),
+        payout.amount,
+        &payout.currency,
+        &payout.destination,
+        word(payout.provider)?,
+        word(payout.status)?,
+        webhook_token,
+        payout.created_at,
+    ];
+    Ok(tx.execute(INSERT, &row).await? == 1)
+}
+
+/// A payout.
+pub(in crate::payments) async fn find(tx: &mut Tx<'_>, id: &Id) -> Result<Option<Payout>> {
+    const FIND: &str = "SELECT * FROM payouts WHERE id = $1";
+    tx.optional(FIND, &params![id]).await?.as_ref().map(row).transpose()
+}
+
+/// A payout, held until the end of the unit.
+pub(in crate::payments) async fn hold(tx: &mut Tx<'_>, id: &Id) -> Result<Option<Payout>> {
+    const HOLD: &str = "UPDATE payouts SET updated_at = updated_at WHERE id = $1 RETURNING *";
+    tx.optional(HOLD, &params![id]).await?.as_ref().map(row).transpose()
+}
+
+/// The payout whose callbacks come to this path.
+pub(in crate::payments) async fn of_token(tx: &mut Tx<'_>, token: &str) -> Result<Option<Payout>> {
+    const OF_TOKEN: &str = "SELECT * FROM payouts WHERE webhook_token = $1";
+    tx.optional(OF_TOKEN, &params![token]).await?.as_ref().map(row).transpose()
+}
+
+/// Payouts by SHKeeper that are not through, in the order of their ids, from the one after `after`.
+pub(in crate::payments) async fn under_way(
+    tx: &mut Tx<'_>,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Payout>> {
+    const UNDER_WAY: &str = "
+        SELECT * FROM payouts
+        WHERE provider = 'shkeeper' AND status IN ('pending', 'processing') AND id > $1
+        ORDER BY id LIMIT $2";
+    tx.all(UNDER_WAY, &params![after, limit]).await?.iter().map(row).collect()
+}
+
+/// Notes where a payout stands.
+pub(in crate::payments) async fn set_status(tx: &mut Tx<'_>, payout: &Payout) -> Result<()> {
+    const STATUS: &str = "
+        UPDATE payouts SET status = $2, task_id = $3, tx_hash = $4, reason = $5, updated_at = $6
+        WHERE id = $1";
+    let row = params![
+        &payout.id,
+        word(payout.status)?,
+        payout.task_id.clone(),
+        payout.tx_hash.clone(),
+        payout.reason.clone(),
+        payout.updated_at,
+    ];
+    tx.execute(STATUS, &row).await?;
+    Ok(())
+}
+
+fn row(row: &Row) -> Result<Payout> {
+    let id: Id = row.get("id")?;
+    Ok(Payout {
+        underscore_id: id.clone(),
+        id,
+        seller_id: row.get("seller_id")?,
+        payment_id: row.get("payment_id")?,
+        amount: row.get("amount")?,
+        currency: row.get("currency")?,
+        destination: row.get("destination")?,
+        provider: read(row, "provider")?,
+        status: read(row, "status")?,
+        task_id: row.get("task_id")?,
+        tx_hash: row.get("tx_hash")?,
+        reason: row.get("reason")?,
+        created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
+    })
+}

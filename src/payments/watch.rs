@@ -1,0 +1,85 @@
+//! Asks SHKeeper for the payouts that are under way: it tells of those that are through, if it is
+//! set up to, and never of those that fail (reference/shkeeper.md).
+
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{
+    documents::Payout,
+    events::PayoutStatus,
+    service::PaymentService,
+    shkeeper::{PayoutState, ProviderError, Shkeeper, TaskState},
+    store::payouts,
+};
+use crate::{clock::Timestamp, db::Tx, error::Result};
+
+/// Payouts read at once.
+const BATCH: i64 = 100;
+
+/// After a day SHKeeper does not look for the confirmation of what it sent any more.
+const LOOKS_FOR: Duration = Duration::from_hours(24);
+
+impl PaymentService {
+    /// Asks every `pause`, for ever; at once returns where there is nobody to ask.
+    pub async fn watch_payouts(self, pause: Duration) {
+        let Some(provider) = self.shkeeper.clone().filter(|p| p.client.pays_out()) else { return };
+        let mut ticks = interval(pause);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = self.ask_for_payouts(&provider.client).await {
+                tracing::warn!(%error, "payouts under way could not be asked for");
+            }
+        }
+    }
+
+    async fn ask_for_payouts(&self, client: &Shkeeper) -> Result<()> {
+        let mut after = String::new();
+        loop {
+            let from = after.clone();
+            let now = async move |tx: &mut Tx<'_>| {
+                Ok((payouts::under_way(tx, &from, BATCH).await?, tx.now()))
+            };
+            let (batch, now) = self.db.read(now).await?;
+            let Some(last) = batch.last() else { return Ok(()) };
+            after = last.id.to_string();
+            for payout in batch {
+                match ask(client, &payout, now).await {
+                    Ok(Some((status, tx_hash))) => {
+                        self.note_payout(payout.id, status, tx_hash).await?;
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        tracing::warn!(%error, payout = %payout.id, "a payout's state is not known");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What SHKeeper knows of a payout now; none when that says nothing.
+async fn ask(
+    client: &Shkeeper,
+    payout: &Payout,
+    now: Timestamp,
+) -> Result<Option<(PayoutStatus, Option<String>)>, ProviderError> {
+    let coin = &payout.currency;
+    match client.payout_status(coin, payout.id.as_str()).await? {
+        PayoutState::Success { txid } => return Ok(Some((PayoutStatus::Completed, txid))),
+        PayoutState::Fail => return Ok(Some((PayoutStatus::Failed, None))),
+        PayoutState::InProgress | PayoutState::Unknown => {}
+    }
+    // A task whose transfer failed leaves its payout in progress for good, so that is asked too.
+    let Some(task) = &payout.task_id else { return Ok(None) };
+    Ok(match client.task(coin, task).await? {
+        TaskState::Pending => None,
+        TaskState::Failure { .. } => Some((PayoutStatus::Failed, None)),
+        TaskState::Success { txids } => {
+            let old = payout.created_at + LOOKS_FOR <= now;
+            let status = if old { PayoutStatus::Completed } else { PayoutStatus::Processing };
+            Some((status, txids.into_iter().next()))
+        }
+    })
+}
