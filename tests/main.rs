@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test that can't go on says why")]
 
 mod architecture;
+mod causes;
 mod chat;
 mod emit;
 mod emit_storage;
@@ -11,6 +12,7 @@ mod handshake;
 mod idempotency;
 mod inbound;
 mod kill;
+mod payments;
 mod presence;
 mod replay;
 mod rooms;

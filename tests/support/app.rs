@@ -1,6 +1,7 @@
 //! A server of the test's own: a real port, its own data folder, known keys.
 
 use std::{
+    collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr},
     ops::{Deref, DerefMut},
     sync::{
@@ -361,10 +362,23 @@ impl User {
     /// Asserts that nothing has been sent to this socket but what the test has taken, and presence
     /// of others: an event emitted now comes first.
     pub async fn expect_nothing(&mut self) {
+        let fence = self.emit_fence().await;
+        self.client.expect_nothing_before(&fence).await;
+    }
+
+    /// The names of all events that were sent to this socket and that the test has not taken.
+    pub async fn heard(&mut self) -> BTreeSet<String> {
+        let fence = self.emit_fence().await;
+        self.client.expect(&fence).await;
+        self.client.held_events()
+    }
+
+    /// Has an event sent to this user now; its name.
+    async fn emit_fence(&self) -> String {
         let number = self.backend.fences.fetch_add(1, Ordering::Relaxed);
         let fence = format!("{FENCE}.{number}");
         self.backend.emit(json!({ "user": self.id }), &fence, Value::Null).await;
-        self.client.expect_nothing_before(&fence).await;
+        fence
     }
 
     /// The client alone.

@@ -1,6 +1,7 @@
 //! What the tests stand on: a server of their own, and clients that speak to it as browsers do.
 
 pub mod app;
+pub mod market;
 mod options;
 mod packet;
 pub mod postgres;

@@ -1,7 +1,7 @@
 //! A small Socket.IO client that hides nothing: every packet can be seen and sent as it is.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     fmt::Display,
     net::SocketAddr,
     time::{Duration, Instant},
@@ -214,6 +214,15 @@ impl Client {
             _ => Value::Null,
         };
         taken.into_iter().map(first).collect()
+    }
+
+    /// The names of the events that came while the test waited for others.
+    pub fn held_events(&self) -> BTreeSet<String> {
+        let names = self.held.iter().filter_map(|packet| match packet {
+            Packet::Event { name, .. } => Some(name.clone()),
+            _ => None,
+        });
+        names.collect()
     }
 
     /// Whether DISCONNECT has come: after it a browser does not come back by itself.
