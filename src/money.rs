@@ -188,7 +188,6 @@ pub struct Money {
 ///
 /// # Errors
 /// When the amount is zero.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives references")]
 pub fn positive(amount: &Amount, (): &()) -> garde::Result {
     if *amount == Amount::ZERO { Err(garde::Error::new("must be more than 0")) } else { Ok(()) }
 }

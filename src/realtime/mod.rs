@@ -119,7 +119,7 @@ impl Realtime {
         let door = Door::new(Setup { engine, hub: hub.clone(), origins, tolerance, config });
         let sessions = Sessions::new(hub.clone(), verifier, clock, config);
         let emitter = Emitter::new(hub.clone(), catalogue, realtime.event_audience);
-        Self { io, door, emitter, hub, sessions }
+        Self { io, hub, door, emitter, sessions }
     }
 
     /// Opens the namespaces: these commands are heard, these observers hear of connections.

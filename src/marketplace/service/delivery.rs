@@ -174,7 +174,7 @@ fn ensure_under_way(request: &PurchaseRequest) -> Result<()> {
 /// What is stored of a code, however it is written. The request is in it, so that equal codes do
 /// not look equal.
 fn hash(request: &Id, code: &str) -> Vec<u8> {
-    let letters = code.chars().filter(|letter| letter.is_ascii_alphanumeric());
+    let letters = code.chars().filter(char::is_ascii_alphanumeric);
     let code: String = letters.map(|letter| letter.to_ascii_uppercase()).collect();
     Sha256::new()
         .chain_update(request.as_str())
