@@ -300,3 +300,6 @@ fn txids(value: &Value) -> Vec<String> {
         value => one(value).into_iter().collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

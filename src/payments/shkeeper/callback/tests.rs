@@ -1,4 +1,4 @@
-//! Callbacks of today's and of older SHKeepers, and what is none.
+//! Callbacks of today's and of older versions of it, and what is none.
 
 use serde_json::{Value, json};
 
