@@ -8,7 +8,7 @@ fn amount(text: &str) -> Amount {
     text.parse().unwrap()
 }
 
-/// The invoice callback of the reference.
+/// An invoice callback as SHKeeper sends it today.
 fn today() -> Value {
     json!({
         "addr": "0x6f2Fc9D7205B7D9037dDE45B5f9e12B18EA07e27",
