@@ -1,5 +1,6 @@
 //! `[shkeeper]`: the payment provider, which is off unless its URL is set; and how addresses of
 //! other servers are written.
+#![expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives its context by reference")]
 
 use std::time::Duration;
 
@@ -51,7 +52,7 @@ pub struct ShkeeperConfig {
 pub enum WebhookMode {
     /// Those with a signature over the body and the time.
     Signed,
-    /// Also those without a signature that carry the API key, as older SHKeepers send them.
+    /// Also those without a signature that carry the API key, as older servers send them.
     Legacy,
 }
 

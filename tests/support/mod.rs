@@ -6,6 +6,7 @@ mod options;
 mod packet;
 pub mod postgres;
 pub mod raw;
+pub mod shkeeper;
 mod socket;
 mod transport;
 

@@ -1,4 +1,4 @@
-//! What callbacks say (reference/shkeeper.md, "Inbound webhooks"). Fields that older SHKeepers do
+//! What callbacks say (`callback.py` of SHKeeper 82ff19e4). Fields that older servers do
 //! not send are optional, and those that are new to us are passed over.
 
 use serde::{Deserialize, de::DeserializeOwned};

@@ -1,5 +1,5 @@
-//! What SHKeeper can be asked: an invoice, a payout, and what became of it (reference/shkeeper.md,
-//! "Outbound API"). The key opens invoices and states; payouts and tasks want the user.
+//! What SHKeeper can be asked: an invoice, a payout, and what became of it (`api_v1.py` of
+//! SHKeeper 82ff19e4). The key opens invoices and states; payouts and tasks want the user.
 
 use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -300,3 +300,6 @@ fn txids(value: &Value) -> Vec<String> {
         value => one(value).into_iter().collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

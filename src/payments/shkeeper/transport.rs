@@ -129,7 +129,7 @@ impl Shkeeper {
         let password = self.0.payer.as_ref().map(|(_, password)| password);
         let secrets = [Some(&self.0.key), password].into_iter().flatten();
         let text = secrets
-            .map(|secret| secret.expose_secret())
+            .map(ExposeSecret::expose_secret)
             .filter(|secret| !secret.is_empty())
             .fold(text.to_owned(), |text, secret| text.replace(secret, "***"));
         let line = |c: char| if c.is_control() { ' ' } else { c };
@@ -164,3 +164,6 @@ fn told(error: reqwest::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

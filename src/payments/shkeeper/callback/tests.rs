@@ -1,4 +1,4 @@
-//! Callbacks of today's and of older SHKeepers, and what is none.
+//! Callbacks of today's and of older versions of it, and what is none.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ fn amount(text: &str) -> Amount {
     text.parse().unwrap()
 }
 
-/// The invoice callback of the reference.
+/// An invoice callback as SHKeeper sends it today.
 fn today() -> Value {
     json!({
         "addr": "0x6f2Fc9D7205B7D9037dDE45B5f9e12B18EA07e27",

@@ -1,11 +1,11 @@
-//! The golden vectors of the reference, and everything that is not believed.
+//! Callbacks whose signatures are known, and everything that is not believed.
 
 use super::*;
 
 const KEY: &str = "nApijGv8djih7ozY";
 const TIME: &str = "1719330338";
 
-/// The invoice callback of the reference.
+/// An invoice callback, byte by byte as SHKeeper signs it.
 const INVOICE: &str = concat!(
     r#"{"addr":"0x6f2Fc9D7205B7D9037dDE45B5f9e12B18EA07e27","balance_crypto":"7.8","#,
     r#""balance_fiat":"7.8","crypto":"ETH-USDT","external_id":"147","fee_fixed":"0","#,
