@@ -84,6 +84,13 @@ function draw(method, path, operation) {
   return card;
 }
 
+// What is said of a group: paragraphs, and tables as they are written.
+function about(tag) {
+  const { description } = document_.tags?.find(({ name }) => name === tag) ?? {};
+  return (description?.trim().split(/\n{2,}/) ?? []).map((text) =>
+    element(text.startsWith('|') ? 'pre' : 'p', { text }));
+}
+
 function drawAll() {
   const groups = new Map();
   for (const [path, item] of Object.entries(document_.paths ?? {})) {
@@ -94,7 +101,7 @@ function drawAll() {
     }
   }
   return [...groups].map(([tag, cards]) =>
-    element('section', { children: [element('h2', { text: tag }), ...cards] }));
+    element('section', { children: [element('h2', { text: tag }), ...about(tag), ...cards] }));
 }
 
 function filter(words) {
