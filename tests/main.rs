@@ -16,6 +16,7 @@ mod payments;
 mod presence;
 mod replay;
 mod rooms;
+mod shkeeper;
 mod shkeeper_client;
 mod stopping;
 mod store;

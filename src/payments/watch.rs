@@ -1,5 +1,5 @@
 //! Asks SHKeeper for the payouts that are under way: it tells of those that are through, if it is
-//! set up to, and never of those that fail (reference/shkeeper.md).
+//! set up to, and never of those that fail.
 
 use std::time::Duration;
 
@@ -16,6 +16,10 @@ use crate::{clock::Timestamp, db::Tx, error::Result};
 
 /// Payouts read at once.
 const BATCH: i64 = 100;
+
+/// After how long a payout is asked for whose call has no answer yet: the server that made the call
+/// has stopped meanwhile.
+const LEFT_ALONE: Duration = Duration::from_mins(5);
 
 /// After a day SHKeeper does not look for the confirmation of what it sent any more.
 const LOOKS_FOR: Duration = Duration::from_hours(24);
@@ -39,7 +43,11 @@ impl PaymentService {
         loop {
             let from = after.clone();
             let now = async move |tx: &mut Tx<'_>| {
-                Ok((payouts::under_way(tx, &from, BATCH).await?, tx.now()))
+                let now = tx.now();
+                let asked_before = Timestamp::from_millis(
+                    now.millis() - i64::try_from(LEFT_ALONE.as_millis()).unwrap_or(i64::MAX),
+                );
+                Ok((payouts::under_way(tx, &from, asked_before, BATCH).await?, now))
             };
             let (batch, now) = self.db.read(now).await?;
             let Some(last) = batch.last() else { return Ok(()) };
@@ -66,15 +74,16 @@ async fn ask(
     now: Timestamp,
 ) -> Result<Option<(PayoutStatus, Option<String>)>, ProviderError> {
     let coin = &payout.currency;
-    match client.payout_status(coin, payout.id.as_str()).await? {
+    let known = match client.payout_status(coin, payout.id.as_str()).await? {
         PayoutState::Success { txid } => return Ok(Some((PayoutStatus::Completed, txid))),
         PayoutState::Fail => return Ok(Some((PayoutStatus::Failed, None))),
-        PayoutState::InProgress | PayoutState::Unknown => {}
-    }
+        PayoutState::InProgress => Some((PayoutStatus::Processing, None)),
+        PayoutState::Unknown => None,
+    };
     // A task whose transfer failed leaves its payout in progress for good, so that is asked too.
-    let Some(task) = &payout.task_id else { return Ok(None) };
+    let Some(task) = &payout.task_id else { return Ok(known) };
     Ok(match client.task(coin, task).await? {
-        TaskState::Pending => None,
+        TaskState::Pending => known,
         TaskState::Failure { .. } => Some((PayoutStatus::Failed, None)),
         TaskState::Success { txids } => {
             let old = payout.created_at + LOOKS_FOR <= now;

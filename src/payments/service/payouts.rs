@@ -121,7 +121,10 @@ impl PaymentService {
                         payout.status = PayoutStatus::Processing;
                     }
                 }
-                None => payout.reason = Some(NOT_CLEAR.to_owned()),
+                None if payout.status == PayoutStatus::Pending => {
+                    payout.reason = Some(NOT_CLEAR.to_owned());
+                }
+                None => {}
             }
             payout.updated_at = tx.now();
             payouts::set_status(tx, &payout).await?;

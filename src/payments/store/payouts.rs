@@ -2,6 +2,7 @@
 
 use super::{read, word};
 use crate::{
+    clock::Timestamp,
     db::{Row, Tx},
     error::Result,
     id::Id,
@@ -55,16 +56,19 @@ pub(in crate::payments) async fn of_token(tx: &mut Tx<'_>, token: &str) -> Resul
 }
 
 /// Payouts by SHKeeper that are not through, in the order of their ids, from the one after `after`.
+/// Those without any answer yet only if they were asked for before `asked_before`.
 pub(in crate::payments) async fn under_way(
     tx: &mut Tx<'_>,
     after: &str,
+    asked_before: Timestamp,
     limit: i64,
 ) -> Result<Vec<Payout>> {
     const UNDER_WAY: &str = "
         SELECT * FROM payouts
         WHERE provider = 'shkeeper' AND status IN ('pending', 'processing') AND id > $1
-        ORDER BY id LIMIT $2";
-    tx.all(UNDER_WAY, &params![after, limit]).await?.iter().map(row).collect()
+            AND (status = 'processing' OR reason IS NOT NULL OR created_at < $2)
+        ORDER BY id LIMIT $3";
+    tx.all(UNDER_WAY, &params![after, asked_before, limit]).await?.iter().map(row).collect()
 }
 
 /// Notes where a payout stands.
