@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::json;
 use stoa::event::{Direction, EventType};
 
-use crate::support::{Options, TestApp, User, app::API_KEY, market::id};
+use crate::support::{Options, TestApp, User, app::API_KEY, market::id_of};
 
 /// The names that the server says.
 fn declared(events: &[EventType]) -> impl Iterator<Item = &'static str> + use<'_> {
@@ -30,7 +30,7 @@ async fn play(app: &TestApp, admin: &mut User) {
     let offer = sam.offer(&request, "35.50").await;
     ann.accept(&offer).await;
     let checkout = json!({ "requestIds": [request] });
-    let checkout = id(ann.post(&format!("{api}/template-checkouts"), checkout).await.ok());
+    let checkout = id_of(&ann.post(&format!("{api}/template-checkouts"), checkout).await.ok());
     for status in ["pending", "failed", "confirmed"] {
         let path = format!("{api}/template-checkouts/{checkout}/payment");
         app.post(&path, json!({ "status": status })).await.ok();
@@ -47,7 +47,7 @@ async fn play(app: &TestApp, admin: &mut User) {
     ann.post_nothing(&format!("{path}/complete")).await.ok();
     let payout = json!({ "sellerId": "sam", "paymentId": payment, "amount": 30, "currency": "USDT",
         "destination": "0x1", "provider": "decentralized" });
-    let payout = format!("/api/payouts/{}", id(app.post("/api/payouts", payout).await.ok()));
+    let payout = format!("/api/payouts/{}", id_of(&app.post("/api/payouts", payout).await.ok()));
     let through = Some(json!({ "status": "completed" }));
     app.request(Method::PATCH, &payout, Some(API_KEY), through).await.ok();
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Options, TestApp, User, market::id};
+use crate::support::{Options, TestApp, User, market::id_of};
 
 async fn confirm(app: &TestApp, payment: &str, tx_hash: &str) -> crate::support::app::Answer {
     app.post(&format!("/api/payments/{payment}/confirm"), json!({ "txHash": tx_hash })).await
@@ -169,8 +169,8 @@ async fn who_may_pay_and_what() {
     assert_eq!(again.status, 200);
     assert_eq!(again.body, first.body);
     // A backend may ask for another amount, but not while one is under way.
-    let fee = json!({ "requestId": request, "provider": "decentralized", "amount": "36" });
-    assert_eq!(app.post("/api/payments", fee).await.problem(409), "conflict");
+    let dearer = json!({ "requestId": request, "provider": "decentralized", "amount": "36" });
+    assert_eq!(app.post("/api/payments", dearer).await.problem(409), "conflict");
 }
 
 #[tokio::test]
@@ -266,10 +266,10 @@ async fn a_payout_is_told_of_as_it_moves() {
     let other = json!({ "sellerId": "eve", "paymentId": payment, "amount": 1, "currency": "USDT",
         "destination": "0x1", "provider": "decentralized" });
     assert_eq!(app.post("/api/payouts", other).await.body["errors"][0]["pointer"], "/sellerId");
-    let payout_id = id(app.post("/api/payouts", payout.clone()).await.ok());
+    let payout_id = id_of(&app.post("/api/payouts", payout.clone()).await.ok());
     assert_eq!(app.post("/api/payouts", payout.clone()).await.problem(409), "conflict");
     let path = format!("/api/payouts/{payout_id}");
-    let patch = async |status: &str, tx_hash: Option<&str>| {
+    let change = async |status: &str, tx_hash: Option<&str>| {
         let mut body = json!({ "status": status });
         if let Some(tx_hash) = tx_hash {
             body["txHash"] = json!(tx_hash);
@@ -277,11 +277,11 @@ async fn a_payout_is_told_of_as_it_moves() {
         let key = Some(crate::support::app::API_KEY);
         app.request(reqwest::Method::PATCH, &path, key, Some(body)).await
     };
-    patch("processing", None).await.ok();
-    patch("processing", None).await.ok();
-    patch("completed", Some("0xfee")).await.ok();
-    patch("completed", None).await.ok();
-    assert_eq!(patch("failed", None).await.problem(409), "conflict");
+    change("processing", None).await.ok();
+    change("processing", None).await.ok();
+    change("completed", Some("0xfee")).await.ok();
+    change("completed", None).await.ok();
+    assert_eq!(change("failed", None).await.problem(409), "conflict");
 
     for user in [&mut seller, &mut outsider] {
         let created = user.expect("payout-created").await;
@@ -308,12 +308,12 @@ async fn a_failed_payout_may_be_tried_again() {
     confirm(&app, &payment, "0xabc").await.ok();
     let payout = json!({ "sellerId": "sam", "paymentId": payment, "amount": 30, "currency": "USDT",
         "destination": "0x1", "provider": "decentralized" });
-    let first = id(app.post("/api/payouts", payout.clone()).await.ok());
+    let first = id_of(&app.post("/api/payouts", payout.clone()).await.ok());
     let failed = Some(json!({ "status": "failed" }));
     let key = Some(crate::support::app::API_KEY);
     let path = format!("/api/payouts/{first}");
     app.request(reqwest::Method::PATCH, &path, key, failed).await.ok();
-    assert_ne!(id(app.post("/api/payouts", payout).await.ok()), first);
+    assert_ne!(id_of(&app.post("/api/payouts", payout).await.ok()), first);
 }
 
 #[tokio::test]

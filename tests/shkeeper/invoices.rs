@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{invoiced, payment, seller, start};
 use crate::support::{
-    market::id,
+    market::id_of,
     shkeeper::{Endpoint, Fake, Fault, PUBLIC_URL},
 };
 
@@ -87,7 +87,7 @@ async fn a_payment_whose_invoice_was_lost_goes_on_when_it_is_asked_for_again() {
         assert_eq!(known["items"][0]["status"], "pending");
 
         let mut seller = seller(&app).await;
-        let again = id(ann.post("/api/payments", pay).await.ok());
+        let again = id_of(&ann.post("/api/payments", pay).await.ok());
         assert_eq!(known["items"][0]["id"], again.as_str(), "the same payment");
         assert_eq!(fake.invoices(), 1, "and the same invoice");
         seller.expect("payment-created").await;

@@ -32,7 +32,7 @@ async fn invoiced(app: &TestApp) -> (String, String) {
     let (ann, sam) = (app.buyer("ann"), app.seller("sam"));
     let request = ann.buys_from(&sam).await;
     let pay = json!({ "requestId": request, "provider": "shkeeper" });
-    let payment = crate::support::market::id(ann.post("/api/payments", pay).await.ok());
+    let payment = crate::support::market::id_of(&ann.post("/api/payments", pay).await.ok());
     (payment, request)
 }
 

@@ -9,7 +9,7 @@ use super::{invoiced, seller, start};
 use crate::support::{
     DEADLINE, TestApp,
     app::{API_KEY, Answer},
-    market::id,
+    market::id_of,
     shkeeper::{Endpoint, Fake, Fault, Outcome},
 };
 
@@ -31,7 +31,7 @@ async fn a_payout_is_through_when_its_callback_says_so() {
     let mut seller = seller(&app).await;
     let begun = app.post("/api/payouts", payout()).await.ok();
     assert_eq!(begun["status"], "processing");
-    let (payout, task) = (id(begun.clone()), begun["taskId"].clone());
+    let (payout, task) = (id_of(&begun), begun["taskId"].clone());
     assert!(task.is_string());
     let created = json!({ "payoutId": payout, "taskId": task, "sellerId": "sam", "amount": 34.1,
         "currency": "ETH-USDT" });
@@ -54,7 +54,7 @@ async fn a_payout_that_fails_is_found_by_asking() {
         let fake = Fake::start().await;
         let app = start(&fake, |_| {}).await;
         let mut seller = seller(&app).await;
-        let payout = id(app.post("/api/payouts", payout()).await.ok());
+        let payout = id_of(&app.post("/api/payouts", payout()).await.ok());
         seller.expect("payout-created").await;
         assert!(fake.finish_payout(&payout, outcome).is_none(), "nobody is told");
         until(&app, &payout, "failed").await;
@@ -68,7 +68,7 @@ async fn a_payout_that_fails_is_found_by_asking() {
 async fn a_payout_whose_callback_never_comes_is_found_by_asking() {
     let fake = Fake::start().await;
     let app = start(&fake, |_| {}).await;
-    let payout = id(app.post("/api/payouts", payout()).await.ok());
+    let payout = id_of(&app.post("/api/payouts", payout()).await.ok());
     // Sent, and not confirmed: its transaction is known, and it is not through.
     fake.finish_payout(&payout, Outcome::Sent);
     let path = format!("/api/payouts/{payout}");
@@ -107,7 +107,7 @@ async fn a_payout_whose_answer_was_lost_is_not_paid_twice() {
             continue;
         }
         // What became of it is found by asking.
-        let payout = id(lost.body);
+        let payout = id_of(&lost.body);
         until(&app, &payout, "processing").await;
         fake.finish_payout(&payout, Outcome::Success);
         until(&app, &payout, "completed").await;

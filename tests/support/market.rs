@@ -8,8 +8,6 @@ use super::{TestApp, app::Answer};
 /// Someone who trades.
 pub struct Trader<'a> {
     app: &'a TestApp,
-    /// Their id.
-    pub id: String,
     token: String,
 }
 
@@ -25,7 +23,7 @@ impl TestApp {
     }
 
     fn trader(&self, id: &str, role: &str) -> Trader<'_> {
-        Trader { app: self, id: id.to_owned(), token: self.token(id, &[role]) }
+        Trader { app: self, token: self.token(id, &[role]) }
     }
 }
 
@@ -50,11 +48,6 @@ impl Trader<'_> {
         self.app.request_as(&self.token, Method::PATCH, path, Some(body)).await
     }
 
-    /// `DELETE` as this user.
-    pub async fn delete(&self, path: &str) -> Answer {
-        self.app.request_as(&self.token, Method::DELETE, path, None).await
-    }
-
     /// Makes a request for a lamp.
     pub async fn request(&self) -> String {
         let lamp = json!({
@@ -62,13 +55,13 @@ impl Trader<'_> {
             "description": "Green",
             "budget": { "amount": 40, "currency": "USD" },
         });
-        id(self.post("/api/marketplace/requests", lamp).await.ok())
+        id_of(&self.post("/api/marketplace/requests", lamp).await.ok())
     }
 
     /// Makes an offer.
     pub async fn offer(&self, request: &str, amount: &str) -> String {
         let path = format!("/api/marketplace/requests/{request}/offers");
-        id(self.post(&path, json!({ "amount": amount, "currency": "USD" })).await.ok())
+        id_of(&self.post(&path, json!({ "amount": amount, "currency": "USD" })).await.ok())
     }
 
     /// Takes an offer.
@@ -79,7 +72,7 @@ impl Trader<'_> {
     /// Begins to pay with one's own wallet.
     pub async fn pay(&self, request: &str) -> String {
         let payment = json!({ "requestId": request, "provider": "decentralized" });
-        id(self.post("/api/payments", payment).await.ok())
+        id_of(&self.post("/api/payments", payment).await.ok())
     }
 
     /// A request of this buyer on which an offer of the seller for 35.50 USD is accepted.
@@ -92,7 +85,7 @@ impl Trader<'_> {
 }
 
 /// The id of a document.
-pub fn id(document: Value) -> String {
+pub fn id_of(document: &Value) -> String {
     assert_eq!(document["id"], document["_id"], "{document}");
     document["id"].as_str().expect("an id").to_owned()
 }
