@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::shape::{self, Metric, Reading, Shape};
-use crate::peers::Peer;
+use crate::peers::{self, Peer};
 
 /// More says that the machine had other work to do.
 const MOST_WAITING_PERCENT: f64 = 10.0;
@@ -192,6 +192,10 @@ impl Report {
             met: lost + stale == 0.0 && all_told,
         });
         let memory_kb = self.median(Shape::Memory, Peer::Stoa, shape::MEMORY);
+        // On two cores the second worker shares one with the load, so that says nothing.
+        let two_workers = (peers::cores() > 2)
+            .then(|| ratio(Shape::One, shape::RATE, Peer::Stoa2).map(f64::recip))
+            .flatten();
         [
             at_most(
                 "of the ceiling's CPU per delivery with one in flight: at most 1.15",
@@ -218,6 +222,16 @@ impl Report {
                 ratio(Shape::Memory, shape::MEMORY, Peer::Node),
             ),
             storm,
+            at_most(
+                "MB of memory at the peak of the storm: at most 400",
+                400.0,
+                of_storm(shape::PEAK),
+            ),
+            at_least(
+                "times one worker's deliveries/s with two workers: at least 1.7",
+                1.7,
+                two_workers,
+            ),
             at_least(
                 "times Node's acknowledged messages/s with one in flight: at least 5",
                 5.0,

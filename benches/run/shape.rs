@@ -73,6 +73,8 @@ pub const WAITED: Metric = metric("server_kept_waiting_percent", "kept waiting %
 pub const LOST: Metric = metric("connections_lost", "lost", 0);
 /// News that said what was known.
 pub const STALE: Metric = metric("stale_news", "stale news", 0);
+/// The most memory of a server in a storm.
+pub const PEAK: Metric = metric("peak_rss_mb", "peak MB", 0);
 /// From the first connection of a storm to the last news of it.
 pub const ALL_TOLD: Metric = metric("all_told_s", "all told s", 2);
 
@@ -93,7 +95,6 @@ const ALL_CONNECTED: Metric = metric("all_connected_s", "all connected s", 2);
 const CPU_STORM: Metric = metric("cpu_s", "CPU s", 2);
 const FRAMES: Metric = metric("news_frames", "frames of news", 0);
 const CONNECTED: Metric = metric("connected", "connected", 0);
-const PEAK: Metric = metric("peak_rss_mb", "peak MB", 0);
 
 const fn metric(key: &'static str, title: &'static str, digits: usize) -> Metric {
     Metric { key, title, digits }
