@@ -95,7 +95,7 @@ impl Connection {
     }
 
     fn push(&self, item: Item) {
-        self.sessions.hub.push(self.link.shard, item);
+        self.sessions.hub.push(self.link.shard(), item);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -29,9 +29,8 @@ use crate::{
 
 /// Hears the events of one connection.
 pub(super) struct Inbound {
-    pub(super) connection: Arc<Connection>,
-    /// Ends the connection with the engine's socket.
-    pub(super) _guard: Arc<Guard>,
+    /// Ends with the engine's socket, which this belongs to.
+    pub(super) connection: Guard,
 }
 
 /// What an event asks for, and who waits for the answer.
