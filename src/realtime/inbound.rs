@@ -86,7 +86,7 @@ impl Inbound {
             return Ok(());
         }
         let rates = || Box::new(EventRates::new(&sessions.limits));
-        if self.connection.rates.get_or_init(rates).take(class) {
+        if self.connection.rates(rates).take(class) {
             Ok(())
         } else {
             Err(Error::new(Code::RateLimited, "Too many events; try again in a moment."))
