@@ -18,8 +18,21 @@ pub struct AddressLimits(Option<Arc<Addresses>>);
 
 #[derive(Debug)]
 struct Addresses {
-    held: DashMap<IpAddr, Held>,
+    held: DashMap<IpAddr, Known>,
     most: Held,
+}
+
+/// An address with sockets, and what they hold of it: one pointer each.
+#[derive(Debug)]
+struct Known {
+    held: Held,
+    address: Arc<Address>,
+}
+
+#[derive(Debug)]
+struct Address {
+    addresses: Arc<Addresses>,
+    address: IpAddr,
 }
 
 /// Sockets of one address.
@@ -30,12 +43,12 @@ struct Held {
 }
 
 /// A place among the sockets of an address, until it is dropped.
-#[derive(Debug)]
-pub struct Place(Option<(Arc<Addresses>, IpAddr)>);
+#[derive(Debug, Default)]
+pub struct Place(Option<Arc<Address>>);
 
 /// A place among those sockets that have not shown a valid token, until it is dropped.
-#[derive(Debug)]
-pub struct Admission(Option<(Arc<Addresses>, IpAddr)>);
+#[derive(Debug, Default)]
+pub struct Admission(Option<Arc<Address>>);
 
 impl AddressLimits {
     /// Limits as configured; none when they are off.
@@ -53,23 +66,26 @@ impl AddressLimits {
     pub fn admit(&self, address: IpAddr) -> Option<(Place, Admission)> {
         let Some(addresses) = &self.0 else { return Some((Place(None), Admission(None))) };
         let address = network(address);
-        let mut held = addresses.held.entry(address).or_default();
+        let mut known = addresses.held.entry(address).or_insert_with(|| Known {
+            held: Held::default(),
+            address: Arc::new(Address { addresses: addresses.clone(), address }),
+        });
+        let held = &mut known.held;
         if held.all >= addresses.most.all || held.strangers >= addresses.most.strangers {
             return None;
         }
         held.all += 1;
         held.strangers += 1;
-        let place = || Some((addresses.clone(), address));
-        Some((Place(place()), Admission(place())))
+        Some((Place(Some(known.address.clone())), Admission(Some(known.address.clone()))))
     }
 }
 
-impl Addresses {
-    fn give_back(&self, address: IpAddr, change: impl FnOnce(&mut Held)) {
-        if let Entry::Occupied(mut held) = self.held.entry(address) {
-            change(held.get_mut());
-            if held.get().all == 0 {
-                held.remove();
+impl Address {
+    fn give_back(&self, change: impl FnOnce(&mut Held)) {
+        if let Entry::Occupied(mut known) = self.addresses.held.entry(self.address) {
+            change(&mut known.get_mut().held);
+            if known.get().held.all == 0 {
+                known.remove();
             }
         }
     }
@@ -77,16 +93,16 @@ impl Addresses {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some((addresses, address)) = self.0.take() {
-            addresses.give_back(address, |held| held.all = held.all.saturating_sub(1));
+        if let Some(address) = self.0.take() {
+            address.give_back(|held| held.all = held.all.saturating_sub(1));
         }
     }
 }
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        if let Some((addresses, address)) = self.0.take() {
-            addresses.give_back(address, |held| held.strangers = held.strangers.saturating_sub(1));
+        if let Some(address) = self.0.take() {
+            address.give_back(|held| held.strangers = held.strangers.saturating_sub(1));
         }
     }
 }

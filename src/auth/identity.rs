@@ -109,14 +109,8 @@ impl Serialize for Roles {
 pub struct Identity {
     /// The user; `service:<name>` for an API key.
     pub user_id: Id,
-    /// The e-mail address the token names.
-    pub email: Option<Box<str>>,
-    /// The given name.
-    pub first_name: Option<Box<str>>,
-    /// The family name.
-    pub last_name: Option<Box<str>>,
-    /// The full name, as one.
-    pub name: Option<Box<str>>,
+    /// How the token names them, when it does.
+    names: Option<Box<Names>>,
     /// What the caller is.
     pub roles: Roles,
     /// Rooms that the token itself allows.
@@ -127,6 +121,14 @@ pub struct Identity {
     pub jti: Option<Box<str>>,
 }
 
+#[derive(Clone, Default, PartialEq, Eq)]
+struct Names {
+    email: Option<Box<str>>,
+    first: Option<Box<str>>,
+    last: Option<Box<str>>,
+    full: Option<Box<str>>,
+}
+
 /// Where the user's id is looked for, first found wins.
 const ID_CLAIMS: [&str; 4] = ["userId", "sub", "id", "_id"];
 
@@ -134,17 +136,7 @@ impl Identity {
     /// Someone of whom only the id and the roles are known.
     #[must_use]
     pub fn new(user_id: Id, roles: Roles) -> Self {
-        Self {
-            user_id,
-            email: None,
-            first_name: None,
-            last_name: None,
-            name: None,
-            roles,
-            rooms: Box::default(),
-            expires_at: None,
-            jti: None,
-        }
+        Self { user_id, names: None, roles, rooms: Box::default(), expires_at: None, jti: None }
     }
 
     /// Reads the claims of a verified token. What only decorates (names, unknown roles, rooms that
@@ -158,12 +150,15 @@ impl Identity {
         let text = |name| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let roles = ["role", "roles"].into_iter().filter_map(|name| claims.get(name));
         let rooms = claims.get("rooms").map(strings).into_iter().flatten();
+        let names = Names {
+            email: text("email").map(Into::into),
+            first: text("firstName").map(Into::into),
+            last: text("lastName").map(Into::into),
+            full: text("name").map(Into::into),
+        };
         Ok(Self {
             user_id: user_id.ok_or(TokenError::Invalid)?,
-            email: text("email").map(Into::into),
-            first_name: text("firstName").map(Into::into),
-            last_name: text("lastName").map(Into::into),
-            name: text("name").map(Into::into),
+            names: (names != Names::default()).then(|| Box::new(names)),
             roles: roles.flat_map(strings).filter_map(Role::from_name).collect(),
             rooms: rooms.filter_map(|room| room.parse().ok()).collect(),
             expires_at,
@@ -171,10 +166,29 @@ impl Identity {
         })
     }
 
+    /// The e-mail address the token names.
+    #[must_use]
+    pub fn email(&self) -> Option<&str> {
+        self.names.as_ref()?.email.as_deref()
+    }
+
+    /// The given name.
+    #[must_use]
+    pub fn first_name(&self) -> Option<&str> {
+        self.names.as_ref()?.first.as_deref()
+    }
+
+    /// The family name.
+    #[must_use]
+    pub fn last_name(&self) -> Option<&str> {
+        self.names.as_ref()?.last.as_deref()
+    }
+
     /// The name to show: the full name, else given and family name.
     #[must_use]
     pub fn display_name(&self) -> Option<String> {
-        match (&self.name, &self.first_name, &self.last_name) {
+        let full = self.names.as_ref().and_then(|names| names.full.as_deref());
+        match (full, self.first_name(), self.last_name()) {
             (Some(name), _, _) => Some(name.to_string()),
             (None, Some(first), Some(last)) => Some(format!("{first} {last}")),
             (None, Some(one), None) | (None, None, Some(one)) => Some(one.to_string()),

@@ -320,8 +320,8 @@ fn conflict(sentence: &'static str) -> Error {
 fn person(identity: &Identity) -> Person {
     Person {
         id: identity.user_id.clone(),
-        first_name: identity.first_name.as_deref().map(Into::into),
-        last_name: identity.last_name.as_deref().map(Into::into),
+        first_name: identity.first_name().map(Into::into),
+        last_name: identity.last_name().map(Into::into),
     }
 }
 

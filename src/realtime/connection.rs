@@ -33,20 +33,27 @@ use crate::{
     room::Room,
 };
 
-/// One Socket.IO socket of ours.
+/// One Socket.IO socket of ours. Like everything that lives as long as a socket it is made of pieces
+/// of at most 104 bytes: these find room between the engine's tasks, which lie at multiples of 128.
 pub struct Connection {
     id: Uuid,
     namespace: Namespace,
     identity: ArcSwapOption<Identity>,
-    state: Mutex<State>,
-    pub(super) queue: Queue,
-    pub(super) rates: OnceLock<Box<EventRates>>,
+    own: Box<Own>,
     pub(super) link: Arc<Link>,
     /// Weak, since the engine's socket holds our handlers and they hold this.
     pub(super) engine: Weak<Socket>,
     sessions: Arc<Sessions>,
     /// Where the hub's shard keeps it; only the shard reads and writes this.
     slot: AtomicU32,
+}
+
+/// What a connection alone knows.
+#[derive(Default)]
+struct Own {
+    state: Mutex<State>,
+    queue: Queue,
+    rates: OnceLock<Box<EventRates>>,
 }
 
 #[derive(Default)]
@@ -80,9 +87,7 @@ impl Connection {
             id,
             namespace,
             identity: ArcSwapOption::new(identity),
-            state: Mutex::default(),
-            queue: Queue::default(),
-            rates: OnceLock::new(),
+            own: Box::default(),
             link,
             engine,
             sessions,
@@ -90,16 +95,25 @@ impl Connection {
         })
     }
 
+    pub(super) fn queue(&self) -> &Queue {
+        &self.own.queue
+    }
+
+    /// How often it may still ask; made when it asks for the first time.
+    pub(super) fn rates(&self, full: impl FnOnce() -> Box<EventRates>) -> &EventRates {
+        self.own.rates.get_or_init(full)
+    }
+
     pub(super) fn sessions(&self) -> &Arc<Sessions> {
         &self.sessions
     }
 
     fn push(&self, item: Item) {
-        self.sessions.hub.push(self.link.shard, item);
+        self.sessions.hub.push(self.link.shard(), item);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.own.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Our own id of it; unlike the engine's it may be shown.
@@ -330,5 +344,24 @@ impl fmt::Debug for Connection {
             .field("namespace", &self.namespace.path())
             .field("identity", &self.identity)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What fits between two of the engine's tasks, less the two counts of an `Arc`.
+    const ROOM: usize = 104 - 16;
+
+    #[test]
+    fn what_a_socket_keeps_fits_between_the_engines_tasks() {
+        assert!(size_of::<Connection>() <= ROOM, "{}", size_of::<Connection>());
+        assert!(size_of::<Own>() <= ROOM, "{}", size_of::<Own>());
+        assert!(size_of::<Link>() <= ROOM, "{}", size_of::<Link>());
+        // With debug assertions a stream knows which poll it is registered with.
+        let debug = if cfg!(debug_assertions) { size_of::<usize>() } else { 0 };
+        assert!(size_of::<Lane>() <= ROOM + debug, "{}", size_of::<Lane>());
+        assert!(size_of::<Identity>() <= ROOM, "{}", size_of::<Identity>());
     }
 }

@@ -7,7 +7,6 @@ use std::{
 };
 
 use tokio::sync::Notify;
-use uuid::Uuid;
 
 use super::{connection::Connection, events::AuthExpiring, frame::Outgoing};
 use crate::{
@@ -22,11 +21,18 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 pub(super) struct Expiries(Arc<Inner>);
 
 struct Inner {
-    due: Mutex<BTreeMap<(Timestamp, Step, Uuid), Weak<Connection>>>,
+    due: Mutex<Due>,
     earlier: Notify,
     clock: Clock,
     notice: Duration,
 }
+
+/// What is to be done next with each connection: one entry, since each costs memory for as long as
+/// its connection is there.
+type Due = BTreeMap<Key, Weak<Connection>>;
+
+/// When, what, and with which connection: its address, which is no other's while it is weakly held.
+type Key = (Timestamp, Step, usize);
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
@@ -58,9 +64,8 @@ impl Expiries {
         let Some(expires_at) = identity.expires_at else { return };
         let mut due = self.0.lock();
         let first = due.first_key_value().map(|((at, ..), _)| *at);
-        for key in self.0.keys(connection, expires_at) {
-            due.insert(key, Arc::downgrade(connection));
-        }
+        let [tell, _] = self.0.keys(connection, expires_at);
+        due.insert(tell, Arc::downgrade(connection));
         if due.first_key_value().map(|((at, ..), _)| *at) != first {
             self.0.earlier.notify_one();
         }
@@ -77,27 +82,37 @@ impl Expiries {
 }
 
 impl Inner {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(Timestamp, Step, Uuid), Weak<Connection>>> {
+    fn lock(&self) -> MutexGuard<'_, Due> {
         self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keys(&self, connection: &Connection, expires_at: Timestamp) -> [(Timestamp, Step, Uuid); 2] {
-        let notice = i64::try_from(self.notice.as_millis()).unwrap_or(i64::MAX);
-        let tell_at = Timestamp::from_millis(expires_at.millis().saturating_sub(notice));
-        [(tell_at, Step::Tell, connection.id()), (expires_at, Step::Close, connection.id())]
+    fn notice_ms(&self) -> i64 {
+        i64::try_from(self.notice.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn keys(&self, connection: &Connection, expires_at: Timestamp) -> [Key; 2] {
+        let tell_at = Timestamp::from_millis(expires_at.millis().saturating_sub(self.notice_ms()));
+        let connection = std::ptr::from_ref(connection).addr();
+        [(tell_at, Step::Tell, connection), (expires_at, Step::Close, connection)]
     }
 
     /// Does what is due; how long to wait for the next.
     fn act(&self) -> Duration {
         loop {
             let now = self.clock.now();
-            let ((_, step, _), connection) = {
+            let (step, connection) = {
                 let mut due = self.lock();
-                match due.first_entry() {
+                let ((at, step, address), connection) = match due.first_entry() {
                     Some(first) if first.key().0 <= now => first.remove_entry(),
                     Some(first) => return now.until(first.key().0).min(LOOK_AGAIN),
                     None => return LOOK_AGAIN,
+                };
+                if step == Step::Tell {
+                    // In the same moment, so that whoever forgets finds one or the other.
+                    let close_at = Timestamp::from_millis(at.millis() + self.notice_ms());
+                    due.insert((close_at, Step::Close, address), connection.clone());
                 }
+                (step, connection)
             };
             let Some(connection) = connection.upgrade() else { continue };
             match step {

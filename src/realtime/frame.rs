@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::value::RawValue;
+use socketioxide::socket::Sid;
 
 use crate::event::{EventName, Namespace, ServerEvent};
 
@@ -79,6 +80,13 @@ enum Kind {
 pub(super) fn connected_namespace(payload: &[u8]) -> Option<Namespace> {
     let rest = payload.strip_prefix(b"40")?;
     namespace_of(rest)
+}
+
+/// The engine's id of a session, from the packet that opens it (Engine.IO protocol v4, "Handshake").
+pub(super) fn opened_session(payload: &[u8]) -> Option<Sid> {
+    let rest = payload.strip_prefix(br#"0{"sid":""#)?;
+    let end = rest.iter().position(|b| *b == b'"')?;
+    std::str::from_utf8(&rest[..end]).ok()?.parse().ok()
 }
 
 /// What follows the type of a packet: the namespace it belongs to.
@@ -208,6 +216,10 @@ mod tests {
         assert_eq!(connected_namespace(br#"40/chat,{"sid":"x"}"#), Some(Namespace::Chat));
         assert_eq!(connected_namespace(b"40/marketplace,"), Some(Namespace::Marketplace));
         assert_eq!(connected_namespace(b"40/admin,"), None);
+        let sid = Sid::new();
+        let open = format!(r#"0{{"sid":"{sid}","upgrades":[]}}"#);
+        assert_eq!(opened_session(open.as_bytes()), Some(sid));
+        assert_eq!(opened_session(br#"0{"sid":"short"}"#), None);
         assert_eq!(connected_namespace(b"42[]"), None);
         assert_eq!(marked_namespace(br#"42["\u0001",null]"#), Some(Namespace::Root));
         assert_eq!(marked_namespace(br#"42/chat,["\u0001",null]"#), Some(Namespace::Chat));

@@ -29,9 +29,8 @@ use crate::{
 
 /// Hears the events of one connection.
 pub(super) struct Inbound {
-    pub(super) connection: Arc<Connection>,
-    /// Ends the connection with the engine's socket.
-    pub(super) _guard: Arc<Guard>,
+    /// Ends with the engine's socket, which this belongs to.
+    pub(super) connection: Guard,
 }
 
 /// What an event asks for, and who waits for the answer.
@@ -87,7 +86,7 @@ impl Inbound {
             return Ok(());
         }
         let rates = || Box::new(EventRates::new(&sessions.limits));
-        if self.connection.rates.get_or_init(rates).take(class) {
+        if self.connection.rates(rates).take(class) {
             Ok(())
         } else {
             Err(Error::new(Code::RateLimited, "Too many events; try again in a moment."))

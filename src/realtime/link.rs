@@ -1,41 +1,79 @@
 //! A link: one Engine.IO session, under the connections (one for each namespace) that share it.
 
 use std::{
+    iter,
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
-use smallvec::SmallVec;
-use socketioxide::socket::Socket;
+use dashmap::DashMap;
+use socketioxide::socket::{Sid, Socket};
 use tokio::sync::Notify;
 
 use super::{connection::Connection, lane::Lane, wire::PollingSession};
 use crate::limits::{Admission, Place};
 
+/// The links of websockets by the engine's id, which must never be shown. The engine could carry a
+/// link along with its request, but would take four times as much memory for it.
+pub(super) type Links = DashMap<Sid, Weak<Link>>;
+
 /// One Engine.IO session.
 pub(super) struct Link {
     /// The client's address, as far as proxies are trusted.
     pub(super) address: IpAddr,
-    /// The shard of the hub that every connection of this link belongs to.
-    pub(super) shard: usize,
-    /// The token that came with the request, in a header or a cookie.
-    pub(super) token: Option<Box<str>>,
     v3: bool,
-    polling: OnceLock<PollingSession>,
+    /// The shard of the hub that every connection of this link belongs to.
+    shard: u32,
+    rare: OnceLock<Box<Rare>>,
     state: Mutex<State>,
+}
+
+/// What a websocket with one connection does without: links are many, and kept small.
+#[derive(Default)]
+struct Rare {
+    token: Option<Box<str>>,
+    polling: OnceLock<PollingSession>,
+    /// How many connections ask that nothing is read: their queues are long.
+    paused_by: AtomicU32,
     resumed: Notify,
 }
 
 #[derive(Default)]
 struct State {
     lane: Option<Arc<Lane>>,
-    connections: SmallVec<[Weak<Connection>; 1]>,
+    connections: Connections,
     /// Counts against the address until somebody has shown who they are.
-    admission: Option<Admission>,
+    admission: Admission,
     /// Counts against the address while the transport lives.
-    place: Option<Place>,
-    /// How many connections ask that nothing is read: their queues are long.
-    paused_by: usize,
+    place: Place,
+}
+
+/// One connection, and as many more as there are namespaces.
+#[derive(Default)]
+struct Connections {
+    last: Weak<Connection>,
+    earlier: Option<Box<Connections>>,
+}
+
+impl Connections {
+    fn iter(&self) -> impl Iterator<Item = Arc<Connection>> {
+        let all = iter::successors(Some(self), |this| this.earlier.as_deref());
+        all.filter_map(|this| this.last.upgrade())
+    }
+
+    /// Adds one, and forgets those that have ended.
+    fn add(&mut self, connection: &Arc<Connection>) {
+        let there: Vec<_> = self.iter().collect();
+        *self = Self::default();
+        for connection in there.iter().chain([connection]) {
+            let earlier = std::mem::take(self);
+            self.last = Arc::downgrade(connection);
+            self.earlier = (earlier.last.strong_count() > 0).then(|| Box::new(earlier));
+        }
+    }
 }
 
 impl Link {
@@ -48,17 +86,28 @@ impl Link {
     ) -> Arc<Self> {
         Arc::new(Self {
             address,
-            shard,
-            token,
             v3,
-            polling: OnceLock::new(),
-            state: Mutex::new(State {
-                admission: Some(admission),
-                place: Some(place),
-                ..State::default()
+            // There are as many as cores, or as few as somebody wrote down.
+            shard: u32::try_from(shard).unwrap_or(0),
+            rare: token.map_or_else(OnceLock::new, |token| {
+                Box::new(Rare { token: Some(token), ..Rare::default() }).into()
             }),
-            resumed: Notify::new(),
+            state: Mutex::new(State { admission, place, ..State::default() }),
         })
+    }
+
+    fn rare(&self) -> &Rare {
+        self.rare.get_or_init(Box::default)
+    }
+
+    /// The token that came with the request, in a header or a cookie.
+    pub(super) fn token(&self) -> Option<&str> {
+        self.rare.get()?.token.as_deref()
+    }
+
+    /// The shard of the hub that every connection of this link belongs to.
+    pub(super) fn shard(&self) -> usize {
+        self.shard as usize
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -78,12 +127,12 @@ impl Link {
     /// The link's polling session, known once the engine has named it.
     pub(super) fn set_polling(&self, session: PollingSession) {
         // A session is named once; a second name would be another link's.
-        let _ = self.polling.set(session);
+        let _ = self.rare().polling.set(session);
     }
 
     /// Somebody has shown who they are: the link no longer counts as a stranger's.
     pub(super) fn admit(&self) {
-        self.lock().admission = None;
+        self.lock().admission = Admission::default();
     }
 
     /// A websocket has closed. When it was the one that carries the link, the engine may keep that
@@ -91,8 +140,8 @@ impl Link {
     pub(super) fn vacate(&self, closed: &Arc<Lane>) {
         let mut state = self.lock();
         if state.lane.as_ref().is_some_and(|lane| Arc::ptr_eq(lane, closed)) {
-            state.admission = None;
-            state.place = None;
+            state.admission = Admission::default();
+            state.place = Place::default();
         }
     }
 
@@ -105,8 +154,7 @@ impl Link {
         enter: impl FnOnce(Option<Arc<Lane>>),
     ) {
         let mut state = self.lock();
-        state.connections.retain(|other| other.strong_count() > 0);
-        state.connections.push(Arc::downgrade(connection));
+        state.connections.add(connection);
         if let Some(lane) = &state.lane {
             lane.hold(connection.namespace());
         }
@@ -116,8 +164,10 @@ impl Link {
     /// The connection of one of the engine's sockets.
     pub(super) fn connection(&self, engine: &Arc<Socket>) -> Option<Arc<Connection>> {
         let state = self.lock();
-        let mut connections = state.connections.iter().filter_map(Weak::upgrade);
-        connections.find(|connection| connection.engine.as_ptr() == Arc::as_ptr(engine))
+        state
+            .connections
+            .iter()
+            .find(|connection| connection.engine.as_ptr() == Arc::as_ptr(engine))
     }
 
     /// The polling session has come over to a websocket: what is sent from now on goes there,
@@ -128,8 +178,8 @@ impl Link {
             return false;
         }
         state.lane = Some(lane.clone());
-        lane.pause(state.paused_by > 0);
-        for connection in state.connections.iter().filter_map(Weak::upgrade) {
+        lane.pause(self.is_paused());
+        for connection in state.connections.iter() {
             connection.change_over(lane.clone());
         }
         true
@@ -137,15 +187,19 @@ impl Link {
 
     /// The engine has handed something to the client, so it may have room again.
     pub(super) fn pump(&self) {
-        for connection in self.lock().connections.iter().filter_map(Weak::upgrade) {
+        for connection in self.lock().connections.iter() {
             connection.pump();
         }
     }
 
+    fn is_paused(&self) -> bool {
+        self.rare.get().is_some_and(|rare| rare.paused_by.load(Ordering::Acquire) > 0)
+    }
+
     /// One more connection asks that what the client sends is not read.
     pub(super) fn pause(&self) {
-        let mut state = self.lock();
-        state.paused_by += 1;
+        let state = self.lock();
+        self.rare().paused_by.fetch_add(1, Ordering::AcqRel);
         if let Some(lane) = &state.lane {
             lane.pause(true);
         }
@@ -153,21 +207,20 @@ impl Link {
 
     /// One of them no longer does; the last one lets the reading go on.
     pub(super) fn resume(&self) {
-        let mut state = self.lock();
-        state.paused_by -= 1;
-        if state.paused_by == 0 {
+        let state = self.lock();
+        if self.rare().paused_by.fetch_sub(1, Ordering::AcqRel) == 1 {
             if let Some(lane) = &state.lane {
                 lane.pause(false);
             }
-            self.resumed.notify_waiters();
+            self.rare().resumed.notify_waiters();
         }
     }
 
     /// Waits until what the client sends is read again.
     pub(super) async fn resumed(&self) {
         loop {
-            let resumed = self.resumed.notified();
-            if self.lock().paused_by == 0 {
+            let resumed = self.rare().resumed.notified();
+            if !self.is_paused() {
                 return;
             }
             resumed.await;
@@ -176,7 +229,7 @@ impl Link {
 
     /// The polling session, where there is one.
     pub(super) fn polling(&self) -> Option<&PollingSession> {
-        self.polling.get()
+        self.rare.get()?.polling.get()
     }
 
     /// Ends the session, whatever it is carried by.
@@ -190,7 +243,7 @@ impl Link {
 
     /// Ends the polling session, if it still is one.
     pub(super) fn close_polling(&self) {
-        if let Some(session) = self.polling.get() {
+        if let Some(session) = self.polling() {
             session.close();
         }
     }

@@ -54,6 +54,7 @@ pub use self::{
 use self::{
     events::{ClosingReason, REFRESH_AUTH, SessionClosing},
     lane::Tolerance,
+    link::Links,
     session::Sessions,
     wire::{Door, Setup},
 };
@@ -107,8 +108,9 @@ impl Realtime {
             .max_payload(payload as u64)
             .ws_max_message_size(payload)
             .ws_max_frame_size(payload)
-            // Small: each idle websocket keeps one (tungstenite's default is 4 KiB).
-            .ws_read_buffer_size(512)
+            // Small: each idle websocket keeps one (tungstenite's default is 4 KiB). It is filled
+            // from what the lane has read in one go.
+            .ws_read_buffer_size(64)
             .build_svc();
         let farewell = Outgoing::of(&SessionClosing::because(ClosingReason::SlowConsumer));
         let tolerance = Tolerance {
@@ -116,8 +118,9 @@ impl Realtime {
             stall_timeout: realtime.stall_timeout,
             farewell: Namespace::ALL.map(|namespace| farewell.frame(namespace)),
         };
-        let door = Door::new(Setup { engine, hub: hub.clone(), origins, tolerance, config });
-        let sessions = Sessions::new(hub.clone(), verifier, clock, config);
+        let links = Arc::<Links>::default();
+        let sessions = Sessions::new(hub.clone(), links.clone(), verifier, clock, config);
+        let door = Door::new(Setup { engine, hub: hub.clone(), links, origins, tolerance, config });
         let emitter = Emitter::new(hub.clone(), catalogue, realtime.event_audience);
         Self { io, hub, door, emitter, sessions }
     }

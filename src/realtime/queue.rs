@@ -24,9 +24,15 @@ pub(super) struct Queue(Mutex<Waiting>);
 #[derive(Default)]
 struct Waiting {
     running: bool,
+    /// What waits for the work that runs; nothing is kept while nothing does.
+    more: Option<Box<More>>,
+}
+
+#[derive(Default)]
+struct More {
+    work: VecDeque<Work>,
     /// Whether reading waits for this queue.
     pausing: bool,
-    work: VecDeque<Work>,
 }
 
 /// More events wait than may.
@@ -44,14 +50,15 @@ impl Queue {
         most: usize,
     ) -> Result<(), Overflow> {
         {
-            let mut waiting = connection.queue.lock();
+            let mut waiting = connection.queue().lock();
             if waiting.running {
-                if waiting.work.len() >= most {
+                let more = waiting.more.get_or_insert_default();
+                if more.work.len() >= most {
                     return Err(Overflow);
                 }
-                waiting.work.push_back(work);
-                if waiting.work.len() >= PAUSE_AT && !waiting.pausing {
-                    waiting.pausing = true;
+                more.work.push_back(work);
+                if more.work.len() >= PAUSE_AT && !more.pausing {
+                    more.pausing = true;
                     connection.link.pause();
                 }
                 return Ok(());
@@ -59,8 +66,8 @@ impl Queue {
             waiting.running = true;
         }
         if (&mut work).now_or_never().is_some() {
-            let mut waiting = connection.queue.lock();
-            if waiting.work.is_empty() {
+            let mut waiting = connection.queue().lock();
+            if waiting.more.is_none() {
                 waiting.running = false;
                 return Ok(());
             }
@@ -78,10 +85,10 @@ async fn drain(connection: Arc<Connection>, mut next: Option<Work>) {
         if let Some(work) = next.take() {
             work.await;
         }
-        let mut waiting = connection.queue.lock();
-        next = waiting.work.pop_front();
+        let mut waiting = connection.queue().lock();
+        next = waiting.more.as_mut().and_then(|more| more.work.pop_front());
         if next.is_none() {
-            if std::mem::take(&mut *waiting).pausing {
+            if std::mem::take(&mut *waiting).more.is_some_and(|more| more.pausing) {
                 connection.link.resume();
             }
             return;

@@ -3,6 +3,7 @@
 
 use std::{
     fmt::Display,
+    ops::Deref,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock},
 };
@@ -23,7 +24,7 @@ use super::{
     expiry::Expiries,
     hub::Hub,
     inbound::Inbound,
-    link::Link,
+    link::{Link, Links},
 };
 use crate::{
     auth::{Identity, Role, Roles, TokenError, Verifier, token_from},
@@ -53,6 +54,7 @@ pub(super) struct Sessions {
     pub(super) queue_length: usize,
     pub(super) max_pending_bytes: usize,
     pub(super) expiries: Expiries,
+    links: Arc<Links>,
     verifier: Verifier,
     handshake: Handshake,
     pub(super) audience: EventAudience,
@@ -67,9 +69,16 @@ struct Listeners {
 }
 
 impl Sessions {
-    pub(super) fn new(hub: Hub, verifier: Verifier, clock: Clock, config: &Config) -> Arc<Self> {
+    pub(super) fn new(
+        hub: Hub,
+        links: Arc<Links>,
+        verifier: Verifier,
+        clock: Clock,
+        config: &Config,
+    ) -> Arc<Self> {
         Arc::new(Self {
             hub,
+            links,
             expiries: Expiries::start(clock.clone(), config.realtime.expiring_notice),
             clock,
             limits: config.limits.clone(),
@@ -116,7 +125,7 @@ impl Sessions {
         namespace: Namespace,
         opening: Opening,
     ) -> std::result::Result<(), Refusal> {
-        let link = opening.link().ok_or(Refusal::NoLink)?;
+        let link = opening.link(&self.links).ok_or(Refusal::NoLink)?;
         let identity = match self.authenticate(&opening, &link).await {
             Ok(identity) => identity,
             Err(error) => {
@@ -129,10 +138,8 @@ impl Sessions {
         let engine = Arc::downgrade(&opening.socket);
         let connection =
             Connection::new(Ids.next(), namespace, identity.clone(), link, engine, self.clone());
-        let guard = Arc::new(Guard(connection.clone()));
-        let inbound = Inbound { connection: connection.clone(), _guard: guard.clone() };
-        opening.socket.on_fallback(inbound);
-        opening.socket.on_disconnect(Ending(guard));
+        opening.socket.on_fallback(Inbound { connection: Guard(connection.clone()) });
+        opening.socket.on_disconnect(Ending(connection.clone()));
         connection.enter();
         if let Some(identity) = identity {
             // It has just begun: there is room for two rooms.
@@ -150,7 +157,7 @@ impl Sessions {
         link: &Link,
     ) -> std::result::Result<Option<Arc<Identity>>, TokenError> {
         let token = opening.token()?;
-        match token.as_deref().or(link.token.as_deref()) {
+        match token.as_deref().or(link.token()) {
             Some(token) => self.verifier.verify(token).await.map(|identity| Some(identity.into())),
             None if self.handshake == Handshake::Trusting => Ok(None),
             None => Err(TokenError::Missing),
@@ -159,7 +166,8 @@ impl Sessions {
 
     /// CONNECT has been sent.
     fn begin(&self, opening: &Opening) {
-        let connection = opening.link().and_then(|link| link.connection(&opening.socket));
+        let connection =
+            opening.link(&self.links).and_then(|link| link.connection(&opening.socket));
         let Some(connection) = connection else { return };
         connection.begin(|| {
             metrics::connections(connection.namespace().path()).increment(1);
@@ -243,6 +251,14 @@ impl Sessions {
 /// Ends its connection when the engine lets go of it, whether or not it said so.
 pub(super) struct Guard(Arc<Connection>);
 
+impl Deref for Guard {
+    type Target = Arc<Connection>;
+
+    fn deref(&self) -> &Arc<Connection> {
+        &self.0
+    }
+}
+
 impl Drop for Guard {
     fn drop(&mut self) {
         self.0.finish();
@@ -251,11 +267,11 @@ impl Drop for Guard {
 
 /// Hears of the end. By hand, since the engine gives a closure a task of its own, and until that
 /// has run it would not answer another CONNECT to the same namespace.
-struct Ending(Arc<Guard>);
+struct Ending(Arc<Connection>);
 
 impl DisconnectHandler<LocalAdapter, ()> for Ending {
     fn call_with_defer(&self, socket: Arc<Socket>, _: DisconnectReason, defer: fn(Arc<Socket>)) {
-        self.0.0.finish();
+        self.0.finish();
         defer(socket);
     }
 }
@@ -282,8 +298,10 @@ struct Opening {
 }
 
 impl Opening {
-    fn link(&self) -> Option<Arc<Link>> {
-        self.socket.req_parts().extensions.get::<Arc<Link>>().cloned()
+    /// The link under it: a websocket's by the engine's id, any other's came with the request.
+    fn link(&self, links: &Links) -> Option<Arc<Link>> {
+        let carried = self.socket.req_parts().extensions.get::<Arc<Link>>().cloned();
+        carried.or_else(|| links.get(&self.socket.id)?.upgrade())
     }
 
     /// The token in `auth`, when there is one.

@@ -277,7 +277,7 @@ async fn a_minted_token_says_what_it_was_made_of() {
     };
     let identity = verifier(&settings).verify(&first).await.unwrap();
     assert_eq!(identity.user_id, token.user_id);
-    assert_eq!(identity.email.as_deref(), Some("ada@example.org"));
+    assert_eq!(identity.email(), Some("ada@example.org"));
     assert_eq!(identity.display_name().as_deref(), Some("Ada Lovelace"));
     assert_eq!(identity.roles, token.roles);
     assert_eq!(*identity.rooms, *token.rooms);

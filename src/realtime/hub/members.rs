@@ -10,7 +10,8 @@ const FEW: usize = 8;
 /// The slots of a room's members.
 pub(super) enum Members {
     Few(SmallVec<[u32; 2]>),
-    Many(IndexSet<u32>),
+    /// Boxed, since most rooms are small: that of each user.
+    Many(Box<IndexSet<u32>>),
 }
 
 impl Default for Members {
@@ -30,7 +31,7 @@ impl Members {
             Self::Few(members) => {
                 let mut many: IndexSet<u32> = members.iter().copied().collect();
                 many.insert(slot);
-                *self = Self::Many(many);
+                *self = Self::Many(Box::new(many));
             }
         }
     }

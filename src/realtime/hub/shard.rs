@@ -1,7 +1,7 @@
 //! One shard: a task with one queue, which alone owns its rooms' member lists. What waits in the
 //! queue together is gathered for each socket and written once.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, num::NonZeroI64, sync::Arc};
 
 use bytes::Bytes;
 use slab::Slab;
@@ -38,7 +38,7 @@ struct Slot {
     catching_up: Vec<CatchingUp>,
     /// The first kept event that came to the user's room; the socket is in there from the start, so
     /// a replay ends before it.
-    first_of_user: Option<i64>,
+    first_of_user: Option<NonZeroI64>,
     /// The last broadcast that this slot got, or was left out of.
     seen: u64,
 }
@@ -186,6 +186,7 @@ impl Shard {
         let held = std::mem::take(&mut catching_up.held);
         catching_up.replayed = Some(replay.upto);
         let heard_from = slot.first_of_user.filter(|_| matches!(room, Room::User(_)));
+        let heard_from = heard_from.map(NonZeroI64::get);
         let missed = replay.events.into_iter();
         let missed = missed.filter(|(seq, _)| heard_from.is_none_or(|first| *seq < first));
         let later = held.into_iter().filter(|(seq, _)| *seq > replay.upto);
@@ -418,7 +419,7 @@ impl Slot {
             && let Some(room) =
                 rooms.iter().find(|room| matches!(room, Room::User(id) if id == user))
         {
-            self.first_of_user = number(room);
+            self.first_of_user = number(room).and_then(NonZeroI64::new);
         }
         false
     }

@@ -25,7 +25,7 @@ pub(super) enum Sink {
     /// A websocket.
     Lane(Arc<Lane>),
     /// A polling session: through the engine.
-    Engine(Waiting),
+    Engine(Box<Waiting>),
     /// Nowhere any more.
     Closed,
 }
@@ -69,7 +69,7 @@ impl Share {
 
 impl Sink {
     pub(super) fn new(lane: Option<Arc<Lane>>) -> Self {
-        lane.map_or_else(|| Self::Engine(Waiting::default()), Self::Lane)
+        lane.map_or_else(|| Self::Engine(Box::default()), Self::Lane)
     }
 
     /// Sends a share by way of the engine. A client that polls too slowly is closed.

@@ -5,31 +5,51 @@
 use std::{
     io,
     pin::Pin,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::{Buf, Bytes};
+use socketioxide::socket::Sid;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Lane, Phase};
 use crate::{
     event::Namespace,
-    realtime::{frame, link::Link},
+    realtime::{
+        frame,
+        link::{Link, Links},
+    },
 };
 
 /// A client's pong, masked with zeros as a server's parser wants it (RFC 6455, section 5.1).
 const PONG: [u8; 7] = [0x81, 0x81, 0, 0, 0, 0, b'3'];
 
-/// The stream that the engine reads from and writes to.
-pub(in crate::realtime) struct LaneIo {
+/// Bytes read from the socket at once. The engine keeps a small buffer for each websocket, so what
+/// it has no room for waits here until it asks again.
+const READ_AHEAD: usize = 2048;
+
+/// The longest header of a frame (RFC 6455, section 5.2). The engine's buffer grows to the length
+/// that the header tells, on top of what it holds of the frame by then, and keeps that size: so the
+/// header comes first, and nearly alone.
+const HEADER: usize = 14;
+
+/// The stream that the engine reads from and writes to. One pointer: the engine's tasks have room
+/// for several of these, for as long as the websocket lives.
+pub(in crate::realtime) struct LaneIo(Box<Inner>);
+
+struct Inner {
     lane: Arc<Lane>,
-    /// Bytes that the client sent along with its upgrade request.
-    early: Bytes,
+    /// Bytes that were read and not asked for yet; at first those that the client sent along with
+    /// its upgrade request.
+    ahead: Bytes,
     ping: FirstPing,
     link: Arc<Link>,
     /// Whether the link is a polling session that wants to change over to this socket.
     upgrading: bool,
+    /// Where the link is found by the engine's id of it, and that id once it is known.
+    links: Option<Arc<Links>>,
+    sid: Sid,
 }
 
 /// The engine pings at once, Node's server after one interval: the first ping is held back and
@@ -54,7 +74,40 @@ impl LaneIo {
         // Version 3 clients ping by themselves; a polling session has had its first ping.
         let awaited = !upgrading && !link.is_v3();
         let ping = if awaited { FirstPing::Awaited } else { FirstPing::Done };
-        Self { lane, early, ping, link, upgrading }
+        let (links, sid) = (None, Sid::ZERO);
+        Self(Box::new(Inner { lane, ahead: early, ping, link, upgrading, links, sid }))
+    }
+
+    /// Has the link found by the engine's id of the new session, as long as this lives.
+    pub(in crate::realtime) fn known_by(mut self, links: Option<Arc<Links>>) -> Self {
+        self.0.links = links;
+        self
+    }
+}
+
+impl Inner {
+    /// Hands over what was read before, as far as there is room.
+    fn take_ahead(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        if self.ahead.is_empty() {
+            return false;
+        }
+        let taken = self.ahead.len().min(buf.remaining());
+        buf.put_slice(&self.ahead[..taken]);
+        self.ahead.advance(taken);
+        if self.ahead.is_empty() {
+            self.ahead = Bytes::new();
+        }
+        true
+    }
+
+    /// Reads what there is, up to [`READ_AHEAD`].
+    fn read(&mut self, buf: &mut ReadBuf<'_>) -> io::Result<()> {
+        let mut bytes = [0; READ_AHEAD];
+        let read = self.lane.stream.try_read(&mut bytes)?;
+        let (now, later) = bytes[..read].split_at(read.min(buf.remaining()).min(HEADER));
+        buf.put_slice(now);
+        self.ahead = Bytes::copy_from_slice(later);
+        Ok(())
     }
 
     /// What becomes of one frame of the engine's. Only its texts are looked into: a pong carries
@@ -66,6 +119,12 @@ impl LaneIo {
         if payload == b"2" && self.ping == FirstPing::Awaited {
             self.ping = FirstPing::Seen;
             return Pass::Swallow(None);
+        }
+        if let Some(links) = self.links.as_ref().filter(|_| self.sid == Sid::ZERO)
+            && let Some(sid) = frame::opened_session(payload)
+        {
+            self.sid = sid;
+            links.insert(sid, Arc::downgrade(&self.link));
         }
         if payload == b"3probe" {
             return Pass::Upgrade;
@@ -98,41 +157,39 @@ impl AsyncRead for LaneIo {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.lane.reader.register(cx.waker());
-        if self.lane.lock().phase != Phase::Open {
-            return Poll::Ready(Ok(()));
-        }
-        match self.ping {
+        let this = &mut *self.0;
+        let paused = {
+            let mut state = this.lane.lock();
+            if state.phase != Phase::Open {
+                return Poll::Ready(Ok(()));
+            }
+            match &mut state.reader {
+                Some(reader) => reader.clone_from(cx.waker()),
+                reader => *reader = Some(cx.waker().clone()),
+            }
+            state.paused
+        };
+        match this.ping {
             FirstPing::Awaited => return Poll::Pending,
             FirstPing::Seen => {
-                self.ping = FirstPing::Done;
+                this.ping = FirstPing::Done;
                 // Reads are never smaller: tungstenite asks for its whole read buffer.
                 buf.put_slice(&PONG);
                 return Poll::Ready(Ok(()));
             }
             FirstPing::Done => {}
         }
-        if self.lane.paused.load(Ordering::Acquire) {
+        if paused {
             return Poll::Pending;
         }
-        if !self.early.is_empty() {
-            let taken = self.early.len().min(buf.remaining());
-            buf.put_slice(&self.early[..taken]);
-            self.early.advance(taken);
-            if self.early.is_empty() {
-                self.early = Bytes::new();
-            }
+        if this.take_ahead(buf) {
             return Poll::Ready(Ok(()));
         }
         loop {
-            std::task::ready!(self.lane.stream.poll_read_ready(cx))?;
-            match self.lane.stream.try_read(buf.initialize_unfilled()) {
-                Ok(read) => {
-                    buf.advance(read);
-                    return Poll::Ready(Ok(()));
-                }
+            std::task::ready!(this.lane.stream.poll_read_ready(cx))?;
+            match this.read(buf) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
+                read => return Poll::Ready(read),
             }
         }
     }
@@ -146,7 +203,8 @@ impl AsyncWrite for LaneIo {
         _: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let lane = self.lane.clone();
+        let this = &mut *self.0;
+        let lane = this.lane.clone();
         let mut upgrading = false;
         {
             let mut state = lane.lock();
@@ -157,7 +215,7 @@ impl AsyncWrite for LaneIo {
             }
             let mut rest = buf;
             while let Some((payload, end)) = frame::first(rest) {
-                let (whole, opens) = match self.pass(rest, payload) {
+                let (whole, opens) = match this.pass(rest, payload) {
                     Pass::On(opens) => (Bytes::copy_from_slice(&rest[..end]), opens),
                     Pass::Swallow(opens) => (Bytes::new(), opens),
                     Pass::Instead(frame) => (frame, None),
@@ -177,15 +235,15 @@ impl AsyncWrite for LaneIo {
             debug_assert!(rest.is_empty(), "the engine hands over whole frames");
             lane.flush(&mut state);
         }
-        if self.ping == FirstPing::Seen {
-            lane.reader.wake();
+        if this.ping == FirstPing::Seen {
+            lane.lock().wake_reader();
         }
-        if upgrading && !self.link.change_over(&lane) {
+        if upgrading && !this.link.change_over(&lane) {
             return Poll::Ready(Err(io::ErrorKind::AlreadyExists.into()));
         }
-        if self.upgrading {
+        if this.upgrading {
             // The engine writes what it still had; the marker may have found no room before.
-            self.link.pump();
+            this.link.pump();
         }
         Poll::Ready(Ok(buf.len()))
     }
@@ -199,12 +257,15 @@ impl AsyncWrite for LaneIo {
     }
 }
 
-impl Drop for LaneIo {
+impl Drop for Inner {
     fn drop(&mut self) {
         // A change of transport that failed would leave its polling session behind for ever; for
         // one that succeeded this says nothing new.
         if self.upgrading {
             self.link.close_polling();
+        }
+        if let Some(links) = &self.links {
+            links.remove(&self.sid);
         }
         self.link.vacate(&self.lane);
         self.lane.finish();

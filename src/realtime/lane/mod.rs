@@ -17,15 +17,12 @@ use std::{
     collections::VecDeque,
     io::{ErrorKind, IoSlice, Result as IoResult},
     net::Shutdown,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Waker,
     time::Duration,
 };
 
 use bytes::{Buf, Bytes};
-use futures_util::task::AtomicWaker;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
@@ -58,36 +55,56 @@ pub(super) struct Lane {
     stream: TcpStream,
     tolerance: Arc<Tolerance>,
     state: Mutex<State>,
-    /// The engine's reader, to be woken when there is something to read that is not on the wire.
-    reader: AtomicWaker,
-    /// Whether reading waits for the connection's queue.
-    paused: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    pending: VecDeque<Bytes>,
+    /// What waits, while something does.
+    waiting: Option<Box<Waiting>>,
     pending_bytes: usize,
     /// Whether a part of the first pending frame has been written.
     started: bool,
-    held: Vec<(Namespace, Bytes)>,
     gates: [Gate; 3],
     phase: Phase,
     draining: bool,
+    /// Whether reading waits for the connection's queue.
+    paused: bool,
+    /// The engine's reader, to be woken when there is something to read that is not on the wire.
+    reader: Option<Waker>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    pending: VecDeque<Bytes>,
+    held: Vec<(Namespace, Bytes)>,
 }
 
 /// What the frames of a namespace wait for.
-#[derive(Clone, Copy, Debug, Default)]
-struct Gate {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Gate {
+    #[default]
+    Closed,
     /// The engine has written the CONNECT, or the marker of a change of transport.
-    connected: bool,
+    Connected,
     /// The shard knows the connection; what it sends before is for an earlier one.
-    entered: bool,
+    Entered,
+    /// Both.
+    Open,
 }
 
 impl Gate {
-    const fn is_open(self) -> bool {
-        self.connected && self.entered
+    fn connect(&mut self) {
+        *self =
+            if matches!(self, Self::Entered | Self::Open) { Self::Open } else { Self::Connected };
+    }
+
+    fn enter(&mut self) {
+        *self =
+            if matches!(self, Self::Connected | Self::Open) { Self::Open } else { Self::Entered };
+    }
+
+    fn is_open(self) -> bool {
+        self == Self::Open
     }
 }
 
@@ -102,13 +119,7 @@ enum Phase {
 
 impl Lane {
     pub(super) fn new(stream: TcpStream, tolerance: Arc<Tolerance>) -> Arc<Self> {
-        Arc::new(Self {
-            stream,
-            tolerance,
-            state: Mutex::default(),
-            reader: AtomicWaker::new(),
-            paused: AtomicBool::new(false),
-        })
+        Arc::new(Self { stream, tolerance, state: Mutex::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -123,10 +134,11 @@ impl Lane {
         }
         if !state.gates[namespace as usize].is_open() {
             state.pending_bytes += frames.iter().map(Bytes::len).sum::<usize>();
-            state.held.extend(frames.iter().map(|frame| (namespace, frame.clone())));
+            let held = &mut state.waiting.get_or_insert_default().held;
+            held.extend(frames.iter().map(|frame| (namespace, frame.clone())));
             return self.check_pending(&mut state);
         }
-        let written = if state.pending.is_empty() || is_unruly() {
+        let written = if state.is_idle() || is_unruly() {
             match self.write(frames) {
                 Ok(written) => written,
                 Err(_) => return self.die(&mut state),
@@ -142,7 +154,7 @@ impl Lane {
     pub(super) fn send_volatile(self: &Arc<Self>, namespace: Namespace, frame: &Bytes) {
         let idle = {
             let state = self.lock();
-            state.pending.is_empty() && state.gates[namespace as usize].is_open()
+            state.is_idle() && state.gates[namespace as usize].is_open()
         };
         if idle {
             self.send(namespace, std::slice::from_ref(frame));
@@ -157,14 +169,14 @@ impl Lane {
     /// What is sent from now on is the new connection's.
     pub(super) fn enter(&self, namespace: Namespace) {
         let mut state = self.lock();
-        state.gates[namespace as usize].entered = true;
+        state.gates[namespace as usize].enter();
         let earlier = state.take_held(namespace);
         state.pending_bytes -= earlier.iter().map(Bytes::len).sum::<usize>();
     }
 
     /// Holds a connection's frames back until the marker has passed.
     pub(super) fn await_marker(&self, namespace: Namespace) {
-        self.lock().gates[namespace as usize] = Gate { connected: false, entered: true };
+        self.lock().gates[namespace as usize] = Gate::Entered;
     }
 
     /// Sends last words, where the namespace is connected, then closes the socket; nothing is taken
@@ -178,9 +190,10 @@ impl Lane {
 
     /// Stops or resumes reading from the peer.
     pub(super) fn pause(&self, paused: bool) {
-        self.paused.store(paused, Ordering::Release);
+        let mut state = self.lock();
+        state.paused = paused;
         if !paused {
-            self.reader.wake();
+            state.wake_reader();
         }
     }
 
@@ -191,7 +204,7 @@ impl Lane {
         state.append(last, 0);
         state.append(&[frame::GOING_AWAY], 0);
         state.phase = Phase::Closing;
-        self.reader.wake();
+        state.wake_reader();
         self.flush(state);
         tokio::spawn(self.clone().linger());
     }
@@ -236,8 +249,8 @@ impl Lane {
 
     /// Writes what is pending, as far as the socket takes it, and sees to the rest.
     fn flush(self: &Arc<Self>, state: &mut State) {
-        while !state.pending.is_empty() {
-            let (front, _) = state.pending.as_slices();
+        while let Some(waiting) = state.waiting.as_deref().filter(|_| !state.is_idle()) {
+            let (front, _) = waiting.pending.as_slices();
             let batch: usize = front.iter().take(GATHER).map(Bytes::len).sum();
             match self.write(&front[..front.len().min(GATHER)]) {
                 Ok(written) => {
@@ -254,7 +267,7 @@ impl Lane {
 
     /// Starts the task that waits for the socket when bytes are left, and closes where due.
     fn drain_later(self: &Arc<Self>, state: &mut State) {
-        if state.pending.is_empty() {
+        if state.is_idle() {
             if state.phase == Phase::Closing {
                 // The peer may be gone already; then there is nothing to shut down.
                 let _ = SockRef::from(&self.stream).shutdown(Shutdown::Write);
@@ -295,7 +308,7 @@ impl Lane {
                 return self.die(&mut state);
             }
             self.flush(&mut state);
-            if state.pending.is_empty() {
+            if state.is_idle() {
                 state.draining = false;
                 return;
             }
@@ -326,10 +339,10 @@ impl Lane {
     }
 
     fn die(&self, state: &mut State) {
+        state.wake_reader();
         *state = State { phase: Phase::Dead, ..State::default() };
         // The peer may be gone already; then there is nothing to shut down.
         let _ = SockRef::from(&self.stream).shutdown(Shutdown::Both);
-        self.reader.wake();
     }
 }
 
@@ -355,6 +368,17 @@ fn is_unruly() -> bool {
 }
 
 impl State {
+    fn wake_reader(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+
+    /// Whether nothing waits for the socket.
+    fn is_idle(&self) -> bool {
+        self.waiting.as_ref().is_none_or(|waiting| waiting.pending.is_empty())
+    }
+
     /// Puts frames at the end, leaving out the first `written` bytes.
     fn append(&mut self, frames: &[Bytes], mut written: usize) {
         for frame in frames {
@@ -364,7 +388,8 @@ impl State {
             }
             self.started |= written > 0;
             self.pending_bytes += frame.len() - written;
-            self.pending.push_back(frame.slice(written..));
+            let waiting = self.waiting.get_or_insert_default();
+            waiting.pending.push_back(frame.slice(written..));
             written = 0;
         }
     }
@@ -372,41 +397,51 @@ impl State {
     /// Takes what was written off the front.
     fn consume(&mut self, mut written: usize) {
         self.pending_bytes -= written;
-        while let Some(front) = self.pending.front_mut() {
+        let Some(waiting) = &mut self.waiting else { return };
+        while let Some(front) = waiting.pending.front_mut() {
             if written < front.len() {
                 front.advance(written);
                 self.started |= written > 0;
                 return;
             }
             written -= front.len();
-            self.pending.pop_front();
+            waiting.pending.pop_front();
             self.started = false;
         }
         // An idle lane keeps no buffer.
-        self.pending = VecDeque::new();
+        waiting.pending = VecDeque::new();
+        if waiting.held.is_empty() {
+            self.waiting = None;
+        }
     }
 
     /// A namespace's CONNECT or marker has passed: so may its frames, those held back first.
     fn connected(&mut self, namespace: Namespace) {
         let gate = &mut self.gates[namespace as usize];
-        gate.connected = true;
+        gate.connect();
         if gate.is_open() {
             let held = self.take_held(namespace);
-            self.pending.extend(held);
+            if !held.is_empty() {
+                self.waiting.get_or_insert_default().pending.extend(held);
+            }
         }
     }
 
     fn take_held(&mut self, namespace: Namespace) -> Vec<Bytes> {
-        let (taken, held) =
-            std::mem::take(&mut self.held).into_iter().partition(|(held, _)| *held == namespace);
-        self.held = held;
-        let taken: Vec<(Namespace, Bytes)> = taken;
+        let Some(waiting) = &mut self.waiting else { return Vec::new() };
+        let held = std::mem::take(&mut waiting.held).into_iter();
+        let (taken, held): (Vec<_>, _) = held.partition(|(held, _)| *held == namespace);
+        waiting.held = held;
+        if waiting.held.is_empty() && waiting.pending.is_empty() {
+            self.waiting = None;
+        }
         taken.into_iter().map(|(_, frame)| frame).collect()
     }
 
     fn drop_all_but_the_started_frame(&mut self) {
-        self.pending.truncate(usize::from(self.started));
-        self.held.clear();
-        self.pending_bytes = self.pending.iter().map(Bytes::len).sum();
+        let Some(waiting) = &mut self.waiting else { return };
+        waiting.pending.truncate(usize::from(self.started));
+        waiting.held.clear();
+        self.pending_bytes = waiting.pending.iter().map(Bytes::len).sum();
     }
 }

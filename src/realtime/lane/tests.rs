@@ -7,8 +7,14 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
+use socketioxide::socket::Sid;
+
 use super::*;
-use crate::{config::Config, limits::AddressLimits, realtime::link::Link};
+use crate::{
+    config::Config,
+    limits::AddressLimits,
+    realtime::link::{Link, Links},
+};
 
 /// A lane with the engine's end of it, and the peer.
 async fn lane() -> (Arc<Lane>, LaneIo, TcpStream) {
@@ -94,4 +100,33 @@ async fn a_change_of_transport_ends_with_the_marker() {
     lane.close(None);
     let expected = [frames(&[r#"42["a"]"#, "b", r#"42["engine's"]"#]), vec![frame::GOING_AWAY]];
     assert_eq!(got(peer).await, expected.concat().concat());
+}
+
+#[tokio::test]
+async fn what_is_read_ahead_comes_in_order_after_what_may_be_a_header() {
+    let (_lane, mut io, mut peer) = lane().await;
+    let sent: Vec<u8> = (0..10_000_u32).map(|n| n.to_le_bytes()[n as usize % 2]).collect();
+    peer.write_all(&sent).await.unwrap();
+    let mut read = Vec::new();
+    let mut some = [0; 64];
+    let first = io.read(&mut some).await.unwrap();
+    assert!(first <= 14, "{first} bytes");
+    read.extend_from_slice(&some[..first]);
+    while read.len() < sent.len() {
+        let more = io.read(&mut some).await.unwrap();
+        assert_ne!(more, 0, "the end after {} bytes", read.len());
+        read.extend_from_slice(&some[..more]);
+    }
+    assert_eq!(read, sent);
+}
+
+#[tokio::test]
+async fn a_link_is_found_by_the_engines_id_while_its_websocket_lives() {
+    let (_lane, io, _peer) = lane().await;
+    let (links, sid) = (Arc::<Links>::default(), Sid::new());
+    let mut io = io.known_by(Some(links.clone()));
+    io.write_all(&frames(&[&format!(r#"0{{"sid":"{sid}"}}"#)])[0]).await.unwrap();
+    assert!(links.get(&sid).is_some_and(|link| link.upgrade().is_some()));
+    drop(io);
+    assert!(links.is_empty());
 }

@@ -43,7 +43,7 @@ use crate::{
     realtime::{
         hub::Hub,
         lane::{Lane, LaneIo, Tolerance},
-        link::Link,
+        link::{Link, Links},
     },
 };
 
@@ -65,6 +65,7 @@ struct Inner {
     addresses: AddressLimits,
     tolerance: Arc<Tolerance>,
     sessions: Arc<Sessions>,
+    links: Arc<Links>,
     trusted_proxies: Vec<IpNet>,
     cookies: Vec<String>,
     body: BodyLimits,
@@ -78,6 +79,7 @@ pub(super) type Sessions = DashMap<Sid, Weak<Link>>;
 pub(in crate::realtime) struct Setup<'a> {
     pub(in crate::realtime) engine: Engine,
     pub(in crate::realtime) hub: Hub,
+    pub(in crate::realtime) links: Arc<Links>,
     pub(in crate::realtime) origins: OriginPolicy,
     pub(in crate::realtime) tolerance: Tolerance,
     pub(in crate::realtime) config: &'a Config,
@@ -131,6 +133,7 @@ impl Door {
             addresses: AddressLimits::new(limits),
             tolerance: Arc::new(setup.tolerance),
             sessions: Arc::default(),
+            links: setup.links,
             trusted_proxies: server.trusted_proxies.clone(),
             cookies: auth.cookies.clone(),
             body: BodyLimits { bytes: server.max_payload_bytes, timeout: server.body_timeout },
@@ -199,6 +202,7 @@ impl Inner {
         };
         let upgrade = hyper::upgrade::on(&mut request);
         let (engine, tolerance) = (self.engine.clone(), self.tolerance.clone());
+        let links = self.links.clone();
         let (sid, v3) = (query.sid, query.v3);
         tokio::spawn(async move {
             let Ok(upgraded) = upgrade.await else { return };
@@ -206,7 +210,8 @@ impl Inner {
             // Copied, since even an empty rest of the HTTP parser's buffer keeps all of it.
             let early = Bytes::copy_from_slice(&parts.read_buf);
             let lane = Lane::new(parts.io.into_inner(), tolerance);
-            start(engine, lane, early, link, sid, v3);
+            let known_by = (sid.is_none() && !v3).then_some(links);
+            start(engine, lane, early, link, (sid, v3), known_by);
         });
         let headers = [
             (CONNECTION, HeaderValue::from_static("Upgrade")),
@@ -235,14 +240,15 @@ impl Inner {
     }
 }
 
-/// Gives the engine its stream and a small request of its own.
+/// Gives the engine its stream and a small request of its own. Who speaks version 4 says CONNECT
+/// after the engine has named the session, so that its link can be found by that name.
 fn start(
     mut engine: Engine,
     lane: Arc<Lane>,
     early: Bytes,
     link: Arc<Link>,
-    sid: Option<Sid>,
-    v3: bool,
+    (sid, v3): (Option<Sid>, bool),
+    known_by: Option<Arc<Links>>,
 ) {
     let path = if v3 { PATH_V3 } else { PATH_V4 };
     let uri = if let Some(sid) = sid {
@@ -255,8 +261,10 @@ fn start(
     if let Ok(uri) = uri {
         *request.uri_mut() = uri;
     }
-    request.extensions_mut().insert(link.clone());
-    let stream = LaneIo::new(lane, early, link, sid.is_some());
+    if known_by.is_none() {
+        request.extensions_mut().insert(link.clone());
+    }
+    let stream = LaneIo::new(lane, early, link, sid.is_some()).known_by(known_by);
     if let Err(error) = engine.call((stream, request)).into_inner() {
         tracing::debug!(%error, "the engine refused a websocket");
     }
