@@ -32,13 +32,11 @@ async fn a_seller_who_was_away_hears_what_became_of_their_offers() {
     let expected = [rejected("sam", &request, &first, None), accepted("sam", &request, &second)];
     let app = app.restart().await;
     let [sam, sue] = ["sam", "sue"].map(|id| Person::seller(&app, id));
-    for _ in 0..2 {
-        let mut sams = sam.connect().await;
-        let ack = come_back(&mut sams, "sam", since).await;
-        assert_eq!(sams.queued("seller-offer-update"), expected);
-        assert_eq!((&ack["replayed"], &ack["seq"]), (&json!(2), &json!(since + 2)));
-        sams.expect_nothing().await;
-    }
+    let mut sams = sam.connect().await;
+    let ack = come_back(&mut sams, "sam", since).await;
+    assert_eq!(sams.queued("seller-offer-update"), expected);
+    assert_eq!((&ack["replayed"], &ack["seq"]), (&json!(2), &json!(since + 2)));
+    sams.expect_nothing().await;
     let reason = Some("The buyer accepted another offer.");
     let mut user = sue.connect().await;
     come_back(&mut user, "sue", 0).await;

@@ -16,6 +16,9 @@ use serde_json::{Value, json};
 
 use crate::support::{Options, TestApp, User, app::Answer};
 
+/// What an offer costs unless said otherwise: more digits than a float has.
+const PRICE: &str = "19.990000000000000001";
+
 /// Someone who calls REST, and connects.
 struct Person<'a> {
     app: &'a TestApp,
@@ -105,7 +108,7 @@ impl<'a> Person<'a> {
 
     /// Makes an offer; its id.
     async fn offer(&self, request: &str) -> String {
-        let body = json!({ "amount": "19.99", "currency": "USD" });
+        let body = json!({ "amount": PRICE, "currency": "USD" });
         let answer = self.post(&format!("/requests/{request}/offers"), body).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         text(&answer.body["id"])
@@ -188,14 +191,12 @@ impl<'a> Sale<'a> {
     }
 }
 
-/// Notes in the store that a request is paid, past the rules of payments; nobody hears of it.
+/// Pays the price of the accepted offer.
 async fn pay(app: &TestApp, request: &str) {
-    let paid = format!(
-        "UPDATE purchase_requests SET status = 'paid', payment_id = 'payment-1',
-            paid_amount = '19.990000000000000001', paid_currency = 'USD'
-         WHERE id = '{request}' AND status = 'accepted'"
-    );
-    assert_eq!(app.execute(&paid).await, 1, "a request whose buyer accepted an offer");
+    let payment = json!({ "requestId": request, "provider": "decentralized" });
+    let payment = text(&app.post("/api/payments", payment).await.ok()["id"]);
+    let transaction = json!({ "txHash": format!("0x{payment}") });
+    app.post(&format!("/api/payments/{payment}/confirm"), transaction).await.ok();
 }
 
 fn a_chair() -> Value {

@@ -79,8 +79,8 @@ async fn an_amount_comes_back_with_every_digit() {
         has_amount(&made, written);
         has_amount(&heard(&mut sams, "new-purchase-request").await, written);
         let path = format!("/requests/{}", id(&made));
-        let (_, same) = call(&bea, Method::PATCH, &path, format!("{{{budget}}}")).await;
-        assert_eq!(same, made, "the same amount changed something");
+        let (_, changed) = call(&bea, Method::PATCH, &path, format!("{{{budget}}}")).await;
+        assert_eq!(changed, made, "the same amount changed something");
         let (_, read) = call(&bea, Method::GET, &path, String::new()).await;
         assert_eq!(read, made);
 

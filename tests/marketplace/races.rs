@@ -16,11 +16,11 @@ impl Person<'_> {
         http: &reqwest::Client,
         method: Method,
         path: &str,
-        body: Option<Value>,
+        body: Option<&Value>,
     ) -> JoinHandle<(u16, Value)> {
         let url = format!("http://{}/api/marketplace{path}", self.app.address());
         let mut request = http.request(method, url).bearer_auth(&self.token);
-        if let Some(body) = &body {
+        if let Some(body) = body {
             request = request.json(body);
         }
         tokio::spawn(async move {
@@ -118,7 +118,7 @@ async fn an_offer_accepted_while_the_request_is_cancelled_is_cancelled_in_the_en
         let reason = json!({ "reason": "Found one" });
         let cancel = || {
             let path = format!("/requests/{request}/cancel");
-            bea.spawn(&http, Method::POST, &path, Some(reason.clone()))
+            bea.spawn(&http, Method::POST, &path, Some(&reason))
         };
         let [was_accepted, was_cancelled] = if round % 2 == 0 {
             answers([accept(), cancel()]).await
@@ -155,7 +155,7 @@ async fn two_sellers_offer_at_once_and_one_seller_twice_does_not() {
     for _ in 0..ROUNDS {
         let request = bea.request().await;
         let path = format!("/requests/{request}/offers");
-        let offer = |who: &Person<'_>| who.spawn(&http, Method::POST, &path, Some(price.clone()));
+        let offer = |who: &Person<'_>| who.spawn(&http, Method::POST, &path, Some(&price));
         let all = answers([offer(&sam), offer(&sue), offer(&sam), offer(&sue)]).await;
         let mut made: Vec<_> = all
             .iter()
@@ -185,7 +185,7 @@ async fn many_wrong_codes_at_once_are_five_tries() {
     let wrong = if code == "22222222" { "33333333" } else { "22222222" };
     let path = sale.path("/delivery/confirm");
     let body = json!({ "code": wrong });
-    let all = [(); 10].map(|()| sale.bea.spawn(&http, Method::POST, &path, Some(body.clone())));
+    let all = [(); 10].map(|()| sale.bea.spawn(&http, Method::POST, &path, Some(&body)));
     let all = answers(all).await;
     let mut tried: Vec<_> = all
         .iter()
@@ -213,7 +213,7 @@ async fn the_right_code_twice_at_once_delivers_once() {
         let code = sale.code().await;
         let mut page = sale.bea.connect_to(&sale.request).await;
         let (path, body) = (sale.path("/delivery/confirm"), json!({ "code": code }));
-        let confirm = |()| sale.bea.spawn(&http, Method::POST, &path, Some(body.clone()));
+        let confirm = |()| sale.bea.spawn(&http, Method::POST, &path, Some(&body));
         let mut statuses = answers([(); 2].map(confirm)).await.map(|(status, _)| status);
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 409]);

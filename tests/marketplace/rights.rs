@@ -39,7 +39,7 @@ async fn problem(who: &Person<'_>, (method, path, body): Call, status: u16) -> V
     let answer = who.call(method, &path, body).await;
     answer.problem(status);
     let mut body = answer.body;
-    body.as_object_mut().unwrap().remove("requestId");
+    body.as_object_mut().expect("an object").remove("requestId");
     body
 }
 

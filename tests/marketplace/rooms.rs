@@ -141,7 +141,7 @@ async fn a_checkouts_room_is_for_its_buyer_and_the_sellers_in_it() {
     let (sold, open) = (bea.request().await, bea.request().await);
     let sams = sam.offer(&sold).await;
     sue.offer(&sold).await;
-    let sols = sol.offer(&open).await;
+    let pending = sol.offer(&open).await;
     bea.accept(&sams).await;
     let checkout = bea.check_out(&[&sold, &open]).await;
     let (bob, admin) = (Person::buyer(&app, "bob"), Person::admin(&app));
@@ -153,7 +153,7 @@ async fn a_checkouts_room_is_for_its_buyer_and_the_sellers_in_it() {
         let path = format!("/template-checkouts/{checkout}");
         assert_eq!(who.get(&path).await.status, if may { 200 } else { 404 }, "{}", who.id);
     }
-    bea.accept(&sols).await;
+    bea.accept(&pending).await;
     enters(&sol, event, &checkout, true).await;
     grant(&app, &format!("template-checkout-{checkout}"), "bob").await;
     enters(&bob, event, &checkout, true).await;
