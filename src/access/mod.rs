@@ -83,9 +83,29 @@ impl Access {
         let evictions = self.grants.hub().evictions();
         let room = entrance.room.clone();
         self.check_all(connection, std::slice::from_ref(&room)).await?;
-        let position = realtime::enter(&self.db, connection, entrance).await?;
+        let beside = match entrance.since {
+            Some(_) => self.beside(connection, &room).await?,
+            None => Vec::new(),
+        };
+        let position = realtime::enter(&self.db, connection, entrance, beside).await?;
         self.check_again(connection, &[room], evictions).await?;
         Ok(position)
+    }
+
+    /// The rooms whose events are kept in the stream of a user's room, those that the connection may
+    /// enter, too: what it missed of them comes with what it missed of the user's.
+    async fn beside(&self, connection: &Connection, room: &Room) -> Result<Vec<Room>> {
+        let Room::User(id) = room else { return Ok(Vec::new()) };
+        let identity = connection.known_identity()?;
+        let mut beside = Vec::new();
+        for room in [Room::Seller(id.clone()), Room::Buyer(id.clone())] {
+            match self.check(&identity, &room).await {
+                Ok(()) => beside.push(room),
+                Err(error) if error.code() == Code::Forbidden => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(beside)
     }
 
     /// Lets a connection into a room, with what it missed of it when it says since when.

@@ -110,10 +110,13 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let read = extract::Path::from_request_parts(parts, state).await;
-        read.map(|extract::Path(value)| Self(value)).map_err(|rejection| match rejection {
-            PathRejection::FailedToDeserializePathParams(wrong) => misread(wrong.into_kind()),
-            other => Error::internal(other),
-        })
+        match read {
+            Ok(extract::Path(value)) => Ok(Self(value)),
+            Err(PathRejection::FailedToDeserializePathParams(wrong)) => {
+                Err(misread(wrong.into_kind(), only_param(parts, state).await))
+            }
+            Err(other) => Err(Error::internal(other)),
+        }
     }
 }
 
@@ -138,8 +141,16 @@ fn unread(rejection: &BytesRejection) -> Error {
     }
 }
 
-/// Which parameter of the path is not of its type.
-fn misread(kind: ErrorKind) -> Error {
+/// The pointer to the parameter of a path that has one; the path itself where it has more.
+async fn only_param<S: Send + Sync>(parts: &mut Parts, state: &S) -> String {
+    let params = extract::RawPathParams::from_request_parts(parts, state).await;
+    let mut pointers = params.iter().flatten().map(|(name, _)| format!("/{name}"));
+    pointers.next().filter(|_| pointers.next().is_none()).unwrap_or_default()
+}
+
+/// Which parameter of the path is not of its type; one alone is refused without its name, so `only`
+/// points to it.
+fn misread(kind: ErrorKind, only: String) -> Error {
     let named = |key: &str, detail: String| Error::invalid(format!("/{key}"), detail);
     match kind {
         ErrorKind::ParseErrorAtKey { key, expected_type, .. } => {
@@ -150,9 +161,9 @@ fn misread(kind: ErrorKind) -> Error {
         }
         ErrorKind::DeserializeError { key, message, .. } => named(&key, message),
         ErrorKind::ParseError { expected_type, .. } => {
-            Error::invalid("", format!("The path's parameter must be of type {expected_type}."))
+            Error::invalid(only, format!("must be of type {expected_type}"))
         }
-        ErrorKind::Message(message) => Error::invalid("", message),
+        ErrorKind::Message(message) => Error::invalid(only, message),
         ErrorKind::InvalidUtf8InPathParam { .. } => {
             Error::new(Code::Malformed, "The path is not UTF-8.")
         }

@@ -244,12 +244,13 @@ impl Connection {
     /// # Errors
     /// [`Code::Conflict`] when it has ended or is in as many rooms as it may be.
     pub fn join(self: &Arc<Self>, room: Room) -> Result<()> {
-        self.join_as(room, false)
+        self.join_as(room, None)
     }
 
-    /// Joins a room, whose kept events wait until [`Connection::replay`] has sent what was missed.
-    pub(super) fn join_held(self: &Arc<Self>, room: Room) -> Result<()> {
-        self.join_as(room, true)
+    /// Joins a room. Its kept events, and those of the rooms beside it as far as they come here, wait
+    /// until [`Connection::replay`] has sent what was missed.
+    pub(super) fn join_held(self: &Arc<Self>, room: Room, beside: Vec<Room>) -> Result<()> {
+        self.join_as(room, Some(beside))
     }
 
     /// Sends what was missed of a room, then what has waited for that.
@@ -257,14 +258,14 @@ impl Connection {
         self.push(Item::Replay(self.clone(), room, replay));
     }
 
-    fn join_as(self: &Arc<Self>, room: Room, held: bool) -> Result<()> {
+    fn join_as(self: &Arc<Self>, room: Room, held: Option<Vec<Room>>) -> Result<()> {
         let mut state = self.lock();
         if state.phase == Phase::Gone {
             return Err(Error::new(Code::Conflict, "This socket has closed."));
         }
         if state.rooms.contains(&room) {
-            if held {
-                self.push(Item::JoinHeld(self.clone(), room));
+            if let Some(beside) = held {
+                self.push(Item::JoinHeld(self.clone(), room, beside));
             }
             return Ok(());
         }
@@ -273,8 +274,10 @@ impl Connection {
         }
         state.rooms.reserve_exact(1);
         state.rooms.push(room.clone());
-        let join = if held { Item::JoinHeld } else { Item::Join };
-        self.push(join(self.clone(), room));
+        self.push(match held {
+            Some(beside) => Item::JoinHeld(self.clone(), room, beside),
+            None => Item::Join(self.clone(), room),
+        });
         Ok(())
     }
 

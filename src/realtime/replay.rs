@@ -28,7 +28,8 @@ pub struct Entrance {
     pub since: Option<i64>,
 }
 
-/// Joins a room that the connection may enter. With `since`, what came after it is sent first.
+/// Joins a room that the connection may enter. With `since`, what came after it is sent first, also
+/// what went to the rooms `beside` it, whose events the same stream keeps.
 ///
 /// # Errors
 /// What [`Connection::join`] says, or the store; then the connection is not in the room.
@@ -36,6 +37,7 @@ pub async fn enter(
     db: &Db,
     connection: &Arc<Connection>,
     Entrance { room, since }: Entrance,
+    beside: Vec<Room>,
 ) -> Result<Position> {
     let Some(since) = since else {
         connection.join(room.clone())?;
@@ -43,7 +45,7 @@ pub async fn enter(
         return Ok(Position { seq: Some(stands.seq), epoch: stands.epoch, ..Position::default() });
     };
     // From here on what is committed waits; what was committed before is read.
-    connection.join_held(room.clone())?;
+    connection.join_held(room.clone(), beside.clone())?;
     let stands = match read(db, &room, Some(since)).await {
         Ok(stands) => stands,
         Err(error) => {
@@ -59,10 +61,10 @@ pub async fn enter(
         let mine = event
             .renderings
             .into_iter()
-            .filter(|rendering| is_mine(rendering, connection.namespace(), user.as_ref()))
-            .filter(|rendering| is_for(rendering, &room, audience));
-        mine.map(move |rendering| {
-            (seq, Outgoing::named(&rendering.event, rendering.data, "replayed"))
+            .filter(|rendering| is_mine(rendering, connection.namespace(), user.as_ref()));
+        mine.filter_map(|rendering| {
+            let to = heard_in(&rendering, &room, &beside, audience)?;
+            Some((seq, to, Outgoing::named(&rendering.event, rendering.data, "replayed")))
         })
         .collect::<Vec<_>>()
     };
@@ -107,11 +109,18 @@ async fn read(db: &Db, room: &Room, since: Option<i64>) -> Result<Stands> {
     .await
 }
 
-/// Whether a wire event of the past was for a room.
-fn is_for(rendering: &Rendering, room: &Room, audience: EventAudience) -> bool {
+/// In which of these rooms a wire event of the past was heard.
+fn heard_in(
+    rendering: &Rendering,
+    room: &Room,
+    beside: &[Room],
+    audience: EventAudience,
+) -> Option<Room> {
     match heard_by(audience, rendering.to.clone(), &rendering.participants) {
-        Target::Everyone => false,
-        Target::Rooms { rooms, .. } => rooms.contains(room),
+        Target::Everyone => None,
+        Target::Rooms { rooms, .. } => {
+            std::iter::once(room).chain(beside).find(|room| rooms.contains(room)).cloned()
+        }
     }
 }
 

@@ -53,8 +53,9 @@ pub(super) enum Item {
     /// It goes on over a websocket.
     ChangeOver(Arc<Connection>, Arc<Lane>),
     Join(Arc<Connection>, Room),
-    /// Joins a room, whose kept events wait for what is replayed first.
-    JoinHeld(Arc<Connection>, Room),
+    /// Joins a room, whose kept events, and those of the rooms beside it, wait for what is replayed
+    /// first.
+    JoinHeld(Arc<Connection>, Room, Vec<Room>),
     Replay(Arc<Connection>, Room, Replay),
     Leave(Arc<Connection>, Room),
     Gone(Arc<Connection>, Vec<Room>),
@@ -72,8 +73,8 @@ pub(super) enum Item {
 
 /// What a connection missed of a room.
 pub(super) struct Replay {
-    /// In their order, with their numbers.
-    pub(super) events: Vec<(i64, Arc<Outgoing>)>,
+    /// In their order, with their numbers and the room in which each was heard.
+    pub(super) events: Vec<(i64, Room, Arc<Outgoing>)>,
     /// The number of the last event that was looked at: what was held up to it is among `events`,
     /// or not for this connection.
     pub(super) upto: i64,

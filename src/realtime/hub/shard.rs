@@ -39,6 +39,9 @@ struct Slot {
     /// The first kept event that came to the user's room; the socket is in there from the start, so
     /// a replay ends before it.
     first_of_user: Option<NonZeroI64>,
+    /// The same for the seller's and the buyer's rooms that the socket is in: the user's stream keeps
+    /// their events, too.
+    first_beside: Vec<(Room, Option<i64>)>,
     /// The last broadcast that this slot got, or was left out of.
     seen: u64,
 }
@@ -46,6 +49,8 @@ struct Slot {
 /// A room that a connection has joined, with what it missed.
 struct CatchingUp {
     room: Room,
+    /// Rooms whose events the same stream keeps, and are replayed with it.
+    beside: Vec<Room>,
     /// Kept events that wait for the replay.
     held: Vec<(i64, Arc<Outgoing>)>,
     /// Up to which number there was a replay: what is committed can be read a moment before it is
@@ -92,11 +97,11 @@ impl Shard {
                 self.send(&connection, Share::Ack(id, data));
             }
             Item::Join(connection, room) => self.join(&connection, room),
-            Item::JoinHeld(connection, room) => {
+            Item::JoinHeld(connection, room, beside) => {
                 if let Some(slot) = self.slot(&connection) {
                     slot.catching_up.retain(|catching_up| catching_up.room != room);
                     let (room, held) = (room.clone(), Vec::new());
-                    slot.catching_up.push(CatchingUp { room, held, replayed: None });
+                    slot.catching_up.push(CatchingUp { room, beside, held, replayed: None });
                 }
                 self.join(&connection, room);
             }
@@ -165,12 +170,19 @@ impl Shard {
             gathered: Vec::new(),
             catching_up: Vec::new(),
             first_of_user: None,
+            first_beside: Vec::new(),
             seen: 0,
             connection,
         });
     }
 
     fn join(&mut self, connection: &Arc<Connection>, room: Room) {
+        if matches!(room, Room::Seller(_) | Room::Buyer(_))
+            && let Some(slot) = self.slot(connection)
+            && !slot.first_beside.iter().any(|(beside, _)| *beside == room)
+        {
+            slot.first_beside.push((room.clone(), None));
+        }
         if let Some(slot) = connection.slot().and_then(|slot| u32::try_from(slot).ok()) {
             self.rooms.entry(room).or_default().insert(slot);
         }
@@ -185,12 +197,12 @@ impl Shard {
         };
         let held = std::mem::take(&mut catching_up.held);
         catching_up.replayed = Some(replay.upto);
-        let heard_from = slot.first_of_user.filter(|_| matches!(room, Room::User(_)));
-        let heard_from = heard_from.map(NonZeroI64::get);
         let missed = replay.events.into_iter();
-        let missed = missed.filter(|(seq, _)| heard_from.is_none_or(|first| *seq < first));
+        let missed =
+            missed.filter(|(seq, to, _)| slot.heard_from(to).is_none_or(|from| *seq < from));
         let later = held.into_iter().filter(|(seq, _)| *seq > replay.upto);
-        for (_, event) in missed.chain(later) {
+        let events = missed.map(|(_, _, event)| event).chain(later.map(|(_, event)| event));
+        for event in events.collect::<Vec<_>>() {
             self.send(connection, Share::Event(event));
         }
     }
@@ -198,6 +210,7 @@ impl Shard {
     fn leave(&mut self, connection: &Arc<Connection>, room: &Room) {
         if let Some(slot) = self.slot(connection) {
             slot.catching_up.retain(|catching_up| catching_up.room != *room);
+            slot.first_beside.retain(|(beside, _)| beside != room);
         }
         let Some(slot) = connection.slot().and_then(|slot| u32::try_from(slot).ok()) else {
             return;
@@ -402,7 +415,8 @@ impl Slot {
         };
         let mut at = 0;
         while let Some(catching_up) = self.catching_up.get_mut(at) {
-            let numbered = rooms.contains(&catching_up.room).then(|| number(&catching_up.room));
+            let of = |room: &Room| *room == catching_up.room || catching_up.beside.contains(room);
+            let numbered = rooms.iter().any(of).then(|| number(&catching_up.room));
             match (numbered.flatten(), catching_up.replayed) {
                 (None, _) => at += 1,
                 (Some(seq), None) => {
@@ -421,7 +435,23 @@ impl Slot {
         {
             self.first_of_user = number(room).and_then(NonZeroI64::new);
         }
+        for (beside, first) in &mut self.first_beside {
+            if first.is_none() && rooms.contains(beside) {
+                *first = number(beside);
+            }
+        }
         false
+    }
+
+    /// From which kept event on the socket has heard all that came to a room of a user's.
+    fn heard_from(&self, room: &Room) -> Option<i64> {
+        match room {
+            Room::User(id) if self.user.as_ref() == Some(id) => {
+                self.first_of_user.map(NonZeroI64::get)
+            }
+            Room::User(_) => None,
+            room => self.first_beside.iter().find(|(beside, _)| beside == room)?.1,
+        }
     }
 
     fn write_gathered(&mut self) {

@@ -1,0 +1,175 @@
+//! Offers: what is refused, and what becomes of them.
+
+use serde_json::json;
+
+use super::{Person, Sale, ids, invalid, text};
+use crate::support::TestApp;
+
+#[tokio::test]
+async fn an_offer_that_keeps_no_rule_is_refused() {
+    let app = TestApp::start().await;
+    let (bea, sam) = (Person::buyer(&app, "bea"), Person::seller(&app, "sam"));
+    let offers = format!("/requests/{}/offers", bea.request().await);
+    for (field, value) in [
+        ("currency", json!("usd")),
+        ("currency", json!("U")),
+        ("currency", json!(null)),
+        ("message", json!("")),
+        ("message", json!("x".repeat(4001))),
+        ("deliveryDays", json!(-1)),
+        ("deliveryDays", json!(1.5)),
+        ("deliveryDays", json!("3")),
+        ("deliveryDays", json!(3651)),
+        ("sellerId", json!("sue")),
+        ("colour", json!(1)),
+    ] {
+        let mut body = json!({ "amount": 1, "currency": "USD" });
+        body[field] = value;
+        invalid(&sam.post(&offers, body).await, &format!("/{field}"));
+    }
+    invalid(&sam.post(&offers, json!({ "currency": "USD" })).await, "/amount");
+    invalid(&sam.post(&offers, json!({ "amount": 1 })).await, "/currency");
+    assert_eq!(ids(&bea.get(&offers).await.ok()), [""; 0], "a refused offer was kept");
+    let least = json!({ "amount": 1, "currency": "USD", "deliveryDays": 0 });
+    assert_eq!(sam.post(&offers, least).await.status, 201);
+}
+
+#[tokio::test]
+async fn nobody_makes_an_offer_on_their_own_request() {
+    let app = TestApp::start().await;
+    let bea = Person::new(&app, "bea", &["buyer", "seller"]);
+    let offers = format!("/requests/{}/offers", bea.request().await);
+    let body = json!({ "amount": 1, "currency": "USD" });
+    assert_eq!(bea.post(&offers, body).await.problem(409), "conflict");
+    assert_eq!(ids(&bea.get(&offers).await.ok()), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_second_offer_of_the_same_seller_is_refused_while_the_first_waits() {
+    let app = TestApp::start().await;
+    let (bea, sam) = (Person::buyer(&app, "bea"), Person::seller(&app, "sam"));
+    let request = bea.request().await;
+    let offers = format!("/requests/{request}/offers");
+    let body = json!({ "amount": 1, "currency": "USD" });
+    let first = sam.offer(&request).await;
+    assert_eq!(sam.post(&offers, body.clone()).await.problem(409), "conflict");
+    assert_eq!(ids(&bea.get(&offers).await.ok()), [first.as_str()]);
+    sam.withdraw(&first).await;
+    let second = sam.offer(&request).await;
+    bea.reject(&second).await;
+    let third = sam.offer(&request).await;
+    assert_eq!(sam.post(&offers, body).await.problem(409), "conflict");
+    assert_eq!(ids(&bea.get(&offers).await.ok()), [&third, &second, &first].map(String::as_str));
+    let listed = bea.get(&offers).await.ok();
+    let statuses: Vec<_> =
+        listed["items"].as_array().unwrap().iter().map(|offer| text(&offer["status"])).collect();
+    assert_eq!(statuses, ["pending", "rejected", "withdrawn"]);
+}
+
+#[tokio::test]
+async fn the_buyer_sees_all_offers_and_a_seller_their_own() {
+    let app = TestApp::start().await;
+    let (bea, eve) = (Person::buyer(&app, "bea"), Person::seller(&app, "eve"));
+    let (sam, sue) = (Person::seller(&app, "sam"), Person::seller(&app, "sue"));
+    let request = bea.request().await;
+    let offers = format!("/requests/{request}/offers");
+    let (sams, sues) = (sam.offer(&request).await, sue.offer(&request).await);
+    let both = [sues.as_str(), &sams];
+    let see = async |who: &Person<'_>, expected: &[&str]| {
+        assert_eq!(ids(&who.get(&offers).await.ok()), expected, "{}", who.id);
+    };
+    for who in [&bea, &Person::admin(&app), &Person::service(&app)] {
+        see(who, &both).await;
+    }
+    see(&sam, &[&sams]).await;
+    see(&sue, &[&sues]).await;
+    see(&eve, &[]).await;
+    assert_eq!(Person::buyer(&app, "bob").get(&offers).await.problem(404), "not_found");
+    bea.accept(&sams).await;
+    see(&bea, &both).await;
+    see(&sam, &[&sams]).await;
+    for loser in [&sue, &eve] {
+        assert_eq!(loser.get(&offers).await.problem(404), "not_found");
+    }
+}
+
+#[tokio::test]
+async fn an_offer_is_decided_once() {
+    let app = TestApp::start().await;
+    let (bea, sam) = (Person::buyer(&app, "bea"), Person::seller(&app, "sam"));
+    let request = bea.request().await;
+    let mut decided = Vec::new();
+    for decide in ["reject", "withdraw", "lose", "accept"] {
+        let offer = if decide == "lose" {
+            Person::seller(&app, "sue").offer(&request).await
+        } else {
+            sam.offer(&request).await
+        };
+        match decide {
+            "reject" => bea.reject(&offer).await,
+            "withdraw" => sam.withdraw(&offer).await,
+            "accept" => drop(bea.accept(&offer).await),
+            _ => {}
+        }
+        // A request that is still open is no reason to take what was decided.
+        if ["reject", "withdraw"].contains(&decide) {
+            let accept = format!("/offers/{offer}/accept");
+            assert_eq!(bea.post_nothing(&accept).await.problem(409), "conflict", "{decide}");
+        }
+        decided.push((decide, offer));
+    }
+    for (decided, offer) in decided {
+        let path = format!("/offers/{offer}");
+        let seller = if decided == "lose" { "sue" } else { "sam" };
+        let refused = [
+            bea.post_nothing(&format!("{path}/accept")).await,
+            bea.post_nothing(&format!("{path}/reject")).await,
+            Person::seller(&app, seller).delete(&path).await,
+        ];
+        for answer in refused {
+            assert_eq!(answer.problem(409), "conflict", "{decided}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_offer_is_rejected_with_a_reason_or_without_a_body() {
+    let app = TestApp::start().await;
+    let (bea, sam) = (Person::buyer(&app, "bea"), Person::seller(&app, "sam"));
+    let request = bea.request().await;
+    for body in [None, Some(json!({})), Some(json!({ "reason": null }))] {
+        let path = format!("/offers/{}/reject", sam.offer(&request).await);
+        let answer = bea.call(reqwest::Method::POST, &path, body).await.ok();
+        assert_eq!((&answer["status"], &answer["isSelected"]), (&json!("rejected"), &json!(false)));
+    }
+    let path = format!("/offers/{}/reject", sam.offer(&request).await);
+    for (body, pointer) in [
+        (json!({ "reason": "" }), "/reason"),
+        (json!({ "reason": "x".repeat(1001) }), "/reason"),
+        (json!({ "why": "x" }), "/why"),
+    ] {
+        invalid(&bea.post(&path, body).await, pointer);
+    }
+    bea.post(&path, json!({ "reason": "x".repeat(1000) })).await.ok();
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_open_takes_no_offer_and_no_change() {
+    let app = TestApp::start().await;
+    let sale = Sale::accepted(&app).await;
+    let cancelled = sale.bea.request().await;
+    let waits = sale.sam.offer(&cancelled).await;
+    sale.bea.cancel(&cancelled).await;
+    assert_eq!(
+        sale.bea.post_nothing(&format!("/offers/{waits}/accept")).await.problem(409),
+        "conflict"
+    );
+    for request in [&sale.request, &cancelled] {
+        let path = format!("/requests/{request}");
+        let body = json!({ "amount": 1, "currency": "USD" });
+        let offered = sale.sam.post(&format!("{path}/offers"), body).await;
+        assert_eq!(offered.problem(409), "conflict");
+        let changed = sale.bea.patch(&path, json!({ "title": "A stool" })).await;
+        assert_eq!(changed.problem(409), "conflict");
+    }
+}
