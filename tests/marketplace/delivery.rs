@@ -140,6 +140,8 @@ async fn where_the_goods_are_is_told_and_only_shipped_moves_the_request_on() {
         let expected = update("delivery_changed", &sale.request, status);
         assert_eq!(page.expect("purchase-request-update").await, expected);
         assert_eq!(sale.bea.get(&sale.path("")).await.ok(), answer);
+        // The same again is no news.
+        assert_eq!(sale.sam.patch(&sale.path("/delivery"), change).await.ok(), answer);
     }
     for user in [&mut page, &mut outside] {
         user.expect_nothing().await;

@@ -88,9 +88,30 @@ async fn the_buyer_sees_all_offers_and_a_seller_their_own() {
     bea.accept(&sams).await;
     see(&bea, &both).await;
     see(&sam, &[&sams]).await;
-    for loser in [&sue, &eve] {
-        assert_eq!(loser.get(&offers).await.problem(404), "not_found");
+    // Who lost sees what became of their own offer, and nothing of the request any more.
+    see(&sue, &[&sues]).await;
+    assert_eq!(sue.get(&format!("/requests/{request}")).await.problem(404), "not_found");
+    assert_eq!(eve.get(&offers).await.problem(404), "not_found");
+}
+
+#[tokio::test]
+async fn an_offer_on_a_request_that_was_called_off_is_decided_no_more() {
+    let app = TestApp::start().await;
+    let (bea, sam) = (Person::buyer(&app, "bea"), Person::seller(&app, "sam"));
+    let request = bea.request().await;
+    let offer = sam.offer(&request).await;
+    bea.cancel(&request).await;
+    let mut seller = sam.connect_to(&request).await;
+    let path = format!("/offers/{offer}");
+    let refused = [
+        bea.post_nothing(&format!("{path}/accept")).await,
+        bea.post_nothing(&format!("{path}/reject")).await,
+        sam.delete(&path).await,
+    ];
+    for answer in refused {
+        assert_eq!(answer.problem(409), "conflict");
     }
+    seller.expect_nothing().await;
 }
 
 #[tokio::test]

@@ -74,6 +74,7 @@ impl MarketplaceService {
             ensure_is(&caller, request.seller_id.as_ref())?;
             ensure_under_way(&request)?;
             let ships = change.status == SHIPPED && request.status == RequestStatus::Paid;
+            let before = request.delivery.clone();
             let delivery = request.delivery.get_or_insert_default();
             delivery.status = Some(change.status);
             delivery.carrier = change.carrier.or_else(|| delivery.carrier.take());
@@ -81,6 +82,8 @@ impl MarketplaceService {
                 change.tracking_number.or_else(|| delivery.tracking_number.take());
             if ships {
                 advance(tx, &mut request, Move::Ship).await?;
+            } else if request.delivery == before {
+                return Ok(request);
             }
             request.updated_at = tx.now();
             store::requests::set_delivery(tx, &request).await?;

@@ -15,7 +15,7 @@ use crate::{
         events::RequestChange,
         moves::Move,
         requests::CreateOffer,
-        rights::{ensure_is, ensure_trades_as, sees_all},
+        rights::{ensure_is, ensure_trades_as, no_request, sees_all},
         store,
     },
 };
@@ -74,13 +74,16 @@ impl MarketplaceService {
     ) -> Result<List<Offer>> {
         let before: Option<Id> = page.after()?;
         let unit = async move |tx: &mut Tx<'_>| {
-            let row = store::requests::find(tx, &request_id).await?;
-            let request = found(tx, &caller, row).await?.document;
-            let all = request.buyer_id == caller.user_id || sees_all(&caller);
+            let row = store::requests::find(tx, &request_id).await?.ok_or_else(no_request)?;
+            let all = row.document.buyer_id == caller.user_id || sees_all(&caller);
             let seller = (!all).then_some(&caller.user_id);
             let limit = i64::try_from(page.fetch()).unwrap_or(i64::MAX);
             let before = before.as_ref();
             let offers = store::offers::list(tx, &request_id, seller, before, limit).await?;
+            // Who did not win may not know of the request any more, but of what they offered.
+            if offers.is_empty() {
+                found(tx, &caller, Some(row)).await?;
+            }
             Ok(List::of(offers, &page, |offer| offer.id.to_string()))
         };
         self.db.read(unit).await
@@ -122,7 +125,7 @@ impl MarketplaceService {
         let unit = async move |tx: &mut Tx<'_>| {
             let (request, offer) = hold_offer(tx, &caller, &id).await?;
             ensure_is(&caller, Some(&request.buyer_id))?;
-            let offer = end(tx, offer, OfferStatus::Rejected).await?;
+            let offer = end(tx, &request, offer, OfferStatus::Rejected).await?;
             tx.announce(announcements::rejected(&offer, reason));
             tx.announce(announcements::changed(&request, RequestChange::OfferRejected));
             Ok(offer)
@@ -139,7 +142,7 @@ impl MarketplaceService {
         let unit = async move |tx: &mut Tx<'_>| {
             let (request, offer) = hold_offer(tx, &caller, &id).await?;
             ensure_is(&caller, Some(&offer.seller_id))?;
-            end(tx, offer, OfferStatus::Withdrawn).await?;
+            end(tx, &request, offer, OfferStatus::Withdrawn).await?;
             tx.announce(announcements::changed(&request, RequestChange::OfferWithdrawn));
             Ok(())
         };
@@ -148,8 +151,16 @@ impl MarketplaceService {
 }
 
 /// Decides an offer that waits for it.
-async fn end(tx: &mut Tx<'_>, mut offer: Offer, status: OfferStatus) -> Result<Offer> {
+async fn end(
+    tx: &mut Tx<'_>,
+    request: &PurchaseRequest,
+    mut offer: Offer,
+    status: OfferStatus,
+) -> Result<Offer> {
     ensure_pending(&offer)?;
+    if request.status != RequestStatus::Open {
+        return Err(conflict("The request is called off."));
+    }
     store::offers::set_status(tx, &offer.id, status).await?;
     offer.status = status;
     offer.updated_at = tx.now();
