@@ -29,6 +29,7 @@ CREATE UNIQUE INDEX payments_under_way ON payments (request_id, provider)
     WHERE status IN ('pending', 'partial');
 CREATE UNIQUE INDEX payments_by_transaction ON payments (tx_hash)
     WHERE provider = 'decentralized';
+CREATE INDEX payments_by_tx_hash ON payments (tx_hash);
 CREATE INDEX payments_by_request ON payments (request_id, id);
 CREATE INDEX payments_by_buyer ON payments (buyer_id, id);
 CREATE INDEX payments_by_seller ON payments (seller_id, id);
@@ -46,7 +47,8 @@ CREATE TABLE payment_ledger (
     PRIMARY KEY (payment_id, ordinal)
 );
 
--- Payouts. A row is written before the provider is asked, so that it is asked once.
+-- Payouts. A row is written before the provider is asked, so that it is asked once. `request_name`
+-- is of the POST with an Idempotency-Key that began it: the same again finds it.
 CREATE TABLE payouts (
     id TEXT NOT NULL PRIMARY KEY,
     seller_id TEXT NOT NULL,
@@ -60,12 +62,16 @@ CREATE TABLE payouts (
     tx_hash TEXT,
     reason TEXT,
     webhook_token TEXT UNIQUE,
+    request_name BYTEA UNIQUE,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
 
--- A payment is paid out once, unless that failed.
-CREATE UNIQUE INDEX payouts_of_payment ON payouts (payment_id) WHERE status <> 'failed';
+-- A payment is paid out once, unless that failed. That one is through is looked up, since a payout
+-- that was held to have failed may turn out to be through beside another.
+CREATE UNIQUE INDEX payouts_of_payment ON payouts (payment_id)
+    WHERE status IN ('pending', 'processing');
+CREATE INDEX payouts_by_payment ON payouts (payment_id);
 CREATE INDEX payouts_under_way ON payouts (id)
     WHERE provider = 'shkeeper' AND status IN ('pending', 'processing');
 

@@ -159,7 +159,7 @@ pub struct Rendering {
     /// Its payload.
     pub data: Box<RawValue>,
     /// The rooms that hear it instead where events reach who takes part and nobody else
-    /// (`EVENT_AUDIENCE=participants`). What goes to everyone is kept in their streams too.
+    /// (`EVENT_AUDIENCE=participants`). It is kept in their streams too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub participants: Vec<Room>,
     /// The user whose sockets do not hear it.
@@ -219,37 +219,45 @@ impl Rendering {
         self
     }
 
-    /// The rooms whose streams keep it. What goes to everyone is kept for who takes part too.
-    fn kept_rooms(&self) -> &[Room] {
-        match &self.to {
-            Target::Everyone => &self.participants,
-            Target::Rooms { rooms, .. } => rooms,
-        }
-    }
-
-    /// What each stream keeps of it: the same event, to those of the rooms that are kept there.
+    /// What each stream keeps of it: the same event, to those of the rooms that are kept there. Who
+    /// takes part is kept something too, whoever else hears of it.
     #[must_use]
     pub fn shares(&self) -> BTreeMap<Stream, Self> {
-        let mut of: BTreeMap<Stream, Vec<Room>> = BTreeMap::new();
-        for room in self.kept_rooms() {
-            of.entry(Stream::from(room)).or_default().push(room.clone());
+        let by_stream = |rooms: &[Room]| {
+            let mut of: BTreeMap<Stream, Vec<Room>> = BTreeMap::new();
+            for room in rooms {
+                of.entry(Stream::from(room)).or_default().push(room.clone());
+            }
+            of
+        };
+        let share = |rooms, except: &[Room]| Self {
+            to: Target::Rooms { rooms, except: except.to_vec() },
+            ..self.clone()
+        };
+        let participants = by_stream(&self.participants);
+        match &self.to {
+            Target::Everyone => {
+                let theirs = participants.into_iter().map(|(of, rooms)| (of, share(rooms, &[])));
+                theirs.chain([(Stream::Global, self.clone())]).collect()
+            }
+            Target::Rooms { rooms, except } => {
+                // Theirs is as it is, since where it goes to everywhere they do not hear it there.
+                let theirs = participants.into_keys().map(|of| (of, self.clone()));
+                let of_rooms = by_stream(rooms).into_iter();
+                theirs.chain(of_rooms.map(|(of, rooms)| (of, share(rooms, except)))).collect()
+            }
         }
-        let (everyone, except) = match &self.to {
-            Target::Everyone => (Some((Stream::Global, self.clone())), Vec::new()),
-            Target::Rooms { except, .. } => (None, except.clone()),
-        };
-        let share = |(stream, rooms)| {
-            let to = Target::Rooms { rooms, except: except.clone() };
-            (stream, Self { to, ..self.clone() })
-        };
-        of.into_iter().map(share).chain(everyone).collect()
     }
 
     /// The streams that keep it.
     #[must_use]
     pub fn streams(&self) -> Vec<Stream> {
-        let rooms = self.kept_rooms().iter().map(Stream::from);
+        let rooms = match &self.to {
+            Target::Everyone => [].as_slice(),
+            Target::Rooms { rooms, .. } => rooms,
+        };
         let everyone = matches!(self.to, Target::Everyone).then_some(Stream::Global);
+        let rooms = rooms.iter().chain(&self.participants).map(Stream::from);
         rooms.chain(everyone).collect::<BTreeSet<_>>().into_iter().collect()
     }
 

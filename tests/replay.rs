@@ -358,3 +358,46 @@ async fn who_is_removed_hears_of_it_and_nothing_more() {
         client.expect_nothing().await;
     }
 }
+
+/// A socket hears its own room from the start; that it asks for what it missed takes nothing from it.
+#[tokio::test]
+async fn who_rejoins_their_own_room_while_events_come_loses_none_and_hears_none_twice() {
+    const EVENTS: u64 = 200;
+    let app = unlimited().await;
+    let mut sam = app.user("sam").await;
+    let emits = async {
+        for number in 0..EVENTS {
+            app.emit(json!({ "user": "sam" }), "ops.note", json!(number)).await;
+        }
+    };
+    let rejoins = async {
+        // From the first number that it heard live on, each time.
+        let mut since = 0;
+        for _ in 0..40 {
+            let ack =
+                sam.emit_ack("join-user-room", json!({ "userId": "sam", "since": since })).await;
+            assert_eq!(ack["recovered"], true, "{ack}");
+            since = ack["seq"].as_u64().expect("a seq");
+        }
+    };
+    tokio::join!(emits, rejoins);
+    app.emit(json!({ "user": "sam" }), "ops.end", Value::Null).await;
+    sam.expect("ops.end").await;
+    let mut heard: Vec<_> =
+        sam.queued("ops.note").iter().map(|note| note.as_u64().expect("a number")).collect();
+    heard.sort_unstable();
+    assert_eq!(heard, (0..EVENTS).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_replay_speaks_the_dialect_of_its_namespace() {
+    let app = TestApp::start().await;
+    group(&app, &["bob"]).await;
+    for (namespace, told) in [("/marketplace", 0), ("/", 1)] {
+        let options = Options::websocket().namespace(namespace);
+        let mut bob = app.user_with("bob", &[], options).await;
+        let join = json!({ "userId": "bob", "since": 0 });
+        assert_eq!(bob.emit_ack("join-user-room", join).await["recovered"], true);
+        assert_eq!(bob.queued("conversation:created").len(), told, "{namespace}");
+    }
+}

@@ -9,7 +9,7 @@ mod store;
 
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 
 pub use self::{grants::Grants, http::routes, socket::commands};
 
@@ -24,6 +24,9 @@ use crate::{
     },
     room::Room,
 };
+
+/// Connections whose right is checked again at once.
+const RECHECKED_AT_ONCE: usize = 64;
 
 /// What stored data says of a user and a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,10 +144,14 @@ impl Access {
     /// Whom the store can't tell of goes too, and may come back.
     pub async fn recheck(&self, room: &Room) {
         self.grants.hub().note_eviction();
-        for connection in self.grants.hub().connections(room).await {
-            if self.check_all(&connection, std::slice::from_ref(room)).await.is_err() {
-                connection.leave(room);
-            }
+        let connections = self.grants.hub().connections(room).await;
+        for some in connections.chunks(RECHECKED_AT_ONCE) {
+            let rechecks = some.iter().map(async |connection| {
+                if self.check_all(connection, std::slice::from_ref(room)).await.is_err() {
+                    connection.leave(room);
+                }
+            });
+            join_all(rechecks).await;
         }
     }
 

@@ -31,7 +31,7 @@ pub struct ShkeeperConfig {
     /// `SHKEEPER_PASSWORD`
     #[serde(serialize_with = "notation::hidden")]
     pub password: Option<SecretString>,
-    /// The coin of invoices and payouts that name none.
+    /// The coin of invoices that name none.
     #[garde(custom(coin))]
     pub crypto: String,
     /// Which callbacks are believed.

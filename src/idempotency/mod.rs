@@ -22,7 +22,9 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::{HeaderName, HeaderValue, Method, StatusCode, header::CONTENT_TYPE, request::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::CONTENT_TYPE, request::Parts,
+};
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 use uuid::Uuid;
@@ -33,6 +35,7 @@ use crate::{
     db::Db,
     error::{Code, Error, Result},
     http::body::RawBody,
+    id::Id,
 };
 
 /// How long an answer is kept.
@@ -88,6 +91,21 @@ impl Idempotency {
             tokio::time::sleep(PRUNE_INTERVAL).await;
         }
     }
+}
+
+/// What names a request that carries an `Idempotency-Key`: the same for the same caller, method, path
+/// and key. For work that must not be done twice even where no answer could be kept.
+///
+/// # Errors
+/// [`Code::Malformed`] when the key is none.
+pub fn name_of(
+    caller: &Id,
+    method: &Method,
+    path: &str,
+    headers: &HeaderMap,
+) -> Result<Option<Vec<u8>>> {
+    let key = key::key_of(headers)?;
+    Ok(key.map(|key| key::place_of(caller, method, path, &key)))
 }
 
 /// Middleware around what takes POSTs. The answers that it sees must have their bodies already.

@@ -15,6 +15,18 @@ use crate::{
 /// The most requests in a checkout.
 pub(super) const MAX_CHECKOUT_REQUESTS: usize = 100;
 
+/// Bytes of a request's metadata: every seller is sent it.
+const MAX_METADATA_BYTES: usize = 16 * 1024;
+
+/// Refuses more than sellers can be sent (for garde).
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives references")]
+fn small(metadata: &Value, (): &()) -> garde::Result {
+    if metadata.to_string().len() > MAX_METADATA_BYTES {
+        return Err(garde::Error::new("has at most 16 KiB of JSON"));
+    }
+    Ok(())
+}
+
 /// What a buyer would pay.
 #[derive(Clone, Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -53,8 +65,9 @@ pub(super) struct CreateRequest {
     #[garde(inner(length(chars, min = 1, max = 100)))]
     #[schema(min_length = 1, max_length = 100)]
     pub(super) category: Option<String>,
-    /// Anything for the clients.
+    /// Anything for the clients, up to 16 KiB of JSON.
     #[serde(default)]
+    #[garde(custom(small))]
     pub(super) metadata: Value,
 }
 
@@ -78,7 +91,8 @@ pub(super) struct ChangeRequest {
     #[garde(inner(length(chars, min = 1, max = 100)))]
     #[schema(min_length = 1, max_length = 100)]
     pub(super) category: Option<String>,
-    /// Anything for the clients.
+    /// Anything for the clients, up to 16 KiB of JSON.
+    #[garde(inner(custom(small)))]
     pub(super) metadata: Option<Value>,
 }
 

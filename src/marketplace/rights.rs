@@ -22,15 +22,17 @@ pub async fn standing(db: &Db, identity: &Identity, room: &Room) -> Result<Stand
     let (identity, room) = (identity.clone(), room.clone());
     let unit = async move |tx: &mut Tx<'_>| {
         let member = match &room {
-            Room::Request(id) => match requests::find(tx, id).await? {
-                Some(row) => Some(may_see(tx, &identity, &row.document).await?),
-                None => None,
-            },
-            Room::Checkout(id) => match checkouts::find(tx, id).await? {
-                Some(checkout) if checkout.buyer_id == identity.user_id => Some(true),
-                Some(_) => Some(checkouts::sellers(tx, id).await?.contains(&identity.user_id)),
-                None => None,
-            },
+            // Whatever is found, the same is asked, so that a refusal takes the same time for all.
+            Room::Request(id) => {
+                let offers = offers::has_offer(tx, id, &identity.user_id).await?;
+                let found = requests::find(tx, id).await?;
+                found.map(|row| offers || is_party(&identity, &row.document))
+            }
+            Room::Checkout(id) => {
+                let sells = checkouts::sellers(tx, id).await?.contains(&identity.user_id);
+                let found = checkouts::find(tx, id).await?;
+                found.map(|checkout| sells || checkout.buyer_id == identity.user_id)
+            }
             _ => None,
         };
         Ok(match member {
@@ -49,14 +51,17 @@ pub(super) async fn may_see(
     identity: &Identity,
     request: &PurchaseRequest,
 ) -> Result<bool> {
+    if is_party(identity, request) {
+        return Ok(true);
+    }
+    offers::has_offer(tx, &request.id, &identity.user_id).await
+}
+
+/// The same without a look at the offers.
+fn is_party(identity: &Identity, request: &PurchaseRequest) -> bool {
     let user = &identity.user_id;
-    if request.buyer_id == *user || request.seller_id.as_ref() == Some(user) {
-        return Ok(true);
-    }
-    if request.status == RequestStatus::Open && identity.trades_as(Role::Seller) {
-        return Ok(true);
-    }
-    offers::has_offer(tx, &request.id, user).await
+    let open = request.status == RequestStatus::Open && identity.trades_as(Role::Seller);
+    request.buyer_id == *user || request.seller_id.as_ref() == Some(user) || open
 }
 
 /// Whether someone may see everything.

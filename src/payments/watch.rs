@@ -53,13 +53,16 @@ impl PaymentService {
             let Some(last) = batch.last() else { return Ok(()) };
             after = last.id.to_string();
             for payout in batch {
+                let id = payout.id.clone();
                 match ask(client, &payout, now).await {
                     Ok(Some((status, tx_hash))) => {
-                        self.note_payout(payout.id, status, tx_hash).await?;
+                        if let Err(error) = self.note_payout(payout.id, status, tx_hash).await {
+                            tracing::warn!(?error, payout = %id, "a payout's state was not kept");
+                        }
                     }
                     Ok(None) => {}
                     Err(error) => {
-                        tracing::warn!(%error, payout = %payout.id, "a payout's state is not known");
+                        tracing::warn!(%error, payout = %id, "a payout's state is not known");
                     }
                 }
             }

@@ -244,12 +244,12 @@ impl Connection {
     /// # Errors
     /// [`Code::Conflict`] when it has ended or is in as many rooms as it may be.
     pub fn join(self: &Arc<Self>, room: Room) -> Result<()> {
-        self.join_as(room, None)
+        self.join_as(room, None).map(|_| ())
     }
 
     /// Joins a room. Its kept events, and those of the rooms beside it as far as they come here, wait
-    /// until [`Connection::replay`] has sent what was missed.
-    pub(super) fn join_held(self: &Arc<Self>, room: Room, beside: Vec<Room>) -> Result<()> {
+    /// until [`Connection::replay`] has sent what was missed. False when it was in the room before.
+    pub(super) fn join_held(self: &Arc<Self>, room: Room, beside: Vec<Room>) -> Result<bool> {
         self.join_as(room, Some(beside))
     }
 
@@ -258,7 +258,7 @@ impl Connection {
         self.push(Item::Replay(self.clone(), room, replay));
     }
 
-    fn join_as(self: &Arc<Self>, room: Room, held: Option<Vec<Room>>) -> Result<()> {
+    fn join_as(self: &Arc<Self>, room: Room, held: Option<Vec<Room>>) -> Result<bool> {
         let mut state = self.lock();
         if state.phase == Phase::Gone {
             return Err(Error::new(Code::Conflict, "This socket has closed."));
@@ -267,7 +267,7 @@ impl Connection {
             if let Some(beside) = held {
                 self.push(Item::JoinHeld(self.clone(), room, beside));
             }
-            return Ok(());
+            return Ok(false);
         }
         if state.rooms.len() >= self.sessions.hub.max_rooms_per_connection() {
             return Err(Error::new(Code::Conflict, "This socket is in too many rooms."));
@@ -278,7 +278,7 @@ impl Connection {
             Some(beside) => Item::JoinHeld(self.clone(), room, beside),
             None => Item::Join(self.clone(), room),
         });
-        Ok(())
+        Ok(true)
     }
 
     /// Leaves a room; nothing happens when it is not in it.

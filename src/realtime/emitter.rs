@@ -136,7 +136,7 @@ impl Emitter {
     ) {
         let Rendering { to, event, data, participants, except_user, namespace, id: _ } = rendering;
         let to = heard_by(self.audience, to, &participants);
-        let (namespaces, label) = self.at_home(&to, &event, namespace);
+        let (namespaces, label) = at_home(&self.catalogue, &to, &event, namespace);
         let (to, except) = audience(to, participants, except_user);
         let message = Message::One(Outgoing::named(&event, data, label));
         self.hub.broadcast(Broadcast {
@@ -150,33 +150,6 @@ impl Emitter {
         });
     }
 
-    /// Where an event is heard, and the name under which it is counted.
-    fn at_home(
-        &self,
-        to: &Target,
-        event: &EventName,
-        only: Option<Namespace>,
-    ) -> (Namespaces, &'static str) {
-        let known = self.catalogue.sent(event.as_str());
-        let label = known.map_or("other", |event| event.name);
-        if let Some(only) = only {
-            return (Namespaces::of(only), label);
-        }
-        let of_event = known.map_or(Namespaces::ALL, |event| event.dialect.namespaces());
-        let namespaces = match to {
-            Target::Everyone => of_event,
-            Target::Rooms { rooms, .. } => {
-                // A room of one dialect decides; a user's is at home wherever the event is.
-                let of = |room: &Room| match room {
-                    Room::User(_) | Room::Admins | Room::Other(_) => of_event,
-                    room => room.namespaces(),
-                };
-                rooms.iter().map(of).reduce(Namespaces::or).unwrap_or(Namespaces::ALL)
-            }
-        };
-        (namespaces, label)
-    }
-
     fn broadcast_to<E: ServerEvent>(&self, room: Room, except: Except, event: &E) {
         self.hub.broadcast(Broadcast {
             to: Audience::Rooms(SmallVec::from_buf([room])),
@@ -188,6 +161,33 @@ impl Emitter {
             receipt: None,
         });
     }
+}
+
+/// Where an event is heard, and the name under which it is counted.
+pub(super) fn at_home(
+    catalogue: &Catalogue,
+    to: &Target,
+    event: &EventName,
+    only: Option<Namespace>,
+) -> (Namespaces, &'static str) {
+    let known = catalogue.sent(event.as_str());
+    let label = known.map_or("other", |event| event.name);
+    if let Some(only) = only {
+        return (Namespaces::of(only), label);
+    }
+    let of_event = known.map_or(Namespaces::ALL, |event| event.dialect.namespaces());
+    let namespaces = match to {
+        Target::Everyone => of_event,
+        Target::Rooms { rooms, .. } => {
+            // A room of one dialect decides; a user's is at home wherever the event is.
+            let of = |room: &Room| match room {
+                Room::User(_) | Room::Admins | Room::Other(_) => of_event,
+                room => room.namespaces(),
+            };
+            rooms.iter().map(of).reduce(Namespaces::or).unwrap_or(Namespaces::ALL)
+        }
+    };
+    (namespaces, label)
 }
 
 /// Who hears an event that names who takes part: whom the documents say, or those alone

@@ -119,7 +119,8 @@ impl Realtime {
             farewell: Namespace::ALL.map(|namespace| farewell.frame(namespace)),
         };
         let links = Arc::<Links>::default();
-        let sessions = Sessions::new(hub.clone(), links.clone(), verifier, clock, config);
+        let sessions =
+            Sessions::new(hub.clone(), links.clone(), catalogue.clone(), verifier, clock, config);
         let door = Door::new(Setup { engine, hub: hub.clone(), links, origins, tolerance, config });
         let emitter = Emitter::new(hub.clone(), catalogue, realtime.event_audience);
         Self { io, hub, door, emitter, sessions }

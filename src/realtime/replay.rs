@@ -4,13 +4,15 @@
 use std::sync::Arc;
 
 use super::{
-    connection::Connection, emitter::heard_by, events::Position, frame::Outgoing, hub::Replay,
+    connection::Connection,
+    emitter::{at_home, heard_by},
+    events::Position,
+    frame::Outgoing,
+    hub::Replay,
 };
 use crate::{
-    config::EventAudience,
     db::{self, Db, StoredEvent},
     error::Result,
-    event::Namespace,
     id::Id,
     room::Room,
     stream::{Rendering, Stream, Target},
@@ -32,7 +34,8 @@ pub struct Entrance {
 /// what went to the rooms `beside` it, whose events the same stream keeps.
 ///
 /// # Errors
-/// What [`Connection::join`] says, or the store; then the connection is not in the room.
+/// What [`Connection::join`] says, or the store; then the connection is not in the room, unless it
+/// was before.
 pub async fn enter(
     db: &Db,
     connection: &Arc<Connection>,
@@ -40,30 +43,47 @@ pub async fn enter(
     beside: Vec<Room>,
 ) -> Result<Position> {
     let Some(since) = since else {
+        let was_in = connection.is_in(&room);
         connection.join(room.clone())?;
-        let stands = read(db, &room, None).await.inspect_err(|_| connection.leave(&room))?;
+        let stands = read(db, &room, None).await;
+        let stands = stands.inspect_err(|_| {
+            if !was_in {
+                connection.leave(&room);
+            }
+        })?;
         return Ok(Position { seq: Some(stands.seq), epoch: stands.epoch, ..Position::default() });
     };
     // From here on what is committed waits; what was committed before is read.
-    connection.join_held(room.clone(), beside.clone())?;
+    let is_new = connection.join_held(room.clone(), beside.clone())?;
     let stands = match read(db, &room, Some(since)).await {
         Ok(stands) => stands,
-        Err(error) => {
+        Err(error) if is_new => {
             connection.leave(&room);
+            return Err(error);
+        }
+        Err(error) => {
+            // It stays, and hears what has waited: its own room is where it is found.
+            connection.replay(room, Replay { events: Vec::new(), upto: i64::MIN });
             return Err(error);
         }
     };
     let whole = stands.events.is_some();
     let user = connection.user_id();
-    let audience = connection.sessions().audience;
+    let sessions = connection.sessions();
     let heard = |event: StoredEvent| {
         let seq = event.seq;
         let mine = event
             .renderings
             .into_iter()
-            .filter(|rendering| is_mine(rendering, connection.namespace(), user.as_ref()));
+            .filter(|rendering| rendering.except_user.is_none() || rendering.except_user != user);
         mine.filter_map(|rendering| {
-            let to = heard_in(&rendering, &room, &beside, audience)?;
+            let to = heard_by(sessions.audience, rendering.to.clone(), &rendering.participants);
+            let Rendering { event, namespace, .. } = &rendering;
+            let (namespaces, _) = at_home(&sessions.catalogue, &to, event, *namespace);
+            if !namespaces.contains(connection.namespace()) {
+                return None;
+            }
+            let to = heard_in(&to, &room, &beside)?;
             Some((seq, to, Outgoing::named(&rendering.event, rendering.data, "replayed")))
         })
         .collect::<Vec<_>>()
@@ -110,22 +130,11 @@ async fn read(db: &Db, room: &Room, since: Option<i64>) -> Result<Stands> {
 }
 
 /// In which of these rooms a wire event of the past was heard.
-fn heard_in(
-    rendering: &Rendering,
-    room: &Room,
-    beside: &[Room],
-    audience: EventAudience,
-) -> Option<Room> {
-    match heard_by(audience, rendering.to.clone(), &rendering.participants) {
+fn heard_in(to: &Target, room: &Room, beside: &[Room]) -> Option<Room> {
+    match to {
         Target::Everyone => None,
         Target::Rooms { rooms, .. } => {
             std::iter::once(room).chain(beside).find(|room| rooms.contains(room)).cloned()
         }
     }
-}
-
-/// Whether it was for this connection.
-fn is_mine(rendering: &Rendering, namespace: Namespace, user: Option<&Id>) -> bool {
-    let not_left_out = rendering.except_user.is_none() || rendering.except_user.as_ref() != user;
-    not_left_out && rendering.namespace.is_none_or(|only| only == namespace)
 }

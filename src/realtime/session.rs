@@ -18,6 +18,7 @@ use socketioxide::{
 use tokio::sync::watch;
 
 use super::{
+    Catalogue,
     commands::Commands,
     connection::Connection,
     events::{AuthRefreshed, ClosingReason, RefreshAuth},
@@ -58,6 +59,7 @@ pub(super) struct Sessions {
     verifier: Verifier,
     handshake: Handshake,
     pub(super) audience: EventAudience,
+    pub(super) catalogue: Arc<Catalogue>,
     listeners: OnceLock<Listeners>,
     /// How many connections are open.
     pub(super) open: watch::Sender<usize>,
@@ -72,6 +74,7 @@ impl Sessions {
     pub(super) fn new(
         hub: Hub,
         links: Arc<Links>,
+        catalogue: Arc<Catalogue>,
         verifier: Verifier,
         clock: Clock,
         config: &Config,
@@ -87,6 +90,7 @@ impl Sessions {
             verifier,
             handshake: config.auth.handshake,
             audience: config.realtime.event_audience,
+            catalogue,
             listeners: OnceLock::new(),
             open: watch::Sender::new(0),
         })
@@ -235,14 +239,15 @@ impl Sessions {
         if old.user_id != identity.user_id {
             return Err(Error::new(Code::Forbidden, "The new token belongs to another user."));
         }
-        self.expiries.forget(connection, &old);
-        self.expiries.watch(connection, &identity);
-        let expires_at = identity.expires_at;
+        // First what may be refused.
         if identity.has(Role::Admin) {
             connection.join(Room::Admins)?;
         } else {
             connection.leave(&Room::Admins);
         }
+        self.expiries.forget(connection, &old);
+        self.expiries.watch(connection, &identity);
+        let expires_at = identity.expires_at;
         connection.identify(identity);
         Ok(AuthRefreshed { success: crate::event::Success, expires_at })
     }

@@ -163,3 +163,25 @@ async fn of_a_checkouts_payment_who_takes_part_hears_again() {
         assert_eq!(again.len(), usize::from(hears), "{}", who.id);
     }
 }
+
+/// In its request's room it is heard by whoever is there, or by the seller alone; it comes again to
+/// whom it came.
+#[tokio::test]
+async fn a_missed_delivery_code_comes_again_to_the_seller_where_it_is_theirs_alone() {
+    use stoa::config::EventAudience::{Documented, Participants};
+
+    for (audience, again) in [(Documented, 0), (Participants, 1)] {
+        let app = TestApp::with(|config| config.realtime.event_audience = audience).await;
+        let sale = Sale::paid(&app).await;
+        let mut away = sale.sam.connect().await;
+        let since = come_back(&mut away, "sam", 0).await["seq"].as_i64().unwrap();
+        away.into_client().close().await;
+        let code = sale.sam.post_nothing(&sale.path("/delivery/code")).await.ok();
+        let mut sams = sale.sam.connect().await;
+        come_back(&mut sams, "sam", since).await;
+        let told = sams.queued("delivery-code-generated");
+        assert_eq!(told.len(), again, "{audience:?}");
+        assert!(told.iter().all(|told| told["deliveryCode"] == code["deliveryCode"]));
+        sams.expect_nothing().await;
+    }
+}

@@ -316,3 +316,20 @@ async fn the_description_shows_how_a_request_moves() {
         }
     }
 }
+
+/// Every seller is sent it.
+#[tokio::test]
+async fn metadata_is_not_larger_than_sellers_can_be_sent() {
+    let app = TestApp::start().await;
+    let bea = Person::buyer(&app, "bea");
+    let mut chair = a_chair();
+    chair["metadata"] = json!("m".repeat(16 * 1024 - 2));
+    let request = bea.post("/requests", chair.clone()).await.ok();
+    chair["metadata"] = json!("m".repeat(16 * 1024 - 1));
+    let path = format!("/requests/{}", text(&request["id"]));
+    let change = json!({ "metadata": chair["metadata"] });
+    for answer in [bea.post("/requests", chair).await, bea.patch(&path, change).await] {
+        assert_eq!(answer.problem(422), "invalid_payload");
+        assert_eq!(answer.body["errors"][0]["pointer"], "/metadata");
+    }
+}

@@ -144,6 +144,48 @@ async fn a_repeated_call_with_a_key_pays_once() {
     assert_eq!(fake.payouts().len(), 1);
 }
 
+/// A server that fails after it asked has kept no answer; that the request was done is known from the
+/// payout itself.
+#[tokio::test]
+async fn a_repeated_call_with_a_key_pays_once_though_no_answer_was_kept() {
+    let fake = Fake::start().await;
+    let app = start(&fake, |config| config.database.url = None).await;
+    let headers = [("x-api-key", API_KEY), ("idempotency-key", "payout-of-november")];
+    let first = app.post_with("/api/payouts", &headers, &payout()).await.ok();
+    app.database().execute("DELETE FROM idempotency_keys", []).expect("no answers");
+    let second = app.post_with("/api/payouts", &headers, &payout()).await.ok();
+    assert_eq!(first["id"], second["id"]);
+    assert_eq!(fake.payouts().len(), 1);
+    app.database().execute("DELETE FROM idempotency_keys", []).expect("no answers");
+    let mut other = payout();
+    other["amount"] = json!(35);
+    let refused = app.post_with("/api/payouts", &headers, &other).await;
+    assert_eq!(refused.problem(422), "invalid_payload");
+    assert_eq!(fake.payouts().len(), 1);
+}
+
+#[tokio::test]
+async fn a_payout_that_was_held_to_have_failed_may_turn_out_to_be_through() {
+    let fake = Fake::start().await;
+    let app = start(&fake, |config| config.shkeeper.poll_interval = Duration::from_hours(1)).await;
+    let (payment, _) = invoiced(&app).await;
+    fake.deliver(&fake.pay(&payment, "35.5", "0x1")).await;
+    let mut order = payout();
+    order["paymentId"] = json!(payment);
+    let first = id_of(&app.post("/api/payouts", order.clone()).await.ok());
+    let failed = Some(json!({ "status": "failed" }));
+    let path = format!("/api/payouts/{first}");
+    app.request(reqwest::Method::PATCH, &path, Some(API_KEY), failed).await.ok();
+    let second = id_of(&app.post("/api/payouts", order.clone()).await.ok());
+
+    let told = fake.finish_payout(&first, Outcome::Success).expect("a callback");
+    assert_eq!(fake.deliver(&told).await, 202);
+    assert_eq!(app.get(&path).await.ok()["status"], "completed");
+    let other = app.get(&format!("/api/payouts/{second}")).await.ok();
+    assert_eq!(other["status"], "processing");
+    assert_eq!(app.post("/api/payouts", order).await.problem(409), "conflict");
+}
+
 #[tokio::test]
 async fn without_a_user_nothing_is_paid_out() {
     let fake = Fake::start().await;

@@ -1,5 +1,6 @@
 //! The rules of delivery. The seller has a code made and hands it over with the goods; the buyer
-//! enters it. It is stored as a hash, and may be tried five times.
+//! enters it. The request keeps a hash of it, and it may be tried five times. In plain it is in the
+//! event that tells of it, as long as that is kept.
 
 use std::sync::Arc;
 

@@ -1,13 +1,14 @@
 //! Payouts over REST.
 
 use axum::{Json, extract::State};
-use http::StatusCode;
+use http::{HeaderMap, Method, StatusCode, Uri};
 
 use crate::{
     auth::{OperatorCaller, ServiceCaller},
     error::Result,
     http::body::{Path, ValidBody},
     id::Id,
+    idempotency,
     payments::{
         documents::Payout,
         requests::{ChangePayout, CreatePayout},
@@ -27,9 +28,13 @@ use crate::{
 pub(super) async fn create_payout(
     State(payments): State<PaymentService>,
     operator: OperatorCaller,
+    uri: Uri,
+    headers: HeaderMap,
     ValidBody(request): ValidBody<CreatePayout>,
 ) -> Result<(StatusCode, Json<Payout>)> {
-    let payout = payments.pay_out(operator.identity, request).await?;
+    let caller = &operator.identity.user_id;
+    let name = idempotency::name_of(caller, &Method::POST, uri.path(), &headers)?;
+    let payout = payments.pay_out(operator.identity, request, name).await?;
     Ok((StatusCode::CREATED, Json(payout)))
 }
 

@@ -152,7 +152,7 @@ impl PaymentService {
             }
             Err(error) => {
                 if matches!(error, ProviderError::Refused(_)) {
-                    self.refused(payment.id, error.to_string()).await?;
+                    self.refused(payment.id).await?;
                 }
                 tracing::warn!(%error, "an invoice was not made");
                 Err(not_done(error))
@@ -166,6 +166,9 @@ impl PaymentService {
             let mut payment = row.document;
             if payment.invoice.as_ref() == Some(&invoice) {
                 return Ok(payment);
+            }
+            if payment.status == PaymentStatus::Failed {
+                return Err(conflict("The payment failed meanwhile; begin another."));
             }
             store::payments::set_invoice(tx, &id, &invoice).await?;
             let entry = NewEntry {
@@ -184,7 +187,7 @@ impl PaymentService {
     }
 
     /// Nobody has heard of the payment yet, so nobody hears of its end.
-    async fn refused(&self, id: Id, why: String) -> Result<()> {
+    async fn refused(&self, id: Id) -> Result<()> {
         let unit = async move |tx: &mut Tx<'_>| {
             let row = store::payments::hold(tx, &id).await?.ok_or_else(no_payment)?;
             let mut payment = row.document;
@@ -192,7 +195,8 @@ impl PaymentService {
                 payment.status = PaymentStatus::Failed;
                 payment.updated_at = tx.now();
                 store::payments::set_status(tx, &payment).await?;
-                ledger::add(tx, &id, NewEntry::new(LedgerKind::Failed).because(why)).await?;
+                let entry = NewEntry::new(LedgerKind::Failed).because("the provider refused it");
+                ledger::add(tx, &id, entry).await?;
             }
             Ok(())
         };
@@ -236,7 +240,15 @@ impl PaymentService {
     }
 
     /// Confirms a payment by its transaction. The same again changes nothing.
-    pub(in crate::payments) async fn confirm(&self, id: Id, tx_hash: String) -> Result<Payment> {
+    pub(in crate::payments) async fn confirm(
+        &self,
+        id: Id,
+        mut tx_hash: String,
+    ) -> Result<Payment> {
+        // Hex digits are the same in either case.
+        if tx_hash.starts_with("0x") || tx_hash.starts_with("0X") {
+            tx_hash.make_ascii_lowercase();
+        }
         let unit = async move |tx: &mut Tx<'_>| {
             let (mut sale, mut payment) = settle::hold(tx, &id).await?;
             match payment.status {
@@ -249,7 +261,7 @@ impl PaymentService {
                 PaymentStatus::Failed => return Err(conflict("The payment failed.")),
                 PaymentStatus::Pending | PaymentStatus::Partial => {}
             }
-            if store::payments::of_transaction(tx, &tx_hash).await?.is_some() {
+            if store::payments::is_used(tx, &tx_hash, &id).await? {
                 return Err(conflict("This transaction confirmed another payment."));
             }
             payment.tx_hash = Some(tx_hash);
@@ -283,6 +295,9 @@ impl PaymentService {
                 Some(EscrowState::Refunded) => {
                     return Err(conflict("The money went back to the buyer already."));
                 }
+            }
+            if state == EscrowState::Refunded && store::payouts::is_paid_out(tx, &id).await? {
+                return Err(conflict("The payment is paid out to the seller, or about to be."));
             }
             payment.escrow_state = Some(state);
             payment.updated_at = tx.now();

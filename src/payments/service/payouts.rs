@@ -7,21 +7,27 @@ use super::{PaymentService, Provider, conflict, no_payout, not_done, token};
 use crate::{
     auth::Identity,
     db::Tx,
-    error::{Error, Result},
+    error::{Code, Error, Result},
     http::to_the_end,
     id::Id,
     payments::{
         announcements,
-        documents::Payout,
+        documents::{LedgerKind, Payout},
         events::{EscrowState, PaymentProvider, PaymentStatus, PayoutStatus},
         requests::CreatePayout,
         shkeeper::{PayoutOrder, PayoutProgress, ProviderError, StartedPayout},
-        store::{self, payouts},
+        store::{self, ledger, payouts},
     },
 };
 
 /// What is said of a payout that nobody knows the outcome of.
 const NOT_CLEAR: &str = "the provider's answer was lost; it may have been paid";
+
+/// What is said of a payout whose outcome could not be written down.
+const NOT_KEPT: &str = "the store failed after the provider was asked; it may have been paid";
+
+/// What is said of a payout that the provider did not take.
+const NOT_TAKEN: &str = "the provider did not take it";
 
 impl PaymentService {
     /// Begins a payout.
@@ -29,6 +35,7 @@ impl PaymentService {
         &self,
         caller: Arc<Identity>,
         request: CreatePayout,
+        name: Option<Vec<u8>>,
     ) -> Result<Payout> {
         let provider = match request.provider {
             PaymentProvider::Shkeeper => Some(self.provider()?.clone()),
@@ -41,7 +48,10 @@ impl PaymentService {
         let service = self.clone();
         to_the_end(async move {
             let token = provider.is_some().then(token);
-            let payout = service.begin_payout(request, token.clone()).await?;
+            let (payout, begun) = service.begin_payout(request, token.clone(), name).await?;
+            if !begun {
+                return Ok(payout);
+            }
             tracing::info!(payout = %payout.id, by = %caller.user_id, "a payout was begun");
             match provider.zip(token) {
                 Some((provider, token)) => service.order(&provider, &token, payout).await,
@@ -51,10 +61,22 @@ impl PaymentService {
         .await
     }
 
-    /// Writes a payout down. Without a provider to ask, that is all there is to do.
-    async fn begin_payout(&self, request: CreatePayout, token: Option<String>) -> Result<Payout> {
+    /// Writes a payout down. Without a provider to ask, that is all there is to do. With false the
+    /// one that the same request began before, whatever became of its answer.
+    async fn begin_payout(
+        &self,
+        request: CreatePayout,
+        token: Option<String>,
+        name: Option<Vec<u8>>,
+    ) -> Result<(Payout, bool)> {
         let id = Id::from(self.ids.next());
         let unit = async move |tx: &mut Tx<'_>| {
+            if let Some(name) = &name
+                && let Some(payout) = payouts::of_request(tx, name).await?
+            {
+                ensure_same(&payout, &request)?;
+                return Ok((payout, false));
+            }
             if let Some(payment) = &request.payment_id {
                 check_payment(tx, payment, &request.seller_id).await?;
             }
@@ -75,13 +97,13 @@ impl PaymentService {
                 updated_at: tx.now(),
             };
             let asks = token.is_some();
-            if !payouts::insert(tx, &payout, token).await? {
-                return Err(conflict("This payment is paid out already, or about to be."));
+            if !payouts::insert(tx, &payout, token, name).await? {
+                return Err(paid_out());
             }
             if !asks {
                 tx.announce(announcements::payout_created(&payout));
             }
-            Ok(payout)
+            Ok((payout, true))
         };
         self.db.write(unit).await
     }
@@ -98,15 +120,21 @@ impl PaymentService {
         if let Err(error) = &asked {
             tracing::warn!(%error, payout = %payout.id, "a payout was not begun as asked");
         }
-        match asked {
-            Ok(started) => self.ordered(payout.id, Some(started)).await,
+        let ordered = match asked {
+            Ok(started) => self.ordered(payout.id.clone(), Some(started)).await,
             // It may be on its way: what is told is that it was begun.
-            Err(ProviderError::Unclear(_)) => self.ordered(payout.id, None).await,
+            Err(ProviderError::Unclear(_)) => self.ordered(payout.id.clone(), None).await,
             Err(error) => {
-                self.not_ordered(payout.id, error.to_string()).await?;
-                Err(not_done(error))
+                self.not_ordered(payout.id).await?;
+                return Err(not_done(error));
             }
-        }
+        };
+        // The money may be on its way, so nobody is told to try again: who asks for payouts under
+        // way will find out.
+        Ok(ordered.unwrap_or_else(|error| {
+            tracing::error!(%error, payout = %payout.id, "what became of a payout was not kept");
+            Payout { reason: Some(NOT_KEPT.to_owned()), ..payout }
+        }))
     }
 
     async fn ordered(&self, id: Id, started: Option<StartedPayout>) -> Result<Payout> {
@@ -135,11 +163,14 @@ impl PaymentService {
     }
 
     /// Nobody has heard of the payout yet, so nobody hears of its end.
-    async fn not_ordered(&self, id: Id, why: String) -> Result<()> {
+    async fn not_ordered(&self, id: Id) -> Result<()> {
         let unit = async move |tx: &mut Tx<'_>| {
             let mut payout = payouts::hold(tx, &id).await?.ok_or_else(no_payout)?;
+            if payout.status != PayoutStatus::Pending {
+                return Ok(());
+            }
             payout.status = PayoutStatus::Failed;
-            payout.reason = Some(why);
+            payout.reason = Some(NOT_TAKEN.to_owned());
             payout.updated_at = tx.now();
             payouts::set_status(tx, &payout).await
         };
@@ -162,7 +193,7 @@ impl PaymentService {
         let unit = async move |tx: &mut Tx<'_>| {
             let payout = payouts::hold(tx, &id).await?.ok_or_else(no_payout)?;
             match (payout.status, status) {
-                (now, then) if now == then => return Ok(payout),
+                (now, then) if now == then => return fill_hash(tx, payout, tx_hash).await,
                 (PayoutStatus::Completed, _) => return Err(conflict("The payout is through.")),
                 (PayoutStatus::Failed, _) => return Err(conflict("The payout failed.")),
                 (PayoutStatus::Processing, PayoutStatus::Pending) => {
@@ -186,6 +217,44 @@ impl PaymentService {
     }
 }
 
+/// Refuses another payout under the name of one that was begun.
+fn ensure_same(payout: &Payout, request: &CreatePayout) -> Result<()> {
+    let same = payout.seller_id == request.seller_id
+        && payout.payment_id == request.payment_id
+        && payout.amount == request.amount
+        && payout.currency == request.currency
+        && payout.destination == request.destination
+        && payout.provider == request.provider;
+    if same {
+        Ok(())
+    } else {
+        Err(Error::new(
+            Code::InvalidPayload,
+            "This Idempotency-Key came with another payout before.",
+        ))
+    }
+}
+
+/// Notes a transaction that was not known yet.
+async fn fill_hash(tx: &mut Tx<'_>, mut payout: Payout, tx_hash: Option<String>) -> Result<Payout> {
+    match (&payout.tx_hash, tx_hash) {
+        (None, Some(tx_hash)) => {
+            payout.tx_hash = Some(tx_hash);
+            payout.updated_at = tx.now();
+            payouts::set_status(tx, &payout).await?;
+            Ok(payout)
+        }
+        (Some(known), Some(other)) if *known != other => {
+            Err(conflict("The payout has another transaction."))
+        }
+        _ => Ok(payout),
+    }
+}
+
+fn paid_out() -> Error {
+    conflict("This payment is paid out already, or about to be.")
+}
+
 /// Refuses a payment that is not there to be paid out to this seller.
 async fn check_payment(tx: &mut Tx<'_>, payment: &Id, seller: &Id) -> Result<()> {
     let Some(row) = store::payments::hold(tx, payment).await? else {
@@ -201,6 +270,12 @@ async fn check_payment(tx: &mut Tx<'_>, payment: &Id, seller: &Id) -> Result<()>
     if payment.escrow_state == Some(EscrowState::Refunded) {
         return Err(conflict("The money went back to the buyer."));
     }
+    if ledger::has(tx, &payment.id, LedgerKind::Unapplied).await? {
+        return Err(conflict("The money is the buyer's: the request was not paid with it."));
+    }
+    if payouts::is_paid_out(tx, &payment.id).await? {
+        return Err(paid_out());
+    }
     Ok(())
 }
 
@@ -213,8 +288,13 @@ pub(super) async fn settle(
     tx_hash: Option<String>,
 ) -> Result<()> {
     let payout = payouts::hold(tx, id).await?.ok_or_else(no_payout)?;
+    if payout.status == PayoutStatus::Completed {
+        if payout.tx_hash.is_none() {
+            fill_hash(tx, payout, tx_hash).await?;
+        }
+        return Ok(());
+    }
     let news = match (payout.status, status) {
-        (PayoutStatus::Completed, _) => false,
         (PayoutStatus::Failed, then) => then == PayoutStatus::Completed,
         (now, then) => now != then || (tx_hash.is_some() && payout.tx_hash != tx_hash),
     };

@@ -7,11 +7,11 @@ use crate::{
     error::{Error, Result},
     id::Id,
     marketplace::{PaidBy, Sale},
-    money::Money,
+    money::{Amount, Money},
     payments::{
         announcements,
         documents::{LedgerKind, Payment},
-        events::{PaymentProvider, PaymentStatus},
+        events::PaymentStatus,
         store::{
             self,
             ledger::{self, NewEntry},
@@ -64,7 +64,7 @@ pub(super) async fn confirm(
     let entry = NewEntry::of(LedgerKind::Confirmed, payment, payment.received_amount);
     ledger::add(tx, &payment.id, entry).await?;
     if let Some(more) = payment.received_amount.minus(payment.amount)
-        && more > crate::money::Amount::ZERO
+        && more > Amount::ZERO
     {
         let entry = NewEntry::of(LedgerKind::Overpaid, payment, more);
         ledger::add(tx, &payment.id, entry).await?;
@@ -73,7 +73,7 @@ pub(super) async fn confirm(
     let by = PaidBy {
         payment_id: payment.id.clone(),
         tx_hash: payment.tx_hash.clone(),
-        provider: name(payment.provider).to_owned(),
+        provider: store::word(payment.provider)?,
         money: Money { amount: payment.amount, currency: payment.currency.clone() },
     };
     if !sale.pay(tx, &by).await? {
@@ -84,12 +84,4 @@ pub(super) async fn confirm(
     }
     tx.announce(announcements::received(payment));
     Ok(Settled::Applied)
-}
-
-/// A provider as clients see it.
-const fn name(provider: PaymentProvider) -> &'static str {
-    match provider {
-        PaymentProvider::Shkeeper => "shkeeper",
-        PaymentProvider::Decentralized => "decentralized",
-    }
 }

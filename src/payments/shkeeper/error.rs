@@ -16,14 +16,6 @@ pub enum ProviderError {
     Unreachable(String),
 }
 
-impl ProviderError {
-    /// Whether it may have been done. What may have been paid is not to be paid again.
-    #[must_use]
-    pub fn may_be_done(&self) -> bool {
-        matches!(self, Self::Unclear(_))
-    }
-}
-
 /// A setting that no SHKeeper can be spoken to with.
 #[derive(Debug, thiserror::Error)]
 #[error("{setting}: {problem}")]

@@ -89,7 +89,7 @@ impl Shkeeper {
         }))))
     }
 
-    /// The coin of invoices and payouts that name none.
+    /// The coin of invoices that name none.
     #[must_use]
     pub fn crypto(&self) -> &Currency {
         &self.0.crypto

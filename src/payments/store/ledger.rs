@@ -66,6 +66,18 @@ pub(in crate::payments) async fn add(tx: &mut Tx<'_>, payment: &Id, entry: NewEn
     Ok(())
 }
 
+/// Whether something has happened to a payment.
+pub(in crate::payments) async fn has(
+    tx: &mut Tx<'_>,
+    payment: &Id,
+    kind: LedgerKind,
+) -> Result<bool> {
+    const HAS: &str = "
+        SELECT COUNT(*) AS entries FROM payment_ledger WHERE payment_id = $1 AND kind = $2";
+    let entries: i64 = tx.one(HAS, &params![payment, word(kind)?]).await?.get("entries")?;
+    Ok(entries > 0)
+}
+
 /// A payment's ledger, the first entry first.
 pub(in crate::payments) async fn list(tx: &mut Tx<'_>, payment: &Id) -> Result<Vec<LedgerEntry>> {
     const LIST: &str = "SELECT * FROM payment_ledger WHERE payment_id = $1 ORDER BY ordinal";

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A status as it is stored: the word that clients see.
-fn word<T: Serialize>(value: T) -> Result<String> {
+pub(in crate::payments) fn word<T: Serialize>(value: T) -> Result<String> {
     match serde_json::to_value(value).map_err(Error::internal)? {
         serde_json::Value::String(word) => Ok(word),
         other => Err(Error::internal(format!("{other} is no word"))),

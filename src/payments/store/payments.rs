@@ -81,15 +81,15 @@ pub(in crate::payments) async fn of_token(
     tx.optional(OF_TOKEN, &params![token]).await?.as_ref().map(row).transpose()
 }
 
-/// The payment that somebody named this transaction for.
-pub(in crate::payments) async fn of_transaction(
+/// Whether another payment has this transaction.
+pub(in crate::payments) async fn is_used(
     tx: &mut Tx<'_>,
     tx_hash: &str,
-) -> Result<Option<Id>> {
-    const OF_TRANSACTION: &str = "
-        SELECT id FROM payments WHERE tx_hash = $1 AND provider = 'decentralized'";
-    let found = tx.optional(OF_TRANSACTION, &params![tx_hash]).await?;
-    Ok(found.map(|row| row.get("id")).transpose()?)
+    payment: &Id,
+) -> Result<bool> {
+    const USED: &str = "
+        SELECT COUNT(*) AS payments FROM payments WHERE tx_hash = $1 AND id <> $2";
+    Ok(tx.one(USED, &params![tx_hash, payment]).await?.get::<i64>("payments")? > 0)
 }
 
 /// Payments, the newest first: of one user, who pays or is paid, or of all; for one request or all.

@@ -10,18 +10,19 @@ use crate::{
     payments::documents::Payout,
 };
 
-/// Adds a payout; false when its payment is paid out already, or about to be.
+/// Adds a payout; false when its payment is about to be paid out already.
 pub(in crate::payments) async fn insert(
     tx: &mut Tx<'_>,
     payout: &Payout,
     webhook_token: Option<String>,
+    request_name: Option<Vec<u8>>,
 ) -> Result<bool> {
     const INSERT: &str = "
         INSERT INTO payouts
             (id, seller_id, payment_id, amount, currency, destination, provider, status,
-             webhook_token, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
-        ON CONFLICT (payment_id) WHERE status <> 'failed' DO NOTHING";
+             webhook_token, request_name, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)
+        ON CONFLICT (payment_id) WHERE status IN ('pending', 'processing') DO NOTHING";
     let row = params![
         &payout.id,
         &payout.seller_id,
@@ -32,6 +33,7 @@ pub(in crate::payments) async fn insert(
         word(payout.provider)?,
         word(payout.status)?,
         webhook_token,
+        request_name,
         payout.created_at,
     ];
     Ok(tx.execute(INSERT, &row).await? == 1)
@@ -47,6 +49,22 @@ pub(in crate::payments) async fn find(tx: &mut Tx<'_>, id: &Id) -> Result<Option
 pub(in crate::payments) async fn hold(tx: &mut Tx<'_>, id: &Id) -> Result<Option<Payout>> {
     const HOLD: &str = "UPDATE payouts SET updated_at = updated_at WHERE id = $1 RETURNING *";
     tx.optional(HOLD, &params![id]).await?.as_ref().map(row).transpose()
+}
+
+/// The payout that this request began.
+pub(in crate::payments) async fn of_request(
+    tx: &mut Tx<'_>,
+    request_name: &[u8],
+) -> Result<Option<Payout>> {
+    const OF_REQUEST: &str = "SELECT * FROM payouts WHERE request_name = $1";
+    tx.optional(OF_REQUEST, &params![request_name]).await?.as_ref().map(row).transpose()
+}
+
+/// Whether a payment is paid out, or may be.
+pub(in crate::payments) async fn is_paid_out(tx: &mut Tx<'_>, payment: &Id) -> Result<bool> {
+    const PAID_OUT: &str = "
+        SELECT COUNT(*) AS payouts FROM payouts WHERE payment_id = $1 AND status <> 'failed'";
+    Ok(tx.one(PAID_OUT, &params![payment]).await?.get::<i64>("payouts")? > 0)
 }
 
 /// The payout whose callbacks come to this path.

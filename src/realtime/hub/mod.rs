@@ -2,6 +2,7 @@
 //! acknowledgements and broadcasts have one order and no lock is held over a room.
 
 mod bundle;
+mod catch_up;
 mod members;
 mod shard;
 mod sink;

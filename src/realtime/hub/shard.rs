@@ -1,7 +1,7 @@
 //! One shard: a task with one queue, which alone owns its rooms' member lists. What waits in the
 //! queue together is gathered for each socket and written once.
 
-use std::{collections::HashMap, num::NonZeroI64, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use slab::Slab;
@@ -9,6 +9,7 @@ use tokio::{sync::mpsc, task};
 
 use super::{
     Audience, Broadcast, Except, Item, Message, Replay, RoomsQuestion,
+    catch_up::CatchUp,
     members::Members,
     sink::{Share, Sink},
 };
@@ -17,7 +18,6 @@ use crate::{
     id::Id,
     realtime::{connection::Connection, frame::Outgoing, lane::Lane},
     room::Room,
-    stream::Stream,
 };
 
 /// Items taken from the queue at once.
@@ -34,28 +34,9 @@ struct Slot {
     sink: Sink,
     /// Frames gathered in this turn.
     gathered: Vec<Bytes>,
-    /// Rooms whose kept events wait for a replay, or may come after they were among it.
-    catching_up: Vec<CatchingUp>,
-    /// The first kept event that came to the user's room; the socket is in there from the start, so
-    /// a replay ends before it.
-    first_of_user: Option<NonZeroI64>,
-    /// The same for the seller's and the buyer's rooms that the socket is in: the user's stream keeps
-    /// their events, too.
-    first_beside: Vec<(Room, Option<i64>)>,
+    catch_up: CatchUp,
     /// The last broadcast that this slot got, or was left out of.
     seen: u64,
-}
-
-/// A room that a connection has joined, with what it missed.
-struct CatchingUp {
-    room: Room,
-    /// Rooms whose events the same stream keeps, and are replayed with it.
-    beside: Vec<Room>,
-    /// Kept events that wait for the replay.
-    held: Vec<(i64, Arc<Outgoing>)>,
-    /// Up to which number there was a replay: what is committed can be read a moment before it is
-    /// sent, and is not to come twice.
-    replayed: Option<i64>,
 }
 
 #[derive(Default)]
@@ -99,9 +80,7 @@ impl Shard {
             Item::Join(connection, room) => self.join(&connection, room),
             Item::JoinHeld(connection, room, beside) => {
                 if let Some(slot) = self.slot(&connection) {
-                    slot.catching_up.retain(|catching_up| catching_up.room != room);
-                    let (room, held) = (room.clone(), Vec::new());
-                    slot.catching_up.push(CatchingUp { room, beside, held, replayed: None });
+                    slot.catch_up.hold_room(room.clone(), beside);
                 }
                 self.join(&connection, room);
             }
@@ -168,20 +147,15 @@ impl Shard {
             user: connection.user_id(),
             sink: Sink::new(lane),
             gathered: Vec::new(),
-            catching_up: Vec::new(),
-            first_of_user: None,
-            first_beside: Vec::new(),
+            catch_up: CatchUp::default(),
             seen: 0,
             connection,
         });
     }
 
     fn join(&mut self, connection: &Arc<Connection>, room: Room) {
-        if matches!(room, Room::Seller(_) | Room::Buyer(_))
-            && let Some(slot) = self.slot(connection)
-            && !slot.first_beside.iter().any(|(beside, _)| *beside == room)
-        {
-            slot.first_beside.push((room.clone(), None));
+        if let Some(slot) = self.slot(connection) {
+            slot.catch_up.join(&room);
         }
         if let Some(slot) = connection.slot().and_then(|slot| u32::try_from(slot).ok()) {
             self.rooms.entry(room).or_default().insert(slot);
@@ -191,26 +165,14 @@ impl Shard {
     /// Sends what was missed, then what came meanwhile and was not among it.
     fn replay(&mut self, connection: &Arc<Connection>, room: &Room, replay: Replay) {
         let Some(slot) = self.slot(connection) else { return };
-        let mut catching_up = slot.catching_up.iter_mut();
-        let Some(catching_up) = catching_up.find(|catching_up| catching_up.room == *room) else {
-            return;
-        };
-        let held = std::mem::take(&mut catching_up.held);
-        catching_up.replayed = Some(replay.upto);
-        let missed = replay.events.into_iter();
-        let missed =
-            missed.filter(|(seq, to, _)| slot.heard_from(to).is_none_or(|from| *seq < from));
-        let later = held.into_iter().filter(|(seq, _)| *seq > replay.upto);
-        let events = missed.map(|(_, _, event)| event).chain(later.map(|(_, event)| event));
-        for event in events.collect::<Vec<_>>() {
+        for event in slot.catch_up.replay(room, replay, slot.user.as_ref()) {
             self.send(connection, Share::Event(event));
         }
     }
 
     fn leave(&mut self, connection: &Arc<Connection>, room: &Room) {
         if let Some(slot) = self.slot(connection) {
-            slot.catching_up.retain(|catching_up| catching_up.room != *room);
-            slot.first_beside.retain(|(beside, _)| beside != room);
+            slot.catch_up.leave(room, slot.user.as_ref());
         }
         let Some(slot) = connection.slot().and_then(|slot| u32::try_from(slot).ok()) else {
             return;
@@ -409,49 +371,7 @@ impl Slot {
             Audience::Rooms(rooms) => rooms.as_slice(),
             Audience::Everyone { kept_for } => kept_for,
         };
-        let number = |room: &Room| {
-            let stream = Stream::from(room);
-            broadcast.numbers.iter().find(|(of, _)| *of == stream).map(|(_, seq)| *seq)
-        };
-        let mut at = 0;
-        while let Some(catching_up) = self.catching_up.get_mut(at) {
-            let of = |room: &Room| *room == catching_up.room || catching_up.beside.contains(room);
-            let numbered = rooms.iter().any(of).then(|| number(&catching_up.room));
-            match (numbered.flatten(), catching_up.replayed) {
-                (None, _) => at += 1,
-                (Some(seq), None) => {
-                    catching_up.held.push((seq, event.clone()));
-                    return true;
-                }
-                (Some(seq), Some(last)) if seq <= last => return true,
-                // Numbers rise: from here on everything is new.
-                (Some(_), Some(_)) => drop(self.catching_up.swap_remove(at)),
-            }
-        }
-        if self.first_of_user.is_none()
-            && let Some(user) = &self.user
-            && let Some(room) =
-                rooms.iter().find(|room| matches!(room, Room::User(id) if id == user))
-        {
-            self.first_of_user = number(room).and_then(NonZeroI64::new);
-        }
-        for (beside, first) in &mut self.first_beside {
-            if first.is_none() && rooms.contains(beside) {
-                *first = number(beside);
-            }
-        }
-        false
-    }
-
-    /// From which kept event on the socket has heard all that came to a room of a user's.
-    fn heard_from(&self, room: &Room) -> Option<i64> {
-        match room {
-            Room::User(id) if self.user.as_ref() == Some(id) => {
-                self.first_of_user.map(NonZeroI64::get)
-            }
-            Room::User(_) => None,
-            room => self.first_beside.iter().find(|(beside, _)| beside == room)?.1,
-        }
+        self.catch_up.holds(rooms, &broadcast.numbers, event, self.user.as_ref())
     }
 
     fn write_gathered(&mut self) {

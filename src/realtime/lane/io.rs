@@ -87,17 +87,13 @@ impl LaneIo {
 
 impl Inner {
     /// Hands over what was read before, as far as there is room.
-    fn take_ahead(&mut self, buf: &mut ReadBuf<'_>) -> bool {
-        if self.ahead.is_empty() {
-            return false;
-        }
+    fn take_ahead(&mut self, buf: &mut ReadBuf<'_>) {
         let taken = self.ahead.len().min(buf.remaining());
         buf.put_slice(&self.ahead[..taken]);
         self.ahead.advance(taken);
         if self.ahead.is_empty() {
             self.ahead = Bytes::new();
         }
-        true
     }
 
     /// Reads what there is, up to [`READ_AHEAD`].
@@ -182,7 +178,11 @@ impl AsyncRead for LaneIo {
         if paused {
             return Poll::Pending;
         }
-        if this.take_ahead(buf) {
+        if !this.ahead.is_empty() {
+            // Each of these counts as a read, so that a peer that floods leaves others their turn.
+            let turn = std::task::ready!(tokio::task::coop::poll_proceed(cx));
+            this.take_ahead(buf);
+            turn.made_progress();
             return Poll::Ready(Ok(()));
         }
         loop {

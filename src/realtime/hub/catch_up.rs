@@ -1,0 +1,309 @@
+//! One connection between what it missed of a room and what it hears live: kept events wait while a
+//! replay is read, none is lost between the two, and none comes twice (contract/events.md, "Missed
+//! events").
+
+use std::{iter::once, num::NonZeroI64, sync::Arc};
+
+use super::Replay;
+use crate::{id::Id, realtime::frame::Outgoing, room::Room, stream::Stream};
+
+/// Where a connection stands with the kept events of its rooms. Most connections hear a few and
+/// catch up with nothing.
+#[derive(Default)]
+pub(super) struct CatchUp {
+    /// The first kept event that came to the user's room; the socket is in there from the start, so
+    /// a replay ends before it.
+    first_of_user: Option<NonZeroI64>,
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Default)]
+struct Rare {
+    /// Rooms whose kept events wait for a replay, or may come after they were among it.
+    rooms: Vec<CatchingUp>,
+    /// The first kept event of the seller's and the buyer's rooms that the socket is in: the user's
+    /// stream keeps their events, too.
+    first_beside: Vec<(Room, Option<i64>)>,
+}
+
+/// A room that a connection has joined, with what it missed.
+struct CatchingUp {
+    room: Room,
+    /// Rooms whose events the same stream keeps, and are replayed with it.
+    beside: Vec<Room>,
+    held: Vec<Held>,
+    /// Up to which number there was a replay: what is committed can be read a moment before it is
+    /// sent, and is not to come twice.
+    replayed: Option<i64>,
+}
+
+/// A kept event that waits for a replay.
+struct Held {
+    seq: i64,
+    event: Arc<Outgoing>,
+    /// The replay leaves it out, since what comes to its room is heard live.
+    unsent: bool,
+}
+
+impl CatchUp {
+    /// The connection has joined a room.
+    pub(super) fn join(&mut self, room: &Room) {
+        if !matches!(room, Room::Seller(_) | Room::Buyer(_)) {
+            return;
+        }
+        let first_beside = &mut self.rare.get_or_insert_default().first_beside;
+        if !first_beside.iter().any(|(beside, _)| beside == room) {
+            first_beside.push((room.clone(), None));
+        }
+    }
+
+    /// From now on the kept events of a room, and of those beside it, wait for a replay.
+    pub(super) fn hold_room(&mut self, room: Room, beside: Vec<Room>) {
+        let rooms = &mut self.rare.get_or_insert_default().rooms;
+        rooms.retain(|catching_up| catching_up.room != room);
+        rooms.push(CatchingUp { room, beside, held: Vec::new(), replayed: None });
+    }
+
+    /// The connection has left a room; in its own it starts anew.
+    pub(super) fn leave(&mut self, room: &Room, user: Option<&Id>) {
+        if matches!(room, Room::User(id) if Some(id) == user) {
+            self.first_of_user = None;
+        }
+        if let Some(rare) = &mut self.rare {
+            rare.rooms.retain(|catching_up| catching_up.room != *room);
+            rare.first_beside.retain(|(beside, _)| beside != room);
+        }
+    }
+
+    /// What is sent of a replay, and then of what came meanwhile.
+    pub(super) fn replay(
+        &mut self,
+        room: &Room,
+        replay: Replay,
+        user: Option<&Id>,
+    ) -> Vec<Arc<Outgoing>> {
+        let Some(rare) = &mut self.rare else { return Vec::new() };
+        let Some(catching_up) = rare.rooms.iter_mut().find(|other| other.room == *room) else {
+            return Vec::new();
+        };
+        let held = std::mem::take(&mut catching_up.held);
+        catching_up.replayed = Some(replay.upto);
+        let missed = replay
+            .events
+            .into_iter()
+            .filter(|(seq, to, _)| self.heard_from(to, user).is_none_or(|from| *seq < from))
+            .map(|(_, _, event)| event);
+        let later: Vec<_> =
+            held.into_iter().filter(|held| held.seq > replay.upto || held.unsent).collect();
+        let from = later.first().map(|held| held.seq);
+        let sent = missed.chain(later.into_iter().map(|held| held.event)).collect();
+        // What comes after this is heard live, like what has waited: no later replay brings it.
+        if let Some(from) = from.or(replay.upto.checked_add(1).filter(|from| *from > 0)) {
+            self.note_live(room, from, user);
+        }
+        sent
+    }
+
+    /// The socket hears all that comes to a room, and to those beside it, from this number on.
+    fn note_live(&mut self, room: &Room, from: i64, user: Option<&Id>) {
+        if matches!(room, Room::User(id) if Some(id) == user) {
+            self.first_of_user = self.first_of_user.or_else(|| NonZeroI64::new(from));
+        }
+        let Some(rare) = &mut self.rare else { return };
+        let Some(catching_up) = rare.rooms.iter().find(|other| other.room == *room) else { return };
+        for (beside, first) in &mut rare.first_beside {
+            if catching_up.beside.contains(beside) {
+                first.get_or_insert(from);
+            }
+        }
+    }
+
+    /// Whether a kept event, with its numbers, that is on its way to these rooms waits for a replay,
+    /// or was among it. Otherwise it is heard now.
+    pub(super) fn holds(
+        &mut self,
+        rooms: &[Room],
+        numbers: &[(Stream, i64)],
+        event: &Arc<Outgoing>,
+        user: Option<&Id>,
+    ) -> bool {
+        let number = |room: &Room| {
+            let stream = Stream::from(room);
+            numbers.iter().find(|(of, _)| *of == stream).map(|(_, seq)| *seq)
+        };
+        let mut at = 0;
+        while let Some(catching_up) = self.rare.as_ref().and_then(|rare| rare.rooms.get(at)) {
+            let mut known = once(&catching_up.room).chain(&catching_up.beside);
+            let to = known.find(|room| rooms.contains(room));
+            let Some((to, seq)) = to.zip(number(&catching_up.room)) else {
+                at += 1;
+                continue;
+            };
+            let unsent = self.heard_from(to, user).is_some_and(|from| seq >= from);
+            let replayed = catching_up.replayed;
+            let Some(rare) = &mut self.rare else { break };
+            match replayed {
+                None => {
+                    rare.rooms[at].held.push(Held { seq, event: event.clone(), unsent });
+                    return true;
+                }
+                Some(upto) if seq <= upto && !unsent => return true,
+                Some(upto) if seq <= upto => at += 1,
+                // Numbers rise: from here on everything is new.
+                Some(_) => drop(rare.rooms.swap_remove(at)),
+            }
+        }
+        self.note_first(rooms, number, user);
+        false
+    }
+
+    fn note_first(
+        &mut self,
+        rooms: &[Room],
+        number: impl Fn(&Room) -> Option<i64>,
+        user: Option<&Id>,
+    ) {
+        let own = |room: &&Room| matches!(room, Room::User(id) if Some(id) == user);
+        if self.first_of_user.is_none()
+            && let Some(room) = rooms.iter().find(own)
+        {
+            self.first_of_user = number(room).and_then(NonZeroI64::new);
+        }
+        for (beside, first) in self.rare.iter_mut().flat_map(|rare| &mut rare.first_beside) {
+            if first.is_none() && rooms.contains(beside) {
+                *first = number(beside);
+            }
+        }
+    }
+
+    /// From which kept event on the socket has heard all that came to a room of a user's.
+    fn heard_from(&self, room: &Room, user: Option<&Id>) -> Option<i64> {
+        match room {
+            Room::User(id) if Some(id) == user => self.first_of_user.map(NonZeroI64::get),
+            Room::User(_) => None,
+            room => self.rare.as_ref()?.first_beside.iter().find(|(beside, _)| beside == room)?.1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::to_raw_value;
+
+    use super::*;
+    use crate::event::EventName;
+
+    fn sam() -> Id {
+        "sam".parse().unwrap()
+    }
+
+    fn event(seq: i64) -> Arc<Outgoing> {
+        let name = EventName::new(format!("e{seq}")).unwrap();
+        Outgoing::named(&name, to_raw_value(&seq).unwrap(), "other")
+    }
+
+    /// The event of that number arrives in a room; whether it is heard now.
+    fn arrives(catch_up: &mut CatchUp, seq: i64, room: &Room) -> bool {
+        let numbers = [(Stream::User(sam()), seq)];
+        let rooms = std::slice::from_ref(room);
+        !catch_up.holds(rooms, &numbers, &event(seq), Some(&sam()))
+    }
+
+    /// What is sent when a replay of these events of the user's room ends at `upto`.
+    fn replays(catch_up: &mut CatchUp, seqs: &[i64], upto: i64) -> Vec<String> {
+        let room = Room::User(sam());
+        let events = seqs.iter().map(|seq| (*seq, room.clone(), event(*seq))).collect();
+        let sent = catch_up.replay(&room, Replay { events, upto }, Some(&sam()));
+        sent.iter().map(|event| name(&event.frame(crate::event::Namespace::Root))).collect()
+    }
+
+    fn name(frame: &[u8]) -> String {
+        let text = String::from_utf8_lossy(frame).into_owned();
+        text.split('"').nth(1).unwrap().to_owned()
+    }
+
+    #[test]
+    fn what_waits_comes_after_the_replay_and_once() {
+        let mut catch_up = CatchUp::default();
+        catch_up.hold_room(Room::User(sam()), Vec::new());
+        assert!(!arrives(&mut catch_up, 2, &Room::User(sam())), "it waits");
+        assert!(!arrives(&mut catch_up, 3, &Room::User(sam())), "it waits");
+        assert_eq!(replays(&mut catch_up, &[1, 2], 2), ["e1", "e2", "e3"]);
+        assert!(arrives(&mut catch_up, 4, &Room::User(sam())));
+    }
+
+    #[test]
+    fn what_was_read_before_it_was_sent_does_not_come_twice() {
+        let mut catch_up = CatchUp::default();
+        catch_up.hold_room(Room::User(sam()), Vec::new());
+        assert_eq!(replays(&mut catch_up, &[1, 2], 2), ["e1", "e2"]);
+        assert!(!arrives(&mut catch_up, 2, &Room::User(sam())), "it was replayed");
+        assert!(arrives(&mut catch_up, 3, &Room::User(sam())));
+    }
+
+    /// The replay leaves out what a socket hears live, so what waits of that is not lost with it.
+    #[test]
+    fn a_socket_that_hears_live_loses_nothing_to_a_replay() {
+        let room = Room::User(sam());
+        // Committed and sent while the replay is read.
+        let mut catch_up = CatchUp::default();
+        assert!(arrives(&mut catch_up, 10, &room));
+        catch_up.hold_room(room.clone(), Vec::new());
+        assert!(!arrives(&mut catch_up, 11, &room), "it waits");
+        assert_eq!(replays(&mut catch_up, &[9, 10, 11], 11), ["e9", "e11"]);
+        assert!(arrives(&mut catch_up, 12, &room));
+        // Committed before, sent after the replay was.
+        let mut catch_up = CatchUp::default();
+        assert!(arrives(&mut catch_up, 10, &room));
+        catch_up.hold_room(room.clone(), Vec::new());
+        assert_eq!(replays(&mut catch_up, &[10, 11], 11), [""; 0]);
+        assert!(arrives(&mut catch_up, 11, &room));
+        assert!(arrives(&mut catch_up, 12, &room));
+    }
+
+    #[test]
+    fn what_a_seller_hears_live_is_not_lost_beside_the_users_room() {
+        let (user, seller) = (Room::User(sam()), Room::Seller(sam()));
+        let mut catch_up = CatchUp::default();
+        catch_up.join(&seller);
+        assert!(arrives(&mut catch_up, 10, &seller));
+        catch_up.hold_room(user.clone(), vec![seller.clone()]);
+        assert!(!arrives(&mut catch_up, 11, &seller), "it waits");
+        assert_eq!(replays(&mut catch_up, &[9], 11), ["e9", "e11"]);
+    }
+
+    /// What has waited was heard, though its number is behind the one that the client was told.
+    #[test]
+    fn what_waited_does_not_come_again_with_the_next_replay() {
+        let room = Room::User(sam());
+        let mut catch_up = CatchUp::default();
+        catch_up.hold_room(room.clone(), Vec::new());
+        assert!(!arrives(&mut catch_up, 2, &room), "it waits");
+        assert_eq!(replays(&mut catch_up, &[1], 1), ["e1", "e2"]);
+        catch_up.hold_room(room, Vec::new());
+        assert_eq!(replays(&mut catch_up, &[2], 2), [""; 0]);
+        // Who asks for what was replayed before gets that again.
+        catch_up.hold_room(Room::User(sam()), Vec::new());
+        assert_eq!(replays(&mut catch_up, &[1, 2], 2), ["e1"]);
+    }
+
+    #[test]
+    fn a_room_that_was_left_is_caught_up_with_anew() {
+        let room = Room::User(sam());
+        let mut catch_up = CatchUp::default();
+        assert!(arrives(&mut catch_up, 10, &room));
+        catch_up.leave(&room, Some(&sam()));
+        catch_up.hold_room(room, Vec::new());
+        assert_eq!(replays(&mut catch_up, &[10, 11], 11), ["e10", "e11"]);
+    }
+
+    #[test]
+    fn a_replay_that_could_not_be_read_lets_everything_through_that_waits() {
+        let room = Room::User(sam());
+        let mut catch_up = CatchUp::default();
+        catch_up.hold_room(room.clone(), Vec::new());
+        assert!(!arrives(&mut catch_up, 7, &room), "it waits");
+        assert_eq!(replays(&mut catch_up, &[], i64::MIN), ["e7"]);
+        assert!(arrives(&mut catch_up, 8, &room));
+    }
+}
