@@ -11,7 +11,7 @@
 //!                         healthcheck
 //! src/app/                roof: builds everything, the route table, the catalogue, shutdown
 //! src/admin/              beside the roof: the operator's page, and what it asks of this node
-//! src/payments/           floor 5: so far the names of its events
+//! src/payments/           floor 5: payments and payouts; shkeeper/ speaks to the provider
 //! src/chat/ marketplace/  floor 4
 //! src/presence/ access/   floor 3: who is here; who may enter which room
 //! src/notifications/ points/          so far the names of their events
@@ -35,15 +35,17 @@
 //!    every event of it, in order, in the reader's task: table look-up by name → limits → the
 //!    connection's queue → typed payload → command. It always acknowledges.
 //! 2. **Do.** A command asks [`access`] whether the connection may enter a room, tells [`presence`]
-//!    or [`chat`] what it wants; a REST handler calls the same services.
+//!    or [`chat`] what it wants; a REST handler calls the same services, or those of the
+//!    [`marketplace`] and of [`payments`], and a payment provider's callback does too.
 //! 3. **Keep.** What is to last is done in one unit of work of the [`db::Db`]: its rows and the
 //!    events that it announces are committed together, each event with the next number of its
 //!    [`stream`]. After the commit, and only then, the store hands them on in the order of their
 //!    numbers. A unit that fails leaves nothing behind.
-//! 4. **Out.** The [`realtime::Emitter`] hands an event to the [`realtime::Hub`], whose shards own
-//!    the rooms of their connections. It is encoded once for each namespace and the same bytes are
-//!    written to every member's lane. Joins, acknowledgements and broadcasts of a connection go
-//!    through one queue, so what a client hears after a join's acknowledgement was sent after it.
+//! 4. **Out.** The [`realtime::Emitter`] decides who hears it (`EVENT_AUDIENCE`) and hands it to the
+//!    [`realtime::Hub`], whose shards own the rooms of their connections. It is encoded once for
+//!    each namespace and the same bytes are written to every member's lane. Joins,
+//!    acknowledgements and broadcasts of a connection go through one queue, so what a client hears
+//!    after a join's acknowledgement was sent after it.
 //!
 //! Polling sessions go through the engine's own queue until they change to a websocket; the hub
 //! then puts a marker into that queue and goes on over the lane when the marker comes by.
