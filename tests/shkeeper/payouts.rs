@@ -165,6 +165,21 @@ async fn a_repeated_call_with_a_key_pays_once_though_no_answer_was_kept() {
 }
 
 #[tokio::test]
+async fn a_key_is_good_again_after_a_payout_that_was_surely_not_made() {
+    let fake = Fake::start().await;
+    let app = start(&fake, |config| config.database.url = None).await;
+    let headers = [("x-api-key", API_KEY), ("idempotency-key", "payout-of-november")];
+    fake.fail_next(Endpoint::Payout, Fault::Error);
+    let refused = app.post_with("/api/payouts", &headers, &payout()).await;
+    assert_eq!(refused.problem(409), "provider_refused");
+    // As after an outage, whose answers are not kept.
+    app.database().execute("DELETE FROM idempotency_keys", []).expect("no answers");
+    let made = app.post_with("/api/payouts", &headers, &payout()).await.ok();
+    assert_eq!(made["status"], "processing");
+    assert_eq!(fake.payouts().len(), 2);
+}
+
+#[tokio::test]
 async fn a_payout_that_was_held_to_have_failed_may_turn_out_to_be_through() {
     let fake = Fake::start().await;
     let app = start(&fake, |config| config.shkeeper.poll_interval = Duration::from_hours(1)).await;

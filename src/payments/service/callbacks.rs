@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::{
     PaymentService, is_own, no_callback, payouts,
     settle::{self, Settled},
+    transaction,
 };
 use crate::{
     db::Tx,
@@ -164,8 +165,10 @@ async fn apply(
         && more > Amount::ZERO
     {
         payment.received_amount = told.balance_fiat;
-        payment.tx_hash =
-            told.trigger().map(|trigger| trigger.txid.clone()).or(payment.tx_hash.take());
+        payment.tx_hash = told
+            .trigger()
+            .map(|trigger| transaction(trigger.txid.clone()))
+            .or(payment.tx_hash.take());
         let entry = NewEntry::of(LedgerKind::Received, payment, more);
         ledger::add(tx, &payment.id, entry).await?;
         let over_before = before.received_amount.minus(payment.amount).unwrap_or(Amount::ZERO);
@@ -178,7 +181,7 @@ async fn apply(
             ledger::add(tx, &payment.id, entry).await?;
         }
     } else if confirms && payment.tx_hash.is_none() {
-        payment.tx_hash = told.trigger().map(|trigger| trigger.txid.clone());
+        payment.tx_hash = told.trigger().map(|trigger| transaction(trigger.txid.clone()));
     }
     let under_way = matches!(before.status, PaymentStatus::Pending | PaymentStatus::Partial);
     match told.status {

@@ -85,6 +85,16 @@ fn token() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; TOKEN_BYTES]>())
 }
 
+/// A transaction's name in one form: hex digits are the same in either case.
+fn transaction(mut name: String) -> String {
+    let digits = name.strip_prefix("0x").or(name.strip_prefix("0X"));
+    let bare = name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit());
+    if digits.is_some() || bare {
+        name.make_ascii_lowercase();
+    }
+    name
+}
+
 /// What the caller is told of a provider that did not do what it was asked.
 fn not_done(error: ProviderError) -> Error {
     match error {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     PaymentService, Provider, conflict, no_payment, no_request, not_done, sees_all,
     settle::{self, Settled},
-    token,
+    token, transaction,
 };
 use crate::{
     auth::{Identity, Role},
@@ -240,15 +240,8 @@ impl PaymentService {
     }
 
     /// Confirms a payment by its transaction. The same again changes nothing.
-    pub(in crate::payments) async fn confirm(
-        &self,
-        id: Id,
-        mut tx_hash: String,
-    ) -> Result<Payment> {
-        // Hex digits are the same in either case.
-        if tx_hash.starts_with("0x") || tx_hash.starts_with("0X") {
-            tx_hash.make_ascii_lowercase();
-        }
+    pub(in crate::payments) async fn confirm(&self, id: Id, tx_hash: String) -> Result<Payment> {
+        let tx_hash = transaction(tx_hash);
         let unit = async move |tx: &mut Tx<'_>| {
             let (mut sale, mut payment) = settle::hold(tx, &id).await?;
             match payment.status {

@@ -72,9 +72,17 @@ impl PaymentService {
         let id = Id::from(self.ids.next());
         let unit = async move |tx: &mut Tx<'_>| {
             if let Some(name) = &name
-                && let Some(payout) = payouts::of_request(tx, name).await?
+                && let Some(mut payout) = payouts::of_request(tx, name).await?
             {
                 ensure_same(&payout, &request)?;
+                let by_provider = payout.provider == PaymentProvider::Shkeeper;
+                if by_provider && payout.status == PayoutStatus::Pending && payout.reason.is_none()
+                {
+                    // Whether the provider was asked before the answer was lost, nobody knows.
+                    payout.reason = Some(NOT_CLEAR.to_owned());
+                    payout.updated_at = tx.now();
+                    payouts::set_status(tx, &payout).await?;
+                }
                 return Ok((payout, false));
             }
             if let Some(payment) = &request.payment_id {
@@ -171,6 +179,8 @@ impl PaymentService {
             }
             payout.status = PayoutStatus::Failed;
             payout.reason = Some(NOT_TAKEN.to_owned());
+            // Surely not made, so the same request may make another.
+            payouts::forget_request(tx, &id).await?;
             payout.updated_at = tx.now();
             payouts::set_status(tx, &payout).await
         };

@@ -60,6 +60,13 @@ pub(in crate::payments) async fn of_request(
     tx.optional(OF_REQUEST, &params![request_name]).await?.as_ref().map(row).transpose()
 }
 
+/// Lets the request that began a payout begin another.
+pub(in crate::payments) async fn forget_request(tx: &mut Tx<'_>, id: &Id) -> Result<()> {
+    const FORGET: &str = "UPDATE payouts SET request_name = NULL WHERE id = $1";
+    tx.execute(FORGET, &params![id]).await?;
+    Ok(())
+}
+
 /// Whether a payment is paid out, or may be.
 pub(in crate::payments) async fn is_paid_out(tx: &mut Tx<'_>, payment: &Id) -> Result<bool> {
     const PAID_OUT: &str = "

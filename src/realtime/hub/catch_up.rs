@@ -95,10 +95,12 @@ impl CatchUp {
             .map(|(_, _, event)| event);
         let later: Vec<_> =
             held.into_iter().filter(|held| held.seq > replay.upto || held.unsent).collect();
-        let from = later.first().map(|held| held.seq);
+        // After what could not be read, what waited is the first that is known to be heard.
+        let first = later.first().map(|held| held.seq);
+        let from = replay.upto.checked_add(1).filter(|from| *from > 0).or(first);
         let sent = missed.chain(later.into_iter().map(|held| held.event)).collect();
         // What comes after this is heard live, like what has waited: no later replay brings it.
-        if let Some(from) = from.or(replay.upto.checked_add(1).filter(|from| *from > 0)) {
+        if let Some(from) = from {
             self.note_live(room, from, user);
         }
         sent
@@ -285,6 +287,22 @@ mod tests {
         // Who asks for what was replayed before gets that again.
         catch_up.hold_room(Room::User(sam()), Vec::new());
         assert_eq!(replays(&mut catch_up, &[1, 2], 2), ["e1"]);
+    }
+
+    /// One room's event waits while the other's is read, and is on its way.
+    #[test]
+    fn rooms_of_one_stream_do_not_hear_each_others_events_twice() {
+        let (user, seller) = (Room::User(sam()), Room::Seller(sam()));
+        let mut catch_up = CatchUp::default();
+        catch_up.join(&seller);
+        assert!(arrives(&mut catch_up, 10, &user));
+        catch_up.hold_room(user.clone(), vec![seller.clone()]);
+        assert!(!arrives(&mut catch_up, 11, &user), "it waits");
+        let events = vec![(11, user.clone(), event(11)), (12, seller.clone(), event(12))];
+        let sent = catch_up.replay(&user, Replay { events, upto: 12 }, Some(&sam()));
+        assert_eq!(sent.len(), 2);
+        assert!(!arrives(&mut catch_up, 12, &seller), "it was replayed");
+        assert!(arrives(&mut catch_up, 13, &seller));
     }
 
     #[test]
