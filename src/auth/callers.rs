@@ -55,7 +55,7 @@ caller! {
 
 caller! {
     /// A backend service or an admin.
-    OperatorCaller, |identity| identity.has(Role::Service) || identity.has(Role::Admin)
+    OperatorCaller, Identity::operates
 }
 
 /// A backend service at the emit door, where its API key may be narrowed to some events and rooms.

@@ -203,6 +203,12 @@ impl Identity {
         self.roles.is_empty() || self.has(role)
     }
 
+    /// Whether the caller is a backend service or an admin, from whom nothing is hidden.
+    #[must_use]
+    pub const fn operates(&self) -> bool {
+        self.has(Role::Service) || self.has(Role::Admin)
+    }
+
     /// Whether the caller has the role.
     #[must_use]
     pub const fn has(&self, role: Role) -> bool {

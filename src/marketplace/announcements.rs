@@ -25,37 +25,30 @@ pub(super) fn requested(request: &PurchaseRequest) -> Rendering {
 
 /// Something about a request changed.
 pub(super) fn changed(request: &PurchaseRequest, kind: RequestChange) -> Rendering {
-    update(
-        request,
-        PurchaseRequestUpdate {
-            kind,
-            request_id: request.id.clone(),
-            status: Some(request.status),
-            payment_id: None,
-            tx_hash: None,
-            provider: None,
-        },
-    )
+    update(&PurchaseRequestUpdate {
+        kind,
+        request_id: request.id.clone(),
+        status: Some(request.status),
+        payment_id: None,
+        tx_hash: None,
+        provider: None,
+    })
 }
 
 /// A request is paid for.
 pub(super) fn paid(request: &PurchaseRequest, by: &PaidBy) -> Rendering {
-    update(
-        request,
-        PurchaseRequestUpdate {
-            kind: RequestChange::PaymentChanged,
-            request_id: request.id.clone(),
-            status: Some(request.status),
-            payment_id: Some(by.payment_id.clone()),
-            tx_hash: by.tx_hash.clone(),
-            provider: Some(by.provider.clone()),
-        },
-    )
+    update(&PurchaseRequestUpdate {
+        kind: RequestChange::PaymentChanged,
+        request_id: request.id.clone(),
+        status: Some(request.status),
+        payment_id: Some(by.payment_id.clone()),
+        tx_hash: by.tx_hash.clone(),
+        provider: Some(by.provider.clone()),
+    })
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "made for this call")]
-fn update(request: &PurchaseRequest, update: PurchaseRequestUpdate) -> Rendering {
-    Rendering::to_room(Room::Request(request.id.clone()), &update)
+fn update(update: &PurchaseRequestUpdate) -> Rendering {
+    Rendering::to_room(Room::Request(update.request_id.clone()), update)
 }
 
 /// A request is called off; each of these sellers had an offer on it.

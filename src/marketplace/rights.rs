@@ -64,11 +64,6 @@ fn is_party(identity: &Identity, request: &PurchaseRequest) -> bool {
     request.buyer_id == *user || request.seller_id.as_ref() == Some(user) || open
 }
 
-/// Whether someone may see everything.
-pub(super) fn sees_all(identity: &Identity) -> bool {
-    identity.has(Role::Admin) || identity.has(Role::Service)
-}
-
 /// There is no such request, for who may not know of it either.
 pub(super) fn no_request() -> Error {
     Error::new(Code::NotFound, "There is no such request.")

@@ -15,7 +15,7 @@ use crate::{
         events::RequestChange,
         moves::Move,
         requests::{ChangeRequest, CreateRequest, Filter},
-        rights::{ensure_is, ensure_trades_as, sees_all},
+        rights::{ensure_is, ensure_trades_as},
         store::{self, requests::Listed},
     },
 };
@@ -68,7 +68,7 @@ impl MarketplaceService {
         let unit = async move |tx: &mut Tx<'_>| {
             let listed = Listed {
                 user: &caller.user_id,
-                all: sees_all(&caller),
+                all: caller.operates(),
                 open: caller.trades_as(Role::Seller),
                 status: filter.status,
                 buyer: filter.buyer_id.as_ref(),

@@ -11,7 +11,6 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::shkeeper::{ProviderError, Shkeeper};
 use crate::{
-    auth::{Identity, Role},
     clock::Clock,
     db::Db,
     error::{Code, Error, Result},
@@ -109,11 +108,6 @@ fn not_done(error: ProviderError) -> Error {
                 .with_cause(error)
         }
     }
-}
-
-/// Whether someone may see every payment.
-fn sees_all(identity: &Identity) -> bool {
-    identity.has(Role::Service) || identity.has(Role::Admin)
 }
 
 fn conflict(sentence: &'static str) -> Error {

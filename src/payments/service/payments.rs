@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    PaymentService, Provider, conflict, no_payment, no_request, not_done, sees_all,
+    PaymentService, Provider, conflict, no_payment, no_request, not_done,
     settle::{self, Settled},
     token, transaction,
 };
@@ -112,7 +112,9 @@ impl PaymentService {
             };
             let by_provider = provider == PaymentProvider::Shkeeper;
             let webhook_token = by_provider.then(token);
-            store::payments::insert(tx, &payment, webhook_token.clone()).await?;
+            if !store::payments::insert(tx, &payment, webhook_token.clone()).await? {
+                return Err(Error::internal("a payment began while its request was held"));
+            }
             let entry = NewEntry::of(LedgerKind::Created, &payment, payment.amount);
             ledger::add(tx, &payment.id, entry).await?;
             if !by_provider {
@@ -212,7 +214,7 @@ impl PaymentService {
         let unit = async move |tx: &mut Tx<'_>| {
             let payment = store::payments::find(tx, &id).await?.ok_or_else(no_payment)?.document;
             let takes_part = [&payment.buyer_id, &payment.seller_id].contains(&&caller.user_id);
-            if !takes_part && !sees_all(&caller) {
+            if !takes_part && !caller.operates() {
                 return Err(no_payment());
             }
             let ledger = ledger::list(tx, &id).await?;
@@ -230,7 +232,7 @@ impl PaymentService {
     ) -> Result<List<Payment>> {
         let before: Option<Id> = page.after()?;
         let unit = async move |tx: &mut Tx<'_>| {
-            let user = (!sees_all(&caller)).then_some(&caller.user_id);
+            let user = (!caller.operates()).then_some(&caller.user_id);
             let limit = i64::try_from(page.fetch()).unwrap_or(i64::MAX);
             let (request, before) = (filter.request_id.as_ref(), before.as_ref());
             let rows = store::payments::list(tx, user, request, before, limit).await?;
