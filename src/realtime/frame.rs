@@ -169,11 +169,10 @@ impl Outgoing {
     }
 
     /// The websocket frame for a namespace.
-    pub(super) fn frame(&self, namespace: Namespace) -> Bytes {
-        let frame = self.frames[namespace as usize].get_or_init(|| {
+    pub(super) fn frame(&self, namespace: Namespace) -> &Bytes {
+        self.frames[namespace as usize].get_or_init(|| {
             text(&[prefix(namespace, Kind::Event), "[\"", &self.event, "\",", self.data.get(), "]"])
-        });
-        frame.clone()
+        })
     }
 }
 

@@ -116,7 +116,7 @@ impl Realtime {
         let tolerance = Tolerance {
             max_pending_bytes: realtime.max_pending_bytes,
             stall_timeout: realtime.stall_timeout,
-            farewell: Namespace::ALL.map(|namespace| farewell.frame(namespace)),
+            farewell: Namespace::ALL.map(|namespace| farewell.frame(namespace).clone()),
         };
         let links = Arc::<Links>::default();
         let sessions =

@@ -87,7 +87,7 @@ impl Bundle {
         let mut gaps: HashMap<Id, SmallVec<[Range<usize>; 1]>> = HashMap::new();
         for part in self.parts.iter().filter(|part| part.namespaces.contains(namespace)) {
             let start = frames.len();
-            frames.extend_from_slice(&part.event.frame(namespace));
+            frames.extend_from_slice(part.event.frame(namespace));
             if let Some(user) = &part.except {
                 gaps.entry(user.clone()).or_default().push(start..frames.len());
             }
@@ -125,7 +125,7 @@ mod tests {
             let frames = bundle.frames(Namespace::Chat, user.as_ref()).concat();
             let events: Vec<Bytes> = bundle
                 .events(Namespace::Chat, user.as_ref())
-                .map(|event| event.frame(Namespace::Chat))
+                .map(|event| event.frame(Namespace::Chat).clone())
                 .collect();
             assert_eq!(events.len(), heard, "{user:?}");
             assert_eq!(frames, events.concat(), "{user:?}");

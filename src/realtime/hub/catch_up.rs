@@ -216,7 +216,7 @@ mod tests {
         let room = Room::User(sam());
         let events = seqs.iter().map(|seq| (*seq, room.clone(), event(*seq))).collect();
         let sent = catch_up.replay(&room, Replay { events, upto }, Some(&sam()));
-        sent.iter().map(|event| name(&event.frame(crate::event::Namespace::Root))).collect()
+        sent.iter().map(|event| name(event.frame(crate::event::Namespace::Root))).collect()
     }
 
     fn name(frame: &[u8]) -> String {

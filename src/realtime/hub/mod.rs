@@ -6,6 +6,8 @@ mod catch_up;
 mod members;
 mod shard;
 mod sink;
+mod slot;
+mod turn;
 
 use std::{
     collections::BTreeMap,

@@ -3,18 +3,17 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use bytes::Bytes;
 use slab::Slab;
 use tokio::{sync::mpsc, task};
 
 use super::{
-    Audience, Broadcast, Except, Item, Message, Replay, RoomsQuestion,
-    catch_up::CatchUp,
+    Audience, Broadcast, Except, Item, Replay, RoomsQuestion,
     members::Members,
-    sink::{Share, Sink},
+    sink::Share,
+    slot::{Delivery, Slot},
+    turn::Turn,
 };
 use crate::{
-    event::Namespace,
     id::Id,
     realtime::{connection::Connection, frame::Outgoing, lane::Lane},
     room::Room,
@@ -23,30 +22,18 @@ use crate::{
 /// Items taken from the queue at once.
 const BATCH: usize = 256;
 
-/// Sockets written to before other tasks get their turn.
-const WRITES_A_TURN: usize = 256;
+/// Writes before other tasks get their turn.
+const WRITES_AT_ONCE: usize = 256;
 
-/// One connection in the shard.
-struct Slot {
-    connection: Arc<Connection>,
-    namespace: Namespace,
-    user: Option<Id>,
-    sink: Sink,
-    /// Frames gathered in this turn.
-    gathered: Vec<Bytes>,
-    catch_up: CatchUp,
-    /// The last broadcast that this slot got, or was left out of.
-    seen: u64,
-}
+/// Frames that are gathered in the time of one write.
+const GATHERED_A_WRITE: usize = 16;
 
 #[derive(Default)]
 struct Shard {
     slots: Slab<Slot>,
     rooms: HashMap<Room, Members>,
-    /// Slots with gathered frames.
-    dirty: Vec<usize>,
-    /// More than one item is at hand: gather.
-    gathering: bool,
+    turn: Turn,
+    pace: Pace,
     broadcasts: u64,
     /// What whoever opens now is told before it is closed: the server is stopping.
     farewell: Option<Arc<Outgoing>>,
@@ -59,9 +46,15 @@ pub(super) fn start() -> mpsc::UnboundedSender<Item> {
         let mut shard = Shard::default();
         let mut batch = Vec::with_capacity(BATCH);
         while items.recv_many(&mut batch, BATCH).await > 0 {
-            shard.gathering = batch.len() > 1;
+            let reaching = batch.iter().filter(|item| shard.may_reach(item));
+            let gathers = reaching.take(2).count() > 1;
+            shard.turn.begin(gathers);
             for item in batch.drain(..) {
                 shard.handle(item).await;
+                if shard.turn.is_full() {
+                    shard.flush().await;
+                    shard.turn.begin(gathers);
+                }
             }
             shard.flush().await;
         }
@@ -103,7 +96,7 @@ impl Shard {
             }
             Item::Identify(connection) => {
                 if let Some(slot) = self.slot(&connection) {
-                    slot.user = connection.user_id();
+                    slot.identify();
                 }
             }
             Item::ChangeOver(connection, lane) => {
@@ -141,16 +134,9 @@ impl Shard {
             lane.enter(connection.namespace());
         }
         let entry = self.slots.vacant_entry();
-        connection.set_slot(Some(entry.key()));
-        entry.insert(Slot {
-            namespace: connection.namespace(),
-            user: connection.user_id(),
-            sink: Sink::new(lane),
-            gathered: Vec::new(),
-            catch_up: CatchUp::default(),
-            seen: 0,
-            connection,
-        });
+        let at = entry.key();
+        connection.set_slot(Some(at));
+        entry.insert(Slot::new(at, connection, lane));
     }
 
     fn join(&mut self, connection: &Arc<Connection>, room: Room) {
@@ -165,14 +151,14 @@ impl Shard {
     /// Sends what was missed, then what came meanwhile and was not among it.
     fn replay(&mut self, connection: &Arc<Connection>, room: &Room, replay: Replay) {
         let Some(slot) = self.slot(connection) else { return };
-        for event in slot.catch_up.replay(room, replay, slot.user.as_ref()) {
+        for event in slot.replay(room, replay) {
             self.send(connection, Share::Event(event));
         }
     }
 
     fn leave(&mut self, connection: &Arc<Connection>, room: &Room) {
         if let Some(slot) = self.slot(connection) {
-            slot.catch_up.leave(room, slot.user.as_ref());
+            slot.leave(room);
         }
         let Some(slot) = connection.slot().and_then(|slot| u32::try_from(slot).ok()) else {
             return;
@@ -217,7 +203,7 @@ impl Shard {
 
     fn users(&self, members: &Members) -> Vec<Option<Id>> {
         let slots = members.iter().filter_map(|slot| self.slots.get(slot as usize));
-        slots.map(|slot| slot.user.clone()).collect()
+        slots.map(|slot| slot.user().cloned()).collect()
     }
 
     fn answer_rooms(&self, question: RoomsQuestion) {
@@ -235,53 +221,49 @@ impl Shard {
         let _ = question.answer.send(sized.collect());
     }
 
+    /// Whether an item can write to a socket; a broadcast to empty rooms cannot.
+    fn may_reach(&self, item: &Item) -> bool {
+        match item {
+            Item::Broadcast(broadcast) => match &broadcast.to {
+                Audience::Everyone { .. } => true,
+                Audience::Rooms(rooms) => rooms.iter().any(|room| self.rooms.contains_key(room)),
+            },
+            _ => true,
+        }
+    }
+
     fn send(&mut self, connection: &Arc<Connection>, share: Share) {
-        let (Some(at), gathering) = (connection.slot(), self.gathering) else { return };
-        let Some(slot) = self.slots.get_mut(at) else { return };
-        if let Sink::Lane(lane) = &slot.sink {
-            let frame = share.frame(slot.namespace);
-            if gathering {
-                if slot.gathered.is_empty() {
-                    self.dirty.push(at);
-                }
-                slot.gathered.push(frame);
-            } else {
-                lane.send(slot.namespace, &[frame]);
-            }
-        } else {
-            slot.sink.send_through_engine(connection, share);
+        if let Some(slot) = connection.slot().and_then(|at| self.slots.get_mut(at)) {
+            slot.send(share, &mut self.turn);
         }
     }
 
     async fn broadcast(&mut self, broadcast: &Broadcast) {
         self.broadcasts += 1;
-        if let Except::Rooms(rooms) = &broadcast.except {
-            for room in rooms {
-                for slot in self.rooms.get(room).into_iter().flat_map(Members::iter) {
-                    if let Some(slot) = self.slots.get_mut(slot as usize) {
-                        slot.seen = self.broadcasts;
-                    }
+        let Self { slots, rooms, turn, pace, broadcasts: number, .. } = self;
+        if let Except::Rooms(except) = &broadcast.except {
+            for at in members(rooms, except) {
+                if let Some(slot) = slots.get_mut(at) {
+                    slot.seen = *number;
                 }
             }
         }
+        let mut delivery = Delivery::new(broadcast, *number);
         let mut sockets = 0;
-        let mut turn = 0;
+        let effort = if turn.gathers() { 1 } else { GATHERED_A_WRITE };
         match &broadcast.to {
             Audience::Everyone { .. } => {
-                for at in 0..self.slots.capacity() {
-                    sockets += usize::from(self.deliver(at, broadcast));
-                    rest(&mut turn).await;
+                for (_, slot) in slots.iter_mut() {
+                    sockets += usize::from(slot.hear(&mut delivery, turn));
+                    pace.keep(effort).await;
                 }
             }
-            Audience::Rooms(rooms) => {
-                for room in rooms {
-                    let length = self.rooms.get(room).map_or(0, Members::len);
-                    for index in 0..length {
-                        let at = self.rooms.get(room).and_then(|members| members.get(index));
-                        sockets +=
-                            usize::from(at.is_some_and(|at| self.deliver(at as usize, broadcast)));
-                        rest(&mut turn).await;
+            Audience::Rooms(to) => {
+                for at in members(rooms, to) {
+                    if let Some(slot) = slots.get_mut(at) {
+                        sockets += usize::from(slot.hear(&mut delivery, turn));
                     }
+                    pace.keep(effort).await;
                 }
             }
         }
@@ -293,118 +275,42 @@ impl Shard {
         }
     }
 
-    /// Whether the slot's connection is one of those that hear it.
-    fn deliver(&mut self, at: usize, broadcast: &Broadcast) -> bool {
-        let Some(slot) = self.slots.get_mut(at) else { return false };
-        if !broadcast.namespaces.contains(slot.namespace) || slot.seen == self.broadcasts {
-            return false;
-        }
-        if let Except::User(user) = &broadcast.except
-            && slot.user.as_ref() == Some(user)
-        {
-            return false;
-        }
-        slot.seen = self.broadcasts;
-        if !broadcast.numbers.is_empty() && slot.holds(broadcast) {
-            return true;
-        }
-        let Sink::Lane(lane) = &slot.sink else {
-            return deliver_through_engine(slot, &broadcast.message);
-        };
-        match &broadcast.message {
-            Message::One(event) => {
-                let frame = event.frame(slot.namespace);
-                if broadcast.volatile {
-                    if slot.gathered.is_empty() {
-                        lane.send_volatile(slot.namespace, &frame);
-                    }
-                } else if self.gathering {
-                    if slot.gathered.is_empty() {
-                        self.dirty.push(at);
-                    }
-                    slot.gathered.push(frame);
-                } else {
-                    lane.send(slot.namespace, &[frame]);
-                }
-            }
-            Message::Bundle(bundle) => {
-                let frames = bundle.frames(slot.namespace, slot.user.as_ref());
-                if frames.is_empty() {
-                    return false;
-                }
-                if slot.gathered.is_empty() {
-                    lane.send(slot.namespace, &frames);
-                } else {
-                    slot.gathered.extend(frames);
-                }
-            }
-        }
-        true
-    }
-
     /// Writes what was gathered for one connection, before something that ends it.
     fn flush_one(&mut self, connection: &Arc<Connection>) {
-        if let Some(slot) = self.slot(connection) {
-            slot.write_gathered();
+        if let Some(slot) = connection.slot().and_then(|at| self.slots.get_mut(at)) {
+            slot.write(&mut self.turn);
         }
     }
 
     /// Writes all that was gathered.
     async fn flush(&mut self) {
-        let mut turn = 0;
-        let mut dirty = std::mem::take(&mut self.dirty);
-        for at in dirty.drain(..) {
-            if let Some(slot) = self.slots.get_mut(at) {
-                slot.write_gathered();
+        for share in 0..self.turn.len() {
+            if let Some(slot) = self.slots.get_mut(self.turn.slot(share)) {
+                slot.write(&mut self.turn);
             }
-            rest(&mut turn).await;
-        }
-        self.dirty = dirty;
-    }
-}
-
-impl Slot {
-    /// Whether a kept event waits for a replay, or was among it.
-    fn holds(&mut self, broadcast: &Broadcast) -> bool {
-        let Message::One(event) = &broadcast.message else { return false };
-        let rooms = match &broadcast.to {
-            Audience::Rooms(rooms) => rooms.as_slice(),
-            Audience::Everyone { kept_for } => kept_for,
-        };
-        self.catch_up.holds(rooms, &broadcast.numbers, event, self.user.as_ref())
-    }
-
-    fn write_gathered(&mut self) {
-        let gathered = std::mem::take(&mut self.gathered);
-        if let Sink::Lane(lane) = &self.sink
-            && !gathered.is_empty()
-        {
-            lane.send(self.namespace, &gathered);
+            self.pace.keep(GATHERED_A_WRITE).await;
         }
     }
 }
 
-fn deliver_through_engine(slot: &mut Slot, message: &Message) -> bool {
-    if matches!(slot.sink, Sink::Closed) {
-        return false;
-    }
-    match message {
-        Message::One(event) => {
-            slot.sink.send_through_engine(&slot.connection, Share::Event(event.clone()));
-        }
-        Message::Bundle(bundle) => {
-            for event in bundle.events(slot.namespace, slot.user.as_ref()) {
-                slot.sink.send_through_engine(&slot.connection, Share::Event(event.clone()));
-            }
-        }
-    }
-    true
+/// The slots that are in any of `of`, room by room.
+fn members(rooms: &HashMap<Room, Members>, of: &[Room]) -> impl Iterator<Item = usize> {
+    of.iter().filter_map(|room| rooms.get(room)).flat_map(Members::iter).map(|at| at as usize)
 }
 
-/// Lets other tasks have their turn after every so many writes.
-async fn rest(turn: &mut usize) {
-    *turn += 1;
-    if turn.is_multiple_of(WRITES_A_TURN) {
-        task::yield_now().await;
+/// Lets other tasks have their turn from time to time.
+#[derive(Default)]
+struct Pace {
+    /// What was done since.
+    done: usize,
+}
+
+impl Pace {
+    async fn keep(&mut self, effort: usize) {
+        self.done += effort;
+        if self.done >= WRITES_AT_ONCE * GATHERED_A_WRITE {
+            self.done = 0;
+            task::yield_now().await;
+        }
     }
 }

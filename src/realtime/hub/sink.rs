@@ -61,7 +61,7 @@ impl Share {
 
     pub(super) fn frame(&self, namespace: Namespace) -> Bytes {
         match self {
-            Self::Event(event) => event.frame(namespace),
+            Self::Event(event) => event.frame(namespace).clone(),
             Self::Ack(id, data) => frame::ack(namespace, *id, data),
         }
     }
@@ -120,9 +120,9 @@ impl Sink {
             let engine = connection.engine.upgrade().filter(|engine| engine.connected());
             match engine.map(|engine| engine.emit(MARKER, &()).is_ok()) {
                 Some(true) => {
-                    let frames: Vec<Bytes> =
-                        waiting.shares.drain(..).map(|share| share.frame(namespace)).collect();
-                    lane.send(namespace, &frames);
+                    for share in waiting.shares.drain(..) {
+                        lane.send(namespace, (&share.frame(namespace)).into());
+                    }
                     *self = Self::Lane(lane.clone());
                 }
                 // The engine's queue is full; there is room as soon as it has written something.
@@ -146,7 +146,7 @@ impl Sink {
         match self {
             Self::Lane(lane) => {
                 let namespace = connection.namespace();
-                lane.close(farewell.map(|farewell| (namespace, farewell.frame(namespace))));
+                lane.close(farewell.map(|farewell| (namespace, farewell.frame(namespace).clone())));
             }
             Self::Engine(waiting) if !waiting.leaving => {
                 if let Some(farewell) = farewell {

@@ -49,6 +49,20 @@ pub(super) struct Tolerance {
     pub(super) farewell: [Bytes; 3],
 }
 
+/// Whole frames, and the same bytes end to end.
+#[derive(Clone, Copy)]
+pub(super) struct Run<'a> {
+    /// Each for itself: what a socket does not take is shared by all for whom it waits.
+    pub(super) frames: &'a [Bytes],
+    pub(super) bytes: &'a [u8],
+}
+
+impl<'a> From<&'a Bytes> for Run<'a> {
+    fn from(frame: &'a Bytes) -> Self {
+        Self { frames: std::slice::from_ref(frame), bytes: frame }
+    }
+}
+
 /// The write side of one websocket.
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -127,26 +141,27 @@ impl Lane {
     }
 
     /// Sends frames of one namespace, in order, as one write where the socket takes it.
-    pub(super) fn send(self: &Arc<Self>, namespace: Namespace, frames: &[Bytes]) {
+    pub(super) fn send(self: &Arc<Self>, namespace: Namespace, run: Run<'_>) {
         let mut state = self.lock();
         if state.phase != Phase::Open {
             return;
         }
         if !state.gates[namespace as usize].is_open() {
-            state.pending_bytes += frames.iter().map(Bytes::len).sum::<usize>();
+            state.pending_bytes += run.bytes.len();
             let held = &mut state.waiting.get_or_insert_default().held;
-            held.extend(frames.iter().map(|frame| (namespace, frame.clone())));
+            held.extend(run.frames.iter().map(|frame| (namespace, frame.clone())));
             return self.check_pending(&mut state);
         }
         let written = if state.is_idle() || is_unruly() {
-            match self.write(frames) {
+            match taken(self.stream.try_write(run.bytes)) {
+                Ok(written) if written == run.bytes.len() => return,
                 Ok(written) => written,
                 Err(_) => return self.die(&mut state),
             }
         } else {
             0
         };
-        state.append(frames, written);
+        state.append(run.frames, written);
         self.drain_later(&mut state);
     }
 
@@ -157,7 +172,7 @@ impl Lane {
             state.is_idle() && state.gates[namespace as usize].is_open()
         };
         if idle {
-            self.send(namespace, std::slice::from_ref(frame));
+            self.send(namespace, frame.into());
         }
     }
 
@@ -219,43 +234,20 @@ impl Lane {
         }
     }
 
-    /// Writes frames straight to the socket; how many bytes it took.
-    fn write(&self, frames: &[Bytes]) -> IoResult<usize> {
-        let mut written = 0;
-        for batch in frames.chunks(GATHER) {
-            let length: usize = batch.iter().map(Bytes::len).sum();
-            let result = if let [frame] = batch {
-                self.stream.try_write(frame)
-            } else {
-                let mut slices = [IoSlice::new(&[]); GATHER];
-                for (slice, frame) in slices.iter_mut().zip(batch) {
-                    *slice = IoSlice::new(frame);
-                }
-                self.stream.try_write_vectored(&slices[..batch.len()])
-            };
-            match result {
-                Ok(taken) => {
-                    written += taken;
-                    if taken < length {
-                        break;
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(written)
-    }
-
     /// Writes what is pending, as far as the socket takes it, and sees to the rest.
     fn flush(self: &Arc<Self>, state: &mut State) {
         while let Some(waiting) = state.waiting.as_deref().filter(|_| !state.is_idle()) {
-            let (front, _) = waiting.pending.as_slices();
-            let batch: usize = front.iter().take(GATHER).map(Bytes::len).sum();
-            match self.write(&front[..front.len().min(GATHER)]) {
+            let mut slices = [IoSlice::new(&[]); GATHER];
+            let (mut batch, mut length) = (0, 0);
+            for (slice, frame) in slices.iter_mut().zip(&waiting.pending) {
+                *slice = IoSlice::new(frame);
+                batch += 1;
+                length += frame.len();
+            }
+            match taken(self.stream.try_write_vectored(&slices[..batch])) {
                 Ok(written) => {
                     state.consume(written);
-                    if written < batch {
+                    if written < length {
                         break;
                     }
                 }
@@ -343,6 +335,14 @@ impl Lane {
         *state = State { phase: Phase::Dead, ..State::default() };
         // The peer may be gone already; then there is nothing to shut down.
         let _ = SockRef::from(&self.stream).shutdown(Shutdown::Both);
+    }
+}
+
+/// How many bytes a socket took: none when it is full.
+fn taken(result: IoResult<usize>) -> IoResult<usize> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
+        result => result,
     }
 }
 

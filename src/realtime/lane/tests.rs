@@ -38,6 +38,10 @@ fn frames(texts: &[&str]) -> Vec<Bytes> {
     texts.iter().map(|text| frame::text(&[text])).collect()
 }
 
+fn send(lane: &Arc<Lane>, namespace: Namespace, frames: &[Bytes]) {
+    lane.send(namespace, Run { frames, bytes: &frames.concat() });
+}
+
 /// Everything that the peer gets, to the end.
 async fn got(mut peer: TcpStream) -> Vec<u8> {
     let mut all = Vec::new();
@@ -50,18 +54,18 @@ async fn got(mut peer: TcpStream) -> Vec<u8> {
 async fn frames_wait_for_connect_and_earlier_ones_are_not_for_the_next_connection() {
     let (lane, mut io, peer) = lane().await;
     lane.hold(Namespace::Root);
-    lane.send(Namespace::Root, &frames(&["of an earlier connection"]));
+    send(&lane, Namespace::Root, &frames(&["of an earlier connection"]));
     lane.enter(Namespace::Root);
-    lane.send(Namespace::Root, &frames(&["a", "b"]));
+    send(&lane, Namespace::Root, &frames(&["a", "b"]));
     lane.send_volatile(Namespace::Root, &frames(&["volatile"])[0]);
     io.write_all(&frames(&["40{}"])[0]).await.unwrap();
-    lane.send(Namespace::Root, &frames(&["c"]));
+    send(&lane, Namespace::Root, &frames(&["c"]));
     // The shard may hear of a connection after its CONNECT has passed.
     lane.hold(Namespace::Chat);
     io.write_all(&frames(&["40/chat,{}"])[0]).await.unwrap();
-    lane.send(Namespace::Chat, &frames(&["of an earlier connection"]));
+    send(&lane, Namespace::Chat, &frames(&["of an earlier connection"]));
     lane.enter(Namespace::Chat);
-    lane.send(Namespace::Chat, &frames(&["d"]));
+    send(&lane, Namespace::Chat, &frames(&["d"]));
     lane.close(None);
     let expected = [frames(&["40{}", "a", "b", "c", "40/chat,{}", "d"]), vec![frame::GOING_AWAY]];
     assert_eq!(got(peer).await, expected.concat().concat());
@@ -85,7 +89,7 @@ async fn too_much_is_told_to_the_connected_only() {
         lane.enter(namespace);
     }
     io.write_all(&frames(&["40{}"])[0]).await.unwrap();
-    lane.send(Namespace::Chat, &frames(&[&"x".repeat(2000)]));
+    send(&lane, Namespace::Chat, &frames(&[&"x".repeat(2000)]));
     let expected = [frames(&["40{}", "bye /"]), vec![frame::GOING_AWAY]];
     assert_eq!(got(peer).await, expected.concat().concat());
 }
@@ -94,7 +98,7 @@ async fn too_much_is_told_to_the_connected_only() {
 async fn a_change_of_transport_ends_with_the_marker() {
     let (lane, mut io, peer) = lane().await;
     lane.await_marker(Namespace::Root);
-    lane.send(Namespace::Root, &frames(&["b"]));
+    send(&lane, Namespace::Root, &frames(&["b"]));
     let marker = r#"42["\u0001",null]"#;
     io.write_all(&frames(&[r#"42["a"]"#, marker, r#"42["engine's"]"#]).concat()).await.unwrap();
     lane.close(None);

@@ -1,0 +1,207 @@
+//! One connection in its shard: what it hears of what is said, written at once or gathered for the
+//! end of the turn.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
+
+use super::{
+    Audience, Broadcast, Except, Message, Replay,
+    catch_up::CatchUp,
+    sink::{Share, Sink},
+    turn::{Place, Turn},
+};
+use crate::{
+    event::Namespace,
+    id::Id,
+    realtime::{connection::Connection, frame::Outgoing, lane::Lane},
+    room::Room,
+};
+
+/// One connection in the shard.
+pub(super) struct Slot {
+    /// Where it is among the shard's.
+    at: usize,
+    pub(super) connection: Arc<Connection>,
+    pub(super) namespace: Namespace,
+    user: Option<Id>,
+    /// A hash of the user, so that most comparisons end here.
+    user_hash: u64,
+    pub(super) sink: Sink,
+    pub(super) catch_up: CatchUp,
+    /// The last broadcast that this slot got, or was left out of.
+    pub(super) seen: u64,
+    /// Where its share of this turn is.
+    place: Place,
+}
+
+/// A broadcast on its way to the slots of a shard.
+pub(super) struct Delivery<'a> {
+    broadcast: &'a Broadcast,
+    /// The user who does not hear it, after their hash.
+    except: Option<(u64, &'a Id)>,
+    /// Its number among the shard's broadcasts.
+    number: u64,
+    /// Where its frames are in the turn, once they are.
+    frames: [Option<usize>; 3],
+}
+
+impl<'a> Delivery<'a> {
+    pub(super) fn new(broadcast: &'a Broadcast, number: u64) -> Self {
+        let except = match &broadcast.except {
+            Except::User(user) => Some((hash(user), user)),
+            Except::Nobody | Except::Rooms(_) => None,
+        };
+        Self { broadcast, except, number, frames: [None; 3] }
+    }
+
+    /// Where an event's frame is in the turn.
+    fn frame(&mut self, event: &Outgoing, namespace: Namespace, turn: &mut Turn) -> usize {
+        *self.frames[namespace as usize].get_or_insert_with(|| turn.add(event.frame(namespace)))
+    }
+}
+
+impl Slot {
+    pub(super) fn new(at: usize, connection: Arc<Connection>, lane: Option<Arc<Lane>>) -> Self {
+        let user = connection.user_id();
+        Self {
+            at,
+            namespace: connection.namespace(),
+            user_hash: user.as_ref().map_or(0, hash),
+            user,
+            sink: Sink::new(lane),
+            catch_up: CatchUp::default(),
+            seen: 0,
+            place: None,
+            connection,
+        }
+    }
+
+    /// The connection's owner has become known, or newly known.
+    pub(super) fn identify(&mut self) {
+        self.user = self.connection.user_id();
+        self.user_hash = self.user.as_ref().map_or(0, hash);
+    }
+
+    /// Who owns the connection, when that is known.
+    pub(super) fn user(&self) -> Option<&Id> {
+        self.user.as_ref()
+    }
+
+    /// Whether the connection is one of those that hear a broadcast.
+    pub(super) fn hear(&mut self, delivery: &mut Delivery, turn: &mut Turn) -> bool {
+        let broadcast = delivery.broadcast;
+        if !broadcast.namespaces.contains(self.namespace) || self.seen == delivery.number {
+            return false;
+        }
+        if let Some((hash, user)) = delivery.except
+            && self.user_hash == hash
+            && self.user.as_ref() == Some(user)
+        {
+            return false;
+        }
+        self.seen = delivery.number;
+        if !broadcast.numbers.is_empty() && self.holds(broadcast) {
+            return true;
+        }
+        if matches!(broadcast.message, Message::Bundle(_)) {
+            // It is large, and not the same for all: nothing to gather.
+            self.write(turn);
+        }
+        let Sink::Lane(lane) = &self.sink else {
+            return self.hear_through_engine(&broadcast.message);
+        };
+        match &broadcast.message {
+            Message::One(event) if broadcast.volatile => {
+                if self.place.is_none() {
+                    lane.send_volatile(self.namespace, event.frame(self.namespace));
+                }
+            }
+            Message::One(event) if turn.gathers() => {
+                let frame = delivery.frame(event, self.namespace, turn);
+                turn.give(frame, self.at, &mut self.place);
+            }
+            Message::One(event) => {
+                lane.send(self.namespace, event.frame(self.namespace).into());
+            }
+            Message::Bundle(bundle) => {
+                let frames = bundle.frames(self.namespace, self.user.as_ref());
+                if frames.is_empty() {
+                    return false;
+                }
+                for frame in frames {
+                    lane.send(self.namespace, (&frame).into());
+                }
+            }
+        }
+        true
+    }
+
+    /// What is sent of a replay, and then of what came meanwhile.
+    pub(super) fn replay(&mut self, room: &Room, replay: Replay) -> Vec<Arc<Outgoing>> {
+        self.catch_up.replay(room, replay, self.user.as_ref())
+    }
+
+    /// The connection has left a room.
+    pub(super) fn leave(&mut self, room: &Room) {
+        self.catch_up.leave(room, self.user.as_ref());
+    }
+
+    /// Whether a kept event waits for a replay, or was among it.
+    fn holds(&mut self, broadcast: &Broadcast) -> bool {
+        let Message::One(event) = &broadcast.message else { return false };
+        let rooms = match &broadcast.to {
+            Audience::Rooms(rooms) => rooms.as_slice(),
+            Audience::Everyone { kept_for } => kept_for,
+        };
+        self.catch_up.holds(rooms, &broadcast.numbers, event, self.user.as_ref())
+    }
+
+    fn hear_through_engine(&mut self, message: &Message) -> bool {
+        if matches!(self.sink, Sink::Closed) {
+            return false;
+        }
+        match message {
+            Message::One(event) => {
+                self.sink.send_through_engine(&self.connection, Share::Event(event.clone()));
+            }
+            Message::Bundle(bundle) => {
+                for event in bundle.events(self.namespace, self.user.as_ref()) {
+                    self.sink.send_through_engine(&self.connection, Share::Event(event.clone()));
+                }
+            }
+        }
+        true
+    }
+
+    /// Sends what is for this connection alone.
+    pub(super) fn send(&mut self, share: Share, turn: &mut Turn) {
+        let Sink::Lane(lane) = &self.sink else {
+            return self.sink.send_through_engine(&self.connection, share);
+        };
+        let frame = share.frame(self.namespace);
+        if turn.gathers() {
+            let frame = turn.add(&frame);
+            turn.give(frame, self.at, &mut self.place);
+        } else {
+            lane.send(self.namespace, (&frame).into());
+        }
+    }
+
+    /// Writes its share of the turn.
+    pub(super) fn write(&mut self, turn: &mut Turn) {
+        if let Some(share) = self.place.take()
+            && let Some(run) = turn.take(share)
+            && let Sink::Lane(lane) = &self.sink
+        {
+            lane.send(self.namespace, run);
+        }
+    }
+}
+
+fn hash(user: &Id) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    user.hash(&mut hasher);
+    hasher.finish()
+}

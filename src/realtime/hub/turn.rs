@@ -1,0 +1,186 @@
+//! What the items of one turn say to each socket. Every frame is here once, end to end with the
+//! others, and a socket's share is where its frames are: whoever hears the same is written the same
+//! bytes. A turn that is over leaves its room to the next.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use crate::realtime::lane::Run;
+
+/// Bytes of frames after which a turn is written.
+const FULL: usize = 256 * 1024;
+
+/// The frames of a turn, and who gets which.
+#[derive(Default)]
+pub(super) struct Turn {
+    gathers: bool,
+    frames: Frames,
+    /// One for each slot that gets some; those from `used` on wait for later turns.
+    shares: Vec<Share>,
+    used: usize,
+    /// A share that is not one run.
+    apart: Frames,
+}
+
+/// Frames in the order in which they were said.
+#[derive(Default)]
+struct Frames {
+    each: Vec<Bytes>,
+    bytes: Vec<u8>,
+    /// Where each frame begins in `bytes`.
+    starts: Vec<usize>,
+}
+
+#[derive(Default)]
+struct Share {
+    slot: usize,
+    /// Where the frames are, in their order.
+    runs: SmallVec<[Range<usize>; 1]>,
+}
+
+/// Which share of the turn is a slot's.
+pub(super) type Place = Option<usize>;
+
+impl Turn {
+    /// Begins a turn, in which frames are gathered or written as they come.
+    pub(super) fn begin(&mut self, gathers: bool) {
+        self.gathers = gathers;
+        self.frames.clear();
+        self.used = 0;
+    }
+
+    /// Whether frames wait for the end of the turn.
+    pub(super) fn gathers(&self) -> bool {
+        self.gathers
+    }
+
+    /// Whether it is time to write.
+    pub(super) fn is_full(&self) -> bool {
+        self.frames.bytes.len() >= FULL
+    }
+    /// Takes a frame in; where it is.
+    pub(super) fn add(&mut self, frame: &Bytes) -> usize {
+        self.frames.push(frame);
+        self.frames.each.len() - 1
+    }
+
+    /// Gives a frame to a slot, after those that the slot has.
+    pub(super) fn give(&mut self, frame: usize, slot: usize, place: &mut Place) {
+        let at = *place.get_or_insert_with(|| self.begin_share(slot));
+        let runs = &mut self.shares[at].runs;
+        match runs.last_mut() {
+            Some(run) if run.end == frame => run.end += 1,
+            _ => runs.push(frame..frame + 1),
+        }
+    }
+
+    fn begin_share(&mut self, slot: usize) -> usize {
+        if self.used == self.shares.len() {
+            self.shares.push(Share::default());
+        }
+        let share = &mut self.shares[self.used];
+        share.slot = slot;
+        share.runs.clear();
+        self.used += 1;
+        self.used - 1
+    }
+
+    /// How many slots got frames.
+    pub(super) fn len(&self) -> usize {
+        self.used
+    }
+
+    /// Whose share this is.
+    pub(super) fn slot(&self, share: usize) -> usize {
+        self.shares[share].slot
+    }
+
+    /// Takes a share's frames out, if it has some.
+    pub(super) fn take(&mut self, share: usize) -> Option<Run<'_>> {
+        let mut runs = self.shares[share].runs.drain(..);
+        let first = runs.next()?;
+        if runs.len() == 0 {
+            return Some(self.frames.run(first));
+        }
+        self.apart.clear();
+        for frame in [first].into_iter().chain(runs).flatten() {
+            self.apart.push(&self.frames.each[frame]);
+        }
+        Some(self.apart.run(0..self.apart.each.len()))
+    }
+}
+
+impl Frames {
+    fn push(&mut self, frame: &Bytes) {
+        self.starts.push(self.bytes.len());
+        self.bytes.extend_from_slice(frame);
+        self.each.push(frame.clone());
+    }
+
+    fn run(&self, frames: Range<usize>) -> Run<'_> {
+        let end = self.starts.get(frames.end).copied().unwrap_or(self.bytes.len());
+        let bytes = &self.bytes[self.starts[frames.start]..end];
+        Run { frames: &self.each[frames], bytes }
+    }
+
+    fn clear(&mut self) {
+        self.each.clear();
+        self.starts.clear();
+        self.bytes.clear();
+        self.bytes.shrink_to(FULL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_slot_gets_its_frames_in_their_order_end_to_end_whatever_the_others_get() {
+        let mut turn = Turn::default();
+        // The second turn begins with what the first has left.
+        for length in [3, 1] {
+            turn.begin(true);
+            let frames = ["a", "b", "c", "d", "e"].map(|letter| Bytes::from(letter.repeat(length)));
+            // All, none, some apart, the first, the last.
+            let heard: [&[usize]; 5] = [&[0, 1, 2, 3, 4], &[], &[0, 2, 3], &[0], &[4]];
+            let mut places = [Place::None; 5];
+            for (number, frame) in frames.iter().enumerate() {
+                let at = turn.add(frame);
+                for (slot, place) in places.iter_mut().enumerate() {
+                    if heard[slot].contains(&number) {
+                        turn.give(at, slot, place);
+                    }
+                }
+            }
+            assert_eq!(turn.len(), 4);
+            for (slot, place) in places.into_iter().enumerate() {
+                let Some(share) = place else {
+                    assert!(heard[slot].is_empty(), "{slot}");
+                    continue;
+                };
+                assert_eq!(turn.slot(share), slot);
+                let expected: Vec<_> = heard[slot].iter().map(|at| frames[*at].clone()).collect();
+                let run = turn.take(share).expect("frames");
+                assert_eq!(run.frames, expected, "{slot}");
+                assert_eq!(run.bytes, expected.concat(), "{slot}");
+                assert!(turn.take(share).is_none(), "they are taken once");
+            }
+        }
+    }
+
+    #[test]
+    fn a_turn_of_large_frames_is_soon_full_and_leaves_little_behind() {
+        let mut turn = Turn::default();
+        turn.begin(true);
+        turn.add(&Bytes::from(vec![b'x'; FULL - 1]));
+        assert!(!turn.is_full());
+        turn.add(&Bytes::from(vec![b'x'; 4 * FULL]));
+        assert!(turn.is_full());
+        turn.begin(true);
+        assert!(!turn.is_full());
+        assert!(turn.frames.bytes.capacity() < 2 * FULL);
+    }
+}
