@@ -11,6 +11,8 @@ use crate::{
     params,
 };
 
+const FIND: &str = "SELECT * FROM conversations WHERE id = $1";
+
 /// A conversation without its participants.
 pub(super) struct ConversationRow {
     pub(super) document: Conversation,
@@ -84,14 +86,12 @@ pub(super) async fn direct(tx: &mut Tx<'_>, direct_key: String) -> Result<Option
 
 /// A conversation.
 pub(super) async fn find(tx: &mut Tx<'_>, id: &Id) -> Result<Option<ConversationRow>> {
-    const FIND: &str = "SELECT * FROM conversations WHERE id = $1";
     tx.optional(FIND, &params![id]).await?.as_ref().map(conversation_row).transpose()
 }
 
 /// A conversation, held until the end of the unit: what is read after this stays true.
 pub(super) async fn hold(tx: &mut Tx<'_>, id: &Id) -> Result<Option<ConversationRow>> {
-    const HOLD: &str = "UPDATE conversations SET messages = messages WHERE id = $1 RETURNING *";
-    tx.optional(HOLD, &params![id]).await?.as_ref().map(conversation_row).transpose()
+    tx.hold(FIND, &params![id]).await?.as_ref().map(conversation_row).transpose()
 }
 
 /// Archives a conversation; its pair may begin another.
@@ -216,18 +216,17 @@ pub(super) async fn count_of_others(
     Ok(row.get("unread")?)
 }
 
-/// Adds a message with the next number; that number.
-pub(super) async fn insert_message(tx: &mut Tx<'_>, message: &Message) -> Result<i64> {
-    const NEXT: &str = "
-        UPDATE conversations SET messages = messages + 1, last_activity_at = $2
-        WHERE id = $1 RETURNING messages";
+/// Adds a message, which has this number in a conversation that is held.
+pub(super) async fn insert_message(tx: &mut Tx<'_>, message: &Message, ordinal: i64) -> Result<()> {
+    const COUNT: &str = "
+        UPDATE conversations SET messages = $2, last_activity_at = $3 WHERE id = $1";
     const INSERT: &str = "
         INSERT INTO messages
             (id, conversation_id, ordinal, sender_id, first_name, last_name, content, attachments,
              reply_to, client_message_id, created_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-    let next = tx.one(NEXT, &params![&message.conversation_id, message.created_at]).await?;
-    let ordinal = next.get("messages")?;
+    let count = params![&message.conversation_id, ordinal, message.created_at];
+    tx.execute(COUNT, &count).await?;
     let row = params![
         &message.id,
         &message.conversation_id,
@@ -242,7 +241,7 @@ pub(super) async fn insert_message(tx: &mut Tx<'_>, message: &Message) -> Result
         message.created_at,
     ];
     tx.execute(INSERT, &row).await?;
-    Ok(ordinal)
+    Ok(())
 }
 
 /// A message.

@@ -8,8 +8,8 @@ use std::{
 };
 
 use sqlx::{
-    Column as _, Connection as _, Encode, PgConnection, PgPool, Postgres as Engine, Row as _, Type,
-    TypeInfo as _, ValueRef as _,
+    AssertSqlSafe, Column as _, Connection as _, Encode, PgConnection, PgPool, Postgres as Engine,
+    Row as _, SqlSafeStr, Type, TypeInfo as _, ValueRef as _,
     encode::IsNull,
     error::BoxDynError,
     pool::PoolConnection,
@@ -196,7 +196,21 @@ pub(super) async fn rows(
     sql: &'static str,
     params: &[Value],
 ) -> Result<Vec<Row>> {
-    let rows = query(sql, params).fetch_all(connection).await?;
+    read(&query(sql, params).fetch_all(connection).await?)
+}
+
+/// The same, with every row locked until the end of the transaction.
+pub(super) async fn hold(
+    connection: &mut PgConnection,
+    sql: &'static str,
+    params: &[Value],
+) -> Result<Vec<Row>> {
+    // Written out here from what is written out in the source.
+    let sql = AssertSqlSafe(format!("{sql} FOR UPDATE"));
+    read(&query(sql, params).fetch_all(connection).await?)
+}
+
+fn read(rows: &[PgRow]) -> Result<Vec<Row>> {
     let Some(first) = rows.first() else { return Ok(Vec::new()) };
     let columns: Arc<[Box<str>]> =
         first.columns().iter().map(|column| Box::from(column.name())).collect();
@@ -208,7 +222,7 @@ pub(super) async fn rows(
         .collect()
 }
 
-fn query<'q>(sql: &'static str, params: &'q [Value]) -> Query<'q, Engine, PgArguments> {
+fn query(sql: impl SqlSafeStr, params: &[Value]) -> Query<'_, Engine, PgArguments> {
     params.iter().fold(sqlx::query(sql), Query::bind)
 }
 

@@ -73,13 +73,22 @@ impl<'a> Tx<'a> {
     /// # Errors
     /// The kinds of [`Kind`]; [`Kind::Other`] when there are several rows.
     pub async fn optional(&mut self, sql: &'static str, params: &[Value]) -> Result<Option<Row>> {
-        let mut rows = self.all(sql, params).await?;
-        if rows.len() < 2 {
-            return Ok(rows.pop());
-        }
-        let error = Error::new(Kind::Other, format_args!("{} rows instead of one", rows.len()));
-        self.fail(&error);
-        Err(error)
+        let rows = self.all(sql, params).await?;
+        at_most_one(rows).inspect_err(|error| self.fail(error))
+    }
+
+    /// The only row that a `SELECT` finds, when there is one, held until the end of the unit: what
+    /// was read stays true. SQLite has one unit that writes at a time, and needs nothing for it.
+    ///
+    /// # Errors
+    /// The kinds of [`Kind`]; [`Kind::Other`] when there are several rows.
+    pub async fn hold(&mut self, sql: &'static str, params: &[Value]) -> Result<Option<Row>> {
+        self.ensure_sound(params)?;
+        let rows = match &mut self.engine {
+            Engine::Sqlite(connection) => sqlite::rows(connection, sql, params),
+            Engine::Postgres(connection) => postgres::hold(connection, sql, params).await,
+        };
+        rows.and_then(at_most_one).inspect_err(|error| self.fail(error))
     }
 
     /// The row of the answer.
@@ -131,4 +140,11 @@ impl<'a> Tx<'a> {
             self.failure = Some(error.clone());
         }
     }
+}
+
+fn at_most_one(mut rows: Vec<Row>) -> Result<Option<Row>> {
+    if rows.len() < 2 {
+        return Ok(rows.pop());
+    }
+    Err(Error::new(Kind::Other, format_args!("{} rows instead of one", rows.len())))
 }

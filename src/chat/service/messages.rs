@@ -83,7 +83,7 @@ impl ChatService {
                 deleted_at: None,
                 reactions: Vec::new(),
             };
-            store::insert_message(tx, &message).await?;
+            store::insert_message(tx, &message, conversation.row.messages + 1).await?;
             tx.announce(InConversation { id, what: What::MessageCreated(message.clone()) });
             Ok((message, true))
         };

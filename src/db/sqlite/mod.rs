@@ -13,7 +13,7 @@ use std::{
 
 use futures_util::FutureExt;
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task};
 
 pub(super) use self::query::{execute, rows};
 use self::writer::Writer;
@@ -43,11 +43,13 @@ pub(super) struct Sqlite {
     writer: mpsc::Sender<Job>,
     readers: mpsc::Sender<Job>,
     writer_thread: Mutex<Option<JoinHandle<()>>>,
+    teller: Mutex<Option<task::JoinHandle<()>>>,
     reader_threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Sqlite {
-    /// Opens the database, made where there is none, and brings its tables up to date.
+    /// Opens the database, made where there is none, and brings its tables up to date. Called in a
+    /// runtime, in which its news are told.
     pub(super) fn open(path: &Path, readers: u32, shared: &Arc<Shared>) -> Result<Self> {
         create(path).map_err(|error| {
             Error::new(Kind::Unavailable, format_args!("{}: {error}", path.display()))
@@ -55,7 +57,9 @@ impl Sqlite {
         let mut connection = connect(path)?;
         migrations::sqlite(&mut connection, shared.clock.now())?;
         let (writer, units) = mpsc::channel(QUEUE);
-        let thread = Writer::new(path.to_owned(), connection, shared.clone());
+        let (committed, told) = mpsc::unbounded_channel();
+        let teller = tokio::spawn(writer::tell(shared.clone(), told));
+        let thread = Writer::new(path.to_owned(), connection, shared.clone(), committed);
         let writer_thread = spawn("stoa-db-writer", move || thread.run(units))?;
         let (sender, units) = mpsc::channel(QUEUE);
         let units = Arc::new(Mutex::new(units));
@@ -69,6 +73,7 @@ impl Sqlite {
             writer,
             readers: sender,
             writer_thread: Mutex::new(Some(writer_thread)),
+            teller: Mutex::new(Some(teller)),
             reader_threads: Mutex::new(reader_threads),
         })
     }
@@ -97,6 +102,10 @@ impl Sqlite {
         let writer = lock(&self.writer_thread).take();
         let _ = self.writer.send(Job::End).await;
         join(writer).await;
+        let teller = lock(&self.teller).take();
+        if let Some(Err(error)) = futures_util::future::OptionFuture::from(teller).await {
+            tracing::error!(%error, "the last commits were not told");
+        }
     }
 }
 
@@ -105,7 +114,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 async fn join(threads: impl IntoIterator<Item = JoinHandle<()>> + Send + 'static) {
-    let joined = tokio::task::spawn_blocking(move || {
+    let joined = task::spawn_blocking(move || {
         for thread in threads {
             if thread.join().is_err() {
                 tracing::error!("a thread of the store panicked");
@@ -147,7 +156,8 @@ fn create(path: &Path) -> io::Result<()> {
     options.append(true).create(true).open(path).map(drop)
 }
 
-/// A connection that writes. A commit is on the disk before it is told (`synchronous=FULL`).
+/// A connection that writes. A commit is on the disk before it is told (`synchronous=FULL`). The
+/// log is folded in when it has 16 MB: what many commits change is then written once.
 fn connect(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
@@ -156,6 +166,7 @@ fn connect(path: &Path) -> Result<Connection> {
         "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
+         PRAGMA wal_autocheckpoint = 4000;
          PRAGMA journal_size_limit = 67108864;",
     )?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);

@@ -1,5 +1,6 @@
-//! The thread that writes. It takes what waits, carries it out in one transaction with a savepoint
-//! for each unit, and answers everyone after the commit: one flush of the disk serves many.
+//! The thread that writes. It takes what waits and carries it out in one transaction with a
+//! savepoint for each unit: one flush of the disk serves many. After the commit a task tells
+//! everyone, while the thread goes on: one wake serves many, too.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -23,11 +24,13 @@ pub(super) struct Writer {
     /// None after a failure, until it can be opened again.
     connection: Option<Connection>,
     shared: Arc<Shared>,
+    /// To [`tell`].
+    committed: mpsc::UnboundedSender<Batch>,
 }
 
 /// The units of a transaction that wait for its commit.
 #[derive(Default)]
-struct Batch {
+pub(super) struct Batch {
     units: Vec<Box<dyn Unit>>,
     /// What they announced, in their order.
     announced: Vec<Announced>,
@@ -46,8 +49,13 @@ enum End {
 }
 
 impl Writer {
-    pub(super) fn new(path: PathBuf, connection: Connection, shared: Arc<Shared>) -> Self {
-        Self { path, connection: Some(connection), shared }
+    pub(super) fn new(
+        path: PathBuf,
+        connection: Connection,
+        shared: Arc<Shared>,
+        committed: mpsc::UnboundedSender<Batch>,
+    ) -> Self {
+        Self { path, connection: Some(connection), shared, committed }
     }
 
     /// Its life: until it is told to end, or nobody is left who could.
@@ -71,17 +79,15 @@ impl Writer {
         }
     }
 
-    /// Carries out a batch and tells everyone in it how it went.
+    /// Carries out a batch and has everyone in it told how it went.
     fn serve(&mut self, units: Vec<Box<dyn Unit>>) {
         let mut units = units.into_iter();
         let mut batch = Batch::default();
         match self.commit(&mut units, &mut batch) {
             Ok(()) => {
                 self.shared.report(!batch.outage);
-                self.shared.send(batch.announced);
-                for unit in batch.units {
-                    unit.answer(Ok(()));
-                }
+                // Without a runtime there is nobody left to be told.
+                let _ = self.committed.send(batch);
             }
             Err(error) => {
                 tracing::error!(%error, "a transaction was lost");
@@ -133,6 +139,16 @@ impl Writer {
         let rolled_back = connection.is_autocommit() || step(connection, "ROLLBACK").is_ok();
         if !rolled_back || error.kind() == Kind::Unavailable {
             self.connection = None;
+        }
+    }
+}
+
+/// Sends what was committed and answers who asked for it, in the order of the commits.
+pub(super) async fn tell(shared: Arc<Shared>, mut committed: mpsc::UnboundedReceiver<Batch>) {
+    while let Some(batch) = committed.recv().await {
+        shared.send(batch.announced);
+        for unit in batch.units {
+            unit.answer(Ok(()));
         }
     }
 }

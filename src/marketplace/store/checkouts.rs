@@ -8,6 +8,8 @@ use crate::{
     params,
 };
 
+const FIND: &str = "SELECT * FROM checkouts WHERE id = $1";
+
 /// Adds a checkout.
 pub(in crate::marketplace) async fn insert(tx: &mut Tx<'_>, checkout: &Checkout) -> Result<()> {
     const INSERT: &str = "
@@ -26,15 +28,13 @@ pub(in crate::marketplace) async fn insert(tx: &mut Tx<'_>, checkout: &Checkout)
 
 /// A checkout.
 pub(in crate::marketplace) async fn find(tx: &mut Tx<'_>, id: &Id) -> Result<Option<Checkout>> {
-    const FIND: &str = "SELECT * FROM checkouts WHERE id = $1";
     let found = tx.optional(FIND, &params![id]).await?;
     complete(tx, found).await
 }
 
 /// A checkout, held until the end of the unit.
 pub(in crate::marketplace) async fn hold(tx: &mut Tx<'_>, id: &Id) -> Result<Option<Checkout>> {
-    const HOLD: &str = "UPDATE checkouts SET updated_at = updated_at WHERE id = $1 RETURNING *";
-    let found = tx.optional(HOLD, &params![id]).await?;
+    let found = tx.hold(FIND, &params![id]).await?;
     complete(tx, found).await
 }
 

@@ -10,6 +10,8 @@ use crate::{
     params,
 };
 
+const FIND: &str = "SELECT * FROM purchase_requests WHERE id = $1";
+
 /// A request with what clients do not see of it.
 pub(in crate::marketplace) struct RequestRow {
     pub(in crate::marketplace) document: PurchaseRequest,
@@ -65,15 +67,12 @@ pub(in crate::marketplace) async fn insert(
 
 /// A request.
 pub(in crate::marketplace) async fn find(tx: &mut Tx<'_>, id: &Id) -> Result<Option<RequestRow>> {
-    const FIND: &str = "SELECT * FROM purchase_requests WHERE id = $1";
     tx.optional(FIND, &params![id]).await?.as_ref().map(row).transpose()
 }
 
 /// A request, held until the end of the unit: what is read after this stays true.
 pub(in crate::marketplace) async fn hold(tx: &mut Tx<'_>, id: &Id) -> Result<Option<RequestRow>> {
-    const HOLD: &str = "
-        UPDATE purchase_requests SET updated_at = updated_at WHERE id = $1 RETURNING *";
-    tx.optional(HOLD, &params![id]).await?.as_ref().map(row).transpose()
+    tx.hold(FIND, &params![id]).await?.as_ref().map(row).transpose()
 }
 
 /// A list, the newest first.

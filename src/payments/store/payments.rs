@@ -12,6 +12,8 @@ use crate::{
     },
 };
 
+const FIND: &str = "SELECT * FROM payments WHERE id = $1";
+
 /// A payment with what clients do not see of it.
 pub(in crate::payments) struct PaymentRow {
     pub(in crate::payments) document: Payment,
@@ -49,14 +51,12 @@ pub(in crate::payments) async fn insert(
 
 /// A payment.
 pub(in crate::payments) async fn find(tx: &mut Tx<'_>, id: &Id) -> Result<Option<PaymentRow>> {
-    const FIND: &str = "SELECT * FROM payments WHERE id = $1";
     tx.optional(FIND, &params![id]).await?.as_ref().map(row).transpose()
 }
 
 /// A payment, held until the end of the unit. Whoever holds the request too holds that first.
 pub(in crate::payments) async fn hold(tx: &mut Tx<'_>, id: &Id) -> Result<Option<PaymentRow>> {
-    const HOLD: &str = "UPDATE payments SET updated_at = updated_at WHERE id = $1 RETURNING *";
-    tx.optional(HOLD, &params![id]).await?.as_ref().map(row).transpose()
+    tx.hold(FIND, &params![id]).await?.as_ref().map(row).transpose()
 }
 
 /// The payment of a provider that is under way for a request.

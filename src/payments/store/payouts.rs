@@ -10,6 +10,8 @@ use crate::{
     payments::documents::Payout,
 };
 
+const FIND: &str = "SELECT * FROM payouts WHERE id = $1";
+
 /// Adds a payout; false when its payment is about to be paid out already.
 pub(in crate::payments) async fn insert(
     tx: &mut Tx<'_>,
@@ -41,14 +43,12 @@ pub(in crate::payments) async fn insert(
 
 /// A payout.
 pub(in crate::payments) async fn find(tx: &mut Tx<'_>, id: &Id) -> Result<Option<Payout>> {
-    const FIND: &str = "SELECT * FROM payouts WHERE id = $1";
     tx.optional(FIND, &params![id]).await?.as_ref().map(row).transpose()
 }
 
 /// A payout, held until the end of the unit.
 pub(in crate::payments) async fn hold(tx: &mut Tx<'_>, id: &Id) -> Result<Option<Payout>> {
-    const HOLD: &str = "UPDATE payouts SET updated_at = updated_at WHERE id = $1 RETURNING *";
-    tx.optional(HOLD, &params![id]).await?.as_ref().map(row).transpose()
+    tx.hold(FIND, &params![id]).await?.as_ref().map(row).transpose()
 }
 
 /// The payout that this request began.
