@@ -215,14 +215,15 @@ impl Inner {
     async fn write(&self, unit: Box<dyn Unit>) {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.write(unit),
-            Engine::Postgres(postgres) => postgres.write(unit).await,
+            // Boxed, so that SQLite's units do not carry what it takes around.
+            Engine::Postgres(postgres) => Box::pin(postgres.write(unit)).await,
         }
     }
 
     async fn read(&self, unit: Box<dyn Unit>) {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.read(unit),
-            Engine::Postgres(postgres) => postgres.read(unit).await,
+            Engine::Postgres(postgres) => Box::pin(postgres.read(unit)).await,
         }
     }
 
