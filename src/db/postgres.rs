@@ -199,14 +199,15 @@ pub(super) async fn rows(
     read(&query(sql, params).fetch_all(connection).await?)
 }
 
-/// The same, with every row locked until the end of the transaction.
+/// The same, with every row locked until the end of the transaction, as strongly as an `UPDATE`
+/// that leaves its keys alone: rows that refer to it can still be added.
 pub(super) async fn hold(
     connection: &mut PgConnection,
     sql: &'static str,
     params: &[Value],
 ) -> Result<Vec<Row>> {
-    // Written out here from what is written out in the source.
-    let sql = AssertSqlSafe(format!("{sql} FOR UPDATE"));
+    // Both parts are written out in the source.
+    let sql = AssertSqlSafe(format!("{sql} FOR NO KEY UPDATE"));
     read(&query(sql, params).fetch_all(connection).await?)
 }
 
