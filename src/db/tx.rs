@@ -78,7 +78,8 @@ impl<'a> Tx<'a> {
     }
 
     /// The only row that a `SELECT` finds, when there is one, held until the end of the unit: what
-    /// was read stays true. SQLite has one unit that writes at a time, and needs nothing for it.
+    /// was read stays true. For units that write: SQLite has one of them at a time, and needs
+    /// nothing for it.
     ///
     /// # Errors
     /// The kinds of [`Kind`]; [`Kind::Other`] when there are several rows.

@@ -25,6 +25,9 @@ use super::{
 /// Units that may wait for the writer, and for the readers.
 const QUEUE: usize = 4096;
 
+/// Commits that may wait to be told; then the writer waits, and its queue fills.
+const UNTOLD: usize = 4;
+
 /// How long to wait for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -57,7 +60,7 @@ impl Sqlite {
         let mut connection = connect(path)?;
         migrations::sqlite(&mut connection, shared.clock.now())?;
         let (writer, units) = mpsc::channel(QUEUE);
-        let (committed, told) = mpsc::unbounded_channel();
+        let (committed, told) = mpsc::channel(UNTOLD);
         let teller = tokio::spawn(writer::tell(shared.clone(), told));
         let thread = Writer::new(path.to_owned(), connection, shared.clone(), committed);
         let writer_thread = spawn("stoa-db-writer", move || thread.run(units))?;

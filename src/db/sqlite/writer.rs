@@ -5,7 +5,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use rusqlite::Connection;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task};
 
 use super::{Job, at_once, connect};
 use crate::{
@@ -25,7 +25,7 @@ pub(super) struct Writer {
     connection: Option<Connection>,
     shared: Arc<Shared>,
     /// To [`tell`].
-    committed: mpsc::UnboundedSender<Batch>,
+    committed: mpsc::Sender<Batch>,
 }
 
 /// The units of a transaction that wait for its commit.
@@ -53,7 +53,7 @@ impl Writer {
         path: PathBuf,
         connection: Connection,
         shared: Arc<Shared>,
-        committed: mpsc::UnboundedSender<Batch>,
+        committed: mpsc::Sender<Batch>,
     ) -> Self {
         Self { path, connection: Some(connection), shared, committed }
     }
@@ -86,8 +86,9 @@ impl Writer {
         match self.commit(&mut units, &mut batch) {
             Ok(()) => {
                 self.shared.report(!batch.outage);
-                // Without a runtime there is nobody left to be told.
-                let _ = self.committed.send(batch);
+                if self.committed.blocking_send(batch).is_err() {
+                    tracing::error!("nobody is told of a commit: the runtime has ended");
+                }
             }
             Err(error) => {
                 tracing::error!(%error, "a transaction was lost");
@@ -144,11 +145,12 @@ impl Writer {
 }
 
 /// Sends what was committed and answers who asked for it, in the order of the commits.
-pub(super) async fn tell(shared: Arc<Shared>, mut committed: mpsc::UnboundedReceiver<Batch>) {
+pub(super) async fn tell(shared: Arc<Shared>, mut committed: mpsc::Receiver<Batch>) {
     while let Some(batch) = committed.recv().await {
         shared.send(batch.announced);
         for unit in batch.units {
             unit.answer(Ok(()));
+            task::consume_budget().await;
         }
     }
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::{
-    DEADLINE, JOIN, PAUSE, Seen, Server, TOLD, Violation, WAIT,
+    DEADLINE, JOIN, PAUSE, Seen, Server, TOLD, Told, Violation, WAIT,
     client::{Client, Packet, masked},
     room, within,
 };
 use crate::{
     event::{EventName, Namespace},
-    realtime::{Emit, Target},
+    realtime::{Emit, Target, events::ClosingReason},
 };
 
 /// Waits until the engine has done with its last CONNECT: it ignores another one until then, though
@@ -214,4 +214,29 @@ async fn a_room_has_one_order_also_when_events_go_to_several_rooms() -> Seen<()>
         return Err(Violation::Order("members heard a room in different orders".into()));
     }
     Ok(())
+}
+
+/// In one thread all that is asked here is one turn of the shard.
+#[tokio::test]
+async fn what_was_said_in_one_namespace_arrives_before_another_closes_the_websocket() -> Seen<()> {
+    let server = Server::start();
+    let mut client = Client::connected(server.address).await?;
+    client.connect(Namespace::Chat).await?;
+    client.asked(Namespace::Root, &JOIN, &room(1)).await?;
+    client.asked(Namespace::Chat, &JOIN, &room(2)).await?;
+    let in_chat = server.realtime.hub().connections(&room(2)).await;
+    for number in 0..2 {
+        server.tell(&room(1), number, "");
+    }
+    in_chat[0].close(ClosingReason::Revoked);
+    for number in 0..2 {
+        let told = Told { number, padding: String::new() };
+        let event = serde_json::to_string(&(TOLD.name, told)).expect("json");
+        client.expect(&Packet::Event(Namespace::Root, event)).await?;
+    }
+    match client.next().await? {
+        Packet::Event(Namespace::Chat, event) if event.contains("revoked") => {}
+        other => return Err(Violation::Order(format!("{other:?} before the end"))),
+    }
+    client.expect(&Packet::Closed(1001)).await
 }

@@ -124,6 +124,10 @@ pub(super) enum Message {
 }
 
 impl Message {
+    fn is_bundle(&self) -> bool {
+        matches!(self, Self::Bundle(_))
+    }
+
     /// Counts deliveries, by event.
     fn count(&self, sockets: usize) {
         match self {

@@ -48,12 +48,11 @@ pub(super) fn start() -> mpsc::UnboundedSender<Item> {
         while items.recv_many(&mut batch, BATCH).await > 0 {
             let reaching = batch.iter().filter(|item| shard.may_reach(item));
             let gathers = reaching.take(2).count() > 1;
-            shard.turn.begin(gathers);
+            shard.turn.gather(gathers);
             for item in batch.drain(..) {
                 shard.handle(item).await;
                 if shard.turn.is_full() {
                     shard.flush().await;
-                    shard.turn.begin(gathers);
                 }
             }
             shard.flush().await;
@@ -82,6 +81,9 @@ impl Shard {
             Item::Enter(connection, lane) => self.enter(connection, lane),
             Item::Opened(connection) => {
                 let farewell = self.farewell.clone();
+                if farewell.is_some() {
+                    self.flush().await;
+                }
                 if let Some(slot) = self.slot(&connection) {
                     slot.sink.open(&connection);
                     if farewell.is_some() {
@@ -106,7 +108,8 @@ impl Shard {
             }
             Item::Gone(connection, rooms) => self.gone(&connection, &rooms),
             Item::Close(connection, farewell) => {
-                self.flush_one(&connection);
+                // Its websocket may be that of other namespaces, too.
+                self.flush().await;
                 if let Some(slot) = self.slot(&connection) {
                     slot.sink.close(&connection, farewell.as_ref());
                 }
@@ -148,11 +151,9 @@ impl Shard {
         }
     }
 
-    /// Sends what was missed, then what came meanwhile and was not among it.
     fn replay(&mut self, connection: &Arc<Connection>, room: &Room, replay: Replay) {
-        let Some(slot) = self.slot(connection) else { return };
-        for event in slot.replay(room, replay) {
-            self.send(connection, Share::Event(event));
+        if let Some(slot) = connection.slot().and_then(|at| self.slots.get_mut(at)) {
+            slot.replay(room, replay, &mut self.turn);
         }
     }
 
@@ -221,7 +222,7 @@ impl Shard {
         let _ = question.answer.send(sized.collect());
     }
 
-    /// Whether an item can write to a socket; a broadcast to empty rooms cannot.
+    /// Whether an item may well write to a socket, which a broadcast to empty rooms does not.
     fn may_reach(&self, item: &Item) -> bool {
         match item {
             Item::Broadcast(broadcast) => match &broadcast.to {
@@ -250,7 +251,8 @@ impl Shard {
         }
         let mut delivery = Delivery::new(broadcast, *number);
         let mut sockets = 0;
-        let effort = if turn.gathers() { 1 } else { GATHERED_A_WRITE };
+        let writes = !turn.gathers() || broadcast.volatile || broadcast.message.is_bundle();
+        let effort = if writes { GATHERED_A_WRITE } else { 1 };
         match &broadcast.to {
             Audience::Everyone { .. } => {
                 for (_, slot) in slots.iter_mut() {
@@ -284,12 +286,13 @@ impl Shard {
 
     /// Writes all that was gathered.
     async fn flush(&mut self) {
-        for share in 0..self.turn.len() {
-            if let Some(slot) = self.slots.get_mut(self.turn.slot(share)) {
+        for portion in 0..self.turn.len() {
+            if let Some(slot) = self.slots.get_mut(self.turn.slot(portion)) {
                 slot.write(&mut self.turn);
             }
             self.pace.keep(GATHERED_A_WRITE).await;
         }
+        self.turn.end();
     }
 }
 

@@ -15,9 +15,16 @@ use super::{
 use crate::{
     event::Namespace,
     id::Id,
-    realtime::{connection::Connection, frame::Outgoing, lane::Lane},
+    realtime::{
+        connection::Connection,
+        frame::Outgoing,
+        lane::{Lane, Run},
+    },
     room::Room,
 };
+
+/// Missed events that are written together.
+const REPLAYED_AT_ONCE: usize = 64;
 
 /// One connection in the shard.
 pub(super) struct Slot {
@@ -32,7 +39,7 @@ pub(super) struct Slot {
     pub(super) catch_up: CatchUp,
     /// The last broadcast that this slot got, or was left out of.
     pub(super) seen: u64,
-    /// Where its share of this turn is.
+    /// Which portion of the turn is its.
     place: Place,
 }
 
@@ -105,7 +112,7 @@ impl Slot {
         if !broadcast.numbers.is_empty() && self.holds(broadcast) {
             return true;
         }
-        if matches!(broadcast.message, Message::Bundle(_)) {
+        if broadcast.message.is_bundle() {
             // It is large, and not the same for all: nothing to gather.
             self.write(turn);
         }
@@ -138,9 +145,22 @@ impl Slot {
         true
     }
 
-    /// What is sent of a replay, and then of what came meanwhile.
-    pub(super) fn replay(&mut self, room: &Room, replay: Replay) -> Vec<Arc<Outgoing>> {
-        self.catch_up.replay(room, replay, self.user.as_ref())
+    /// Sends what was missed, then what came meanwhile and was not among it.
+    pub(super) fn replay(&mut self, room: &Room, replay: Replay, turn: &mut Turn) {
+        let events = self.catch_up.replay(room, replay, self.user.as_ref());
+        // It may be much, and is for this connection alone: nothing to gather.
+        self.write(turn);
+        if let Sink::Lane(lane) = &self.sink {
+            for some in events.chunks(REPLAYED_AT_ONCE) {
+                let frames: Vec<_> =
+                    some.iter().map(|event| event.frame(self.namespace).clone()).collect();
+                lane.send(self.namespace, Run { frames: &frames, bytes: &frames.concat() });
+            }
+            return;
+        }
+        for event in events {
+            self.sink.send_through_engine(&self.connection, Share::Event(event));
+        }
     }
 
     /// The connection has left a room.
@@ -189,10 +209,10 @@ impl Slot {
         }
     }
 
-    /// Writes its share of the turn.
+    /// Writes its portion of the turn.
     pub(super) fn write(&mut self, turn: &mut Turn) {
-        if let Some(share) = self.place.take()
-            && let Some(run) = turn.take(share)
+        if let Some(portion) = self.place.take()
+            && let Some(run) = turn.take(portion)
             && let Sink::Lane(lane) = &self.sink
         {
             lane.send(self.namespace, run);

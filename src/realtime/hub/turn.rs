@@ -1,5 +1,5 @@
 //! What the items of one turn say to each socket. Every frame is here once, end to end with the
-//! others, and a socket's share is where its frames are: whoever hears the same is written the same
+//! others, and a socket's portion is where its frames are: whoever hears the same is written the same
 //! bytes. A turn that is over leaves its room to the next.
 
 use std::ops::Range;
@@ -18,9 +18,9 @@ pub(super) struct Turn {
     gathers: bool,
     frames: Frames,
     /// One for each slot that gets some; those from `used` on wait for later turns.
-    shares: Vec<Share>,
+    portions: Vec<Portion>,
     used: usize,
-    /// A share that is not one run.
+    /// A portion that is not one run.
     apart: Frames,
 }
 
@@ -34,21 +34,19 @@ struct Frames {
 }
 
 #[derive(Default)]
-struct Share {
+struct Portion {
     slot: usize,
     /// Where the frames are, in their order.
     runs: SmallVec<[Range<usize>; 1]>,
 }
 
-/// Which share of the turn is a slot's.
+/// Which portion of the turn is a slot's.
 pub(super) type Place = Option<usize>;
 
 impl Turn {
-    /// Begins a turn, in which frames are gathered or written as they come.
-    pub(super) fn begin(&mut self, gathers: bool) {
+    /// From now on frames are gathered, or written as they come.
+    pub(super) fn gather(&mut self, gathers: bool) {
         self.gathers = gathers;
-        self.frames.clear();
-        self.used = 0;
     }
 
     /// Whether frames wait for the end of the turn.
@@ -60,6 +58,7 @@ impl Turn {
     pub(super) fn is_full(&self) -> bool {
         self.frames.bytes.len() >= FULL
     }
+
     /// Takes a frame in; where it is.
     pub(super) fn add(&mut self, frame: &Bytes) -> usize {
         self.frames.push(frame);
@@ -68,21 +67,19 @@ impl Turn {
 
     /// Gives a frame to a slot, after those that the slot has.
     pub(super) fn give(&mut self, frame: usize, slot: usize, place: &mut Place) {
-        let at = *place.get_or_insert_with(|| self.begin_share(slot));
-        let runs = &mut self.shares[at].runs;
+        let at = *place.get_or_insert_with(|| self.begin_portion(slot));
+        let runs = &mut self.portions[at].runs;
         match runs.last_mut() {
             Some(run) if run.end == frame => run.end += 1,
             _ => runs.push(frame..frame + 1),
         }
     }
 
-    fn begin_share(&mut self, slot: usize) -> usize {
-        if self.used == self.shares.len() {
-            self.shares.push(Share::default());
+    fn begin_portion(&mut self, slot: usize) -> usize {
+        if self.used == self.portions.len() {
+            self.portions.push(Portion::default());
         }
-        let share = &mut self.shares[self.used];
-        share.slot = slot;
-        share.runs.clear();
+        self.portions[self.used].slot = slot;
         self.used += 1;
         self.used - 1
     }
@@ -92,23 +89,32 @@ impl Turn {
         self.used
     }
 
-    /// Whose share this is.
-    pub(super) fn slot(&self, share: usize) -> usize {
-        self.shares[share].slot
+    /// Whose portion this is.
+    pub(super) fn slot(&self, portion: usize) -> usize {
+        self.portions[portion].slot
     }
 
-    /// Takes a share's frames out, if it has some.
-    pub(super) fn take(&mut self, share: usize) -> Option<Run<'_>> {
-        let mut runs = self.shares[share].runs.drain(..);
-        let first = runs.next()?;
-        if runs.len() == 0 {
-            return Some(self.frames.run(first));
+    /// Takes a portion's frames out, if it has some.
+    pub(super) fn take(&mut self, portion: usize) -> Option<Run<'_>> {
+        let runs = std::mem::take(&mut self.portions[portion].runs);
+        match &*runs {
+            [] => None,
+            [run] => Some(self.frames.run(run.clone())),
+            runs => {
+                self.apart.clear();
+                for frame in runs.iter().cloned().flatten() {
+                    self.apart.push(&self.frames.each[frame]);
+                }
+                Some(self.apart.run(0..self.apart.each.len()))
+            }
         }
+    }
+
+    /// Ends the turn: every portion has been taken.
+    pub(super) fn end(&mut self) {
+        self.frames.clear();
         self.apart.clear();
-        for frame in [first].into_iter().chain(runs).flatten() {
-            self.apart.push(&self.frames.each[frame]);
-        }
-        Some(self.apart.run(0..self.apart.each.len()))
+        self.used = 0;
     }
 }
 
@@ -142,7 +148,6 @@ mod tests {
         let mut turn = Turn::default();
         // The second turn begins with what the first has left.
         for length in [3, 1] {
-            turn.begin(true);
             let frames = ["a", "b", "c", "d", "e"].map(|letter| Bytes::from(letter.repeat(length)));
             // All, none, some apart, the first, the last.
             let heard: [&[usize]; 5] = [&[0, 1, 2, 3, 4], &[], &[0, 2, 3], &[0], &[4]];
@@ -157,29 +162,29 @@ mod tests {
             }
             assert_eq!(turn.len(), 4);
             for (slot, place) in places.into_iter().enumerate() {
-                let Some(share) = place else {
+                let Some(portion) = place else {
                     assert!(heard[slot].is_empty(), "{slot}");
                     continue;
                 };
-                assert_eq!(turn.slot(share), slot);
+                assert_eq!(turn.slot(portion), slot);
                 let expected: Vec<_> = heard[slot].iter().map(|at| frames[*at].clone()).collect();
-                let run = turn.take(share).expect("frames");
+                let run = turn.take(portion).expect("frames");
                 assert_eq!(run.frames, expected, "{slot}");
                 assert_eq!(run.bytes, expected.concat(), "{slot}");
-                assert!(turn.take(share).is_none(), "they are taken once");
+                assert!(turn.take(portion).is_none(), "they are taken once");
             }
+            turn.end();
         }
     }
 
     #[test]
     fn a_turn_of_large_frames_is_soon_full_and_leaves_little_behind() {
         let mut turn = Turn::default();
-        turn.begin(true);
         turn.add(&Bytes::from(vec![b'x'; FULL - 1]));
         assert!(!turn.is_full());
         turn.add(&Bytes::from(vec![b'x'; 4 * FULL]));
         assert!(turn.is_full());
-        turn.begin(true);
+        turn.end();
         assert!(!turn.is_full());
         assert!(turn.frames.bytes.capacity() < 2 * FULL);
     }
