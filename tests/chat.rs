@@ -341,6 +341,25 @@ async fn history_is_read_in_both_directions_without_a_hole() {
 }
 
 #[tokio::test]
+async fn messages_written_at_once_are_each_kept_once_and_in_one_order() {
+    const EACH: usize = 10;
+    let app = TestApp::start().await;
+    let people = ["ann", "bob", "cat"].map(|id| Person::new(&app, id));
+    let id = people[0].group(&["bob", "cat"]).await;
+    let id = id.as_str();
+    let writing = people.iter().flat_map(|person| (0..EACH).map(move |_| person.say(id, "Hi")));
+    let mut written = futures_util::future::join_all(writing).await;
+    let history = format!("/conversations/{id}/messages?limit=100");
+    let listed = texts(&people[0].get(&history).await.ok(), "id");
+    assert_eq!(people[1].unread(id).await, 2 * EACH as u64);
+    assert_eq!(texts(&people[2].get(&history).await.ok(), "id"), listed);
+    let mut kept = listed;
+    kept.sort_unstable();
+    written.sort_unstable();
+    assert_eq!(kept, written);
+}
+
+#[tokio::test]
 async fn only_its_author_edits_a_message_and_an_admin_may_delete_it() {
     let app = TestApp::start().await;
     let [ann, bob, eve] = ["ann", "bob", "eve"].map(|id| Person::new(&app, id));

@@ -162,8 +162,8 @@ impl Db {
     }
 
     /// Gives committed events to `outlet`: after their commit, in commit order of each stream. It
-    /// is called by the store and does not wait. Before there is one, events are
-    /// kept but go nowhere.
+    /// is called by the store and does not wait. Before there is one, events are kept but go
+    /// nowhere.
     pub fn set_outlet(&self, outlet: Outlet) {
         *self.0.shared.outlet.write().unwrap_or_else(PoisonError::into_inner) = Some(outlet);
     }

@@ -57,7 +57,7 @@ impl Members {
     }
 
     /// The member at a place in the list.
-    pub(super) fn get(&self, index: usize) -> Option<u32> {
+    fn get(&self, index: usize) -> Option<u32> {
         match self {
             Self::Few(members) => members.get(index).copied(),
             Self::Many(members) => members.get_index(index).copied(),

@@ -31,7 +31,7 @@ pub(super) struct Slot {
     /// Where it is among the shard's.
     at: usize,
     pub(super) connection: Arc<Connection>,
-    pub(super) namespace: Namespace,
+    namespace: Namespace,
     user: Option<Id>,
     /// A hash of the user, so that most comparisons end here.
     user_hash: u64,
