@@ -390,6 +390,20 @@ async fn who_rejoins_their_own_room_while_events_come_loses_none_and_hears_none_
 }
 
 #[tokio::test]
+async fn many_missed_events_all_come_in_their_order() {
+    const EVENTS: u64 = 150;
+    let app = unlimited().await;
+    for number in 0..EVENTS {
+        app.emit(json!({ "user": "sam" }), "ops.note", json!(number)).await;
+    }
+    let mut sam = app.user("sam").await;
+    let ack = sam.emit_ack("join-user-room", json!({ "userId": "sam", "since": 0 })).await;
+    assert_eq!(ack["recovered"], true, "{ack}");
+    let heard: Vec<_> = sam.queued("ops.note").iter().filter_map(Value::as_u64).collect();
+    assert_eq!(heard, (0..EVENTS).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn a_replay_speaks_the_dialect_of_its_namespace() {
     let app = TestApp::start().await;
     group(&app, &["bob"]).await;
