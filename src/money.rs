@@ -38,6 +38,9 @@ impl Amount {
     /// Nothing.
     pub const ZERO: Self = Self(Decimal::ZERO);
 
+    /// 0.00000001
+    pub const HUNDRED_MILLIONTH: Self = Self(Decimal::from_parts(1, 0, 0, false, 8));
+
     fn new(decimal: Decimal) -> Result<Self, InvalidAmount> {
         let decimal = decimal.normalize();
         if decimal.is_sign_negative() || decimal > MAX || decimal.scale() > MAX_SCALE {
@@ -50,6 +53,21 @@ impl Amount {
     #[must_use]
     pub fn minus(self, other: Self) -> Option<Self> {
         self.0.checked_sub(other.0).and_then(|rest| Self::new(rest).ok())
+    }
+
+    /// The sum; at most the largest amount.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        let sum = self.0.checked_add(other.0);
+        sum.and_then(|sum| Self::new(sum).ok()).unwrap_or(Self(MAX))
+    }
+
+    /// What is left of it without so many hundredths of a percent.
+    #[must_use]
+    pub fn less_basis_points(self, basis_points: u32) -> Self {
+        let part = Decimal::new(10_000 - i64::from(basis_points.min(10_000)), 4);
+        let left = self.0.checked_mul(part).map(|left| left.round_dp(MAX_SCALE));
+        left.and_then(|left| Self::new(left).ok()).unwrap_or(self)
     }
 
     /// The number of a JSON text, which may have an exponent.
@@ -247,6 +265,26 @@ mod tests {
         let [a, b, sum]: [Amount; 3] = ["0.1", "0.2", "0.3"].map(|text| text.parse().unwrap());
         assert_eq!(sum.minus(b), Some(a));
         assert_eq!(a.minus(b), None);
+    }
+
+    #[test]
+    fn a_sum_is_exact_and_never_above_the_largest_amount() {
+        let [a, b, sum]: [Amount; 3] = ["0.1", "0.2", "0.3"].map(|text| text.parse().unwrap());
+        assert_eq!(a.plus(b), sum);
+        let largest: Amount = "1000000000000000".parse().unwrap();
+        assert_eq!(largest.plus(a), largest);
+    }
+
+    #[test]
+    fn hundredths_of_a_percent_are_taken_off() {
+        let amount = |text: &str| text.parse::<Amount>().unwrap();
+        assert_eq!(amount("9").less_basis_points(1), amount("8.9991"));
+        assert_eq!(amount("35.5").less_basis_points(500), amount("33.725"));
+        assert_eq!(amount("9").less_basis_points(0), amount("9"));
+        assert_eq!(
+            amount("123456789.123456789012345678").less_basis_points(0),
+            amount("123456789.123456789012345678")
+        );
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Payments and payouts that a backend tells of; those of SHKeeper have a file of their own.
 
+mod bound;
+mod transactions;
+
 use serde_json::{Value, json};
 
 use crate::support::{Options, TestApp, User, market::id_of};

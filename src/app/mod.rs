@@ -26,7 +26,7 @@ use crate::{
     clock::Clock,
     config::Config,
     db::Db,
-    http::{Layers, cors::OriginPolicy, health::Readiness},
+    http::{Layers, cors::OriginPolicy, health::Readiness, unread::OpenBodies},
     id::Ids,
     idempotency::Idempotency,
     marketplace::{self, MarketplaceService},
@@ -48,6 +48,7 @@ struct AppState {
     emits: Emits,
     grants: Grants,
     idempotency: Idempotency,
+    open_bodies: OpenBodies,
     realtime: Realtime,
     presence: Presence,
     chat: ChatService,
@@ -110,8 +111,7 @@ impl App {
         let marketplace = MarketplaceService::new(db.clone(), access.clone(), Ids);
 
         let shkeeper = Shkeeper::new(&config.shkeeper)?;
-        let public_url = server.public_url.clone();
-        let payments = PaymentService::new(db.clone(), Ids, clock.clone(), shkeeper, public_url);
+        let payments = PaymentService::new(db.clone(), Ids, clock.clone(), shkeeper, &config);
         store::beside(payments.clone().watch_payouts(config.shkeeper.poll_interval), &stopping);
 
         let mut commands = Commands::default();
@@ -128,6 +128,7 @@ impl App {
             emits,
             grants,
             idempotency: idempotency.clone(),
+            open_bodies: OpenBodies::new(server),
             realtime: realtime.clone(),
             presence,
             chat,

@@ -4,6 +4,7 @@
 mod error;
 mod load;
 mod notation;
+mod payments;
 mod secret;
 mod shkeeper;
 mod validate;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::{BadValue, ConfigError};
 pub use load::{Flags, Loaded, PLAIN_NAMES, environment, load};
+pub use payments::PaymentsConfig;
 pub use secret::DevelopmentSecret;
 use shkeeper::base_url;
 pub use shkeeper::{ShkeeperConfig, WebhookMode};
@@ -54,6 +56,9 @@ pub struct Config {
     /// Rates and caps.
     #[garde(dive)]
     pub limits: LimitsConfig,
+    /// Payments and payouts, by whichever provider.
+    #[garde(dive)]
+    pub payments: PaymentsConfig,
     /// The payment provider.
     #[garde(dive)]
     pub shkeeper: ShkeeperConfig,
@@ -134,6 +139,14 @@ pub struct ServerConfig {
     #[serde(with = "humantime_serde")]
     #[garde(custom(positive))]
     pub body_timeout: Duration,
+    /// Bytes of a body that comes without credentials.
+    #[serde(deserialize_with = "notation::size")]
+    #[garde(range(min = 1024))]
+    pub open_body_bytes: usize,
+    /// Until a body that comes without credentials is complete.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(positive))]
+    pub open_body_timeout: Duration,
     /// Headers of one request.
     #[garde(range(min = 16))]
     pub max_headers: usize,
@@ -327,6 +340,12 @@ pub struct LimitsConfig {
     /// Everything else of one connection.
     #[garde(dive)]
     pub other: Rate,
+    /// Invoices that the payment provider is asked for, for one buyer.
+    #[garde(dive)]
+    pub invoices: RatePerMinute,
+    /// Payouts that one caller begins.
+    #[garde(dive)]
+    pub payouts: RatePerMinute,
 }
 
 /// A token bucket.
@@ -335,6 +354,17 @@ pub struct Rate {
     /// Refilled each second.
     #[garde(range(min = 1))]
     pub per_second: u32,
+    /// Held at most.
+    #[garde(range(min = 1))]
+    pub burst: u32,
+}
+
+/// A token bucket that fills slowly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Validate)]
+pub struct RatePerMinute {
+    /// Refilled each minute.
+    #[garde(range(min = 1))]
+    pub per_minute: u32,
     /// Held at most.
     #[garde(range(min = 1))]
     pub burst: u32,

@@ -44,6 +44,18 @@ pub struct ShkeeperConfig {
     #[serde(with = "humantime_serde")]
     #[garde(custom(positive))]
     pub poll_interval: Duration,
+    /// Payouts that are asked for at a time.
+    #[garde(range(min = 1, max = 1000))]
+    pub poll_batch: u32,
+    /// Calls for users that are under way at once.
+    #[garde(range(min = 1))]
+    pub max_calls: usize,
+    /// How often the coin of one payment may be changed.
+    #[garde(skip)]
+    pub coin_changes: u32,
+    /// How much less than the price still pays it, in hundredths of a percent.
+    #[garde(range(max = 1000))]
+    pub tolerance_basis_points: u32,
 }
 
 /// Which callbacks of SHKeeper are believed.

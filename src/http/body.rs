@@ -173,7 +173,7 @@ fn misread(kind: ErrorKind, only: String) -> Error {
 }
 
 /// The first error of type `E` among the causes of an error.
-fn cause<'a, E: std::error::Error + 'static>(
+pub(super) fn cause<'a, E: std::error::Error + 'static>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> Option<&'a E> {
     std::iter::successors(Some(error), |error| error.source())

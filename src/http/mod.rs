@@ -30,6 +30,7 @@ pub mod openapi;
 pub mod problem;
 pub mod request_id;
 mod to_the_end;
+pub mod unread;
 
 pub use to_the_end::to_the_end;
 

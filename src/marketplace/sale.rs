@@ -14,7 +14,7 @@ use crate::{
     money::Money,
 };
 
-/// A request that is or will be paid for, held until the end of the unit.
+/// A request that is or will be paid for.
 #[derive(Clone, Debug)]
 pub struct Sale {
     request: PurchaseRequest,
@@ -45,13 +45,26 @@ pub struct PaidBy {
 }
 
 impl Sale {
-    /// The sale of a request; none without such a request.
+    /// The sale of a request, held until the end of the unit; none without such a request.
     ///
     /// # Errors
     /// The store's.
     pub async fn hold(tx: &mut Tx<'_>, request: &Id) -> Result<Option<Self>> {
-        let Some(row) = requests::hold(tx, request).await? else { return Ok(None) };
-        let request = row.document;
+        let row = requests::hold(tx, request).await?;
+        Self::of(tx, row.map(|row| row.document)).await
+    }
+
+    /// The sale of a request as it is now, for units that only read.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn find(tx: &mut Tx<'_>, request: &Id) -> Result<Option<Self>> {
+        let row = requests::find(tx, request).await?;
+        Self::of(tx, row.map(|row| row.document)).await
+    }
+
+    async fn of(tx: &mut Tx<'_>, request: Option<PurchaseRequest>) -> Result<Option<Self>> {
+        let Some(request) = request else { return Ok(None) };
         let offer = match &request.accepted_offer_id {
             Some(accepted) => offers::find(tx, accepted).await?,
             None => None,

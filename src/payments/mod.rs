@@ -12,6 +12,7 @@ mod requests;
 mod service;
 pub mod shkeeper;
 mod store;
+mod transaction;
 mod watch;
 
 pub use http::routes;

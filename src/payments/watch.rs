@@ -14,9 +14,6 @@ use super::{
 };
 use crate::{clock::Timestamp, db::Tx, error::Result};
 
-/// Payouts read at once.
-const BATCH: i64 = 100;
-
 /// After how long a payout is asked for whose call has no answer yet: the server that made the call
 /// has stopped meanwhile.
 const LEFT_ALONE: Duration = Duration::from_mins(5);
@@ -25,48 +22,52 @@ const LEFT_ALONE: Duration = Duration::from_mins(5);
 const LOOKS_FOR: Duration = Duration::from_hours(24);
 
 impl PaymentService {
-    /// Asks every `pause`, for ever; at once returns where there is nobody to ask.
+    /// Asks every `pause`, for ever; at once returns where there is nobody to ask. So many at a time,
+    /// and the next ones then, so that a provider that is slow with many is asked no faster.
     pub async fn watch_payouts(self, pause: Duration) {
         let Some(provider) = self.shkeeper.clone().filter(|p| p.client.pays_out()) else { return };
         let mut ticks = interval(pause);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut after = String::new();
         loop {
             ticks.tick().await;
-            if let Err(error) = self.ask_for_payouts(&provider.client).await {
-                tracing::warn!(%error, "payouts under way could not be asked for");
+            match self.ask_for_payouts(&provider.client, after.clone()).await {
+                Ok(last) => after = last,
+                Err(error) => tracing::warn!(%error, "payouts under way could not be asked for"),
             }
         }
     }
 
-    async fn ask_for_payouts(&self, client: &Shkeeper) -> Result<()> {
-        let mut after = String::new();
-        loop {
-            let from = after.clone();
-            let now = async move |tx: &mut Tx<'_>| {
-                let now = tx.now();
-                let asked_before = Timestamp::from_millis(
-                    now.millis() - i64::try_from(LEFT_ALONE.as_millis()).unwrap_or(i64::MAX),
-                );
-                Ok((payouts::under_way(tx, &from, asked_before, BATCH).await?, now))
-            };
-            let (batch, now) = self.db.read(now).await?;
-            let Some(last) = batch.last() else { return Ok(()) };
-            after = last.id.to_string();
-            for payout in batch {
-                let id = payout.id.clone();
-                match ask(client, &payout, now).await {
-                    Ok(Some((status, tx_hash))) => {
-                        if let Err(error) = self.note_payout(payout.id, status, tx_hash).await {
-                            tracing::warn!(?error, payout = %id, "a payout's state was not kept");
-                        }
+    /// Asks for the payouts after this one; where to go on from, which is the beginning after the
+    /// last.
+    async fn ask_for_payouts(&self, client: &Shkeeper, after: String) -> Result<String> {
+        let most = client.poll_batch();
+        let due = async move |tx: &mut Tx<'_>| {
+            let now = tx.now();
+            let asked_before = Timestamp::from_millis(
+                now.millis() - i64::try_from(LEFT_ALONE.as_millis()).unwrap_or(i64::MAX),
+            );
+            Ok((payouts::under_way(tx, &after, asked_before, most.into()).await?, now))
+        };
+        let (batch, now) = self.db.read(due).await?;
+        let whole = u32::try_from(batch.len()).is_ok_and(|found| found == most);
+        let last = batch.last().filter(|_| whole);
+        let last = last.map(|payout| payout.id.to_string()).unwrap_or_default();
+        for payout in batch {
+            let id = payout.id.clone();
+            match ask(client, &payout, now).await {
+                Ok(Some((status, tx_hash))) => {
+                    if let Err(error) = self.note_payout(payout.id, status, tx_hash).await {
+                        tracing::warn!(?error, payout = %id, "a payout's state was not kept");
                     }
-                    Ok(None) => {}
-                    Err(error) => {
-                        tracing::warn!(%error, payout = %id, "a payout's state is not known");
-                    }
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(%error, payout = %id, "a payout's state is not known");
                 }
             }
         }
+        Ok(last)
     }
 }
 

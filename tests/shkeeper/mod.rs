@@ -1,8 +1,11 @@
 //! Payments by SHKeeper through the front door: a real server of ours, and one that behaves as
 //! SHKeeper does.
 
+mod allowance;
 mod callbacks;
 mod invoices;
+mod money;
+mod open;
 mod payouts;
 
 use std::time::Duration;

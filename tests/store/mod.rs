@@ -2,5 +2,6 @@
 
 mod both;
 mod engine;
+mod older;
 mod outage;
 mod sqlite;

@@ -15,25 +15,15 @@ use tower::ServiceExt;
 use super::*;
 use crate::{
     auth::{AdminCaller, Authenticator, Caller, EmitCaller, OperatorCaller, ServiceCaller},
-    config::ServerConfig,
+    config::{Config, ServerConfig},
     error::Error,
 };
 
 fn server() -> ServerConfig {
     ServerConfig {
-        host: [127, 0, 0, 1].into(),
-        port: 0,
         client_url: vec!["https://chat.example/".into()],
         frontend_url: vec!["https://market.example".into()],
-        public_url: None,
-        max_payload_bytes: 0,
-        trusted_proxies: Vec::new(),
-        drain_timeout: Duration::ZERO,
-        first_byte_timeout: Duration::ZERO,
-        header_timeout: Duration::ZERO,
-        body_timeout: Duration::ZERO,
-        max_headers: 0,
-        max_header_bytes: 0,
+        ..Config::for_tests().server
     }
 }
 

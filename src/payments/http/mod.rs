@@ -8,13 +8,14 @@ use axum::extract::FromRef;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::service::PaymentService;
-use crate::auth::Authenticator;
+use crate::{auth::Authenticator, http::unread::OpenBodies};
 
 /// The routes.
 pub fn routes<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
     Authenticator: FromRef<S>,
+    OpenBodies: FromRef<S>,
     PaymentService: FromRef<S>,
 {
     OpenApiRouter::new()

@@ -1,12 +1,12 @@
 //! Callbacks of SHKeeper. They are answered with exactly 202 once they are kept and processed;
-//! after anything else they come again.
+//! after anything else they come again. Whom one is for is looked up before its body is read.
 
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 
 use crate::{
     error::{Error, Result},
-    http::body::{Path, RawBody},
+    http::{body::Path, unread::UnreadBody},
     payments::service::PaymentService,
 };
 
@@ -23,10 +23,13 @@ pub(super) async fn invoice(
     State(payments): State<PaymentService>,
     Path(token): Path<String>,
     headers: HeaderMap,
-    RawBody(raw): RawBody,
+    body: UnreadBody,
 ) -> Result<StatusCode> {
-    let heard = payments.invoice_callback(token, headers, raw).await;
-    heard.inspect_err(log)?;
+    let heard = async {
+        let payment = payments.payment_called(token).await?;
+        payments.invoice_callback(payment, headers, body.read().await?).await
+    };
+    heard.await.inspect_err(log)?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -43,10 +46,13 @@ pub(super) async fn payout(
     State(payments): State<PaymentService>,
     Path(token): Path<String>,
     headers: HeaderMap,
-    RawBody(raw): RawBody,
+    body: UnreadBody,
 ) -> Result<StatusCode> {
-    let heard = payments.payout_callback(token, headers, raw).await;
-    heard.inspect_err(log)?;
+    let heard = async {
+        let payout = payments.payout_called(token).await?;
+        payments.payout_callback(payout, headers, body.read().await?).await
+    };
+    heard.await.inspect_err(log)?;
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -1,4 +1,5 @@
-//! What SHKeeper tells: believed when it is signed, kept before it is processed, done once.
+//! What SHKeeper tells: believed when it is signed, kept before it is processed, done once. What
+//! counts of it is the money.
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -7,26 +8,31 @@ use serde_json::{Map, Value};
 use super::{
     PaymentService, is_own, no_callback, payouts,
     settle::{self, Settled},
-    transaction,
 };
 use crate::{
     db::Tx,
     error::{Code, Error, Result},
     http::to_the_end,
     id::Id,
-    money::Amount,
+    marketplace::Sale,
+    money::{Amount, Currency},
     payments::{
         announcements,
         documents::{LedgerKind, Payment},
         events::{EscrowState, PaymentStatus},
-        shkeeper::callback::{
-            Callback, InvoiceCallback, InvoiceStatus, Unconfirmed, parse_invoice, parse_payout,
+        shkeeper::{
+            ROUNDING, Shkeeper,
+            callback::{
+                Callback, InvoiceCallback, InvoiceStatus, Transaction, Unconfirmed, parse_invoice,
+                parse_payout,
+            },
         },
         store::{
-            self,
+            self, coins,
             ledger::{self, NewEntry},
             webhooks::{self, Received},
         },
+        transaction,
     },
 };
 
@@ -34,38 +40,58 @@ use crate::{
 const KEPT_HEADERS: [&str; 3] = ["content-type", "x-shkeeper-timestamp", "x-shkeeper-signature"];
 
 impl PaymentService {
+    /// The payment whose callbacks come to this path. Anybody may ask, so it costs a look-up.
+    pub(in crate::payments) async fn payment_called(&self, token: String) -> Result<Id> {
+        self.shkeeper.as_ref().ok_or_else(no_callback)?;
+        let look = async move |tx: &mut Tx<'_>| {
+            store::payments::of_token(tx, &token).await?.ok_or_else(no_callback)
+        };
+        Ok(self.db.read(look).await?.document.id)
+    }
+
+    /// The payout whose callbacks come to this path, likewise.
+    pub(in crate::payments) async fn payout_called(&self, token: String) -> Result<Id> {
+        self.shkeeper.as_ref().ok_or_else(no_callback)?;
+        let look = async move |tx: &mut Tx<'_>| {
+            store::payouts::of_token(tx, &token).await?.ok_or_else(no_callback)
+        };
+        Ok(self.db.read(look).await?.id)
+    }
+
     /// Money came, or was seen, for an invoice.
     pub(in crate::payments) async fn invoice_callback(
         &self,
-        token: String,
+        payment: Id,
         headers: HeaderMap,
         raw: Bytes,
     ) -> Result<()> {
-        self.believe(&headers, &raw)?;
+        let client = self.believe(&headers, &raw)?;
         let callback = parse_invoice(&raw)?;
+        if !is_own(callback.external_id(), &payment) {
+            return Err(no_callback());
+        }
         let service = self.clone();
         to_the_end(async move {
             let key = callback.dedupe_key();
-            let external_id = callback.external_id().to_owned();
-            let received = (key.clone(), kept(&headers), raw.to_vec());
-            let keep = async move |tx: &mut Tx<'_>| {
-                let row = store::payments::of_token(tx, &token).await?.ok_or_else(no_callback)?;
-                let payment = row.document;
-                if !is_own(&external_id, &payment.id) {
-                    return Err(no_callback());
-                }
-                let (dedupe_key, headers, body) = received;
-                let subject = payment.id.clone();
-                webhooks::keep(tx, Received { dedupe_key, subject, headers, body }).await?;
-                Ok(payment.id)
+            let received = Received {
+                dedupe_key: key.clone(),
+                subject: payment.clone(),
+                headers: kept(&headers),
+                body: raw.to_vec(),
             };
-            let payment = service.db.write(keep).await?;
-            service.process(payment, key, callback).await
+            service.db.write(async move |tx| webhooks::keep(tx, received).await).await?;
+            service.process(client, payment, key, callback).await
         })
         .await
     }
 
-    async fn process(&self, payment: Id, key: String, callback: Callback) -> Result<()> {
+    async fn process(
+        &self,
+        client: Shkeeper,
+        payment: Id,
+        key: String,
+        callback: Callback,
+    ) -> Result<()> {
         let unit = async move |tx: &mut Tx<'_>| {
             // The request is held first, as everywhere, so that two callbacks wait for each other
             // here.
@@ -79,23 +105,10 @@ impl PaymentService {
                     Settled::Before
                 }
                 Callback::Invoice(told) => {
-                    if told.fiat != payment.currency {
-                        let sentence = "is not the currency of the invoice";
-                        return Err(Error::invalid("/fiat", sentence));
-                    }
-                    let confirms =
-                        told.status.is_paid() && payment.status != PaymentStatus::Confirmed;
-                    let changed = apply(tx, &mut payment, &told, confirms).await?;
-                    if confirms {
-                        settle::confirm(tx, &mut sale, &mut payment).await?
-                    } else {
-                        if changed {
-                            payment.updated_at = tx.now();
-                            store::payments::set_status(tx, &payment).await?;
-                            tx.announce(announcements::updated(&payment));
-                        }
-                        Settled::Before
-                    }
+                    let coins = coins::list(tx, &payment.id).await?;
+                    let paid = money_of(&told, &payment, &coins)?;
+                    let least = client.least_for(payment.amount);
+                    apply(tx, &mut sale, &mut payment, &told, paid, least).await?
                 }
             };
             Ok((payment, settled))
@@ -108,30 +121,28 @@ impl PaymentService {
     /// A payout is through.
     pub(in crate::payments) async fn payout_callback(
         &self,
-        token: String,
+        payout: Id,
         headers: HeaderMap,
         raw: Bytes,
     ) -> Result<()> {
         self.believe(&headers, &raw)?;
         let told = parse_payout(&raw)?;
+        if !told.external_id.as_deref().is_some_and(|external_id| is_own(external_id, &payout)) {
+            return Err(no_callback());
+        }
         let service = self.clone();
         to_the_end(async move {
             let key = told.dedupe_key();
-            let (again, external_id) = (key.clone(), told.external_id.clone());
-            let (headers, body) = (kept(&headers), raw.to_vec());
-            let keep = async move |tx: &mut Tx<'_>| {
-                let payout = store::payouts::of_token(tx, &token).await?.ok_or_else(no_callback)?;
-                if !external_id.is_some_and(|external_id| is_own(&external_id, &payout.id)) {
-                    return Err(no_callback());
-                }
-                let subject = payout.id.clone();
-                webhooks::keep(tx, Received { dedupe_key: key, subject, headers, body }).await?;
-                Ok(payout.id)
+            let received = Received {
+                dedupe_key: key.clone(),
+                subject: payout.clone(),
+                headers: kept(&headers),
+                body: raw.to_vec(),
             };
-            let payout = service.db.write(keep).await?;
+            service.db.write(async move |tx| webhooks::keep(tx, received).await).await?;
             let process = async move |tx: &mut Tx<'_>| {
-                if webhooks::begin(tx, &again).await? {
-                    payouts::settle(tx, &payout, told.status.into(), Some(told.tx_hash)).await?;
+                if webhooks::begin(tx, &key).await? {
+                    payouts::told(tx, &payout, told).await?;
                 }
                 Ok(())
             };
@@ -141,34 +152,57 @@ impl PaymentService {
     }
 
     /// Refuses what SHKeeper did not sign.
-    fn believe(&self, headers: &HeaderMap, raw: &[u8]) -> Result<()> {
+    fn believe(&self, headers: &HeaderMap, raw: &[u8]) -> Result<Shkeeper> {
         let provider = self.shkeeper.as_ref().ok_or_else(no_callback)?;
         provider.client.verify(headers, raw, self.clock.now()).map_err(|error| {
             let reason = error.reason();
             Error::new(Code::Unauthorized, format!("This is not believed: {reason}."))
                 .with_reason("invalid_signature")
                 .with_cause(error)
-        })
+        })?;
+        Ok(provider.client.clone())
     }
 }
 
-/// Notes what a callback says of an invoice's money; whether that changes anything that clients
-/// see. What was paid is the balance, and it does not fall because callbacks overtook each other.
+/// How much of the price a callback says has come. Its status says nothing of that: what counts is
+/// the balance, as far as the transactions make it up, in the coins that were asked for.
+fn money_of(told: &InvoiceCallback, payment: &Payment, coins: &[Currency]) -> Result<Amount> {
+    if told.fiat != payment.currency {
+        return Err(Error::invalid("/fiat", "is not the currency of the invoice"));
+    }
+    let foreign = "is not a coin that this invoice was asked for";
+    if !coins.contains(&told.crypto) {
+        return Err(Error::invalid("/crypto", foreign));
+    }
+    let in_others = |transaction: &Transaction| {
+        transaction.crypto.as_ref().is_some_and(|crypto| !coins.contains(crypto))
+    };
+    if let Some(place) = told.transactions.iter().position(in_others) {
+        return Err(Error::invalid(format!("/transactions/{place}/crypto"), foreign));
+    }
+    let (balance, made_up) = (told.balance_fiat, told.made_up_fiat());
+    // Each is rounded by itself; and older servers may tell the balance alone.
+    let agree = made_up.plus(ROUNDING) >= balance || told.transactions.is_empty();
+    Ok(if agree { balance } else { made_up })
+}
+
+/// Notes the money of an invoice, and where its payment stands with it. The money does not fall
+/// because callbacks overtook each other.
 async fn apply(
     tx: &mut Tx<'_>,
+    sale: &mut Sale,
     payment: &mut Payment,
     told: &InvoiceCallback,
-    confirms: bool,
-) -> Result<bool> {
+    paid: Amount,
+    least: Amount,
+) -> Result<Settled> {
     let before = payment.clone();
-    if let Some(more) = told.balance_fiat.minus(payment.received_amount)
+    let trigger = || told.trigger().map(|trigger| transaction::name(trigger.txid.clone()));
+    if let Some(more) = paid.minus(payment.received_amount)
         && more > Amount::ZERO
     {
-        payment.received_amount = told.balance_fiat;
-        payment.tx_hash = told
-            .trigger()
-            .map(|trigger| transaction(trigger.txid.clone()))
-            .or(payment.tx_hash.take());
+        payment.received_amount = paid;
+        payment.tx_hash = trigger().or(payment.tx_hash.take());
         let entry = NewEntry::of(LedgerKind::Received, payment, more);
         ledger::add(tx, &payment.id, entry).await?;
         let over_before = before.received_amount.minus(payment.amount).unwrap_or(Amount::ZERO);
@@ -180,34 +214,42 @@ async fn apply(
             let entry = NewEntry::of(LedgerKind::Overpaid, payment, over);
             ledger::add(tx, &payment.id, entry).await?;
         }
-    } else if confirms && payment.tx_hash.is_none() {
-        payment.tx_hash = told.trigger().map(|trigger| transaction(trigger.txid.clone()));
+    }
+    let went_back = told.status == InvoiceStatus::Refunded;
+    if went_back && matches!(before.escrow_state, None | Some(EscrowState::Held)) {
+        payment.escrow_state = Some(EscrowState::Refunded);
+        let entry = NewEntry::of(LedgerKind::Refunded, payment, payment.received_amount);
+        ledger::add(tx, &payment.id, entry).await?;
+    }
+    let is_whole = payment.received_amount >= least;
+    let here = payment.escrow_state != Some(EscrowState::Refunded);
+    if is_whole && here && before.status != PaymentStatus::Confirmed {
+        if payment.tx_hash.is_none() {
+            payment.tx_hash = trigger();
+        }
+        return settle::confirm(tx, sale, payment).await;
     }
     let under_way = matches!(before.status, PaymentStatus::Pending | PaymentStatus::Partial);
-    match told.status {
-        InvoiceStatus::Partial if before.status == PaymentStatus::Pending => {
-            payment.status = PaymentStatus::Partial;
-        }
-        InvoiceStatus::Cancelled if under_way => {
-            payment.status = PaymentStatus::Failed;
-            let entry = NewEntry::new(LedgerKind::Failed).because("the provider cancelled it");
-            ledger::add(tx, &payment.id, entry).await?;
-        }
-        InvoiceStatus::Refunded if before.escrow_state != Some(EscrowState::Refunded) => {
-            payment.escrow_state = Some(EscrowState::Refunded);
-            let entry = NewEntry::of(LedgerKind::Refunded, payment, payment.received_amount);
-            ledger::add(tx, &payment.id, entry).await?;
-        }
-        _ => {}
+    if told.status == InvoiceStatus::Cancelled && under_way {
+        payment.status = PaymentStatus::Failed;
+        let entry = NewEntry::new(LedgerKind::Failed).because("the provider cancelled it");
+        ledger::add(tx, &payment.id, entry).await?;
+    } else if payment.received_amount > Amount::ZERO && before.status == PaymentStatus::Pending {
+        payment.status = PaymentStatus::Partial;
     }
-    Ok(*payment != before)
+    if *payment != before {
+        payment.updated_at = tx.now();
+        store::payments::set_status(tx, payment).await?;
+        tx.announce(announcements::updated(payment));
+    }
+    Ok(Settled::Before)
 }
 
 async fn note_seen(tx: &mut Tx<'_>, payment: &Payment, seen: Unconfirmed) -> Result<()> {
     let entry = NewEntry {
         amount: Some(seen.amount),
         currency: Some(seen.crypto),
-        tx_hash: Some(seen.txid),
+        tx_hash: Some(transaction::name(seen.txid)),
         ..NewEntry::new(LedgerKind::Seen)
     };
     ledger::add(tx, &payment.id, entry).await

@@ -1,17 +1,24 @@
 //! The rules of payments and payouts.
 
+mod allowance;
 mod callbacks;
+mod invoices;
+mod payable;
 mod payments;
 mod payouts;
 mod settle;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
+use tokio::sync::Semaphore;
+
+use self::{allowance::Allowance, payable::Pegs};
 use super::shkeeper::{ProviderError, Shkeeper};
 use crate::{
     clock::Clock,
+    config::Config,
     db::Db,
     error::{Code, Error, Result},
     id::{Id, Ids},
@@ -19,6 +26,9 @@ use crate::{
 
 /// When to try again what the provider did not answer.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Payouts of one caller that the provider is asked for at once.
+const PAYOUTS_AT_ONCE: usize = 4;
 
 /// Random bytes in a callback's path.
 const TOKEN_BYTES: usize = 24;
@@ -30,6 +40,11 @@ pub struct PaymentService {
     ids: Ids,
     clock: Clock,
     pub(super) shkeeper: Option<Provider>,
+    /// Invoices, by buyer.
+    invoices: Allowance,
+    /// Payouts, by caller.
+    payouts: Allowance,
+    pegs: Pegs,
 }
 
 /// SHKeeper, and where its callbacks reach us.
@@ -60,14 +75,30 @@ impl PaymentService {
         ids: Ids,
         clock: Clock,
         shkeeper: Option<Shkeeper>,
-        public_url: Option<String>,
+        config: &Config,
     ) -> Self {
-        let shkeeper =
-            shkeeper.zip(public_url).map(|(client, public_url)| Provider { client, public_url });
+        let shkeeper = shkeeper
+            .zip(config.server.public_url.clone())
+            .map(|(client, public_url)| Provider { client, public_url });
         if shkeeper.is_none() {
             tracing::info!("the payment provider shkeeper is off (SHKEEPER_URL, PUBLIC_URL)");
         }
-        Self { db, ids, clock, shkeeper }
+        let limits = &config.limits;
+        let calls = Arc::new(Semaphore::new(config.shkeeper.max_calls));
+        let allowance = |rate, at_once| {
+            let rate = limits.enabled.then_some(rate);
+            Allowance::new(rate, at_once, calls.clone(), config.shkeeper.timeout)
+        };
+        Self {
+            db,
+            ids,
+            clock,
+            shkeeper,
+            // One of a buyer at a time: what comes next finds what was answered.
+            invoices: allowance(limits.invoices, 1),
+            payouts: allowance(limits.payouts, PAYOUTS_AT_ONCE),
+            pegs: Pegs::new(&config.payments),
+        }
     }
 
     /// SHKeeper, where it is set up.
@@ -82,16 +113,6 @@ impl PaymentService {
 /// A part of a path that nobody can guess.
 fn token() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; TOKEN_BYTES]>())
-}
-
-/// A transaction's name in one form: hex digits are the same in either case.
-fn transaction(mut name: String) -> String {
-    let digits = name.strip_prefix("0x").or(name.strip_prefix("0X"));
-    let bare = name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit());
-    if digits.is_some() || bare {
-        name.make_ascii_lowercase();
-    }
-    name
 }
 
 /// What the caller is told of a provider that did not do what it was asked.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    PaymentService, Provider, conflict, no_payment, no_request, not_done,
+    PaymentService, conflict, no_payment, no_request,
     settle::{self, Settled},
-    token, transaction,
+    token,
 };
 use crate::{
     auth::{Identity, Role},
@@ -16,19 +16,19 @@ use crate::{
         to_the_end,
     },
     id::Id,
-    marketplace::Sale,
+    marketplace::{Sale, Terms},
     money::{Amount, Currency, Money},
     payments::{
         announcements,
-        documents::{LedgerKind, Payment, PaymentInvoice, PaymentView},
+        documents::{LedgerKind, Payment, PaymentView},
         events::{EscrowState, PaymentProvider, PaymentStatus},
         requests::{CreatePayment, Filter},
-        shkeeper::{InvoiceOrder, ProviderError},
         store::{
-            self,
+            self, coins,
             ledger::{self, NewEntry},
             payments::PaymentRow,
         },
+        transaction,
     },
 };
 
@@ -39,168 +39,84 @@ impl PaymentService {
         caller: Arc<Identity>,
         request: CreatePayment,
     ) -> Result<(Payment, bool)> {
-        let provider = match request.provider {
-            PaymentProvider::Shkeeper => Some(self.provider()?.clone()),
-            PaymentProvider::Decentralized if request.crypto.is_some() => {
+        if request.provider == PaymentProvider::Decentralized {
+            if request.crypto.is_some() {
                 return Err(Error::invalid("/crypto", "is for the provider shkeeper"));
             }
-            PaymentProvider::Decentralized => None,
+            let begun = self.begin_payment(caller, request).await?;
+            return Ok((begun.row.document, begun.is_new));
+        }
+        let provider = self.provider()?.clone();
+        let (looking, asked) = (caller.clone(), request.clone());
+        let default = provider.client.crypto().clone();
+        let look = async move |tx: &mut Tx<'_>| {
+            let sale = Sale::find(tx, &asked.request_id).await?.ok_or_else(no_request)?;
+            let (_, money) = terms(&sale, &looking, &asked)?;
+            let row = under_way(tx, &asked, &money).await?;
+            let answered = row.filter(|row| coin_to_ask(row, &asked, &default).is_none());
+            Ok((sale.buyer().clone(), answered))
         };
+        let (buyer, answered) = self.db.read(look).await?;
+        if let Some(row) = answered {
+            return Ok((row.document, false));
+        }
+        let turn = self.invoices.turn(&buyer).await?;
         let service = self.clone();
         to_the_end(async move {
-            let asked = request.crypto.clone();
-            let (row, begun) = service.begin_payment(caller, request).await?;
-            let Some(provider) = provider else { return Ok((row.document, begun)) };
-            let invoiced = row.document.invoice.as_ref().map(|invoice| &invoice.crypto);
-            // The buyer may change the coin, and what another call left without an invoice is taken
-            // up again.
-            let crypto = match (asked, invoiced) {
-                (Some(asked), invoiced) if invoiced != Some(&asked) => asked,
-                (_, None) => provider.client.crypto().clone(),
-                (_, Some(_)) => return Ok((row.document, begun)),
-            };
-            Ok((service.invoice(&provider, row, &crypto).await?, begun))
+            let _turn = turn;
+            let Begun { row, is_new, ask } = service.begin_payment(caller, request).await?;
+            match ask {
+                Some(crypto) => Ok((service.invoice(&provider, row, &crypto).await?, is_new)),
+                None => Ok((row.document, is_new)),
+            }
         })
         .await
     }
 
-    /// Writes a payment down, or finds the one that is under way.
-    async fn begin_payment(
-        &self,
-        caller: Arc<Identity>,
-        request: CreatePayment,
-    ) -> Result<(PaymentRow, bool)> {
+    /// Writes a payment down, or finds the one that is under way; and with it the coin that the
+    /// provider is to be asked for. The buyer may change the coin, and what another call left
+    /// without an invoice is taken up again.
+    async fn begin_payment(&self, caller: Arc<Identity>, request: CreatePayment) -> Result<Begun> {
         let id = Id::from(self.ids.next());
+        let provider = match request.provider {
+            PaymentProvider::Shkeeper => Some(self.provider()?.clone()),
+            PaymentProvider::Decentralized => None,
+        };
+        let invoices = self.invoices.clone();
         let unit = async move |tx: &mut Tx<'_>| {
             let sale = Sale::hold(tx, &request.request_id).await?.ok_or_else(no_request)?;
-            if *sale.buyer() != caller.user_id && !caller.has(Role::Service) {
-                return Err(no_request());
-            }
-            let terms = sale.terms()?;
-            let money = Money {
-                amount: request.amount.unwrap_or(terms.price.amount),
-                currency: request.currency.unwrap_or_else(|| terms.price.currency.clone()),
-            };
-            if money != terms.price && !caller.has(Role::Service) {
-                return Err(conflict("This is not the price of the accepted offer."));
-            }
-            let provider = request.provider;
-            if let Some(row) = store::payments::under_way(tx, &request.request_id, provider).await?
-            {
-                if (row.document.amount, &row.document.currency) != (money.amount, &money.currency)
-                {
-                    return Err(conflict("A payment of another amount is under way."));
+            let (seller, money) = terms(&sale, &caller, &request)?;
+            let known = under_way(tx, &request, &money).await?;
+            let is_new = known.is_none();
+            let row = known.unwrap_or_else(|| new_payment(tx, id, &sale, seller, money, &request));
+            let payment = &row.document;
+            let ask = provider
+                .as_ref()
+                .and_then(|provider| coin_to_ask(&row, &request, provider.client.crypto()));
+            if let (Some(provider), Some(_)) = (&provider, &ask) {
+                let changes = coins::changes(tx, &payment.id).await?;
+                if payment.invoice.is_some() && changes >= provider.client.coin_changes() {
+                    let sentence = "The coin of this payment was changed too often; pay in the one \
+                                    that its invoice names.";
+                    return Err(conflict(sentence).with_reason("coin_changes"));
                 }
-                return Ok((row, false));
+                // Last, so that a call that is refused takes nothing.
+                invoices.take(sale.buyer())?;
             }
-            let payment = Payment {
-                id: id.clone(),
-                underscore_id: id,
-                request_id: request.request_id,
-                buyer_id: sale.buyer().clone(),
-                seller_id: terms.seller,
-                provider,
-                amount: money.amount,
-                currency: money.currency,
-                status: PaymentStatus::Pending,
-                escrow_state: None,
-                tx_hash: None,
-                received_amount: Amount::ZERO,
-                invoice: None,
-                created_at: tx.now(),
-                updated_at: tx.now(),
-            };
-            let by_provider = provider == PaymentProvider::Shkeeper;
-            let webhook_token = by_provider.then(token);
-            if !store::payments::insert(tx, &payment, webhook_token.clone()).await? {
-                return Err(Error::internal("a payment began while its request was held"));
-            }
-            let entry = NewEntry::of(LedgerKind::Created, &payment, payment.amount);
-            ledger::add(tx, &payment.id, entry).await?;
-            if !by_provider {
-                tx.announce(announcements::created(&payment));
-            }
-            Ok((PaymentRow { document: payment, webhook_token }, true))
-        };
-        self.db.write(unit).await
-    }
-
-    /// Has the provider tell where to pay to. Asking again for the same payment is harmless: the
-    /// provider knows it by its id and the path of its callback.
-    async fn invoice(
-        &self,
-        provider: &Provider,
-        row: PaymentRow,
-        crypto: &Currency,
-    ) -> Result<Payment> {
-        let PaymentRow { document: payment, webhook_token } = row;
-        let token = webhook_token.ok_or_else(|| Error::internal("a payment has no token"))?;
-        let order = InvoiceOrder {
-            external_id: payment.id.to_string(),
-            fiat: payment.currency.clone(),
-            amount: payment.amount,
-            callback_url: provider.payment_callback(&token),
-        };
-        match provider.client.payment_request(crypto, &order).await {
-            Ok(invoice) => {
-                let invoice = PaymentInvoice {
-                    wallet: invoice.wallet,
-                    crypto: invoice.crypto,
-                    crypto_amount: invoice.amount,
-                    exchange_rate: invoice.exchange_rate,
-                    display_name: invoice.display_name,
-                };
-                self.invoiced(payment.id, invoice).await
-            }
-            Err(error) => {
-                if matches!(error, ProviderError::Refused(_)) {
-                    self.refused(payment.id).await?;
+            if is_new {
+                if !store::payments::insert(tx, &row).await? {
+                    return Err(Error::internal("a payment began while its request was held"));
                 }
-                tracing::warn!(%error, "an invoice was not made");
-                Err(not_done(error))
+                let entry = NewEntry::of(LedgerKind::Created, payment, payment.amount);
+                ledger::add(tx, &payment.id, entry).await?;
+                if provider.is_none() {
+                    tx.announce(announcements::created(payment));
+                }
             }
-        }
-    }
-
-    async fn invoiced(&self, id: Id, invoice: PaymentInvoice) -> Result<Payment> {
-        let unit = async move |tx: &mut Tx<'_>| {
-            let row = store::payments::hold(tx, &id).await?.ok_or_else(no_payment)?;
-            let mut payment = row.document;
-            if payment.invoice.as_ref() == Some(&invoice) {
-                return Ok(payment);
+            if let Some(crypto) = &ask {
+                coins::ask(tx, &payment.id, crypto, payment.invoice.is_some()).await?;
             }
-            if payment.status == PaymentStatus::Failed {
-                return Err(conflict("The payment failed meanwhile; begin another."));
-            }
-            store::payments::set_invoice(tx, &id, &invoice).await?;
-            let entry = NewEntry {
-                amount: Some(invoice.crypto_amount),
-                currency: Some(invoice.crypto.clone()),
-                ..NewEntry::new(LedgerKind::Invoiced)
-            };
-            ledger::add(tx, &id, entry).await?;
-            let first = payment.invoice.replace(invoice).is_none();
-            if first {
-                tx.announce(announcements::created(&payment));
-            }
-            Ok(payment)
-        };
-        self.db.write(unit).await
-    }
-
-    /// Nobody has heard of the payment yet, so nobody hears of its end.
-    async fn refused(&self, id: Id) -> Result<()> {
-        let unit = async move |tx: &mut Tx<'_>| {
-            let row = store::payments::hold(tx, &id).await?.ok_or_else(no_payment)?;
-            let mut payment = row.document;
-            if payment.status == PaymentStatus::Pending && payment.invoice.is_none() {
-                payment.status = PaymentStatus::Failed;
-                payment.updated_at = tx.now();
-                store::payments::set_status(tx, &payment).await?;
-                let entry = NewEntry::new(LedgerKind::Failed).because("the provider refused it");
-                ledger::add(tx, &id, entry).await?;
-            }
-            Ok(())
+            Ok(Begun { row, is_new, ask })
         };
         self.db.write(unit).await
     }
@@ -243,11 +159,16 @@ impl PaymentService {
 
     /// Confirms a payment by its transaction. The same again changes nothing.
     pub(in crate::payments) async fn confirm(&self, id: Id, tx_hash: String) -> Result<Payment> {
-        let tx_hash = transaction(tx_hash);
+        let tx_hash = transaction::name(tx_hash);
         let unit = async move |tx: &mut Tx<'_>| {
             let (mut sale, mut payment) = settle::hold(tx, &id).await?;
             match payment.status {
-                PaymentStatus::Confirmed if payment.tx_hash.as_ref() == Some(&tx_hash) => {
+                PaymentStatus::Confirmed
+                    if payment
+                        .tx_hash
+                        .as_ref()
+                        .is_some_and(|known| transaction::is_same(known, &tx_hash)) =>
+                {
                     return Ok((payment, Settled::Before));
                 }
                 PaymentStatus::Confirmed => {
@@ -257,7 +178,7 @@ impl PaymentService {
                 PaymentStatus::Pending | PaymentStatus::Partial => {}
             }
             if store::payments::is_used(tx, &tx_hash, &id).await? {
-                return Err(conflict("This transaction confirmed another payment."));
+                return Err(store::payments::used());
             }
             payment.tx_hash = Some(tx_hash);
             payment.received_amount = payment.received_amount.max(payment.amount);
@@ -308,4 +229,82 @@ impl PaymentService {
         };
         self.db.write(unit).await
     }
+}
+
+/// A payment that was begun, or found.
+struct Begun {
+    row: PaymentRow,
+    is_new: bool,
+    /// The coin that the provider is to be asked for.
+    ask: Option<Currency>,
+}
+
+/// Who is paid, and how much, where the caller may pay that.
+fn terms(sale: &Sale, caller: &Identity, request: &CreatePayment) -> Result<(Id, Money)> {
+    if *sale.buyer() != caller.user_id && !caller.has(Role::Service) {
+        return Err(no_request());
+    }
+    let Terms { seller, price } = sale.terms()?;
+    let money = Money {
+        amount: request.amount.unwrap_or(price.amount),
+        currency: request.currency.clone().unwrap_or_else(|| price.currency.clone()),
+    };
+    if money != price && !caller.has(Role::Service) {
+        return Err(conflict("This is not the price of the accepted offer."));
+    }
+    Ok((seller, money))
+}
+
+/// The payment of that provider that is under way, which is of the same amount.
+async fn under_way(
+    tx: &mut Tx<'_>,
+    request: &CreatePayment,
+    money: &Money,
+) -> Result<Option<PaymentRow>> {
+    let row = store::payments::under_way(tx, &request.request_id, request.provider).await?;
+    let same =
+        |payment: &Payment| (payment.amount, &payment.currency) == (money.amount, &money.currency);
+    if row.as_ref().is_some_and(|row| !same(&row.document)) {
+        return Err(conflict("A payment of another amount is under way."));
+    }
+    Ok(row)
+}
+
+/// The coin that the provider has to be asked for; none where its answer is there.
+fn coin_to_ask(row: &PaymentRow, request: &CreatePayment, default: &Currency) -> Option<Currency> {
+    let invoiced = row.document.invoice.as_ref().map(|invoice| &invoice.crypto);
+    match (&request.crypto, invoiced) {
+        (Some(asked), invoiced) if invoiced != Some(asked) => Some(asked.clone()),
+        (_, None) => Some(default.clone()),
+        (_, Some(_)) => None,
+    }
+}
+
+fn new_payment(
+    tx: &Tx<'_>,
+    id: Id,
+    sale: &Sale,
+    seller: Id,
+    money: Money,
+    request: &CreatePayment,
+) -> PaymentRow {
+    let document = Payment {
+        id: id.clone(),
+        underscore_id: id,
+        request_id: request.request_id.clone(),
+        buyer_id: sale.buyer().clone(),
+        seller_id: seller,
+        provider: request.provider,
+        amount: money.amount,
+        currency: money.currency,
+        status: PaymentStatus::Pending,
+        escrow_state: None,
+        tx_hash: None,
+        received_amount: Amount::ZERO,
+        invoice: None,
+        created_at: tx.now(),
+        updated_at: tx.now(),
+    };
+    let webhook_token = (request.provider == PaymentProvider::Shkeeper).then(token);
+    PaymentRow { document, webhook_token }
 }

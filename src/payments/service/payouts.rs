@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use super::{PaymentService, Provider, conflict, no_payout, not_done, token};
+use super::{
+    PaymentService, Provider, conflict, no_payout, not_done, payable::check_payment, token,
+};
 use crate::{
     auth::Identity,
     db::Tx,
@@ -12,11 +14,15 @@ use crate::{
     id::Id,
     payments::{
         announcements,
-        documents::{LedgerKind, Payout},
-        events::{EscrowState, PaymentProvider, PaymentStatus, PayoutStatus},
+        documents::Payout,
+        events::{PaymentProvider, PayoutStatus},
         requests::CreatePayout,
-        shkeeper::{PayoutOrder, PayoutProgress, ProviderError, StartedPayout},
-        store::{self, ledger, payouts},
+        shkeeper::{
+            PayoutOrder, PayoutProgress, ProviderError, ROUNDING, StartedPayout,
+            callback::PayoutCallback,
+        },
+        store::payouts,
+        transaction,
     },
 };
 
@@ -45,10 +51,16 @@ impl PaymentService {
             let sentence = "This server may not ask shkeeper for payouts (SHKEEPER_USER).";
             return Err(conflict(sentence).with_reason("provider_off"));
         }
+        let user = caller.user_id.clone();
+        let turn = match &provider {
+            Some(_) => Some(self.payouts.turn(&user).await?),
+            None => None,
+        };
         let service = self.clone();
         to_the_end(async move {
+            let _turn = turn;
             let token = provider.is_some().then(token);
-            let (payout, begun) = service.begin_payout(request, token.clone(), name).await?;
+            let (payout, begun) = service.begin_payout(user, request, token.clone(), name).await?;
             if !begun {
                 return Ok(payout);
             }
@@ -65,11 +77,13 @@ impl PaymentService {
     /// one that the same request began before, whatever became of its answer.
     async fn begin_payout(
         &self,
+        caller: Id,
         request: CreatePayout,
         token: Option<String>,
         name: Option<Vec<u8>>,
     ) -> Result<(Payout, bool)> {
         let id = Id::from(self.ids.next());
+        let (allowance, pegs) = (self.payouts.clone(), self.pegs.clone());
         let unit = async move |tx: &mut Tx<'_>| {
             if let Some(name) = &name
                 && let Some(mut payout) = payouts::of_request(tx, name).await?
@@ -86,8 +100,9 @@ impl PaymentService {
                 return Ok((payout, false));
             }
             if let Some(payment) = &request.payment_id {
-                check_payment(tx, payment, &request.seller_id).await?;
+                check_payment(tx, payment, &request, &pegs).await?;
             }
+            allowance.take(&caller)?;
             let payout = Payout {
                 id: id.clone(),
                 underscore_id: id,
@@ -151,7 +166,8 @@ impl PaymentService {
             match started {
                 Some(started) => {
                     payout.task_id = started.task_id;
-                    payout.tx_hash = payout.tx_hash.or_else(|| started.txids.into_iter().next());
+                    let sent = started.txids.into_iter().next().map(transaction::name);
+                    payout.tx_hash = payout.tx_hash.or(sent);
                     // A fast callback may have come first.
                     if payout.status == PayoutStatus::Pending {
                         payout.status = PayoutStatus::Processing;
@@ -200,6 +216,7 @@ impl PaymentService {
         status: PayoutStatus,
         tx_hash: Option<String>,
     ) -> Result<Payout> {
+        let tx_hash = tx_hash.map(transaction::name);
         let unit = async move |tx: &mut Tx<'_>| {
             let payout = payouts::hold(tx, &id).await?.ok_or_else(no_payout)?;
             match (payout.status, status) {
@@ -254,39 +271,28 @@ async fn fill_hash(tx: &mut Tx<'_>, mut payout: Payout, tx_hash: Option<String>)
             payouts::set_status(tx, &payout).await?;
             Ok(payout)
         }
-        (Some(known), Some(other)) if *known != other => {
+        (Some(known), Some(other)) if !transaction::is_same(known, &other) => {
             Err(conflict("The payout has another transaction."))
         }
         _ => Ok(payout),
     }
 }
 
-fn paid_out() -> Error {
+pub(super) fn paid_out() -> Error {
     conflict("This payment is paid out already, or about to be.")
 }
 
-/// Refuses a payment that is not there to be paid out to this seller.
-async fn check_payment(tx: &mut Tx<'_>, payment: &Id, seller: &Id) -> Result<()> {
-    let Some(row) = store::payments::hold(tx, payment).await? else {
-        return Err(Error::invalid("/paymentId", "is not a payment"));
-    };
-    let payment = row.document;
-    if payment.seller_id != *seller {
-        return Err(Error::invalid("/sellerId", "is not the seller of this payment"));
+/// Notes what a callback tells, where it is of the money that was asked for.
+pub(super) async fn told(tx: &mut Tx<'_>, id: &Id, told: PayoutCallback) -> Result<()> {
+    let payout = payouts::find(tx, id).await?.ok_or_else(no_payout)?;
+    if told.crypto != payout.currency {
+        return Err(Error::invalid("/crypto", "is not the coin of this payout"));
     }
-    if payment.status != PaymentStatus::Confirmed {
-        return Err(conflict("The payment is not confirmed."));
+    let (most, least) = (told.amount.plus(ROUNDING), payout.amount.plus(ROUNDING));
+    if most < payout.amount || least < told.amount {
+        return Err(Error::invalid("/amount", "is not the amount of this payout"));
     }
-    if payment.escrow_state == Some(EscrowState::Refunded) {
-        return Err(conflict("The money went back to the buyer."));
-    }
-    if ledger::has(tx, &payment.id, LedgerKind::Unapplied).await? {
-        return Err(conflict("The money is the buyer's: the request was not paid with it."));
-    }
-    if payouts::is_paid_out(tx, &payment.id).await? {
-        return Err(paid_out());
-    }
-    Ok(())
+    settle(tx, id, told.status.into(), Some(told.tx_hash)).await
 }
 
 /// Notes what the provider says of a payout. That money left is a fact, also where it was held to
@@ -297,6 +303,7 @@ pub(super) async fn settle(
     status: PayoutStatus,
     tx_hash: Option<String>,
 ) -> Result<()> {
+    let tx_hash = tx_hash.map(transaction::name);
     let payout = payouts::hold(tx, id).await?.ok_or_else(no_payout)?;
     if payout.status == PayoutStatus::Completed {
         if payout.tx_hash.is_none() {

@@ -1,12 +1,15 @@
 //! What callbacks say (`callback.py` of SHKeeper 82ff19e4). Fields that older servers do
 //! not send are optional, and those that are new to us are passed over.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{PayoutProgress, wire};
 use crate::{
     error::{Code, Error, Result},
     money::{Amount, Currency},
+    payments::transaction,
 };
 
 /// What is told at an invoice's `callback_url`.
@@ -209,15 +212,31 @@ impl InvoiceCallback {
         self.transactions.iter().find(|transaction| transaction.trigger)
     }
 
-    /// `invoice|<crypto>|<external id>|<txid>|<status>|<balance in crypto>`: the cause and the
-    /// state, as there is no event id. Our name is part of it, since one transaction may pay two
-    /// invoices. Without a cause the state alone tells it, with `-` for the transaction.
+    /// What the transactions make up, in the currency of the price; one that is there twice counts
+    /// once.
+    #[must_use]
+    pub fn made_up_fiat(&self) -> Amount {
+        let mut counted = HashSet::new();
+        let transactions = self.transactions.iter().filter(|transaction| {
+            let crypto = transaction.crypto.as_ref().unwrap_or(&self.crypto);
+            counted.insert((crypto, transaction::key(&transaction.txid)))
+        });
+        transactions.fold(Amount::ZERO, |sum, transaction| sum.plus(transaction.amount_fiat))
+    }
+
+    /// `invoice|<crypto>|<external id>|<txid>|<status>|<balance in crypto>|<balance in fiat>|<what
+    /// the transactions make up>`: the cause and the state, as there is no event id. Our name is
+    /// part of it, since one transaction may pay two invoices. Without a cause the state alone tells
+    /// it, with `-` for the transaction.
     #[must_use]
     pub fn dedupe_key(&self) -> String {
-        let Self { crypto, external_id, balance_crypto, .. } = self;
-        let txid = self.trigger().map_or("-", |transaction| &transaction.txid);
-        let status = self.status.as_str();
-        format!("invoice|{crypto}|{external_id}|{txid}|{status}|{balance_crypto}")
+        let Self { crypto, external_id, balance_crypto, balance_fiat, .. } = self;
+        let trigger = self.trigger().map(|trigger| transaction::name(trigger.txid.clone()));
+        let txid = trigger.as_deref().unwrap_or("-");
+        let (status, made_up) = (self.status.as_str(), self.made_up_fiat());
+        format!(
+            "invoice|{crypto}|{external_id}|{txid}|{status}|{balance_crypto}|{balance_fiat}|{made_up}"
+        )
     }
 }
 
@@ -248,7 +267,7 @@ impl Unconfirmed {
     #[must_use]
     pub fn dedupe_key(&self) -> String {
         let Self { crypto, external_id, txid, .. } = self;
-        format!("unconfirmed|{crypto}|{external_id}|{txid}")
+        format!("unconfirmed|{crypto}|{external_id}|{}", transaction::name(txid.clone()))
     }
 }
 

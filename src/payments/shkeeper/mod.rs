@@ -35,8 +35,12 @@ pub use signature::{SignatureError, verify};
 use crate::{
     clock::Timestamp,
     config::{ShkeeperConfig, WebhookMode},
-    money::Currency,
+    money::{Amount, Currency},
 };
+
+/// SHKeeper writes amounts with ten digits after the point: by this much at most does a sum of some
+/// thousand of them differ.
+pub(super) const ROUNDING: Amount = Amount::HUNDRED_MILLIONTH;
 
 /// A SHKeeper server.
 #[derive(Clone)]
@@ -52,6 +56,9 @@ struct Inner {
     /// User and password; none where nothing is paid out.
     payer: Option<(String, SecretString)>,
     crypto: Currency,
+    coin_changes: i64,
+    tolerance_basis_points: u32,
+    poll_batch: u32,
     webhooks: WebhookMode,
 }
 
@@ -85,6 +92,9 @@ impl Shkeeper {
             key_header,
             payer: config.user.clone().zip(config.password.clone()),
             crypto,
+            coin_changes: config.coin_changes.into(),
+            tolerance_basis_points: config.tolerance_basis_points,
+            poll_batch: config.poll_batch,
             webhooks: config.webhooks,
         }))))
     }
@@ -93,6 +103,24 @@ impl Shkeeper {
     #[must_use]
     pub fn crypto(&self) -> &Currency {
         &self.0.crypto
+    }
+
+    /// How often the coin of one invoice may be changed.
+    #[must_use]
+    pub fn coin_changes(&self) -> i64 {
+        self.0.coin_changes
+    }
+
+    /// The least that pays a price.
+    #[must_use]
+    pub fn least_for(&self, price: Amount) -> Amount {
+        price.less_basis_points(self.0.tolerance_basis_points)
+    }
+
+    /// Payouts whose state is asked for at a time.
+    #[must_use]
+    pub fn poll_batch(&self) -> u32 {
+        self.0.poll_batch
     }
 
     /// Whether it may be asked for payouts: user and password are configured.

@@ -102,6 +102,7 @@ mod tests {
     #[test]
     fn the_ledger_is_only_added_to() {
         for source in [
+            include_str!("coins.rs"),
             include_str!("ledger.rs"),
             include_str!("payments.rs"),
             include_str!("payouts.rs"),

@@ -1,5 +1,6 @@
 //! Payments, their ledger, payouts and callbacks in the store.
 
+pub(super) mod coins;
 pub(super) mod ledger;
 pub(super) mod payments;
 pub(super) mod payouts;

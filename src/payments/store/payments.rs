@@ -3,12 +3,13 @@
 use super::{read, word};
 use crate::{
     db::{Row, Tx},
-    error::Result,
+    error::{Code, Error, Result},
     id::Id,
     params,
     payments::{
         documents::{Payment, PaymentInvoice},
         events::PaymentProvider,
+        transaction,
     },
 };
 
@@ -22,11 +23,8 @@ pub(in crate::payments) struct PaymentRow {
 }
 
 /// Adds a payment; false when one of the same provider is under way for the request.
-pub(in crate::payments) async fn insert(
-    tx: &mut Tx<'_>,
-    payment: &Payment,
-    webhook_token: Option<String>,
-) -> Result<bool> {
+pub(in crate::payments) async fn insert(tx: &mut Tx<'_>, row: &PaymentRow) -> Result<bool> {
+    let PaymentRow { document: payment, webhook_token } = row;
     const INSERT: &str = "
         INSERT INTO payments
             (id, request_id, buyer_id, seller_id, provider, amount, currency, status, received,
@@ -43,7 +41,7 @@ pub(in crate::payments) async fn insert(
         &payment.currency,
         word(payment.status)?,
         payment.received_amount,
-        webhook_token,
+        webhook_token.clone(),
         payment.created_at,
     ];
     Ok(tx.execute(INSERT, &row).await? == 1)
@@ -81,15 +79,25 @@ pub(in crate::payments) async fn of_token(
     tx.optional(OF_TOKEN, &params![token]).await?.as_ref().map(row).transpose()
 }
 
-/// Whether another payment has this transaction.
+/// Whether another payment has this transaction, by any of its names, also as one of several.
 pub(in crate::payments) async fn is_used(
     tx: &mut Tx<'_>,
     tx_hash: &str,
     payment: &Id,
 ) -> Result<bool> {
-    const USED: &str = "
-        SELECT COUNT(*) AS payments FROM payments WHERE tx_hash = $1 AND id <> $2";
-    Ok(tx.one(USED, &params![tx_hash, payment]).await?.get::<i64>("payments")? > 0)
+    const CONFIRMED: &str = "
+        SELECT COUNT(*) AS payments FROM payments WHERE tx_key = $1 AND id <> $2";
+    const RECEIVED: &str = "
+        SELECT COUNT(*) AS entries FROM payment_ledger
+        WHERE tx_hash IN ($1, $2) AND payment_id <> $3 AND kind = 'received'";
+    let key = transaction::key(tx_hash);
+    let row = tx.one(CONFIRMED, &params![&key, payment]).await?;
+    if row.get::<i64>("payments")? > 0 {
+        return Ok(true);
+    }
+    let marked = format!("0x{key}");
+    let row = tx.one(RECEIVED, &params![key, marked, payment]).await?;
+    Ok(row.get::<i64>("entries")? > 0)
 }
 
 /// Payments, the newest first: of one user, who pays or is paid, or of all; for one request or all.
@@ -134,10 +142,15 @@ pub(in crate::payments) async fn set_invoice(
 }
 
 /// Notes where a payment stands.
+///
+/// # Errors
+/// [`Code::Conflict`] when its transaction confirmed another meanwhile.
 pub(in crate::payments) async fn set_status(tx: &mut Tx<'_>, payment: &Payment) -> Result<()> {
+    // A transaction that had confirmed two under two names is known as the first one's.
     const STATUS: &str = "
         UPDATE payments SET status = $2, escrow_state = $3, tx_hash = $4, received = $5,
-            updated_at = $6
+            updated_at = $6,
+            tx_key = CASE WHEN tx_hash IS NULL OR tx_hash <> $4 THEN $7 ELSE tx_key END
         WHERE id = $1";
     let row = params![
         &payment.id,
@@ -146,9 +159,17 @@ pub(in crate::payments) async fn set_status(tx: &mut Tx<'_>, payment: &Payment) 
         payment.tx_hash.clone(),
         payment.received_amount,
         payment.updated_at,
+        payment.tx_hash.as_deref().map(transaction::key),
     ];
-    tx.execute(STATUS, &row).await?;
+    tx.execute(STATUS, &row)
+        .await
+        .map_err(|error| if error.is_unique() { used().with_cause(error) } else { error.into() })?;
     Ok(())
+}
+
+/// A transaction pays once.
+pub(in crate::payments) fn used() -> Error {
+    Error::new(Code::Conflict, "This transaction confirmed another payment.")
 }
 
 fn row(row: &Row) -> Result<PaymentRow> {

@@ -13,6 +13,8 @@ use std::{
 };
 
 use rust_decimal::Decimal;
+use tokio::sync::Notify;
+
 use stoa::{
     clock::Clock,
     config::{Config, ShkeeperConfig},
@@ -43,6 +45,7 @@ struct Inner {
     book: Mutex<Book>,
     faults: Mutex<VecDeque<(Endpoint, Fault)>>,
     names: Mutex<Vec<(String, SocketAddr)>>,
+    hanging: Notify,
 }
 
 /// What can be asked of it.
@@ -100,6 +103,7 @@ impl Fake {
             book: Mutex::default(),
             faults: Mutex::default(),
             names: Mutex::default(),
+            hanging: Notify::new(),
         }));
         tokio::spawn(server::run(listener, fake.clone()));
         fake
@@ -134,6 +138,11 @@ impl Fake {
     /// Spoils the next call of that kind. Faults of one kind come in their order.
     pub fn fail_next(&self, endpoint: Endpoint, fault: Fault) {
         self.0.faults.lock().expect("no panic before").push_back((endpoint, fault));
+    }
+
+    /// Waits until a call hangs.
+    pub async fn until_hanging(&self) {
+        super::within("a call that hangs", self.0.hanging.notified()).await;
     }
 
     /// The invoice that was asked for last under this name.

@@ -178,7 +178,10 @@ async fn faulty(fake: &Fake, endpoint: Endpoint, work: impl FnOnce() -> Response
             response.extensions_mut().insert(Dropped);
             response
         }
-        Fault::Hang { .. } => std::future::pending().await,
+        Fault::Hang { .. } => {
+            fake.0.hanging.notify_one();
+            std::future::pending().await
+        }
     }
 }
 

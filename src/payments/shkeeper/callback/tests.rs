@@ -58,7 +58,7 @@ fn an_invoice_is_read_exactly() {
     let trigger = invoice.trigger().unwrap();
     assert_eq!((trigger.txid.as_str(), trigger.amount_crypto), ("0x518a", amount("7.8")));
     assert_eq!(trigger.fee_fiat, Some(amount("0.1529411765")));
-    assert_eq!(invoice.dedupe_key(), "invoice|ETH-USDT|147|0x518a|PAID|7.8");
+    assert_eq!(invoice.dedupe_key(), "invoice|ETH-USDT|147|0x518a|PAID|7.8|7.8|7.8");
 }
 
 #[test]
@@ -143,8 +143,11 @@ fn a_callback_that_says_the_same_has_the_same_key() {
     let first = key(|_| {});
     assert_eq!(key(|body| body["balance_crypto"] = json!("7.80")), first);
     assert_eq!(key(|body| body["overpaid_fiat"] = json!("1.00")), first);
+    assert_eq!(key(|body| body["transactions"][0]["txid"] = json!("0x518A")), first);
     let others = [
         key(|body| body["balance_crypto"] = json!("7.81")),
+        key(|body| body["balance_fiat"] = json!("7.81")),
+        key(|body| body["transactions"][0]["amount_fiat"] = json!("7.7")),
         key(|body| body["status"] = json!("OVERPAID")),
         key(|body| body["external_id"] = json!("148")),
         key(|body| body["transactions"][0]["txid"] = json!("0x518b")),
@@ -161,7 +164,8 @@ fn without_a_cause_the_state_is_the_key() {
     ] {
         let invoice = with(change).unwrap();
         assert!(invoice.trigger().is_none());
-        assert_eq!(invoice.dedupe_key(), "invoice|ETH-USDT|147|-|PAID|7.8");
+        let made_up = invoice.made_up_fiat();
+        assert_eq!(invoice.dedupe_key(), format!("invoice|ETH-USDT|147|-|PAID|7.8|7.8|{made_up}"));
     }
 }
 

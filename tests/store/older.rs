@@ -1,0 +1,134 @@
+//! What an older store held, once its tables are brought up to date.
+
+use rusqlite::Connection;
+use secrecy::SecretString;
+use sqlx::{AssertSqlSafe, Connection as _, Executor, PgConnection, migrate::Migrator};
+use stoa::{
+    clock::{Clock, Timestamp},
+    config::Config,
+    db::{Db, Tx},
+    params,
+};
+use tempfile::TempDir;
+
+use crate::support::postgres::Postgres;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// The first version whose payments know their transactions by one key.
+const KEYS: i64 = 8;
+
+/// A transaction's name.
+const HASH: &str = "5c504ed432cb51138bcf09aa5e8a410dd4a1e204ef84bfed1be16dfba1b22060";
+
+/// Payments with their transactions, in the order of their ids; and a payout.
+fn rows() -> Vec<String> {
+    let request = "INSERT INTO purchase_requests (id, buyer_id, title, description, budget_amount,
+        budget_currency, metadata, status, code_tries, created_at, updated_at)
+        VALUES ('r', 'ann', 'A lamp', '', '1', 'USD', '{}', 'paid', 5, 0, 0)";
+    let payment = |id: &str, provider: &str, tx_hash: &str| {
+        format!(
+            "INSERT INTO payments (id, request_id, buyer_id, seller_id, provider, amount, currency,
+                status, received, ledger_entries, tx_hash, created_at, updated_at)
+            VALUES ('{id}', 'r', 'ann', 'sam', '{provider}', '1', 'USD', 'confirmed', '1', 1,
+                {tx_hash}, 0, 0)"
+        )
+    };
+    vec![
+        request.to_owned(),
+        payment("p1", "decentralized", &format!("'{HASH}'")),
+        payment("p2", "decentralized", &format!("'0x{HASH}'")),
+        payment("p3", "shkeeper", &format!("'0x{HASH}'")),
+        payment("p4", "decentralized", "'ABC'"),
+        payment("p5", "decentralized", "'5VERv8NM'"),
+        payment("p6", "decentralized", "NULL"),
+        "INSERT INTO payment_ledger (payment_id, ordinal, kind, amount, currency, created_at)
+            VALUES ('p3', 1, 'invoiced', '1', 'BTC', 0), ('p3', 2, 'invoiced', '1', 'BTC', 0),
+                ('p3', 3, 'received', '1', 'USD', 0)"
+            .to_owned(),
+        format!(
+            "INSERT INTO payouts (id, seller_id, amount, currency, destination, provider, status,
+                tx_hash, created_at, updated_at)
+            VALUES ('o', 'sam', '1', 'USD', '0x1', 'decentralized', 'completed', '0X{}', 0, 0)",
+            HASH.to_uppercase()
+        ),
+    ]
+}
+
+fn before() -> impl Iterator<Item = &'static sqlx::migrate::Migration> {
+    MIGRATIONS.iter().filter(|migration| migration.version < KEYS)
+}
+
+fn older_sqlite(folder: &TempDir) {
+    let file = Connection::open(folder.path().join("stoa.db")).expect("a file");
+    let table = "CREATE TABLE migrations (version BIGINT NOT NULL PRIMARY KEY,
+        description TEXT NOT NULL, checksum BLOB NOT NULL, applied_at BIGINT NOT NULL)";
+    file.execute_batch(table).expect("a table");
+    for migration in before() {
+        file.execute_batch(migration.sql.as_str()).expect("a migration");
+        let applied = (migration.version, &*migration.description, &*migration.checksum);
+        let insert = "INSERT INTO migrations VALUES (?1, ?2, ?3, 0)";
+        file.execute(insert, applied).expect("a row");
+    }
+    for row in rows() {
+        file.execute(&row, []).unwrap_or_else(|error| panic!("{row}: {error}"));
+    }
+}
+
+async fn older_postgres(url: &str) {
+    let mut connection = PgConnection::connect(url).await.expect("a connection");
+    let older = Migrator::with_migrations(before().cloned().collect());
+    older.run(&mut connection).await.expect("the older tables");
+    for row in rows() {
+        let done = connection.execute(AssertSqlSafe(row.clone())).await;
+        done.unwrap_or_else(|error| panic!("{row}: {error}"));
+    }
+    connection.close().await.expect("a connection that ends");
+}
+
+async fn texts(db: &Db, sql: &'static str) -> Vec<Option<String>> {
+    let read = async move |tx: &mut Tx<'_>| {
+        let rows = tx.all(sql, &params![]).await?;
+        rows.iter().map(|row| Ok(row.get(0)?)).collect()
+    };
+    db.read(read).await.expect("rows")
+}
+
+async fn assert_up_to_date(url: Option<String>, folder: &TempDir) {
+    let mut config = Config::for_tests().database;
+    config.url = url.map(SecretString::from);
+    let clock = Clock::manual(Timestamp::from_millis(1_764_000_000_000));
+    let db = Db::open(&config, folder.path(), clock).await.expect("a store");
+    let keys = texts(&db, "SELECT tx_key FROM payments ORDER BY id").await;
+    let hash = Some(HASH.to_owned());
+    let of_one_name = |name: &str| Some(name.to_owned());
+    assert_eq!(
+        keys,
+        [hash.clone(), None, hash, of_one_name("abc"), of_one_name("5VERv8NM"), None],
+        "the second payment of a transaction has no claim to it"
+    );
+    // What was shown is shown.
+    let shown = texts(&db, "SELECT tx_hash FROM payments WHERE id = 'p2'").await;
+    assert_eq!(shown, [Some(format!("0x{HASH}"))]);
+    let payouts = texts(&db, "SELECT tx_hash FROM payouts").await;
+    assert_eq!(payouts, [Some(format!("0x{HASH}"))]);
+    let coins = texts(&db, "SELECT crypto FROM payment_coins WHERE payment_id = 'p3'").await;
+    assert_eq!(coins, [Some("BTC".to_owned())]);
+    db.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn payments_of_an_older_sqlite_store_have_one_key_for_a_transaction() {
+    let folder = TempDir::new().expect("a folder");
+    older_sqlite(&folder);
+    assert_up_to_date(None, &folder).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn payments_of_an_older_postgres_store_have_one_key_for_a_transaction() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let url = postgres.database().await;
+    older_postgres(&url).await;
+    let folder = TempDir::new().expect("a folder");
+    assert_up_to_date(Some(url), &folder).await;
+}
