@@ -63,6 +63,15 @@ pub(super) struct Draft {
     pub(super) client_message_id: Option<Id>,
 }
 
+impl Draft {
+    /// Bytes of its texts.
+    pub(super) fn bytes(&self) -> usize {
+        let attached =
+            self.attachments.iter().map(|file| file.url.len() + file.name.len()).sum::<usize>();
+        self.content.len() + attached
+    }
+}
+
 /// A message's new text.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]

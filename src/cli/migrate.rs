@@ -4,10 +4,20 @@
 use anyhow::Result;
 use stoa::{clock::Clock, config::Config, db::Db};
 
+#[derive(clap::Args)]
+pub struct Args {
+    /// Also make SQLite's file anew, as small as it can be; stop the server before
+    #[arg(long)]
+    compact: bool,
+}
+
 /// Opens the store, which does it, and closes it.
-pub async fn run(config: Config) -> Result<()> {
+pub async fn run(args: &Args, config: Config) -> Result<()> {
     let db = Db::open(&config.database, &config.data, Clock::system()).await?;
     db.close().await;
     println!("The store is up to date.");
+    if args.compact && Db::compact(&config.database, &config.data).await? {
+        println!("Its file is as small as it can be.");
+    }
     Ok(())
 }

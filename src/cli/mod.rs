@@ -39,7 +39,7 @@ enum Verb {
     /// List every event that this server sends and hears
     Events(events::Args),
     /// Bring the store's tables up to date; `serve` does it too
-    Migrate,
+    Migrate(migrate::Args),
     /// Send one event through a running server
     Emit(emit::Args),
     /// Ask a running server whether it is ready; fail when it is not
@@ -55,7 +55,7 @@ impl Cli {
             Verb::CheckConfig(args) => check_config::run(args, load()?),
             Verb::Token(args) => token::run(args, load()?.config),
             Verb::Events(args) => events::run(args),
-            Verb::Migrate => migrate::run(load()?.config).await,
+            Verb::Migrate(args) => migrate::run(args, load()?.config).await,
             Verb::Emit(args) => emit::run(args, load).await,
             Verb::Healthcheck(args) => healthcheck::run(args, load).await,
         }

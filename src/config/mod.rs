@@ -25,7 +25,7 @@ pub use shkeeper::{ShkeeperConfig, WebhookMode};
 pub use validate::MIN_SECRET_BYTES;
 use validate::{
     api_key, at_least_a_day, cookie_name, database_url, hmac_key, jwks, log_filter, origin,
-    positive, public_key,
+    positive, public_key, unit_time,
 };
 
 /// Everything an operator can set. `config/default.toml` documents each key.
@@ -274,9 +274,28 @@ pub struct DatabaseConfig {
     #[serde(serialize_with = "notation::hidden")]
     #[garde(inner(custom(database_url)))]
     pub url: Option<SecretString>,
-    /// Connections to Postgres, or threads that read SQLite.
+    /// Connections to Postgres that write, and as many that read; threads that read SQLite.
     #[garde(range(min = 1, max = 100))]
     pub pool_size: u32,
+    /// Units that may wait, of those that write and of those that read each.
+    #[garde(range(min = 16, max = 1_000_000))]
+    pub queue_length: u32,
+    /// Bytes of what waits to be written.
+    #[serde(deserialize_with = "notation::size")]
+    #[garde(range(min = 1_000_000))]
+    pub queue_bytes: usize,
+    /// How long a read may take.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(unit_time))]
+    pub read_timeout: Duration,
+    /// How long a write may take, without its commit; on Postgres, each of its statements.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(unit_time))]
+    pub write_timeout: Duration,
+    /// How long a write waits on Postgres for a row that another holds.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(unit_time))]
+    pub lock_timeout: Duration,
     /// How long events are kept for those who missed them.
     #[serde(with = "humantime_serde")]
     #[garde(custom(at_least_a_day))]

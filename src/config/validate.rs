@@ -86,6 +86,12 @@ pub(super) fn at_least_a_day(duration: &Duration, (): &()) -> garde::Result {
     require(*duration >= Duration::from_hours(24), "has to be at least 24h")
 }
 
+/// Who asked waits ten seconds for a unit of work, so all that it may take has to fit in there.
+pub(super) fn unit_time(duration: &Duration, (): &()) -> garde::Result {
+    let fits = (Duration::from_millis(100)..=Duration::from_secs(8)).contains(duration);
+    require(fits, "has to be 100ms to 8s")
+}
+
 /// `sqlite://` with a path, or `postgres://`; the URL itself is never shown.
 pub(super) fn database_url(url: &SecretString, (): &()) -> garde::Result {
     let url = url.expose_secret();
@@ -258,7 +264,7 @@ mod tests {
     #[test]
     fn each_bad_value_is_refused_by_its_key() {
         type Spoil = fn(&mut Config);
-        let cases: [(&str, Spoil); 22] = [
+        let cases: [(&str, Spoil); 27] = [
             ("realtime.ping_interval", |c| c.realtime.ping_interval = Duration::ZERO),
             ("realtime.ping_timeout", |c| c.realtime.ping_timeout = Duration::ZERO),
             ("presence.window", |c| c.presence.window = Duration::ZERO),
@@ -272,6 +278,11 @@ mod tests {
             }),
             ("database.url", |c| c.database.url = Some("sqlite://:memory:".into())),
             ("database.pool_size", |c| c.database.pool_size = 0),
+            ("database.queue_length", |c| c.database.queue_length = 0),
+            ("database.queue_bytes", |c| c.database.queue_bytes = 1000),
+            ("database.read_timeout", |c| c.database.read_timeout = Duration::ZERO),
+            ("database.write_timeout", |c| c.database.write_timeout = Duration::from_secs(9)),
+            ("database.lock_timeout", |c| c.database.lock_timeout = Duration::ZERO),
             ("database.event_retention", |c| {
                 c.database.event_retention = Duration::from_hours(23);
             }),

@@ -33,8 +33,10 @@ pub enum Kind {
     Unavailable,
     /// The disk is full.
     Full,
-    /// It took too long, or waited too long for others.
+    /// It took too long.
     Timeout,
+    /// Others held what it needs for too long, or too many want it.
+    Busy,
     /// Anything else: a mistake of ours.
     Other,
 }
@@ -49,6 +51,7 @@ impl fmt::Display for Kind {
             Self::Unavailable => "the store is unavailable",
             Self::Full => "the disk is full",
             Self::Timeout => "the store took too long",
+            Self::Busy => "the store is busy",
             Self::Other => "the store failed",
         })
     }
@@ -57,6 +60,12 @@ impl fmt::Display for Kind {
 impl Error {
     pub(super) fn new(kind: Kind, cause: impl fmt::Display) -> Self {
         Self { kind, cause: cause.to_string().into() }
+    }
+
+    /// The same, with the statement that it happened in: its text, which has no values in it.
+    pub(super) fn in_statement(&self, sql: &str) -> Self {
+        let sql = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+        Self::new(self.kind, format_args!("{}, in: {sql}", self.cause))
     }
 
     /// Its kind.
@@ -81,7 +90,7 @@ impl Error {
 impl From<Error> for error::Error {
     fn from(error: Error) -> Self {
         match error.kind {
-            Kind::Unavailable | Kind::Full | Kind::Timeout => {
+            Kind::Unavailable | Kind::Full | Kind::Timeout | Kind::Busy => {
                 Self::new(Code::Unavailable, "The store is not available; try again.")
                     .with_retry_after(RETRY_AFTER)
                     .with_cause(error)

@@ -8,6 +8,7 @@
 //! COMMITTED): a change that depends on a state names that state in its `WHERE` and looks at how
 //! many rows changed.
 
+mod backlog;
 mod error;
 mod events;
 mod migrations;
@@ -18,7 +19,6 @@ mod unit;
 mod value;
 
 use std::{
-    num::NonZero,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock, Weak},
@@ -31,13 +31,13 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
+use self::{backlog::Backlog, postgres::Postgres, sqlite::Sqlite, unit::Unit};
 pub use self::{
     error::{Error, Kind, Result},
     events::{Position, StoredEvent, events_after, position, prune_events},
     tx::Tx,
     value::{Column, FromValue, Row, Value},
 };
-use self::{postgres::Postgres, sqlite::Sqlite, unit::Unit};
 use crate::{clock::Clock, config::DatabaseConfig, error as public, params, stream::Announced};
 
 /// The database's file in the data folder, where no URL names another.
@@ -59,6 +59,7 @@ pub struct Db(Arc<Inner>);
 struct Inner {
     engine: Engine,
     shared: Arc<Shared>,
+    backlog: Backlog,
 }
 
 enum Engine {
@@ -111,25 +112,30 @@ impl Db {
         let available = watch::Sender::new(true);
         let shared = Arc::new(Shared { clock, outlet: RwLock::default(), available });
         let url = config.url.as_ref().map(ExposeSecret::expose_secret);
-        let file = match url {
-            None => Some(data.join(FILE)),
-            Some(url) => url.strip_prefix("sqlite://").map(PathBuf::from),
-        };
-        let engine = if let Some(path) = file {
-            // Each reader keeps a cache of its own, and more of them than cores read no faster.
-            let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-            let readers = config.pool_size.min(u32::try_from(cores).unwrap_or(u32::MAX));
-            let shared = shared.clone();
-            let open = move || Sqlite::open(&path, readers, &shared);
+        let engine = if let Some(path) = file(config, data) {
+            let (config, shared) = (config.clone(), shared.clone());
+            let open = move || Sqlite::open(&path, &config, &shared);
             let opened = tokio::task::spawn_blocking(open).await;
             Engine::Sqlite(opened.map_err(|error| Error::new(Kind::Other, error))??)
         } else {
             let url = url.unwrap_or_default();
-            Engine::Postgres(Postgres::open(url, config.pool_size, &shared).await?)
+            Engine::Postgres(Postgres::open(url, config, &shared).await?)
         };
-        let inner = Arc::new(Inner { engine, shared });
+        let backlog = Backlog::new(config.queue_bytes);
+        let inner = Arc::new(Inner { engine, shared, backlog });
         tokio::spawn(watch_over(Arc::downgrade(&inner)));
         Ok(Self(inner))
+    }
+
+    /// Makes SQLite's file anew, as small as it can be; false for Postgres, which looks after that
+    /// by itself. Nobody may have the store open.
+    ///
+    /// # Errors
+    /// When it can't be opened or written.
+    pub async fn compact(config: &DatabaseConfig, data: &Path) -> Result<bool> {
+        let Some(path) = file(config, data) else { return Ok(false) };
+        let compacted = tokio::task::spawn_blocking(move || Sqlite::compact(&path)).await;
+        compacted.map_err(|error| Error::new(Kind::Other, error))?.map(|()| true)
     }
 
     /// Carries out a unit that writes: all of it is kept, with the events that it announces, or
@@ -145,6 +151,19 @@ impl Db {
         T: Send + 'static,
     {
         let (unit, answer) = unit::unit(unit);
+        in_time(self.0.write(unit), answer).await
+    }
+
+    /// The same for a unit that carries so many bytes: when too many wait already, it is refused.
+    ///
+    /// # Errors
+    /// Those of [`Db::write`].
+    pub async fn write_sized<T, F>(&self, bytes: usize, unit: F) -> public::Result<T>
+    where
+        F: AsyncFnOnce(&mut Tx<'_>) -> public::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (unit, answer) = unit::sized(unit, self.0.backlog.count(bytes)?);
         in_time(self.0.write(unit), answer).await
     }
 
@@ -195,6 +214,19 @@ impl Db {
     }
 }
 
+/// SQLite's file; none where the URL names a server.
+fn file(config: &DatabaseConfig, data: &Path) -> Option<PathBuf> {
+    match config.url.as_ref().map(ExposeSecret::expose_secret) {
+        None => Some(data.join(FILE)),
+        Some(url) => url.strip_prefix("sqlite://").map(PathBuf::from),
+    }
+}
+
+/// What it was that the store told the caller of a unit.
+fn kind_of(error: &public::Error) -> Option<Kind> {
+    std::error::Error::source(error)?.downcast_ref().map(Error::kind)
+}
+
 /// Waits until a unit is begun and for its answer, but not for ever.
 async fn in_time<T>(
     begun: impl Future<Output = ()>,
@@ -241,9 +273,20 @@ impl Inner {
             ON CONFLICT (id) DO UPDATE SET beat_at = $1";
         let (unit, answer) = unit::unit(async |tx: &mut Tx<'_>| {
             let now = tx.now();
-            Ok(tx.execute(BEAT, &params![now]).await?)
+            tx.execute(BEAT, &params![now]).await?;
+            Ok(())
         });
-        in_time(self.write(unit), answer).await.is_ok()
+        let begun = async {
+            match &self.engine {
+                Engine::Sqlite(sqlite) => sqlite.write(unit),
+                Engine::Postgres(postgres) => postgres.probe(unit).await,
+            }
+        };
+        match in_time(begun, answer).await {
+            Ok(()) => true,
+            // Somebody else writes that row.
+            Err(error) => kind_of(&error) == Some(Kind::Busy),
+        }
     }
 }
 

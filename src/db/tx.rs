@@ -1,7 +1,5 @@
 //! What a unit of work is given: statements, and the announcement of what happened.
 
-use sqlx::PgConnection;
-
 use super::{Error, Kind, Result, Row, Value, postgres, sqlite};
 use crate::{clock::Timestamp, stream::DomainEvent};
 
@@ -19,17 +17,17 @@ pub struct Tx<'a> {
 }
 
 enum Engine<'a> {
-    Sqlite(&'a rusqlite::Connection),
-    Postgres(&'a mut PgConnection),
+    Sqlite(&'a sqlite::Session),
+    Postgres(postgres::Session<'a>),
 }
 
 impl<'a> Tx<'a> {
-    pub(super) fn sqlite(connection: &'a rusqlite::Connection, now: Timestamp) -> Self {
-        Self::new(Engine::Sqlite(connection), now)
+    pub(super) fn sqlite(session: &'a sqlite::Session, now: Timestamp) -> Self {
+        Self::new(Engine::Sqlite(session), now)
     }
 
-    pub(super) fn postgres(connection: &'a mut PgConnection, now: Timestamp) -> Self {
-        Self::new(Engine::Postgres(connection), now)
+    pub(super) fn postgres(session: postgres::Session<'a>, now: Timestamp) -> Self {
+        Self::new(Engine::Postgres(session), now)
     }
 
     fn new(engine: Engine<'a>, now: Timestamp) -> Self {
@@ -47,12 +45,12 @@ impl<'a> Tx<'a> {
     /// # Errors
     /// The kinds of [`Kind`].
     pub async fn execute(&mut self, sql: &'static str, params: &[Value]) -> Result<u64> {
-        self.ensure_sound(params)?;
+        self.ensure_sound(sql, params)?;
         let done = match &mut self.engine {
-            Engine::Sqlite(connection) => sqlite::execute(connection, sql, params),
-            Engine::Postgres(connection) => postgres::execute(connection, sql, params).await,
+            Engine::Sqlite(session) => sqlite::execute(session, sql, params),
+            Engine::Postgres(session) => postgres::execute(session, sql, params).await,
         };
-        done.inspect_err(|error| self.fail(error))
+        done.map_err(|error| self.fail(error, sql))
     }
 
     /// Every row of the answer.
@@ -60,12 +58,12 @@ impl<'a> Tx<'a> {
     /// # Errors
     /// The kinds of [`Kind`].
     pub async fn all(&mut self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>> {
-        self.ensure_sound(params)?;
+        self.ensure_sound(sql, params)?;
         let rows = match &mut self.engine {
-            Engine::Sqlite(connection) => sqlite::rows(connection, sql, params),
-            Engine::Postgres(connection) => postgres::rows(connection, sql, params).await,
+            Engine::Sqlite(session) => sqlite::rows(session, sql, params),
+            Engine::Postgres(session) => postgres::rows(session, sql, params).await,
         };
-        rows.inspect_err(|error| self.fail(error))
+        rows.map_err(|error| self.fail(error, sql))
     }
 
     /// The only row of the answer, when there is one.
@@ -74,7 +72,7 @@ impl<'a> Tx<'a> {
     /// The kinds of [`Kind`]; [`Kind::Other`] when there are several rows.
     pub async fn optional(&mut self, sql: &'static str, params: &[Value]) -> Result<Option<Row>> {
         let rows = self.all(sql, params).await?;
-        at_most_one(rows).inspect_err(|error| self.fail(error))
+        at_most_one(rows).map_err(|error| self.fail(error, sql))
     }
 
     /// The only row that a `SELECT` finds, when there is one, held until the end of the unit: what
@@ -84,12 +82,12 @@ impl<'a> Tx<'a> {
     /// # Errors
     /// The kinds of [`Kind`]; [`Kind::Other`] when there are several rows.
     pub async fn hold(&mut self, sql: &'static str, params: &[Value]) -> Result<Option<Row>> {
-        self.ensure_sound(params)?;
+        self.ensure_sound(sql, params)?;
         let rows = match &mut self.engine {
-            Engine::Sqlite(connection) => sqlite::rows(connection, sql, params),
-            Engine::Postgres(connection) => postgres::hold(connection, sql, params).await,
+            Engine::Sqlite(session) => sqlite::rows(session, sql, params),
+            Engine::Postgres(session) => postgres::hold(session, sql, params).await,
         };
-        rows.and_then(at_most_one).inspect_err(|error| self.fail(error))
+        rows.and_then(at_most_one).map_err(|error| self.fail(error, sql))
     }
 
     /// The row of the answer.
@@ -98,8 +96,7 @@ impl<'a> Tx<'a> {
     /// The kinds of [`Kind`]; [`Kind::Other`] when there is not exactly one row.
     pub async fn one(&mut self, sql: &'static str, params: &[Value]) -> Result<Row> {
         let row = self.optional(sql, params).await?;
-        row.ok_or_else(|| Error::new(Kind::Other, "no row instead of one"))
-            .inspect_err(|error| self.fail(error))
+        row.ok_or_else(|| self.fail(Error::new(Kind::Other, "no row instead of one"), sql))
     }
 
     /// Says what happened. At the end of the unit it is numbered in its stream and kept; after the
@@ -123,23 +120,24 @@ impl<'a> Tx<'a> {
 
     /// Postgres refuses what comes after a failed statement, so SQLite is not asked either.
     /// Nothing more is done after a failure, and both engines take the same texts.
-    fn ensure_sound(&mut self, params: &[Value]) -> Result<()> {
+    fn ensure_sound(&mut self, sql: &str, params: &[Value]) -> Result<()> {
         if let Some(first) = &self.failure {
             return Err(Error::new(Kind::Other, format_args!("after a failure: {first}")));
         }
         let nul = |value: &Value| matches!(value, Value::Text(text) if text.contains('\0'));
         if params.iter().any(nul) {
-            let error = Error::new(Kind::Nul, "in a parameter");
-            self.fail(&error);
-            return Err(error);
+            return Err(self.fail(Error::new(Kind::Nul, "in a parameter"), sql));
         }
         Ok(())
     }
 
-    fn fail(&mut self, error: &Error) {
-        if self.failure.is_none() {
-            self.failure = Some(error.clone());
-        }
+    /// Notes the first failure, with the statement where an operator will want to know it.
+    fn fail(&mut self, error: Error, sql: &str) -> Error {
+        let error = match error.kind() {
+            Kind::Timeout | Kind::Busy | Kind::Other => error.in_statement(sql),
+            _ => error,
+        };
+        self.failure.get_or_insert(error).clone()
     }
 }
 

@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use tokio::sync::oneshot;
 
-use super::{Error, Kind, Result, Tx};
+use super::{Error, Kind, Result, Tx, backlog::Counted};
 use crate::error;
 
 /// A unit of work and the caller who waits for it.
@@ -28,12 +28,36 @@ where
     F: AsyncFnOnce(&mut Tx<'_>) -> error::Result<T> + Send + 'static,
     T: Send + 'static,
 {
+    made(work, None)
+}
+
+/// The same with the bytes that it carries, which are counted until it is done.
+pub(super) fn sized<T, F>(
+    work: F,
+    bytes: Counted,
+) -> (Box<dyn Unit>, oneshot::Receiver<error::Result<T>>)
+where
+    F: AsyncFnOnce(&mut Tx<'_>) -> error::Result<T> + Send + 'static,
+    T: Send + 'static,
+{
+    made(work, Some(bytes))
+}
+
+fn made<T, F>(
+    work: F,
+    bytes: Option<Counted>,
+) -> (Box<dyn Unit>, oneshot::Receiver<error::Result<T>>)
+where
+    F: AsyncFnOnce(&mut Tx<'_>) -> error::Result<T> + Send + 'static,
+    T: Send + 'static,
+{
     let (answer, receiver) = oneshot::channel();
-    (Box::new(Pending { work: Some(work), done: None, answer }), receiver)
+    (Box::new(Pending { work: Some(work), done: None, answer, _bytes: bytes }), receiver)
 }
 
 struct Pending<T, F> {
     work: Option<F>,
+    _bytes: Option<Counted>,
     done: Option<error::Result<T>>,
     answer: oneshot::Sender<error::Result<T>>,
 }

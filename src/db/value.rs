@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A value of a column or of a parameter.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Value {
     /// No value.
     Null,

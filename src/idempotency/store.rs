@@ -12,8 +12,8 @@ use crate::{
     params,
 };
 
-/// Rows that one unit of pruning removes, so that it holds nobody up.
-const PRUNE_ROWS: i64 = 500;
+/// Rows that one unit of pruning removes, so that it holds nobody up: each may have a large answer.
+const PRUNE_ROWS: i64 = 50;
 
 /// What a request with a key is to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -91,7 +91,8 @@ pub(super) async fn finish(db: &Db, place: Vec<u8>, attempt: Uuid, answer: Answe
     const FINISH: &str = "
         UPDATE idempotency_keys SET status = $3, content_type = $4, answer = $5
         WHERE id = $1 AND attempt = $2";
-    db.write(async move |tx| {
+    let bytes = answer.body.as_ref().map_or(0, Bytes::len);
+    db.write_sized(bytes, async move |tx| {
         let status = u32::from(answer.status.as_u16());
         let body = answer.body.as_deref();
         let params = params![place, attempt, status, answer.content_type, body];

@@ -62,7 +62,7 @@ impl Emits {
         let count = self.emitter.count(emit.id);
         let kept = kept(emit)?;
         self.db
-            .write(async move |tx| {
+            .write_sized(kept.data.get().len(), async move |tx| {
                 tx.announce(kept);
                 Ok(())
             })

@@ -15,28 +15,6 @@ use stoa::{
 
 use super::engine::{Happened, Held, Store, happened, id};
 
-/// Each test on both engines. Time stands still in them until a test moves it.
-macro_rules! on_both {
-    ($($name:ident),+ $(,)?) => {
-        mod on_sqlite {
-            use super::{Store, clock};
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(Store::sqlite(clock()).await).await;
-            })+
-        }
-        mod on_postgres {
-            use super::{Store, clock};
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                if let Some(store) = Store::postgres(clock()).await {
-                    super::$name(store).await;
-                }
-            })+
-        }
-    };
-}
-
 on_both! {
     twenty_writers_number_their_events_without_holes,
     a_unit_that_fails_loses_only_itself,
@@ -52,7 +30,7 @@ on_both! {
     a_closed_store_says_so,
 }
 
-fn clock() -> Clock {
+pub fn clock() -> Clock {
     Clock::manual(Timestamp::from_millis(1_764_000_000_000))
 }
 

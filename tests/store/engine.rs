@@ -19,7 +19,7 @@ use stoa::{
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 
-use crate::support::postgres::Postgres;
+use crate::support::{postgres::Postgres, within_time};
 
 /// An open store, and where it is.
 pub struct Store {
@@ -42,9 +42,20 @@ impl Store {
     }
 
     pub async fn open(url: Option<String>, clock: Clock) -> Self {
-        let folder = TempDir::new().expect("a folder");
         let mut config = Config::for_tests().database;
         config.url = url.map(SecretString::from);
+        Self::with(config, TempDir::new().expect("a folder"), clock).await
+    }
+
+    /// The same store with another configuration.
+    pub async fn again(self, change: impl FnOnce(&mut DatabaseConfig)) -> Self {
+        self.db.close().await;
+        let mut config = self.config;
+        change(&mut config);
+        Self::with(config, self.folder, self.clock).await
+    }
+
+    async fn with(config: DatabaseConfig, folder: TempDir, clock: Clock) -> Self {
         let db = Db::open(&config, folder.path(), clock.clone()).await.expect("a store");
         let sent = Arc::<Mutex<Vec<Announced>>>::default();
         let outlet = sent.clone();
@@ -86,6 +97,11 @@ impl Store {
         sent.iter().map(shown).collect()
     }
 
+    /// Whether it is a server.
+    pub fn is_postgres(&self) -> bool {
+        self.config.url.is_some()
+    }
+
     /// Waits until the store says that it is available, or not.
     pub async fn becomes(&self, available: bool) {
         let mut availability = self.db.availability();
@@ -95,6 +111,11 @@ impl Store {
             .expect("the store's availability changes in time")
             .expect("the store is open");
     }
+}
+
+/// What the store does, but not for ever.
+pub async fn in_time<T>(future: impl Future<Output = T>) -> T {
+    within_time(Duration::from_secs(20), "the store", future).await
 }
 
 /// A unit that holds SQLite's writer, so that others wait behind it.

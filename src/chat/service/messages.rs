@@ -57,6 +57,7 @@ impl ChatService {
     ) -> Result<(Message, bool)> {
         json::validate(&draft)?;
         let message_id = Id::from(self.ids.next());
+        let bytes = draft.bytes();
         let unit = async move |tx: &mut Tx<'_>| {
             let conversation = hold(tx, &caller, &id).await?;
             conversation.member()?;
@@ -87,7 +88,7 @@ impl ChatService {
             tx.announce(InConversation { id, what: What::MessageCreated(message.clone()) });
             Ok((message, true))
         };
-        self.db.write(unit).await
+        self.db.write_sized(bytes, unit).await
     }
 
     /// Changes a message's text.
@@ -97,6 +98,7 @@ impl ChatService {
         message_id: Id,
         content: String,
     ) -> Result<Message> {
+        let bytes = content.len();
         let unit = async move |tx: &mut Tx<'_>| {
             let (conversation, mut message) = hold_message(tx, &caller, &message_id).await?;
             if message.document.sender.id != caller.user_id {
@@ -113,7 +115,7 @@ impl ChatService {
             tx.announce(InConversation { id: message.document.conversation_id.clone(), what });
             with_reactions(tx, message).await
         };
-        self.db.write(unit).await
+        self.db.write_sized(bytes, unit).await
     }
 
     /// Takes a message's content away.

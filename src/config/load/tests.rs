@@ -56,6 +56,11 @@ fn without_settings_the_contract_s_defaults_apply() {
     assert!(config.limits.enabled);
     assert_eq!(config.database.event_retention, Duration::from_hours(24));
     assert_eq!((config.database.event_count, config.database.pool_size), (10_000, 8));
+    assert_eq!((config.database.queue_length, config.database.queue_bytes), (4096, 64 << 20));
+    for limit in [config.database.read_timeout, config.database.write_timeout] {
+        assert_eq!(limit, Duration::from_secs(3));
+    }
+    assert_eq!(config.database.lock_timeout, Duration::from_secs(2));
     assert!(config.database.url.is_none(), "the file in the data folder");
     assert!(config.auth.jwt_secret.is_none() && config.metrics.port.is_none());
     assert!(config.shkeeper.url.is_none(), "no payment provider");

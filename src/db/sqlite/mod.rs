@@ -1,6 +1,9 @@
 //! SQLite inside the process: one thread that writes, in groups, and a few that read.
 
 mod query;
+mod readers;
+mod session;
+mod space;
 mod writer;
 
 use std::{
@@ -8,31 +11,24 @@ use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
-    time::Duration,
 };
 
 use futures_util::FutureExt;
-use rusqlite::{Connection, OpenFlags};
 use tokio::{sync::mpsc, task};
 
-pub(super) use self::query::{execute, rows};
-use self::writer::Writer;
-use super::{
-    Error, Kind, Result, Shared, Tx, migrations,
-    unit::{Lost, Unit, carry_out, guard},
+pub(super) use self::{
+    query::{execute, rows},
+    session::Session,
 };
-
-/// Units that may wait for the writer, and for the readers.
-const QUEUE: usize = 4096;
+use self::{readers::Readers, writer::Writer};
+use super::{
+    Error, Kind, Result, Shared, migrations,
+    unit::{Lost, Unit, guard},
+};
+use crate::config::DatabaseConfig;
 
 /// Commits that may wait to be told; then the writer waits, and its queue fills.
 const UNTOLD: usize = 4;
-
-/// How long to wait for another process that writes.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Statements that a connection keeps prepared.
-const STATEMENTS: usize = 256;
 
 /// What a thread is asked.
 enum Job {
@@ -44,41 +40,38 @@ enum Job {
 /// An open database.
 pub(super) struct Sqlite {
     writer: mpsc::Sender<Job>,
-    readers: mpsc::Sender<Job>,
+    readers: Readers,
     writer_thread: Mutex<Option<JoinHandle<()>>>,
     teller: Mutex<Option<task::JoinHandle<()>>>,
-    reader_threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Sqlite {
     /// Opens the database, made where there is none, and brings its tables up to date. Called in a
     /// runtime, in which its news are told.
-    pub(super) fn open(path: &Path, readers: u32, shared: &Arc<Shared>) -> Result<Self> {
+    pub(super) fn open(path: &Path, config: &DatabaseConfig, shared: &Arc<Shared>) -> Result<Self> {
         create(path).map_err(|error| {
             Error::new(Kind::Unavailable, format_args!("{}: {error}", path.display()))
         })?;
-        let mut connection = connect(path)?;
-        migrations::sqlite(&mut connection, shared.clock.now())?;
-        let (writer, units) = mpsc::channel(QUEUE);
+        let mut session = Session::to_write(path)?;
+        migrations::sqlite(&mut session.connection, shared.clock.now())?;
+        space::prepare(path, &session)?;
+        let (writer, units) = mpsc::channel(places(config.queue_length));
         let (committed, told) = mpsc::channel(UNTOLD);
         let teller = tokio::spawn(writer::tell(shared.clone(), told));
-        let thread = Writer::new(path.to_owned(), connection, shared.clone(), committed);
+        let limit = config.write_timeout;
+        let thread = Writer::new(path.to_owned(), session, limit, shared.clone(), committed);
         let writer_thread = spawn("stoa-db-writer", move || thread.run(units))?;
-        let (sender, units) = mpsc::channel(QUEUE);
-        let units = Arc::new(Mutex::new(units));
-        let reader_threads = (0..readers)
-            .map(|_| {
-                let (path, shared, units) = (path.to_owned(), shared.clone(), units.clone());
-                spawn("stoa-db-reader", move || read(&path, &shared, &units))
-            })
-            .collect::<Result<_>>()?;
         Ok(Self {
             writer,
-            readers: sender,
+            readers: Readers::start(path.to_owned(), config, shared.clone())?,
             writer_thread: Mutex::new(Some(writer_thread)),
             teller: Mutex::new(Some(teller)),
-            reader_threads: Mutex::new(reader_threads),
         })
+    }
+
+    /// Makes the file anew, as small as it can be. Nobody may have it open.
+    pub(super) fn compact(path: &Path) -> Result<()> {
+        space::remake(&Session::to_write(path)?)
     }
 
     /// Queues a unit that writes.
@@ -88,7 +81,7 @@ impl Sqlite {
 
     /// Queues a unit that reads.
     pub(super) fn read(&self, unit: Box<dyn Unit>) {
-        queue(&self.readers, unit);
+        self.readers.read(unit);
     }
 
     /// Whether it takes nothing more.
@@ -98,11 +91,9 @@ impl Sqlite {
 
     /// Does what is queued and closes the files.
     pub(super) async fn close(&self) {
-        let readers = std::mem::take(&mut *lock(&self.reader_threads));
-        // A queue that is closed already has no thread behind it.
-        let _ = self.readers.send(Job::End).await;
-        join(readers).await;
+        self.readers.close().await;
         let writer = lock(&self.writer_thread).take();
+        // A queue that is closed already has no thread behind it.
         let _ = self.writer.send(Job::End).await;
         join(writer).await;
         let teller = lock(&self.teller).take();
@@ -110,6 +101,11 @@ impl Sqlite {
             tracing::error!(%error, "the last commits were not told");
         }
     }
+}
+
+/// How many a configured number is here; one at least.
+fn places(number: u32) -> usize {
+    usize::try_from(number.max(1)).unwrap_or(usize::MAX)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -157,79 +153,6 @@ fn create(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.append(true).create(true).open(path).map(drop)
-}
-
-/// A connection that writes. A commit is on the disk before it is told (`synchronous=FULL`). The
-/// log is folded in when it has 16 MB: what many commits change is then written once.
-fn connect(path: &Path) -> Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.execute_batch(
-        "PRAGMA journal_mode = WAL;
-         PRAGMA synchronous = FULL;
-         PRAGMA foreign_keys = ON;
-         PRAGMA wal_autocheckpoint = 4000;
-         PRAGMA journal_size_limit = 67108864;",
-    )?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    Ok(connection)
-}
-
-/// A connection that reads.
-fn connect_to_read(path: &Path) -> Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    Ok(connection)
-}
-
-/// The life of a thread that reads.
-fn read(path: &Path, shared: &Shared, units: &Mutex<mpsc::Receiver<Job>>) {
-    let mut kept = None;
-    loop {
-        let job = {
-            let mut units = lock(units);
-            let job = units.blocking_recv();
-            if matches!(job, Some(Job::End)) {
-                units.close();
-            }
-            job
-        };
-        let mut unit = match job {
-            None => return,
-            Some(Job::End) => continue,
-            Some(Job::Unit(unit)) => unit,
-        };
-        if !unit.is_wanted() {
-            continue;
-        }
-        let connection = match kept.take() {
-            Some(connection) => Ok(connection),
-            None => connect_to_read(path),
-        };
-        let read = connection.and_then(|connection| {
-            let read = snapshot(&connection, shared, &mut *unit);
-            if !read.as_ref().is_err_and(Error::is_outage) {
-                kept = Some(connection);
-            }
-            read
-        });
-        unit.answer(read);
-    }
-}
-
-/// Reads in one transaction, so that everything is of the same moment.
-fn snapshot(connection: &Connection, shared: &Shared, unit: &mut dyn Unit) -> Result<()> {
-    connection.prepare_cached("BEGIN")?.execute([])?;
-    let mut tx = Tx::sqlite(connection, shared.clock.now());
-    let read = at_once(async {
-        carry_out(unit, &mut tx).await?;
-        Ok(tx.ensure_silent()?)
-    });
-    connection.prepare_cached("ROLLBACK")?.execute([])?;
-    read.or_else(Lost::cause)
 }
 
 /// Statements on SQLite are done when they are asked for, so a unit that has to be waited for

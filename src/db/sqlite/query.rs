@@ -7,24 +7,22 @@ use rusqlite::{
     types::{ToSqlOutput, ValueRef},
 };
 
+use super::Session;
 use crate::db::{Error, Kind, Result, Row, Value};
 
 /// Carries out a statement; how many rows it changed.
-pub(in crate::db) fn execute(connection: &Connection, sql: &str, params: &[Value]) -> Result<u64> {
-    Ok(prepare(connection, sql, params)?.raw_execute()? as u64)
+pub(in crate::db) fn execute(session: &Session, sql: &str, params: &[Value]) -> Result<u64> {
+    let done = prepare(&session.connection, sql, params)?.raw_execute();
+    done.map(|rows| rows as u64).map_err(|error| session.explain(error))
 }
 
 /// Every row of the answer.
-pub(in crate::db) fn rows(
-    connection: &Connection,
-    sql: &str,
-    params: &[Value],
-) -> Result<Vec<Row>> {
-    let mut statement = prepare(connection, sql, params)?;
+pub(in crate::db) fn rows(session: &Session, sql: &str, params: &[Value]) -> Result<Vec<Row>> {
+    let mut statement = prepare(&session.connection, sql, params)?;
     let columns: Arc<[Box<str>]> = statement.column_names().into_iter().map(Box::from).collect();
     let mut answer = Vec::new();
     let mut rows = statement.raw_query();
-    while let Some(row) = rows.next()? {
+    while let Some(row) = rows.next().map_err(|error| session.explain(error))? {
         let values = (0..columns.len()).map(|place| value(row.get_ref(place)?));
         answer.push(Row::new(columns.clone(), values.collect::<Result<_>>()?));
     }
@@ -83,7 +81,8 @@ impl From<rusqlite::Error> for Error {
             (_, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Kind::ForeignKey,
             (_, ffi::SQLITE_CONSTRAINT_CHECK | ffi::SQLITE_CONSTRAINT_NOTNULL) => Kind::Check,
             (ErrorCode::DiskFull, _) => Kind::Full,
-            (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => Kind::Timeout,
+            (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => Kind::Busy,
+            (ErrorCode::OperationInterrupted, _) => Kind::Timeout,
             (
                 ErrorCode::SystemIoFailure
                 | ErrorCode::CannotOpen

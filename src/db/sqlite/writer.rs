@@ -2,12 +2,16 @@
 //! savepoint for each unit: one flush of the disk serves many. After the commit a task tells
 //! everyone, while the thread goes on: one wake serves many, too.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rusqlite::Connection;
 use tokio::{sync::mpsc, task};
 
-use super::{Job, at_once, connect};
+use super::{Job, at_once, session::Session, space::Space};
 use crate::{
     db::{
         Error, Kind, Result, Shared, Tx, events,
@@ -19,10 +23,17 @@ use crate::{
 /// Units of one transaction, at most.
 const BATCH: usize = 256;
 
+/// How long units are added to a transaction: those that are done do not wait for a slow one that
+/// has not begun.
+const BATCH_TIME: Duration = Duration::from_millis(20);
+
 pub(super) struct Writer {
     path: PathBuf,
     /// None after a failure, until it can be opened again.
-    connection: Option<Connection>,
+    session: Option<Session>,
+    space: Space,
+    /// How long a unit may take.
+    limit: Duration,
     shared: Arc<Shared>,
     /// To [`tell`].
     committed: mpsc::Sender<Batch>,
@@ -51,17 +62,29 @@ enum End {
 impl Writer {
     pub(super) fn new(
         path: PathBuf,
-        connection: Connection,
+        session: Session,
+        limit: Duration,
         shared: Arc<Shared>,
         committed: mpsc::Sender<Batch>,
     ) -> Self {
-        Self { path, connection: Some(connection), shared, committed }
+        let space = Space::new(&path);
+        Self { path, session: Some(session), space, limit, shared, committed }
     }
 
     /// Its life: until it is told to end, or nobody is left who could.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         let mut waiting = Vec::with_capacity(BATCH);
-        while jobs.blocking_recv_many(&mut waiting, BATCH) > 0 {
+        loop {
+            while let Some(session) = &self.session
+                && self.space.is_due()
+                && jobs.is_empty()
+                && !jobs.is_closed()
+            {
+                self.space.step(&session.connection);
+            }
+            if jobs.blocking_recv_many(&mut waiting, BATCH) == 0 {
+                break;
+            }
             let mut units = Vec::with_capacity(waiting.len());
             for job in waiting.drain(..) {
                 match job {
@@ -70,20 +93,27 @@ impl Writer {
                     Job::End => jobs.close(),
                 }
             }
-            self.serve(units);
+            let mut units = units.into_iter().peekable();
+            while units.peek().is_some() {
+                self.serve(&mut units);
+            }
+            if let Some(session) = &self.session {
+                self.space.cut(&session.connection);
+            }
+            self.space.touch();
         }
-        if let Some(connection) = self.connection
-            && let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+        if let Some(session) = self.session
+            && let Err(error) = session.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
         {
             tracing::warn!(%error, "the database's log was not folded in; the next start does it");
         }
     }
 
-    /// Carries out a batch and has everyone in it told how it went.
-    fn serve(&mut self, units: Vec<Box<dyn Unit>>) {
-        let mut units = units.into_iter();
+    /// Carries out a batch, as many units as there is time for, and has everyone in it told how it
+    /// went.
+    fn serve(&mut self, units: &mut impl Iterator<Item = Box<dyn Unit>>) {
         let mut batch = Batch::default();
-        match self.commit(&mut units, &mut batch) {
+        match self.commit(units, &mut batch) {
             Ok(()) => {
                 self.shared.report(!batch.outage);
                 if self.committed.blocking_send(batch).is_err() {
@@ -96,8 +126,11 @@ impl Writer {
                     self.shared.report(false);
                 }
                 self.recover(&error);
-                for unit in batch.units.into_iter().chain(units) {
-                    unit.answer(Err(error.clone()));
+                let lost = |unit: Box<dyn Unit>| unit.answer(Err(error.clone()));
+                batch.units.into_iter().for_each(lost);
+                // Of a unit that took too long the others who wait know nothing.
+                if error.kind() != Kind::Timeout {
+                    units.for_each(lost);
                 }
             }
         }
@@ -109,13 +142,14 @@ impl Writer {
         units: &mut impl Iterator<Item = Box<dyn Unit>>,
         batch: &mut Batch,
     ) -> Result<()> {
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            none => none.insert(connect(&self.path)?),
+        let session = match &mut self.session {
+            Some(session) => session,
+            none => none.insert(Session::to_write(&self.path)?),
         };
-        step(connection, "BEGIN IMMEDIATE")?;
+        step(&session.connection, "BEGIN IMMEDIATE")?;
+        let began = Instant::now();
         for mut unit in units {
-            match attempt(connection, &self.shared, &mut *unit) {
+            match attempt(session, self.limit, &self.shared, &mut *unit) {
                 End::Kept(announced) => {
                     batch.units.push(unit);
                     batch.announced.extend(announced);
@@ -129,17 +163,20 @@ impl Writer {
                     return Err(error);
                 }
             }
+            if began.elapsed() > BATCH_TIME {
+                break;
+            }
         }
-        step(connection, "COMMIT")
+        step(&session.connection, "COMMIT")
     }
 
     /// Makes the connection fit for the next batch. Full disks pass; after anything else it is
     /// opened anew.
     fn recover(&mut self, error: &Error) {
-        let Some(connection) = &self.connection else { return };
+        let Some(Session { connection, .. }) = &self.session else { return };
         let rolled_back = connection.is_autocommit() || step(connection, "ROLLBACK").is_ok();
         if !rolled_back || error.kind() == Kind::Unavailable {
-            self.connection = None;
+            self.session = None;
         }
     }
 }
@@ -156,15 +193,18 @@ pub(super) async fn tell(shared: Arc<Shared>, mut committed: mpsc::Receiver<Batc
 }
 
 /// Carries out one unit in a savepoint of its own.
-fn attempt(connection: &Connection, shared: &Shared, unit: &mut dyn Unit) -> End {
+fn attempt(session: &Session, limit: Duration, shared: &Shared, unit: &mut dyn Unit) -> End {
+    let connection = &session.connection;
     if let Err(error) = step(connection, "SAVEPOINT unit") {
         return End::AllLost(error);
     }
-    let mut tx = Tx::sqlite(connection, shared.clock.now());
+    session.meter.begin(limit);
+    let mut tx = Tx::sqlite(session, shared.clock.now());
     let run = at_once(async {
         carry_out(unit, &mut tx).await?;
         Ok(events::number(&mut tx).await?)
     });
+    session.meter.end();
     if connection.is_autocommit() {
         // SQLite itself rolls back where it can't go on, and every earlier unit with it.
         let gave_up = || Error::new(Kind::Unavailable, "the transaction was given up");

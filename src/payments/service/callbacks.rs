@@ -79,7 +79,8 @@ impl PaymentService {
                 headers: kept(&headers),
                 body: raw.to_vec(),
             };
-            service.db.write(async move |tx| webhooks::keep(tx, received).await).await?;
+            let keep = async move |tx: &mut Tx<'_>| webhooks::keep(tx, received).await;
+            service.db.write_sized(raw.len(), keep).await?;
             service.process(client, payment, key, callback).await
         })
         .await
@@ -139,7 +140,8 @@ impl PaymentService {
                 headers: kept(&headers),
                 body: raw.to_vec(),
             };
-            service.db.write(async move |tx| webhooks::keep(tx, received).await).await?;
+            let keep = async move |tx: &mut Tx<'_>| webhooks::keep(tx, received).await;
+            service.db.write_sized(raw.len(), keep).await?;
             let process = async move |tx: &mut Tx<'_>| {
                 if webhooks::begin(tx, &key).await? {
                     payouts::told(tx, &payout, told).await?;

@@ -1,0 +1,287 @@
+//! Postgres behind pools of connections: a transaction for each unit, and every wait has an end.
+//! What reads and what writes have connections of their own, and reads that take long are few, so
+//! that neither a row that is held nor a slow question keeps the others waiting.
+
+mod locks;
+mod query;
+
+use std::{cell::Cell, pin::pin, sync::Arc, time::Duration};
+
+use sqlx::{
+    Connection as _, Executor as _, PgConnection, PgPool, Postgres as Engine,
+    pool::PoolConnection,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+
+use self::locks::{Locks, STUCK};
+pub(super) use self::query::{execute, hold, rows};
+use super::{
+    Error, Kind, Result, Shared, Tx, events, migrations,
+    unit::{Lost, Unit, carry_out, guard},
+};
+use crate::config::DatabaseConfig;
+
+/// Until a connection is free, or made.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Until a unit is done. It ends what the server's own limits do not: a peer that is gone without
+/// a word.
+const UNIT_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// After how long a read is one of the long ones, of which there are few.
+const LONG: Duration = Duration::from_millis(250);
+
+/// Of how many units that write one may wait for a row as long as `lock_timeout`.
+const PATIENT: u32 = 4;
+
+/// An open database. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Postgres(Arc<Inner>);
+
+struct Inner {
+    writes: PgPool,
+    reads: PgPool,
+    /// For nothing but to ask whether the server is there.
+    probes: PgPool,
+    /// Places of the units that wait for a connection.
+    waiting_writes: Arc<Semaphore>,
+    waiting_reads: Arc<Semaphore>,
+    /// Places of the reads that take long, and of all others.
+    long: Semaphore,
+    short: Arc<Semaphore>,
+    /// Places of the units that may wait long for a row.
+    patient: Arc<Semaphore>,
+    lock_timeout: Duration,
+    read_timeout: Duration,
+    locks: Locks,
+    shared: Arc<Shared>,
+}
+
+/// A connection in a unit's transaction.
+pub(super) struct Session<'a> {
+    connection: &'a mut PgConnection,
+    locks: &'a Locks,
+    /// The statement under way, for when it is given up.
+    doing: &'a Cell<&'static str>,
+}
+
+impl Postgres {
+    /// Connects, and brings the tables up to date.
+    pub(super) async fn open(
+        url: &str,
+        config: &DatabaseConfig,
+        shared: &Arc<Shared>,
+    ) -> Result<Self> {
+        let options: PgConnectOptions = url.parse()?;
+        let options = options.application_name("stoa");
+        // Not from a pool: a migration may take longer than a unit of work may.
+        let mut connection = timeout(UNIT_TIMEOUT, PgConnection::connect_with(&options))
+            .await
+            .map_err(|_| Error::new(Kind::Unavailable, "no answer"))??;
+        migrations::postgres(&mut connection).await?;
+        connection.close().await?;
+        let pool = |connections, statement_timeout| {
+            pool(&options, connections, statement_timeout, config.lock_timeout)
+        };
+        let (size, long) = (config.pool_size, (config.pool_size / 2).max(1));
+        let places = |number: u32| Semaphore::new(usize::try_from(number).unwrap_or(1));
+        Ok(Self(Arc::new(Inner {
+            writes: pool(size, config.write_timeout),
+            reads: pool(size + long, config.read_timeout),
+            probes: pool(1, config.write_timeout),
+            waiting_writes: Arc::new(places(config.queue_length)),
+            waiting_reads: Arc::new(places(config.queue_length)),
+            long: places(long),
+            short: Arc::new(places(size)),
+            patient: Arc::new(places((size / PATIENT).max(1))),
+            lock_timeout: config.lock_timeout,
+            read_timeout: config.read_timeout,
+            locks: Locks::default(),
+            shared: shared.clone(),
+        })))
+    }
+
+    /// Begins a unit that writes, on a connection of its own.
+    pub(super) async fn write(&self, unit: Box<dyn Unit>) {
+        let Ok(waiting) = self.0.waiting_writes.try_acquire() else { return refuse(unit) };
+        let connection = self.0.writes.acquire().await;
+        drop(waiting);
+        self.begin_write(connection, unit);
+    }
+
+    /// Begins a unit that finds out whether the server takes writes, whatever the others wait for.
+    pub(super) async fn probe(&self, unit: Box<dyn Unit>) {
+        let connection = self.0.probes.acquire().await;
+        self.begin_write(connection, unit);
+    }
+
+    fn begin_write(&self, connection: sqlx::Result<PoolConnection<Engine>>, unit: Box<dyn Unit>) {
+        const IMPATIENT: &str = "BEGIN; SET LOCAL lock_timeout = '500ms'";
+        let connection = match connection {
+            Ok(connection) => connection,
+            Err(error) => return unit.answer(Err(error.into())),
+        };
+        let place = self.0.patient.clone().try_acquire_owned().ok();
+        self.carry(connection, unit, None, async move |this, connection, unit, doing| {
+            let patient = place.is_some() || this.lock_timeout <= STUCK;
+            let begin = if patient { "BEGIN" } else { IMPATIENT };
+            let patience = if patient { this.lock_timeout } else { STUCK };
+            let mut transaction = connection.begin_with(begin).await.map_err(Error::from)?;
+            let session = Session { connection: &mut transaction, locks: &this.locks, doing };
+            let mut tx = Tx::postgres(session, this.shared.clock.now());
+            carry_out(unit, &mut tx).await?;
+            let kept = tx.announced.iter().filter(|event| event.kept());
+            let streams = kept.flat_map(|event| event.streams());
+            let turn = this.locks.turn(streams, patience).await?;
+            let announced = events::number(&mut tx).await?;
+            turn.got();
+            transaction.commit().await.map_err(Error::from)?;
+            this.shared.send(announced);
+            Ok(())
+        });
+    }
+
+    /// Begins a unit that reads, at one moment of the database.
+    pub(super) async fn read(&self, unit: Box<dyn Unit>) {
+        const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        let Ok(waiting) = self.0.waiting_reads.try_acquire() else { return refuse(unit) };
+        let place = timeout(ACQUIRE_TIMEOUT, self.0.short.clone().acquire_owned()).await;
+        let Ok(Ok(place)) = place else {
+            return unit.answer(Err(Error::new(Kind::Busy, "too many others read")));
+        };
+        let connection = match self.0.reads.acquire().await {
+            Ok(connection) => connection,
+            Err(error) => return unit.answer(Err(error.into())),
+        };
+        drop(waiting);
+        self.carry(connection, unit, Some(place), async move |this, connection, unit, doing| {
+            let mut transaction = connection.begin_with(SNAPSHOT).await.map_err(Error::from)?;
+            let session = Session { connection: &mut transaction, locks: &this.locks, doing };
+            let mut tx = Tx::postgres(session, this.shared.clock.now());
+            carry_out(unit, &mut tx).await?;
+            tx.ensure_silent()?;
+            Ok(transaction.rollback().await.map_err(Error::from)?)
+        });
+    }
+
+    /// Lets a thread carry a unit out: its future can't move between threads, and it goes on to
+    /// its end when the caller has gone. A unit that reads has its place.
+    fn carry<A>(
+        &self,
+        mut connection: PoolConnection<Engine>,
+        mut unit: Box<dyn Unit>,
+        short: Option<OwnedSemaphorePermit>,
+        attempt: A,
+    ) where
+        A: AsyncFnOnce(
+                &Inner,
+                &mut PoolConnection<Engine>,
+                &mut dyn Unit,
+                &Cell<&'static str>,
+            ) -> Result<(), Lost>
+            + Send
+            + 'static,
+    {
+        let this = self.0.clone();
+        tokio::task::spawn_blocking(move || {
+            Handle::current().block_on(async {
+                let doing = Cell::new("");
+                let attempt = guard(attempt(&this, &mut connection, &mut *unit, &doing));
+                let done = match short {
+                    Some(short) => this.read_in_time(short, attempt).await,
+                    None => in_time(UNIT_TIMEOUT, attempt).await,
+                };
+                let done = done.unwrap_or_else(|why| {
+                    let error = Error::new(Kind::Timeout, why);
+                    Err(Lost::By(error.in_statement(doing.get())))
+                });
+                if let Err(Lost::By(error)) = &done {
+                    if error.is_outage() {
+                        this.shared.report(false);
+                    }
+                    // Its state is not known any more.
+                    if matches!(error.kind(), Kind::Timeout | Kind::Unavailable) {
+                        connection.close_on_drop();
+                    }
+                } else {
+                    this.shared.report(true);
+                }
+                drop(connection);
+                unit.answer(done.or_else(Lost::cause));
+            });
+        });
+    }
+
+    /// Whether it takes nothing more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.writes.is_closed()
+    }
+
+    /// Waits for the units that are on their way and closes the connections.
+    pub(super) async fn close(&self) {
+        let Inner { writes, reads, probes, .. } = &*self.0;
+        tokio::join!(writes.close(), reads.close(), probes.close());
+    }
+}
+
+impl Inner {
+    /// Waits for a read. One that takes long gives its place to the next, where there is another
+    /// for it; else it is given up.
+    async fn read_in_time<T>(
+        &self,
+        short: OwnedSemaphorePermit,
+        read: impl Future<Output = T>,
+    ) -> Result<T, &'static str> {
+        let mut read = pin!(read);
+        if let Ok(done) = timeout(LONG.min(self.read_timeout), &mut read).await {
+            return Ok(done);
+        }
+        let Ok(_long) = self.long.try_acquire() else {
+            return Err("it takes long, as too many others do");
+        };
+        drop(short);
+        in_time(self.read_timeout.saturating_sub(LONG), read).await
+    }
+}
+
+async fn in_time<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, &'static str> {
+    timeout(limit, work).await.map_err(|_| "the unit of work took too long")
+}
+
+fn refuse(unit: Box<dyn Unit>) {
+    unit.answer(Err(Error::new(Kind::Unavailable, "too much is waiting for it")));
+}
+
+/// Connections on which the server itself ends what takes too long: a statement, a wait for
+/// another's rows, a transaction that does nothing, a statement of which nobody will hear.
+fn pool(
+    options: &PgConnectOptions,
+    connections: u32,
+    statement_timeout: Duration,
+    lock_timeout: Duration,
+) -> PgPool {
+    // Not every system can tell that a peer has gone.
+    const UNHEARD: &str = "SET client_connection_check_interval = '250ms'";
+    let options = options.clone().options([
+        ("statement_timeout", format!("{}ms", statement_timeout.as_millis())),
+        ("lock_timeout", format!("{}ms", lock_timeout.as_millis())),
+        ("idle_in_transaction_session_timeout", "10s".to_owned()),
+    ]);
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                match connection.execute(UNHEARD).await {
+                    Err(error) if error.as_database_error().is_none() => Err(error),
+                    _ => Ok(()),
+                }
+            })
+        })
+        .connect_lazy_with(options)
+}

@@ -1,0 +1,148 @@
+//! Statements on a connection to Postgres.
+
+use std::sync::Arc;
+
+use sqlx::{
+    AssertSqlSafe, Column as _, Encode, Postgres as Engine, Row as _, SqlSafeStr, Type,
+    TypeInfo as _, ValueRef as _,
+    encode::IsNull,
+    error::BoxDynError,
+    postgres::{PgArgumentBuffer, PgArguments, PgRow, PgTypeInfo, types::Oid},
+    query::Query,
+};
+
+use super::Session;
+use crate::db::{Error, Kind, Result, Row, Value};
+
+/// Carries out a statement; how many rows it changed.
+pub(in crate::db) async fn execute(
+    session: &mut Session<'_>,
+    sql: &'static str,
+    params: &[Value],
+) -> Result<u64> {
+    session.doing.set(sql);
+    Ok(query(sql, params).execute(&mut *session.connection).await?.rows_affected())
+}
+
+/// Every row of the answer.
+pub(in crate::db) async fn rows(
+    session: &mut Session<'_>,
+    sql: &'static str,
+    params: &[Value],
+) -> Result<Vec<Row>> {
+    session.doing.set(sql);
+    read(&query(sql, params).fetch_all(&mut *session.connection).await?)
+}
+
+/// The same, with every row locked until the end of the transaction, as strongly as an `UPDATE`
+/// that leaves its keys alone: rows that refer to it can still be added.
+pub(in crate::db) async fn hold(
+    session: &mut Session<'_>,
+    sql: &'static str,
+    params: &[Value],
+) -> Result<Vec<Row>> {
+    session.doing.set(sql);
+    let wait = session.locks.want_row(sql, params)?;
+    // Both parts are written out in the source.
+    let holding = AssertSqlSafe(format!("{sql} FOR NO KEY UPDATE"));
+    let rows = query(holding, params).fetch_all(&mut *session.connection).await?;
+    wait.got();
+    read(&rows)
+}
+
+fn read(rows: &[PgRow]) -> Result<Vec<Row>> {
+    let Some(first) = rows.first() else { return Ok(Vec::new()) };
+    let columns: Arc<[Box<str>]> =
+        first.columns().iter().map(|column| Box::from(column.name())).collect();
+    rows.iter()
+        .map(|row| {
+            let values = (0..columns.len()).map(|place| value(row, place)).collect::<Result<_>>();
+            Ok(Row::new(columns.clone(), values?))
+        })
+        .collect()
+}
+
+fn query(sql: impl SqlSafeStr, params: &[Value]) -> Query<'_, Engine, PgArguments> {
+    params.iter().fold(sqlx::query(sql), Query::bind)
+}
+
+fn value(row: &PgRow, place: usize) -> Result<Value> {
+    let raw = row.try_get_raw(place)?;
+    if raw.is_null() {
+        return Ok(Value::Null);
+    }
+    let kind = raw.type_info();
+    Ok(match kind.name() {
+        "INT8" => Value::Int(row.try_get(place)?),
+        "INT4" => Value::Int(row.try_get::<i32, _>(place)?.into()),
+        "BOOL" => Value::Int(row.try_get::<bool, _>(place)?.into()),
+        "TEXT" | "VARCHAR" | "NAME" => Value::Text(row.try_get(place)?),
+        "BYTEA" => Value::Blob(row.try_get(place)?),
+        other => {
+            return Err(Error::new(Kind::Other, format_args!("a column is of the type {other}")));
+        }
+    })
+}
+
+/// The type of what a statement leaves to the server: nothing is known of a NULL.
+const UNSPECIFIED: PgTypeInfo = PgTypeInfo::with_oid(Oid(0));
+
+impl Type<Engine> for Value {
+    fn type_info() -> PgTypeInfo {
+        UNSPECIFIED
+    }
+}
+
+impl Encode<'_, Engine> for Value {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        match self {
+            Self::Null => Ok(IsNull::Yes),
+            Self::Int(n) => <i64 as Encode<Engine>>::encode_by_ref(n, buffer),
+            Self::Text(text) => <String as Encode<Engine>>::encode_by_ref(text, buffer),
+            Self::Blob(bytes) => <Vec<u8> as Encode<Engine>>::encode_by_ref(bytes, buffer),
+        }
+    }
+
+    fn produces(&self) -> Option<PgTypeInfo> {
+        Some(match self {
+            Self::Null => UNSPECIFIED,
+            Self::Int(_) => <i64 as Type<Engine>>::type_info(),
+            Self::Text(_) => <String as Type<Engine>>::type_info(),
+            Self::Blob(_) => <Vec<u8> as Type<Engine>>::type_info(),
+        })
+    }
+}
+
+/// Sorted by SQLSTATE (PostgreSQL's appendix A). The text is code and message: the details may
+/// hold values.
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        let sqlx::Error::Database(refusal) = &error else {
+            let kind = match &error {
+                sqlx::Error::PoolTimedOut => Kind::Timeout,
+                sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::Protocol(_)
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::WorkerCrashed => Kind::Unavailable,
+                _ => Kind::Other,
+            };
+            return Self::new(kind, error);
+        };
+        let code = refusal.code().unwrap_or_default();
+        let kind = match &*code {
+            "23505" | "23P01" => Kind::Unique,
+            "23503" => Kind::ForeignKey,
+            "23502" | "23514" => Kind::Check,
+            "53100" => Kind::Full,
+            "57014" => Kind::Timeout,
+            // A lock not had in time, a conflict of transactions, a deadlock.
+            "55P03" | "40001" | "40P01" => Kind::Busy,
+            // A server that only reads, that has too many connections, that goes or comes.
+            "25006" | "53300" | "57P01" | "57P02" | "57P03" => Kind::Unavailable,
+            code if code.starts_with("08") => Kind::Unavailable,
+            _ => Kind::Other,
+        };
+        Self::new(kind, format_args!("{code}: {}", refusal.message()))
+    }
+}

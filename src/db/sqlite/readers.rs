@@ -1,0 +1,176 @@
+//! The threads that read. As many as there are cores do what comes; one that is long at a unit
+//! leaves their number with it, and another takes its place, so nobody small waits for it.
+
+use std::{
+    num::NonZero,
+    path::PathBuf,
+    sync::{Arc, Mutex, Weak},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::{
+    Job, at_once, join, lock, queue,
+    session::{Judge, Session},
+    spawn,
+};
+use crate::{
+    config::DatabaseConfig,
+    db::{
+        Error, Result, Shared, Tx,
+        unit::{Lost, Unit, carry_out},
+    },
+};
+
+/// Thousands of instructions of SQLite's machine after which a unit is a long one: some ten
+/// milliseconds of a core. Work and not time, so that a busy machine makes nothing long.
+const LONG: u32 = 200;
+
+pub(super) struct Readers {
+    jobs: mpsc::Sender<Job>,
+    crew: Arc<Crew>,
+}
+
+/// What the threads have in common.
+struct Crew {
+    path: PathBuf,
+    shared: Arc<Shared>,
+    jobs: Mutex<mpsc::Receiver<Job>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Places of the units that take long.
+    long: Arc<Semaphore>,
+    timeout: Duration,
+}
+
+/// Where a thread notes that the unit under way is a long one.
+type Place = Arc<Mutex<Option<OwnedSemaphorePermit>>>;
+
+impl Readers {
+    pub(super) fn start(
+        path: PathBuf,
+        config: &DatabaseConfig,
+        shared: Arc<Shared>,
+    ) -> Result<Self> {
+        let (jobs, receiver) = mpsc::channel(super::places(config.queue_length));
+        let crew = Arc::new(Crew {
+            path,
+            shared,
+            jobs: Mutex::new(receiver),
+            threads: Mutex::default(),
+            long: Arc::new(Semaphore::new(super::places(config.pool_size / 2))),
+            timeout: config.read_timeout,
+        });
+        // Each keeps a cache of its own, and more of them than cores read no faster.
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        for _ in 0..super::places(config.pool_size).min(cores) {
+            crew.engage()?;
+        }
+        Ok(Self { jobs, crew })
+    }
+
+    /// Queues a unit.
+    pub(super) fn read(&self, unit: Box<dyn Unit>) {
+        queue(&self.jobs, unit);
+    }
+
+    /// Does what is queued and ends.
+    pub(super) async fn close(&self) {
+        // A queue that is closed already has no thread behind it.
+        let _ = self.jobs.send(Job::End).await;
+        loop {
+            let threads = std::mem::take(&mut *lock(&self.crew.threads));
+            if threads.is_empty() {
+                return;
+            }
+            join(threads).await;
+        }
+    }
+}
+
+impl Crew {
+    /// Begins another thread.
+    fn engage(self: &Arc<Self>) -> Result<()> {
+        let crew = self.clone();
+        let thread = spawn("stoa-db-reader", move || crew.serve())?;
+        let mut threads = lock(&self.threads);
+        threads.retain(|thread| !thread.is_finished());
+        threads.push(thread);
+        Ok(())
+    }
+
+    /// The life of a thread.
+    fn serve(self: &Arc<Self>) {
+        let place = Place::default();
+        let mut kept = None;
+        while let Some(mut unit) = self.next() {
+            if !unit.is_wanted() {
+                continue;
+            }
+            let session = match kept.take() {
+                Some(session) => Ok(session),
+                None => Session::to_read(&self.path, self.judge(place.clone())),
+            };
+            let read = session.and_then(|session| {
+                let read = self.snapshot(&session, &mut *unit);
+                if !read.as_ref().is_err_and(Error::is_outage) {
+                    kept = Some(session);
+                }
+                read
+            });
+            unit.answer(read);
+            if lock(&place).is_some() {
+                // Another has taken its place among the others.
+                return;
+            }
+        }
+    }
+
+    /// The next unit, when there will be one.
+    fn next(&self) -> Option<Box<dyn Unit>> {
+        let mut jobs = lock(&self.jobs);
+        loop {
+            match jobs.blocking_recv()? {
+                Job::Unit(unit) => return Some(unit),
+                Job::End => jobs.close(),
+            }
+        }
+    }
+
+    /// Decides about a unit that is at work for long: it leaves with its thread, where there is
+    /// room for it.
+    fn judge(self: &Arc<Self>, place: Place) -> Judge {
+        // The connection that this is given to belongs to a thread that has the crew.
+        let crew: Weak<Self> = Arc::downgrade(self);
+        Box::new(move |work| {
+            let mut place = lock(&place);
+            if work < LONG || place.is_some() {
+                return None;
+            }
+            let crew = crew.upgrade()?;
+            match crew.long.clone().try_acquire_owned() {
+                Ok(room) => {
+                    *place = Some(room);
+                    crew.engage().err().map(|_| "there is no thread for it")
+                }
+                Err(_) => Some("it takes long, as too many others do"),
+            }
+        })
+    }
+
+    /// Reads in one transaction, so that everything is of the same moment.
+    fn snapshot(&self, session: &Session, unit: &mut dyn Unit) -> Result<()> {
+        let connection = &session.connection;
+        connection.prepare_cached("BEGIN")?.execute([])?;
+        session.meter.begin(self.timeout);
+        let mut tx = Tx::sqlite(session, self.shared.clock.now());
+        let read = at_once(async {
+            carry_out(unit, &mut tx).await?;
+            Ok(tx.ensure_silent()?)
+        });
+        session.meter.end();
+        connection.prepare_cached("ROLLBACK")?.execute([])?;
+        read.or_else(Lost::cause)
+    }
+}

@@ -1,0 +1,116 @@
+//! A connection to the file, and the measure of what is done on it: SQLite itself asks now and then
+//! whether it is to go on.
+
+use std::{
+    ffi::c_int,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::db::{Error, Kind, Result};
+
+/// How long to wait for another process that writes.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Statements that a connection keeps prepared.
+const STATEMENTS: usize = 256;
+
+/// Instructions of SQLite's machine between two looks at the meter: some ten microseconds.
+const LOOK: c_int = 1000;
+
+/// An open connection.
+pub(in crate::db) struct Session {
+    pub(super) connection: Connection,
+    pub(super) meter: Meter,
+}
+
+/// What the unit under way has cost.
+#[derive(Clone, Default)]
+pub(super) struct Meter(Arc<Mutex<Reading>>);
+
+#[derive(Default)]
+struct Reading {
+    /// None between units.
+    until: Option<Instant>,
+    /// Thousands of instructions.
+    work: u32,
+    /// Why the unit is to end.
+    end: Option<&'static str>,
+}
+
+/// Decides about a unit that is still at work: by how much that is, in thousands of instructions;
+/// with a reason it is ended.
+pub(super) type Judge = Box<dyn FnMut(u32) -> Option<&'static str> + Send>;
+
+impl Session {
+    /// A connection that writes. A commit is on the disk before it is told (`synchronous=FULL`).
+    /// The log is folded in when it has 16 MB: what many commits change is then written once.
+    /// Pages that become free can be given back (`auto_vacuum`), in a file that is made so.
+    pub(super) fn to_write(path: &Path) -> Result<Self> {
+        let session = Self::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, None)?;
+        session.connection.execute_batch(
+            "PRAGMA auto_vacuum = INCREMENTAL;
+             PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = FULL;
+             PRAGMA foreign_keys = ON;
+             PRAGMA wal_autocheckpoint = 4000;
+             PRAGMA journal_size_limit = 67108864;",
+        )?;
+        Ok(session)
+    }
+
+    /// A connection that reads.
+    pub(super) fn to_read(path: &Path, judge: Judge) -> Result<Self> {
+        Self::open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, Some(judge))
+    }
+
+    fn open(path: &Path, flags: OpenFlags, mut judge: Option<Judge>) -> Result<Self> {
+        let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        let meter = Meter::default();
+        let looked_at = meter.clone();
+        connection.progress_handler(LOOK, Some(move || looked_at.look(judge.as_mut())))?;
+        Ok(Self { connection, meter })
+    }
+
+    /// What a failure was, where a statement was ended because of the meter.
+    pub(super) fn explain(&self, error: rusqlite::Error) -> Error {
+        let why = self.meter.reading().end;
+        why.map_or_else(|| error.into(), |why| Error::new(Kind::Timeout, why))
+    }
+}
+
+impl Meter {
+    /// Begins to measure a unit, which may take so long.
+    pub(super) fn begin(&self, limit: Duration) {
+        let until = Instant::now() + limit;
+        *self.reading() = Reading { until: Some(until), work: 0, end: None };
+    }
+
+    /// Lets everything pass until the next unit.
+    pub(super) fn end(&self) {
+        *self.reading() = Reading::default();
+    }
+
+    /// Whether the statement under way is to end.
+    fn look(&self, judge: Option<&mut Judge>) -> bool {
+        let mut reading = self.reading();
+        let Some(until) = reading.until else { return false };
+        reading.work += 1;
+        if Instant::now() > until {
+            reading.end = Some("the unit of work took too long");
+        } else if let Some(judge) = judge {
+            reading.end = judge(reading.work);
+        }
+        reading.end.is_some()
+    }
+
+    fn reading(&self) -> MutexGuard<'_, Reading> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

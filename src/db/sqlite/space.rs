@@ -1,0 +1,179 @@
+//! The room that the file takes: what became free is given back, and the log is folded in, in steps
+//! so small that nobody notices.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use rusqlite::Connection;
+
+use super::session::{BUSY_TIMEOUT, Session};
+use crate::db::{Error, Kind, Result};
+
+/// Bytes of a file that is made anew at the start so that it can give room back; it takes about a
+/// second. A larger one waits for `stoa migrate --compact`.
+const REMADE_AT_START: u64 = 64 << 20;
+
+/// Free pages that the file keeps in any case: a megabyte.
+const KEPT_PAGES: i64 = 256;
+
+/// Of how many pages one may be free: what was freed is mostly needed again.
+const KEPT_SHARE: i64 = 10;
+
+/// How long one step of giving back works, without its commit.
+const STEP: Duration = Duration::from_millis(4);
+
+/// Bytes of the log above which it is cut off, whoever reads: it is folded in at 16 MB, but as long
+/// as someone reads an older moment, it grows.
+const LOG_BYTES: u64 = 64 << 20;
+
+/// How long the writer waits for who reads, to cut the log off.
+const CUT_WAIT: Duration = Duration::from_millis(20);
+
+/// After how much more it tries again.
+const CUT_AGAIN: u64 = 16 << 20;
+
+pub(super) struct Space {
+    log: PathBuf,
+    /// Bytes of the log at which it is to be cut off.
+    cut_at: u64,
+    /// Whether there may be something to give back.
+    due: bool,
+}
+
+impl Space {
+    pub(super) fn new(path: &Path) -> Self {
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        Self { log: log.into(), cut_at: LOG_BYTES, due: true }
+    }
+
+    /// Notes that something was written.
+    pub(super) fn touch(&mut self) {
+        self.due = true;
+    }
+
+    /// Whether a quiet moment is of use.
+    pub(super) fn is_due(&self) -> bool {
+        self.due
+    }
+
+    /// Gives a little back.
+    pub(super) fn step(&mut self, connection: &Connection) {
+        let done = give_back(connection);
+        self.due = matches!(done, Ok(true));
+        if let Err(error) = done {
+            tracing::warn!(%error, "the database's file could not be made smaller");
+        }
+    }
+
+    /// Cuts the log off where it has grown long.
+    pub(super) fn cut(&mut self, connection: &Connection) {
+        const CUT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let bytes = self.log_bytes();
+        if bytes < self.cut_at {
+            return;
+        }
+        let cut = (|| {
+            connection.busy_timeout(CUT_WAIT)?;
+            let cut = connection.query_row(CUT, [], |_| Ok(()));
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            cut
+        })();
+        let left = self.log_bytes();
+        self.cut_at = if left < LOG_BYTES { LOG_BYTES } else { left + CUT_AGAIN };
+        if left >= LOG_BYTES || cut.is_err() {
+            tracing::warn!(bytes = left, "the database's log grows: something reads for long");
+        }
+    }
+
+    fn log_bytes(&self) -> u64 {
+        fs::metadata(&self.log).map_or(0, |log| log.len())
+    }
+}
+
+/// Moves pages from the file's end into free ones, for a short while; whether there is more to do.
+/// The file itself ends earlier once the log is folded in.
+fn give_back(connection: &Connection) -> Result<bool> {
+    let to_free = |connection: &Connection| -> Result<i64> {
+        let free = number(connection, "PRAGMA freelist_count")?;
+        if free <= KEPT_PAGES {
+            return Ok(0);
+        }
+        let kept = KEPT_PAGES.max(number(connection, "PRAGMA page_count")? / KEPT_SHARE);
+        Ok(free - kept)
+    };
+    if to_free(connection)? <= 0 {
+        return Ok(false);
+    }
+    // What is in the log by now is not to be folded in within the commit.
+    fold(connection)?;
+    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let moved = (|| {
+        let began = Instant::now();
+        let mut left = to_free(connection)?;
+        while left > 0 && began.elapsed() < STEP {
+            let mut few = connection.prepare_cached("PRAGMA incremental_vacuum(8)")?;
+            let mut rows = few.raw_query();
+            while rows.next()?.is_some() {}
+            let after = to_free(connection)?;
+            if after == left {
+                // A file that can't: it was not made so.
+                return Ok(false);
+            }
+            left = after;
+        }
+        Ok::<_, Error>(left > 0)
+    })();
+    let end = if moved.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    let ended = connection.prepare_cached(end)?.execute([]);
+    let more = moved?;
+    ended?;
+    fold(connection)?;
+    Ok(more)
+}
+
+fn fold(connection: &Connection) -> Result<()> {
+    let mut fold = connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?;
+    Ok(fold.query_row([], |_| Ok(()))?)
+}
+
+fn number(connection: &Connection, pragma: &str) -> Result<i64> {
+    Ok(connection.prepare_cached(pragma)?.query_row([], |row| row.get(0))?)
+}
+
+/// Makes a file that can't give room back anew, so that it can; one that is too large for that is
+/// left and told of.
+pub(super) fn prepare(path: &Path, session: &Session) -> Result<()> {
+    let connection = &session.connection;
+    if number(connection, "PRAGMA auto_vacuum")? != 0 {
+        return Ok(());
+    }
+    let bytes = number(connection, "PRAGMA page_count")?.unsigned_abs()
+        * number(connection, "PRAGMA page_size")?.unsigned_abs();
+    let path = path.display();
+    if bytes > REMADE_AT_START {
+        tracing::warn!(
+            %path, bytes,
+            "the database's file keeps the room of what is deleted until it is made anew: \
+             stop the server and run `stoa migrate --compact`"
+        );
+        return Ok(());
+    }
+    tracing::info!(%path, bytes, "the database's file is made anew, so that it can give room back");
+    match remake(session) {
+        Err(error) if error.kind() != Kind::Other => {
+            tracing::warn!(%error, "the database's file was not made anew; the next start tries");
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// Makes the file anew: as small as it can be, and able to give room back.
+pub(super) fn remake(session: &Session) -> Result<()> {
+    session.connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM")?;
+    Ok(session.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+}
