@@ -1,11 +1,7 @@
 //! Streams of kept events: how a room tells what happened, as the wire events that it becomes, so
 //! that the store can keep them and the emitter can send them (contract/events.md, "Missed events").
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    str::FromStr,
-};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
@@ -105,9 +101,9 @@ impl From<&Room> for Stream {
 /// Something that happened. It is announced inside a unit of work, numbered and kept with it, and
 /// sent once that is committed.
 pub trait DomainEvent: Send + 'static {
-    /// The streams that keep it, each once. In several, each gives it a number of its own and keeps
-    /// [its share](Rendering::shares) of the wire events; it is still sent once, as the first of
-    /// them numbers it.
+    /// The streams that keep it, each once. In several, each gives it a number of its own and has
+    /// [its share](Rendering::share_of) of the wire events, which are kept once; it is still sent
+    /// once, as the first of them numbers it.
     fn streams(&self) -> Vec<Stream>;
 
     /// The wire events that it becomes, in the order in which they are sent; `seq` is its number
@@ -117,6 +113,12 @@ pub trait DomainEvent: Send + 'static {
     /// Whether it has a number and can be replayed.
     fn kept(&self) -> bool {
         true
+    }
+
+    /// What it shows that can change later, so that it can be found and written anew with it. Only
+    /// for an event of one stream.
+    fn subject(&self) -> Option<&Id> {
+        None
     }
 }
 
@@ -219,34 +221,27 @@ impl Rendering {
         self
     }
 
-    /// What each stream keeps of it: the same event, to those of the rooms that are kept there. Who
+    /// What a stream keeps of it: the same event, to those of the rooms that are kept there. Who
     /// takes part is kept something too, whoever else hears of it.
     #[must_use]
-    pub fn shares(&self) -> BTreeMap<Stream, Self> {
-        let by_stream = |rooms: &[Room]| {
-            let mut of: BTreeMap<Stream, Vec<Room>> = BTreeMap::new();
-            for room in rooms {
-                of.entry(Stream::from(room)).or_default().push(room.clone());
-            }
-            of
-        };
-        let share = |rooms, except: &[Room]| Self {
-            to: Target::Rooms { rooms, except: except.to_vec() },
-            ..self.clone()
-        };
-        let participants = by_stream(&self.participants);
-        match &self.to {
+    pub fn share_of(mut self, stream: &Stream) -> Option<Self> {
+        let is_kept = |room: &Room| Stream::from(room) == *stream;
+        match &mut self.to {
+            Target::Everyone if *stream == Stream::Global => {}
             Target::Everyone => {
-                let theirs = participants.into_iter().map(|(of, rooms)| (of, share(rooms, &[])));
-                theirs.chain([(Stream::Global, self.clone())]).collect()
+                let rooms: Vec<_> =
+                    self.participants.iter().filter(|room| is_kept(room)).cloned().collect();
+                if rooms.is_empty() {
+                    return None;
+                }
+                self.to = Target::Rooms { rooms, except: Vec::new() };
             }
-            Target::Rooms { rooms, except } => {
-                // Theirs is as it is, since where it goes to everywhere they do not hear it there.
-                let theirs = participants.into_keys().map(|of| (of, self.clone()));
-                let of_rooms = by_stream(rooms).into_iter();
-                theirs.chain(of_rooms.map(|(of, rooms)| (of, share(rooms, except)))).collect()
-            }
+            Target::Rooms { rooms, .. } if rooms.iter().any(is_kept) => rooms.retain(is_kept),
+            // Theirs is as it is, since where it goes to everywhere they do not hear it there.
+            Target::Rooms { .. } if self.participants.iter().any(is_kept) => {}
+            Target::Rooms { .. } => return None,
         }
+        Some(self)
     }
 
     /// The streams that keep it.
@@ -346,9 +341,10 @@ mod tests {
             "event":"x","data":1,"id":"01234567-89ab-7def-8123-456789abcdef"}"#;
         let rendering: Rendering = serde_json::from_str(text).unwrap();
         let shares: Vec<_> = rendering
-            .shares()
+            .streams()
             .into_iter()
-            .map(|(stream, share)| {
+            .map(|stream| {
+                let share = rendering.clone().share_of(&stream).unwrap();
                 assert_eq!((share.id, &share.event), (rendering.id, &rendering.event));
                 format!("{stream} {}", serde_json::to_string(&share.to).unwrap())
             })
@@ -360,8 +356,13 @@ mod tests {
                 r#"user/u1 {"rooms":["user-u1"],"except":["sellers"]}"#,
             ]
         );
+        assert!(rendering.clone().share_of(&Stream::Global).is_none());
         let everyone = Rendering { to: Target::Everyone, ..rendering };
-        assert_eq!(everyone.shares().into_keys().collect::<Vec<_>>(), [Stream::Global]);
+        assert_eq!(everyone.streams(), [Stream::Global]);
+        assert_eq!(everyone.clone().share_of(&Stream::Global).unwrap().to, Target::Everyone);
+        let people = everyone.or_participants([Room::User(id("u1")), Room::User(id("u2"))]);
+        let own = Target::Rooms { rooms: vec![Room::User(id("u2"))], except: Vec::new() };
+        assert_eq!(people.share_of(&Stream::User(id("u2"))).unwrap().to, own);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod handshake;
 mod idempotency;
 mod inbound;
 mod kill;
+mod many;
 mod marketplace;
 mod payments;
 mod presence;

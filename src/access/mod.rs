@@ -47,6 +47,14 @@ pub trait Records: Send + Sync {
         identity: &'a Identity,
         room: &'a Room,
     ) -> BoxFuture<'a, Result<Standing>>;
+
+    /// The number of the last event of the room's stream that is not someone's to hear again, since
+    /// they came in after it; 0 when all of them are.
+    fn heard_after<'a>(
+        &'a self,
+        identity: &'a Identity,
+        room: &'a Room,
+    ) -> BoxFuture<'a, Result<i64>>;
 }
 
 /// The policy. Cheap to clone.
@@ -81,18 +89,30 @@ impl Access {
     pub async fn enter_from(
         &self,
         connection: &Arc<Connection>,
-        entrance: Entrance,
+        mut entrance: Entrance,
     ) -> Result<Position> {
         let evictions = self.grants.hub().evictions();
         let room = entrance.room.clone();
         self.check_all(connection, std::slice::from_ref(&room)).await?;
-        let beside = match entrance.since {
-            Some(_) => self.beside(connection, &room).await?,
+        let beside = match &mut entrance.since {
+            Some(since) => {
+                *since = self.own_since(connection, &room, *since).await?;
+                self.beside(connection, &room).await?
+            }
             None => Vec::new(),
         };
         let position = realtime::enter(&self.db, connection, entrance, beside).await?;
         self.check_again(connection, &[room], evictions).await?;
         Ok(position)
+    }
+
+    /// From where on someone hears a room's events again: not what came before they took part.
+    async fn own_since(&self, connection: &Connection, room: &Room, since: i64) -> Result<i64> {
+        let identity = connection.known_identity()?;
+        if since < 0 || identity.has(Role::Admin) {
+            return Ok(since);
+        }
+        Ok(since.max(self.records.heard_after(&identity, room).await?))
     }
 
     /// The rooms whose events are kept in the stream of a user's room, those that the connection may

@@ -108,7 +108,12 @@ impl App {
         let records = Arc::new(StoredRecords { chat: chat.clone(), db: db.clone() });
         let grants = Grants::new(db.clone(), realtime.hub().clone());
         let access = Access::new(config.rooms.policy, records, grants.clone(), db.clone());
-        let marketplace = MarketplaceService::new(db.clone(), access.clone(), Ids);
+        let marketplace = MarketplaceService::new(
+            db.clone(),
+            access.clone(),
+            Ids,
+            config.limits.offers_per_request,
+        );
 
         let shkeeper = Shkeeper::new(&config.shkeeper)?;
         let payments = PaymentService::new(db.clone(), Ids, clock.clone(), shkeeper, &config);

@@ -40,4 +40,19 @@ impl Records for StoredRecords {
             }
         })
     }
+
+    fn heard_after<'a>(
+        &'a self,
+        identity: &'a Identity,
+        room: &'a Room,
+    ) -> BoxFuture<'a, Result<i64>> {
+        Box::pin(async move {
+            match room {
+                Room::Conversation(id) | Room::Chat(id) => {
+                    self.chat.heard_after(&identity.user_id, id).await
+                }
+                _ => Ok(0),
+            }
+        })
+    }
 }

@@ -26,8 +26,7 @@ pub(super) async fn open(
     let opened = Db::open(database, &config.data, clock.clone()).await;
     let db = opened.context("the store can't be opened (DATABASE_URL)")?;
     tokio::spawn(tell(db.availability(), readiness.clone()));
-    let (keep_for, keep_count) = (database.event_retention, database.event_count.into());
-    beside(prune(db.clone(), keep_for, keep_count), stopping);
+    beside(prune(db.clone(), database.event_retention), stopping);
     Ok(db)
 }
 
@@ -57,9 +56,9 @@ async fn tell(mut availability: watch::Receiver<bool>, readiness: Readiness) {
     }
 }
 
-async fn prune(db: Db, keep_for: Duration, keep_count: i64) {
+async fn prune(db: Db, keep_for: Duration) {
     loop {
-        match prune_events(&db, keep_for, keep_count).await {
+        match prune_events(&db, keep_for).await {
             Ok(0) => {}
             Ok(events) => tracing::info!(events, "old events were given up"),
             Err(error) => tracing::warn!(?error, "old events could not be given up"),

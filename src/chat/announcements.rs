@@ -1,6 +1,6 @@
 //! What happens in conversations, and the wire events that it becomes in both dialects.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use super::{
     documents::{Conversation, Message, Participant, Person},
@@ -44,6 +44,14 @@ pub(super) enum What {
 impl DomainEvent for InConversation {
     fn streams(&self) -> Vec<Stream> {
         vec![Stream::Conversation(self.id.clone())]
+    }
+
+    fn subject(&self) -> Option<&Id> {
+        match &self.what {
+            What::MessageCreated(message) => Some(&message.id),
+            What::MessageEdited { message_id, .. } => Some(message_id),
+            _ => None,
+        }
     }
 
     fn render(&self, seq: i64) -> Vec<Rendering> {
@@ -155,16 +163,16 @@ fn created(message: &Message, seq: i64) -> (MessageNew, NewMessage) {
     (for_room, for_chat)
 }
 
-/// What one user is told of a conversation.
-pub(super) struct ForUser {
-    pub(super) user: Id,
+/// What people are told of a conversation, each in a room of their own.
+pub(super) struct ForPeople {
+    pub(super) people: BTreeSet<Id>,
     pub(super) told: Told,
 }
 
 /// What they are told.
 pub(super) enum Told {
-    /// It began with them in it; who added them, when they did not begin it.
-    Created(Arc<Conversation>, Option<Person>),
+    /// It began with them in it; all but its creator were added by them.
+    Created(Conversation, Person),
     Added {
         conversation_id: Id,
         added_by: Person,
@@ -172,32 +180,34 @@ pub(super) enum Told {
     Archived(Id),
 }
 
-impl DomainEvent for ForUser {
+impl DomainEvent for ForPeople {
     fn streams(&self) -> Vec<Stream> {
-        vec![Stream::User(self.user.clone())]
+        self.people.iter().cloned().map(Stream::User).collect()
     }
 
     fn render(&self, _seq: i64) -> Vec<Rendering> {
-        let room = || Room::User(self.user.clone());
-        let added = |conversation_id: &Id, added_by: &Person| {
+        let rooms = || self.people.iter().cloned().map(Room::User).collect::<Vec<_>>();
+        let added = |rooms: Vec<Room>, conversation_id: &Id, added_by: &Person| {
             let conversation_id = conversation_id.clone();
             let payload = ConversationAdded { conversation_id, added_by: added_by.clone() };
-            Rendering::to_room(room(), &payload)
+            Rendering::to_rooms(rooms, &payload)
         };
         match &self.told {
-            Told::Created(conversation, added_by) => {
-                let payload = ConversationCreated { conversation: (**conversation).clone() };
-                let created = Rendering::to_room(room(), &payload);
-                let added = added_by.iter().map(|by| added(&conversation.id, by));
-                [created].into_iter().chain(added).collect()
+            Told::Created(conversation, creator) => {
+                let payload = ConversationCreated { conversation: conversation.clone() };
+                let mut others = rooms();
+                others.retain(|room| *room != Room::User(creator.id.clone()));
+                let created = Rendering::to_rooms(rooms(), &payload);
+                vec![created, added(others, &conversation.id, creator)]
             }
-            Told::Added { conversation_id, added_by } => vec![added(conversation_id, added_by)],
+            Told::Added { conversation_id, added_by } => {
+                vec![added(rooms(), conversation_id, added_by)]
+            }
             // Who has the conversation open hears of it there.
             Told::Archived(conversation_id) => {
-                let rooms = vec![room()];
                 let except = vec![Room::Conversation(conversation_id.clone())];
                 let payload = ConversationArchived { conversation_id: conversation_id.clone() };
-                vec![Rendering::new(Target::Rooms { rooms, except }, &payload)]
+                vec![Rendering::new(Target::Rooms { rooms: rooms(), except }, &payload)]
             }
         }
     }

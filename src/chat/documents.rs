@@ -102,8 +102,11 @@ pub struct Conversation {
     /// What the group is called.
     #[schema(required = true)]
     pub title: Option<String>,
-    /// Who takes part.
+    /// Who takes part, the first 20 of them.
+    #[schema(max_items = 20)]
     pub participants: Vec<Participant>,
+    /// How many take part.
+    pub participant_count: u64,
     /// What its creator added for the clients; null when nothing.
     pub metadata: Value,
     /// Who began it.

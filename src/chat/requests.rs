@@ -6,10 +6,13 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::documents::{Attachment, Conversation, ConversationKind, Message};
-use crate::id::Id;
+use crate::{http::json::small_metadata, id::Id};
 
 /// The most people in a conversation.
 pub(super) const MAX_PARTICIPANTS: usize = 1000;
+
+/// How many of them its document shows.
+pub(super) const SHOWN_PARTICIPANTS: usize = 20;
 
 /// A conversation to begin.
 #[derive(Deserialize, Validate, ToSchema)]
@@ -27,8 +30,9 @@ pub(super) struct CreateConversation {
     /// Without it: direct for two people and no title, else a group.
     #[serde(rename = "type")]
     pub(super) kind: Option<ConversationKind>,
-    /// Anything for the clients.
+    /// Anything for the clients, up to 16 KiB of JSON.
     #[serde(default)]
+    #[garde(custom(small_metadata))]
     pub(super) metadata: Value,
 }
 

@@ -4,20 +4,23 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    announcements::{ForUser, InConversation, Told, What},
+    announcements::{ForPeople, InConversation, Told, What},
     documents::{Conversation, ConversationKind, Participant, Person},
-    requests::{AddParticipants, ConversationView, CreateConversation, MAX_PARTICIPANTS},
-    store::{self, Between, ConversationRow, Member},
+    requests::{
+        AddParticipants, ConversationView, CreateConversation, MAX_PARTICIPANTS, SHOWN_PARTICIPANTS,
+    },
+    store::{self, Between, Came, ConversationRow, Member},
 };
 use crate::{
     auth::{Identity, Role},
     clock::Timestamp,
-    db::{Db, Tx},
+    db::{self, Db, Tx},
     error::{Code, Error, Result},
     http::list::{List, Page},
     id::{Id, Ids},
     realtime::Hub,
     room::Room,
+    stream::Stream,
 };
 
 mod messages;
@@ -74,6 +77,20 @@ impl ChatService {
         self.db.read(unit).await
     }
 
+    /// The number of the last event of a conversation that is not a user's to hear again: they came
+    /// in after it. 0 for who was there from the start, or does not take part.
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`] while the store is away.
+    pub async fn heard_after(&self, user: &Id, conversation: &Id) -> Result<i64> {
+        let (user, conversation) = (user.clone(), conversation.clone());
+        let unit = async move |tx: &mut Tx<'_>| {
+            let member = store::member(tx, &conversation, &user).await?;
+            Ok(member.map_or(0, |member| member.joined_seq))
+        };
+        self.db.read(unit).await
+    }
+
     /// Begins a conversation; the direct one of the same two is given back, with false.
     pub(super) async fn create(
         &self,
@@ -108,6 +125,7 @@ impl ChatService {
                 kind,
                 title,
                 participants: vec![participant(person(&caller), tx.now())],
+                participant_count: people.len() as u64,
                 metadata,
                 created_by: creator.clone(),
                 created_at: tx.now(),
@@ -119,15 +137,12 @@ impl ChatService {
                 return Ok((complete(tx, row.document).await?, false));
             }
             conversation.participants.extend(others.map(|user| unnamed(user, tx.now())));
-            for participant in &conversation.participants {
-                store::add_participant(tx, &conversation.id, participant, 0).await?;
-            }
-            let conversation = Arc::new(conversation);
-            for user in people.iter().cloned() {
-                let added_by = (user != creator).then(|| person(&caller));
-                tx.announce(ForUser { user, told: Told::Created(conversation.clone(), added_by) });
-            }
-            Ok((Arc::unwrap_or_clone(conversation), true))
+            let came = Came { after_message: 0, after_event: 0 };
+            store::add_participants(tx, &conversation.id, &conversation.participants, came).await?;
+            conversation.participants.truncate(SHOWN_PARTICIPANTS);
+            let told = Told::Created(conversation.clone(), person(&caller));
+            tx.announce(ForPeople { people, told });
+            Ok((conversation, true))
         };
         self.db.write(unit).await
     }
@@ -178,10 +193,8 @@ impl ChatService {
             }
             store::archive(tx, &id).await?;
             tx.announce(InConversation { id: id.clone(), what: What::Archived });
-            for participant in store::participants(tx, &id).await? {
-                let told = Told::Archived(id.clone());
-                tx.announce(ForUser { user: participant.id, told });
-            }
+            let people = store::people(tx, &id).await?;
+            tx.announce(ForPeople { people, told: Told::Archived(id) });
             Ok(())
         };
         self.db.write(unit).await
@@ -208,23 +221,20 @@ impl ChatService {
             if found.row.document.kind == ConversationKind::Direct {
                 return Err(conflict("A direct conversation stays between two."));
             }
-            let mut added = Vec::new();
-            for user in users {
-                let participant = unnamed(&user, tx.now());
-                if store::add_participant(tx, &id, &participant, found.row.messages).await? {
-                    added.push(participant);
-                }
-            }
+            let stream = Stream::Conversation(id.clone());
+            let after_event = db::last_seq(tx, &stream).await?;
+            let came = Came { after_message: found.row.messages, after_event };
+            let joining: Vec<_> = users.iter().map(|user| unnamed(user, tx.now())).collect();
+            let added = store::add_participants(tx, &id, &joining, came).await?;
             let conversation = complete(tx, found.row.document).await?;
-            if conversation.participants.len() > MAX_PARTICIPANTS {
+            if conversation.participant_count > MAX_PARTICIPANTS as u64 {
                 return Err(conflict("A conversation has at most 1,000 people."));
             }
             if !added.is_empty() {
-                for participant in &added {
-                    let (conversation_id, added_by) = (id.clone(), person(&caller));
-                    let told = Told::Added { conversation_id, added_by };
-                    tx.announce(ForUser { user: participant.id.clone(), told });
-                }
+                let (conversation_id, added_by) = (id.clone(), person(&caller));
+                let told = Told::Added { conversation_id, added_by };
+                tx.announce(ForPeople { people: added.clone(), told });
+                let added = joining.into_iter().filter(|who| added.contains(&who.id)).collect();
                 tx.announce(InConversation { id, what: What::ParticipantsAdded(added) });
             }
             Ok(conversation)
@@ -290,9 +300,11 @@ async fn hold(tx: &mut Tx<'_>, caller: &Identity, id: &Id) -> Result<Found> {
     Ok(found)
 }
 
-/// A conversation with everyone in it.
+/// A conversation with the first of those in it, and how many they are.
 async fn complete(tx: &mut Tx<'_>, mut conversation: Conversation) -> Result<Conversation> {
-    conversation.participants = store::participants(tx, &conversation.id).await?;
+    let first = i64::try_from(SHOWN_PARTICIPANTS).unwrap_or(i64::MAX);
+    conversation.participants = store::participants(tx, &conversation.id, first).await?;
+    conversation.participant_count = store::participant_count(tx, &conversation.id).await?;
     Ok(conversation)
 }
 

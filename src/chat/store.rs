@@ -1,5 +1,7 @@
 //! Conversations and messages in the store.
 
+use std::collections::BTreeSet;
+
 use super::documents::{
     Attachment, Conversation, ConversationKind, Message, Participant, Person, Reaction,
 };
@@ -26,6 +28,17 @@ pub(super) struct Member {
     pub(super) document: Participant,
     /// The number of the last message that they have read.
     pub(super) last_read: i64,
+    /// The number of the conversation's last event before they came in.
+    pub(super) joined_seq: i64,
+}
+
+/// What was there when people came in, and is not theirs.
+#[derive(Clone, Copy)]
+pub(super) struct Came {
+    /// The number of the last message.
+    pub(super) after_message: i64,
+    /// The number of the last event of the conversation's stream.
+    pub(super) after_event: i64,
 }
 
 /// A message without its reactions.
@@ -123,27 +136,33 @@ pub(super) async fn list(
     rows.iter().map(|row| Ok((conversation_row(row)?, row.get("unread")?))).collect()
 }
 
-/// Lets someone in; false when they are in already.
-pub(super) async fn add_participant(
+/// Lets people in; those who were not in already.
+pub(super) async fn add_participants(
     tx: &mut Tx<'_>,
     conversation: &Id,
-    participant: &Participant,
-    last_read: i64,
-) -> Result<bool> {
+    participants: &[Participant],
+    came: Came,
+) -> Result<BTreeSet<Id>> {
     const ADD: &str = "
         INSERT INTO participants
-            (conversation_id, user_id, first_name, last_name, joined_at, last_read)
-        VALUES ($1, $2, $3, $4, $5, $6)
-        ON CONFLICT (conversation_id, user_id) DO NOTHING";
-    let row = params![
-        conversation,
-        &participant.id,
-        participant.first_name.clone(),
-        participant.last_name.clone(),
-        participant.joined_at,
-        last_read,
-    ];
-    Ok(tx.execute(ADD, &row).await? == 1)
+            (conversation_id, user_id, first_name, last_name, joined_at, last_read, joined_seq)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        ON CONFLICT (conversation_id, user_id) DO NOTHING
+        RETURNING user_id";
+    let row = |participant: &Participant| {
+        params![
+            conversation,
+            &participant.id,
+            participant.first_name.clone(),
+            participant.last_name.clone(),
+            participant.joined_at,
+            came.after_message,
+            came.after_event,
+        ]
+    };
+    let rows: Vec<_> = participants.iter().map(row).collect();
+    let added = tx.insert_all(ADD, &rows).await?;
+    added.iter().map(|row| Ok(row.get("user_id")?)).collect()
 }
 
 /// Takes someone out; whether they were in.
@@ -156,12 +175,30 @@ pub(super) async fn remove_participant(
     Ok(tx.execute(REMOVE, &params![conversation, user]).await? == 1)
 }
 
-/// Everyone who takes part, the first to come first.
-pub(super) async fn participants(tx: &mut Tx<'_>, conversation: &Id) -> Result<Vec<Participant>> {
+/// Who takes part, the first to come first, at most `limit`.
+pub(super) async fn participants(
+    tx: &mut Tx<'_>,
+    conversation: &Id,
+    limit: i64,
+) -> Result<Vec<Participant>> {
     const PARTICIPANTS: &str = "
-        SELECT * FROM participants WHERE conversation_id = $1 ORDER BY joined_at, user_id";
-    let rows = tx.all(PARTICIPANTS, &params![conversation]).await?;
+        SELECT * FROM participants WHERE conversation_id = $1 ORDER BY joined_at, user_id LIMIT $2";
+    let rows = tx.all(PARTICIPANTS, &params![conversation, limit]).await?;
     rows.iter().map(|row| Ok(member_row(row)?.document)).collect()
+}
+
+/// How many take part.
+pub(super) async fn participant_count(tx: &mut Tx<'_>, conversation: &Id) -> Result<u64> {
+    const COUNT: &str = "
+        SELECT COUNT(*) AS people FROM participants WHERE conversation_id = $1";
+    Ok(tx.one(COUNT, &params![conversation]).await?.get("people")?)
+}
+
+/// The ids of all who take part.
+pub(super) async fn people(tx: &mut Tx<'_>, conversation: &Id) -> Result<BTreeSet<Id>> {
+    const PEOPLE: &str = "SELECT user_id FROM participants WHERE conversation_id = $1";
+    let rows = tx.all(PEOPLE, &params![conversation]).await?;
+    rows.iter().map(|row| Ok(row.get("user_id")?)).collect()
 }
 
 /// A user as one who takes part.
@@ -350,6 +387,7 @@ fn conversation_row(row: &Row) -> Result<ConversationRow> {
         kind,
         title: row.get("title")?,
         participants: Vec::new(),
+        participant_count: 0,
         metadata: read_json(row, "metadata")?,
         created_by: row.get("created_by")?,
         created_at: row.get("created_at")?,
@@ -370,7 +408,8 @@ fn member_row(row: &Row) -> Result<Member> {
         joined_at: row.get("joined_at")?,
         last_read_message_id: row.get("last_read_message_id")?,
     };
-    Ok(Member { document, last_read: row.get("last_read")? })
+    let (last_read, joined_seq) = (row.get("last_read")?, row.get("joined_seq")?);
+    Ok(Member { document, last_read, joined_seq })
 }
 
 fn message_row(row: &Row) -> Result<MessageRow> {

@@ -300,9 +300,14 @@ pub struct DatabaseConfig {
     #[serde(with = "humantime_serde")]
     #[garde(custom(at_least_a_day))]
     pub event_retention: Duration,
-    /// Events that each stream keeps in any case.
+    /// Events that each stream keeps, at most.
     #[garde(range(min = 10_000))]
     pub event_count: u32,
+    /// Bytes of the events that one unit of work may keep. What is written at once and is no more
+    /// than a request may be is far below it.
+    #[serde(deserialize_with = "notation::size")]
+    #[garde(range(min = 4_000_000))]
+    pub max_unit_event_bytes: usize,
 }
 
 /// `[presence]`
@@ -365,6 +370,9 @@ pub struct LimitsConfig {
     /// Payouts that one caller begins.
     #[garde(dive)]
     pub payouts: RatePerMinute,
+    /// Offers that may wait for a decision on one purchase request.
+    #[garde(range(min = 1))]
+    pub offers_per_request: u32,
 }
 
 /// A token bucket.

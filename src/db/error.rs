@@ -33,6 +33,8 @@ pub enum Kind {
     Unavailable,
     /// The disk is full.
     Full,
+    /// More than one unit of work may keep.
+    TooLarge,
     /// It took too long.
     Timeout,
     /// Others held what it needs for too long, or too many want it.
@@ -50,6 +52,7 @@ impl fmt::Display for Kind {
             Self::Nul => "a text with U+0000",
             Self::Unavailable => "the store is unavailable",
             Self::Full => "the disk is full",
+            Self::TooLarge => "too much at once",
             Self::Timeout => "the store took too long",
             Self::Busy => "the store is busy",
             Self::Other => "the store failed",
@@ -97,6 +100,9 @@ impl From<Error> for error::Error {
             }
             Kind::Nul => {
                 Self::new(Code::InvalidPayload, "A text may not have the character U+0000 in it.")
+            }
+            Kind::TooLarge => {
+                Self::new(Code::TooLarge, "This is too much to be kept at once; ask for less.")
             }
             Kind::Unique | Kind::ForeignKey | Kind::Check | Kind::Other => Self::internal(error),
         }

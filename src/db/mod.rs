@@ -9,6 +9,7 @@
 //! many rows changed.
 
 mod backlog;
+mod bulk;
 mod error;
 mod events;
 mod migrations;
@@ -31,10 +32,13 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use self::{backlog::Backlog, postgres::Postgres, sqlite::Sqlite, unit::Unit};
+use self::{backlog::Backlog, events::KeepLimits, postgres::Postgres, sqlite::Sqlite, unit::Unit};
 pub use self::{
     error::{Error, Kind, Result},
-    events::{Position, StoredEvent, events_after, position, prune_events},
+    events::{
+        KeptEvent, Portion, Position, StoredEvent, events_about, events_after, last_seq, position,
+        prune_events, rewrite,
+    },
     tx::Tx,
     value::{Column, FromValue, Row, Value},
 };
@@ -72,6 +76,7 @@ struct Shared {
     clock: Clock,
     outlet: RwLock<Option<Outlet>>,
     available: watch::Sender<bool>,
+    keep: KeepLimits,
 }
 
 impl Shared {
@@ -110,7 +115,11 @@ impl Db {
     /// When it can't be reached or made, or is of another version.
     pub async fn open(config: &DatabaseConfig, data: &Path, clock: Clock) -> Result<Self> {
         let available = watch::Sender::new(true);
-        let shared = Arc::new(Shared { clock, outlet: RwLock::default(), available });
+        let keep = KeepLimits {
+            per_stream: config.event_count.into(),
+            unit_bytes: config.max_unit_event_bytes,
+        };
+        let shared = Arc::new(Shared { clock, outlet: RwLock::default(), available, keep });
         let url = config.url.as_ref().map(ExposeSecret::expose_secret);
         let engine = if let Some(path) = file(config, data) {
             let (config, shared) = (config.clone(), shared.clone());

@@ -99,6 +99,25 @@ impl<'a> Tx<'a> {
         row.ok_or_else(|| self.fail(Error::new(Kind::Other, "no row instead of one"), sql))
     }
 
+    /// Carries an `INSERT` of one row of `VALUES` out for each of these rows; every row of the
+    /// answers, in their order. On Postgres many of them are one statement, so it names what it
+    /// would insert `excluded`, not by a parameter.
+    ///
+    /// # Errors
+    /// The kinds of [`Kind`].
+    pub async fn insert_all<const N: usize>(
+        &mut self,
+        sql: &'static str,
+        rows: &[[Value; N]],
+    ) -> Result<Vec<Row>> {
+        rows.iter().try_for_each(|row| self.ensure_sound(sql, row))?;
+        let answer = match &mut self.engine {
+            Engine::Sqlite(session) => sqlite::insert_all(session, sql, rows),
+            Engine::Postgres(session) => postgres::insert_all(session, sql, rows).await,
+        };
+        answer.map_err(|error| self.fail(error, sql))
+    }
+
     /// Says what happened. At the end of the unit it is numbered in its stream and kept; after the
     /// commit, and only then, it is sent.
     pub fn announce<E: DomainEvent>(&mut self, event: E) {

@@ -43,6 +43,21 @@ pub fn validate<T: Validate<Context = ()>>(value: &T) -> Result<()> {
     Err(many_invalid(fields))
 }
 
+/// Bytes of what callers may add to a document as they like: everyone who sees that is sent it.
+const MAX_METADATA_BYTES: usize = 16 * 1024;
+
+/// Refuses metadata that is too large (for garde).
+///
+/// # Errors
+/// Says how much it may be.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives references")]
+pub fn small_metadata(metadata: &serde_json::Value, (): &()) -> garde::Result {
+    if metadata.to_string().len() > MAX_METADATA_BYTES {
+        return Err(garde::Error::new("has at most 16 KiB of JSON"));
+    }
+    Ok(())
+}
+
 /// The error for a value that does not fit its type, from serde's message.
 pub(super) fn invalid(mut pointer: String, message: &str) -> Error {
     let detail = message.split(" at line ").next().unwrap_or(message);

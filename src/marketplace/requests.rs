@@ -8,24 +8,13 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::documents::{CheckoutStatus, RequestStatus};
 use crate::{
+    http::json::small_metadata,
     id::Id,
     money::{self, Amount, Currency, Money},
 };
 
 /// The most requests in a checkout.
 pub(super) const MAX_CHECKOUT_REQUESTS: usize = 100;
-
-/// Bytes of a request's metadata: every seller is sent it.
-const MAX_METADATA_BYTES: usize = 16 * 1024;
-
-/// Refuses more than sellers can be sent (for garde).
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives references")]
-fn small(metadata: &Value, (): &()) -> garde::Result {
-    if metadata.to_string().len() > MAX_METADATA_BYTES {
-        return Err(garde::Error::new("has at most 16 KiB of JSON"));
-    }
-    Ok(())
-}
 
 /// What a buyer would pay.
 #[derive(Clone, Deserialize, Validate, ToSchema)]
@@ -67,7 +56,7 @@ pub(super) struct CreateRequest {
     pub(super) category: Option<String>,
     /// Anything for the clients, up to 16 KiB of JSON.
     #[serde(default)]
-    #[garde(custom(small))]
+    #[garde(custom(small_metadata))]
     pub(super) metadata: Value,
 }
 
@@ -92,7 +81,7 @@ pub(super) struct ChangeRequest {
     #[schema(min_length = 1, max_length = 100)]
     pub(super) category: Option<String>,
     /// Anything for the clients, up to 16 KiB of JSON.
-    #[garde(inner(custom(small)))]
+    #[garde(inner(custom(small_metadata)))]
     pub(super) metadata: Option<Value>,
 }
 

@@ -12,12 +12,13 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use socketioxide::socket::Socket;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::{
     events::{ClosingReason, SessionClosing},
     frame::Outgoing,
-    hub::{Item, Replay},
+    hub::{Item, Replay, Replayed, Then},
     lane::Lane,
     link::Link,
     queue::Queue,
@@ -253,15 +254,28 @@ impl Connection {
         self.join_as(room, Some(beside))
     }
 
-    /// Sends what was missed of a room, then what has waited for that.
-    pub(super) fn replay(self: &Arc<Self>, room: Room, replay: Replay) {
-        self.push(Item::Replay(self.clone(), room, replay));
+    /// Sends what was missed of a room, or a portion of it, and after the last what has waited for
+    /// that; returns when the client can take more. False when more is to be read.
+    ///
+    /// # Errors
+    /// [`Code::Conflict`] when it has ended.
+    pub(super) async fn replay(
+        self: &Arc<Self>,
+        room: &Room,
+        events: Vec<(i64, Room, Arc<Outgoing>)>,
+        then: Then,
+    ) -> Result<bool> {
+        let (answer, answered) = oneshot::channel();
+        self.push(Item::Replay(self.clone(), room.clone(), Replay { events, then, answer }));
+        let Replayed { caught_up, when_taken } = answered.await.map_err(|_| closed())?;
+        when_taken.await.map_err(|_| closed())?;
+        Ok(caught_up)
     }
 
     fn join_as(self: &Arc<Self>, room: Room, held: Option<Vec<Room>>) -> Result<bool> {
         let mut state = self.lock();
         if state.phase == Phase::Gone {
-            return Err(Error::new(Code::Conflict, "This socket has closed."));
+            return Err(closed());
         }
         if state.rooms.contains(&room) {
             if let Some(beside) = held {
@@ -338,6 +352,10 @@ impl Connection {
         let slot = slot.and_then(|slot| u32::try_from(slot).ok()).unwrap_or(NO_SLOT);
         self.slot.store(slot, Ordering::Relaxed);
     }
+}
+
+fn closed() -> Error {
+    Error::new(Code::Conflict, "This socket has closed.")
 }
 
 impl fmt::Debug for Connection {

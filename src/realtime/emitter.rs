@@ -113,7 +113,9 @@ impl Emitter {
 
     /// Sends what was announced, when it has been committed.
     pub fn publish(&self, announced: Announced) {
-        let numbers: Arc<[_]> = announced.numbers.into();
+        let mut numbers = announced.numbers;
+        numbers.sort_unstable();
+        let numbers: Arc<[_]> = numbers.into();
         for rendering in announced.renderings {
             let receipt = rendering.id.and_then(|id| self.receipts.remove(&id));
             self.send(rendering, numbers.clone(), false, receipt.map(|(_, receipt)| receipt));
@@ -201,13 +203,19 @@ pub(super) fn heard_by(audience: EventAudience, to: Target, participants: &[Room
     Target::Rooms { rooms, except: Vec::new() }
 }
 
-fn audience(to: Target, participants: Vec<Room>, except_user: Option<Id>) -> (Audience, Except) {
+fn audience(
+    to: Target,
+    mut participants: Vec<Room>,
+    except_user: Option<Id>,
+) -> (Audience, Except) {
+    participants.sort_unstable();
     match (to, except_user) {
         (Target::Everyone, user) => {
             let except = user.map_or(Except::Nobody, Except::User);
             (Audience::Everyone { kept_for: participants }, except)
         }
-        (Target::Rooms { rooms, mut except }, user) => {
+        (Target::Rooms { mut rooms, mut except }, user) => {
+            rooms.sort_unstable();
             let audience = Audience::Rooms(SmallVec::from_vec(rooms));
             match user {
                 Some(user) if except.is_empty() => (audience, Except::User(user)),

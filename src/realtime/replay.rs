@@ -8,18 +8,21 @@ use super::{
     emitter::{at_home, heard_by},
     events::Position,
     frame::Outgoing,
-    hub::Replay,
+    hub::Then,
 };
 use crate::{
-    db::{self, Db, StoredEvent},
+    db::{self, Db, Portion, StoredEvent},
     error::Result,
     id::Id,
     room::Room,
     stream::{Rendering, Stream, Target},
 };
 
-/// Events replayed at once; who missed more fetches the history.
-const MOST_EVENTS: u32 = 1000;
+/// Events that are replayed; who missed more fetches the history.
+const MOST_EVENTS: i64 = 1000;
+
+/// Events that are read at once. Their bytes are bounded too, by what may wait for the client.
+const PORTION_EVENTS: u32 = 250;
 
 /// A room, and the last event that the client has seen of it.
 #[derive(Clone, Debug)]
@@ -30,8 +33,9 @@ pub struct Entrance {
     pub since: Option<i64>,
 }
 
-/// Joins a room that the connection may enter. With `since`, what came after it is sent first, also
-/// what went to the rooms `beside` it, whose events the same stream keeps.
+/// Joins a room that the connection may enter. With `since`, what came after it is sent first, in
+/// portions as the client takes them, also what went to the rooms `beside` it, whose events the same
+/// stream keeps.
 ///
 /// # Errors
 /// What [`Connection::join`] says, or the store; then the connection is not in the room, unless it
@@ -55,86 +59,118 @@ pub async fn enter(
     };
     // From here on what is committed waits; what was committed before is read.
     let is_new = connection.join_held(room.clone(), beside.clone())?;
-    let stands = match read(db, &room, Some(since)).await {
-        Ok(stands) => stands,
-        Err(error) if is_new => {
-            connection.leave(&room);
-            return Err(error);
-        }
-        Err(error) => {
-            // It stays, and hears what has waited: its own room is where it is found.
-            connection.replay(room, Replay { events: Vec::new(), upto: i64::MIN });
-            return Err(error);
-        }
-    };
-    let whole = stands.events.is_some();
-    let user = connection.user_id();
-    let sessions = connection.sessions();
-    let heard = |event: StoredEvent| {
-        let seq = event.seq;
-        let mine = event
-            .renderings
-            .into_iter()
-            .filter(|rendering| rendering.except_user.is_none() || rendering.except_user != user);
-        mine.filter_map(|rendering| {
-            let to = heard_by(sessions.audience, rendering.to.clone(), &rendering.participants);
-            let Rendering { event, namespace, .. } = &rendering;
-            let (namespaces, _) = at_home(&sessions.catalogue, &to, event, *namespace);
-            if !namespaces.contains(connection.namespace()) {
-                return None;
+    let missed = Missed { connection, room, beside };
+    let mut position = Position { recovered: Some(true), ..Position::default() };
+    let (mut from, mut replayed) = (since, 0);
+    let portion = Portion { events: PORTION_EVENTS, bytes: connection.max_pending_bytes() / 4 };
+    loop {
+        let stands = match read(db, &missed.room, Some((from, portion))).await {
+            Ok(stands) => stands,
+            Err(error) if is_new => {
+                connection.leave(&missed.room);
+                return Err(error);
             }
-            let to = heard_in(&to, &room, &beside)?;
-            Some((seq, to, Outgoing::named(&rendering.event, rendering.data, "replayed")))
-        })
-        .collect::<Vec<_>>()
-    };
-    let events: Vec<_> = stands.events.into_iter().flatten().flat_map(heard).collect();
-    let replayed = events.len() as u64;
-    // What could not be read is not held to be seen either: then everything that waited comes.
-    let upto = if whole { stands.seq } else { i64::MIN };
-    connection.replay(room, Replay { events, upto });
-    Ok(Position {
-        seq: Some(stands.seq),
-        epoch: stands.epoch,
-        recovered: Some(whole),
-        replayed: whole.then_some(replayed),
-    })
+            Err(error) => {
+                // It stays, and hears what has waited: its own room is where it is found.
+                connection.replay(&missed.room, Vec::new(), Then::Unread).await?;
+                return Err(error);
+            }
+        };
+        (position.seq, position.epoch) = (Some(stands.seq), stands.epoch);
+        let Some(events) = stands.events else {
+            position.recovered = Some(false);
+            connection.replay(&missed.room, Vec::new(), Then::Unread).await?;
+            return Ok(position);
+        };
+        from = events.last().map_or(from, |event| event.seq);
+        let (mut part, mut bytes) = (Vec::new(), 0);
+        for heard in events.into_iter().flat_map(|event| missed.heard(event)) {
+            let length = heard.2.data().get().len();
+            if bytes + length > portion.bytes {
+                let part = std::mem::take(&mut part);
+                connection.replay(&missed.room, part, Then::More).await?;
+                bytes = 0;
+            }
+            (bytes, replayed) = (bytes + length, replayed + 1);
+            part.push(heard);
+        }
+        // What is large goes alone, before what has waited for it.
+        let last = from == stands.seq && bytes <= portion.bytes;
+        let then = if last { Then::Live { upto: from } } else { Then::More };
+        if connection.replay(&missed.room, part, then).await? {
+            position.replayed = Some(replayed);
+            return Ok(position);
+        }
+    }
 }
 
-/// Where a stream stands, and what came after a number, if that is still known.
+/// A room that a connection has entered, with those beside it.
+struct Missed<'a> {
+    connection: &'a Arc<Connection>,
+    room: Room,
+    beside: Vec<Room>,
+}
+
+impl Missed<'_> {
+    /// What the connection hears of an event of the past: as if it came now.
+    fn heard(&self, event: StoredEvent) -> impl Iterator<Item = (i64, Room, Arc<Outgoing>)> + '_ {
+        let seq = event.seq;
+        event.renderings.into_iter().filter_map(move |rendering| {
+            let (room, event) = self.hears(rendering)?;
+            Some((seq, room, event))
+        })
+    }
+
+    /// In which room a wire event is heard, if it is.
+    fn hears(&self, rendering: Rendering) -> Option<(Room, Arc<Outgoing>)> {
+        let sessions = self.connection.sessions();
+        let Rendering { to, event, data, participants, except_user, namespace, id: _ } = rendering;
+        if except_user.is_some() && except_user == self.connection.user_id() {
+            return None;
+        }
+        let to = heard_by(sessions.audience, to, &participants);
+        let (namespaces, _) = at_home(&sessions.catalogue, &to, &event, namespace);
+        let Target::Rooms { rooms, except } = to else { return None };
+        if !namespaces.contains(self.connection.namespace())
+            || except.iter().any(|room| self.connection.is_in(room))
+        {
+            return None;
+        }
+        let mut known = std::iter::once(&self.room).chain(&self.beside);
+        let room = known.find(|room| rooms.contains(room))?.clone();
+        Some((room, Outgoing::named(&event, data, "replayed")))
+    }
+}
+
+/// Where a stream stands, and a portion of what came after a number, if that is still known.
 struct Stands {
     seq: i64,
     epoch: Option<Id>,
     events: Option<Vec<StoredEvent>>,
 }
 
-async fn read(db: &Db, room: &Room, since: Option<i64>) -> Result<Stands> {
+async fn read(db: &Db, room: &Room, since: Option<(i64, Portion)>) -> Result<Stands> {
     let stream = Stream::from(room);
     db.read(async move |tx| {
         let Some(position) = db::position(tx, &stream).await? else {
             // Nothing was ever announced here, so nothing was missed, except by who claims more.
-            let events = (since == Some(0)).then(Vec::new);
+            let events = since.filter(|(since, _)| *since == 0).map(|_| Vec::new());
             return Ok(Stands { seq: 0, epoch: None, events });
         };
-        let known = |since: &i64| *since <= position.seq && *since >= position.oldest - 1;
-        let events = match since.filter(known) {
+        let known = |since: i64| {
+            (position.oldest - 1..=position.seq).contains(&since)
+                && position.seq - since <= MOST_EVENTS
+        };
+        let events = match since.filter(|(since, _)| known(*since)) {
             None => None,
-            Some(since) => {
-                let events = db::events_after(tx, &stream, since, MOST_EVENTS + 1).await?;
-                (events.len() <= MOST_EVENTS as usize).then_some(events)
+            Some((since, _)) if since == position.seq => Some(Vec::new()),
+            Some((since, portion)) => {
+                let events = db::events_after(tx, &stream, since, portion).await?;
+                // There are some; or they are being given up just now.
+                (!events.is_empty()).then_some(events)
             }
         };
         Ok(Stands { seq: position.seq, epoch: Some(position.epoch), events })
     })
     .await
-}
-
-/// In which of these rooms a wire event of the past was heard.
-fn heard_in(to: &Target, room: &Room, beside: &[Room]) -> Option<Room> {
-    match to {
-        Target::Everyone => None,
-        Target::Rooms { rooms, .. } => {
-            std::iter::once(room).chain(beside).find(|room| rooms.contains(room)).cloned()
-        }
-    }
 }

@@ -67,6 +67,22 @@ async fn a_second_offer_of_the_same_seller_is_refused_while_the_first_waits() {
 }
 
 #[tokio::test]
+async fn a_request_has_no_more_offers_waiting_than_can_be_decided_at_once() {
+    let app = TestApp::with(|config| config.limits.offers_per_request = 2).await;
+    let (bea, sam) = (Person::buyer(&app, "bea"), Person::seller(&app, "sam"));
+    let request = bea.request().await;
+    let offers = format!("/requests/{request}/offers");
+    let first = sam.offer(&request).await;
+    Person::seller(&app, "sue").offer(&request).await;
+    let late = Person::seller(&app, "tom");
+    let body = json!({ "amount": 1, "currency": "USD" });
+    assert_eq!(late.post(&offers, body).await.problem(409), "conflict");
+    bea.reject(&first).await;
+    let third = late.offer(&request).await;
+    bea.accept(&third).await;
+}
+
+#[tokio::test]
 async fn the_buyer_sees_all_offers_and_a_seller_their_own() {
     let app = TestApp::start().await;
     let (bea, eve) = (Person::buyer(&app, "bea"), Person::seller(&app, "eve"));

@@ -5,15 +5,15 @@ use std::{collections::BTreeMap, error::Error as _, sync::mpsc, time::Duration};
 use serde_json::value::RawValue;
 use stoa::{
     clock::{Clock, Timestamp},
-    db::{self, Db, Kind, Position, Row, Tx, Value},
+    db::{self, Db, Kind, Portion, Position, Row, Tx, Value},
     error::{Code, Error, Result},
     id::Id,
     params,
     room::Room,
-    stream::Stream,
+    stream::{Stream, Target},
 };
 
-use super::engine::{Happened, Held, Store, happened, id};
+use super::engine::{Happened, Held, Store, happened, id, to_all};
 
 on_both! {
     twenty_writers_number_their_events_without_holes,
@@ -26,7 +26,11 @@ on_both! {
     what_is_read_is_of_one_moment,
     a_unit_that_reads_changes_nothing,
     a_store_stays_what_it_was_when_it_is_opened_again,
-    old_events_go_when_they_are_neither_young_nor_among_the_last,
+    old_events_go_and_young_ones_stay,
+    a_stream_keeps_its_newest_events_and_no_more,
+    an_event_of_many_streams_is_kept_once_and_each_has_its_share,
+    more_than_a_unit_may_keep_is_refused_whole,
+    what_is_read_at_once_is_bounded_and_ends_at_a_hole,
     a_closed_store_says_so,
 }
 
@@ -55,10 +59,12 @@ async fn position(db: &Db, stream: Stream) -> Option<Position> {
     db.read(read).await.expect("a position")
 }
 
+/// As much as there is.
+const ALL: Portion = Portion { events: 100_000, bytes: usize::MAX };
+
 /// Numbers and data of a stream's events after a number.
 async fn after(db: &Db, stream: Stream, since: i64) -> Vec<(i64, String)> {
-    let read =
-        async move |tx: &mut Tx<'_>| Ok(db::events_after(tx, &stream, since, 100_000).await?);
+    let read = async move |tx: &mut Tx<'_>| Ok(db::events_after(tx, &stream, since, ALL).await?);
     let events = db.read(read).await.expect("events");
     events.into_iter().map(|event| (event.seq, event.renderings[0].data.get().to_owned())).collect()
 }
@@ -276,32 +282,117 @@ async fn a_store_stays_what_it_was_when_it_is_opened_again(store: Store) {
     again.close().await;
 }
 
-async fn old_events_go_when_they_are_neither_young_nor_among_the_last(store: Store) {
-    const DAY: Duration = Duration::from_hours(24);
-    let say = async |stream: &'static str, events: i64| {
-        let unit = async move |tx: &mut Tx<'_>| {
-            (1..=events).for_each(|data| tx.announce(happened(stream, data)));
-            Ok(())
-        };
-        store.db.write(unit).await.expect("a unit");
+/// Announces so many events in a conversation, in one unit.
+async fn say(db: &Db, conversation: &'static str, events: i64) {
+    let unit = async move |tx: &mut Tx<'_>| {
+        (1..=events).for_each(|data| tx.announce(happened(conversation, data)));
+        Ok(())
     };
+    db.write(unit).await.expect("a unit");
+}
+
+async fn old_events_go_and_young_ones_stay(store: Store) {
+    const DAY: Duration = Duration::from_hours(24);
     let oldest = async |stream: &str| {
         let position = position(&store.db, Stream::Conversation(id(stream))).await;
         position.expect("a stream").oldest
     };
-    say("long", 1200).await;
-    say("short", 5).await;
+    say(&store.db, "long", 350).await;
+    say(&store.db, "short", 5).await;
+    store.db.write(async |tx| Ok(tx.announce(to_all(&["u1", "u2"])))).await.expect("a unit");
     store.clock.advance(DAY / 2);
-    say("long", 30).await;
-    assert_eq!(db::prune_events(&store.db, DAY, 10).await.expect("pruned"), 0, "all are young");
+    say(&store.db, "long", 30).await;
+    assert_eq!(db::prune_events(&store.db, DAY).await.expect("pruned"), 0, "all are young");
     store.clock.advance(DAY / 2);
-    assert_eq!(db::prune_events(&store.db, DAY, 10).await.expect("pruned"), 1200);
-    assert_eq!((oldest("long").await, oldest("short").await), (1201, 1));
+    assert_eq!(db::prune_events(&store.db, DAY).await.expect("pruned"), 357);
+    assert_eq!((oldest("long").await, oldest("short").await), (351, 6));
+    assert_eq!(store.number("SELECT COUNT(*) FROM shared_events").await, 0);
     store.clock.advance(DAY);
-    assert_eq!(db::prune_events(&store.db, DAY, 10).await.expect("pruned"), 20);
-    let left = after(&store.db, Stream::Conversation(id("long")), 0).await;
-    assert_eq!((left.len(), left[0].0), (10, 1221), "the last ten stay");
-    assert_eq!(oldest("short").await, 1);
+    assert_eq!(db::prune_events(&store.db, DAY).await.expect("pruned"), 30);
+    assert_eq!(store.number("SELECT COUNT(*) FROM events").await, 0);
+    assert_eq!(oldest("long").await, 381);
+}
+
+async fn a_stream_keeps_its_newest_events_and_no_more(mut store: Store) {
+    // As an earlier version left it.
+    say(&store.db, "c1", 300).await;
+    store.config.event_count = 10;
+    store.db.close().await;
+    let db = store.reopen().await.expect("the store again");
+    let stream = Stream::Conversation(id("c1"));
+    let mut kept = 300;
+    for last in 301..=700 {
+        say(&db, "c1", 1).await;
+        let position = position(&db, stream.clone()).await.expect("a stream");
+        let now = position.seq + 1 - position.oldest;
+        assert!(now < kept || now == 10, "{now} after {kept}");
+        assert!(now + 2 >= kept, "a unit removes no more than a few");
+        assert_eq!(position.seq, last);
+        assert_eq!(after(&db, stream.clone(), last - 10).await.len(), 10);
+        kept = now;
+    }
+    assert_eq!(kept, 10);
+    say(&db, "c1", 25).await;
+    let left = after(&db, stream, 714).await.len();
+    assert_eq!(left, 11, "what one unit says is kept whole");
+    db.close().await;
+}
+
+async fn an_event_of_many_streams_is_kept_once_and_each_has_its_share(store: Store) {
+    let people: Vec<String> = (0..1200).map(|n| format!("u{n:04}")).collect();
+    let names: Vec<&str> = people.iter().map(String::as_str).collect();
+    let event = to_all(&names);
+    store.db.write(async move |tx| Ok(tx.announce(event))).await.expect("a unit");
+    assert_eq!(store.number("SELECT COUNT(*) FROM shared_events").await, 1);
+    assert_eq!(store.number("SELECT COUNT(*) FROM events WHERE wire <> ''").await, 0);
+    for who in ["u0000", "u0777", "u1199"] {
+        let stream = Stream::User(id(who));
+        let read = async move |tx: &mut Tx<'_>| Ok(db::events_after(tx, &stream, 0, ALL).await?);
+        let events = store.db.read(read).await.expect("events");
+        let [event] = &*events else { panic!("{events:?}") };
+        let own = Target::Rooms { rooms: vec![Room::User(id(who))], except: Vec::new() };
+        assert_eq!((event.seq, &event.renderings[0].to), (1, &own));
+    }
+    // Again, where the streams are there already.
+    let event = to_all(&names);
+    store.db.write(async move |tx| Ok(tx.announce(event))).await.expect("a unit");
+    assert_eq!(store.number("SELECT COUNT(*) FROM streams WHERE seq = 2").await, 1200);
+}
+
+async fn more_than_a_unit_may_keep_is_refused_whole(mut store: Store) {
+    store.config.max_unit_event_bytes = 100_000;
+    store.db.close().await;
+    let db = store.reopen().await.expect("the store again");
+    let unit = async |tx: &mut Tx<'_>| {
+        (1..=1000).for_each(|data| tx.announce(happened("c1", data)));
+        Ok(())
+    };
+    assert_eq!(db.write(unit).await.expect_err("a refusal").code(), Code::TooLarge);
+    assert_eq!(position(&db, Stream::Conversation(id("c1"))).await, None);
+    say(&db, "c1", 100).await;
+    assert!(db.is_available());
+    db.close().await;
+}
+
+async fn what_is_read_at_once_is_bounded_and_ends_at_a_hole(store: Store) {
+    say(&store.db, "c1", 50).await;
+    let stream = Stream::Conversation(id("c1"));
+    let read = async |since: i64, events: u32, bytes: usize| {
+        let stream = stream.clone();
+        let portion = Portion { events, bytes };
+        let read =
+            async move |tx: &mut Tx<'_>| Ok(db::events_after(tx, &stream, since, portion).await?);
+        let events = store.db.read(read).await.expect("events");
+        events.iter().map(|event| event.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(read(0, 3, usize::MAX).await, [1, 2, 3]);
+    assert_eq!(read(7, 3, 0).await, [8], "one is read whatever its size");
+    let some = read(0, 100, 1000).await.len();
+    assert!((5..20).contains(&some), "{some} of about 75 bytes each");
+    store.run(&["DELETE FROM events WHERE seq = 5"]).await;
+    assert_eq!(read(0, 100, usize::MAX).await, [1, 2, 3, 4]);
+    assert_eq!(read(4, 100, usize::MAX).await, [0_i64; 0]);
+    assert_eq!(read(5, 2, usize::MAX).await, [6, 7]);
 }
 
 async fn a_closed_store_says_so(store: Store) {

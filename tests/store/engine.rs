@@ -160,6 +160,20 @@ pub fn id(text: &str) -> Id {
     text.parse().expect("an id")
 }
 
+/// Something that these users hear.
+pub fn to_all(users: &[&str]) -> Rendering {
+    let rooms = users.iter().map(|user| Room::User(id(user))).collect();
+    Rendering {
+        to: Target::Rooms { rooms, except: Vec::new() },
+        event: EventName::new("happened").expect("a name"),
+        data: serde_json::value::to_raw_value("to all").expect("a text"),
+        participants: Vec::new(),
+        except_user: None,
+        namespace: None,
+        id: None,
+    }
+}
+
 impl DomainEvent for Happened {
     fn streams(&self) -> Vec<Stream> {
         vec![self.stream.clone()]

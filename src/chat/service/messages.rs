@@ -8,18 +8,22 @@ use crate::{
     chat::{
         announcements::{InConversation, What},
         documents::Message,
-        events::conversation::{ReactionAction, ReactionChange},
+        events::conversation::{MESSAGE_NEW, ReactionAction, ReactionChange},
         requests::{Draft, ReadResult, Stretch},
         store::{self, Between, MessageRow},
     },
-    db::Tx,
+    db::{self, KeptEvent, Tx},
     error::{Code, Error, Result},
     http::{
         json,
         list::{List, Page, read_cursor},
     },
     id::Id,
+    stream::DomainEvent,
 };
+
+/// Kept edits of one message that are written anew when it changes.
+const MAX_REWRITTEN: usize = 8;
 
 /// The longest reaction, in bytes.
 const MAX_EMOJI_BYTES: usize = 64;
@@ -111,6 +115,7 @@ impl ChatService {
             let edited_at = tx.now();
             message.document.content.clone_from(&content);
             message.document.edited_at = Some(edited_at);
+            rewrite_kept(tx, &message.document).await?;
             let what = What::MessageEdited { message_id, content, edited_at };
             tx.announce(InConversation { id: message.document.conversation_id.clone(), what });
             with_reactions(tx, message).await
@@ -125,7 +130,7 @@ impl ChatService {
         message_id: Id,
     ) -> Result<()> {
         let unit = async move |tx: &mut Tx<'_>| {
-            let (_, message) = hold_message(tx, &caller, &message_id).await?;
+            let (_, mut message) = hold_message(tx, &caller, &message_id).await?;
             if message.document.sender.id != caller.user_id && !caller.has(Role::Admin) {
                 return Err(Error::forbidden());
             }
@@ -133,6 +138,9 @@ impl ChatService {
                 return Ok(());
             }
             store::delete_message(tx, &message_id).await?;
+            message.document.content.clear();
+            message.document.attachments.clear();
+            rewrite_kept(tx, &message.document).await?;
             let what = What::MessageDeleted { message_id, deleted_at: tx.now() };
             tx.announce(InConversation { id: message.document.conversation_id, what });
             Ok(())
@@ -203,6 +211,32 @@ impl ChatService {
         };
         self.db.write(unit).await
     }
+}
+
+/// Has the kept events that show a message show it as it is: who hears them again does not hear what
+/// was taken back. Of many edits the oldest show nothing any more, since the newest says it all.
+async fn rewrite_kept(tx: &mut Tx<'_>, message: &Message) -> Result<()> {
+    let kept = db::events_about(tx, &message.id).await?;
+    let is_new = |event: &KeptEvent| {
+        event.renderings.iter().any(|rendering| rendering.event.as_str() == MESSAGE_NEW.name)
+    };
+    let edits = kept.iter().filter(|event| !is_new(event)).count();
+    let mut superseded = edits.saturating_sub(MAX_REWRITTEN);
+    for event in &kept {
+        let what = if is_new(event) {
+            What::MessageCreated(message.clone())
+        } else if superseded > 0 {
+            superseded -= 1;
+            db::rewrite(tx, event, &[]).await?;
+            continue;
+        } else {
+            let (message_id, content) = (message.id.clone(), message.content.clone());
+            What::MessageEdited { message_id, content, edited_at: event.created_at }
+        };
+        let anew = InConversation { id: message.conversation_id.clone(), what };
+        db::rewrite(tx, event, &anew.render(event.seq)).await?;
+    }
+    Ok(())
 }
 
 /// A message that the caller may know of, with its conversation held until the end of the unit.

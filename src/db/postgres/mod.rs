@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use self::locks::{Locks, STUCK};
-pub(super) use self::query::{execute, hold, rows};
+pub(super) use self::query::{execute, hold, insert_all, rows};
 use super::{
     Error, Kind, Result, Shared, Tx, events, migrations,
     unit::{Lost, Unit, carry_out, guard},
@@ -138,7 +138,7 @@ impl Postgres {
             let kept = tx.announced.iter().filter(|event| event.kept());
             let streams = kept.flat_map(|event| event.streams());
             let turn = this.locks.turn(streams, patience).await?;
-            let announced = events::number(&mut tx).await?;
+            let announced = events::number(&mut tx, this.shared.keep).await?;
             turn.got();
             transaction.commit().await.map_err(Error::from)?;
             this.shared.send(announced);

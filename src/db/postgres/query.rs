@@ -12,7 +12,10 @@ use sqlx::{
 };
 
 use super::Session;
-use crate::db::{Error, Kind, Result, Row, Value};
+use crate::db::{Error, Kind, Result, Row, Value, bulk};
+
+/// Rows of one `INSERT`. A statement has at most 65,535 parameters.
+const ROWS_AT_ONCE: usize = 500;
 
 /// Carries out a statement; how many rows it changed.
 pub(in crate::db) async fn execute(
@@ -48,6 +51,30 @@ pub(in crate::db) async fn hold(
     let rows = query(holding, params).fetch_all(&mut *session.connection).await?;
     wait.got();
     read(&rows)
+}
+
+/// Carries an `INSERT` of one row out for each of these rows, many of them as one statement.
+pub(in crate::db) async fn insert_all<const N: usize>(
+    session: &mut Session<'_>,
+    sql: &'static str,
+    params: &[[Value; N]],
+) -> Result<Vec<Row>> {
+    session.doing.set(sql);
+    let mut answers = Vec::new();
+    for some in params.chunks(ROWS_AT_ONCE) {
+        let inserted = match some {
+            [one] => query(sql, one).fetch_all(&mut *session.connection).await?,
+            some => {
+                let many = bulk::of_rows(sql, N, some.len())?;
+                // Both parts are written out in the source. The text is another for each number of
+                // rows, so it is not kept prepared.
+                let statement = query(AssertSqlSafe(many), some.as_flattened()).persistent(false);
+                statement.fetch_all(&mut *session.connection).await?
+            }
+        };
+        answers.extend(read(&inserted)?);
+    }
+    Ok(answers)
 }
 
 fn read(rows: &[PgRow]) -> Result<Vec<Row>> {

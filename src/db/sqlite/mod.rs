@@ -17,7 +17,7 @@ use futures_util::FutureExt;
 use tokio::{sync::mpsc, task};
 
 pub(super) use self::{
-    query::{execute, rows},
+    query::{execute, insert_all, rows},
     session::Session,
 };
 use self::{readers::Readers, writer::Writer};

@@ -29,6 +29,19 @@ pub(in crate::db) fn rows(session: &Session, sql: &str, params: &[Value]) -> Res
     Ok(answer)
 }
 
+/// The same for each of these rows of parameters.
+pub(in crate::db) fn insert_all<const N: usize>(
+    session: &Session,
+    sql: &str,
+    params: &[[Value; N]],
+) -> Result<Vec<Row>> {
+    let mut answers = Vec::new();
+    for params in params {
+        answers.extend(rows(session, sql, params)?);
+    }
+    Ok(answers)
+}
+
 /// A statement with its parameters. SQLite takes `$1` for a name and counts by first appearance,
 /// so each is looked up by its number.
 fn prepare<'c>(

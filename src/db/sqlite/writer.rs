@@ -202,7 +202,7 @@ fn attempt(session: &Session, limit: Duration, shared: &Shared, unit: &mut dyn U
     let mut tx = Tx::sqlite(session, shared.clock.now());
     let run = at_once(async {
         carry_out(unit, &mut tx).await?;
-        Ok(events::number(&mut tx).await?)
+        Ok(events::number(&mut tx, shared.keep).await?)
     });
     session.meter.end();
     if connection.is_autocommit() {

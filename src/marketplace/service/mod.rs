@@ -28,13 +28,15 @@ pub struct MarketplaceService {
     db: Db,
     access: Access,
     ids: Ids,
+    offers_per_request: u32,
 }
 
 impl MarketplaceService {
     /// The marketplace over this store; who may not be in a request's room any more is taken out.
+    /// So many offers may wait for a decision on one request.
     #[must_use]
-    pub fn new(db: Db, access: Access, ids: Ids) -> Self {
-        Self { db, access, ids }
+    pub fn new(db: Db, access: Access, ids: Ids, offers_per_request: u32) -> Self {
+        Self { db, access, ids, offers_per_request }
     }
 
     /// Carries out a unit after which some may not be in the request's room any more: they hear of

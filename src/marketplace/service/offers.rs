@@ -33,6 +33,7 @@ impl MarketplaceService {
     ) -> Result<Offer> {
         ensure_trades_as(&caller, Role::Seller)?;
         let id = Id::from(self.ids.next());
+        let most = self.offers_per_request;
         let unit = async move |tx: &mut Tx<'_>| {
             let request = hold(tx, &caller, &request_id).await?.document;
             if request.buyer_id == caller.user_id {
@@ -40,6 +41,9 @@ impl MarketplaceService {
             }
             if request.status != RequestStatus::Open {
                 return Err(conflict("The request takes no more offers."));
+            }
+            if store::offers::pending(tx, &request.id, most).await? >= most {
+                return Err(conflict("The request has as many offers as it takes for now."));
             }
             let offer = Offer {
                 id: id.clone(),

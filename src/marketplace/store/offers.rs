@@ -74,6 +74,19 @@ pub(in crate::marketplace) async fn has_offer(
     Ok(tx.one(HAS, &params![request, seller]).await?.get::<i64>("offers")? > 0)
 }
 
+/// How many offers on a request wait for a decision; counted up to `most`.
+pub(in crate::marketplace) async fn pending(
+    tx: &mut Tx<'_>,
+    request: &Id,
+    most: u32,
+) -> Result<u32> {
+    const PENDING: &str = "
+        SELECT COUNT(*) AS offers FROM (
+            SELECT 1 FROM offers WHERE request_id = $1 AND status = 'pending' LIMIT $2
+        ) AS waiting";
+    Ok(tx.one(PENDING, &params![request, most]).await?.get("offers")?)
+}
+
 /// Notes where an offer stands.
 pub(in crate::marketplace) async fn set_status(
     tx: &mut Tx<'_>,

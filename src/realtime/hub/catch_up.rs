@@ -4,7 +4,7 @@
 
 use std::{iter::once, num::NonZeroI64, sync::Arc};
 
-use super::Replay;
+use super::Then;
 use crate::{id::Id, realtime::frame::Outgoing, room::Room, stream::Stream};
 
 /// Where a connection stands with the kept events of its rooms. Most connections hear a few and
@@ -32,9 +32,34 @@ struct CatchingUp {
     /// Rooms whose events the same stream keeps, and are replayed with it.
     beside: Vec<Room>,
     held: Vec<Held>,
+    held_bytes: usize,
+    /// The first and the last of those that waited and were let go of, being too many: they are
+    /// read, too.
+    let_go: Option<(i64, i64)>,
     /// Up to which number there was a replay: what is committed can be read a moment before it is
     /// sent, and is not to come twice.
     replayed: Option<i64>,
+}
+
+impl CatchingUp {
+    /// Has an event wait for the replay; with more bytes than these, none of them.
+    fn hold(&mut self, held: Held, most: usize) {
+        self.held_bytes += held.event.event().len() + held.event.data().get().len();
+        self.held.push(held);
+        if self.held_bytes > most
+            && let (Some(first), Some(last)) = (self.held.first(), self.held.last())
+        {
+            let first = self.let_go.map_or(first.seq, |(first, _)| first);
+            self.let_go = Some((first, last.seq));
+            self.held = Vec::new();
+            self.held_bytes = 0;
+        }
+    }
+
+    /// Whether an event of that number waited and was let go of.
+    fn has_let_go(&self, seq: i64) -> bool {
+        self.let_go.is_some_and(|(first, last)| (first..=last).contains(&seq))
+    }
 }
 
 /// A kept event that waits for a replay.
@@ -61,7 +86,14 @@ impl CatchUp {
     pub(super) fn hold_room(&mut self, room: Room, beside: Vec<Room>) {
         let rooms = &mut self.rare.get_or_insert_default().rooms;
         rooms.retain(|catching_up| catching_up.room != room);
-        rooms.push(CatchingUp { room, beside, held: Vec::new(), replayed: None });
+        rooms.push(CatchingUp {
+            room,
+            beside,
+            held: Vec::new(),
+            held_bytes: 0,
+            let_go: None,
+            replayed: None,
+        });
     }
 
     /// The connection has left a room; in its own it starts anew.
@@ -75,35 +107,54 @@ impl CatchUp {
         }
     }
 
-    /// What is sent of a replay, and then of what came meanwhile.
+    /// What is sent of a replay, and after its last portion of what came meanwhile; whether that was
+    /// the last. It is not when some of what came had to be let go of, and was not among it.
     pub(super) fn replay(
         &mut self,
         room: &Room,
-        replay: Replay,
+        events: Vec<(i64, Room, Arc<Outgoing>)>,
+        then: Then,
         user: Option<&Id>,
-    ) -> Vec<Arc<Outgoing>> {
-        let Some(rare) = &mut self.rare else { return Vec::new() };
-        let Some(catching_up) = rare.rooms.iter_mut().find(|other| other.room == *room) else {
-            return Vec::new();
-        };
-        let held = std::mem::take(&mut catching_up.held);
-        catching_up.replayed = Some(replay.upto);
-        let missed = replay
-            .events
+    ) -> (Vec<Arc<Outgoing>>, bool) {
+        let Some(at) = self.find(room) else { return (Vec::new(), true) };
+        let missed: Vec<_> = events
             .into_iter()
-            .filter(|(seq, to, _)| self.heard_from(to, user).is_none_or(|from| *seq < from))
-            .map(|(_, _, event)| event);
+            .filter(|(seq, to, _)| {
+                self.heard_from(to, user).is_none_or(|from| *seq < from)
+                    || self.rare.as_ref().is_some_and(|rare| rare.rooms[at].has_let_go(*seq))
+            })
+            .map(|(_, _, event)| event)
+            .collect();
+        let Some(catching_up) = self.rare.as_mut().map(|rare| &mut rare.rooms[at]) else {
+            return (missed, true);
+        };
+        let upto = match then {
+            Then::More => return (missed, false),
+            Then::Live { upto } if catching_up.let_go.is_some_and(|(_, last)| last > upto) => {
+                return (missed, false);
+            }
+            Then::Live { upto } => upto,
+            // Nothing is held to be seen: everything that waited comes.
+            Then::Unread => i64::MIN,
+        };
+        catching_up.replayed = Some(upto);
+        let held = std::mem::take(&mut catching_up.held);
         let later: Vec<_> =
-            held.into_iter().filter(|held| held.seq > replay.upto || held.unsent).collect();
+            held.into_iter().filter(|held| held.seq > upto || held.unsent).collect();
         // After what could not be read, what waited is the first that is known to be heard.
         let first = later.first().map(|held| held.seq);
-        let from = replay.upto.checked_add(1).filter(|from| *from > 0).or(first);
-        let sent = missed.chain(later.into_iter().map(|held| held.event)).collect();
+        let from = upto.checked_add(1).filter(|from| *from > 0).or(first);
+        let sent = missed.into_iter().chain(later.into_iter().map(|held| held.event)).collect();
         // What comes after this is heard live, like what has waited: no later replay brings it.
         if let Some(from) = from {
             self.note_live(room, from, user);
         }
-        sent
+        (sent, true)
+    }
+
+    /// Where a room is among those that are caught up with.
+    fn find(&self, room: &Room) -> Option<usize> {
+        self.rare.as_ref()?.rooms.iter().position(|catching_up| catching_up.room == *room)
     }
 
     /// The socket hears all that comes to a room, and to those beside it, from this number on.
@@ -121,22 +172,26 @@ impl CatchUp {
     }
 
     /// Whether a kept event, with its numbers, that is on its way to these rooms waits for a replay,
-    /// or was among it. Otherwise it is heard now.
+    /// or was among it. Otherwise it is heard now. Of what waits for one room, no more bytes than
+    /// `most` are held.
     pub(super) fn holds(
         &mut self,
         rooms: &[Room],
         numbers: &[(Stream, i64)],
         event: &Arc<Outgoing>,
         user: Option<&Id>,
+        most: usize,
     ) -> bool {
+        // Both are in their order, and may be many.
         let number = |room: &Room| {
             let stream = Stream::from(room);
-            numbers.iter().find(|(of, _)| *of == stream).map(|(_, seq)| *seq)
+            let at = numbers.binary_search_by(|(of, _)| of.cmp(&stream)).ok()?;
+            Some(numbers[at].1)
         };
         let mut at = 0;
         while let Some(catching_up) = self.rare.as_ref().and_then(|rare| rare.rooms.get(at)) {
             let mut known = once(&catching_up.room).chain(&catching_up.beside);
-            let to = known.find(|room| rooms.contains(room));
+            let to = known.find(|room| rooms.binary_search(room).is_ok());
             let Some((to, seq)) = to.zip(number(&catching_up.room)) else {
                 at += 1;
                 continue;
@@ -146,7 +201,8 @@ impl CatchUp {
             let Some(rare) = &mut self.rare else { break };
             match replayed {
                 None => {
-                    rare.rooms[at].held.push(Held { seq, event: event.clone(), unsent });
+                    let held = Held { seq, event: event.clone(), unsent };
+                    rare.rooms[at].hold(held, most);
                     return true;
                 }
                 Some(upto) if seq <= upto && !unsent => return true,
@@ -165,14 +221,14 @@ impl CatchUp {
         number: impl Fn(&Room) -> Option<i64>,
         user: Option<&Id>,
     ) {
-        let own = |room: &&Room| matches!(room, Room::User(id) if Some(id) == user);
         if self.first_of_user.is_none()
-            && let Some(room) = rooms.iter().find(own)
+            && let Some(room) = user.cloned().map(Room::User)
+            && rooms.binary_search(&room).is_ok()
         {
-            self.first_of_user = number(room).and_then(NonZeroI64::new);
+            self.first_of_user = number(&room).and_then(NonZeroI64::new);
         }
         for (beside, first) in self.rare.iter_mut().flat_map(|rare| &mut rare.first_beside) {
-            if first.is_none() && rooms.contains(beside) {
+            if first.is_none() && rooms.binary_search(beside).is_ok() {
                 *first = number(beside);
             }
         }
@@ -195,6 +251,9 @@ mod tests {
     use super::*;
     use crate::event::EventName;
 
+    /// Bytes that may wait: four of the tests' events.
+    const MOST: usize = 15;
+
     fn sam() -> Id {
         "sam".parse().unwrap()
     }
@@ -208,14 +267,16 @@ mod tests {
     fn arrives(catch_up: &mut CatchUp, seq: i64, room: &Room) -> bool {
         let numbers = [(Stream::User(sam()), seq)];
         let rooms = std::slice::from_ref(room);
-        !catch_up.holds(rooms, &numbers, &event(seq), Some(&sam()))
+        !catch_up.holds(rooms, &numbers, &event(seq), Some(&sam()), MOST)
     }
 
     /// What is sent when a replay of these events of the user's room ends at `upto`.
     fn replays(catch_up: &mut CatchUp, seqs: &[i64], upto: i64) -> Vec<String> {
         let room = Room::User(sam());
         let events = seqs.iter().map(|seq| (*seq, room.clone(), event(*seq))).collect();
-        let sent = catch_up.replay(&room, Replay { events, upto }, Some(&sam()));
+        let then = if upto == i64::MIN { Then::Unread } else { Then::Live { upto } };
+        let (sent, caught_up) = catch_up.replay(&room, events, then, Some(&sam()));
+        assert!(caught_up);
         sent.iter().map(|event| name(event.frame(crate::event::Namespace::Root))).collect()
     }
 
@@ -299,10 +360,52 @@ mod tests {
         catch_up.hold_room(user.clone(), vec![seller.clone()]);
         assert!(!arrives(&mut catch_up, 11, &user), "it waits");
         let events = vec![(11, user.clone(), event(11)), (12, seller.clone(), event(12))];
-        let sent = catch_up.replay(&user, Replay { events, upto: 12 }, Some(&sam()));
+        let (sent, _) = catch_up.replay(&user, events, Then::Live { upto: 12 }, Some(&sam()));
         assert_eq!(sent.len(), 2);
         assert!(!arrives(&mut catch_up, 12, &seller), "it was replayed");
         assert!(arrives(&mut catch_up, 13, &seller));
+    }
+
+    /// The names and whether more is to be read.
+    fn portion(catch_up: &mut CatchUp, seqs: &[i64], then: Then) -> (Vec<String>, bool) {
+        let room = Room::User(sam());
+        let events = seqs.iter().map(|seq| (*seq, room.clone(), event(*seq))).collect();
+        let (sent, caught_up) = catch_up.replay(&room, events, then, Some(&sam()));
+        let name = |event: &Arc<Outgoing>| name(event.frame(crate::event::Namespace::Root));
+        (sent.iter().map(name).collect(), !caught_up)
+    }
+
+    #[test]
+    fn what_waits_waits_for_the_last_portion() {
+        let mut catch_up = CatchUp::default();
+        catch_up.hold_room(Room::User(sam()), Vec::new());
+        assert!(!arrives(&mut catch_up, 3, &Room::User(sam())), "it waits");
+        assert_eq!(portion(&mut catch_up, &[1], Then::More), (vec!["e1".into()], true));
+        assert!(!arrives(&mut catch_up, 4, &Room::User(sam())), "it waits");
+        assert_eq!(replays(&mut catch_up, &[2, 3], 3), ["e2", "e3", "e4"]);
+        assert!(arrives(&mut catch_up, 5, &Room::User(sam())));
+    }
+
+    /// More waits than may: the store has it, also what the socket would have heard live.
+    #[test]
+    fn what_is_too_much_to_wait_is_read() {
+        for heard_before in [false, true] {
+            let mut catch_up = CatchUp::default();
+            let room = Room::User(sam());
+            if heard_before {
+                assert!(arrives(&mut catch_up, 1, &room));
+            }
+            catch_up.hold_room(room.clone(), Vec::new());
+            for seq in 2..=7 {
+                assert!(!arrives(&mut catch_up, seq, &room), "it waits");
+            }
+            let first = if heard_before { vec![] } else { vec!["e1".to_owned()] };
+            assert_eq!(portion(&mut catch_up, &[1], Then::Live { upto: 1 }), (first, true));
+            assert!(!arrives(&mut catch_up, 8, &room), "it waits");
+            let rest = ["e2", "e3", "e4", "e5", "e6", "e7", "e8"];
+            assert_eq!(replays(&mut catch_up, &[2, 3, 4, 5, 6, 7], 7), rest);
+            assert!(arrives(&mut catch_up, 9, &room));
+        }
     }
 
     #[test]

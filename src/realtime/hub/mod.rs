@@ -74,13 +74,33 @@ pub(super) enum Item {
     Members(Room, oneshot::Sender<Vec<Arc<Connection>>>),
 }
 
-/// What a connection missed of a room.
+/// What a connection missed of a room, or a portion of it.
 pub(super) struct Replay {
     /// In their order, with their numbers and the room in which each was heard.
     pub(super) events: Vec<(i64, Room, Arc<Outgoing>)>,
-    /// The number of the last event that was looked at: what was held up to it is among `events`,
-    /// or not for this connection.
-    pub(super) upto: i64,
+    pub(super) then: Then,
+    /// Told once it is on its way; not at all when the connection has ended.
+    pub(super) answer: oneshot::Sender<Replayed>,
+}
+
+/// A replay, or a portion of it, that is on its way to the client.
+pub(super) struct Replayed {
+    /// Whether it was the last of it. Else more is to be read.
+    pub(super) caught_up: bool,
+    /// Told when the client can take more; not at all when the connection has ended.
+    pub(super) when_taken: oneshot::Receiver<()>,
+}
+
+/// What comes after a portion of a replay.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Then {
+    /// Another portion.
+    More,
+    /// What waited, from the number after this one: of what has one up to it, all that is for this
+    /// connection was replayed.
+    Live { upto: i64 },
+    /// All that waited, since what was missed can't be read.
+    Unread,
 }
 
 /// An event for many.
@@ -91,13 +111,13 @@ pub(super) struct Broadcast {
     pub(super) message: Message,
     /// Dropped for a socket for which bytes wait already.
     pub(super) volatile: bool,
-    /// Its number in each stream that keeps it.
+    /// Its number in each stream that keeps it, in their order.
     pub(super) numbers: Arc<[(Stream, i64)]>,
     /// Counts the sockets, for a caller who wants to know.
     pub(super) receipt: Option<Receipt>,
 }
 
-/// Who hears it.
+/// Who hears it. Rooms are in their order.
 pub(super) enum Audience {
     /// Everyone; for whoever is in these rooms it is kept in their streams too.
     Everyone {

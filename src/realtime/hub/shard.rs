@@ -93,7 +93,7 @@ impl Shard {
             }
             Item::Pump(connection) => {
                 if let Some(slot) = self.slot(&connection) {
-                    slot.sink.pump(&connection);
+                    slot.sink.fetched(&connection);
                 }
             }
             Item::Identify(connection) => {

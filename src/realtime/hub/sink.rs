@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use socketioxide::extract::AckSender;
 use socketioxide::handler::FromMessageParts;
+use tokio::sync::oneshot;
 
 use crate::{
     event::Namespace,
@@ -42,6 +43,17 @@ pub(super) struct Waiting {
     next: Option<Arc<Lane>>,
     /// The last has been said; nothing more is taken.
     leaving: bool,
+    /// Whether the engine was given something since the client has last fetched.
+    unfetched: bool,
+    /// Who wants to know when the client has taken what waits.
+    watched: Vec<Watched>,
+}
+
+/// Someone who wants to know.
+struct Watched {
+    /// Whether all of it is the engine's.
+    handed_over: bool,
+    taken: oneshot::Sender<()>,
 }
 
 /// What one member gets.
@@ -90,6 +102,41 @@ impl Sink {
         }
     }
 
+    /// Tells when the client has taken what waits for it now, or at once where that is no more than
+    /// `few` bytes. What a polling session has taken is not known: there it is told when the client
+    /// has fetched something after the engine had it all. Not at all when the connection ends before.
+    pub(super) fn watch(&mut self, taken: oneshot::Sender<()>, few: usize) {
+        match self {
+            Self::Lane(lane) => lane.watch(taken, few),
+            Self::Engine(waiting) => {
+                let handed_over = waiting.shares.is_empty();
+                if handed_over && !waiting.unfetched {
+                    // Whoever asked may have gone.
+                    let _ = taken.send(());
+                } else {
+                    waiting.watched.push(Watched { handed_over, taken });
+                }
+            }
+            Self::Closed => {}
+        }
+    }
+
+    /// The client has fetched what the engine had: there is room for what waits.
+    pub(super) fn fetched(&mut self, connection: &Arc<Connection>) {
+        if let Self::Engine(waiting) = self {
+            waiting.unfetched = false;
+            for watched in std::mem::take(&mut waiting.watched) {
+                if watched.handed_over {
+                    // Whoever asked may have gone.
+                    let _ = watched.taken.send(());
+                } else {
+                    waiting.watched.push(watched);
+                }
+            }
+        }
+        self.pump(connection);
+    }
+
     /// The CONNECT has been sent: what waited for it goes out.
     pub(super) fn open(&mut self, connection: &Arc<Connection>) {
         if let Self::Engine(waiting) = self {
@@ -107,7 +154,7 @@ impl Sink {
     }
 
     /// Moves on what waits, as far as the engine has room.
-    pub(super) fn pump(&mut self, connection: &Arc<Connection>) {
+    fn pump(&mut self, connection: &Arc<Connection>) {
         let Self::Engine(waiting) = self else { return };
         if !waiting.open {
             return;
@@ -123,6 +170,9 @@ impl Sink {
                     for share in waiting.shares.drain(..) {
                         lane.send(namespace, (&share.frame(namespace)).into());
                     }
+                    for watched in waiting.watched.drain(..) {
+                        lane.watch(watched.taken, 0);
+                    }
                     *self = Self::Lane(lane.clone());
                 }
                 // The engine's queue is full; there is room as soon as it has written something.
@@ -136,8 +186,12 @@ impl Sink {
             if !emit(connection, share) {
                 return;
             }
+            waiting.unfetched = true;
             waiting.bytes -= share.len();
             waiting.shares.pop_front();
+        }
+        for watched in &mut waiting.watched {
+            watched.handed_over = true;
         }
     }
 

@@ -6,8 +6,10 @@ use std::{
     sync::Arc,
 };
 
+use tokio::sync::oneshot;
+
 use super::{
-    Audience, Broadcast, Except, Message, Replay,
+    Audience, Broadcast, Except, Message, Replay, Replayed,
     catch_up::CatchUp,
     sink::{Share, Sink},
     turn::{Place, Turn},
@@ -145,9 +147,11 @@ impl Slot {
         true
     }
 
-    /// Sends what was missed, then what came meanwhile and was not among it.
+    /// Sends what was missed, and with the last of it what came meanwhile and was not among it.
     pub(super) fn replay(&mut self, room: &Room, replay: Replay, turn: &mut Turn) {
-        let events = self.catch_up.replay(room, replay, self.user.as_ref());
+        let Replay { events, then, answer } = replay;
+        let (events, caught_up) = self.catch_up.replay(room, events, then, self.user.as_ref());
+        let is_empty = events.is_empty();
         // It may be much, and is for this connection alone: nothing to gather.
         self.write(turn);
         if let Sink::Lane(lane) = &self.sink {
@@ -156,11 +160,20 @@ impl Slot {
                     some.iter().map(|event| event.frame(self.namespace).clone()).collect();
                 lane.send(self.namespace, Run { frames: &frames, bytes: &frames.concat() });
             }
-            return;
+        } else {
+            for event in events {
+                self.sink.send_through_engine(&self.connection, Share::Event(event));
+            }
         }
-        for event in events {
-            self.sink.send_through_engine(&self.connection, Share::Event(event));
+        let (taken, when_taken) = oneshot::channel();
+        if is_empty && caught_up {
+            // Whoever asked may have gone, here and below.
+            let _ = taken.send(());
+        } else {
+            let few = if caught_up { self.connection.max_pending_bytes() / 4 } else { 0 };
+            self.sink.watch(taken, few);
         }
+        let _ = answer.send(Replayed { caught_up, when_taken });
     }
 
     /// The connection has left a room.
@@ -175,7 +188,8 @@ impl Slot {
             Audience::Rooms(rooms) => rooms.as_slice(),
             Audience::Everyone { kept_for } => kept_for,
         };
-        self.catch_up.holds(rooms, &broadcast.numbers, event, self.user.as_ref())
+        let most = self.connection.max_pending_bytes() / 4;
+        self.catch_up.holds(rooms, &broadcast.numbers, event, self.user.as_ref(), most)
     }
 
     fn hear_through_engine(&mut self, message: &Message) -> bool {

@@ -24,7 +24,7 @@ use std::{
 
 use bytes::{Buf, Bytes};
 use socket2::SockRef;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, sync::oneshot};
 
 pub(super) use io::LaneIo;
 
@@ -91,6 +91,8 @@ struct State {
 struct Waiting {
     pending: VecDeque<Bytes>,
     held: Vec<(Namespace, Bytes)>,
+    /// Who wants to know when so many more bytes are written.
+    watched: Vec<(usize, oneshot::Sender<()>)>,
 }
 
 /// What the frames of a namespace wait for.
@@ -173,6 +175,22 @@ impl Lane {
         };
         if idle {
             self.send(namespace, frame.into());
+        }
+    }
+
+    /// Tells when the socket has taken all that waits for it now, or at once where that is no more
+    /// than `few` bytes; not at all when it closes before.
+    pub(super) fn watch(&self, taken: oneshot::Sender<()>, few: usize) {
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            return;
+        }
+        let bytes = state.pending_bytes;
+        if bytes > few {
+            state.waiting.get_or_insert_default().watched.push((bytes, taken));
+        } else {
+            // Whoever asked may have gone.
+            let _ = taken.send(());
         }
     }
 
@@ -367,6 +385,19 @@ fn is_unruly() -> bool {
     UNRULY.get()
 }
 
+impl Waiting {
+    /// So many bytes were written.
+    fn written(&mut self, bytes: usize) {
+        for (left, taken) in std::mem::take(&mut self.watched) {
+            match left.checked_sub(bytes).filter(|left| *left > 0) {
+                Some(left) => self.watched.push((left, taken)),
+                // Whoever asked may have gone.
+                None => drop(taken.send(())),
+            }
+        }
+    }
+}
+
 impl State {
     fn wake_reader(&mut self) {
         if let Some(reader) = self.reader.take() {
@@ -398,6 +429,7 @@ impl State {
     fn consume(&mut self, mut written: usize) {
         self.pending_bytes -= written;
         let Some(waiting) = &mut self.waiting else { return };
+        waiting.written(written);
         while let Some(front) = waiting.pending.front_mut() {
             if written < front.len() {
                 front.advance(written);
@@ -408,10 +440,17 @@ impl State {
             waiting.pending.pop_front();
             self.started = false;
         }
-        // An idle lane keeps no buffer.
         waiting.pending = VecDeque::new();
-        if waiting.held.is_empty() {
-            self.waiting = None;
+        self.rest();
+    }
+
+    /// An idle lane keeps no buffer.
+    fn rest(&mut self) {
+        let idle = |waiting: &Waiting| waiting.held.is_empty() && waiting.pending.is_empty();
+        if self.waiting.as_deref().is_some_and(idle)
+            && let Some(mut waiting) = self.waiting.take()
+        {
+            waiting.written(usize::MAX);
         }
     }
 
@@ -432,9 +471,7 @@ impl State {
         let held = std::mem::take(&mut waiting.held).into_iter();
         let (taken, held): (Vec<_>, _) = held.partition(|(held, _)| *held == namespace);
         waiting.held = held;
-        if waiting.held.is_empty() && waiting.pending.is_empty() {
-            self.waiting = None;
-        }
+        self.rest();
         taken.into_iter().map(|(_, frame)| frame).collect()
     }
 
@@ -442,6 +479,7 @@ impl State {
         let Some(waiting) = &mut self.waiting else { return };
         waiting.pending.truncate(usize::from(self.started));
         waiting.held.clear();
+        waiting.watched.clear();
         self.pending_bytes = waiting.pending.iter().map(Bytes::len).sum();
     }
 }

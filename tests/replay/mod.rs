@@ -1,6 +1,9 @@
 //! What was missed comes again, in order and once: both dialects of a conversation, users' rooms
 //! (contract/events.md, "Missed events").
 
+mod large;
+mod rewritten;
+
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};

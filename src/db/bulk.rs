@@ -1,0 +1,47 @@
+//! An `INSERT` of many rows from the text of one: Postgres is asked once instead of once for each.
+
+use super::{Error, Kind, Result};
+
+/// The text for that many rows of so many columns.
+///
+/// # Errors
+/// When it is not an `INSERT` of one row of parameters, with none after it.
+pub(super) fn of_rows(sql: &str, columns: usize, rows: usize) -> Result<String> {
+    let parts = sql.split_once("VALUES (").and_then(|(head, rest)| {
+        let (row, tail) = rest.split_once(')')?;
+        (!tail.contains('$') && !head.contains('$')).then_some((head, row, tail))
+    });
+    let no_insert = || Error::new(Kind::Other, "not an INSERT of one row of parameters");
+    let (head, row, tail) = parts.ok_or_else(no_insert)?;
+    let numbers: Option<Vec<usize>> =
+        row.split(", ").map(|param| param.trim().strip_prefix('$')?.parse().ok()).collect();
+    let numbers = numbers.ok_or_else(no_insert)?;
+    let each: Vec<String> = (0..rows)
+        .map(|row| {
+            let params: Vec<_> =
+                numbers.iter().map(|number| format!("${}", number + row * columns)).collect();
+            format!("({})", params.join(", "))
+        })
+        .collect();
+    Ok(format!("{head}VALUES {}{tail}", each.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_has_parameters_of_its_own() {
+        let one = "INSERT INTO t (a, b, c) VALUES ($1, $2, $1) ON CONFLICT DO NOTHING";
+        let three = of_rows(one, 2, 3).unwrap();
+        let rows = "($1, $2, $1), ($3, $4, $3), ($5, $6, $5)";
+        assert_eq!(three, format!("INSERT INTO t (a, b, c) VALUES {rows} ON CONFLICT DO NOTHING"));
+        for other in [
+            "UPDATE t SET a = $1",
+            "INSERT INTO t (a) VALUES (1)",
+            "INSERT INTO t (a) VALUES ($1) ON CONFLICT DO UPDATE SET a = $1",
+        ] {
+            assert!(of_rows(other, 1, 2).is_err(), "{other}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The kept events: numbered without holes in commit order, read back by number, changed with what
+//! they show, and given up when they are old (contract/events.md, "Missed events").
+
+mod number;
+mod prune;
+mod subject;
+
+pub(super) use self::number::number;
+pub use self::{
+    prune::prune_events,
+    subject::{KeptEvent, events_about, rewrite},
+};
+use super::{Error, Kind, Result, Row, Tx};
+use crate::{
+    id::Id,
+    params,
+    stream::{Rendering, Stream},
+};
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KeepLimits {
+    /// Events of one stream.
+    pub(super) per_stream: i64,
+    /// Bytes of the events of one unit of work.
+    pub(super) unit_bytes: usize,
+}
+
+/// Where a stream stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The number of its last event.
+    pub seq: i64,
+    /// Its life; another one means that it started anew.
+    pub epoch: Id,
+    /// The number of the oldest event that is still kept; `seq + 1` when none is.
+    pub oldest: i64,
+}
+
+/// A kept event.
+#[derive(Clone, Debug)]
+pub struct StoredEvent {
+    /// Its number in the stream.
+    pub seq: i64,
+    /// The wire events that it became.
+    pub renderings: Vec<Rendering>,
+}
+
+/// How much to read at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Portion {
+    /// Events, at most.
+    pub events: u32,
+    /// Bytes after which no more are read. One event is read whatever its size.
+    pub bytes: usize,
+}
+
+/// Where a stream stands; none when nothing was ever announced in it.
+///
+/// # Errors
+/// The store's.
+pub async fn position(tx: &mut Tx<'_>, stream: &Stream) -> Result<Option<Position>> {
+    const POSITION: &str = "
+        SELECT seq, epoch, (SELECT MIN(seq) FROM events WHERE stream = $1) AS oldest
+        FROM streams WHERE stream = $1";
+    let Some(row) = tx.optional(POSITION, &params![stream]).await? else { return Ok(None) };
+    let seq = row.get("seq")?;
+    let oldest = row.get::<Option<i64>>("oldest")?.unwrap_or(seq + 1);
+    Ok(Some(Position { seq, epoch: row.get("epoch")?, oldest }))
+}
+
+/// The events of a stream after number `since`, oldest first, as many as a portion takes. They end
+/// before a number that is not there any more, so that there is never a hole in them.
+///
+/// # Errors
+/// The store's.
+pub async fn events_after(
+    tx: &mut Tx<'_>,
+    stream: &Stream,
+    since: i64,
+    portion: Portion,
+) -> Result<Vec<StoredEvent>> {
+    // Their sizes first, so that no more is read than is wanted.
+    const SIZES: &str = "
+        SELECT e.seq, OCTET_LENGTH(e.wire) + COALESCE(OCTET_LENGTH(s.wire), 0) AS bytes
+        FROM events e LEFT JOIN shared_events s ON s.id = e.shared
+        WHERE e.stream = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3";
+    const AFTER: &str = "
+        SELECT e.seq, e.wire, s.wire AS shared_wire
+        FROM events e LEFT JOIN shared_events s ON s.id = e.shared
+        WHERE e.stream = $1 AND e.seq > $2 AND e.seq <= $3 ORDER BY e.seq";
+    let mut upto = since;
+    let mut left = portion.bytes;
+    for row in tx.all(SIZES, &params![stream, since, portion.events]).await? {
+        let (seq, bytes): (i64, u64) = (row.get("seq")?, row.get("bytes")?);
+        let fits = usize::try_from(bytes).ok().and_then(|bytes| left.checked_sub(bytes));
+        if seq != upto + 1 || (fits.is_none() && upto > since) {
+            break;
+        }
+        (upto, left) = (seq, fits.unwrap_or(0));
+    }
+    if upto == since {
+        return Ok(Vec::new());
+    }
+    let rows = tx.all(AFTER, &params![stream, since, upto]).await?;
+    rows.iter().map(|row| stored(row, stream)).collect()
+}
+
+/// The number of a stream's last event.
+///
+/// # Errors
+/// The store's.
+pub async fn last_seq(tx: &mut Tx<'_>, stream: &Stream) -> Result<i64> {
+    const LAST: &str = "SELECT seq FROM streams WHERE stream = $1";
+    let row = tx.optional(LAST, &params![stream]).await?;
+    row.map_or(Ok(0), |row| row.get("seq"))
+}
+
+fn stored(row: &Row, stream: &Stream) -> Result<StoredEvent> {
+    let renderings = match row.get::<Option<String>>("shared_wire")? {
+        None => read_wire(&row.get::<String>("wire")?)?,
+        Some(shared) => {
+            let whole = read_wire(&shared)?;
+            whole.into_iter().filter_map(|rendering| rendering.share_of(stream)).collect()
+        }
+    };
+    Ok(StoredEvent { seq: row.get("seq")?, renderings })
+}
+
+fn read_wire(wire: &str) -> Result<Vec<Rendering>> {
+    serde_json::from_str(wire).map_err(|error| Error::new(Kind::Other, error))
+}

@@ -1,0 +1,123 @@
+//! Numbering what a unit of work announces, and keeping it: once, in however many streams it is.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::to_raw_value;
+
+use super::{Error, KeepLimits, Kind, Result, Tx};
+use crate::{
+    id::Ids,
+    params,
+    stream::{Announced, Stream},
+};
+
+/// Bytes that an event takes in each of its streams, beside the stream's name.
+const ROW_BYTES: usize = 128;
+
+/// Events after which a long stream is shortened, at most. Few, so that a unit never removes many.
+const MAX_STEP: i64 = 16;
+
+/// Numbers what the unit announced and keeps it. Streams are taken in one order everywhere, so
+/// units never wait for each other in a circle; the row of a stream is held until the commit, so
+/// numbers rise in commit order.
+///
+/// # Errors
+/// The store's, and [`Kind::TooLarge`] when it is more than one unit may keep.
+pub(in crate::db) async fn number(tx: &mut Tx<'_>, limits: KeepLimits) -> Result<Vec<Announced>> {
+    const KEEP: &str = "
+        INSERT INTO events (stream, seq, wire, created_at, subject, shared)
+        VALUES ($1, $2, $3, $4, $5, $6)";
+    const SHARE: &str = "INSERT INTO shared_events (id, wire, created_at) VALUES ($1, $2, $3)";
+    let events = std::mem::take(&mut tx.announced);
+    let streams: Vec<Vec<Stream>> = events
+        .iter()
+        .map(|event| if event.kept() { event.streams() } else { Vec::new() })
+        .collect();
+    let mut next = take_numbers(tx, streams.iter().flatten(), limits).await?;
+    let mut announced = Vec::with_capacity(events.len());
+    let mut rows = Vec::with_capacity(streams.iter().map(Vec::len).sum());
+    let mut bytes = 0;
+    for (event, streams) in events.into_iter().zip(streams) {
+        let mut numbers = Vec::with_capacity(streams.len());
+        for stream in streams {
+            let name = stream.to_string();
+            if let Some(seq) = next.get_mut(&name) {
+                bytes += name.len() + ROW_BYTES;
+                numbers.push((stream, name, *seq));
+                *seq += 1;
+            }
+        }
+        let mut renderings = event.render(numbers.first().map_or(0, |(_, _, seq)| *seq));
+        let is_shared = numbers.len() > 1;
+        if is_shared {
+            // Each share has the same name, so that who is sent several of them can tell.
+            for rendering in &mut renderings {
+                rendering.id.get_or_insert_with(|| Ids.next());
+            }
+        }
+        if !numbers.is_empty() {
+            let wire = to_raw_value(&renderings).map_err(|error| Error::new(Kind::Other, error))?;
+            bytes += wire.get().len();
+            if bytes > limits.unit_bytes {
+                return Err(Error::new(Kind::TooLarge, "the events of one unit of work"));
+            }
+            let now = tx.now();
+            if is_shared {
+                let id = Ids.next().into_bytes();
+                tx.execute(SHARE, &params![id.as_slice(), wire, now]).await?;
+                rows.extend(numbers.iter().map(|(_, name, seq)| {
+                    params![name, *seq, "", now, event.subject(), id.as_slice()]
+                }));
+            } else if let Some((_, name, seq)) = numbers.first() {
+                let shared = None::<Vec<u8>>;
+                rows.push(params![name, *seq, wire, now, event.subject(), shared]);
+            }
+        }
+        let numbers = numbers.into_iter().map(|(stream, _, seq)| (stream, seq)).collect();
+        announced.push(Announced { numbers, renderings });
+    }
+    tx.insert_all(KEEP, &rows).await?;
+    Ok(announced)
+}
+
+/// The first number for each of these streams, which are given as often as an event is for them.
+async fn take_numbers(
+    tx: &mut Tx<'_>,
+    streams: impl Iterator<Item = &Stream>,
+    limits: KeepLimits,
+) -> Result<BTreeMap<String, i64>> {
+    const NEXT: &str = "
+        INSERT INTO streams (stream, seq, epoch) VALUES ($1, $2, $3)
+        ON CONFLICT (stream) DO UPDATE SET seq = streams.seq + excluded.seq
+        RETURNING stream, seq";
+    let mut counts: BTreeMap<String, i64> = BTreeMap::new();
+    for stream in streams {
+        *counts.entry(stream.to_string()).or_default() += 1;
+    }
+    let rows: Vec<_> =
+        counts.iter().map(|(stream, count)| params![stream, *count, Ids.next()]).collect();
+    let mut next = BTreeMap::new();
+    for row in tx.insert_all(NEXT, &rows).await? {
+        let (stream, last): (String, i64) = (row.get("stream")?, row.get("seq")?);
+        let count = counts.get(&stream).copied().unwrap_or(0);
+        shorten(tx, &stream, last, count, limits.per_stream).await?;
+        next.insert(stream, last - count + 1);
+    }
+    Ok(next)
+}
+
+/// Removes the oldest events of a stream that is to get `count` more, up to number `last`, so that
+/// no more than `most` are kept; once in a while, and a few at a time: a stream that was longer
+/// comes down by and by.
+async fn shorten(tx: &mut Tx<'_>, stream: &str, last: i64, count: i64, most: i64) -> Result<()> {
+    const SHORTEN: &str = "
+        DELETE FROM events WHERE stream = $1 AND seq IN (
+            SELECT seq FROM events WHERE stream = $1 AND seq <= $2 ORDER BY seq LIMIT $3)";
+    let step = (most / 100).clamp(1, MAX_STEP);
+    let upto = last - most + step - 1;
+    if upto > 0 && last / step > (last - count) / step {
+        let few = 2 * count.max(step);
+        tx.execute(SHORTEN, &params![stream, upto, few]).await?;
+    }
+    Ok(())
+}

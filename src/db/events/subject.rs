@@ -1,0 +1,60 @@
+//! Kept events that show something which can change later: found by it, and written anew.
+
+use super::{Error, Kind, Result, Tx, read_wire};
+use crate::{
+    clock::Timestamp,
+    id::Id,
+    params,
+    stream::{Rendering, Stream},
+};
+
+/// A kept event, where it is kept, and since when.
+#[derive(Clone, Debug)]
+pub struct KeptEvent {
+    /// The only stream that keeps it.
+    pub stream: Stream,
+    /// Its number there.
+    pub seq: i64,
+    /// The wire events that it became.
+    pub renderings: Vec<Rendering>,
+    /// When it was announced.
+    pub created_at: Timestamp,
+}
+
+/// The kept events that show this, in their order.
+///
+/// # Errors
+/// The store's.
+pub async fn events_about(tx: &mut Tx<'_>, subject: &Id) -> Result<Vec<KeptEvent>> {
+    const ABOUT: &str = "
+        SELECT stream, seq, wire, created_at FROM events WHERE subject = $1 ORDER BY seq";
+    let rows = tx.all(ABOUT, &params![subject]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(KeptEvent {
+                stream: row.get("stream")?,
+                seq: row.get("seq")?,
+                renderings: read_wire(&row.get::<String>("wire")?)?,
+                created_at: row.get("created_at")?,
+            })
+        })
+        .collect()
+}
+
+/// Writes a kept event anew, as these wire events. With none of them it shows nothing any more, and
+/// its number stays.
+///
+/// # Errors
+/// The store's.
+pub async fn rewrite(tx: &mut Tx<'_>, event: &KeptEvent, renderings: &[Rendering]) -> Result<()> {
+    const REWRITE: &str = "UPDATE events SET wire = $3 WHERE stream = $1 AND seq = $2";
+    const EMPTY: &str = "
+        UPDATE events SET wire = '[]', subject = NULL WHERE stream = $1 AND seq = $2";
+    if renderings.is_empty() {
+        tx.execute(EMPTY, &params![&event.stream, event.seq]).await?;
+        return Ok(());
+    }
+    let wire = serde_json::to_string(renderings).map_err(|error| Error::new(Kind::Other, error))?;
+    tx.execute(REWRITE, &params![&event.stream, event.seq, wire]).await?;
+    Ok(())
+}
