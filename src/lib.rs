@@ -19,7 +19,7 @@
 //!                         emitter (one door out) · catalogue/
 //! src/idempotency/        beside it: a POST that is sent again is not done again
 //! src/auth/ db/ http/ metrics.rs limits.rs                    floor 1
-//! src/config/ error.rs event.rs stream.rs clock.rs id.rs money.rs room.rs  floor 0
+//! src/config/ error.rs event.rs stream.rs clock.rs id.rs money.rs origin.rs room.rs       floor 0
 //! ```
 //!
 //! A room has the same furniture everywhere: `mod.rs` (what it does), `events.rs` (its wire events,
@@ -68,6 +68,7 @@ pub mod marketplace;
 pub mod metrics;
 pub mod money;
 pub mod notifications;
+pub mod origin;
 pub mod payments;
 pub mod points;
 pub mod presence;

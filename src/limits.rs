@@ -1,4 +1,7 @@
-//! Rates and caps: how many sockets an address may hold, and how fast one connection may ask.
+//! Rates and caps: how many sockets an address may hold, how fast one connection may ask, and how
+//! fast one caller over REST.
+
+mod rest;
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -10,6 +13,7 @@ use dashmap::{DashMap, Entry};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use serde::Serialize;
 
+pub use self::rest::{RestClass, RestRates};
 use crate::config::{LimitsConfig, Rate};
 
 /// Counts the sockets of each address. Cheap to clone.
@@ -108,7 +112,8 @@ impl Drop for Admission {
 }
 
 /// One subscriber's share of IPv6 is a /64; it counts as one address.
-fn network(address: IpAddr) -> IpAddr {
+#[must_use]
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
         v4 @ IpAddr::V4(_) => v4,

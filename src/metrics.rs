@@ -51,6 +51,9 @@ declare! {
     counter http_requests(route, method, status) = "stoa_http_requests_total";
     /// Time to an answer in seconds, by route and method.
     histogram http_duration(route, method) = "stoa_http_request_duration_seconds";
+    /// Requests refused because their caller asked too fast, by class: `write` and `read` of users,
+    /// `operator`, and `stranger` for addresses without valid credentials.
+    counter requests_limited(class) = "stoa_http_requests_limited_total";
     /// Open Socket.IO connections, by namespace.
     gauge connections(namespace) = "stoa_connections";
     /// Handshakes refused, by the reason's stable code.

@@ -10,13 +10,14 @@ use proc_macro2::Delimiter;
 use source::{Source, Token};
 
 /// Each module's floor. A module may use those on the floors below its own.
-const FLOORS: [(&str, u8); 27] = [
+const FLOORS: [(&str, u8); 28] = [
     ("config", 0),
     ("error", 0),
     ("event", 0),
     ("clock", 0),
     ("id", 0),
     ("money", 0),
+    ("origin", 0),
     ("room", 0),
     ("stream", 0),
     ("auth", 1),
@@ -40,10 +41,16 @@ const FLOORS: [(&str, u8); 27] = [
     ("cli", 8),
 ];
 
-/// The ground floor's own stairs: a room's name has an id in it and belongs to a dialect; a stream
-/// is named like a room, and what is kept in it is an event to rooms.
-const NEIGHBOURS: [(&str, &str); 5] =
-    [("room", "event"), ("room", "id"), ("stream", "event"), ("stream", "id"), ("stream", "room")];
+/// The ground floor's own stairs: origins are configured; a room's name has an id in it and belongs
+/// to a dialect; a stream is named like a room, and what is kept in it is an event to rooms.
+const NEIGHBOURS: [(&str, &str); 6] = [
+    ("config", "origin"),
+    ("room", "event"),
+    ("room", "id"),
+    ("stream", "event"),
+    ("stream", "id"),
+    ("stream", "room"),
+];
 
 /// Macros of the crate's root, named like modules.
 const ROOT_MACROS: [&str; 2] = ["events", "params"];

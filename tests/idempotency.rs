@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use stoa::clock::{Clock, Timestamp};
 
 use crate::support::{
@@ -100,6 +101,43 @@ async fn a_key_belongs_to_its_caller_and_its_path() {
     let answer = app.post_with("/api/emit/batch", &headers, &batch).await;
     assert_eq!((answer.status.as_u16(), is_replay(&answer)), (207, false), "{answer:?}");
     assert_eq!(alice.expect("payment-news").await, 2);
+    alice.expect_nothing().await;
+}
+
+#[tokio::test]
+async fn a_key_belongs_to_the_kind_the_roles_and_the_scopes_of_its_caller() {
+    let app = TestApp::with(|config| {
+        let hash = hex::encode(Sha256::digest("a narrower key of the tests"));
+        config.auth.api_keys.push(format!("tests:{hash}:event=payment-"));
+    })
+    .await;
+    let mut alice = app.user("alice").await;
+    let first = emit(&app, API_KEY, "k1", &to_alice(1)).await;
+    assert_eq!((first.status.as_u16(), is_replay(&first)), (202, false));
+    let as_token = async |user: &str, roles: &[&str]| {
+        let token = format!("Bearer {}", app.token(user, roles));
+        let headers = [("authorization", token.as_str()), ("idempotency-key", "k1")];
+        app.post_with("/api/emit", &headers, &to_alice(1)).await
+    };
+    // By its name the same caller as the API key, and by nothing else.
+    assert_eq!(as_token("service:tests", &[]).await.problem(403), "forbidden");
+    let namesake = as_token("service:tests", &["service"]).await;
+    assert_eq!((namesake.status.as_u16(), is_replay(&namesake)), (202, false));
+    for (roles, status) in [(&["service"][..], 202), (&["service", "admin"], 202), (&[], 403)] {
+        let answer = as_token("orders", roles).await;
+        assert_eq!((answer.status.as_u16(), is_replay(&answer)), (status, false), "{roles:?}");
+        let again = as_token("orders", roles).await;
+        assert_eq!(
+            (again.status.as_u16(), is_replay(&again)),
+            (status, status == 202),
+            "{roles:?}"
+        );
+    }
+    let narrower = emit(&app, "a narrower key of the tests", "k1", &to_alice(1)).await;
+    assert_eq!((narrower.status.as_u16(), is_replay(&narrower)), (202, false));
+    for _ in 0..5 {
+        assert_eq!(alice.expect("payment-news").await, 1);
+    }
     alice.expect_nothing().await;
 }
 

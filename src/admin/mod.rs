@@ -50,6 +50,12 @@ impl Admin {
             metrics,
         })))
     }
+
+    /// The code that lets a developer into the console, once; none where nobody is a developer.
+    #[must_use]
+    pub fn login_code(&self) -> Option<&str> {
+        self.0.developer.as_ref().map(DeveloperLogin::code)
+    }
 }
 
 /// The operations that stand in the API's description.

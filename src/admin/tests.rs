@@ -11,6 +11,7 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::{
     auth::{Minter, NewToken, Role, Roles},
+    config::DevelopmentSecret,
     http::Layers,
     id::Id,
     realtime::wire::Peer,
@@ -30,6 +31,7 @@ struct Server {
     router: Router,
     config: Config,
     clock: Clock,
+    code: Option<String>,
 }
 
 struct Answer {
@@ -45,29 +47,50 @@ impl Answer {
 }
 
 impl Server {
+    /// A server where developers are let in, but for what `change` does.
     fn new(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::for_tests();
+        let path = config.data.join("jwt-secret");
+        config.development_secret = Some(DevelopmentSecret { path, made: false });
         change(&mut config);
+        Self::of(config)
+    }
+
+    fn of(config: Config) -> Self {
         let clock = Clock::manual(Timestamp::from_millis(NOW));
+        let origins = config.origin_policy().unwrap();
+        let admin = Admin::new(&config, metrics::install().unwrap(), clock.clone()).unwrap();
+        let code = admin.login_code().map(str::to_owned);
         let state = TestState {
-            admin: Admin::new(&config, metrics::install().unwrap(), clock.clone()).unwrap(),
-            authenticator: Authenticator::new(&config.auth, &config.server, clock.clone()).unwrap(),
+            admin,
+            authenticator: Authenticator::new(&config.auth, origins.clone(), clock.clone())
+                .unwrap(),
         };
         let (router, _) = routes().merge(OpenApiRouter::from(console())).split_for_parts();
-        let layers = Layers::new(&config.server).unwrap();
-        Self { router: crate::http::layers(router, layers).with_state(state), config, clock }
+        let layers = Layers::new(&config.server, origins);
+        Self { router: crate::http::layers(router, layers).with_state(state), config, clock, code }
     }
 
     async fn ask(&self, peer: &str, request: Builder) -> Answer {
+        self.send(peer, request, Body::empty()).await
+    }
+
+    async fn send(&self, peer: &str, request: Builder, body: Body) -> Answer {
         let peer = Peer(format!("{peer}:4711").parse().unwrap());
-        let request = request.extension(peer).body(Body::empty()).unwrap();
+        let request = request.extension(peer).body(body).unwrap();
         let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         Answer { status: parts.status.as_u16(), headers: parts.headers, text }
     }
 
-    /// As a developer's browser at `peer` would ask, but for these headers.
+    async fn log_in(&self, peer: &str, request: Builder, code: &str) -> Answer {
+        let request = request.header("content-type", "application/json");
+        self.send(peer, request, Body::from(json!({ "code": code }).to_string())).await
+    }
+
+    /// As a developer's browser at `peer` would ask, but for these headers: for the page, then for
+    /// a token.
     async fn as_developer(&self, peer: &str, headers: &[(&str, &str)]) -> (Answer, Answer) {
         let with = |request: Builder| {
             let request = request.header("host", "localhost:3003");
@@ -78,12 +101,15 @@ impl Server {
                 request.header(*name, *value)
             })
         };
-        let login = self.ask(peer, with(Request::post("/console/login"))).await;
-        (login, self.ask(peer, with(Request::get("/console"))).await)
+        let page = self.ask(peer, with(Request::get("/console"))).await;
+        let code = self.code.as_deref().unwrap_or("none");
+        (self.log_in(peer, with(Request::post("/console/login")), code).await, page)
     }
 
+    /// Whether a server that has just started lets in who asks so with the right code.
     async fn lets_in(&self, peer: &str, headers: &[(&str, &str)]) -> bool {
-        let (login, page) = self.as_developer(peer, headers).await;
+        let server = Self::of(self.config.clone());
+        let (login, page) = server.as_developer(peer, headers).await;
         assert_eq!(page.status, 200);
         let in_ = login.status == 200;
         assert_eq!(page.text.contains(OFFER), in_, "the page offers what would be granted");
@@ -137,6 +163,47 @@ async fn in_production_nobody_is_a_developer() {
 }
 
 #[tokio::test]
+async fn only_a_server_of_its_own_secret_that_hears_its_own_machine_lets_developers_in() {
+    let configured = Server::new(|config| config.development_secret = None);
+    assert!(!configured.lets_in("127.0.0.1", &[]).await);
+    for host in ["0.0.0.0", "::", "192.0.2.1"] {
+        let server = Server::new(|config| config.server.host = host.parse().unwrap());
+        assert!(!server.lets_in("127.0.0.1", &[]).await, "{host}");
+    }
+    for host in ["127.0.0.1", "127.0.0.2", "::1"] {
+        let server = Server::new(|config| config.server.host = host.parse().unwrap());
+        assert!(server.lets_in("127.0.0.1", &[]).await, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn the_code_of_a_start_is_good_once() {
+    let server = Server::new(|_| ());
+    assert_eq!(server.as_developer("127.0.0.1", &[]).await.0.status, 200);
+    let (login, page) = server.as_developer("127.0.0.1", &[]).await;
+    assert_eq!(login.status, 404);
+    assert!(!page.text.contains(OFFER));
+    let other = Server::new(|_| ());
+    assert_ne!(server.code, other.code, "each start has another");
+}
+
+#[tokio::test]
+async fn few_wrong_codes_are_listened_to() {
+    let server = Server::new(|_| ());
+    let code = server.code.clone().unwrap();
+    let login = async |code: &str| {
+        let request = Request::post("/console/login").header("host", "localhost:3003");
+        server.log_in("127.0.0.1", request, code).await.status
+    };
+    let nothing = Request::post("/console/login").header("host", "localhost:3003");
+    assert_eq!(server.ask("127.0.0.1", nothing).await.status, 415, "without a code");
+    for wrong in ["", "0", &code[1..], &format!("{code}0"), &format!(" {code}")] {
+        assert_eq!(login(wrong).await, 403, "{wrong}");
+    }
+    assert_eq!(login(&code).await, 404, "too late");
+}
+
+#[tokio::test]
 async fn without_a_secret_to_sign_with_nobody_is_a_developer() {
     let server = Server::new(|config| {
         config.auth.jwt_secret = None;
@@ -160,7 +227,15 @@ async fn a_proxy_on_this_machine_brings_no_developers() {
     let server = Server::new(|config| {
         config.server.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
     });
-    for header in ["x-forwarded-for", "forwarded", "x-real-ip", "x-forwarded-host", "via"] {
+    for header in [
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded",
+        "forwarded",
+        "x-real-ip",
+        "x-forwarded-host",
+        "via",
+    ] {
         assert!(!server.lets_in("127.0.0.1", &[(header, "127.0.0.1")]).await, "{header}");
     }
 }
@@ -175,6 +250,8 @@ async fn a_name_that_was_pointed_here_is_refused() {
         "127.0.0.1.example",
         "127.0.0.2",
         "0.0.0.0:3003",
+        "localhost:3003.evil.example",
+        "127.1:3003",
         "evil.example@localhost",
         "",
     ] {
@@ -184,9 +261,10 @@ async fn a_name_that_was_pointed_here_is_refused() {
         assert!(!server.lets_in("127.0.0.1", &headers).await, "{host} from itself");
     }
     let request = Request::post("/console/login");
-    assert_eq!(server.ask("127.0.0.1", request).await.status, 404, "no host");
+    let code = server.code.as_deref().unwrap();
+    assert_eq!(server.log_in("127.0.0.1", request, code).await.status, 404, "no host");
     let two = request_with_hosts(&["localhost", "rebound.example"]);
-    assert_eq!(server.ask("127.0.0.1", two).await.status, 404, "two hosts");
+    assert_eq!(server.log_in("127.0.0.1", two, code).await.status, 404, "two hosts");
 }
 
 fn request_with_hosts(hosts: &[&str]) -> Builder {

@@ -1,5 +1,6 @@
 //! The roof: everything is put together here, started, and stopped.
 
+mod admission;
 pub mod catalogue;
 mod records;
 mod routes;
@@ -16,7 +17,7 @@ use anyhow::Context;
 use axum::extract::FromRef;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
-use self::records::StoredRecords;
+use self::{admission::Admission, records::StoredRecords};
 pub use self::{catalogue::events, serve::serve};
 use crate::{
     access::{self, Access, Grants},
@@ -26,7 +27,7 @@ use crate::{
     clock::Clock,
     config::Config,
     db::Db,
-    http::{Layers, cors::OriginPolicy, health::Readiness, unread::OpenBodies},
+    http::{Layers, health::Readiness, unread::OpenBodies},
     id::Ids,
     idempotency::Idempotency,
     marketplace::{self, MarketplaceService},
@@ -59,6 +60,7 @@ struct AppState {
 /// A running server.
 pub struct App {
     address: SocketAddr,
+    admin: Admin,
     drain_timeout: Duration,
     db: Db,
     realtime: Realtime,
@@ -77,9 +79,9 @@ impl App {
     pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let metrics = metrics::install()?;
         let server = &config.server;
-        let origins = OriginPolicy::new(server.origins())?;
-        let layers = Layers::new(server)?;
-        let authenticator = Authenticator::new(&config.auth, server, clock.clone())?;
+        let origins = config.origin_policy()?;
+        let layers = Layers::new(server, origins.clone());
+        let authenticator = Authenticator::new(&config.auth, origins.clone(), clock.clone())?;
         let readiness = Readiness::new(config.auth.handshake);
         let (stop, stopping) = watch::channel(false);
         let db = Box::pin(store::open(&config, &clock, &readiness, &stopping)).await?;
@@ -104,7 +106,7 @@ impl App {
         let emits = Emits::new(db.clone(), emitter.clone());
         let presence = Presence::start(&config.presence, emitter.clone(), clock.clone());
         let typing = Typing::start_watch(emitter, config.realtime.typing_timeout);
-        let chat = ChatService::new(db.clone(), realtime.hub().clone(), Ids);
+        let chat = ChatService::new(db.clone(), realtime.hub().clone(), Ids, &config.limits);
         let records = Arc::new(StoredRecords { chat: chat.clone(), db: db.clone() });
         let grants = Grants::new(db.clone(), realtime.hub().clone());
         let access = Access::new(config.rooms.policy, records, grants.clone(), db.clone());
@@ -127,8 +129,9 @@ impl App {
         realtime.listen(commands, vec![Arc::new(presence.clone()), Arc::new(typing)]);
 
         let admin = Admin::new(&config, metrics.clone(), clock)?;
+        let admission = Admission::new(&config, authenticator.clone());
         let state = AppState {
-            admin,
+            admin: admin.clone(),
             authenticator,
             emits,
             grants,
@@ -141,7 +144,14 @@ impl App {
             payments,
         };
         let public_metrics = config.metrics.port.is_none().then(|| metrics.clone());
-        let router = routes::router(state, layers, &catalogue, readiness.clone(), public_metrics)?;
+        let router = routes::router(
+            state,
+            admission,
+            layers,
+            &catalogue,
+            readiness.clone(),
+            public_metrics,
+        )?;
         if let Some(port) = config.metrics.port {
             let address = SocketAddr::new(server.host, port);
             let listener = TcpListener::bind(address)
@@ -155,6 +165,7 @@ impl App {
         tokio::spawn(wire::serve(listener, router, server.clone(), stopping));
         Ok(Self {
             address,
+            admin,
             drain_timeout: server.drain_timeout,
             db,
             realtime,
@@ -168,6 +179,12 @@ impl App {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The code that lets a developer into the console; none where nobody is one.
+    #[must_use]
+    pub fn login_code(&self) -> Option<&str> {
+        self.admin.login_code()
     }
 
     /// Begins to stop: not ready any more, no new sockets, everyone told and let go. A second call

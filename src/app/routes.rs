@@ -6,10 +6,13 @@ use axum::{
     routing::{any, get},
 };
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::{StatusCode, header::CONTENT_TYPE};
 use utoipa_axum::router::OpenApiRouter;
 
-use super::AppState;
+use super::{
+    AppState,
+    admission::{self, Admission},
+};
 use crate::{
     access, admin, chat,
     http::{self as rest, Layers, health::Readiness, openapi, problem},
@@ -22,6 +25,7 @@ use crate::{
 /// Every route of the public port.
 pub(super) fn router(
     state: AppState,
+    admission: Admission,
     layers: Layers,
     catalogue: &Catalogue,
     readiness: Readiness,
@@ -48,6 +52,10 @@ pub(super) fn router(
     if let Some(metrics) = metrics {
         router = router.merge(metrics::router(metrics));
     }
+    // One of our own: else the door's, which has other layers, would take its place.
+    let router = router
+        .fallback(async || StatusCode::NOT_FOUND)
+        .layer(from_fn_with_state(admission, admission::layer));
     let door = state.realtime.door().clone();
     let router = rest::layers(router, layers).layer(from_fn(metrics::track)).with_state(state);
     Ok(router.merge(socket_io(door)))

@@ -9,7 +9,7 @@ use super::App;
 use crate::{
     auth::{Minter, NewToken, Role, Roles},
     clock::Clock,
-    config::{AuthConfig, DevelopmentSecret, Loaded},
+    config::{AuthConfig, DevelopmentSecret, Environment, Loaded},
     http::log,
     id::Id,
 };
@@ -29,12 +29,15 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     }
     let development = config.ensure_key()?;
     let clock = Clock::system();
-    let auth = config.auth.clone();
+    let (auth, environment) = (config.auth.clone(), config.environment);
     let mut signals = Signals::new()?;
     let app = App::start(config, clock.clone()).await?;
     tracing::info!(address = %app.address(), version = env!("CARGO_PKG_VERSION"), "listening");
     if let Some(secret) = development {
         greet(&secret, &auth, app.address(), &clock)?;
+    }
+    if environment == Environment::Development {
+        offer_console(&app);
     }
     let name = signals.next().await;
     tracing::info!(signal = name, "stopping; a second signal stops at once");
@@ -65,6 +68,17 @@ fn greet(
         secret.path.display()
     );
     Ok(())
+}
+
+/// Tells a developer how to get into the console, by the same way.
+fn offer_console(app: &App) {
+    let page = format!("http://localhost:{}/console", app.address().port());
+    match app.login_code() {
+        Some(code) => eprintln!("{page} lets you in from this machine, once, with the code {code}"),
+        None => eprintln!(
+            "{page} lets you in with a token: stoa token --user <you> --role admin --role service"
+        ),
+    }
 }
 
 /// The signals that end a server.

@@ -48,6 +48,18 @@ impl Scopes {
     }
 }
 
+/// As it is configured.
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let events = self.events.iter().map(|prefix| ("event", prefix));
+        let rooms = self.rooms.iter().map(|prefix| ("room", prefix));
+        for (n, (name, prefix)) in events.chain(rooms).enumerate() {
+            write!(f, "{}{name}={prefix}", if n == 0 { "" } else { "+" })?;
+        }
+        Ok(())
+    }
+}
+
 /// One configured key.
 pub struct ApiKey {
     hash: [u8; 32],

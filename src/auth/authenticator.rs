@@ -1,15 +1,19 @@
-//! The auth room's counter: takes the headers of a request or a handshake and says who calls.
+//! The auth room's counter: takes the headers of a request and says who calls.
 
 use std::sync::Arc;
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, Method};
 
-use super::{ApiKeys, Identity, Scopes, SetupError, TokenError, Verifier, token_from};
+use super::{ApiKeys, Credentials, SetupError, TokenError, Verifier, token_from};
 use crate::{
     clock::Clock,
-    config::{AuthConfig, ServerConfig},
+    config::AuthConfig,
     error::{Code, Error, Result},
+    origin::{OriginPolicy, only},
 };
+
+/// What browsers say of the page that a request is from.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Knows every kind of credentials. Cheap to clone; state gives it to extractors by `FromRef`.
 #[derive(Clone, Debug)]
@@ -20,13 +24,42 @@ struct Inner {
     verifier: Verifier,
     api_keys: ApiKeys,
     cookies: Vec<String>,
-    origins: Vec<String>,
+    origins: OriginPolicy,
 }
 
-/// Who calls over REST, and what their API key is narrowed to.
-pub(super) struct Credentials {
-    pub(super) identity: Arc<Identity>,
-    pub(super) scopes: Option<Arc<Scopes>>,
+/// What the credentials of a request are worth. Found once; among the request's extensions it is
+/// what every extractor goes by.
+#[derive(Clone, Debug)]
+pub struct Authenticated(Result<Credentials, Refusal>);
+
+#[derive(Clone, Debug)]
+enum Refusal {
+    Token(TokenError),
+    ApiKey,
+}
+
+impl Authenticated {
+    /// The credentials, where they are valid.
+    #[must_use]
+    pub const fn valid(&self) -> Option<&Credentials> {
+        match &self.0 {
+            Ok(credentials) => Some(credentials),
+            Err(_) => None,
+        }
+    }
+
+    /// The credentials.
+    ///
+    /// # Errors
+    /// [`Code::Unauthorized`] where there are none or they are not valid.
+    pub fn credentials(self) -> Result<Credentials> {
+        self.0.map_err(|refusal| match refusal {
+            Refusal::Token(error) => error.into(),
+            Refusal::ApiKey => {
+                Error::new(Code::Unauthorized, "invalid API key").with_reason("api_key_invalid")
+            }
+        })
+    }
 }
 
 impl Authenticator {
@@ -34,63 +67,43 @@ impl Authenticator {
     ///
     /// # Errors
     /// [`SetupError`] names the setting that can't be used.
-    pub fn new(auth: &AuthConfig, server: &ServerConfig, clock: Clock) -> Result<Self, SetupError> {
-        let origins = server.origins().map(|origin| origin.trim_end_matches('/').to_owned());
+    pub fn new(auth: &AuthConfig, origins: OriginPolicy, clock: Clock) -> Result<Self, SetupError> {
         Ok(Self(Arc::new(Inner {
             verifier: Verifier::new(auth, clock)?,
             api_keys: ApiKeys::new(&auth.api_keys)?,
             cookies: auth.cookies.clone(),
-            origins: origins.collect(),
+            origins,
         })))
     }
 
-    /// Verifies tokens that come by another way, such as a token sent to renew a session.
+    /// Verifies tokens that come by another way, such as that of a handshake.
     #[must_use]
     pub fn verifier(&self) -> &Verifier {
         &self.0.verifier
     }
 
-    /// The caller by token: `auth` is the handshake's `auth.token`, absent over REST.
-    ///
-    /// # Errors
-    /// [`TokenError::Missing`] when there is no token, else why it is refused.
-    pub async fn identity(
-        &self,
-        auth: Option<&str>,
-        headers: &HeaderMap,
-    ) -> Result<Identity, TokenError> {
-        let cookies: &[String] = if self.is_own_origin(headers) { &self.0.cookies } else { &[] };
-        let token = token_from(auth, headers, cookies).ok_or(TokenError::Missing)?;
-        self.0.verifier.verify(&token).await
-    }
-
-    /// Who calls over REST, before it is asked what they may do there.
-    ///
-    /// # Errors
-    /// [`Code::Unauthorized`] without valid credentials.
-    pub async fn caller(&self, headers: &HeaderMap) -> Result<Arc<Identity>> {
-        Ok(self.credentials(headers).await?.identity)
-    }
-
-    /// The caller over REST. An API key, when there is one, decides alone.
-    pub(super) async fn credentials(&self, headers: &HeaderMap) -> Result<Credentials> {
-        let Some(presented) = headers.get("x-api-key") else {
-            let identity = Arc::new(self.identity(None, headers).await?);
-            return Ok(Credentials { identity, scopes: None });
+    /// Who calls over REST. An API key, when there is one, decides alone.
+    pub async fn authenticate(&self, method: &Method, headers: &HeaderMap) -> Authenticated {
+        if let Some(presented) = headers.get("x-api-key") {
+            let key = presented.to_str().ok().and_then(|key| self.0.api_keys.find(key));
+            return Authenticated(key.map(Credentials::of_key).ok_or(Refusal::ApiKey));
+        }
+        let cookies: &[String] =
+            if self.takes_cookies(method, headers) { &self.0.cookies } else { &[] };
+        let identity = match token_from(None, headers, cookies) {
+            Some(token) => self.0.verifier.verify(&token).await,
+            None => Err(TokenError::Missing),
         };
-        let key = presented.to_str().ok().and_then(|key| self.0.api_keys.find(key));
-        let key = key.ok_or_else(|| {
-            Error::new(Code::Unauthorized, "invalid API key").with_reason("api_key_invalid")
-        })?;
-        Ok(Credentials { identity: key.identity.clone(), scopes: key.scopes.clone() })
+        Authenticated(identity.map(Credentials::of_token).map_err(Refusal::Token))
     }
 
-    /// Whether the page that made the request, if one did, is of an allowed origin. A browser adds
-    /// cookies to the requests of any page, so for others they do not count.
-    fn is_own_origin(&self, headers: &HeaderMap) -> bool {
-        let allowed = |origin: &http::HeaderValue| {
-            self.0.origins.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(origin.as_bytes()))
-        };
-        headers.get_all(header::ORIGIN).iter().all(allowed)
+    /// Whether the page that made the request may speak for its user. A browser adds cookies to the
+    /// requests of any page, so to change something the page has to be named (contract/rest.md,
+    /// "Conventions").
+    fn takes_cookies(&self, method: &Method, headers: &HeaderMap) -> bool {
+        let same_origin = only(headers, &SEC_FETCH_SITE) == Some("same-origin");
+        let origins = &self.0.origins;
+        origins.names_allowed(headers)
+            || origins.allows(headers) && (method.is_safe() || same_origin)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::{FromRef, FromRequestParts};
 use http::request::Parts;
 
-use super::{Authenticator, Identity, Role, Scopes, authenticator::Credentials};
+use super::{Authenticated, Authenticator, CredentialKind, Credentials, Identity, Role, Scopes};
 use crate::{error::Error, room::Room};
 
 /// Declares a caller and whom it lets in. A narrowed API key is only good for [`EmitCaller`].
@@ -17,6 +17,8 @@ macro_rules! caller {
         pub struct $caller {
             /// Who calls.
             pub identity: Arc<Identity>,
+            /// What they showed.
+            pub kind: CredentialKind,
         }
 
         impl<S: Send + Sync> FromRequestParts<S> for $caller
@@ -26,10 +28,10 @@ macro_rules! caller {
             type Rejection = Error;
 
             async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
-                let Credentials { identity, scopes } = credentials(parts, state).await?;
+                let Credentials { identity, kind, scopes } = credentials(parts, state).await?;
                 let allows: fn(&Identity) -> bool = $allows;
                 if scopes.is_none() && allows(&identity) {
-                    Ok(Self { identity })
+                    Ok(Self { identity, kind })
                 } else {
                     Err(Error::forbidden())
                 }
@@ -81,7 +83,7 @@ where
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
-        let Credentials { identity, scopes } = credentials(parts, state).await?;
+        let Credentials { identity, scopes, .. } = credentials(parts, state).await?;
         if identity.has(Role::Service) {
             Ok(Self { identity, scopes })
         } else {
@@ -94,5 +96,9 @@ async fn credentials<S>(parts: &Parts, state: &S) -> Result<Credentials, Error>
 where
     Authenticator: FromRef<S>,
 {
-    Authenticator::from_ref(state).credentials(&parts.headers).await
+    let authenticated = match parts.extensions.get::<Authenticated>() {
+        Some(authenticated) => authenticated.clone(),
+        None => Authenticator::from_ref(state).authenticate(&parts.method, &parts.headers).await,
+    };
+    authenticated.credentials()
 }

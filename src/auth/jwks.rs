@@ -1,15 +1,16 @@
 //! A JWK set from a file or a URL, kept in memory. It is loaded again as tokens ask for it: when it
-//! is old, and when a token names a key that is not in it. One load at a time; while the source is
-//! away, the keys last loaded stay.
+//! is old, and when a token names a key that is not in it. One load at a time, whose end everyone
+//! waits for who has to; while the source is away or hangs, the keys last loaded stay.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use arc_swap::ArcSwapOption;
 use reqwest::{Client, redirect};
-use tokio::{
-    io::AsyncReadExt,
-    sync::{Mutex, OwnedMutexGuard},
-};
+use tokio::{io::AsyncReadExt, sync::watch, time::timeout};
 
 use super::{
     SetupError, TokenError,
@@ -23,11 +24,13 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 const SETTING: &str = "JWT_JWKS";
 /// A JWK set is refused above this size.
 const MAX_BYTES: usize = 1_000_000;
-/// Until a URL has answered in full.
+/// Until a source has answered in full.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Between two loads from a URL, so that made-up key names can't flood it.
+/// How long who finds the keys old waits for new ones, which may lack one of the old.
+const REFRESH_WAIT: Duration = Duration::from_secs(2);
+/// From the end of a load from a URL to the next one, so that made-up key names can't flood it.
 const URL_PAUSE: Duration = Duration::from_secs(30);
-/// Between two loads from a file, or while there are no keys at all.
+/// The same for a file, or while there are no keys at all.
 const SHORT_PAUSE: Duration = Duration::from_secs(1);
 
 /// The set, and where it comes from.
@@ -38,8 +41,7 @@ struct Inner {
     refresh: Duration,
     clock: Clock,
     loaded: ArcSwapOption<Loaded>,
-    /// Held during a load.
-    loading: Arc<Mutex<Loading>>,
+    loading: Mutex<Loading>,
 }
 
 enum Source {
@@ -52,11 +54,27 @@ struct Loaded {
     at: Timestamp,
 }
 
-/// The load that is under way, or the last one.
+/// The load that is under way, and the last one.
 #[derive(Default)]
 struct Loading {
-    begun: Option<Timestamp>,
+    /// Closed when the load has ended.
+    running: Option<watch::Receiver<()>>,
+    ended: Option<Timestamp>,
     failing: bool,
+}
+
+/// A load to wait for.
+struct Load {
+    /// Whether it began for who holds this.
+    own: bool,
+    running: watch::Receiver<()>,
+}
+
+impl Load {
+    async fn ended(mut self) {
+        // Nothing is ever sent: it ends with the sender.
+        let _ = self.running.changed().await;
+    }
 }
 
 impl Jwks {
@@ -79,7 +97,7 @@ impl Jwks {
             refresh,
             clock,
             loaded: ArcSwapOption::new(loaded),
-            loading: Arc::default(),
+            loading: Mutex::default(),
         })))
     }
 
@@ -94,45 +112,60 @@ impl Jwks {
         }
     }
 
-    /// The keys, loaded again when they are old. Only one caller waits for that; the others take
-    /// the old ones meanwhile.
+    /// The keys, loaded again when they are old. Only who begins that waits for it, and not for
+    /// long; the others take the old ones meanwhile.
     async fn current(&self) -> Result<Arc<Loaded>, TokenError> {
         let Some(loaded) = self.0.loaded.load_full() else {
             return self.reload().await;
         };
-        let age = loaded.at.until(self.0.clock.now());
-        if age >= self.0.max_age()
-            && let Ok(loading) = Arc::clone(&self.0.loading).try_lock_owned()
-        {
-            self.load(loading).await;
-            return self.0.loaded.load_full().ok_or(TokenError::KeysUnavailable);
+        if loaded.at.until(self.0.clock.now()) < self.0.max_age() {
+            return Ok(loaded);
         }
-        Ok(loaded)
+        match self.begin() {
+            Some(load) if load.own => {
+                let _ = timeout(REFRESH_WAIT, load.ended()).await;
+                Ok(self.0.loaded.load_full().unwrap_or(loaded))
+            }
+            _ => Ok(loaded),
+        }
     }
 
     /// The keys as of the load that is under way, or of a new one if the last is long enough ago.
     async fn reload(&self) -> Result<Arc<Loaded>, TokenError> {
-        let loading = Arc::clone(&self.0.loading).lock_owned().await;
-        self.load(loading).await;
+        if let Some(load) = self.begin() {
+            load.ended().await;
+        }
         self.0.loaded.load_full().ok_or(TokenError::KeysUnavailable)
     }
 
-    async fn load(&self, mut loading: OwnedMutexGuard<Loading>) {
-        let now = self.0.clock.now();
-        if loading.begun.is_some_and(|begun| begun.until(now) < self.0.pause()) {
-            return;
+    /// The load that is under way, or a new one; none soon after the last.
+    fn begin(&self) -> Option<Load> {
+        let mut loading = self.0.loading();
+        // One that was interrupted is closed as well.
+        if let Some(running) = loading.running.as_ref().filter(|it| it.has_changed().is_ok()) {
+            return Some(Load { own: false, running: running.clone() });
         }
-        loading.begun = Some(now);
+        let since = loading.ended.map(|ended| ended.until(self.0.clock.now()));
+        if since.is_some_and(|since| since < self.0.pause()) {
+            return None;
+        }
+        let (ending, running) = watch::channel(());
+        loading.running = Some(running.clone());
         let inner = Arc::clone(&self.0);
         // In a task of its own: a caller that goes away does not end the load for the others.
-        let load = tokio::spawn(async move { inner.load(&mut loading).await });
-        if load.await.is_err() {
-            tracing::error!("loading the JWK set was interrupted");
-        }
+        tokio::spawn(async move {
+            inner.load().await;
+            drop(ending);
+        });
+        Some(Load { own: true, running })
     }
 }
 
 impl Inner {
+    fn loading(&self) -> MutexGuard<'_, Loading> {
+        self.loading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn max_age(&self) -> Duration {
         match self.source {
             Source::File(_) => SHORT_PAUSE.min(self.refresh),
@@ -149,8 +182,12 @@ impl Inner {
     }
 
     /// Loads the set; logs the first failure of a row, and its end.
-    async fn load(&self, loading: &mut Loading) {
-        let read = self.source.read().await;
+    async fn load(&self) {
+        let read = timeout(TIMEOUT, self.source.read()).await;
+        let read = read.unwrap_or_else(|_| Err("it took too long".into()));
+        let now = self.clock.now();
+        let mut loading = self.loading();
+        loading.ended = Some(now);
         match read.and_then(|text| KeySet::parse(&text).map_err(Cause::from)) {
             Ok(keys) => {
                 if loading.failing {
@@ -160,7 +197,7 @@ impl Inner {
                     tracing::warn!("{SETTING}: no usable key in it");
                 }
                 loading.failing = false;
-                self.loaded.store(Some(Arc::new(Loaded { keys, at: self.clock.now() })));
+                self.loaded.store(Some(Arc::new(Loaded { keys, at: now })));
             }
             Err(error) if !loading.failing => {
                 loading.failing = true;

@@ -4,6 +4,7 @@
 mod api_key;
 mod authenticator;
 mod callers;
+mod credentials;
 mod extract;
 mod identity;
 mod jwks;
@@ -17,8 +18,9 @@ mod verify;
 use std::borrow::Cow;
 
 pub use api_key::{ApiKey, ApiKeys, Scopes};
-pub use authenticator::Authenticator;
+pub use authenticator::{Authenticated, Authenticator};
 pub use callers::{AdminCaller, Caller, EmitCaller, OperatorCaller, ServiceCaller};
+pub use credentials::{CredentialKind, Credentials};
 pub use extract::token_from;
 pub use identity::{Identity, Role, Roles};
 pub use mint::{Minter, NewToken};

@@ -255,7 +255,7 @@ async fn delete_message(
     tag = "Chat",
     params(
         ("id" = String, Path, description = "The message."),
-        ("emoji" = String, Path, description = "1–64 bytes."),
+        ("emoji" = String, Path, description = "One emoji of at most 32 bytes, or a `:short_code:`."),
     ),
     responses((status = 204, description = "It is there."))
 )]
@@ -275,7 +275,7 @@ async fn add_reaction(
     tag = "Chat",
     params(
         ("id" = String, Path, description = "The message."),
-        ("emoji" = String, Path, description = "1–64 bytes."),
+        ("emoji" = String, Path, description = "The reaction."),
     ),
     responses((status = 204, description = "It is not there."))
 )]

@@ -2,6 +2,7 @@
 
 mod announcements;
 pub mod documents;
+mod emoji;
 pub mod events;
 mod http;
 mod requests;

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     auth::{Identity, Role},
     clock::Timestamp,
+    config::LimitsConfig,
     db::{self, Db, Tx},
     error::{Code, Error, Result},
     http::list::{List, Page},
@@ -25,12 +26,15 @@ use crate::{
 
 mod messages;
 
+use self::messages::ReactionLimits;
+
 /// Conversations and their messages. Cheap to clone.
 #[derive(Clone)]
 pub struct ChatService {
     db: Db,
     hub: Hub,
     ids: Ids,
+    reactions: ReactionLimits,
 }
 
 /// A conversation as someone found it.
@@ -58,8 +62,10 @@ impl Found {
 impl ChatService {
     /// Chat over this store; who is removed leaves the rooms of this hub.
     #[must_use]
-    pub fn new(db: Db, hub: Hub, ids: Ids) -> Self {
-        Self { db, hub, ids }
+    pub fn new(db: Db, hub: Hub, ids: Ids, limits: &LimitsConfig) -> Self {
+        let reactions =
+            ReactionLimits { per_user: limits.reactions_per_user, kinds: limits.reaction_kinds };
+        Self { db, hub, ids, reactions }
     }
 
     /// Whether a user takes part in a conversation; none when there is no such conversation.

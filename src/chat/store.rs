@@ -41,6 +41,15 @@ pub(super) struct Came {
     pub(super) after_event: i64,
 }
 
+/// Reactions to a message.
+#[derive(Clone, Copy)]
+pub(super) struct ReactionCounts {
+    /// Of one user.
+    pub(super) own: u64,
+    /// Different ones, of all.
+    pub(super) kinds: u64,
+}
+
 /// A message without its reactions.
 pub(super) struct MessageRow {
     pub(super) document: Message,
@@ -361,6 +370,19 @@ pub(super) async fn add_reaction(
         INSERT INTO reactions (message_id, user_id, emoji, created_at) VALUES ($1, $2, $3, $4)
         ON CONFLICT (message_id, user_id, emoji) DO NOTHING";
     Ok(tx.execute(ADD, &params![message, user, emoji, tx.now()]).await? == 1)
+}
+
+/// Counts the reactions to a message: one user's, and the different ones of all.
+pub(super) async fn count_reactions(
+    tx: &mut Tx<'_>,
+    message: &Id,
+    user: &Id,
+) -> Result<ReactionCounts> {
+    const COUNT: &str = "
+        SELECT COUNT(CASE WHEN user_id = $2 THEN 1 END) AS own, COUNT(DISTINCT emoji) AS kinds
+        FROM reactions WHERE message_id = $1";
+    let row = tx.one(COUNT, &params![message, user]).await?;
+    Ok(ReactionCounts { own: row.get("own")?, kinds: row.get("kinds")? })
 }
 
 /// Takes a reaction back; whether it was there.

@@ -18,7 +18,7 @@ pub fn run(args: &Args, loaded: Loaded) -> Result<()> {
         eprintln!("warning: {warning}");
     }
     if config.auth.has_key() {
-        Authenticator::new(&config.auth, &config.server, Clock::system())?;
+        Authenticator::new(&config.auth, config.origin_policy()?, Clock::system())?;
     }
     let text = if args.json {
         serde_json::to_string_pretty(&config).context("the configuration as JSON")?

@@ -62,6 +62,10 @@ const SECRETS: &[&str] = &[
     "shkeeper.password",
 ];
 
+/// Allowed origins. Their defaults are a developer's pages: in production only those count that
+/// somebody named.
+const ORIGINS: [&str; 2] = ["server.client_url", "server.frontend_url"];
+
 /// Flags of every verb; they win over the environment.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Flags {
@@ -250,9 +254,17 @@ impl Layers {
         for (key, (value, _)) in &self.set {
             insert(&mut table, key, Some(value.clone()));
         }
+        let environment = self.set.get("environment").map(|(value, _)| value);
+        let production = environment.is_some_and(|value| value.as_str() == Some("production"));
         for (key, default) in &self.defaults {
             if !self.set.contains_key(key) {
-                insert(&mut table, key, (!is_unset(default)).then(|| default.clone()));
+                let default = match default {
+                    Value::Array(_) if production && ORIGINS.contains(&key.as_str()) => {
+                        Value::Array(Vec::new())
+                    }
+                    default => default.clone(),
+                };
+                insert(&mut table, key, (!is_unset(&default)).then_some(default));
             }
         }
         let config: Config =

@@ -28,6 +28,8 @@ use validate::{
     positive, public_key, unit_time,
 };
 
+use crate::origin::{InvalidOrigin, OriginPolicy};
+
 /// Everything an operator can set. `config/default.toml` documents each key.
 #[derive(Clone, Debug, Serialize, Deserialize, Validate)]
 #[garde(allow_unvalidated)]
@@ -67,9 +69,22 @@ pub struct Config {
     pub log: LogConfig,
     /// Metrics.
     pub metrics: MetricsConfig,
+    /// The secret that this installation made for itself, while it is the one in use.
+    #[serde(skip)]
+    pub development_secret: Option<DevelopmentSecret>,
 }
 
 impl Config {
+    /// Which pages may call with credentials: those that are named, and in development every one of
+    /// this machine.
+    ///
+    /// # Errors
+    /// [`InvalidOrigin`] when a configured origin is none.
+    pub fn origin_policy(&self) -> Result<OriginPolicy, InvalidOrigin> {
+        let local_pages = self.environment == Environment::Development;
+        OriginPolicy::new(self.server.origins(), local_pages)
+    }
+
     /// A valid configuration for tests: the defaults on a free port of this machine, with a key.
     /// Tests that write set `data` to a folder of their own.
     #[must_use]
@@ -373,6 +388,24 @@ pub struct LimitsConfig {
     /// Offers that may wait for a decision on one purchase request.
     #[garde(range(min = 1))]
     pub offers_per_request: u32,
+    /// What one user changes over REST.
+    #[garde(dive)]
+    pub rest_writes: Rate,
+    /// What one user reads over REST.
+    #[garde(dive)]
+    pub rest_reads: Rate,
+    /// Whatever one backend service or admin asks over REST.
+    #[garde(dive)]
+    pub rest_operators: Rate,
+    /// Whatever one address asks over REST without valid credentials.
+    #[garde(dive)]
+    pub rest_strangers: Rate,
+    /// Reactions of one user to one message.
+    #[garde(range(min = 1))]
+    pub reactions_per_user: u32,
+    /// Different reactions to one message.
+    #[garde(range(min = 1))]
+    pub reaction_kinds: u32,
 }
 
 /// A token bucket.

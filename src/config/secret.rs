@@ -40,7 +40,8 @@ impl Config {
         let path = self.data.join(FILE);
         let made = !path.exists() && make(&self.data, &path)?;
         self.auth.jwt_secret = Some(read(&path)?);
-        Ok(Some(DevelopmentSecret { path, made }))
+        self.development_secret = Some(DevelopmentSecret { path, made });
+        Ok(self.development_secret.clone())
     }
 }
 

@@ -8,6 +8,7 @@ use http::Uri;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Config, Environment, Handshake, WebhookMode};
+use crate::origin::Origin;
 
 /// The shortest HS256 key that is taken: as long as its hash (RFC 7518, section 3.2).
 pub const MIN_SECRET_BYTES: usize = 32;
@@ -130,23 +131,15 @@ pub(super) fn jwks(source: &str, (): &()) -> garde::Result {
     )
 }
 
-/// An origin as browsers send it (RFC 6454, section 6.2): compared as text, so written as they do.
+/// An origin as browsers send it (RFC 6454, section 6.2).
 pub(super) fn origin(origin: &str, (): &()) -> garde::Result {
     require(origin != "*", "`*` is refused, because credentials are sent: list the origins")?;
-    let as_sent = |uri: &Uri| {
-        let (scheme, host) = (uri.scheme_str()?, uri.host()?);
-        Some(match (scheme, uri.port_u16()) {
-            (_, None) | ("http", Some(80)) | ("https", Some(443)) => format!("{scheme}://{host}"),
-            (_, Some(port)) => format!("{scheme}://{host}:{port}"),
-        })
-    };
-    let sent = origin.parse().ok().as_ref().and_then(as_sent);
-    let exact = sent.is_some_and(|sent| sent.to_ascii_lowercase() == origin);
+    let exact = origin.parse::<Origin>().is_ok_and(|read| read.to_string() == origin);
     require(
         exact && !origin.contains('*'),
         &format!(
             "`{origin}` is not an origin as browsers send it: scheme://host[:port] in lower case, \
-             without a path, a slash at the end or the scheme's own port"
+             without a path, a slash at the end or the scheme's own port, names in Punycode"
         ),
     )
 }
@@ -200,6 +193,10 @@ mod tests {
             "https://app.example.com:443",
             "http://app.example.com:80",
             "https://app.example.com:99999",
+            "https://app.example.com:443.evil.example",
+            "https://b\u{fc}cher.example",
+            "http://[0:0::1]:3000",
+            "http://127.1:3000",
             "https://me@app.example.com",
             "https://*.example.com",
             "",

@@ -1,7 +1,6 @@
-//! Which web pages may talk to us with credentials: CORS for REST, and the same policy for the
-//! Socket.IO door, where browsers do not ask before they open a websocket.
+//! What tells browsers which pages may call: CORS for REST and for the polling transport.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::{
     extract::{Request, State},
@@ -9,84 +8,25 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
     header::{
         ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS,
         ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
-        ACCESS_CONTROL_REQUEST_HEADERS, AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER,
-        VARY,
+        ACCESS_CONTROL_REQUEST_HEADERS, AUTHORIZATION, CONTENT_TYPE, ORIGIN, RETRY_AFTER, VARY,
     },
 };
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::request_id::X_REQUEST_ID;
-use crate::error::{Code, Error};
+use crate::{
+    error::{Code, Error},
+    origin::OriginPolicy,
+};
 
 /// How long a browser may remember a preflight.
 const MAX_AGE: Duration = Duration::from_mins(10);
 
-/// The origins that may connect with credentials. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct OriginPolicy(Arc<[Origin]>);
-
-/// An origin (RFC 6454), with its default port spelt out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Origin {
-    scheme: String,
-    host: String,
-    port: Option<u16>,
-}
-
-/// A configured origin that is none.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is not an origin; it has a scheme, a host and perhaps a port: https://app.example.com"
-)]
-pub struct InvalidOrigin(pub String);
-
-impl Origin {
-    fn parse(text: &str) -> Option<Self> {
-        let uri: Uri = text.parse().ok()?;
-        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
-        let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
-        bare.then(|| Self::new(uri.scheme_str().unwrap_or_default(), authority.as_str()))?
-    }
-
-    fn new(scheme: &str, authority: &str) -> Option<Self> {
-        let authority: http::uri::Authority = authority.parse().ok()?;
-        let scheme = scheme.to_ascii_lowercase();
-        let default = match scheme.as_str() {
-            "http" => Some(80),
-            "https" => Some(443),
-            _ => None,
-        };
-        let port = authority.port_u16().or(default);
-        Some(Self { host: authority.host().to_ascii_lowercase(), port, scheme })
-            .filter(|origin| !origin.scheme.is_empty())
-    }
-}
-
 impl OriginPolicy {
-    /// Takes the configured origins.
-    ///
-    /// # Errors
-    /// [`InvalidOrigin`] for the first that is none.
-    pub fn new<'a>(origins: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidOrigin> {
-        let parse = |text: &str| Origin::parse(text).ok_or_else(|| InvalidOrigin(text.to_owned()));
-        origins.into_iter().map(parse).collect::<Result<_, _>>().map(Self)
-    }
-
-    /// Whether a request may come from where it says it comes from: one of the allowed origins, the
-    /// page's own host, or no page at all.
-    #[must_use]
-    pub fn allows(&self, headers: &HeaderMap) -> bool {
-        let mut origins = headers.get_all(ORIGIN).iter();
-        let Some(origin) = origins.next() else { return true };
-        let origin = origin.to_str().ok().and_then(Origin::parse);
-        let (Some(origin), None) = (origin, origins.next()) else { return false };
-        self.0.contains(&origin) || same_host(&origin, headers)
-    }
-
     /// Adds what lets a page read a polling answer with credentials. `origin` is the request's, to
     /// which [`OriginPolicy::allows`] said yes.
     pub fn apply(origin: Option<&HeaderValue>, answer: &mut HeaderMap) {
@@ -137,13 +77,6 @@ impl OriginPolicy {
     }
 }
 
-/// A page served from where it calls is no stranger. Behind a proxy that ends TLS we do not know
-/// our own scheme, so the origin's counts for both.
-fn same_host(origin: &Origin, headers: &HeaderMap) -> bool {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    host.and_then(|host| Origin::new(&origin.scheme, host)).as_ref() == Some(origin)
-}
-
 /// Middleware: refuses what a page of another origin asks us to change. CORS alone would only keep
 /// the answer from it, and a cookie would have named the user (cross-site request forgery).
 pub async fn refuse_foreign(
@@ -167,56 +100,11 @@ mod tests {
     use super::*;
 
     fn policy() -> OriginPolicy {
-        OriginPolicy::new(["https://App.example.com", "http://localhost:5175/"]).unwrap()
+        OriginPolicy::new(["https://app.example.com"], false).unwrap()
     }
 
     fn from(origin: &str) -> HeaderMap {
-        HeaderMap::from_iter([
-            (ORIGIN, origin.parse().unwrap()),
-            (HOST, HeaderValue::from_static("rt.example.com:443")),
-        ])
-    }
-
-    #[test]
-    fn allowed_origins_match_whatever_their_case_and_default_port() {
-        for origin in [
-            "https://app.example.com",
-            "HTTPS://APP.EXAMPLE.COM:443",
-            "http://localhost:5175",
-            "https://rt.example.com",
-        ] {
-            assert!(policy().allows(&from(origin)), "{origin}");
-        }
-        assert!(policy().allows(&HeaderMap::new()), "a request of no page");
-    }
-
-    #[test]
-    fn other_origins_are_refused() {
-        for origin in [
-            "null",
-            "",
-            "http://app.example.com",
-            "https://app.example.com:8443",
-            "https://app.example.com.evil.example",
-            "https://evil.example/https://app.example.com",
-            "https://app.example.com@evil.example",
-            "http://localhost",
-            "http://rt.example.com",
-            "https://*",
-        ] {
-            assert!(!policy().allows(&from(origin)), "{origin}");
-        }
-        let mut two = from("https://app.example.com");
-        two.append(ORIGIN, HeaderValue::from_static("https://evil.example"));
-        assert!(!policy().allows(&two), "two origins");
-    }
-
-    #[test]
-    fn a_configured_origin_must_be_one() {
-        for bad in ["*", "app.example.com", "https://a/b", "https://a?b", ""] {
-            assert_eq!(OriginPolicy::new([bad]).unwrap_err(), InvalidOrigin(bad.to_owned()));
-        }
-        assert!(OriginPolicy::new(["capacitor://localhost"]).is_ok());
+        HeaderMap::from_iter([(ORIGIN, origin.parse().unwrap())])
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tower_http::{
     trace::TraceLayer,
 };
 
-use crate::config::ServerConfig;
+use crate::{config::ServerConfig, origin::OriginPolicy};
 
 pub mod body;
 pub mod client_address;
@@ -38,7 +38,7 @@ pub use to_the_end::to_the_end;
 #[derive(Clone, Debug)]
 pub struct Layers {
     /// Which pages may call with credentials.
-    pub origins: cors::OriginPolicy,
+    pub origins: OriginPolicy,
     /// Bytes of one body.
     pub max_payload_bytes: usize,
     /// Until a body is complete.
@@ -47,15 +47,13 @@ pub struct Layers {
 
 impl Layers {
     /// As configured.
-    ///
-    /// # Errors
-    /// [`InvalidOrigin`](cors::InvalidOrigin) when a configured origin is none.
-    pub fn new(config: &ServerConfig) -> Result<Self, cors::InvalidOrigin> {
-        Ok(Self {
-            origins: cors::OriginPolicy::new(config.origins())?,
+    #[must_use]
+    pub fn new(config: &ServerConfig, origins: OriginPolicy) -> Self {
+        Self {
+            origins,
             max_payload_bytes: config.max_payload_bytes,
             body_timeout: config.body_timeout,
-        })
+        }
     }
 }
 

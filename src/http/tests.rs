@@ -58,7 +58,7 @@ fn app() -> Router {
         .route("/socket.io/", get(async || "polled"))
         .route("/private", get(async || Error::new(Code::Unauthorized, "No token provided.")))
         .merge(openapi::router(openapi::base()).unwrap());
-    let origins = cors::OriginPolicy::new(["https://app.example.com"]).unwrap();
+    let origins = OriginPolicy::new(["https://app.example.com"], false).unwrap();
     let body_timeout = Duration::from_millis(200);
     layers(router, Layers { origins, max_payload_bytes: 100, body_timeout })
 }

@@ -4,10 +4,7 @@
 use http::{HeaderMap, HeaderName, Method};
 use sha2::{Digest, Sha256};
 
-use crate::{
-    error::{Code, Error, Result},
-    id::Id,
-};
+use crate::error::{Code, Error, Result};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -48,11 +45,11 @@ fn unquote(quoted: &str) -> Option<String> {
     }
 }
 
-/// Where the answer is kept: another caller's or another path's key is another key. As a hash it
-/// has one length, and tells nothing.
-pub(super) fn place_of(caller: &Id, method: &Method, path: &str, key: &str) -> Vec<u8> {
+/// What is kept for a key: another caller's, another path's is another. `caller` is all that tells
+/// them apart. As a hash it has one length, and tells nothing.
+pub(super) fn place_of(caller: &[&str], method: &Method, path: &str, key: &str) -> Vec<u8> {
     let mut hash = Sha256::new();
-    for part in [caller.as_str(), method.as_str(), path, key] {
+    for part in caller.iter().chain(&[method.as_str(), path, key]) {
         // None of them has a NUL.
         hash.update(part);
         hash.update([0]);
@@ -97,8 +94,7 @@ mod tests {
 
     #[test]
     fn caller_method_path_and_key_make_the_place() {
-        let place =
-            |caller, method, path, key| place_of(&Id::new(caller).unwrap(), &method, path, key);
+        let place = |caller, method, path, key| place_of(&["token", caller], &method, path, key);
         let one = place("u1", Method::POST, "/api/a", "k");
         assert_eq!(one, place("u1", Method::POST, "/api/a", "k"));
         for other in [

@@ -31,7 +31,7 @@ use uuid::Uuid;
 
 use self::store::{Answer, Claim};
 use crate::{
-    auth::Authenticator,
+    auth::{Authenticated, Authenticator, CredentialKind},
     db::Db,
     error::{Code, Error, Result},
     http::body::RawBody,
@@ -94,18 +94,20 @@ impl Idempotency {
 }
 
 /// What names a request that carries an `Idempotency-Key`: the same for the same caller, method, path
-/// and key. For work that must not be done twice even where no answer could be kept.
+/// and key. For work that must not be done twice even where no answer could be kept, or the caller's
+/// roles have changed since.
 ///
 /// # Errors
 /// [`Code::Malformed`] when the key is none.
 pub fn name_of(
-    caller: &Id,
+    (kind, caller): (CredentialKind, &Id),
     method: &Method,
     path: &str,
     headers: &HeaderMap,
 ) -> Result<Option<Vec<u8>>> {
     let key = key::key_of(headers)?;
-    Ok(key.map(|key| key::place_of(caller, method, path, &key)))
+    let caller = [kind.as_str(), caller.as_str()];
+    Ok(key.map(|key| key::place_of(&caller, method, path, &key)))
 }
 
 /// Middleware around what takes POSTs. The answers that it sees must have their bodies already.
@@ -143,10 +145,15 @@ impl Idempotency {
         if matches!(key, Ok(None)) {
             return Ok(None);
         }
-        let Ok(caller) = self.authenticator.caller(&request.headers).await else {
-            return Ok(None);
+        let authenticated = match request.extensions.get::<Authenticated>() {
+            Some(authenticated) => authenticated.clone(),
+            None => self.authenticator.authenticate(method, &request.headers).await,
         };
-        Ok(key?.map(|key| key::place_of(&caller.user_id, method, path, &key)))
+        let Some(credentials) = authenticated.valid() else { return Ok(None) };
+        // An answer may say what only these rights let one know.
+        let ((kind, id), rights) = (credentials.caller(), credentials.rights());
+        let caller = [kind.as_str(), id.as_str(), &rights];
+        Ok(key?.map(|key| key::place_of(&caller, method, path, &key)))
     }
 
     /// The answer to a request with a key: the one that was given, or else a new one.

@@ -37,7 +37,8 @@ impl Server {
         let clock = Clock::manual(Timestamp::from_millis(1_764_000_000_000));
         let db = Db::open(&config.database, data.path(), clock.clone()).await.unwrap();
         let authenticator =
-            Authenticator::new(&config.auth, &config.server, clock.clone()).unwrap();
+            Authenticator::new(&config.auth, config.origin_policy().unwrap(), clock.clone())
+                .unwrap();
         let secret = config.auth.jwt_secret.clone().unwrap();
         let minter = crate::auth::Minter::new(&secret, None, None).unwrap();
         let life = Duration::from_hours(100);
@@ -159,7 +160,7 @@ async fn an_answer_that_is_too_large_is_not_given_twice() {
 #[tokio::test]
 async fn what_was_lost_is_free_after_a_minute_and_with_a_start() {
     let server = Server::start().await;
-    let place = || key::place_of(&Id::new("alice").unwrap(), &Method::POST, "/api/things", "k");
+    let place = || key::place_of(&["token", "alice", ""], &Method::POST, "/api/things", "k");
     let hash = Sha256::digest("do").to_vec();
     let Claim::Run(lost) = store::claim(&server.db, place(), hash.clone()).await.unwrap() else {
         panic!("it was free");

@@ -59,8 +59,8 @@ use self::{
     wire::{Door, Setup},
 };
 use crate::{
-    auth::Verifier, clock::Clock, config::Config, event::Namespace, http::cors::OriginPolicy,
-    limits::EventClass,
+    auth::Verifier, clock::Clock, config::Config, event::Namespace, limits::EventClass,
+    origin::OriginPolicy,
 };
 
 /// Packets that may wait in the engine for one polling client.

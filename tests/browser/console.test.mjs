@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 import { io } from 'socket.io-client';
 
-import { SECRET, startServer } from './server.mjs';
+import { SECRET, startDevelopment, startServer } from './server.mjs';
 
 const DEADLINE_MS = 15_000;
 const API_KEY = 'an-api-key-of-the-tests';
@@ -23,11 +23,11 @@ before(async () => {
 });
 after(() => browser?.close());
 
-function token(claims) {
+function token(claims, secret = SECRET) {
   const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
   const exp = Math.floor(Date.now() / 1000) + 600;
   const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ exp, ...claims })}`;
-  return `${signed}.${createHmac('sha256', SECRET).update(signed).digest('base64url')}`;
+  return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
 }
 
 /** The console in a new tab. At the end the tab must have had no error and asked nobody else. */
@@ -52,13 +52,18 @@ async function openConsole(t, url) {
   return page;
 }
 
-async function enter(t, url, user, conversation) {
-  const auth = { token: token({ userId: user, rooms: [`conversation:${conversation}`] }) };
+async function enter(t, { url, secret }, user, conversation) {
+  const auth = { token: token({ userId: user, rooms: [`conversation:${conversation}`] }, secret) };
   const socket = io(url, { auth, transports: ['websocket'], forceNew: true });
   t.after(() => socket.close());
   const answer = await socket.timeout(DEADLINE_MS).emitWithAck('conversation:join', conversation);
   assert.equal(answer.success, true, JSON.stringify(answer));
   return socket;
+}
+
+async function continueAsDeveloper(page, code) {
+  await page.getByLabel('Code that the server printed').fill(code);
+  await page.getByRole('button', { name: 'Continue as developer' }).click();
 }
 
 async function signIn(page, credential) {
@@ -67,12 +72,14 @@ async function signIn(page, credential) {
 }
 
 test('a developer sees a room appear, and an event sent there arrives', async (t) => {
-  const url = await startServer(t);
-  const page = await openConsole(t, url);
-  await page.getByRole('button', { name: 'Continue as developer' }).click();
+  const server = await startDevelopment(t);
+  const page = await openConsole(t, server.url);
+  await continueAsDeveloper(page, 'a-wrong-code');
+  await page.getByText('This is not the code that the server printed.').waitFor();
+  await continueAsDeveloper(page, server.code);
   await page.getByText('No rooms: nobody is connected.').waitFor();
 
-  const alice = await enter(t, url, 'alice', 'night');
+  const alice = await enter(t, server, 'alice', 'night');
   const room = page.getByRole('button', { name: 'conversation:night' });
   await room.waitFor();
   await page.getByRole('searchbox').fill('user-');
@@ -99,9 +106,9 @@ test('a developer sees a room appear, and an event sent there arrives', async (t
 });
 
 test('everyone is asked for twice, and a refusal is told in the server’s words', async (t) => {
-  const url = await startServer(t);
+  const { url, code } = await startDevelopment(t);
   const page = await openConsole(t, url);
-  await page.getByRole('button', { name: 'Continue as developer' }).click();
+  await continueAsDeveloper(page, code);
   await page.getByLabel('Room name').fill('not a room');
   await page.getByRole('combobox', { name: 'Event' }).fill('anything');
   await page.getByRole('button', { name: 'Send', exact: true }).click();

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,15 +23,35 @@ async function freePort() {
   return port;
 }
 
+/** A server as a developer starts it: with a secret of its own making, and a code for the console. */
+export async function startDevelopment(t) {
+  const { url, data, said } = await start(t, {});
+  const secret = (await readFile(join(data, 'jwt-secret'), 'utf8')).trim();
+  const giveUp = Date.now() + READY_MS;
+  for (;;) {
+    const code = said().match(/with the code (\w+)/)?.[1];
+    if (code) return { url, secret, code };
+    assert(Date.now() < giveUp, `no code in ${said()}`);
+    await new Promise((next) => setTimeout(next, POLL_MS));
+  }
+}
+
 /** Gives the server's URL once it is ready; `t` is the test that needs it. */
 export async function startServer(t, env = {}) {
+  const { url } = await start(t, { JWT_SECRET: SECRET, ...env });
+  return url;
+}
+
+async function start(t, env) {
   const [port, data] = [await freePort(), await mkdtemp(join(tmpdir(), 'stoa-'))];
   const child = spawn(BINARY, ['serve'], {
     // The data folder is also where it runs, so that no `.env` of a developer reaches it.
     cwd: data,
-    env: { PATH: process.env.PATH, HOST: '127.0.0.1', PORT: port, JWT_SECRET: SECRET, STOA_DATA: data, LOG_LEVEL: 'warn', ...env },
-    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { PATH: process.env.PATH, HOST: '127.0.0.1', PORT: port, STOA_DATA: data, LOG_LEVEL: 'warn', ...env },
+    stdio: ['ignore', 'inherit', 'pipe'],
   });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => (said += text));
   const ended = new Promise((resolve) => child.once('exit', resolve).once('error', resolve));
   t.after(async () => {
     child.kill('SIGKILL');
@@ -42,8 +62,8 @@ export async function startServer(t, env = {}) {
   const giveUp = Date.now() + READY_MS;
   for (;;) {
     const answer = await fetch(`${url}/readyz`).catch(() => null);
-    if (answer?.ok) return url;
-    assert(Date.now() < giveUp && child.exitCode === null, `${BINARY} does not get ready`);
+    if (answer?.ok) return { url, data, said: () => said };
+    assert(Date.now() < giveUp && child.exitCode === null, `${BINARY} does not get ready: ${said}`);
     await new Promise((next) => setTimeout(next, POLL_MS));
   }
 }

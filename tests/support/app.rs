@@ -227,6 +227,11 @@ impl TestApp {
         self.backend.answer(path, request.json(body)).await
     }
 
+    /// Any request without a body, with this cookie alone.
+    pub async fn cookie_request(&self, method: Method, path: &str, cookie: &str) -> Answer {
+        self.backend.send(method, path, Some(("cookie", cookie.to_owned())), None).await
+    }
+
     /// What REST knows of a user's presence.
     pub async fn presence(&self, user: &str) -> Value {
         self.get(&format!("/api/presence/{user}")).await.ok()

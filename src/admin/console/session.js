@@ -21,7 +21,9 @@ async function enter(value, begin) {
 
 async function enterAsDeveloper(begin) {
   try {
-    const { token } = await call('console/login', { method: 'POST', credential: null });
+    const body = JSON.stringify({ code: byId('developer-code').value.trim() });
+    const { token } = await call('console/login', { method: 'POST', body, credential: null });
+    byId('developer-code').value = '';
     await enter(token, begin);
   } catch (problem) {
     showProblem(answer, problem);
@@ -33,7 +35,7 @@ export function askToSignIn(problem = null) {
   session.credential = null;
   byId('sign-in').hidden = false;
   showProblem(answer, problem);
-  (byId('developer') ?? credential).focus();
+  (byId('developer-code') ?? credential).focus();
 }
 
 // `begin` is given what the server says of itself and of us.
@@ -47,4 +49,10 @@ export function start(begin) {
   });
   credential.addEventListener('input', () => credential.setCustomValidity(''));
   byId('developer')?.addEventListener('click', () => enterAsDeveloper(begin));
+  byId('developer-code')?.addEventListener('keydown', (event) => {
+    if (event.key !== 'Enter') return;
+    // The form is for tokens and keys.
+    event.preventDefault();
+    enterAsDeveloper(begin);
+  });
 }

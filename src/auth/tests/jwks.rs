@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -13,13 +13,14 @@ use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::auth::{TokenError, Verifier};
+use crate::auth::{Identity, TokenError, Verifier};
 
 /// A server of a JWK set that tests change as it runs.
 #[derive(Clone)]
 struct Provider {
     answer: Arc<Mutex<(StatusCode, String)>>,
     asked: Arc<AtomicUsize>,
+    hangs: Arc<AtomicBool>,
     url: String,
 }
 
@@ -29,11 +30,15 @@ impl Provider {
         let provider = Self {
             answer: Arc::default(),
             asked: Arc::default(),
+            hangs: Arc::default(),
             url: format!("http://{}/jwks.json", listener.local_addr().unwrap()),
         };
         provider.publish(keys);
         let answer = |State(provider): State<Self>| async move {
             provider.asked.fetch_add(1, Ordering::SeqCst);
+            if provider.hangs.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
             provider.answer.lock().unwrap().clone()
         };
         let router = Router::new().route("/jwks.json", get(answer)).with_state(provider.clone());
@@ -236,6 +241,62 @@ async fn a_provider_that_was_never_there_is_not_the_tokens_fault() {
     let nobody = AuthConfig { jwt_jwks: Some("https://127.0.0.1:1/".into()), ..settings() };
     let verifier = Verifier::new(&nobody, clock).unwrap();
     assert_eq!(verifier.verify(&old_token()).await, Err(TokenError::KeysUnavailable));
+}
+
+/// Lets a clock go on with the test's paused one.
+fn follow(clock: &Clock) {
+    let clock = clock.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(seconds(1)).await;
+            clock.advance(seconds(1));
+        }
+    });
+}
+
+/// What five who come at once are answered, and after how long on the paused clock.
+async fn five(verifier: &Verifier, token: &str) -> Vec<(Result<Identity, TokenError>, Duration)> {
+    let began = tokio::time::Instant::now();
+    let each = (0..5).map(|_| async { (verifier.verify(token).await, began.elapsed()) });
+    futures_util::future::join_all(each).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_hangs_at_the_start_holds_everyone_up_once_and_together() {
+    let clock = clock();
+    // Takes connections, and never says a word.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/jwks.json", silent.local_addr().unwrap());
+    let settings = AuthConfig { jwt_jwks: Some(url), ..settings() };
+    let verifier = Verifier::new(&settings, clock.clone()).unwrap();
+    follow(&clock);
+    for (answer, after) in five(&verifier, &old_token()).await {
+        assert_eq!(answer, Err(TokenError::KeysUnavailable));
+        assert!(after <= seconds(6), "{after:?}");
+    }
+    let (answer, after) = five(&verifier, &old_token()).await.swap_remove(4);
+    assert_eq!(answer, Err(TokenError::KeysUnavailable));
+    assert!(after < seconds(1), "just after a failure nobody waits for another: {after:?}");
+}
+
+#[tokio::test]
+async fn the_keys_from_before_are_good_while_a_refresh_hangs() {
+    let clock = clock();
+    let provider = Provider::start(&[old_key()]).await;
+    let verifier = Verifier::new(&provider.settings(), clock.clone()).unwrap();
+    assert!(verifier.verify(&old_token()).await.is_ok());
+    provider.hangs.store(true, Ordering::SeqCst);
+    clock.advance(seconds(600));
+    tokio::time::pause();
+    follow(&clock);
+    for (answer, after) in five(&verifier, &old_token()).await {
+        assert!(answer.is_ok(), "{answer:?}");
+        assert!(after <= seconds(2), "{after:?}");
+    }
+    for (answer, after) in five(&verifier, &new_token()).await {
+        assert_eq!(answer, Err(TokenError::Signature));
+        assert!(after <= seconds(6), "{after:?}");
+    }
 }
 
 #[tokio::test]

@@ -8,9 +8,10 @@ use crate::{
     chat::{
         announcements::{InConversation, What},
         documents::Message,
+        emoji::is_reaction,
         events::conversation::{MESSAGE_NEW, ReactionAction, ReactionChange},
         requests::{Draft, ReadResult, Stretch},
-        store::{self, Between, MessageRow},
+        store::{self, Between, MessageRow, ReactionCounts},
     },
     db::{self, KeptEvent, Tx},
     error::{Code, Error, Result},
@@ -25,8 +26,27 @@ use crate::{
 /// Kept edits of one message that are written anew when it changes.
 const MAX_REWRITTEN: usize = 8;
 
-/// The longest reaction, in bytes.
-const MAX_EMOJI_BYTES: usize = 64;
+/// How many reactions a message takes.
+#[derive(Clone, Copy)]
+pub(super) struct ReactionLimits {
+    /// Of one user.
+    pub(super) per_user: u32,
+    /// Different ones.
+    pub(super) kinds: u32,
+}
+
+impl ReactionLimits {
+    fn check(self, counts: ReactionCounts) -> Result<()> {
+        let sentence = if counts.own > self.per_user.into() {
+            "You have given this message as many reactions as one may."
+        } else if counts.kinds > self.kinds.into() {
+            "This message has as many different reactions as one may have."
+        } else {
+            return Ok(());
+        };
+        Err(conflict(sentence))
+    }
+}
 
 impl ChatService {
     /// A stretch of a conversation, newest first.
@@ -156,9 +176,12 @@ impl ChatService {
         emoji: String,
         action: ReactionAction,
     ) -> Result<()> {
-        if emoji.is_empty() || emoji.len() > MAX_EMOJI_BYTES || emoji.contains(char::is_control) {
-            return Err(Error::invalid("/emoji", "has 1–64 bytes and no control characters"));
+        // What is there can be taken back, whatever it is.
+        if action == ReactionAction::Added && !is_reaction(&emoji) {
+            let rule = "is neither one emoji of at most 32 bytes nor a :short_code:";
+            return Err(Error::invalid("/emoji", rule));
         }
+        let limits = self.reactions;
         let unit = async move |tx: &mut Tx<'_>| {
             let (conversation, message) = hold_message(tx, &caller, &message_id).await?;
             conversation.member()?;
@@ -167,7 +190,12 @@ impl ChatService {
             let user_id = caller.user_id.clone();
             let changed = match action {
                 ReactionAction::Added => {
-                    store::add_reaction(tx, &message_id, &user_id, &emoji).await?
+                    let added = store::add_reaction(tx, &message_id, &user_id, &emoji).await?;
+                    if added {
+                        let counts = store::count_reactions(tx, &message_id, &user_id).await?;
+                        limits.check(counts)?;
+                    }
+                    added
                 }
                 ReactionAction::Removed => {
                     store::remove_reaction(tx, &message_id, &user_id, &emoji).await?

@@ -162,6 +162,19 @@ fn a_bad_value_names_its_key_and_its_origin() {
 }
 
 #[test]
+fn production_allows_no_page_that_nobody_named() {
+    let secret = "x".repeat(32);
+    let origins = |names: &[(&str, &str)]| {
+        let names = [&[("STOA_ENV", "production"), ("JWT_SECRET", &secret)], names].concat();
+        with(&names).server.origins().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(origins(&[]).is_empty());
+    assert_eq!(origins(&[("CLIENT_URL", "https://a.example")]), ["https://a.example"]);
+    let local = "http://localhost:3000";
+    assert_eq!(origins(&[("FRONTEND_URL", local)]), [local], "named, so meant");
+}
+
+#[test]
 fn a_value_in_the_place_of_a_section_is_refused() {
     for (text, key) in [("server = 1", "server"), ("[limits]\njoins = 5", "limits.joins")] {
         let (_folder, flags) = file(text);

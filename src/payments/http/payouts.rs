@@ -32,7 +32,7 @@ pub(super) async fn create_payout(
     headers: HeaderMap,
     ValidBody(request): ValidBody<CreatePayout>,
 ) -> Result<(StatusCode, Json<Payout>)> {
-    let caller = &operator.identity.user_id;
+    let caller = (operator.kind, &operator.identity.user_id);
     let name = idempotency::name_of(caller, &Method::POST, uri.path(), &headers)?;
     let payout = payments.pay_out(operator.identity, request, name).await?;
     Ok((StatusCode::CREATED, Json(payout)))

@@ -27,7 +27,6 @@ use crate::{
     config::{Config, Handshake},
     event::{Namespace, Success},
     events,
-    http::cors::OriginPolicy,
     id::Id,
     limits::EventClass,
     room::Room,
@@ -113,10 +112,10 @@ impl Server {
         config.realtime.shards = 3;
         change(&mut config);
         let clock = Clock::system();
-        let authenticator = Authenticator::new(&config.auth, &config.server, clock.clone());
+        let origins = config.origin_policy().expect("origins");
+        let authenticator = Authenticator::new(&config.auth, origins.clone(), clock.clone());
         let verifier = authenticator.expect("keys").verifier().clone();
         let catalogue = Arc::new(Catalogue::new(&[EVENTS]).expect("a catalogue"));
-        let origins = OriginPolicy::new(config.server.origins()).expect("origins");
         let realtime = Realtime::start(&config, catalogue, verifier, origins, clock);
         let gates: Gates = Arc::new(std::array::from_fn(|_| Semaphore::new(0)));
         realtime.listen(commands(realtime.emitter(), &gates), Vec::new());

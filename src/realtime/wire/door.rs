@@ -37,9 +37,10 @@ use crate::{
     auth::token_from,
     config::Config,
     error::{Code, Error, Result},
-    http::{client_address::client_address, cors::OriginPolicy},
+    http::client_address::client_address,
     limits::AddressLimits,
     metrics,
+    origin::OriginPolicy,
     realtime::{
         hub::Hub,
         lane::{Lane, LaneIo, Tolerance},

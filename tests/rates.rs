@@ -1,0 +1,173 @@
+//! How fast one caller may ask over REST: a user by what they do, a backend, an address without
+//! credentials.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use stoa::config::{Config, Rate};
+
+use crate::support::{
+    TestApp,
+    app::{API_KEY, Answer},
+    raw,
+};
+
+/// More requests than a bucket of these tests holds, and gets while they are answered.
+const FLOOD: usize = 30;
+
+/// A server with small buckets for everyone but operators.
+async fn start() -> TestApp {
+    TestApp::with(small).await
+}
+
+fn small(config: &mut Config) {
+    let rate = Rate { per_second: 1, burst: 3 };
+    config.limits.rest_writes = rate;
+    config.limits.rest_reads = rate;
+    config.limits.rest_strangers = rate;
+}
+
+async fn as_user(app: &TestApp, user: &str, method: Method, path: &str, body: Value) -> Answer {
+    let body = (!body.is_null()).then_some(body);
+    app.request_as(&app.token(user, &[]), method, path, body).await
+}
+
+async fn group(app: &TestApp) -> String {
+    let body = json!({ "participantIds": ["bob"], "type": "group" });
+    let answer = as_user(app, "ann", Method::POST, "/api/conversations", body).await;
+    answer.ok()["conversation"]["id"].as_str().expect("an id").to_owned()
+}
+
+async fn say(app: &TestApp, user: &str, conversation: &str) -> Answer {
+    let path = format!("/api/conversations/{conversation}/messages");
+    as_user(app, user, Method::POST, &path, json!({ "content": "Hello" })).await
+}
+
+/// Many at once; those that were told to wait.
+async fn refused<F: Future<Output = Answer>>(ask: impl Fn() -> F) -> usize {
+    refused_of((0..FLOOD).map(|_| ask())).await
+}
+
+async fn refused_of<F: Future<Output = Answer>>(asked: impl Iterator<Item = F>) -> usize {
+    let answers = futures_util::future::join_all(asked).await;
+    let refused = answers.iter().filter(|answer| answer.status == 429);
+    refused
+        .inspect(|answer| {
+            assert_eq!(answer.problem(429), "rate_limited");
+            let seconds = answer.headers["retry-after"].to_str().expect("a text");
+            assert!(seconds.parse::<u64>().is_ok_and(|seconds| seconds >= 1), "{seconds}");
+        })
+        .count()
+}
+
+#[tokio::test]
+async fn a_user_who_floods_a_conversation_is_told_to_wait_and_nobody_else() {
+    let app = start().await;
+    let id = group(&app).await;
+    assert!(refused(|| say(&app, "bob", &id)).await > 0, "messages");
+    let message = say(&app, "ann", &id).await.ok()["message"]["id"].as_str().unwrap().to_owned();
+    let reaction = format!("/api/messages/{message}/reactions/%F0%9F%91%8D");
+    let limited = refused(|| as_user(&app, "bob", Method::PUT, &reaction, Value::Null)).await;
+    assert!(limited > 0, "reactions");
+    let path = format!("/api/conversations/{id}/messages");
+    let read = as_user(&app, "bob", Method::GET, &path, Value::Null).await;
+    assert_eq!(read.status, 200, "reading is another class");
+    assert_eq!(say(&app, "ann", &id).await.status, 201, "another user");
+}
+
+#[tokio::test]
+async fn a_user_who_only_reads_has_a_rate_too() {
+    let app = start().await;
+    let list = || as_user(&app, "bob", Method::GET, "/api/conversations", Value::Null);
+    assert!(refused(list).await > 0);
+    assert!(!group(&app).await.is_empty(), "another user");
+}
+
+#[tokio::test]
+async fn a_backend_and_an_admin_have_a_class_of_their_own() {
+    let app = start().await;
+    assert_eq!(refused(|| app.get("/api/rooms")).await, 0, "an API key");
+    for role in ["service", "admin"] {
+        let token = app.token("ops", &[role]);
+        let ask = || app.request_as(&token, Method::GET, "/api/rooms", None);
+        assert_eq!(refused(ask).await, 0, "{role}");
+    }
+    // Who is called like the key has no share in its bucket, nor the key in theirs.
+    let namesake =
+        || as_user(&app, "service:tests", Method::GET, "/api/conversations", Value::Null);
+    assert!(refused(namesake).await > 0);
+    assert_eq!(app.get("/api/rooms").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_address_without_credentials_has_one_bucket_and_locks_no_user_out() {
+    let app = start().await;
+    let id = group(&app).await;
+    let guess = || app.request(Method::GET, "/api/rooms", Some("a guess"), None);
+    assert!(refused(guess).await > 0, "401s");
+    let forged = || app.request_as("a.b.c", Method::POST, "/api/conversations", Some(json!({})));
+    assert!(refused(forged).await > 0, "of tokens too");
+    for path in ["/api/docs", "/api/openapi.json", "/console", "/nothing"] {
+        assert!(refused(|| app.request(Method::GET, path, None, None)).await > 0, "{path}");
+    }
+    let login = || app.request(Method::POST, "/console/login", None, Some(json!({})));
+    assert!(refused(login).await > 0, "the console's login");
+    for probe in ["/livez", "/readyz"] {
+        assert_eq!(refused(|| app.request(Method::GET, probe, None, None)).await, 0, "{probe}");
+    }
+    assert_eq!(say(&app, "ann", &id).await.status, 201, "a user at the same address");
+    assert_eq!(app.get("/api/rooms").await.status, 200, "and an API key");
+}
+
+#[tokio::test]
+async fn behind_a_proxy_the_callers_address_counts() {
+    let app = TestApp::with(|config| {
+        small(config);
+        config.server.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    })
+    .await;
+    let from = async |address: String| {
+        let headers = [("x-forwarded-for", address.as_str())];
+        app.post_with("/api/conversations", &headers, &json!({})).await
+    };
+    let one = (0..FLOOD).map(|_| from("203.0.113.9".to_owned()));
+    assert!(refused_of(one).await > 0, "one address");
+    let network = (0..FLOOD).map(|n| from(format!("2001:db8::{n}")));
+    assert!(refused_of(network).await > 0, "one subscriber's network");
+    let many = (0..FLOOD).map(|n| from(format!("198.51.100.{n}")));
+    assert_eq!(refused_of(many).await, 0, "as many addresses");
+    let many = (0..FLOOD).map(|n| from(format!("2001:db8:0:{}::1", n + 1)));
+    assert_eq!(refused_of(many).await, 0, "as many networks");
+}
+
+#[tokio::test]
+async fn who_asks_too_fast_is_refused_before_the_body_is_read() {
+    let app = TestApp::with(|config| {
+        small(config);
+        config.server.body_timeout = Duration::from_secs(1);
+    })
+    .await;
+    let token = app.token("bob", &[]);
+    let head = format!(
+        "POST /api/conversations HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+         Idempotency-Key: k1\r\nContent-Type: application/json\r\nContent-Length: 500000\r\n\r\n"
+    );
+    let heads = (0..FLOOD).map(|_| raw::status(app.address(), &head));
+    let statuses = futures_util::future::join_all(heads).await;
+    assert!(statuses.contains(&429), "{statuses:?}");
+}
+
+#[tokio::test]
+async fn without_limits_there_are_no_rates() {
+    let app = TestApp::with(|config| {
+        small(config);
+        config.limits.enabled = false;
+    })
+    .await;
+    let id = group(&app).await;
+    assert_eq!(refused(|| say(&app, "bob", &id)).await, 0);
+    let guess = || app.request(Method::GET, "/api/rooms", Some("a guess"), None);
+    assert_eq!(refused(guess).await, 0);
+    assert_eq!(app.request(Method::GET, "/api/rooms", Some(API_KEY), None).await.status, 200);
+}
