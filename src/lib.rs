@@ -19,7 +19,8 @@
 //!                         emitter (one door out) · catalogue/
 //! src/idempotency/        beside it: a POST that is sent again is not done again
 //! src/auth/ db/ http/ metrics.rs limits.rs                    floor 1
-//! src/config/ error.rs event.rs stream.rs clock.rs id.rs money.rs origin.rs room.rs       floor 0
+//! src/config/ error.rs event.rs stream.rs clock.rs id.rs money.rs origin.rs room.rs text.rs
+//!                                                                                 floor 0
 //! ```
 //!
 //! A room has the same furniture everywhere: `mod.rs` (what it does), `events.rs` (its wire events,
@@ -75,3 +76,4 @@ pub mod presence;
 pub mod realtime;
 pub mod room;
 pub mod stream;
+pub mod text;

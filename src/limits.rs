@@ -130,19 +130,21 @@ pub enum EventClass {
     Typing,
     /// Messages.
     Message,
+    /// New tokens: with each, every room is checked again.
+    Refresh,
     /// Everything else, unknown names too.
     Other,
 }
 
 /// The token buckets of one connection, one for each [`EventClass`].
 #[derive(Debug)]
-pub struct EventRates([DefaultDirectRateLimiter; 4]);
+pub struct EventRates([DefaultDirectRateLimiter; 5]);
 
 impl EventRates {
     /// Full buckets.
     #[must_use]
     pub fn new(config: &LimitsConfig) -> Self {
-        let rates = [config.joins, config.typing, config.messages, config.other];
+        let rates = [config.joins, config.typing, config.messages, config.refreshes, config.other];
         Self(rates.map(|rate| RateLimiter::direct(quota(rate))))
     }
 

@@ -17,6 +17,9 @@ use utoipa::{
 /// Digits after the point, at most: as many as the finest unit of the usual chains has.
 const MAX_SCALE: u32 = 18;
 
+/// Characters of an amount in JSON, at most: needless zeros are let in, but not any number of them.
+const MAX_TEXT: usize = 64;
+
 /// The largest amount.
 const MAX: Decimal = Decimal::from_parts(0xA4C6_8000, 0x0003_8D7E, 0, false, 0);
 
@@ -73,6 +76,9 @@ impl Amount {
     /// The number of a JSON text, which may have an exponent.
     fn from_json(json: &RawValue) -> Result<Self, InvalidAmount> {
         let text = json.get();
+        if text.len() > MAX_TEXT {
+            return Err(InvalidAmount);
+        }
         if text.starts_with('"') {
             return serde_json::from_str::<String>(text).map_err(|_| InvalidAmount)?.parse();
         }
@@ -119,7 +125,10 @@ impl<'de> Deserialize<'de> for Amount {
 
 impl PartialSchema for Amount {
     fn schema() -> RefOr<Schema> {
-        let text = Object::builder().schema_type(Type::String).pattern(Some(r"^\d+(\.\d+)?$"));
+        let text = Object::builder()
+            .schema_type(Type::String)
+            .max_length(Some(MAX_TEXT - 2))
+            .pattern(Some(r"^\d+(\.\d+)?$"));
         let exact = text.description(Some("The same as text, for who has no exact numbers."));
         OneOf::builder()
             .item(Object::builder().schema_type(Type::Number))

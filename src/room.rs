@@ -3,6 +3,13 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Object, RefOr,
+        schema::{Schema, Type},
+    },
+};
 
 use crate::{
     event::{Dialect, Namespaces},
@@ -84,6 +91,18 @@ impl Room {
         }
     }
 }
+
+impl PartialSchema for Room {
+    fn schema() -> RefOr<Schema> {
+        Object::builder()
+            .schema_type(Type::String)
+            .pattern(Some("^[A-Za-z0-9_.:@-]{1,160}$"))
+            .description(Some("A room's name."))
+            .into()
+    }
+}
+
+impl ToSchema for Room {}
 
 impl FromStr for Room {
     type Err = InvalidRoom;

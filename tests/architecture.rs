@@ -10,7 +10,7 @@ use proc_macro2::Delimiter;
 use source::{Source, Token};
 
 /// Each module's floor. A module may use those on the floors below its own.
-const FLOORS: [(&str, u8); 28] = [
+const FLOORS: [(&str, u8); 29] = [
     ("config", 0),
     ("error", 0),
     ("event", 0),
@@ -18,6 +18,7 @@ const FLOORS: [(&str, u8); 28] = [
     ("id", 0),
     ("money", 0),
     ("origin", 0),
+    ("text", 0),
     ("room", 0),
     ("stream", 0),
     ("auth", 1),

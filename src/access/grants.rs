@@ -1,56 +1,51 @@
 //! Grants: a backend service or an admin lets a user into a room, whatever its kind
 //! (contract/events.md, "Who may enter a room").
 
-use super::store;
-use crate::{db::Db, error::Result, id::Id, realtime::Hub, room::Room};
+use super::{Access, store};
+use crate::{
+    db::{Db, Tx},
+    error::Result,
+    http::to_the_end,
+    id::Id,
+    room::Room,
+};
 
-/// Gives rights to enter and takes them back. Cheap to clone.
+/// Whom rights to enter were given. Cheap to clone.
 #[derive(Clone)]
-pub struct Grants {
-    db: Db,
-    hub: Hub,
-}
+pub(super) struct Grants(pub(super) Db);
 
 impl Grants {
-    /// Over what is stored.
-    #[must_use]
-    pub fn new(db: Db, hub: Hub) -> Self {
-        Self { db, hub }
-    }
-
     /// Whether a user holds a grant to a room.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn allow(&self, user: &Id, room: &Room) -> Result<bool> {
+    pub(super) async fn allow(&self, user: &Id, room: &Room) -> Result<bool> {
         let (user, room) = (user.clone(), room.clone());
-        self.db.read(async move |tx| Ok(store::is_granted(tx, &room, &user).await?)).await
+        self.0.read(async move |tx| Ok(store::is_granted(tx, &room, &user).await?)).await
     }
+}
 
+impl Access {
     /// Lets a user enter a room from now on.
     ///
     /// # Errors
     /// The store's.
     pub async fn grant(&self, user: Id, room: Room, by: Id) -> Result<()> {
-        self.db.write(async move |tx| Ok(store::grant(tx, &room, &user, &by).await?)).await
+        let unit = async move |tx: &mut Tx<'_>| Ok(store::grant(tx, &room, &user, &by).await?);
+        self.grants.0.write(unit).await
     }
 
-    /// Takes the right back, and the user's sockets out of the room, by whatever right they are
-    /// in it; those that hold another one may come back. A user's own room is nobody's to take.
+    /// Takes the right back, and the user's sockets out of the room, as far as they may not be in
+    /// it by another right; even when the caller has hung up.
     ///
     /// # Errors
     /// The store's.
     pub async fn revoke(&self, user: Id, room: Room) -> Result<()> {
-        let (of, from) = (user.clone(), room.clone());
-        self.db.write(async move |tx| Ok(store::revoke(tx, &from, &of).await?)).await?;
-        if !matches!(&room, Room::User(id) if *id == user) {
-            self.hub.evict(&user, &room);
-        }
-        Ok(())
-    }
-
-    /// Who is in which room on this node.
-    pub(super) fn hub(&self) -> &Hub {
-        &self.hub
+        let access = self.clone();
+        to_the_end(async move {
+            let (of, from) = (user.clone(), room.clone());
+            let unit = async move |tx: &mut Tx<'_>| Ok(store::revoke(tx, &from, &of).await?);
+            access.grants.0.write(unit).await?;
+            access.evict(&user, &[room]).await;
+            Ok(())
+        })
+        .await
     }
 }

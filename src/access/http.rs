@@ -4,7 +4,7 @@ use axum::extract::{FromRef, State};
 use http::StatusCode;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::grants::Grants;
+use super::Access;
 use crate::{
     auth::{Authenticator, OperatorCaller},
     error::Result,
@@ -17,8 +17,8 @@ use crate::{
 pub fn routes<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
+    Access: FromRef<S>,
     Authenticator: FromRef<S>,
-    Grants: FromRef<S>,
 {
     OpenApiRouter::new().routes(routes!(grant, revoke))
 }
@@ -35,15 +35,16 @@ where
     responses((status = 204, description = "The user may enter."))
 )]
 async fn grant(
-    State(grants): State<Grants>,
+    State(access): State<Access>,
     operator: OperatorCaller,
     Path((room, user)): Path<(Room, Id)>,
 ) -> Result<StatusCode> {
-    grants.grant(user, room, operator.identity.user_id.clone()).await?;
+    access.grant(user, room, operator.identity.user_id.clone()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Takes the right to enter back, if it was granted, and the user's sockets out of the room.
+/// Takes the right to enter back, if it was granted, and the user's sockets out of the room, as far
+/// as they may not be in it by another right.
 #[utoipa::path(
     delete,
     path = "/api/rooms/{room}/members/{userId}",
@@ -52,13 +53,13 @@ async fn grant(
         ("room" = String, Path, description = "The room's name."),
         ("userId" = String, Path, description = "The user."),
     ),
-    responses((status = 204, description = "The grant is gone, and the sockets are out."))
+    responses((status = 204, description = "The grant is gone, and so are the sockets that were in by it."))
 )]
 async fn revoke(
-    State(grants): State<Grants>,
+    State(access): State<Access>,
     _operator: OperatorCaller,
     Path((room, user)): Path<(Room, Id)>,
 ) -> Result<StatusCode> {
-    grants.revoke(user, room).await?;
+    access.revoke(user, room).await?;
     Ok(StatusCode::NO_CONTENT)
 }

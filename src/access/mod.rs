@@ -4,14 +4,16 @@
 pub mod events;
 mod grants;
 mod http;
+mod recheck;
 mod socket;
 mod store;
 
 use std::sync::Arc;
 
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::BoxFuture;
 
-pub use self::{grants::Grants, http::routes, socket::commands};
+use self::grants::Grants;
+pub use self::{http::routes, socket::commands};
 
 use crate::{
     auth::{Identity, Role},
@@ -19,14 +21,11 @@ use crate::{
     db::Db,
     error::{Code, Error, Result},
     realtime::{
-        self, Connection, Entrance,
+        self, Connection, Entrance, Hub,
         events::{Position, RoomChanged},
     },
     room::Room,
 };
-
-/// Connections whose right is checked again at once.
-const RECHECKED_AT_ONCE: usize = 64;
 
 /// What stored data says of a user and a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,13 +63,14 @@ pub struct Access {
     records: Arc<dyn Records>,
     grants: Grants,
     db: Db,
+    hub: Hub,
 }
 
 impl Access {
-    /// The policy over what is stored.
+    /// The policy over what is stored; who loses a right leaves the rooms of this hub.
     #[must_use]
-    pub fn new(policy: RoomPolicy, records: Arc<dyn Records>, grants: Grants, db: Db) -> Self {
-        Self { policy, records, grants, db }
+    pub fn new(policy: RoomPolicy, records: Arc<dyn Records>, db: Db, hub: Hub) -> Self {
+        Self { policy, records, grants: Grants(db.clone()), db, hub }
     }
 
     /// Lets a connection into a room.
@@ -91,7 +91,7 @@ impl Access {
         connection: &Arc<Connection>,
         mut entrance: Entrance,
     ) -> Result<Position> {
-        let evictions = self.grants.hub().evictions();
+        let evictions = self.hub.evictions();
         let room = entrance.room.clone();
         self.check_all(connection, std::slice::from_ref(&room)).await?;
         let beside = match &mut entrance.since {
@@ -154,45 +154,10 @@ impl Access {
     /// # Errors
     /// As [`Access::enter`].
     pub async fn enter_all(&self, connection: &Arc<Connection>, rooms: &[Room]) -> Result<()> {
-        let evictions = self.grants.hub().evictions();
+        let evictions = self.hub.evictions();
         self.check_all(connection, rooms).await?;
         rooms.iter().try_for_each(|room| connection.join(room.clone()))?;
         self.check_again(connection, rooms, evictions).await
-    }
-
-    /// Takes everyone out of a room who may not enter it any more, since what is stored has changed.
-    /// Whom the store can't tell of goes too, and may come back.
-    pub async fn recheck(&self, room: &Room) {
-        self.grants.hub().note_eviction();
-        let connections = self.grants.hub().connections(room).await;
-        for some in connections.chunks(RECHECKED_AT_ONCE) {
-            let rechecks = some.iter().map(async |connection| {
-                if self.check_all(connection, std::slice::from_ref(room)).await.is_err() {
-                    connection.leave(room);
-                }
-            });
-            join_all(rechecks).await;
-        }
-    }
-
-    /// Takes a connection out again whose right was taken back while it entered: the eviction may
-    /// have looked for sockets before this one was in.
-    async fn check_again(
-        &self,
-        connection: &Arc<Connection>,
-        rooms: &[Room],
-        evictions: u64,
-    ) -> Result<()> {
-        if self.grants.hub().evictions() == evictions {
-            return Ok(());
-        }
-        let checked = self.check_all(connection, rooms).await;
-        if checked.is_err() {
-            for room in rooms {
-                connection.leave(room);
-            }
-        }
-        checked
     }
 
     async fn check_all(&self, connection: &Connection, rooms: &[Room]) -> Result<()> {
@@ -208,34 +173,43 @@ impl Access {
     /// # Errors
     /// [`Code::Forbidden`]; [`Code::Unavailable`] while the store is away.
     pub async fn check(&self, identity: &Identity, room: &Room) -> Result<()> {
+        if self.admits(self.standing(identity, room).await?) {
+            Ok(())
+        } else {
+            Err(Error::new(Code::Forbidden, "You may not enter this room."))
+        }
+    }
+
+    /// Whether the policy lets in who stands like this to a room.
+    fn admits(&self, standing: Standing) -> bool {
+        match standing {
+            Standing::Member => true,
+            Standing::Stranger => false,
+            Standing::Unknown => self.policy == RoomPolicy::Open,
+        }
+    }
+
+    /// How someone stands to a room, by any right there is.
+    async fn standing(&self, identity: &Identity, room: &Room) -> Result<Standing> {
         if identity.has(Role::Admin) || identity.rooms.contains(room) || own(identity, room) {
-            return Ok(());
+            return Ok(Standing::Member);
         }
         // Asked first and for every room, so that a refusal takes the same work for all.
         if self.grants.allow(&identity.user_id, room).await? {
-            return Ok(());
+            return Ok(Standing::Member);
         }
-        let allowed = match room {
+        match room {
             Room::User(_)
             | Room::Seller(_)
             | Room::Sellers
             | Room::Buyer(_)
             | Room::Buyers
-            | Room::Admins => false,
+            | Room::Admins => Ok(Standing::Stranger),
             Room::Conversation(_)
             | Room::Chat(_)
             | Room::Request(_)
             | Room::Checkout(_)
-            | Room::Other(_) => match self.records.standing(identity, room).await? {
-                Standing::Member => true,
-                Standing::Stranger => false,
-                Standing::Unknown => self.policy == RoomPolicy::Open,
-            },
-        };
-        if allowed {
-            Ok(())
-        } else {
-            Err(Error::new(Code::Forbidden, "You may not enter this room."))
+            | Room::Other(_) => self.records.standing(identity, room).await,
         }
     }
 }

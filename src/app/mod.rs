@@ -20,7 +20,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use self::{admission::Admission, records::StoredRecords};
 pub use self::{catalogue::events, serve::serve};
 use crate::{
-    access::{self, Access, Grants},
+    access::{self, Access},
     admin::Admin,
     auth::Authenticator,
     chat::{self, ChatService, Typing},
@@ -44,10 +44,10 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What handlers are given parts of.
 #[derive(Clone, FromRef)]
 struct AppState {
+    access: Access,
     admin: Admin,
     authenticator: Authenticator,
     emits: Emits,
-    grants: Grants,
     idempotency: Idempotency,
     open_bodies: OpenBodies,
     realtime: Realtime,
@@ -106,10 +106,10 @@ impl App {
         let emits = Emits::new(db.clone(), emitter.clone());
         let presence = Presence::start(&config.presence, emitter.clone(), clock.clone());
         let typing = Typing::start_watch(emitter, config.realtime.typing_timeout);
-        let chat = ChatService::new(db.clone(), realtime.hub().clone(), Ids, &config.limits);
-        let records = Arc::new(StoredRecords { chat: chat.clone(), db: db.clone() });
-        let grants = Grants::new(db.clone(), realtime.hub().clone());
-        let access = Access::new(config.rooms.policy, records, grants.clone(), db.clone());
+        let records = Arc::new(StoredRecords(db.clone()));
+        let hub = realtime.hub().clone();
+        let access = Access::new(config.rooms.policy, records, db.clone(), hub);
+        let chat = ChatService::new(db.clone(), access.clone(), Ids, &config.limits);
         let marketplace = MarketplaceService::new(
             db.clone(),
             access.clone(),
@@ -131,10 +131,10 @@ impl App {
         let admin = Admin::new(&config, metrics.clone(), clock)?;
         let admission = Admission::new(&config, authenticator.clone());
         let state = AppState {
+            access,
             admin: admin.clone(),
             authenticator,
             emits,
-            grants,
             idempotency: idempotency.clone(),
             open_bodies: OpenBodies::new(server),
             realtime: realtime.clone(),

@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use crate::{
     access::{Records, Standing},
     auth::Identity,
-    chat::ChatService,
+    chat,
     db::Db,
     error::Result,
     marketplace,
@@ -13,10 +13,7 @@ use crate::{
 };
 
 /// The rooms that keep something of who belongs where.
-pub(super) struct StoredRecords {
-    pub(super) chat: ChatService,
-    pub(super) db: Db,
-}
+pub(super) struct StoredRecords(pub(super) Db);
 
 impl Records for StoredRecords {
     fn standing<'a>(
@@ -27,14 +24,10 @@ impl Records for StoredRecords {
         Box::pin(async move {
             match room {
                 Room::Conversation(id) | Room::Chat(id) => {
-                    Ok(match self.chat.standing(&identity.user_id, id).await? {
-                        None => Standing::Unknown,
-                        Some(true) => Standing::Member,
-                        Some(false) => Standing::Stranger,
-                    })
+                    chat::standing(&self.0, &identity.user_id, id).await
                 }
                 Room::Request(_) | Room::Checkout(_) => {
-                    marketplace::standing(&self.db, identity, room).await
+                    marketplace::standing(&self.0, identity, room).await
                 }
                 _ => Ok(Standing::Unknown),
             }
@@ -49,7 +42,7 @@ impl Records for StoredRecords {
         Box::pin(async move {
             match room {
                 Room::Conversation(id) | Room::Chat(id) => {
-                    self.chat.heard_after(&identity.user_id, id).await
+                    chat::heard_after(&self.0, &identity.user_id, id).await
                 }
                 _ => Ok(0),
             }

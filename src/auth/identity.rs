@@ -3,106 +3,13 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::TokenError;
-use crate::{clock::Timestamp, id::Id, room::Room};
-
-/// What a caller may be. The discriminant is the role's bit in [`Roles`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Anyone with an account.
-    User,
-    /// Places purchase requests.
-    Buyer,
-    /// Makes offers.
-    Seller,
-    /// Moderates and operates.
-    Admin,
-    /// A backend.
-    Service,
-}
-
-impl Role {
-    /// Every role.
-    pub const ALL: [Self; 5] = [Self::User, Self::Buyer, Self::Seller, Self::Admin, Self::Service];
-
-    /// The role's name in claims.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Buyer => "buyer",
-            Self::Seller => "seller",
-            Self::Admin => "admin",
-            Self::Service => "service",
-        }
-    }
-
-    /// The role of a name; none for any other.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.as_str() == name)
-    }
-}
-
-/// A set of roles. On the wire a list of names.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Roles(u8);
-
-impl Roles {
-    /// No role.
-    pub const NONE: Self = Self(0);
-
-    /// A set of one.
-    #[must_use]
-    pub const fn of(role: Role) -> Self {
-        Self(1 << role as u8)
-    }
-
-    /// The set and one more.
-    #[must_use]
-    pub const fn with(self, role: Role) -> Self {
-        Self(self.0 | 1 << role as u8)
-    }
-
-    /// Whether the set has it.
-    #[must_use]
-    pub const fn contains(self, role: Role) -> bool {
-        self.0 & 1 << role as u8 != 0
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// The roles, in the order of [`Role::ALL`].
-    pub fn iter(self) -> impl Iterator<Item = Role> {
-        Role::ALL.into_iter().filter(move |role| self.contains(*role))
-    }
-}
-
-impl FromIterator<Role> for Roles {
-    fn from_iter<I: IntoIterator<Item = Role>>(roles: I) -> Self {
-        roles.into_iter().fold(Self::NONE, Self::with)
-    }
-}
-
-impl fmt::Debug for Roles {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.iter()).finish()
-    }
-}
-
-impl Serialize for Roles {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.iter())
-    }
-}
+use super::{
+    TokenError,
+    roles::{Role, RoleNames, Roles},
+};
+use crate::{clock::Timestamp, id::Id, room::Room, text::PersonName};
 
 /// Who a valid token speaks for.
 #[derive(Clone, PartialEq, Eq)]
@@ -124,9 +31,9 @@ pub struct Identity {
 #[derive(Clone, Default, PartialEq, Eq)]
 struct Names {
     email: Option<Box<str>>,
-    first: Option<Box<str>>,
-    last: Option<Box<str>>,
-    full: Option<Box<str>>,
+    first: Option<PersonName>,
+    last: Option<PersonName>,
+    full: Option<PersonName>,
 }
 
 /// Where the user's id is looked for, first found wins.
@@ -139,27 +46,27 @@ impl Identity {
         Self { user_id, names: None, roles, rooms: Box::default(), expires_at: None, jti: None }
     }
 
-    /// Reads the claims of a verified token. What only decorates (names, unknown roles, rooms that
-    /// are none) is left out when it can't be read; the user's id must be there.
+    /// Reads the claims of a verified token. What only decorates (names, rooms that are none) is left
+    /// out when it can't be read; the user's id must be there.
     pub(super) fn from_claims(
         claims: &Map<String, Value>,
         expires_at: Option<Timestamp>,
+        role_names: &RoleNames,
     ) -> Result<Self, TokenError> {
         let id = ID_CLAIMS.iter().filter_map(|name| claims.get(*name)).find(|id| !id.is_null());
         let user_id = id.and_then(|id| serde_json::from_value(id.clone()).ok());
         let text = |name| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let roles = ["role", "roles"].into_iter().filter_map(|name| claims.get(name));
         let rooms = claims.get("rooms").map(strings).into_iter().flatten();
         let names = Names {
             email: text("email").map(Into::into),
-            first: text("firstName").map(Into::into),
-            last: text("lastName").map(Into::into),
-            full: text("name").map(Into::into),
+            first: text("firstName").and_then(PersonName::from_lossy),
+            last: text("lastName").and_then(PersonName::from_lossy),
+            full: text("name").and_then(PersonName::from_lossy),
         };
         Ok(Self {
             user_id: user_id.ok_or(TokenError::Invalid)?,
             names: (names != Names::default()).then(|| Box::new(names)),
-            roles: roles.flat_map(strings).filter_map(Role::from_name).collect(),
+            roles: role_names.read(claims),
             rooms: rooms.filter_map(|room| room.parse().ok()).collect(),
             expires_at,
             jti: text("jti").map(Into::into),
@@ -175,25 +82,29 @@ impl Identity {
     /// The given name.
     #[must_use]
     pub fn first_name(&self) -> Option<&str> {
-        self.names.as_ref()?.first.as_deref()
+        Some(self.names.as_ref()?.first.as_ref()?.as_str())
     }
 
     /// The family name.
     #[must_use]
     pub fn last_name(&self) -> Option<&str> {
-        self.names.as_ref()?.last.as_deref()
+        Some(self.names.as_ref()?.last.as_ref()?.as_str())
     }
 
     /// The name to show: the full name, else given and family name.
     #[must_use]
-    pub fn display_name(&self) -> Option<String> {
-        let full = self.names.as_ref().and_then(|names| names.full.as_deref());
-        match (full, self.first_name(), self.last_name()) {
-            (Some(name), _, _) => Some(name.to_string()),
-            (None, Some(first), Some(last)) => Some(format!("{first} {last}")),
-            (None, Some(one), None) | (None, None, Some(one)) => Some(one.to_string()),
-            (None, None, None) => None,
-        }
+    pub fn display_name(&self) -> Option<PersonName> {
+        let full = self.names.as_ref().and_then(|names| names.full.clone());
+        full.or_else(|| match (self.first_name(), self.last_name()) {
+            (Some(first), Some(last)) => PersonName::from_lossy(&format!("{first} {last}")),
+            (one, other) => one.or(other).and_then(PersonName::from_lossy),
+        })
+    }
+
+    /// Whether it gives every right that another gives by itself.
+    #[must_use]
+    pub fn gives_all_of(&self, other: &Self) -> bool {
+        self.roles == other.roles && other.rooms.iter().all(|room| self.rooms.contains(room))
     }
 
     /// Whether the caller buys or sells: with the role, or with no role at all, as the apps'
@@ -239,7 +150,7 @@ mod tests {
     use super::*;
 
     fn read(claims: &Value) -> Result<Identity, TokenError> {
-        Identity::from_claims(claims.as_object().unwrap(), None)
+        Identity::from_claims(claims.as_object().unwrap(), None, &RoleNames::default())
     }
 
     #[test]
@@ -272,22 +183,6 @@ mod tests {
     }
 
     #[test]
-    fn roles_come_as_one_or_several_and_unknown_ones_do_not_count() {
-        let roles = |claims: Value| {
-            let mut claims = claims;
-            claims["sub"] = json!("u");
-            read(&claims).unwrap().roles
-        };
-        assert_eq!(roles(json!({"role": "buyer"})), Roles::of(Role::Buyer));
-        assert_eq!(roles(json!({"roles": "admin"})), Roles::of(Role::Admin));
-        let both = roles(json!({"role": "user", "roles": ["seller", "owner", 3, "Admin"]}));
-        assert_eq!(both, Roles::of(Role::User).with(Role::Seller));
-        assert!(roles(json!({"roles": ["root"]})).is_empty());
-        assert!(roles(json!({"role": {"admin": true}})).is_empty());
-        assert_eq!(serde_json::to_value(both).unwrap(), json!(["user", "seller"]));
-    }
-
-    #[test]
     fn rooms_that_are_none_are_left_out() {
         let claims = json!({"sub": "u", "rooms": ["chat-1", "a room", 7, "ops.alerts"]});
         let rooms: Vec<_> = read(&claims).unwrap().rooms.iter().map(Room::to_string).collect();
@@ -296,7 +191,10 @@ mod tests {
 
     #[test]
     fn the_display_name_is_the_name_or_what_there_is_of_first_and_last() {
-        let name = |claims| read(&claims).unwrap().display_name();
+        let name = |claims: Value| {
+            let name = read(&claims).unwrap().display_name();
+            name.map(|name| name.as_str().to_owned())
+        };
         let full =
             json!({"sub": "u", "name": "Ada L.", "firstName": "Ada", "lastName": "Lovelace"});
         assert_eq!(name(full).as_deref(), Some("Ada L."));
@@ -304,6 +202,8 @@ mod tests {
         assert_eq!(name(parts).as_deref(), Some("Ada Lovelace"));
         assert_eq!(name(json!({"sub": "u", "lastName": "L"})).as_deref(), Some("L"));
         assert_eq!(name(json!({"sub": "u", "name": 5})), None);
+        let long = json!({"sub": "u", "firstName": "é".repeat(3000), "lastName": "Lovelace"});
+        assert_eq!(name(long), Some("é".repeat(100)));
     }
 
     #[test]

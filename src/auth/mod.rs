@@ -10,6 +10,7 @@ mod identity;
 mod jwks;
 mod keys;
 mod mint;
+mod roles;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -22,8 +23,9 @@ pub use authenticator::{Authenticated, Authenticator};
 pub use callers::{AdminCaller, Caller, EmitCaller, OperatorCaller, ServiceCaller};
 pub use credentials::{CredentialKind, Credentials};
 pub use extract::token_from;
-pub use identity::{Identity, Role, Roles};
+pub use identity::Identity;
 pub use mint::{Minter, NewToken};
+pub use roles::{Role, Roles};
 pub use token::TokenError;
 pub use verify::Verifier;
 

@@ -12,6 +12,7 @@ use super::{
     Identity, SetupError, TokenError, check_secret,
     jwks::Jwks,
     keys::{PublicKey, Signed},
+    roles::RoleNames,
 };
 use crate::{
     clock::{Clock, Timestamp},
@@ -33,6 +34,7 @@ struct Inner {
     issuer: Option<Box<str>>,
     audience: Option<Box<str>>,
     leeway: Duration,
+    role_names: RoleNames,
     clock: Clock,
 }
 
@@ -55,6 +57,7 @@ impl Verifier {
             issuer: auth.jwt_issuer.as_deref().map(Into::into),
             audience: auth.jwt_audience.as_deref().map(Into::into),
             leeway: auth.leeway,
+            role_names: RoleNames::new(&auth.role_names)?,
             clock,
         };
         if inner.secret.is_none() && inner.public_key.is_none() && inner.jwks.is_none() {
@@ -74,7 +77,7 @@ impl Verifier {
         let claims = json(payload)?;
         let expires_at = self.0.check_times(&claims)?;
         self.0.check_parties(&claims)?;
-        Identity::from_claims(&claims, expires_at)
+        Identity::from_claims(&claims, expires_at, &self.0.role_names)
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::{clock::Timestamp, id::Id};
+use crate::{clock::Timestamp, id::Id, text};
 
 /// A user, as others see them.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -26,15 +26,15 @@ pub struct Person {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Attachment {
     /// Where the file is.
-    #[garde(length(chars, min = 1, max = 2048))]
+    #[garde(length(chars, min = 1, max = 2048), custom(text::line))]
     #[schema(min_length = 1, max_length = 2048)]
     pub url: String,
     /// The file's name.
-    #[garde(length(chars, min = 1, max = 255))]
+    #[garde(length(chars, min = 1, max = 255), custom(text::line))]
     #[schema(min_length = 1, max_length = 255)]
     pub name: String,
     /// The file's media type.
-    #[garde(length(chars, min = 1, max = 255))]
+    #[garde(length(chars, min = 1, max = 255), custom(text::line))]
     #[schema(min_length = 1, max_length = 255)]
     pub mime_type: String,
     /// The file's size, in bytes.

@@ -6,12 +6,14 @@ mod emoji;
 pub mod events;
 mod http;
 mod requests;
+mod rights;
 mod service;
 mod socket;
 mod store;
 mod typing;
 
 pub use http::routes;
+pub use rights::{heard_after, standing};
 pub use service::ChatService;
 pub use socket::commands;
 pub use typing::Typing;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::documents::{Attachment, Conversation, ConversationKind, Message};
-use crate::{http::json::small_metadata, id::Id};
+use crate::{http::json::small_metadata, id::Id, text};
 
 /// The most people in a conversation.
 pub(super) const MAX_PARTICIPANTS: usize = 1000;
@@ -24,7 +24,7 @@ pub(super) struct CreateConversation {
     #[schema(min_items = 1, max_items = 1000)]
     pub(super) participant_ids: Vec<Id>,
     /// What a group is called.
-    #[garde(inner(length(chars, min = 1, max = 200)))]
+    #[garde(inner(length(chars, min = 1, max = 200), custom(text::line)))]
     #[schema(min_length = 1, max_length = 200)]
     pub(super) title: Option<String>,
     /// Without it: direct for two people and no title, else a group.
@@ -53,7 +53,7 @@ pub(super) struct AddParticipants {
 #[garde(allow_unvalidated)]
 pub(super) struct Draft {
     /// The text.
-    #[garde(length(chars, min = 1, max = 8000))]
+    #[garde(length(chars, min = 1, max = 8000), custom(text::prose))]
     #[schema(min_length = 1, max_length = 8000)]
     pub(super) content: String,
     /// The files that come with it.
@@ -81,7 +81,7 @@ impl Draft {
 #[serde(deny_unknown_fields)]
 pub(super) struct EditMessage {
     /// The text.
-    #[garde(length(chars, min = 1, max = 8000))]
+    #[garde(length(chars, min = 1, max = 8000), custom(text::prose))]
     #[schema(min_length = 1, max_length = 8000)]
     pub(super) content: String,
 }

@@ -12,14 +12,17 @@ use super::{
     store::{self, Between, Came, ConversationRow, Member},
 };
 use crate::{
+    access::Access,
     auth::{Identity, Role},
     clock::Timestamp,
     config::LimitsConfig,
     db::{self, Db, Tx},
     error::{Code, Error, Result},
-    http::list::{List, Page},
+    http::{
+        list::{List, Page},
+        to_the_end,
+    },
     id::{Id, Ids},
-    realtime::Hub,
     room::Room,
     stream::Stream,
 };
@@ -32,7 +35,7 @@ use self::messages::ReactionLimits;
 #[derive(Clone)]
 pub struct ChatService {
     db: Db,
-    hub: Hub,
+    access: Access,
     ids: Ids,
     reactions: ReactionLimits,
 }
@@ -60,41 +63,12 @@ impl Found {
 }
 
 impl ChatService {
-    /// Chat over this store; who is removed leaves the rooms of this hub.
+    /// Chat over this store; who is removed is taken out of the rooms.
     #[must_use]
-    pub fn new(db: Db, hub: Hub, ids: Ids, limits: &LimitsConfig) -> Self {
+    pub fn new(db: Db, access: Access, ids: Ids, limits: &LimitsConfig) -> Self {
         let reactions =
             ReactionLimits { per_user: limits.reactions_per_user, kinds: limits.reaction_kinds };
-        Self { db, hub, ids, reactions }
-    }
-
-    /// Whether a user takes part in a conversation; none when there is no such conversation.
-    ///
-    /// # Errors
-    /// [`Code::Unavailable`] while the store is away.
-    pub async fn standing(&self, user: &Id, conversation: &Id) -> Result<Option<bool>> {
-        let (user, conversation) = (user.clone(), conversation.clone());
-        let unit = async move |tx: &mut Tx<'_>| {
-            if store::find(tx, &conversation).await?.is_none() {
-                return Ok(None);
-            }
-            Ok(Some(store::member(tx, &conversation, &user).await?.is_some()))
-        };
-        self.db.read(unit).await
-    }
-
-    /// The number of the last event of a conversation that is not a user's to hear again: they came
-    /// in after it. 0 for who was there from the start, or does not take part.
-    ///
-    /// # Errors
-    /// [`Code::Unavailable`] while the store is away.
-    pub async fn heard_after(&self, user: &Id, conversation: &Id) -> Result<i64> {
-        let (user, conversation) = (user.clone(), conversation.clone());
-        let unit = async move |tx: &mut Tx<'_>| {
-            let member = store::member(tx, &conversation, &user).await?;
-            Ok(member.map_or(0, |member| member.joined_seq))
-        };
-        self.db.read(unit).await
+        Self { db, access, ids, reactions }
     }
 
     /// Begins a conversation; the direct one of the same two is given back, with false.
@@ -273,12 +247,14 @@ impl ChatService {
             tx.announce(InConversation { id, what: What::ParticipantRemoved(user) });
             Ok(())
         };
-        self.db.write(unit).await?;
-        // Committed events are on their way before the unit is answered, so this comes after them.
-        for room in &rooms {
-            self.hub.evict(&removed, room);
-        }
-        Ok(())
+        let (db, access) = (self.db.clone(), self.access.clone());
+        to_the_end(async move {
+            db.write(unit).await?;
+            // Committed events are on their way before the unit is answered, so this comes after.
+            access.evict(&removed, &rooms).await;
+            Ok(())
+        })
+        .await
     }
 }
 

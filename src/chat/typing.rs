@@ -15,6 +15,7 @@ use crate::{
     id::Id,
     realtime::{Connection, Emitter, Observer},
     room::Room,
+    text::PersonName,
 };
 
 /// How often forgotten indicators are looked for.
@@ -61,14 +62,15 @@ impl Typing {
         &self,
         connection: &Connection,
         conversation: Id,
-        user_name: Option<String>,
+        claimed: Option<PersonName>,
     ) -> Result<()> {
         let identity = connection.known_identity()?;
         check(connection, &conversation)?;
         let user = identity.user_id.clone();
         let active = Active { user: user.clone(), until: Instant::now() + self.0.timeout };
         self.0.active.insert((connection.id(), conversation.clone()), active);
-        let user_name = user_name.or_else(|| identity.display_name());
+        // What a client says of itself counts only where its token says nothing.
+        let user_name = identity.display_name().or(claimed).map(String::from);
         self.0.announce(
             &TypingStart {
                 user_id: user.clone(),

@@ -155,7 +155,8 @@ impl Layers {
         let mut defaults = BTreeMap::new();
         flatten(parse(Path::new("default.toml"), DEFAULTS)?, "", &mut |key, value| {
             match value {
-                Value::Table(table) => return Some(table),
+                // An empty one is a value: its keys are the operator's.
+                Value::Table(table) if !table.is_empty() => return Some(table),
                 value => defaults.insert(key, value),
             };
             None
@@ -348,6 +349,16 @@ fn typed(text: &str, default: Option<&Value>) -> Result<Value, String> {
         Some(Value::Array(_)) => {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             Ok(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
+        }
+        Some(Value::Table(_)) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            let pairs = items.map(|item| match item.split_once('=') {
+                Some((key, value)) => {
+                    Ok((key.trim().to_owned(), Value::String(value.trim().to_owned())))
+                }
+                None => Err(format!("`{item}` is not of the form key=value")),
+            });
+            pairs.collect::<Result<_, _>>().map(Value::Table)
         }
         _ => Ok(Value::String(text.to_owned())),
     }

@@ -9,7 +9,7 @@ mod secret;
 mod shkeeper;
 mod validate;
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use garde::Validate;
 use ipnet::IpNet;
@@ -212,6 +212,8 @@ pub struct AuthConfig {
     #[serde(serialize_with = "notation::hidden_keys")]
     #[garde(inner(custom(api_key)))]
     pub api_keys: Vec<String>,
+    /// An app's own words for roles, and the roles that each stands for, with `+` between them.
+    pub role_names: BTreeMap<String, String>,
 }
 
 /// `HANDSHAKE`
@@ -376,6 +378,9 @@ pub struct LimitsConfig {
     /// Messages of one connection.
     #[garde(dive)]
     pub messages: Rate,
+    /// New tokens of one connection.
+    #[garde(dive)]
+    pub refreshes: Rate,
     /// Everything else of one connection.
     #[garde(dive)]
     pub other: Rate,

@@ -7,6 +7,9 @@ use serde_path_to_error::Segment;
 
 use crate::error::{Code, Error, FieldError, Result};
 
+/// Bytes of what is told of a field, at most.
+const MAX_DETAIL: usize = 300;
+
 /// Reads one JSON value of type `T`. Types refuse unknown fields themselves
 /// (`#[serde(deny_unknown_fields)]`).
 ///
@@ -61,6 +64,12 @@ pub fn small_metadata(metadata: &serde_json::Value, (): &()) -> garde::Result {
 /// The error for a value that does not fit its type, from serde's message.
 pub(super) fn invalid(mut pointer: String, message: &str) -> Error {
     let detail = message.split(" at line ").next().unwrap_or(message);
+    // What was sent is quoted only where it is short.
+    let short = (detail.len() > MAX_DETAIL).then(|| without_quotes(detail));
+    let detail = short.as_deref().unwrap_or(detail);
+    if pointer.len() > MAX_DETAIL {
+        pointer.clear();
+    }
     // Serde blames the object; the caller wants to know the field.
     if let Some(field) = quoted(detail, "missing field `") {
         push(&mut pointer, field);
@@ -117,6 +126,18 @@ fn camel_case(snake: &str) -> String {
         camel.push_str(letters.as_str());
     }
     camel
+}
+
+/// What serde says is wrong, without the value that it quotes: for the log.
+#[must_use]
+pub fn without_quotes(message: &str) -> String {
+    match message.rfind(", expected ") {
+        Some(at) => {
+            let kind = message[..at].split([':', '`']).next().unwrap_or_default();
+            format!("{}{}", kind.trim_end(), &message[at..])
+        }
+        None => message.to_owned(),
+    }
 }
 
 /// Adds one escaped step (RFC 6901, section 3).
@@ -188,6 +209,25 @@ mod tests {
         assert_eq!(fields(&unknown), [("/a~0~1b", "is not a known field")]);
 
         assert_eq!(refused("[]").fields()[0].pointer, "");
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_without_the_value() {
+        for (json, told) in [
+            (
+                r#"{"buyerName":"a","lines":"a: secret, expected"}"#,
+                "invalid type, expected a sequence",
+            ),
+            (
+                r#"{"buyerName":"a","lines":[{"unitCount":"`secret`"}]}"#,
+                "invalid type, expected u8",
+            ),
+            (r#"{"buyerName":"a","lines":[{"unitCount":777}]}"#, "invalid value, expected u8"),
+            (r#"{"buyerName":"a"}"#, "missing field `lines`"),
+        ] {
+            let error = serde_json::from_str::<Order>(json).unwrap_err().to_string();
+            assert!(without_quotes(&error).starts_with(told), "{error}");
+        }
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use std::io::IsTerminal as _;
 
-use tracing::Subscriber;
+use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::{
     EnvFilter,
-    filter::ParseError,
+    filter::{ParseError, filter_fn},
     fmt::{MakeWriter, layer},
     layer::SubscriberExt as _,
     registry,
@@ -34,7 +34,7 @@ fn subscriber(
     color: bool,
     writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
 ) -> Result<Box<dyn Subscriber + Send + Sync>, ParseError> {
-    let filtered = registry().with(EnvFilter::try_new(level)?);
+    let filtered = registry().with(EnvFilter::try_new(level)?).with(filter_fn(is_discreet));
     Ok(match format {
         LogFormat::Pretty => Box::new(filtered.with(layer().with_ansi(color).with_writer(writer))),
         // The list of spans and not the innermost alone: the request's id is in the outermost.
@@ -44,6 +44,18 @@ fn subscriber(
             ))
         }
     })
+}
+
+/// Whether something may be logged at all, whatever the filter says. Below `info` the libraries tell
+/// headers, bodies and frames, and so the tokens and texts in them; this server's own lines do not.
+fn is_discreet(metadata: &Metadata<'_>) -> bool {
+    let (target, level) = (metadata.target(), *metadata.level());
+    let is_own = target
+        .strip_prefix("stoa")
+        .is_some_and(|rest| matches!(rest, "") || rest.starts_with("::"));
+    // A database's URL that can't be read is quoted, parameter by parameter.
+    let quotes = target.starts_with("sqlx_postgres::options");
+    is_own || level <= if quotes { Level::ERROR } else { Level::INFO }
 }
 
 #[cfg(test)]
@@ -104,6 +116,32 @@ pub(super) mod tests {
         tracing::debug!(n = 1, "hello");
         let line = lines.text();
         assert!(line.contains("DEBUG") && line.ends_with("hello n=1\n"), "{line}");
+    }
+
+    #[test]
+    fn what_libraries_tell_below_info_is_not_logged_whatever_the_filter_says() {
+        for filter in
+            ["trace", "hyper=trace", "trace,hyper::proto=trace,stoa=trace", "[frame]=trace"]
+        {
+            let (lines, _guard) = Lines::gather(filter, LogFormat::Json);
+            for target in ["hyper", "stoa_engine", "log"] {
+                // A target is part of what is known before the program runs.
+                match target {
+                    "hyper" => tracing::debug!(target: "hyper::proto", "secret"),
+                    "log" => tracing::trace!(target: "log", "secret"),
+                    _ => tracing::debug!(target: "stoa_engine", "secret"),
+                }
+            }
+            let _frame =
+                tracing::trace_span!(target: "tungstenite", "frame", bytes = "secret").entered();
+            tracing::warn!(target: "sqlx_postgres::options::parse", "secret");
+            tracing::warn!(target: "hyper::proto", "a warning");
+            tracing::trace!("of our own");
+            let text = lines.text();
+            assert!(!text.contains("secret"), "{filter}: {text}");
+            let is_asked_for = filter == "trace" || filter.contains("stoa=trace");
+            assert_eq!(text.contains("of our own"), is_asked_for, "{filter}: {text}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::{
     http::json::small_metadata,
     id::Id,
     money::{self, Amount, Currency, Money},
+    text,
 };
 
 /// The most requests in a checkout.
@@ -40,18 +41,18 @@ impl From<Budget> for Money {
 #[garde(allow_unvalidated)]
 pub(super) struct CreateRequest {
     /// One line.
-    #[garde(length(chars, min = 1, max = 200))]
+    #[garde(length(chars, min = 1, max = 200), custom(text::line))]
     #[schema(min_length = 1, max_length = 200)]
     pub(super) title: String,
     /// The text.
-    #[garde(length(chars, min = 1, max = 8000))]
+    #[garde(length(chars, min = 1, max = 8000), custom(text::prose))]
     #[schema(min_length = 1, max_length = 8000)]
     pub(super) description: String,
     /// What the buyer would pay.
     #[garde(dive)]
     pub(super) budget: Budget,
     /// What sort of thing it is.
-    #[garde(inner(length(chars, min = 1, max = 100)))]
+    #[garde(inner(length(chars, min = 1, max = 100), custom(text::line)))]
     #[schema(min_length = 1, max_length = 100)]
     pub(super) category: Option<String>,
     /// Anything for the clients, up to 16 KiB of JSON.
@@ -66,18 +67,18 @@ pub(super) struct CreateRequest {
 #[garde(allow_unvalidated)]
 pub(super) struct ChangeRequest {
     /// One line.
-    #[garde(inner(length(chars, min = 1, max = 200)))]
+    #[garde(inner(length(chars, min = 1, max = 200), custom(text::line)))]
     #[schema(min_length = 1, max_length = 200)]
     pub(super) title: Option<String>,
     /// The text.
-    #[garde(inner(length(chars, min = 1, max = 8000)))]
+    #[garde(inner(length(chars, min = 1, max = 8000), custom(text::prose)))]
     #[schema(min_length = 1, max_length = 8000)]
     pub(super) description: Option<String>,
     /// What the buyer would pay.
     #[garde(dive)]
     pub(super) budget: Option<Budget>,
     /// What sort of thing it is.
-    #[garde(inner(length(chars, min = 1, max = 100)))]
+    #[garde(inner(length(chars, min = 1, max = 100), custom(text::line)))]
     #[schema(min_length = 1, max_length = 100)]
     pub(super) category: Option<String>,
     /// Anything for the clients, up to 16 KiB of JSON.
@@ -102,7 +103,7 @@ pub(super) struct Filter {
 #[serde(deny_unknown_fields)]
 pub(super) struct Cancel {
     /// For the sellers.
-    #[garde(length(chars, min = 1, max = 1000))]
+    #[garde(length(chars, min = 1, max = 1000), custom(text::prose))]
     #[schema(min_length = 1, max_length = 1000)]
     pub(super) reason: String,
 }
@@ -118,7 +119,7 @@ pub(super) struct CreateOffer {
     /// The price's currency.
     pub(super) currency: Currency,
     /// What the seller says to it.
-    #[garde(inner(length(chars, min = 1, max = 4000)))]
+    #[garde(inner(length(chars, min = 1, max = 4000), custom(text::prose)))]
     #[schema(min_length = 1, max_length = 4000)]
     pub(super) message: Option<String>,
     /// How long delivery takes, in days.
@@ -132,7 +133,7 @@ pub(super) struct CreateOffer {
 #[serde(deny_unknown_fields)]
 pub(super) struct Reject {
     /// For the seller.
-    #[garde(inner(length(chars, min = 1, max = 1000)))]
+    #[garde(inner(length(chars, min = 1, max = 1000), custom(text::prose)))]
     #[schema(min_length = 1, max_length = 1000)]
     pub(super) reason: Option<String>,
 }
@@ -142,15 +143,15 @@ pub(super) struct Reject {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ChangeDelivery {
     /// In the seller's words; `shipped` moves a paid request on.
-    #[garde(length(chars, min = 1, max = 64))]
+    #[garde(length(chars, min = 1, max = 64), custom(text::line))]
     #[schema(min_length = 1, max_length = 64)]
     pub(super) status: String,
     /// Who carries them; the last one said stays.
-    #[garde(inner(length(chars, min = 1, max = 100)))]
+    #[garde(inner(length(chars, min = 1, max = 100), custom(text::line)))]
     #[schema(min_length = 1, max_length = 100)]
     pub(super) carrier: Option<String>,
     /// The carrier's number for them; the last one said stays.
-    #[garde(inner(length(chars, min = 1, max = 100)))]
+    #[garde(inner(length(chars, min = 1, max = 100), custom(text::line)))]
     #[schema(min_length = 1, max_length = 100)]
     pub(super) tracking_number: Option<String>,
 }
@@ -160,7 +161,7 @@ pub(super) struct ChangeDelivery {
 #[serde(deny_unknown_fields)]
 pub(super) struct ConfirmDelivery {
     /// Small letters and spaces do not matter.
-    #[garde(length(chars, min = 1, max = 32))]
+    #[garde(length(chars, min = 1, max = 32), custom(text::line))]
     #[schema(min_length = 1, max_length = 32)]
     pub(super) code: String,
 }
@@ -186,7 +187,7 @@ pub(super) struct CheckoutPayment {
     /// The payment, where there is one.
     pub(super) payment_id: Option<Id>,
     /// Why it failed.
-    #[garde(inner(length(chars, min = 1, max = 1000)))]
+    #[garde(inner(length(chars, min = 1, max = 1000), custom(text::prose)))]
     #[schema(min_length = 1, max_length = 1000)]
     pub(super) reason: Option<String>,
 }

@@ -50,6 +50,7 @@ async fn get_presence(
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct PresenceQuery {
     /// 1–500 of them.
+    #[schema(min_items = 1, max_items = 500)]
     user_ids: Vec<Id>,
 }
 

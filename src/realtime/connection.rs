@@ -11,6 +11,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
+use secrecy::SecretString;
 use socketioxide::socket::Socket;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -157,6 +158,23 @@ impl Connection {
     /// [`Code::Forbidden`] when it has no identity and may not choose one.
     pub fn claim(self: &Arc<Self>, user: &Id) -> Result<Arc<Identity>> {
         self.sessions.claim(self, user)
+    }
+
+    /// Whom a new token for it speaks for.
+    ///
+    /// # Errors
+    /// Why the token is refused; [`Code::Forbidden`] when it is another user's.
+    pub async fn verify_again(&self, token: &SecretString) -> Result<Arc<Identity>> {
+        self.sessions.verify_again(self, token).await
+    }
+
+    /// Goes on as the identity of a new token, for as long as that holds. Which of its rooms it may
+    /// still be in is another's to ask.
+    ///
+    /// # Errors
+    /// As [`Connection::join`], of the admins' room; then nothing has changed.
+    pub fn renew(self: &Arc<Self>, identity: Arc<Identity>) -> Result<()> {
+        self.sessions.renew(self, identity)
     }
 
     /// Gives its owner a newer token.

@@ -17,7 +17,8 @@ events! {
         ERROR: "error", EventFailed, ephemeral, to "the socket";
     }
     client(Both) {
-        /// Extends the socket's life with a new token of the same user.
+        /// Extends the socket's life with a new token of the same user. Every room that it is in is
+        /// checked again; what the new token may not enter is left.
         REFRESH_AUTH: "auth:refresh", RefreshAuth => AuthRefreshed;
     }
 }
@@ -91,7 +92,7 @@ pub struct EventFailed {
 #[serde(rename_all = "camelCase")]
 pub struct RefreshAuth {
     /// The token, with or without `Bearer `.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, max_length = 8192)]
     pub token: SecretString,
 }
 
@@ -103,6 +104,9 @@ pub struct AuthRefreshed {
     pub success: Success,
     /// When the new token ends.
     pub expires_at: Option<Timestamp>,
+    /// The rooms that the new token may not enter, by name: the socket is out of them.
+    #[schema(value_type = Vec<String>)]
+    pub left_rooms: Vec<Room>,
 }
 
 /// It was done, and there is nothing more to say.

@@ -58,14 +58,14 @@ struct EmitRequest {
     to: EmitTo,
     /// Its name: `^[A-Za-z][A-Za-z0-9_:.\-]{0,63}$`, none that Socket.IO clients keep for
     /// themselves.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, min_length = 1, max_length = 64)]
     event: EventName,
     /// Its data, as clients get it.
     #[serde(default = "null")]
     #[schema(value_type = Value)]
     data: Box<RawValue>,
     /// `/`, `/chat` or `/marketplace`; without it, wherever the room and the event are at home.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 12)]
     namespace: Option<NamespacePath>,
     /// Dropped for a socket for which bytes wait already, and never kept.
     #[serde(default)]
@@ -106,7 +106,6 @@ enum Everyone {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct OneRoom {
-    #[schema(value_type = String)]
     room: Room,
 }
 
@@ -114,10 +113,10 @@ struct OneRoom {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ManyRooms {
-    #[schema(value_type = Vec<String>)]
+    #[schema(max_items = 1000)]
     rooms: Vec<Room>,
     #[serde(default)]
-    #[schema(value_type = Vec<String>)]
+    #[schema(max_items = 1000)]
     except: Vec<Room>,
 }
 
@@ -132,6 +131,7 @@ struct OneUser {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ManyUsers {
+    #[schema(max_items = 1000)]
     users: Vec<Id>,
 }
 
@@ -221,7 +221,7 @@ async fn emit(
 #[serde(deny_unknown_fields)]
 struct BatchRequest {
     /// Each as in `POST /api/emit`.
-    #[schema(value_type = Vec<EmitRequest>)]
+    #[schema(value_type = Vec<EmitRequest>, max_items = 100)]
     emits: Vec<Box<RawValue>>,
 }
 

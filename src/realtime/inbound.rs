@@ -27,6 +27,9 @@ use crate::{
     metrics,
 };
 
+/// Characters of an event's name, at most (contract/events.md, "Names of events").
+const MAX_NAME: usize = 128;
+
 /// Hears the events of one connection.
 pub(super) struct Inbound {
     /// Ends with the engine's socket, which this belongs to.
@@ -50,7 +53,8 @@ impl MessageHandler<LocalAdapter, ()> for Inbound {
             // The engine has read the name before us, so there is one.
             Err(_) => (Cow::Borrowed(""), RawValue::NULL),
         };
-        let asked = Asked { connection: self.connection.clone(), ack, event: name.as_ref().into() };
+        let event = shown(&name).into();
+        let asked = Asked { connection: self.connection.clone(), ack, event };
         let sessions = self.connection.sessions();
         let command = sessions
             .commands()
@@ -102,6 +106,12 @@ fn read(text: &str) -> serde_json::Result<(Cow<'_, str>, &RawValue)> {
     Ok((name, arguments.get(1).copied().unwrap_or(RawValue::NULL)))
 }
 
+/// As much of a name as one has, to tell the client of it.
+fn shown(name: &str) -> &str {
+    let end = name.char_indices().nth(MAX_NAME).map_or(name.len(), |(at, _)| at);
+    &name[..end]
+}
+
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -143,7 +153,8 @@ impl Asked {
         if let Some(cause) = error.cause() {
             tracing::error!(event = name, %error, %cause, "an event failed");
         } else {
-            tracing::debug!(event = name, %error, "an event was refused");
+            // By its code alone: the sentence may quote what was sent.
+            tracing::debug!(event = name, code = error.code_name(), "an event was refused");
         }
         match self.ack {
             Some(id) => {

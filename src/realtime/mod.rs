@@ -52,16 +52,13 @@ pub use self::{
     session::Observer,
 };
 use self::{
-    events::{ClosingReason, REFRESH_AUTH, SessionClosing},
+    events::{ClosingReason, SessionClosing},
     lane::Tolerance,
     link::Links,
     session::Sessions,
     wire::{Door, Setup},
 };
-use crate::{
-    auth::Verifier, clock::Clock, config::Config, event::Namespace, limits::EventClass,
-    origin::OriginPolicy,
-};
+use crate::{auth::Verifier, clock::Clock, config::Config, event::Namespace, origin::OriginPolicy};
 
 /// Packets that may wait in the engine for one polling client.
 const ENGINE_BUFFER: usize = 256;
@@ -127,15 +124,7 @@ impl Realtime {
     }
 
     /// Opens the namespaces: these commands are heard, these observers hear of connections.
-    pub fn listen(&self, mut commands: Commands, observers: Vec<Arc<dyn Observer>>) {
-        let sessions = Arc::downgrade(&self.sessions);
-        commands.on(&REFRESH_AUTH, EventClass::Other, move |connection, refresh| {
-            let sessions = sessions.clone();
-            async move {
-                let closed = || crate::error::Error::forbidden();
-                sessions.upgrade().ok_or_else(closed)?.refresh(&connection, refresh).await
-            }
-        });
+    pub fn listen(&self, commands: Commands, observers: Vec<Arc<dyn Observer>>) {
         self.sessions.listen(&self.io, commands, observers);
     }
 

@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use socketioxide::{
     SocketIo,
@@ -21,7 +22,7 @@ use super::{
     Catalogue,
     commands::Commands,
     connection::Connection,
-    events::{AuthRefreshed, ClosingReason, RefreshAuth},
+    events::ClosingReason,
     expiry::Expiries,
     hub::Hub,
     inbound::Inbound,
@@ -224,32 +225,36 @@ impl Sessions {
         Ok(identity)
     }
 
-    /// `auth:refresh`: the socket lives as long as its new token.
-    pub(super) async fn refresh(
+    /// Whom a new token for a connection speaks for: its owner, or it is refused.
+    pub(super) async fn verify_again(
         &self,
-        connection: &Arc<Connection>,
-        refresh: RefreshAuth,
-    ) -> Result<AuthRefreshed> {
-        use secrecy::ExposeSecret;
-
-        let token = token_from(Some(refresh.token.expose_secret()), &http::HeaderMap::new(), &[]);
+        connection: &Connection,
+        token: &SecretString,
+    ) -> Result<Arc<Identity>> {
+        let token = token_from(Some(token.expose_secret()), &http::HeaderMap::new(), &[]);
         let token = token.ok_or(TokenError::Missing)?;
         let identity = Arc::new(self.verifier.verify(&token).await?);
-        let old = connection.known_identity()?;
-        if old.user_id != identity.user_id {
+        if connection.known_identity()?.user_id != identity.user_id {
             return Err(Error::new(Code::Forbidden, "The new token belongs to another user."));
         }
+        Ok(identity)
+    }
+
+    /// A connection goes on as this identity, and lives as long as its token.
+    pub(super) fn renew(
+        &self,
+        connection: &Arc<Connection>,
+        identity: Arc<Identity>,
+    ) -> Result<()> {
+        let old = connection.known_identity()?;
         // First what may be refused.
         if identity.has(Role::Admin) {
             connection.join(Room::Admins)?;
-        } else {
-            connection.leave(&Room::Admins);
         }
         self.expiries.forget(connection, &old);
         self.expiries.watch(connection, &identity);
-        let expires_at = identity.expires_at;
         connection.identify(identity);
-        Ok(AuthRefreshed { success: crate::event::Success, expires_at })
+        Ok(())
     }
 }
 

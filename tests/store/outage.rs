@@ -6,7 +6,7 @@ use serde_json::json;
 use stoa::{clock::Clock, db::Tx, error::Code};
 
 use super::engine::{Store, happened};
-use crate::support::{TestApp, postgres::Postgres};
+use crate::support::{Options, TestApp, app::API_KEY, postgres::Postgres};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_goes_and_comes_back_is_found_again() {
@@ -48,4 +48,44 @@ async fn a_node_without_its_store_is_not_ready() {
     assert_eq!(gone, json!({"status": "unavailable", "failing": ["store"]}));
     server.start();
     tokio::time::timeout(in_time, becomes(200)).await.expect("ready again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_takes_nothing_away_is_taken_while_the_store_is_away() {
+    let Some(mut server) = Postgres::new() else { return };
+    let url = server.database().await;
+    let app = TestApp::with(|config| {
+        config.database.url = Some(url.into());
+        config.limits.enabled = false;
+    })
+    .await;
+    let grant = "/api/rooms/conversation:x1/members/alice";
+    let granted = app.request(reqwest::Method::PUT, grant, Some(API_KEY), None).await;
+    assert_eq!(granted.status, 204);
+    let mut alice = app.user_with("alice", &["seller"], Options::websocket()).await;
+    for (event, id) in [("conversation:join", "x1"), ("join-seller-room", "alice")] {
+        assert_eq!(alice.emit_ack(event, id).await["success"], true, "{event}");
+    }
+    let mut refresh = async |roles: &[&str]| {
+        let token = app.token("alice", roles);
+        alice.emit_ack("auth:refresh", json!({ "token": token })).await
+    };
+    server.stop();
+    let same = refresh(&["seller"]).await;
+    assert_eq!((&same["success"], &same["leftRooms"]), (&json!(true), &json!([])), "{same}");
+    let fewer = refresh(&["buyer"]).await;
+    assert_eq!((&fewer["success"], &fewer["code"]), (&json!(false), &json!("unavailable")));
+    server.start();
+    // What was refused changed nothing, and nothing keeps it from being asked again.
+    let in_time = Duration::from_secs(20);
+    let again = tokio::time::timeout(in_time, async {
+        loop {
+            let ack = refresh(&["buyer"]).await;
+            if ack["code"] != "unavailable" {
+                return ack;
+            }
+        }
+    });
+    let again = again.await.expect("an answer");
+    assert_eq!(again["leftRooms"], json!(["seller-alice", "sellers"]), "{again}");
 }

@@ -4,7 +4,7 @@ mod callers;
 mod jwks;
 mod verify;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
 use serde_json::{Value, json};
@@ -37,6 +37,7 @@ fn settings() -> AuthConfig {
         jwt_audience: None,
         leeway: Duration::from_secs(5),
         cookies: vec!["token".into(), "accessToken".into()],
+        role_names: BTreeMap::new(),
         handshake: Handshake::Required,
         api_keys: Vec::new(),
     }

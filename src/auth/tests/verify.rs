@@ -11,6 +11,7 @@ use super::*;
 use crate::{
     auth::{Minter, NewToken, Role, Roles, TokenError, Verifier},
     id::Id,
+    text::PersonName,
 };
 
 fn verifier(settings: &AuthConfig) -> Verifier {
@@ -278,7 +279,7 @@ async fn a_minted_token_says_what_it_was_made_of() {
     let identity = verifier(&settings).verify(&first).await.unwrap();
     assert_eq!(identity.user_id, token.user_id);
     assert_eq!(identity.email(), Some("ada@example.org"));
-    assert_eq!(identity.display_name().as_deref(), Some("Ada Lovelace"));
+    assert_eq!(identity.display_name().as_ref().map(PersonName::as_str), Some("Ada Lovelace"));
     assert_eq!(identity.roles, token.roles);
     assert_eq!(*identity.rooms, *token.rooms);
     assert_eq!(identity.expires_at, Some(Timestamp::from_millis((NOW + 90) * 1000)));

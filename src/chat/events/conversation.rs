@@ -11,6 +11,7 @@ use crate::{
     id::Id,
     realtime::events::{Done, Position},
     room::Room,
+    text::PersonName,
 };
 
 events! {
@@ -286,7 +287,7 @@ pub struct StartTyping {
     /// Where.
     pub conversation_id: Id,
     /// The user's name, for when their token does not tell it.
-    pub user_name: Option<String>,
+    pub user_name: Option<PersonName>,
 }
 
 /// The user stopped typing.

@@ -9,6 +9,7 @@ use crate::{
     events,
     id::Id,
     realtime::events::{Done, RoomChanged},
+    text::PersonName,
 };
 
 events! {
@@ -193,7 +194,7 @@ pub struct StartChatTyping {
     /// The user; checked against the token.
     pub user_id: Id,
     /// The user's name, for when their token does not tell it.
-    pub user_name: Option<String>,
+    pub user_name: Option<PersonName>,
 }
 
 /// The user stopped typing.

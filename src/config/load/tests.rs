@@ -120,6 +120,28 @@ fn values_are_written_as_the_contract_says() {
 }
 
 #[test]
+fn an_apps_own_words_are_set_in_the_file_and_in_the_environment() {
+    let names = |config: &Config| -> Vec<(String, String)> {
+        config.auth.role_names.clone().into_iter().collect()
+    };
+    let expected = env(&[("member", "buyer+seller"), ("vendor", "seller")]);
+    let variable = ("STOA_AUTH__ROLE_NAMES", "vendor=seller, member = buyer+seller");
+    assert_eq!(names(&with(&[variable])), expected);
+    let text = "[auth.role_names]\nvendor = 'seller'\nmember = 'buyer+seller'";
+    for text in [text, "[auth]\nrole_names = { vendor = 'seller', member = 'buyer+seller' }"] {
+        let (_folder, flags) = file(text);
+        let loaded = load(&flags, []).unwrap();
+        assert_eq!(names(&loaded.config), expected);
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+        let (_folder, flags) = file(&toml::to_string(&loaded.config).unwrap());
+        assert_eq!(names(&load(&flags, []).unwrap().config), expected);
+    }
+    let pairs = env(&[("STOA_AUTH__ROLE_NAMES", "vendor")]);
+    let error = load(&Flags::default(), pairs).unwrap_err().to_string();
+    assert!(error.contains("auth.role_names (from STOA_AUTH__ROLE_NAMES)"), "{error}");
+}
+
+#[test]
 fn a_bad_value_names_its_key_and_its_origin() {
     let cases = [
         ("PORT", "http", "server.port (from PORT): `http` is not a whole number"),
@@ -330,7 +352,8 @@ fn dotenv_is_read_when_present() {
 /// The dotted names of a document's values; nulls count, as they are keys without a default.
 fn keys(prefix: &str, value: &serde_json::Value, into: &mut BTreeSet<String>) {
     match value {
-        serde_json::Value::Object(fields) => {
+        // An empty one is a value: its keys are the operator's.
+        serde_json::Value::Object(fields) if !fields.is_empty() => {
             for (name, value) in fields {
                 let dot = if prefix.is_empty() { "" } else { "." };
                 keys(&format!("{prefix}{dot}{name}"), value, into);

@@ -8,6 +8,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::{PayoutProgress, wire};
 use crate::{
     error::{Code, Error, Result},
+    http::json,
     money::{Amount, Currency},
     payments::transaction,
 };
@@ -181,7 +182,8 @@ pub fn parse_payout(raw: &[u8]) -> Result<PayoutCallback> {
 
 fn read<T: DeserializeOwned>(raw: &[u8]) -> Result<T> {
     serde_json::from_slice(raw).map_err(|error| {
-        Error::new(Code::Malformed, "This is not a callback of SHKeeper's.").with_cause(error)
+        let cause = json::without_quotes(&error.to_string());
+        Error::new(Code::Malformed, "This is not a callback of SHKeeper's.").with_cause(cause)
     })
 }
 

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{ProviderError, SetupError, Shkeeper, signature::API_KEY};
+use crate::http::json;
 
 /// An answer is not read above this size; a traceback fits.
 const MAX_ANSWER_BYTES: usize = 1_000_000;
@@ -111,6 +112,7 @@ impl Shkeeper {
             return Err(ProviderError::Unclear(format!("{status}, {reason}")));
         }
         serde_json::from_slice(&answer.body).map_err(|error| {
+            let error = json::without_quotes(&error.to_string());
             ProviderError::Unclear(self.quote(&format!("{status}, unreadable: {error}")))
         })
     }
@@ -131,10 +133,22 @@ impl Shkeeper {
         let text = secrets
             .map(ExposeSecret::expose_secret)
             .filter(|secret| !secret.is_empty())
-            .fold(text.to_owned(), |text, secret| text.replace(secret, "***"));
+            .fold(without_tokens(text), |text, secret| text.replace(secret, "***"));
         let line = |c: char| if c.is_control() { ' ' } else { c };
         text.chars().map(line).take(MAX_REASON).collect()
     }
+}
+
+/// A text without the secret part of callbacks' URLs, which an error may repeat.
+fn without_tokens(text: &str) -> String {
+    const BEFORE: &str = "/webhooks/shkeeper/";
+    let mut parts = text.split(BEFORE);
+    let mut told = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "-_".contains(c));
+        told = format!("{told}{BEFORE}***{rest}");
+    }
+    told
 }
 
 /// Before any part of an answer.

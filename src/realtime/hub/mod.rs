@@ -66,8 +66,6 @@ pub(super) enum Item {
     Acknowledge(Arc<Connection>, i64, Box<str>),
     Close(Arc<Connection>, Option<Arc<Outgoing>>),
     Broadcast(Arc<Broadcast>),
-    /// Takes a user's connections out of a room.
-    Evict(Id, Room),
     /// Tells everyone, and says who everyone is.
     CloseAll(Arc<Outgoing>, oneshot::Sender<Vec<Arc<Connection>>>),
     Rooms(RoomsQuestion),
@@ -281,14 +279,6 @@ impl Hub {
     /// Has who enters a room meanwhile checked again.
     pub fn note_eviction(&self) {
         self.0.evictions.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// Takes a user's connections out of a room.
-    pub fn evict(&self, user: &Id, room: &Room) {
-        self.note_eviction();
-        for shard in 0..self.0.shards.len() {
-            self.push(shard, Item::Evict(user.clone(), room.clone()));
-        }
     }
 
     /// Every connection there is, after each has been told `farewell`.

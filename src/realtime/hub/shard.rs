@@ -114,7 +114,6 @@ impl Shard {
                     slot.sink.close(&connection, farewell.as_ref());
                 }
             }
-            Item::Evict(user, room) => self.evict(&user, &room),
             Item::CloseAll(farewell, answer) => {
                 // Whoever asked may have given up.
                 let _ = answer.send(self.say_goodbye(&farewell));
@@ -183,14 +182,6 @@ impl Shard {
         }
     }
 
-    fn evict(&mut self, user: &Id, room: &Room) {
-        let Some(sockets) = self.rooms.get(&Room::User(user.clone())) else { return };
-        for slot in sockets.iter().filter_map(|slot| self.slots.get(slot as usize)) {
-            // By way of the connection, so that its own list and its later joins keep their order.
-            slot.connection.leave(room);
-        }
-    }
-
     /// Tells everyone; closing the transports is the caller's, in its own time.
     fn say_goodbye(&mut self, farewell: &Arc<Outgoing>) -> Vec<Arc<Connection>> {
         let connections: Vec<_> =
@@ -255,7 +246,8 @@ impl Shard {
         let effort = if writes { GATHERED_A_WRITE } else { 1 };
         match &broadcast.to {
             Audience::Everyone { .. } => {
-                for (_, slot) in slots.iter_mut() {
+                // Whoever has not said yet whose socket it is, is not one of them.
+                for (_, slot) in slots.iter_mut().filter(|(_, slot)| slot.user().is_some()) {
                     sockets += usize::from(slot.hear(&mut delivery, turn));
                     pace.keep(effort).await;
                 }

@@ -48,6 +48,9 @@ fn a_reason_is_short_on_one_line_and_without_our_secrets() {
     let shkeeper = shkeeper();
     let reason = shkeeper.reason(&json!("a hush-hush-key\nand\ta hush-hush-word"));
     assert_eq!(reason.as_deref(), Some("a *** and a ***"));
+    let url = "no route to https://us.example.com/api/webhooks/shkeeper/Ab-c_9/payouts or";
+    let reason = shkeeper.reason(&json!(url)).unwrap();
+    assert_eq!(reason, url.replace("Ab-c_9", "***"));
     let long = shkeeper.reason(&json!("ü".repeat(10_000))).unwrap();
     assert_eq!(long.chars().count(), MAX_REASON);
 }

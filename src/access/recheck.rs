@@ -1,0 +1,136 @@
+//! When rights change: whoever is in a room and may not be any more is taken out of it, and nobody
+//! else is.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use secrecy::SecretString;
+
+use super::{Access, Standing};
+use crate::{
+    error::{Code, Result},
+    event::Success,
+    id::Id,
+    realtime::{Connection, events::AuthRefreshed},
+    room::Room,
+};
+
+/// Connections whose right is checked again at once.
+const RECHECKED_AT_ONCE: usize = 64;
+
+impl Access {
+    /// Takes everyone out of a room who may not enter it any more, since what is stored has changed.
+    /// Whom the store can't tell of goes too, and may come back.
+    pub async fn recheck(&self, room: &Room) {
+        self.hub.note_eviction();
+        let connections = self.hub.connections(room).await;
+        let rooms = std::slice::from_ref(room);
+        self.take_out(&connections, rooms, |standing| self.admits(standing)).await;
+    }
+
+    /// Takes a user's sockets out of rooms that the user has lost a right to, each as far as it has
+    /// no other. That anyone might enter is none; they may come back by it.
+    pub async fn evict(&self, user: &Id, rooms: &[Room]) {
+        self.hub.note_eviction();
+        // All of theirs are in there, and so are the sockets of whoever watches them.
+        let mut connections = self.hub.connections(&Room::User(user.clone())).await;
+        connections.retain(|connection| connection.user_id().as_ref() == Some(user));
+        self.take_out(&connections, rooms, |standing| standing == Standing::Member).await;
+    }
+
+    /// A connection goes on under a new token: it is out of each room that this one may not enter.
+    ///
+    /// # Errors
+    /// Why the token is refused, or [`Code::Unavailable`] while the store is away and the token does
+    /// not say the same as the one before; then nothing has changed.
+    pub(super) async fn refresh(
+        &self,
+        connection: &Arc<Connection>,
+        token: &SecretString,
+    ) -> Result<AuthRefreshed> {
+        let identity = connection.verify_again(token).await?;
+        let old = connection.known_identity()?;
+        let same = identity.gives_all_of(&old);
+        let evictions = self.hub.evictions();
+        let before = connection.rooms();
+        let mut lost = Vec::new();
+        for room in &before {
+            match self.check(&identity, room).await {
+                Ok(()) => {}
+                Err(error) if error.code() == Code::Forbidden => lost.push(room),
+                // Then there is nothing that this token could take away.
+                Err(error) if error.code() == Code::Unavailable && same => {}
+                Err(error) => return Err(error),
+            }
+        }
+        connection.renew(identity.clone())?;
+        for room in lost {
+            connection.leave(room);
+        }
+        // Whoever took a right back meanwhile may have seen what the old token allowed.
+        if self.hub.evictions() != evictions {
+            let rooms = connection.rooms();
+            let connections = std::slice::from_ref(connection);
+            self.take_out(connections, &rooms, |standing| self.admits(standing)).await;
+        }
+        let mut left_rooms = before;
+        left_rooms.retain(|room| !connection.is_in(room));
+        left_rooms.sort_by_cached_key(Room::to_string);
+        let expires_at = identity.expires_at;
+        Ok(AuthRefreshed { success: Success, expires_at, left_rooms })
+    }
+
+    /// Takes a connection out again whose right was taken back while it entered: the eviction may
+    /// have looked for sockets before this one was in.
+    pub(super) async fn check_again(
+        &self,
+        connection: &Arc<Connection>,
+        rooms: &[Room],
+        evictions: u64,
+    ) -> Result<()> {
+        if self.hub.evictions() == evictions {
+            return Ok(());
+        }
+        let checked = self.check_all(connection, rooms).await;
+        if checked.is_err() {
+            for room in rooms {
+                connection.leave(room);
+            }
+        }
+        checked
+    }
+
+    /// Takes connections out of rooms, each unless it stands so that it stays.
+    async fn take_out(
+        &self,
+        connections: &[Arc<Connection>],
+        rooms: &[Room],
+        stays: impl Fn(Standing) -> bool + Copy,
+    ) {
+        for some in connections.chunks(RECHECKED_AT_ONCE) {
+            let rechecks = some.iter().map(async |connection| {
+                for room in rooms.iter().filter(|room| connection.is_in(room)) {
+                    self.take_one_out(connection, room, stays).await;
+                }
+            });
+            join_all(rechecks).await;
+        }
+    }
+
+    async fn take_one_out(
+        &self,
+        connection: &Arc<Connection>,
+        room: &Room,
+        stays: impl Fn(Standing) -> bool,
+    ) {
+        let mut identity = connection.identity();
+        while let Some(asked) = identity {
+            if self.standing(&asked, room).await.is_ok_and(&stays) {
+                return;
+            }
+            // A newer token that came meanwhile may have the right that the older one lacks.
+            identity = connection.identity().filter(|newer| !Arc::ptr_eq(&asked, newer));
+        }
+        connection.leave(room);
+    }
+}

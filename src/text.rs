@@ -1,0 +1,125 @@
+//! What people write: the names they go by, and what a line and a longer text may hold. The length
+//! of each text is declared beside its field.
+
+use serde::{Deserialize, Serialize};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Object, RefOr,
+        schema::{Schema, Type},
+    },
+};
+
+/// Characters of a person's name, at most.
+const MAX_NAME: usize = 100;
+
+/// What others are shown as a person's name: 1–100 characters, no control characters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PersonName(Box<str>);
+
+/// Why a text is not a [`PersonName`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a name has 1–100 characters, and no control characters")]
+pub struct InvalidName;
+
+impl PersonName {
+    /// As much of a text as a name can be; none when that is nothing. For what comes from whom it
+    /// can't be given back to, such as a token's issuer.
+    #[must_use]
+    pub fn from_lossy(text: &str) -> Option<Self> {
+        let kept = text.chars().filter(|letter| !letter.is_control()).take(MAX_NAME);
+        Some(kept.collect::<String>()).filter(|name| !name.is_empty()).map(|name| Self(name.into()))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<PersonName> for String {
+    fn from(name: PersonName) -> Self {
+        name.0.into()
+    }
+}
+
+impl TryFrom<String> for PersonName {
+    type Error = InvalidName;
+
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        // Bytes first: a name of a megabyte is not counted letter by letter.
+        let fits = !text.is_empty() && text.len() <= 4 * MAX_NAME;
+        if fits && text.chars().count() <= MAX_NAME && !text.contains(char::is_control) {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidName)
+        }
+    }
+}
+
+impl PartialSchema for PersonName {
+    fn schema() -> RefOr<Schema> {
+        Object::builder()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(MAX_NAME))
+            .pattern(Some(r"^[^\u0000-\u001f\u007f-\u009f]*$"))
+            .description(Some("A person's name: no control characters."))
+            .into()
+    }
+}
+
+impl ToSchema for PersonName {}
+
+/// Refuses control characters, line breaks too (for garde).
+///
+/// # Errors
+/// When there is one.
+pub fn line(text: &str, (): &()) -> garde::Result {
+    if text.contains(char::is_control) {
+        return Err(garde::Error::new("has no control characters"));
+    }
+    Ok(())
+}
+
+/// Refuses U+0000, which no database keeps in a text (for garde). Whatever else people paste is
+/// theirs.
+///
+/// # Errors
+/// When there is one.
+pub fn prose(text: &str, (): &()) -> garde::Result {
+    if text.contains('\0') {
+        return Err(garde::Error::new("has no U+0000"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Option<String> {
+        serde_json::from_value::<PersonName>(text.into()).ok().map(|name| name.as_str().to_owned())
+    }
+
+    #[test]
+    fn a_name_has_1_to_100_characters_and_no_control_characters() {
+        for good in ["A", "Ada Lovelace", "Ωμέγα", &"é".repeat(100), &"😀".repeat(100)] {
+            assert_eq!(read(good).as_deref(), Some(good));
+            assert_eq!(PersonName::from_lossy(good).unwrap().as_str(), good);
+        }
+        for bad in ["", "a\nb", "\u{0}", "\u{7f}", "\u{85}", &"x".repeat(101), &"é".repeat(101)] {
+            assert_eq!(read(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn as_much_of_a_text_as_a_name_can_be_is_kept() {
+        let lossy = |text: &str| PersonName::from_lossy(text).map(|name| name.as_str().to_owned());
+        assert_eq!(lossy("A\nd\u{0}a").as_deref(), Some("Ada"));
+        assert_eq!(lossy(&"é".repeat(900_000)), Some("é".repeat(100)));
+        assert_eq!((lossy(""), lossy("\u{0}\n")), (None, None));
+    }
+}

@@ -1,0 +1,361 @@
+//! What clients and callers send and others are shown: each field has its bound.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use stoa::config::{Config, RoomPolicy};
+
+use crate::support::{Options, TestApp, User};
+
+const TRANSPORTS: [fn() -> Options; 3] = [Options::websocket, Options::polling, Options::upgrade];
+
+fn open(config: &mut Config) {
+    config.rooms.policy = RoomPolicy::Open;
+}
+
+async fn connect(app: &TestApp, user: &str, claims: Value, options: Options) -> User {
+    let options = options.token(&app.token_with(user, claims));
+    let client = app.connect(options).await.unwrap_or_else(|error| panic!("{error}"));
+    app.own(user, client)
+}
+
+/// Both ways to say that one is typing, with the field of a name.
+fn typing(user: &str, name: &Value) -> [(&'static str, Value); 2] {
+    [
+        ("typing:start", json!({ "conversationId": "c1", "userName": name })),
+        ("typing-start", json!({ "chatId": "c1", "userId": user, "userName": name })),
+    ]
+}
+
+#[tokio::test]
+async fn who_types_is_told_by_a_name_of_1_to_100_characters() {
+    let app = TestApp::with(|config| {
+        open(config);
+        config.limits.enabled = false;
+    })
+    .await;
+    let mut bob = app.user("bob").await;
+    let mut cat =
+        connect(&app, "cat", json!({}), Options::websocket().namespace("/marketplace")).await;
+    bob.emit_ack("conversation:join", "c1").await;
+    cat.emit_ack("join-chat-room", "c1").await;
+    for options in TRANSPORTS {
+        let mut alice = connect(&app, "alice", json!({}), options()).await;
+        alice.emit_ack("conversation:join", "c1").await;
+        let long = "x".repeat(900_000);
+        for name in ["", "a\nb", "\u{0}", "\u{9b}", &"é".repeat(101), &long, &long, &long] {
+            for (event, argument) in typing("alice", &json!(name)) {
+                let ack = alice.emit_ack(event, argument).await;
+                assert_eq!(ack["code"], "invalid_payload", "{event} {} bytes", name.len());
+                assert!(ack.to_string().len() < 1000, "{event}: the answer repeats the name");
+            }
+        }
+        bob.expect_nothing().await;
+        cat.expect_nothing().await;
+        for name in ["A", "Ada Lovelace", &"😀".repeat(100)] {
+            for (event, argument) in typing("alice", &json!(name)) {
+                assert_eq!(alice.emit_ack(event, argument).await["success"], true, "{event}");
+                assert_eq!(bob.expect("typing:start").await["userName"], name, "{event}");
+                assert_eq!(cat.expect("user-typing").await["userName"], name, "{event}");
+            }
+        }
+        for (event, argument) in typing("alice", &Value::Null) {
+            assert_eq!(alice.emit_ack(event, argument).await["success"], true, "{event}");
+            assert_eq!(bob.expect("typing:start").await["userName"], "alice", "{event}");
+            assert_eq!(cat.expect("user-typing").await.get("userName"), None, "{event}");
+        }
+        alice.into_client().close().await;
+        assert_eq!(bob.expect("typing:stop").await["userId"], "alice");
+        assert_eq!(cat.expect("user-typing").await["isTyping"], false);
+    }
+}
+
+#[tokio::test]
+async fn the_name_in_a_token_goes_before_one_that_is_claimed() {
+    let app = TestApp::with(open).await;
+    let mut bob = app.user("bob").await;
+    bob.emit_ack("conversation:join", "c1").await;
+    for (claims, shown) in [
+        (json!({ "name": "Ada" }), "Ada".to_owned()),
+        (json!({ "firstName": "Ada", "lastName": "L." }), "Ada L.".to_owned()),
+        (json!({ "name": "é".repeat(1500) }), "é".repeat(100)),
+        (json!({ "firstName": "x".repeat(99), "lastName": "yz" }), format!("{} ", "x".repeat(99))),
+        (json!({ "name": "A\nd\u{0}a" }), "Ada".to_owned()),
+        (json!({ "name": "\u{1}" }), "Eve".to_owned()),
+        (json!({ "name": { "first": "Ada" } }), "Eve".to_owned()),
+    ] {
+        let mut alice = connect(&app, "alice", claims.clone(), Options::websocket()).await;
+        alice.emit_ack("conversation:join", "c1").await;
+        for (event, argument) in typing("alice", &json!("Eve")) {
+            assert_eq!(alice.emit_ack(event, argument).await["success"], true, "{claims}");
+            assert_eq!(bob.expect("typing:start").await["userName"], shown.as_str(), "{claims}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_name_in_a_token_is_shown_as_far_as_a_name_goes() {
+    let app = TestApp::start().await;
+    let names = json!({ "firstName": "é".repeat(1500), "lastName": "Love\u{0}lace" });
+    let token = app.token_with("alice", names);
+    let body = json!({ "participantIds": ["bob"], "type": "group" });
+    let made = app.request_as(&token, Method::POST, "/api/conversations", Some(body)).await.ok();
+    let people = made["conversation"]["participants"].as_array().unwrap();
+    let alice = people.iter().find(|person| person["id"] == "alice").unwrap();
+    assert_eq!(alice["firstName"], "é".repeat(100));
+    assert_eq!(alice["lastName"], "Lovelace");
+}
+
+/// Where a text goes, with one of this length and kind in it.
+struct Field {
+    path: String,
+    pointer: &'static str,
+    most: usize,
+    /// Whether it is one line.
+    line: bool,
+    body: fn(&str) -> Value,
+}
+
+#[tokio::test]
+async fn each_text_has_its_bound_and_none_holds_what_can_not_be_kept() {
+    let app = TestApp::start().await;
+    let (buyer, seller) = (app.token("bea", &["buyer"]), app.token("sam", &["seller"]));
+    let people = json!({ "participantIds": ["sam"], "type": "group" });
+    let path = "/api/conversations";
+    let made = app.request_as(&buyer, Method::POST, path, Some(people)).await.ok();
+    let conversation = made["conversation"]["id"].as_str().unwrap().to_owned();
+    let request = app.buyer("bea").request().await;
+    let offer = app.seller("sam").offer(&request, "30").await;
+    let messages = format!("/api/conversations/{conversation}/messages");
+    let sold = app.buyer("bea").buys_from(&app.seller("sam")).await;
+    let at = |path: &str| format!("/api/marketplace/{path}");
+    let field = |path: String, pointer, most, line, body| Field { path, pointer, most, line, body };
+    for (token, field) in [
+        (
+            &buyer,
+            field(
+                path.into(),
+                "/title",
+                200,
+                true,
+                |text| json!({ "participantIds": ["sam"], "type": "group", "title": text }),
+            ),
+        ),
+        (
+            &buyer,
+            field(messages.clone(), "/content", 8000, false, |text| json!({ "content": text })),
+        ),
+        (
+            &buyer,
+            field(messages.clone(), "/attachments/0/url", 2048, true, |text| {
+                json!({ "content": "x", "attachments": [
+                { "url": text, "name": "a", "mimeType": "a/b", "size": 1 }] })
+            }),
+        ),
+        (
+            &buyer,
+            field(messages.clone(), "/attachments/0/name", 255, true, |text| {
+                json!({ "content": "x", "attachments": [
+                { "url": "a:b", "name": text, "mimeType": "a/b", "size": 1 }] })
+            }),
+        ),
+        (
+            &buyer,
+            field(messages.clone(), "/attachments/0/mimeType", 255, true, |text| {
+                json!({ "content": "x", "attachments": [
+                { "url": "a:b", "name": "a", "mimeType": text, "size": 1 }] })
+            }),
+        ),
+        (
+            &buyer,
+            field(at("requests"), "/title", 200, true, |text| {
+                json!({ "title": text, "description": "Green",
+                "budget": { "amount": 40, "currency": "USD" } })
+            }),
+        ),
+        (
+            &buyer,
+            field(at("requests"), "/description", 8000, false, |text| {
+                json!({ "title": "A lamp", "description": text,
+                "budget": { "amount": 40, "currency": "USD" } })
+            }),
+        ),
+        (
+            &buyer,
+            field(at("requests"), "/category", 100, true, |text| {
+                json!({ "title": "A lamp", "description": "Green", "category": text,
+                "budget": { "amount": 40, "currency": "USD" } })
+            }),
+        ),
+        (
+            &buyer,
+            field(
+                at(&format!("requests/{request}/cancel")),
+                "/reason",
+                1000,
+                false,
+                |text| json!({ "reason": text }),
+            ),
+        ),
+        (
+            &buyer,
+            field(
+                at(&format!("offers/{offer}/reject")),
+                "/reason",
+                1000,
+                false,
+                |text| json!({ "reason": text }),
+            ),
+        ),
+        (
+            &seller,
+            field(
+                at(&format!("requests/{request}/offers")),
+                "/message",
+                4000,
+                false,
+                |text| json!({ "amount": 1, "currency": "USD", "message": text }),
+            ),
+        ),
+        (
+            &seller,
+            field(
+                at(&format!("requests/{sold}/delivery")),
+                "/status",
+                64,
+                true,
+                |text| json!({ "status": text }),
+            ),
+        ),
+        (
+            &seller,
+            field(
+                at(&format!("requests/{sold}/delivery")),
+                "/carrier",
+                100,
+                true,
+                |text| json!({ "status": "packed", "carrier": text }),
+            ),
+        ),
+        (
+            &seller,
+            field(
+                at(&format!("requests/{sold}/delivery")),
+                "/trackingNumber",
+                100,
+                true,
+                |text| json!({ "status": "packed", "trackingNumber": text }),
+            ),
+        ),
+    ] {
+        let method = if field.path.ends_with("/delivery") { Method::PATCH } else { Method::POST };
+        let mut bad = vec![String::new(), "é".repeat(field.most + 1), "a\u{0}b".to_owned()];
+        if field.line {
+            bad.extend(["a\nb", "\u{1b}[1m", "\u{7f}"].map(str::to_owned));
+        }
+        for text in bad {
+            let body = Some((field.body)(&text));
+            let answer = app.request_as(token, method.clone(), &field.path, body).await;
+            let what = format!("{} {} of {} bytes", field.path, field.pointer, text.len());
+            assert_eq!(answer.problem(422), "invalid_payload", "{what}");
+            assert_eq!(answer.body["errors"][0]["pointer"], field.pointer, "{what}");
+            assert!(answer.body.to_string().len() < 2000, "{what}: {}", answer.body);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_not_told_by_all_that_was_sent() {
+    let app = TestApp::start().await;
+    let token = app.token("alice", &[]);
+    let long = "x".repeat(500_000);
+    for body in [
+        json!({ "participantIds": long }),
+        json!({ "participantIds": ["bob"], "type": long }),
+        json!({ "participantIds": ["bob"], (long.as_str()): 1 }),
+    ] {
+        let path = "/api/conversations";
+        let answer = app.request_as(&token, Method::POST, path, Some(body)).await;
+        assert_eq!(answer.problem(422), "invalid_payload");
+        assert!(answer.body.to_string().len() < 2000, "{} bytes", answer.body.to_string().len());
+    }
+    let mut alice = app.user("alice").await;
+    for (event, argument) in [
+        ("join-user-room", json!([long])),
+        ("message:send", json!({ "conversationId": "c1", "content": "x", "attachments": long })),
+        (long.as_str(), json!(1)),
+    ] {
+        assert!(alice.emit_ack(event, argument.clone()).await.to_string().len() < 1000);
+        alice.emit(event, argument);
+        assert!(alice.expect("error").await.to_string().len() < 1000);
+    }
+}
+
+/// Names of fields that hold anything, within the payload's size or one of their own.
+const FREE: [&str; 2] = ["data", "metadata"];
+
+/// Every string and list in a schema that has no bound.
+fn unbounded(document: &Value, schema: &Value, at: &str, found: &mut BTreeSet<String>) {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let target = document.pointer(reference.trim_start_matches('#'));
+        return unbounded(document, target.expect("a schema"), at, found);
+    }
+    for key in ["oneOf", "anyOf", "allOf"] {
+        for one in schema[key].as_array().into_iter().flatten() {
+            unbounded(document, one, at, found);
+        }
+    }
+    let kinds = &schema["type"];
+    let is = |kind: &str| {
+        *kinds == kind || kinds.as_array().is_some_and(|kinds| kinds.contains(&json!(kind)))
+    };
+    // `^…{1,16}$`
+    let counted = schema["pattern"].as_str().is_some_and(|pattern| pattern.ends_with("}$"));
+    let bounded = schema["maxLength"].is_u64() || counted || schema["enum"].is_array();
+    if is("string") && !bounded {
+        found.insert(at.to_owned());
+    }
+    if is("array") {
+        if !schema["maxItems"].is_u64() {
+            found.insert(format!("{at}[]"));
+        }
+        unbounded(document, &schema["items"], &format!("{at}/0"), found);
+    }
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        if !FREE.contains(&name.as_str()) {
+            unbounded(document, property, &format!("{at}/{name}"), found);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_documents_tell_the_bound_of_every_field_that_is_sent() {
+    let app = TestApp::start().await;
+    let mut found = BTreeSet::new();
+    let openapi = app.get("/api/openapi.json").await.ok();
+    let mut bodies = 0;
+    for (path, operations) in openapi["paths"].as_object().expect("paths") {
+        for (method, operation) in operations.as_object().expect("operations") {
+            let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+            if schema.is_object() {
+                bodies += 1;
+                unbounded(&openapi, schema, &format!("{method} {path} "), &mut found);
+            }
+        }
+    }
+    let asyncapi = app.get("/api/asyncapi.json").await.ok();
+    let mut events = 0;
+    let catalogue = serde_json::to_value(stoa::app::events()).expect("JSON");
+    for event in catalogue["events"].as_array().expect("events") {
+        if event["direction"] == "clientToServer" {
+            events += 1;
+            let name = event["payload"].as_str().expect("a payload");
+            let schema = &asyncapi["components"]["schemas"][name];
+            assert!(schema.is_object(), "{name}");
+            unbounded(&asyncapi, schema, &format!("{} ", event["name"]), &mut found);
+        }
+    }
+    assert!(bodies > 15 && events > 15, "{bodies} {events}");
+    assert!(found.is_empty(), "no bound: {found:#?}");
+}
