@@ -51,17 +51,17 @@ async fn an_emit_to_many_is_kept_in_each_of_their_streams_and_heard_once() {
     assert_eq!(alice.expect("news").await, 1);
     alice.expect_nothing().await;
     let database = app.database();
-    let mut shares = Vec::new();
+    let mut rows = Vec::new();
     for stream in ["conversation/c1", "user/alice", "user/bob"] {
         let share = "SELECT seq, shared FROM events WHERE stream = ?1";
         let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-        shares.push(database.query_row(share, [stream], row).expect("a share"));
+        rows.push(database.query_row(share, [stream], row).expect("a share"));
     }
-    shares.dedup();
-    let [(1, shared)] = &*shares else { panic!("{shares:?}") };
-    let shared: &Vec<u8> = shared;
+    rows.dedup();
+    let [(1, id)] = &*rows else { panic!("{rows:?}") };
+    let id: &Vec<u8> = id;
     let whole = "SELECT wire FROM shared_events WHERE id = ?1";
-    let wire: String = database.query_row(whole, [shared], |row| row.get(0)).expect("it");
+    let wire: String = database.query_row(whole, [id], |row| row.get(0)).expect("it");
     let wire: Value = serde_json::from_str(&wire).expect("JSON");
     assert_eq!(wire[0]["to"], json!({ "rooms": rooms, "except": ["user-carol"] }));
     assert!(wire[0]["id"].is_string());

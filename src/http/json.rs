@@ -53,7 +53,6 @@ const MAX_METADATA_BYTES: usize = 16 * 1024;
 ///
 /// # Errors
 /// Says how much it may be.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives references")]
 pub fn small_metadata(metadata: &serde_json::Value, (): &()) -> garde::Result {
     if metadata.to_string().len() > MAX_METADATA_BYTES {
         return Err(garde::Error::new("has at most 16 KiB of JSON"));

@@ -249,6 +249,12 @@ impl Connection {
         self.sessions.max_pending_bytes
     }
 
+    /// Bytes of a replay that are sent at once, and that may wait for its end. An eighth of what may
+    /// wait for the client: up to three namespaces share its websocket, and both come together.
+    pub(super) fn replay_bytes(&self) -> usize {
+        self.max_pending_bytes() / 8
+    }
+
     /// The engine may have room for what waits for it.
     pub(super) fn pump(self: &Arc<Self>) {
         self.push(Item::Pump(self.clone()));

@@ -62,7 +62,7 @@ pub async fn enter(
     let missed = Missed { connection, room, beside };
     let mut position = Position { recovered: Some(true), ..Position::default() };
     let (mut from, mut replayed) = (since, 0);
-    let portion = Portion { events: PORTION_EVENTS, bytes: connection.max_pending_bytes() / 4 };
+    let portion = Portion { events: PORTION_EVENTS, bytes: connection.replay_bytes() };
     loop {
         let stands = match read(db, &missed.room, Some((from, portion))).await {
             Ok(stands) => stands,

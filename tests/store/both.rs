@@ -10,7 +10,7 @@ use stoa::{
     id::Id,
     params,
     room::Room,
-    stream::{Stream, Target},
+    stream::{Rendering, Stream, Target},
 };
 
 use super::engine::{Happened, Held, Store, happened, id, to_all};
@@ -291,6 +291,15 @@ async fn say(db: &Db, conversation: &'static str, events: i64) {
     db.write(unit).await.expect("a unit");
 }
 
+/// Announces one event.
+async fn tell(db: &Db, event: Rendering) {
+    let unit = async move |tx: &mut Tx<'_>| {
+        tx.announce(event);
+        Ok(())
+    };
+    db.write(unit).await.expect("a unit");
+}
+
 async fn old_events_go_and_young_ones_stay(store: Store) {
     const DAY: Duration = Duration::from_hours(24);
     let oldest = async |stream: &str| {
@@ -299,7 +308,7 @@ async fn old_events_go_and_young_ones_stay(store: Store) {
     };
     say(&store.db, "long", 350).await;
     say(&store.db, "short", 5).await;
-    store.db.write(async |tx| Ok(tx.announce(to_all(&["u1", "u2"])))).await.expect("a unit");
+    tell(&store.db, to_all(&["u1", "u2"])).await;
     store.clock.advance(DAY / 2);
     say(&store.db, "long", 30).await;
     assert_eq!(db::prune_events(&store.db, DAY).await.expect("pruned"), 0, "all are young");
@@ -342,7 +351,7 @@ async fn an_event_of_many_streams_is_kept_once_and_each_has_its_share(store: Sto
     let people: Vec<String> = (0..1200).map(|n| format!("u{n:04}")).collect();
     let names: Vec<&str> = people.iter().map(String::as_str).collect();
     let event = to_all(&names);
-    store.db.write(async move |tx| Ok(tx.announce(event))).await.expect("a unit");
+    tell(&store.db, event).await;
     assert_eq!(store.number("SELECT COUNT(*) FROM shared_events").await, 1);
     assert_eq!(store.number("SELECT COUNT(*) FROM events WHERE wire <> ''").await, 0);
     for who in ["u0000", "u0777", "u1199"] {
@@ -355,7 +364,7 @@ async fn an_event_of_many_streams_is_kept_once_and_each_has_its_share(store: Sto
     }
     // Again, where the streams are there already.
     let event = to_all(&names);
-    store.db.write(async move |tx| Ok(tx.announce(event))).await.expect("a unit");
+    tell(&store.db, event).await;
     assert_eq!(store.number("SELECT COUNT(*) FROM streams WHERE seq = 2").await, 1200);
 }
 

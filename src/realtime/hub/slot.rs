@@ -170,7 +170,7 @@ impl Slot {
             // Whoever asked may have gone, here and below.
             let _ = taken.send(());
         } else {
-            let few = if caught_up { self.connection.max_pending_bytes() / 4 } else { 0 };
+            let few = if caught_up { self.connection.replay_bytes() } else { 0 };
             self.sink.watch(taken, few);
         }
         let _ = answer.send(Replayed { caught_up, when_taken });
@@ -188,7 +188,7 @@ impl Slot {
             Audience::Rooms(rooms) => rooms.as_slice(),
             Audience::Everyone { kept_for } => kept_for,
         };
-        let most = self.connection.max_pending_bytes() / 4;
+        let most = self.connection.replay_bytes();
         self.catch_up.holds(rooms, &broadcast.numbers, event, self.user.as_ref(), most)
     }
 
