@@ -73,6 +73,17 @@ impl Amount {
         left.and_then(|left| Self::new(left).ok()).unwrap_or(self)
     }
 
+    /// As much of it as `part` is of `whole`, rounded down; all of it where that is more.
+    #[must_use]
+    pub fn share(self, part: Self, whole: Self) -> Self {
+        if part >= whole {
+            return self;
+        }
+        let share = self.0.checked_mul(part.0).and_then(|product| product.checked_div(whole.0));
+        let share = share.map(|share| share.trunc_with_scale(MAX_SCALE));
+        share.and_then(|share| Self::new(share).ok()).unwrap_or(Self::ZERO)
+    }
+
     /// The number of a JSON text, which may have an exponent.
     fn from_json(json: &RawValue) -> Result<Self, InvalidAmount> {
         let text = json.get();
@@ -294,6 +305,15 @@ mod tests {
             amount("123456789.123456789012345678").less_basis_points(0),
             amount("123456789.123456789012345678")
         );
+    }
+
+    #[test]
+    fn a_share_is_never_more_than_its_part() {
+        let amount = |text: &str| text.parse::<Amount>().unwrap();
+        assert_eq!(amount("2").share(amount("1"), amount("4")), amount("0.5"));
+        assert_eq!(amount("1").share(amount("2"), amount("3")), amount("0.666666666666666666"));
+        assert_eq!(amount("2").share(amount("5"), amount("4")), amount("2"));
+        assert_eq!(amount("2").share(Amount::ZERO, Amount::ZERO), amount("2"));
     }
 
     #[test]

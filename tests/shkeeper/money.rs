@@ -107,8 +107,35 @@ async fn a_digit_that_is_rounded_is_not_missing_and_a_cent_is() {
         json!({ "sellerId": "sam", "paymentId": id, "amount": amount, "currency": "ETH-USDT",
             "destination": "0x6f2F", "provider": "shkeeper" })
     };
-    assert_eq!(app.post("/api/payouts", payout("35.5")).await.problem(422), "invalid_payload");
+    for over in ["35.5", "33.800000000000000001"] {
+        assert_eq!(app.post("/api/payouts", payout(over)).await.problem(422), "invalid_payload");
+    }
     app.post("/api/payouts", payout("33.8")).await.ok();
+}
+
+#[tokio::test]
+async fn what_came_in_a_coin_is_what_goes_out_in_it() {
+    let fake = Fake::start().await;
+    let app = start(&fake, |_| {}).await;
+    let (id, request) = invoiced(&app).await;
+    let btc = json!({ "requestId": request, "provider": "shkeeper", "crypto": "BTC" });
+    let asked = app.buyer("ann").post("/api/payments", btc).await.ok()["invoice"].clone();
+    assert_eq!(fake.deliver(&fake.pay(&id, "35.5", "0x1")).await, 202);
+    let payout = |amount: &Value, currency: &str| {
+        json!({ "sellerId": "sam", "paymentId": id, "amount": amount, "currency": currency,
+            "destination": "0x6f2F", "provider": "shkeeper" })
+    };
+    for (amount, currency, pointer) in [
+        (json!("35.5"), "BTC", "/amount"),
+        (json!("1"), "BTC", "/amount"),
+        (json!("0.001"), "ETH", "/currency"),
+    ] {
+        let refused = app.post("/api/payouts", payout(&amount, currency)).await;
+        assert_eq!(refused.problem(422), "invalid_payload", "{amount} {currency}");
+        assert_eq!(refused.body["errors"][0]["pointer"], pointer, "{amount} {currency}");
+    }
+    assert!(fake.payouts().is_empty());
+    app.post("/api/payouts", payout(&asked["cryptoAmount"], "BTC")).await.ok();
 }
 
 #[tokio::test]

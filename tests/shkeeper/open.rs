@@ -7,7 +7,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 use super::{invoiced, payment, start};
 use crate::support::{
     TestApp, raw,
-    shkeeper::{Delivery, Fake, PUBLIC_URL},
+    shkeeper::{Fake, PUBLIC_URL},
     within,
 };
 
@@ -105,8 +105,10 @@ async fn an_old_server_s_long_list_of_transactions_is_taken() {
     let fake = Fake::start().await;
     let app = start(&fake, |_| {}).await;
     let (id, _) = invoiced(&app).await;
-    let last = (0..300).map(|place| fake.pay(&id, "0.01", &format!("0x{place}"))).last();
-    let last: Delivery = last.expect("a callback");
+    for place in 0..300 {
+        fake.pay(&id, "0.01", &format!("0x{place}"));
+    }
+    let last = fake.again(&id, "0x299");
     assert!(last.body.len() > 50_000, "{}", last.body.len());
     assert_eq!(fake.deliver(&last).await, 202);
     assert_eq!(payment(&app, &id).await["receivedAmount"], 3);

@@ -24,13 +24,13 @@ pub(in crate::payments) struct PaymentRow {
 
 /// Adds a payment; false when one of the same provider is under way for the request.
 pub(in crate::payments) async fn insert(tx: &mut Tx<'_>, row: &PaymentRow) -> Result<bool> {
-    let PaymentRow { document: payment, webhook_token } = row;
     const INSERT: &str = "
         INSERT INTO payments
             (id, request_id, buyer_id, seller_id, provider, amount, currency, status, received,
              ledger_entries, webhook_token, created_at, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $11)
         ON CONFLICT (request_id, provider) WHERE status IN ('pending', 'partial') DO NOTHING";
+    let PaymentRow { document: payment, webhook_token } = row;
     let row = params![
         &payment.id,
         &payment.request_id,

@@ -1,0 +1,174 @@
+//! The user: writes the largest of everything over REST, by sockets and by bodies that do not end.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinSet,
+    time::{Instant, timeout_at},
+};
+
+use super::{server::Server, socket};
+
+const USER: &str = "user-000000";
+const OTHER: &str = "user-000001";
+
+/// Websockets that are tried: more than one user may have.
+const SOCKETS: usize = 120;
+/// Tasks that write over REST, and polling sessions' openers.
+const WRITERS: usize = 6;
+const POLLERS: usize = 2;
+/// Bodies that do not end.
+const UPLOADS: usize = 300;
+
+/// What every task needs.
+#[derive(Clone)]
+pub struct Work {
+    pub address: SocketAddr,
+    pub token: Arc<str>,
+    pub conversation: Arc<str>,
+    pub content: Arc<str>,
+    pub end: Instant,
+    pub tally: Tally,
+}
+
+/// What was done, and how often.
+#[derive(Clone, Default)]
+pub struct Tally(Arc<Mutex<BTreeMap<String, u64>>>);
+
+impl Tally {
+    /// Counts something.
+    pub fn note(&self, what: &str) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts.entry(what.to_owned()).or_default() += 1;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "what one user did:")?;
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.iter().try_for_each(|(what, count)| writeln!(f, "  {what:<48} {count}"))
+    }
+}
+
+/// Drives the user for that long.
+///
+/// # Errors
+/// When the user can't even begin.
+pub async fn run(server: &Server, time: Duration) -> Result<Tally> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    let address = server.address();
+    let token = Server::token(USER)?;
+    let conversation = json!({ "participantIds": [OTHER] });
+    let url = format!("http://{address}/api/conversations");
+    let begun = http.post(url).bearer_auth(&token).json(&conversation).send().await?;
+    let begun: Value = begun.error_for_status()?.json().await?;
+    let conversation = begun["id"].as_str().or(begun["conversation"]["id"].as_str());
+    let work = Work {
+        address,
+        token: token.into(),
+        conversation: conversation.context("a conversation's id")?.into(),
+        content: "\u{1F4E6}".repeat(8_000).into(),
+        end: Instant::now() + time,
+        tally: Tally::default(),
+    };
+    let mut tasks = JoinSet::new();
+    for place in 0..SOCKETS {
+        tasks.spawn(socket::keep(work.clone(), place % 2 == 0));
+    }
+    for _ in 0..POLLERS {
+        tasks.spawn(socket::never_poll(work.clone(), http.clone()));
+    }
+    for place in 0..WRITERS {
+        tasks.spawn(write(work.clone(), http.clone(), place));
+    }
+    for _ in 0..UPLOADS {
+        tasks.spawn(upload(work.clone()));
+    }
+    tokio::time::sleep_until(work.end).await;
+    tasks.shutdown().await;
+    Ok(work.tally)
+}
+
+/// Writes one kind of thing after the other, each as large as it may be.
+async fn write(work: Work, http: reqwest::Client, place: usize) {
+    let mut next = 0_usize;
+    while Instant::now() < work.end {
+        next += 1;
+        let key = format!("{place}-{next}");
+        let people: Vec<String> = (0..999).map(|other| format!("made-up-{key}-{other}")).collect();
+        let metadata = json!({ "note": "x".repeat(16_000) });
+        let (what, path, body) = match next % 4 {
+            0 => (
+                "conversations of 1,000",
+                "/api/conversations".to_owned(),
+                json!({ "participantIds": people, "type": "group", "metadata": metadata }),
+            ),
+            1 => (
+                "requests",
+                "/api/marketplace/requests".to_owned(),
+                json!({
+                    "title": "A lamp",
+                    "description": work.content.as_ref(),
+                    "budget": { "amount": 40, "currency": "USD" },
+                    "metadata": metadata,
+                }),
+            ),
+            _ => (
+                "messages by REST",
+                format!("/api/conversations/{}/messages", work.conversation),
+                json!({ "content": work.content.as_ref() }),
+            ),
+        };
+        let request = http.post(format!("http://{}{path}", work.address));
+        let request = request.bearer_auth(&work.token).header("idempotency-key", key).json(&body);
+        match timeout_at(work.end, request.send()).await {
+            Ok(Ok(answer)) if answer.status().is_success() => work.tally.note(what),
+            Ok(Ok(answer)) => work.tally.note(&format!("{what}: {}", answer.status().as_u16())),
+            Ok(Err(_)) => work.tally.note(&format!("{what}: no answer")),
+            Err(_) => return,
+        }
+    }
+}
+
+/// Sends all of a body but its last byte, and waits until the server has had enough.
+async fn upload(work: Work) {
+    const LENGTH: usize = 1_000_000;
+    let head = format!(
+        "POST /api/conversations HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/json\r\nContent-Length: {LENGTH}\r\n\r\n",
+        work.token
+    );
+    let body = vec![b' '; LENGTH - 1];
+    while Instant::now() < work.end {
+        let Ok(mut stream) = TcpStream::connect(work.address).await else {
+            work.tally.note("uploads refused");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            continue;
+        };
+        let mut answer = [0; 12];
+        let held = async {
+            stream.write_all(head.as_bytes()).await?;
+            stream.write_all(&body).await?;
+            stream.read_exact(&mut answer).await
+        };
+        let held = timeout_at(work.end, held).await;
+        let status = String::from_utf8_lossy(&answer[9..]).into_owned();
+        match held {
+            Ok(Ok(_)) => work.tally.note(&format!("uploads answered {status}")),
+            Ok(Err(_)) => work.tally.note("uploads cut off"),
+            Err(_) => work.tally.note("uploads under way at the end"),
+        }
+    }
+}
