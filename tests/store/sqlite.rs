@@ -1,6 +1,6 @@
 //! What only SQLite can go through: one writer, one file, one disk.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
 use futures_util::{FutureExt, future::join_all};
 use stoa::{
@@ -103,6 +103,22 @@ async fn more_than_the_queue_holds_is_refused() {
     refused.iter().for_each(unavailable);
     assert_eq!(refused.len(), 5000 - 4096);
     assert_eq!(store.number("SELECT COUNT(*) FROM notes").await, 4096);
+    assert!(store.db.is_available());
+}
+
+#[tokio::test]
+async fn a_statement_that_changes_without_an_end_leaves_those_behind_it_alone() {
+    const ENDLESS: &str = "
+        WITH RECURSIVE n (i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n)
+        INSERT INTO notes (id, text) SELECT i, 'a' FROM n";
+    let store = with_notes().await;
+    let store = store.again(|config| config.write_timeout = Duration::from_millis(300)).await;
+    let held = Held::hold(&store.db).await;
+    let endless = store.db.write(async |tx| Ok(tx.execute(ENDLESS, &[]).await?));
+    let (endless, behind, ()) = tokio::join!(endless, note(&store, 2, 1), held.release());
+    unavailable(&endless.expect_err("it has no end"));
+    behind.expect("the next");
+    assert_eq!(store.number("SELECT COUNT(*) FROM notes").await, 1);
     assert!(store.db.is_available());
 }
 

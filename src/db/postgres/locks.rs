@@ -4,7 +4,8 @@
 use std::{
     collections::{BTreeSet, HashMap},
     hash::{BuildHasher, Hash, RandomState},
-    sync::{Mutex, MutexGuard, PoisonError},
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -15,20 +16,24 @@ use crate::{
     stream::Stream,
 };
 
-/// Locks that give the units of a stream one order from numbering until they are sent.
-const STRIPES: u64 = 256;
-
 /// How many may wait for what nobody has got for a while.
 const WAITERS: usize = 2;
 
 /// How long it takes until what nobody gets is taken for stuck.
-pub(super) const STUCK: Duration = Duration::from_millis(500);
+const STUCK: Duration = Duration::from_millis(500);
+
+/// How long units wait after one of them has waited so long in vain.
+const WARNED: Duration = Duration::from_millis(200);
+
+/// For how long that counts.
+const REMEMBERED: Duration = Duration::from_secs(2);
 
 /// What units wait for, and whose turn it is in a stream.
+#[derive(Default)]
 pub(super) struct Locks {
-    stripes: Box<[sync::Mutex<()>]>,
     hasher: RandomState,
     wanted: Mutex<HashMap<u64, Wanted>>,
+    in_vain: Mutex<Option<Instant>>,
 }
 
 /// Something that units wait for now.
@@ -36,91 +41,134 @@ struct Wanted {
     waiting: usize,
     /// When one of them got it last, or the first came.
     since: Instant,
+    turn: Arc<sync::Mutex<()>>,
 }
 
 /// A unit's wait, until it is dropped.
-pub(in crate::db) struct Wait<'a> {
+struct Wait<'a> {
     locks: &'a Locks,
     key: u64,
 }
 
-/// Units take their streams in one order, right before they are numbered, and hold them until they
-/// are sent, so what is sent has the order of the numbers.
-pub(super) struct Turn<'a> {
-    stripes: Vec<sync::MutexGuard<'a, ()>>,
-    waits: Vec<Wait<'a>>,
+/// A unit's turn, until it is dropped: of this node's units it alone waits at the server, or has
+/// the stream.
+pub(in crate::db) struct Place<'a> {
+    _turn: sync::OwnedMutexGuard<()>,
+    wait: Wait<'a>,
 }
 
-impl Default for Locks {
-    fn default() -> Self {
-        Self {
-            stripes: (0..STRIPES).map(|_| sync::Mutex::default()).collect(),
-            hasher: RandomState::new(),
-            wanted: Mutex::default(),
-        }
-    }
+/// How a transaction begins, and how long it waits for a row.
+pub(super) struct Patience {
+    pub(super) begin: &'static str,
+    pub(super) limit: Duration,
 }
 
 impl Locks {
-    /// Lets a unit wait for the row that a statement with these parameters takes, unless several
-    /// wait already and none of them gets it.
+    /// How long a unit may wait for a row: as long as is configured, where it is one of the few who
+    /// may; else not long, and less where units wait in vain.
+    pub(super) fn patience(&self, is_patient: bool, configured: Duration) -> Patience {
+        let in_vain = *self.in_vain.lock().unwrap_or_else(PoisonError::into_inner);
+        let warned = in_vain.is_some_and(|at| at.elapsed() < REMEMBERED);
+        let (begin, limit) = if is_patient || configured <= STUCK {
+            ("BEGIN", configured)
+        } else if warned {
+            ("BEGIN; SET LOCAL lock_timeout = '200ms'", WARNED)
+        } else {
+            ("BEGIN; SET LOCAL lock_timeout = '500ms'", STUCK)
+        };
+        Patience { begin, limit }
+    }
+
+    /// Notes that a unit has waited in vain; one that was warned itself says nothing about others.
+    pub(super) fn warn(&self, patience: &Patience) {
+        if patience.limit > WARNED {
+            *self.in_vain.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+    }
+
+    /// Waits for a unit's turn to take the row of a statement with these parameters.
     ///
     /// # Errors
     /// [`Kind::Busy`]
-    pub(in crate::db) fn want_row(&self, sql: &str, params: &[Value]) -> Result<Wait<'_>> {
-        self.want(&(sql, params))
+    pub(in crate::db) async fn row(
+        &self,
+        sql: &str,
+        params: &[Value],
+        patience: &Patience,
+    ) -> Result<Place<'_>> {
+        self.take(self.key(&(sql, params)), patience).await
     }
 
-    fn want(&self, what: &impl Hash) -> Result<Wait<'_>> {
-        let key = self.hasher.hash_one(what);
+    /// Waits for a unit's streams. They are taken in one order everywhere, right before they are
+    /// numbered, and held until they are sent, so what is sent has the order of the numbers.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`]
+    pub(super) async fn streams(
+        &self,
+        streams: impl Iterator<Item = Stream>,
+        patience: &Patience,
+    ) -> Result<Vec<Place<'_>>> {
+        let keys: BTreeSet<u64> = streams.map(|stream| self.key(&stream)).collect();
+        let mut places = Vec::with_capacity(keys.len());
+        for key in keys {
+            places.push(self.take(key, patience).await?);
+        }
+        Ok(places)
+    }
+
+    fn key(&self, what: &impl Hash) -> u64 {
+        self.hasher.hash_one(what)
+    }
+
+    /// Lets a unit wait, unless several wait already and none of them gets it.
+    fn want(&self, key: u64) -> Result<(Wait<'_>, Arc<sync::Mutex<()>>)> {
         let mut all = self.all();
-        let wanted = all.entry(key).or_insert_with(|| Wanted { waiting: 0, since: Instant::now() });
+        let wanted = all.entry(key).or_insert_with(|| Wanted {
+            waiting: 0,
+            since: Instant::now(),
+            turn: Arc::default(),
+        });
         if wanted.waiting >= WAITERS && wanted.since.elapsed() > STUCK {
             return Err(Error::new(Kind::Busy, "others wait for it, and get nothing"));
         }
         wanted.waiting += 1;
-        drop(all);
-        Ok(Wait { locks: self, key })
+        Ok((Wait { locks: self, key }, wanted.turn.clone()))
+    }
+
+    /// Waits for a turn, as long as somebody gets his now and then.
+    async fn take(&self, key: u64, patience: &Patience) -> Result<Place<'_>> {
+        let (wait, turn) = self.want(key)?;
+        let limit = patience.limit.max(STUCK);
+        let mut turn = pin!(turn.lock_owned());
+        loop {
+            match timeout(limit, &mut turn).await {
+                Ok(turn) => return Ok(Place { _turn: turn, wait }),
+                Err(_) if wait.moves_within(limit) => {}
+                Err(_) => {
+                    return Err(Error::new(Kind::Busy, "another does not get on with it"));
+                }
+            }
+        }
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<u64, Wanted>> {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// Waits for a unit's streams, each for so long.
-    ///
-    /// # Errors
-    /// [`Kind::Busy`]
-    pub(super) async fn turn(
-        &self,
-        streams: impl Iterator<Item = Stream>,
-        patience: Duration,
-    ) -> Result<Turn<'_>> {
-        let stripe = |stream| self.hasher.hash_one(stream) % STRIPES;
-        let taken: BTreeSet<u64> = streams.map(stripe).collect();
-        let mut turn = Turn {
-            stripes: Vec::with_capacity(taken.len()),
-            waits: Vec::with_capacity(taken.len()),
-        };
-        for (stripe, place) in self.stripes.iter().zip(0..) {
-            if taken.contains(&place) {
-                turn.waits.push(self.want(&place)?);
-                let lock = timeout(patience, stripe.lock()).await;
-                turn.stripes.push(lock.map_err(|_| {
-                    Error::new(Kind::Busy, "another unit has not done with its stream")
-                })?);
-            }
+impl Place<'_> {
+    /// Notes that what was waited for was got.
+    pub(in crate::db) fn got(&self) {
+        if let Some(wanted) = self.wait.locks.all().get_mut(&self.wait.key) {
+            wanted.since = Instant::now();
         }
-        Ok(turn)
     }
 }
 
 impl Wait<'_> {
-    /// Notes that it was got: whoever waits behind may do so from now on.
-    pub(in crate::db) fn got(&self) {
-        if let Some(wanted) = self.locks.all().get_mut(&self.key) {
-            wanted.since = Instant::now();
-        }
+    fn moves_within(&self, time: Duration) -> bool {
+        self.locks.all().get(&self.key).is_some_and(|wanted| wanted.since.elapsed() < time)
     }
 }
 
@@ -133,12 +181,5 @@ impl Drop for Wait<'_> {
                 all.remove(&self.key);
             }
         }
-    }
-}
-
-impl Turn<'_> {
-    /// Notes that the streams were numbered, which takes their rows.
-    pub(super) fn got(&self) {
-        self.waits.iter().for_each(Wait::got);
     }
 }

@@ -18,7 +18,7 @@ use tokio::{
     time::timeout,
 };
 
-use self::locks::{Locks, STUCK};
+use self::locks::{Locks, Patience, Place};
 pub(super) use self::query::{execute, hold, insert_all, rows};
 use super::{
     Error, Kind, Result, Shared, Tx, events, migrations,
@@ -27,7 +27,7 @@ use super::{
 use crate::config::DatabaseConfig;
 
 /// Until a connection is free, or made.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Until a unit is done. It ends what the server's own limits do not: a peer that is gone without
 /// a word.
@@ -66,6 +66,7 @@ struct Inner {
 pub(super) struct Session<'a> {
     connection: &'a mut PgConnection,
     locks: &'a Locks,
+    patience: &'a Patience,
     /// The statement under way, for when it is given up.
     doing: &'a Cell<&'static str>,
 }
@@ -121,28 +122,18 @@ impl Postgres {
     }
 
     fn begin_write(&self, connection: sqlx::Result<PoolConnection<Engine>>, unit: Box<dyn Unit>) {
-        const IMPATIENT: &str = "BEGIN; SET LOCAL lock_timeout = '500ms'";
         let connection = match connection {
             Ok(connection) => connection,
             Err(error) => return unit.answer(Err(error.into())),
         };
         let place = self.0.patient.clone().try_acquire_owned().ok();
         self.carry(connection, unit, None, async move |this, connection, unit, doing| {
-            let patient = place.is_some() || this.lock_timeout <= STUCK;
-            let begin = if patient { "BEGIN" } else { IMPATIENT };
-            let patience = if patient { this.lock_timeout } else { STUCK };
-            let mut transaction = connection.begin_with(begin).await.map_err(Error::from)?;
-            let session = Session { connection: &mut transaction, locks: &this.locks, doing };
-            let mut tx = Tx::postgres(session, this.shared.clock.now());
-            carry_out(unit, &mut tx).await?;
-            let kept = tx.announced.iter().filter(|event| event.kept());
-            let streams = kept.flat_map(|event| event.streams());
-            let turn = this.locks.turn(streams, patience).await?;
-            let announced = events::number(&mut tx, this.shared.keep).await?;
-            turn.got();
-            transaction.commit().await.map_err(Error::from)?;
-            this.shared.send(announced);
-            Ok(())
+            let patience = this.locks.patience(place.is_some(), this.lock_timeout);
+            let done = this.write(connection, unit, doing, &patience).await;
+            if matches!(&done, Err(Lost::By(error)) if error.kind() == Kind::Busy) {
+                this.locks.warn(&patience);
+            }
+            done
         });
     }
 
@@ -161,7 +152,8 @@ impl Postgres {
         drop(waiting);
         self.carry(connection, unit, Some(place), async move |this, connection, unit, doing| {
             let mut transaction = connection.begin_with(SNAPSHOT).await.map_err(Error::from)?;
-            let session = Session { connection: &mut transaction, locks: &this.locks, doing };
+            let (locks, patience) = (&this.locks, &this.locks.patience(true, this.lock_timeout));
+            let session = Session { connection: &mut transaction, locks, patience, doing };
             let mut tx = Tx::postgres(session, this.shared.clock.now());
             carry_out(unit, &mut tx).await?;
             tx.ensure_silent()?;
@@ -230,6 +222,29 @@ impl Postgres {
 }
 
 impl Inner {
+    async fn write(
+        &self,
+        connection: &mut PoolConnection<Engine>,
+        unit: &mut dyn Unit,
+        doing: &Cell<&'static str>,
+        patience: &Patience,
+    ) -> Result<(), Lost> {
+        let begun = connection.begin_with(patience.begin).await;
+        let mut transaction = begun.map_err(Error::from)?;
+        let locks = &self.locks;
+        let session = Session { connection: &mut transaction, locks, patience, doing };
+        let mut tx = Tx::postgres(session, self.shared.clock.now());
+        carry_out(unit, &mut tx).await?;
+        let kept = tx.announced.iter().filter(|event| event.kept());
+        let streams = kept.flat_map(|event| event.streams());
+        let places = locks.streams(streams, patience).await?;
+        let announced = events::number(&mut tx, self.shared.keep).await?;
+        places.iter().for_each(Place::got);
+        transaction.commit().await.map_err(Error::from)?;
+        self.shared.send(announced);
+        Ok(())
+    }
+
     /// Waits for a read. One that takes long gives its place to the next, where there is another
     /// for it; else it is given up.
     async fn read_in_time<T>(

@@ -45,11 +45,12 @@ pub(in crate::db) async fn hold(
     params: &[Value],
 ) -> Result<Vec<Row>> {
     session.doing.set(sql);
-    let wait = session.locks.want_row(sql, params)?;
+    let place = session.locks.row(sql, params, session.patience).await?;
     // Both parts are written out in the source.
     let holding = AssertSqlSafe(format!("{sql} FOR NO KEY UPDATE"));
     let rows = query(holding, params).fetch_all(&mut *session.connection).await?;
-    wait.got();
+    place.got();
+    drop(place);
     read(&rows)
 }
 

@@ -57,7 +57,7 @@ impl Session {
              PRAGMA synchronous = FULL;
              PRAGMA foreign_keys = ON;
              PRAGMA wal_autocheckpoint = 4000;
-             PRAGMA journal_size_limit = 67108864;",
+             PRAGMA journal_size_limit = 33554432;",
         )?;
         Ok(session)
     }

@@ -10,7 +10,7 @@ use std::{
 use rusqlite::Connection;
 
 use super::session::{BUSY_TIMEOUT, Session};
-use crate::db::{Error, Kind, Result};
+use crate::db::{Error, Result};
 
 /// Bytes of a file that is made anew at the start so that it can give room back; it takes about a
 /// second. A larger one waits for `stoa migrate --compact`.
@@ -27,7 +27,7 @@ const STEP: Duration = Duration::from_millis(4);
 
 /// Bytes of the log above which it is cut off, whoever reads: it is folded in at 16 MB, but as long
 /// as someone reads an older moment, it grows.
-const LOG_BYTES: u64 = 64 << 20;
+const LOG_BYTES: u64 = 32 << 20;
 
 /// How long the writer waits for who reads, to cut the log off.
 const CUT_WAIT: Duration = Duration::from_millis(20);
@@ -163,13 +163,10 @@ pub(super) fn prepare(path: &Path, session: &Session) -> Result<()> {
         return Ok(());
     }
     tracing::info!(%path, bytes, "the database's file is made anew, so that it can give room back");
-    match remake(session) {
-        Err(error) if error.kind() != Kind::Other => {
-            tracing::warn!(%error, "the database's file was not made anew; the next start tries");
-            Ok(())
-        }
-        done => done,
+    if let Err(error) = remake(session) {
+        tracing::warn!(%error, "the database's file was not made anew; the next start tries again");
     }
+    Ok(())
 }
 
 /// Makes the file anew: as small as it can be, and able to give room back.
