@@ -18,7 +18,11 @@ use utoipa::{
     },
 };
 
-/// A moment in UTC, in milliseconds since 1970. On the wire an ISO 8601 string with milliseconds.
+/// The first and the last moment that a year of four digits names.
+const WRITABLE: (i64, i64) = (-62_167_219_200_000, 253_402_300_799_999);
+
+/// A moment in UTC, in milliseconds since 1970. On the wire an ISO 8601 string with milliseconds and a
+/// year of four digits; what lies beyond is told as the last moment of 9999.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
@@ -66,7 +70,8 @@ impl std::ops::Add<Duration> for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, millis) = (self.0.div_euclid(86_400_000), self.0.rem_euclid(86_400_000));
+        let writable = self.0.clamp(WRITABLE.0, WRITABLE.1);
+        let (days, millis) = (writable.div_euclid(86_400_000), writable.rem_euclid(86_400_000));
         let (year, month, day) = civil(days);
         let (seconds, millis) = (millis / 1000, millis % 1000);
         let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
@@ -152,5 +157,9 @@ mod tests {
         assert_eq!(Timestamp(951_827_696_007).to_string(), "2000-02-29T12:34:56.007Z");
         assert_eq!(Timestamp(1_764_000_000_000).to_string(), "2025-11-24T16:00:00.000Z");
         assert_eq!(Timestamp(-1).to_string(), "1969-12-31T23:59:59.999Z");
+        for far in [253_402_300_799_999, 253_402_300_800_000, i64::MAX] {
+            assert_eq!(Timestamp(far).to_string(), "9999-12-31T23:59:59.999Z");
+        }
+        assert_eq!(Timestamp(i64::MIN).to_string(), "0000-01-01T00:00:00.000Z");
     }
 }

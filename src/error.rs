@@ -92,6 +92,63 @@ impl Code {
     }
 }
 
+/// Why an event was refused: these codes are all there are in acknowledgements (contract/events.md,
+/// "Client → server").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AckCode {
+    /// The payload can't be read, or a field is invalid.
+    InvalidPayload,
+    /// The caller may not.
+    Forbidden,
+    /// Not there, or the caller may not know of it.
+    NotFound,
+    /// Too many, try later.
+    RateLimited,
+    /// More than the payload limit.
+    TooLarge,
+    /// Not in this state.
+    Conflict,
+    /// Not able to now, try later.
+    Unavailable,
+    /// No such event.
+    UnknownEvent,
+}
+
+impl AckCode {
+    /// The code as clients see it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidPayload => "invalid_payload",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::RateLimited => "rate_limited",
+            Self::TooLarge => "too_large",
+            Self::Conflict => "conflict",
+            Self::Unavailable => "unavailable",
+            Self::UnknownEvent => "unknown_event",
+        }
+    }
+}
+
+impl From<Code> for AckCode {
+    fn from(code: Code) -> Self {
+        match code {
+            Code::Malformed | Code::UnsupportedMediaType | Code::InvalidPayload => {
+                Self::InvalidPayload
+            }
+            Code::Unauthorized | Code::Forbidden => Self::Forbidden,
+            Code::NotFound | Code::MethodNotAllowed => Self::NotFound,
+            Code::Conflict => Self::Conflict,
+            Code::TooLarge => Self::TooLarge,
+            Code::UnknownEvent => Self::UnknownEvent,
+            Code::RateLimited => Self::RateLimited,
+            Code::Timeout | Code::Unavailable | Code::Internal => Self::Unavailable,
+        }
+    }
+}
+
 impl Serialize for Code {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
@@ -203,6 +260,12 @@ impl Error {
         self.0.reason.unwrap_or(self.0.code.as_str())
     }
 
+    /// The code of an acknowledgement.
+    #[must_use]
+    pub fn ack_code(&self) -> AckCode {
+        self.0.code.into()
+    }
+
     /// The public sentence.
     #[must_use]
     pub fn detail(&self) -> &str {
@@ -246,7 +309,7 @@ impl Serialize for Error {
         let mut ack = serializer.serialize_struct("Error", 3)?;
         ack.serialize_field("success", &false)?;
         ack.serialize_field("error", self.detail())?;
-        ack.serialize_field("code", self.code_name())?;
+        ack.serialize_field("code", &self.ack_code())?;
         ack.end()
     }
 }
@@ -260,7 +323,7 @@ impl PartialSchema for Error {
             .schema_type(Type::Object)
             .property("success", refused)
             .property("error", sentence.description(Some("Why, for people.")))
-            .property("code", Ref::from_schema_name(Code::name()))
+            .property("code", Ref::from_schema_name(AckCode::name()))
             .required("success")
             .required("error")
             .required("code")
@@ -275,7 +338,7 @@ impl ToSchema for Error {
     }
 
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        schemas.push((Code::name().into(), Code::schema()));
+        schemas.push((AckCode::name().into(), AckCode::schema()));
     }
 }
 
@@ -285,5 +348,46 @@ impl IntoResponse for Error {
         let mut response = self.code().status().into_response();
         response.extensions_mut().insert(std::sync::Arc::new(self));
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_of_an_acknowledgement_is_one_of_the_contracts() {
+        const CONTRACT: [&str; 8] = [
+            "invalid_payload",
+            "forbidden",
+            "not_found",
+            "rate_limited",
+            "too_large",
+            "conflict",
+            "unavailable",
+            "unknown_event",
+        ];
+        for (code, expected) in [
+            (Code::Malformed, "invalid_payload"),
+            (Code::Unauthorized, "forbidden"),
+            (Code::Forbidden, "forbidden"),
+            (Code::NotFound, "not_found"),
+            (Code::MethodNotAllowed, "not_found"),
+            (Code::Conflict, "conflict"),
+            (Code::TooLarge, "too_large"),
+            (Code::UnsupportedMediaType, "invalid_payload"),
+            (Code::InvalidPayload, "invalid_payload"),
+            (Code::UnknownEvent, "unknown_event"),
+            (Code::RateLimited, "rate_limited"),
+            (Code::Timeout, "unavailable"),
+            (Code::Unavailable, "unavailable"),
+            (Code::Internal, "unavailable"),
+        ] {
+            let error = Error::new(code, "x").with_reason("finer");
+            let ack = serde_json::to_value(&error).unwrap();
+            assert_eq!(ack["code"], expected, "{code:?}");
+            assert_eq!(ack["code"], error.ack_code().as_str());
+            assert!(CONTRACT.contains(&expected));
+        }
     }
 }

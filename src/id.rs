@@ -2,43 +2,51 @@
 
 use std::{borrow::Borrow, fmt, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Number;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
         Object, RefOr,
-        schema::{Schema, Type},
+        schema::{Schema, SchemaType, Type},
     },
 };
 use uuid::Uuid;
 
-/// An id of a user, a conversation, a request and so on: 1–128 characters from
-/// `[A-Za-z0-9_.:@-]` (contract/events.md, "Times, ids, money"). Cheap to clone.
+/// The longest id, in characters.
+const MAX_CHARS: usize = 256;
+
+/// An id of a user, a conversation, a request and so on: any string of 1–256 characters without white
+/// space and control characters (contract/events.md, "Times, ids, money"). Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "IdInput")]
 pub struct Id(Arc<str>);
 
 /// Clients in production send ids as strings, some of them as numbers.
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "an id: a string of 1–128 characters from [A-Za-z0-9_.:@-]")]
+#[serde(
+    untagged,
+    expecting = "an id: 1–256 characters without white space and control characters, or a number"
+)]
 enum IdInput {
     Text(String),
-    Number(u64),
+    Number(Number),
 }
 
 /// Why a string is not an [`Id`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an id has 1–128 characters from [A-Za-z0-9_.:@-]")]
+#[error("an id has 1–256 characters, none of them white space or a control character")]
 pub struct InvalidId;
 
 impl Id {
     /// Takes a string as an id.
     ///
     /// # Errors
-    /// [`InvalidId`] when it is empty, too long or has other characters.
+    /// [`InvalidId`] when it is empty, too long or has characters that are no id's.
     pub fn new(text: &str) -> Result<Self, InvalidId> {
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.:@-".contains(&b);
-        if (1..=128).contains(&text.len()) && text.bytes().all(allowed) {
+        let refused = |c: char| c.is_whitespace() || c.is_control();
+        let length = text.chars().take(MAX_CHARS + 1).count();
+        if (1..=MAX_CHARS).contains(&length) && !text.contains(refused) {
             Ok(Self(text.into()))
         } else {
             Err(InvalidId)
@@ -52,16 +60,98 @@ impl Id {
     }
 }
 
+/// The id that JavaScript makes of a number.
+impl From<Number> for Id {
+    fn from(number: Number) -> Self {
+        /// Up to here every whole number is written without an exponent.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        match number.as_f64() {
+            Some(whole) if number.is_f64() && whole.fract() == 0.0 && whole.abs() <= EXACT => {
+                // Without the sign of a zero.
+                Self(format!("{:.0}", whole + 0.0).into())
+            }
+            _ => Self(number.to_string().into()),
+        }
+    }
+}
+
 impl TryFrom<IdInput> for Id {
     type Error = InvalidId;
 
     fn try_from(input: IdInput) -> Result<Self, InvalidId> {
         match input {
             IdInput::Text(text) => Self::new(&text),
-            IdInput::Number(number) => Self::new(&number.to_string()),
+            IdInput::Number(number) => Ok(number.into()),
         }
     }
 }
+
+/// An id as its caller gave it: who gave a number is answered with a number.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "IdInput")]
+pub struct GivenId {
+    id: Id,
+    is_number: bool,
+}
+
+impl GivenId {
+    /// The id, whatever its form.
+    #[must_use]
+    pub fn id(&self) -> &Id {
+        &self.id
+    }
+
+    /// As text that reads back in its form: before a number stands a space, which no id has.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let Self { id, is_number } = self;
+        if *is_number { format!(" {id}") } else { id.to_string() }
+    }
+
+    /// Reads what [`GivenId::to_text`] wrote.
+    ///
+    /// # Errors
+    /// [`InvalidId`] when it is none.
+    pub fn from_text(text: &str) -> Result<Self, InvalidId> {
+        let number = text.strip_prefix(' ');
+        Ok(Self { id: Id::new(number.unwrap_or(text))?, is_number: number.is_some() })
+    }
+}
+
+impl From<Id> for GivenId {
+    fn from(id: Id) -> Self {
+        Self { id, is_number: false }
+    }
+}
+
+impl TryFrom<IdInput> for GivenId {
+    type Error = InvalidId;
+
+    fn try_from(input: IdInput) -> Result<Self, InvalidId> {
+        let is_number = matches!(input, IdInput::Number(_));
+        Ok(Self { id: input.try_into()?, is_number })
+    }
+}
+
+impl Serialize for GivenId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.id.as_str().parse::<Number>() {
+            Ok(number) if self.is_number => number.serialize(serializer),
+            _ => self.id.serialize(serializer),
+        }
+    }
+}
+
+impl PartialSchema for GivenId {
+    fn schema() -> RefOr<Schema> {
+        Object::builder()
+            .schema_type(SchemaType::Array(vec![Type::String, Type::Number]))
+            .description(Some("An id in the form in which the caller gave it."))
+            .into()
+    }
+}
+
+impl ToSchema for GivenId {}
 
 impl std::str::FromStr for Id {
     type Err = InvalidId;
@@ -99,9 +189,12 @@ impl PartialSchema for Id {
     fn schema() -> RefOr<Schema> {
         Object::builder()
             .schema_type(Type::String)
-            .pattern(Some("^[A-Za-z0-9_.:@-]{1,128}$"))
+            .min_length(Some(1))
+            .max_length(Some(MAX_CHARS))
+            .pattern(Some(r"^[^\s\u0000-\u001f\u007f-\u009f]+$"))
             .description(Some(
-                "An id: a UUIDv7 of this server's, or any that another backend made.",
+                "An id: a UUIDv7 of this server's, or any that another backend made, without white \
+                 space and control characters.",
             ))
             .into()
     }
@@ -127,18 +220,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_has_1_to_128_plain_characters() {
-        assert!(Id::new("64f1c0ffee_A.b:c@d-e").is_ok());
-        assert!(Id::new(&"x".repeat(128)).is_ok());
-        for bad in ["", " ", "a b", "é", "a/b", "a\n", &"x".repeat(129)] {
+    fn an_id_has_1_to_256_characters_that_show() {
+        for good in ["64f1c0ffee_A.b:c@d-e", "auth0|5f7c", "a+b@c", "é/%2F?#", &"é".repeat(256)] {
+            assert_eq!(Id::new(good).map(|id| id.to_string()), Ok(good.to_owned()));
+        }
+        for bad in ["", " ", "a b", "a\u{a0}", "a\n", "\u{0}", "\u{7f}", &"é".repeat(257)] {
             assert_eq!(Id::new(bad), Err(InvalidId), "{bad:?}");
         }
     }
 
     #[test]
-    fn a_number_is_read_as_an_id() {
-        assert_eq!(serde_json::from_str::<Id>("42").ok(), Id::new("42").ok());
-        assert!(serde_json::from_str::<Id>("-1").is_err());
+    fn a_number_is_read_as_the_id_that_javascript_makes_of_it() {
+        for (json, id) in [
+            ("42", "42"),
+            ("-1", "-1"),
+            ("42.0", "42"),
+            ("-0.0", "0"),
+            ("1764000000000.25", "1764000000000.25"),
+            ("18446744073709551615", "18446744073709551615"),
+        ] {
+            assert_eq!(serde_json::from_str::<Id>(json).unwrap().as_str(), id);
+        }
         assert!(serde_json::from_str::<Id>("{}").is_err());
+        assert!(serde_json::from_str::<Id>("true").is_err());
+    }
+
+    #[test]
+    fn a_given_id_keeps_its_form() {
+        for json in ["42", "\"42\"", "0.5", "-7", "\"a b\"", "\" 42\""] {
+            let Ok(given) = serde_json::from_str::<GivenId>(json) else {
+                assert!(json.contains(' '), "{json}");
+                continue;
+            };
+            assert_eq!(serde_json::to_string(&given).unwrap(), json);
+            assert_eq!(GivenId::from_text(&given.to_text()), Ok(given));
+        }
+        assert!(GivenId::from_text("  1").is_err());
     }
 }

@@ -321,6 +321,8 @@ mod tests {
             "admins",
             "global",
             "other/ops.alerts",
+            "user/auth0|5f7c",
+            "user/a/b",
         ] {
             assert_eq!(name.parse::<Stream>().unwrap().to_string(), name);
         }

@@ -1,5 +1,8 @@
-//! What people write: the names they go by, and what a line and a longer text may hold. The length
-//! of each text is declared beside its field.
+//! What people write: the names they go by, and what a line and a longer text may hold (the length of
+//! each is declared beside its field); and text as JavaScript writes it, whose strings are of 16-bit
+//! units and may hold half a character.
+
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use utoipa::{
@@ -96,6 +99,35 @@ pub fn prose(text: &str, (): &()) -> garde::Result {
     Ok(())
 }
 
+/// JSON with U+FFFD for each half surrogate in its strings, keys too: JavaScript cuts strings between
+/// the halves of a character, and its encoder writes what is left as an escape that means no character
+/// (contract/events.md, "Client → server").
+#[must_use]
+pub fn well_formed(json: &[u8]) -> Cow<'_, [u8]> {
+    let mut formed = Cow::Borrowed(json);
+    let mut at = 0;
+    while let Some(found) = json[at..].iter().position(|b| *b == b'\\') {
+        let escape = at + found;
+        let Some(unit) = code_unit(json, escape) else {
+            at = json.len().min(escape + 2);
+            continue;
+        };
+        at = escape + 6;
+        match unit {
+            0xd800..=0xdbff if matches!(code_unit(json, at), Some(0xdc00..=0xdfff)) => at += 6,
+            0xd800..=0xdfff => formed.to_mut()[escape + 2..at].copy_from_slice(b"fffd"),
+            _ => {}
+        }
+    }
+    formed
+}
+
+/// The code unit of the escape `\uXXXX` that begins there.
+fn code_unit(json: &[u8], at: usize) -> Option<u32> {
+    let digits = json.get(at..at + 6)?.strip_prefix(b"\\u")?;
+    digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,5 +153,22 @@ mod tests {
         assert_eq!(lossy("A\nd\u{0}a").as_deref(), Some("Ada"));
         assert_eq!(lossy(&"é".repeat(900_000)), Some("é".repeat(100)));
         assert_eq!((lossy(""), lossy("\u{0}\n")), (None, None));
+    }
+
+    #[test]
+    fn half_surrogates_become_replacement_characters_and_nothing_else_changes() {
+        for (json, formed) in [
+            (r#""a \ud83c""#, r#""a \ufffd""#),
+            (r#""\uD83C\uDF89""#, r#""\uD83C\uDF89""#),
+            (r#""\ud83c\ud83c\udf89\udf89""#, r#""\ufffd\ud83c\udf89\ufffd""#),
+            (r#"{"\udfff":"\\ud83c\\\ud83c"}"#, r#"{"\ufffd":"\\ud83c\\\ufffd"}"#),
+            (r#""\n\u0041\ud7ff\ue000""#, r#""\n\u0041\ud7ff\ue000""#),
+            ("\"é🎉\"", "\"é🎉\""),
+            ("\\", "\\"),
+            (r"\ud8", r"\ud8"),
+            (r"\ud83c\u", r"\ufffd\u"),
+        ] {
+            assert_eq!(well_formed(json.as_bytes()), formed.as_bytes(), "{json}");
+        }
     }
 }

@@ -6,10 +6,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::json;
 use stoa::config::Handshake;
 
-use crate::support::{
-    ConnectError, Options, TestApp,
-    app::{SECRET, sign},
-};
+use crate::support::{ConnectError, Options, TestApp, app::sign};
 
 const NO_TOKEN: &str = "Authentication error: No token provided";
 
@@ -58,13 +55,18 @@ async fn the_first_token_found_counts_even_when_it_is_bad() {
     assert_eq!(app.refusal(options).await, "Authentication error: jwt malformed");
 }
 
+/// A token that is signed in a way that no key of the server's is for.
+fn other_algorithm(claims: &serde_json::Value) -> String {
+    let key = EncodingKey::from_ed_pem(include_bytes!("keys/ed25519.pem")).unwrap();
+    encode(&Header::new(Algorithm::EdDSA), claims, &key).unwrap()
+}
+
 #[tokio::test]
 async fn a_refused_token_is_told_in_the_words_of_node() {
     let app = TestApp::with(|config| config.auth.leeway = Duration::ZERO).await;
     let now = stoa::clock::Clock::system().now().seconds();
     let claims = json!({ "userId": "alice", "exp": now + 600 });
-    let key = EncodingKey::from_secret(SECRET.as_bytes());
-    let other_algorithm = encode(&Header::new(Algorithm::HS512), &claims, &key).unwrap();
+    let other_algorithm = other_algorithm(&claims);
     let expired = app.token_with("alice", json!({ "exp": now - 60 }));
     let early = app.token_with("alice", json!({ "nbf": now + 600 }));
     for (token, message, code) in [

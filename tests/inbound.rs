@@ -128,7 +128,7 @@ async fn an_unknown_event_and_a_bad_payload_are_told_in_the_acknowledgement() {
         ("conversation:join", json!({}), "invalid_payload"),
         ("conversation:join", json!(""), "invalid_payload"),
         ("conversation:join", json!("a room"), "invalid_payload"),
-        ("conversation:join", json!("x".repeat(129)), "invalid_payload"),
+        ("conversation:join", json!("x".repeat(257)), "invalid_payload"),
         ("conversation:join", Value::Null, "invalid_payload"),
         ("typing-start", json!("c1"), "invalid_payload"),
         ("typing:start", json!({ "conversationId": { "a": 1 } }), "invalid_payload"),

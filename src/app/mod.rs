@@ -151,6 +151,7 @@ impl App {
             &catalogue,
             readiness.clone(),
             public_metrics,
+            config.auth.query.as_deref(),
         )?;
         if let Some(port) = config.metrics.port {
             let address = SocketAddr::new(server.host, port);

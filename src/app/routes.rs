@@ -1,5 +1,7 @@
 //! The route table: every path that is answered, and the layers around it.
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     middleware::{from_fn, from_fn_with_state},
@@ -14,7 +16,9 @@ use super::{
     admission::{self, Admission},
 };
 use crate::{
-    access, admin, chat,
+    access, admin,
+    auth::take_query_token,
+    chat,
     http::{self as rest, Layers, health::Readiness, openapi, problem},
     idempotency, marketplace,
     metrics::{self, Handle},
@@ -30,6 +34,7 @@ pub(super) fn router(
     catalogue: &Catalogue,
     readiness: Readiness,
     metrics: Option<Handle>,
+    token_parameter: Option<&str>,
 ) -> anyhow::Result<Router> {
     let (api, description) = OpenApiRouter::with_openapi(openapi::base())
         .merge(realtime::routes())
@@ -58,7 +63,11 @@ pub(super) fn router(
         .layer(from_fn_with_state(admission, admission::layer));
     let door = state.realtime.door().clone();
     let router = rest::layers(router, layers).layer(from_fn(metrics::track)).with_state(state);
-    Ok(router.merge(socket_io(door)))
+    let router = router.merge(socket_io(door));
+    Ok(match token_parameter {
+        Some(name) => router.layer(from_fn_with_state(Arc::from(name), take_query_token)),
+        None => router,
+    })
 }
 
 /// The documents made from the event catalogue, written once: handlers are cloned for each request.

@@ -120,7 +120,9 @@ impl ApiKeys {
 fn parse(entry: &str) -> Result<ApiKey, &'static str> {
     let mut parts = entry.splitn(3, ':');
     let name = parts.next().unwrap_or_default();
-    let user_id = (!name.is_empty()).then(|| Id::new(&format!("service:{name}")).ok()).flatten();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.@-".contains(&b);
+    let named = !name.is_empty() && name.bytes().all(plain);
+    let user_id = named.then(|| Id::new(&format!("service:{name}")).ok()).flatten();
     let user_id = user_id.ok_or("needs a name of the characters [A-Za-z0-9_.@-]")?;
     let mut hash = [0; 32];
     hex::decode_to_slice(parts.next().unwrap_or_default(), &mut hash)

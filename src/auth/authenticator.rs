@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, Method};
 
-use super::{ApiKeys, Credentials, SetupError, TokenError, Verifier, token_from};
+use super::{ApiKeys, Credentials, SetupError, TokenError, TokenSources, Verifier};
 use crate::{
     clock::Clock,
     config::AuthConfig,
@@ -23,7 +23,7 @@ pub struct Authenticator(Arc<Inner>);
 struct Inner {
     verifier: Verifier,
     api_keys: ApiKeys,
-    cookies: Vec<String>,
+    sources: TokenSources,
     origins: OriginPolicy,
 }
 
@@ -71,7 +71,7 @@ impl Authenticator {
         Ok(Self(Arc::new(Inner {
             verifier: Verifier::new(auth, clock)?,
             api_keys: ApiKeys::new(&auth.api_keys)?,
-            cookies: auth.cookies.clone(),
+            sources: TokenSources::new(auth),
             origins,
         })))
     }
@@ -88,9 +88,8 @@ impl Authenticator {
             let key = presented.to_str().ok().and_then(|key| self.0.api_keys.find(key));
             return Authenticated(key.map(Credentials::of_key).ok_or(Refusal::ApiKey));
         }
-        let cookies: &[String] =
-            if self.takes_cookies(method, headers) { &self.0.cookies } else { &[] };
-        let identity = match token_from(None, headers, cookies) {
+        let token = self.0.sources.find(headers, self.takes_cookies(method, headers));
+        let identity = match token {
             Some(token) => self.0.verifier.verify(&token).await,
             None => Err(TokenError::Missing),
         };

@@ -1,20 +1,109 @@
-//! Finds the token of a request or a handshake. Never in the query string, where proxies log it.
+//! Finds the token of a request or a handshake. In the query string, where proxies log it, only for
+//! apps that have always sent it there.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
-use http::{HeaderMap, header};
-use percent_encoding::percent_decode_str;
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+use hmac::{Hmac, Mac};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header, uri::PathAndQuery};
+use percent_encoding::{percent_decode, percent_decode_str};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
 
-/// The token, first found wins: `auth.token` of a Socket.IO handshake, `Authorization: Bearer`, the
-/// cookies of these names in this order (contract/events.md, "Handshake").
+use crate::config::AuthConfig;
+
+/// Where [`take_query_token`] puts what it takes, so that a token of the query goes where those of
+/// other headers go.
+const FROM_QUERY: HeaderName = HeaderName::from_static("x-stoa-query-token");
+
+/// Where requests may carry a token. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct TokenSources(Arc<Sources>);
+
+#[derive(Debug)]
+struct Sources {
+    cookies: Vec<String>,
+    cookie_secret: Option<SecretString>,
+    query: bool,
+}
+
+impl TokenSources {
+    /// As configured.
+    #[must_use]
+    pub fn new(auth: &AuthConfig) -> Self {
+        Self(Arc::new(Sources {
+            cookies: auth.cookies.clone(),
+            cookie_secret: auth.cookie_secret.clone(),
+            query: auth.query.is_some(),
+        }))
+    }
+
+    /// The token of a request, first found wins: `Authorization: Bearer`, the cookies of the
+    /// configured names in their order where cookies count, the query where it may
+    /// (contract/events.md, "Handshake").
+    #[must_use]
+    pub fn find(&self, headers: &HeaderMap, with_cookies: bool) -> Option<String> {
+        let Sources { cookies, cookie_secret, query } = &*self.0;
+        let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let header = header.and_then(bearer).map(str::to_owned);
+        let cookies = if with_cookies { cookies.as_slice() } else { &[] };
+        let secret = cookie_secret.as_ref();
+        let in_cookies = || cookies.iter().find_map(|name| cookie(headers, name, secret));
+        let in_query = || {
+            let token = headers.get(FROM_QUERY).filter(|_| *query)?.to_str().ok()?;
+            given_token(token).map(str::to_owned)
+        };
+        header.or_else(in_cookies).or_else(in_query)
+    }
+}
+
+/// A token that is given as one, with or without `Bearer `; none when it is empty.
 #[must_use]
-pub fn token_from(auth: Option<&str>, headers: &HeaderMap, cookies: &[String]) -> Option<String> {
-    let auth = auth.map(|token| bearer(token).unwrap_or(token).trim());
-    let header = || headers.get(header::AUTHORIZATION)?.to_str().ok().and_then(bearer);
-    auth.filter(|token| !token.is_empty())
-        .or_else(header)
-        .map(str::to_owned)
-        .or_else(|| cookies.iter().find_map(|name| cookie(headers, name)))
+pub fn given_token(text: &str) -> Option<&str> {
+    let token = bearer(text).unwrap_or(text).trim();
+    (!token.is_empty()).then_some(token)
+}
+
+/// Takes the token out of the query's parameter of that name before anything is logged.
+pub async fn take_query_token(
+    State(name): State<Arc<str>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    request.headers_mut().remove(FROM_QUERY);
+    if let Some((uri, token)) = without_parameter(request.uri(), &name) {
+        *request.uri_mut() = uri;
+        if let Ok(mut value) = HeaderValue::from_str(&token) {
+            value.set_sensitive(true);
+            request.headers_mut().insert(FROM_QUERY, value);
+        }
+    }
+    next.run(request).await
+}
+
+/// The address without a parameter of the query, and the first value of that; none when it has none.
+fn without_parameter(uri: &Uri, name: &str) -> Option<(Uri, String)> {
+    let query = uri.query()?;
+    let is_it = |pair: &&str| {
+        let name_of = pair.split('=').next().unwrap_or_default();
+        percent_decode_str(name_of).eq(name.bytes())
+    };
+    let found = query.split('&').find(is_it)?;
+    let value = found.split_once('=').map_or("", |(_, value)| value).replace('+', " ");
+    let token = percent_decode_str(&value).decode_utf8_lossy().into_owned();
+    let rest: Vec<&str> = query.split('&').filter(|pair| !is_it(pair)).collect();
+    let path = match rest.as_slice() {
+        [] => uri.path().to_owned(),
+        rest => format!("{}?{}", uri.path(), rest.join("&")),
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(path).ok()?);
+    Some((Uri::from_parts(parts).ok()?, token))
 }
 
 /// What follows `Bearer `; the scheme's case does not count (RFC 9110, section 11.1).
@@ -24,30 +113,51 @@ fn bearer(value: &str) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-/// The first cookie of that name with a value, as Express's `cookie-parser` reads it: unquoted and
-/// percent-decoded.
-fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
-    let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let pairs = pairs.flat_map(|value| value.split(';')).filter_map(|pair| pair.split_once('='));
-    pairs.filter(|(key, _)| key.trim() == name).find_map(|(_, value)| {
-        let value = value.trim();
-        let value = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value);
-        let value = percent_decode_str(value).decode_utf8().unwrap_or(Cow::Borrowed(value));
-        let token = bearer(&value).unwrap_or(&value);
+/// The first cookie of that name with a value, as Express's `cookie-parser` reads it: unquoted,
+/// percent-decoded, and opened where it is signed. Other cookies may have any bytes.
+fn cookie(headers: &HeaderMap, name: &str, secret: Option<&SecretString>) -> Option<String> {
+    let pairs = headers.get_all(header::COOKIE).iter().flat_map(|value| {
+        value.as_bytes().split(|b| *b == b';').filter_map(|pair| {
+            let equals = pair.iter().position(|b| *b == b'=')?;
+            Some((pair[..equals].trim_ascii(), pair[equals + 1..].trim_ascii()))
+        })
+    });
+    pairs.filter(|(key, _)| *key == name.as_bytes()).find_map(|(_, value)| {
+        let quoted = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
+        let value = std::str::from_utf8(quoted.unwrap_or(value)).ok()?;
+        let value = percent_decode(value.as_bytes()).decode_utf8().unwrap_or(Cow::Borrowed(value));
+        let value = match (secret, value.strip_prefix("s:")) {
+            (Some(secret), Some(signed)) => unsigned(signed, secret)?,
+            _ => &value,
+        };
+        let token = bearer(value).unwrap_or(value);
         (!token.is_empty()).then(|| token.to_owned())
     })
 }
 
+/// The value of a signed cookie: before the last dot, and after it the value's HMAC-SHA256 in base64
+/// without padding (npm, `cookie-signature`). None when the secret did not sign it.
+fn unsigned<'a>(signed: &'a str, secret: &SecretString) -> Option<&'a str> {
+    let (value, signature) = signed.rsplit_once('.')?;
+    let signature = STANDARD_NO_PAD.decode(signature).ok()?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()).ok()?;
+    mac.update(value.as_bytes());
+    mac.verify_slice(&signature).ok().map(|()| value)
+}
+
 #[cfg(test)]
 mod tests {
-    use http::HeaderName;
-
     use super::*;
 
+    fn sources(query: bool) -> TokenSources {
+        let cookies = vec!["token".to_owned(), "accessToken".to_owned()];
+        TokenSources(Arc::new(Sources { cookies, cookie_secret: None, query }))
+    }
+
     fn find(auth: Option<&str>, headers: &[(HeaderName, &str)]) -> Option<String> {
-        let names = ["token".to_owned(), "accessToken".to_owned()];
         let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap()));
-        token_from(auth, &headers.collect(), &names)
+        let given = auth.and_then(given_token).map(str::to_owned);
+        given.or_else(|| sources(false).find(&headers.collect(), true))
     }
 
     fn found(auth: Option<&str>, headers: &[(HeaderName, &str)]) -> String {
@@ -96,6 +206,30 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(COOKIE, "a=b".parse().unwrap());
         headers.append(COOKIE, "token=second-header".parse().unwrap());
-        assert_eq!(token_from(None, &headers, &["token".into()]).unwrap(), "second-header");
+        assert_eq!(sources(false).find(&headers, true).unwrap(), "second-header");
+        assert_eq!(sources(false).find(&headers, false), None);
+    }
+
+    #[test]
+    fn a_token_is_taken_out_of_the_query() {
+        for (uri, rest, token) in [
+            ("/a?token=x", "/a", "x"),
+            ("/a?b=1&token=x%2By&c=2", "/a?b=1&c=2", "x+y"),
+            ("/a?t%6Fken=Bearer+x&token=second&d", "/a?d", "Bearer x"),
+            ("http://h:1/a?token&d=1", "http://h:1/a?d=1", ""),
+        ] {
+            let taken = without_parameter(&uri.parse().unwrap(), "token");
+            assert_eq!(taken, Some((rest.parse().unwrap(), token.to_owned())), "{uri}");
+        }
+        for uri in ["/a", "/a?tokens=x", "/a?Token=x", "/token=x?"] {
+            assert_eq!(without_parameter(&uri.parse().unwrap(), "token"), None, "{uri}");
+        }
+    }
+
+    #[test]
+    fn what_the_header_of_the_query_holds_counts_only_where_the_query_may() {
+        let headers = HeaderMap::from_iter([(FROM_QUERY, HeaderValue::from_static("x"))]);
+        assert_eq!(sources(true).find(&headers, true).as_deref(), Some("x"));
+        assert_eq!(sources(false).find(&headers, true), None);
     }
 }

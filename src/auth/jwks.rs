@@ -87,8 +87,11 @@ impl Jwks {
             let text = std::fs::read(source).map_err(|error| {
                 SetupError::new(SETTING, format!("neither URL nor file: {error}"))
             })?;
-            let keys = KeySet::parse(&text)
+            let (keys, unusable) = KeySet::parse(&text)
                 .map_err(|error| SetupError::new(SETTING, format!("not a JWK set: {error}")))?;
+            if !unusable.is_empty() {
+                return Err(SetupError::new(SETTING, unusable.join("; ")));
+            }
             loaded = Some(Arc::new(Loaded { keys, at: clock.now() }));
             Source::File(source.into())
         };
@@ -105,7 +108,7 @@ impl Jwks {
     pub(super) async fn check(&self, signed: &Signed<'_>) -> Result<(), TokenError> {
         let loaded = self.current().await?;
         match loaded.keys.check(signed) {
-            Err(_) if !loaded.keys.has(signed.kid.as_ref()) => {
+            Err(_) if !loaded.keys.has(signed.kid.as_deref()) => {
                 self.reload().await?.keys.check(signed)
             }
             checked => checked,
@@ -189,7 +192,10 @@ impl Inner {
         let mut loading = self.loading();
         loading.ended = Some(now);
         match read.and_then(|text| KeySet::parse(&text).map_err(Cause::from)) {
-            Ok(keys) => {
+            Ok((keys, unusable)) => {
+                for problem in unusable {
+                    tracing::warn!("{SETTING}: {problem}");
+                }
                 if loading.failing {
                     tracing::info!("{SETTING}: loaded again");
                 }

@@ -1,17 +1,18 @@
-//! Public keys that verify tokens: from a PEM or a JWK, each for one algorithm only, so that a
-//! token can't choose how its signature is checked.
+//! Keys that verify tokens: from a secret, a PEM or a JWK. A public key is for one algorithm only and
+//! a secret for HMAC only, so that a token can't choose how its signature is checked.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind, crypto};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::TokenError;
-use crate::id::Id;
+use crate::config::MIN_SECRET_BYTES;
 
 /// The signed text of a token, and what its header says of the signature.
 pub(super) struct Signed<'a> {
     pub(super) algorithm: Algorithm,
-    pub(super) kid: Option<Id>,
+    pub(super) kid: Option<Box<str>>,
     pub(super) message: &'a str,
     pub(super) signature: &'a str,
 }
@@ -27,13 +28,21 @@ impl Signed<'_> {
     }
 }
 
-/// A key and the one algorithm it is for.
-pub(super) struct PublicKey {
-    algorithm: Algorithm,
+/// The hashes of a shared secret.
+const HMAC: &[Algorithm] = &[Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
+
+/// A key and what it is for: one algorithm, or, for a secret, HMAC with any of its hashes.
+pub(super) struct Key {
+    algorithms: &'static [Algorithm],
     key: DecodingKey,
 }
 
-impl PublicKey {
+impl Key {
+    /// A shared secret.
+    pub(super) fn from_secret(secret: &[u8]) -> Self {
+        Self { algorithms: HMAC, key: DecodingKey::from_secret(secret) }
+    }
+
     /// A key that its algorithm can use: the library takes some keys that it fails on later.
     fn new(algorithm: Algorithm, key: DecodingKey) -> Option<Self> {
         let usable = match (algorithm, key.kind()) {
@@ -50,12 +59,17 @@ impl PublicKey {
         };
         // A point off the curve shows when the key is first used.
         let usable = usable && crypto::verify("", b"", &key, algorithm).is_ok();
-        usable.then_some(Self { algorithm, key })
+        let algorithms: &[Algorithm] = match algorithm {
+            Algorithm::RS256 => &[Algorithm::RS256],
+            Algorithm::ES256 => &[Algorithm::ES256],
+            _ => &[Algorithm::EdDSA],
+        };
+        usable.then_some(Self { algorithms, key })
     }
 
     /// Reads a public key or a certificate in PEM: RSA for RS256, P-256 for ES256, Ed25519 for
     /// `EdDSA`. `None` when it is no such key, or a private one.
-    pub(super) fn from_pem(pem: &str) -> Option<Self> {
+    fn from_pem(pem: &str) -> Option<Self> {
         if pem.contains("PRIVATE KEY") {
             return None;
         }
@@ -68,34 +82,41 @@ impl PublicKey {
             .or_else(|| read(Algorithm::EdDSA, DecodingKey::from_ed_pem(pem)))
     }
 
-    fn from_jwk(jwk: &Jwk) -> Option<Self> {
+    /// Reads a JWK; `None` when it is for something else than verifying.
+    fn from_jwk(jwk: &Jwk) -> Result<Option<Self>, &'static str> {
         let purpose = jwk.purpose.as_deref().is_none_or(|purpose| purpose == "sig");
         let verifies = jwk.key_ops.as_ref().is_none_or(|ops| ops.iter().any(|op| op == "verify"));
-        if jwk.private.is_some() || !purpose || !verifies {
-            return None;
+        if !purpose || !verifies {
+            return Ok(None);
         }
-        let x = jwk.x.as_deref();
-        let (algorithm, name, key) = match (jwk.kty.as_str(), jwk.crv.as_deref()) {
-            ("RSA", None) => {
-                let key = DecodingKey::from_rsa_components(jwk.n.as_deref()?, jwk.e.as_deref()?);
-                (Algorithm::RS256, "RS256", key)
-            }
-            ("EC", Some("P-256")) => {
-                let key = DecodingKey::from_ec_components(x?, jwk.y.as_deref()?);
-                (Algorithm::ES256, "ES256", key)
-            }
-            ("OKP", Some("Ed25519")) => {
-                (Algorithm::EdDSA, "EdDSA", DecodingKey::from_ed_components(x?))
-            }
-            _ => return None,
+        if jwk.private.is_some() {
+            return Err("is a private key; only the public one belongs here");
+        }
+        if jwk.kty == "oct" {
+            return jwk.secret().map(Some);
+        }
+        let algorithm = match (jwk.kty.as_str(), jwk.crv.as_deref()) {
+            ("RSA", None) => Algorithm::RS256,
+            ("EC", Some("P-256")) => Algorithm::ES256,
+            ("OKP", Some("Ed25519")) => Algorithm::EdDSA,
+            _ => return Err("is none of RSA, P-256, Ed25519 and oct"),
         };
-        let own = jwk.alg.as_deref().is_none_or(|alg| alg == name);
-        key.ok().filter(|_| own).and_then(|key| Self::new(algorithm, key))
+        if jwk.alg.as_ref().is_some_and(|alg| *alg != format!("{algorithm:?}")) {
+            return Err("is for none of RS256, ES256, EdDSA, HS256, HS384 and HS512");
+        }
+        let key = match (algorithm, &jwk.n, &jwk.e, &jwk.x, &jwk.y) {
+            (Algorithm::RS256, Some(n), Some(e), ..) => DecodingKey::from_rsa_components(n, e),
+            (Algorithm::ES256, _, _, Some(x), Some(y)) => DecodingKey::from_ec_components(x, y),
+            (Algorithm::EdDSA, _, _, Some(x), _) => DecodingKey::from_ed_components(x),
+            _ => return Err("lacks a member"),
+        };
+        let key = key.ok().and_then(|key| Self::new(algorithm, key));
+        key.map(Some).ok_or("is no usable key: RSA has 2048–4096 bits")
     }
 
     /// Checks a token's signature.
-    pub(super) fn check(&self, signed: &Signed<'_>) -> Result<(), TokenError> {
-        if self.algorithm == signed.algorithm {
+    fn check(&self, signed: &Signed<'_>) -> Result<(), TokenError> {
+        if self.algorithms.contains(&signed.algorithm) {
             signed.check(&self.key)
         } else {
             Err(TokenError::Algorithm)
@@ -117,28 +138,72 @@ struct Jwk {
     e: Option<String>,
     x: Option<String>,
     y: Option<String>,
+    k: Option<String>,
     #[serde(rename = "d")]
     private: Option<serde::de::IgnoredAny>,
 }
 
-/// The usable keys of a JWK set. Symmetric and private keys, keys for encryption and those of other
-/// algorithms are left out.
-pub(super) struct KeySet(Vec<(Option<String>, PublicKey)>);
+impl Jwk {
+    /// The secret of an `oct` key.
+    fn secret(&self) -> Result<Key, &'static str> {
+        let algorithms = match self.alg.as_deref() {
+            None => HMAC,
+            Some("HS256") => &HMAC[..1],
+            Some("HS384") => &HMAC[1..2],
+            Some("HS512") => &HMAC[2..],
+            Some(_) => return Err("is a secret for none of HS256, HS384 and HS512"),
+        };
+        let secret = self.k.as_deref().and_then(|k| URL_SAFE_NO_PAD.decode(k).ok());
+        let secret = secret.filter(|secret| secret.len() >= MIN_SECRET_BYTES);
+        let secret = secret.ok_or("is a secret of less than 32 bytes")?;
+        Ok(Key { algorithms, ..Key::from_secret(&secret) })
+    }
+}
+
+/// Keys, with their names where they have some.
+#[derive(Default)]
+pub(super) struct KeySet(Vec<(Option<String>, Key)>);
 
 impl KeySet {
-    /// Reads a JWK set.
+    /// Reads a JWK set: its keys, and what is wrong with those that can't be used. What is for
+    /// something else, such as encryption, is left out.
     ///
     /// # Errors
     /// When it is none; one unusable key does not spoil the others.
-    pub(super) fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
+    pub(super) fn parse(text: &[u8]) -> Result<(Self, Vec<String>), serde_json::Error> {
         #[derive(Deserialize)]
         struct Set {
             keys: Vec<Value>,
         }
         let set: Set = serde_json::from_slice(text)?;
-        let jwks = set.keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
-        let keys = jwks.filter_map(|jwk| PublicKey::from_jwk(&jwk).map(|key| (jwk.kid, key)));
-        Ok(Self(keys.collect()))
+        let (mut keys, mut unusable) = (Self::default(), Vec::new());
+        for (at, key) in (1..).zip(set.keys) {
+            let kid = key.get("kid").and_then(Value::as_str).map(str::to_owned);
+            let read = serde_json::from_value::<Jwk>(key).map_err(|_| "is no JWK");
+            match read.and_then(|jwk| Key::from_jwk(&jwk).map(|key| (jwk.kid, key))) {
+                Ok((kid, Some(key))) => keys.0.push((kid, key)),
+                Ok((_, None)) => {}
+                Err(problem) => {
+                    let name = kid.map(|kid| format!(" ({kid:?})")).unwrap_or_default();
+                    unusable.push(format!("key {at}{name} {problem}"));
+                }
+            }
+        }
+        Ok((keys, unusable))
+    }
+
+    /// Adds a key without a name.
+    pub(super) fn push(&mut self, key: Key) {
+        self.0.push((None, key));
+    }
+
+    /// Adds the keys of a PEM. False when one can't be used, or there is none.
+    pub(super) fn add_pem(&mut self, pem: &str) -> bool {
+        let keys: Option<Vec<_>> = blocks(pem).map(Key::from_pem).collect();
+        let keys = keys.unwrap_or_default();
+        let found = !keys.is_empty();
+        self.0.extend(keys.into_iter().map(|key| (None, key)));
+        found
     }
 
     /// Whether there is no usable key.
@@ -147,16 +212,16 @@ impl KeySet {
     }
 
     /// Whether the key that a token names is here.
-    pub(super) fn has(&self, kid: Option<&Id>) -> bool {
-        kid.is_some_and(|kid| self.0.iter().any(|(name, _)| name.as_deref() == Some(kid.as_str())))
+    pub(super) fn has(&self, kid: Option<&str>) -> bool {
+        kid.is_some_and(|kid| self.0.iter().any(|(name, _)| name.as_deref() == Some(kid)))
     }
 
     /// Checks a signature with the key that the token names; where one of the two has no name, with
     /// every key that it could be.
     pub(super) fn check(&self, signed: &Signed<'_>) -> Result<(), TokenError> {
-        let known = self.has(signed.kid.as_ref());
+        let known = self.has(signed.kid.as_deref());
         let could = self.0.iter().filter(|(name, _)| match (&signed.kid, name) {
-            (Some(kid), Some(name)) => kid.as_str() == name,
+            (Some(kid), Some(name)) => **kid == **name,
             (Some(_), None) => !known,
             (None, _) => true,
         });
@@ -170,4 +235,12 @@ impl KeySet {
         }
         Err(refusal.unwrap_or(TokenError::Signature))
     }
+}
+
+/// The blocks of a PEM, one after another (RFC 7468).
+fn blocks(pem: &str) -> impl Iterator<Item = &str> {
+    const BEGIN: &str = "-----BEGIN ";
+    let starts: Vec<usize> = pem.match_indices(BEGIN).map(|(at, _)| at).collect();
+    let ends: Vec<usize> = starts.iter().skip(1).copied().chain([pem.len()]).collect();
+    starts.into_iter().zip(ends).map(|(start, end)| &pem[start..end])
 }

@@ -6,7 +6,7 @@ use jsonwebtoken::{EncodingKey, Header, encode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-use super::{Roles, SetupError, check_secret};
+use super::{Roles, SetupError};
 use crate::{
     clock::Timestamp,
     error::{Error, Result},
@@ -90,13 +90,15 @@ impl Minter {
     /// Signs with `JWT_SECRET`, for the configured issuer and audience.
     ///
     /// # Errors
-    /// When the secret is shorter than 32 bytes.
+    /// When the secret is empty.
     pub fn new(
         secret: &SecretString,
         issuer: Option<&str>,
         audience: Option<&str>,
     ) -> Result<Self, SetupError> {
-        check_secret(secret.expose_secret())?;
+        if secret.expose_secret().is_empty() {
+            return Err(SetupError::new("JWT_SECRET", "is empty"));
+        }
         Ok(Self {
             key: EncodingKey::from_secret(secret.expose_secret().as_bytes()),
             issuer: issuer.map(Into::into),

@@ -18,11 +18,13 @@ mod verify;
 
 use std::borrow::Cow;
 
+use crate::config::{MIN_SECRET_BYTES, ShortSecret};
+
 pub use api_key::{ApiKey, ApiKeys, Scopes};
 pub use authenticator::{Authenticated, Authenticator};
 pub use callers::{AdminCaller, Caller, EmitCaller, OperatorCaller, ServiceCaller};
 pub use credentials::{CredentialKind, Credentials};
-pub use extract::token_from;
+pub use extract::{TokenSources, given_token, take_query_token};
 pub use identity::Identity;
 pub use mint::{Minter, NewToken};
 pub use roles::{Role, Roles};
@@ -43,12 +45,9 @@ impl SetupError {
     }
 }
 
-/// The shortest HS256 secret that is taken: the hash's own length (RFC 7518, section 3.2).
-const MIN_SECRET_BYTES: usize = 32;
-
-fn check_secret(secret: &str) -> Result<(), SetupError> {
-    if secret.len() < MIN_SECRET_BYTES {
-        return Err(SetupError::new("JWT_SECRET", "needs at least 32 bytes"));
+fn check_secret(setting: &'static str, secret: &str, short: ShortSecret) -> Result<(), SetupError> {
+    if secret.len() < MIN_SECRET_BYTES && short == ShortSecret::Refuse {
+        return Err(SetupError::new(setting, "needs at least 32 bytes"));
     }
     Ok(())
 }

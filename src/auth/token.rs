@@ -24,7 +24,10 @@ pub enum TokenError {
     /// A part can't be read, or a claim or header is not acceptable.
     #[error("Authentication error: invalid token")]
     Invalid,
-    /// `nbf` or `iat` lies in the future.
+    /// The user's id is none.
+    #[error("Authentication error: invalid user id")]
+    UserId,
+    /// `nbf` lies in the future.
     #[error("Authentication error: jwt not active")]
     NotActive,
     /// Signed in a way that no key of ours is for.
@@ -54,6 +57,7 @@ impl TokenError {
             Self::Malformed => "token_malformed",
             Self::Signature => "token_signature_invalid",
             Self::Invalid => "token_invalid",
+            Self::UserId => "token_user_invalid",
             Self::NotActive => "token_not_active",
             Self::Algorithm => "token_algorithm_invalid",
             Self::Audience(_) => "token_audience_invalid",
@@ -87,6 +91,7 @@ mod tests {
             (TokenError::Malformed, "jwt malformed", "token_malformed"),
             (TokenError::Signature, "invalid signature", "token_signature_invalid"),
             (TokenError::Invalid, "invalid token", "token_invalid"),
+            (TokenError::UserId, "invalid user id", "token_user_invalid"),
             (TokenError::NotActive, "jwt not active", "token_not_active"),
             (TokenError::Algorithm, "invalid algorithm", "token_algorithm_invalid"),
             (

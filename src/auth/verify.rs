@@ -1,23 +1,23 @@
 //! Verifies tokens with the meaning and the messages of Node's `jsonwebtoken`, and more strictly
-//! where that is lax: `iat`, `crit`, the form of `kid`, one algorithm per key.
+//! where that is lax: `crit`, one algorithm per public key.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::Algorithm;
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 
 use super::{
     Identity, SetupError, TokenError, check_secret,
     jwks::Jwks,
-    keys::{PublicKey, Signed},
+    keys::{Key, KeySet, Signed},
     roles::RoleNames,
 };
 use crate::{
     clock::{Clock, Timestamp},
     config::AuthConfig,
-    id::Id,
+    text::well_formed,
 };
 
 /// Longer tokens are not read.
@@ -28,8 +28,8 @@ const MAX_TOKEN_BYTES: usize = 8 * 1024;
 pub struct Verifier(Arc<Inner>);
 
 struct Inner {
-    secret: Option<DecodingKey>,
-    public_key: Option<PublicKey>,
+    /// The secrets and the public keys of the settings.
+    keys: KeySet,
     jwks: Option<Jwks>,
     issuer: Option<Box<str>>,
     audience: Option<Box<str>>,
@@ -44,15 +44,23 @@ impl Verifier {
     /// # Errors
     /// [`SetupError`] names the setting that can't be used, or says that there is no key at all.
     pub fn new(auth: &AuthConfig, clock: Clock) -> Result<Self, SetupError> {
-        let secret = auth.jwt_secret.as_ref().map(|secret| {
-            let secret = secret.expose_secret();
-            check_secret(secret).map(|()| DecodingKey::from_secret(secret.as_bytes()))
-        });
+        let mut keys = KeySet::default();
+        let secrets =
+            [("JWT_SECRET", &auth.jwt_secret), ("JWT_SECRET_PREVIOUS", &auth.jwt_secret_previous)];
+        for (setting, secret) in secrets {
+            if let Some(secret) = secret {
+                let secret = secret.expose_secret();
+                check_secret(setting, secret, auth.jwt_short_secret)?;
+                keys.push(Key::from_secret(secret.as_bytes()));
+            }
+        }
+        if let Some(setting) = &auth.jwt_public_key {
+            add_public_keys(&mut keys, setting)?;
+        }
         let jwks = auth.jwt_jwks.as_deref();
         let jwks = jwks.map(|source| Jwks::new(source, auth.jwks_refresh, clock.clone()));
         let inner = Inner {
-            secret: secret.transpose()?,
-            public_key: auth.jwt_public_key.as_deref().map(public_key).transpose()?,
+            keys,
             jwks: jwks.transpose()?,
             issuer: auth.jwt_issuer.as_deref().map(Into::into),
             audience: auth.jwt_audience.as_deref().map(Into::into),
@@ -60,7 +68,7 @@ impl Verifier {
             role_names: RoleNames::new(&auth.role_names)?,
             clock,
         };
-        if inner.secret.is_none() && inner.public_key.is_none() && inner.jwks.is_none() {
+        if inner.keys.is_empty() && inner.jwks.is_none() {
             let problem = "set this, JWT_PUBLIC_KEY or JWT_JWKS: there is no key to verify with";
             return Err(SetupError::new("JWT_SECRET", problem));
         }
@@ -88,23 +96,22 @@ impl fmt::Debug for Verifier {
 }
 
 impl Inner {
-    /// The shared secret is for HS256 alone, and HS256 for it, whatever a token claims.
+    /// Checks a signature with the keys of the settings, then with those of the JWK set.
     async fn check_signature(&self, signed: &Signed<'_>) -> Result<(), TokenError> {
-        if signed.algorithm == Algorithm::HS256 {
-            return signed.check(self.secret.as_ref().ok_or(TokenError::Algorithm)?);
-        }
-        let by_key = self.public_key.as_ref().map(|key| key.check(signed));
-        match (by_key, &self.jwks) {
-            (Some(Ok(())), _) => Ok(()),
-            (_, Some(jwks)) => jwks.check(signed).await,
-            (by_key, None) => by_key.unwrap_or(Err(TokenError::Algorithm)),
+        let by_own =
+            if self.keys.is_empty() { Err(TokenError::Algorithm) } else { self.keys.check(signed) };
+        let (Err(refusal), Some(jwks)) = (&by_own, &self.jwks) else { return by_own };
+        match jwks.check(signed).await {
+            // A key of ours is for such tokens, and did not make this one.
+            Err(TokenError::Algorithm) => Err(refusal.clone()),
+            checked => checked,
         }
     }
 
-    /// Checks `nbf`, `exp` and `iat` in Node's order; gives the end.
+    /// Checks `nbf` and `exp` in Node's order; gives the end. `iat` is not judged.
     fn check_times(&self, claims: &Map<String, Value>) -> Result<Option<Timestamp>, TokenError> {
         let now = self.clock.now();
-        let [nbf, exp, iat] = ["nbf", "exp", "iat"].map(|name| {
+        let [nbf, exp] = ["nbf", "exp"].map(|name| {
             claims.get(name).map(|time| time.as_f64().map(numeric_date).ok_or(TokenError::Invalid))
         });
         if nbf.transpose()?.is_some_and(|nbf| nbf > now + self.leeway) {
@@ -113,9 +120,6 @@ impl Inner {
         let exp = exp.transpose()?;
         if exp.is_some_and(|exp| now >= exp + self.leeway) {
             return Err(TokenError::Expired);
-        }
-        if iat.transpose()?.is_some_and(|iat| iat > now + self.leeway) {
-            return Err(TokenError::NotActive);
         }
         Ok(exp)
     }
@@ -158,15 +162,17 @@ fn read(token: &str) -> Result<(Signed<'_>, &str), TokenError> {
     }
     let algorithm = match header.get("alg").and_then(Value::as_str) {
         Some("HS256") => Algorithm::HS256,
+        Some("HS384") => Algorithm::HS384,
+        Some("HS512") => Algorithm::HS512,
         Some("RS256") => Algorithm::RS256,
         Some("ES256") => Algorithm::ES256,
         Some("EdDSA") => Algorithm::EdDSA,
         _ => return Err(TokenError::Algorithm),
     };
-    // The name of a key has the form of an id: it can't be a path, a URL or a query.
+    // Compared with the names of our keys and used for nothing else, so it may be any string.
     let kid = match header.get("kid") {
         None => None,
-        Some(Value::String(kid)) => Some(Id::new(kid).map_err(|_| TokenError::Invalid)?),
+        Some(Value::String(kid)) => Some(kid.as_str().into()),
         Some(_) => return Err(TokenError::Invalid),
     };
     Ok((Signed { algorithm, kid, message, signature }, payload))
@@ -175,7 +181,7 @@ fn read(token: &str) -> Result<(Signed<'_>, &str), TokenError> {
 /// The JSON object in a part of a token.
 fn json(part: &str) -> Result<Map<String, Value>, TokenError> {
     let text = URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Invalid)?;
-    serde_json::from_slice(&text).map_err(|_| TokenError::Invalid)
+    serde_json::from_slice(&well_formed(&text)).map_err(|_| TokenError::Invalid)
 }
 
 /// Seconds since 1970, which may have a fraction (RFC 7519, `NumericDate`).
@@ -185,7 +191,7 @@ fn numeric_date(seconds: f64) -> Timestamp {
 }
 
 /// Reads `JWT_PUBLIC_KEY`: a PEM, as one line with `\n` too, or the path of one.
-fn public_key(setting: &str) -> Result<PublicKey, SetupError> {
+fn add_public_keys(keys: &mut KeySet, setting: &str) -> Result<(), SetupError> {
     const SETTING: &str = "JWT_PUBLIC_KEY";
     let pem = if setting.contains("-----BEGIN") {
         setting.replace("\\n", "\n")
@@ -194,8 +200,11 @@ fn public_key(setting: &str) -> Result<PublicKey, SetupError> {
             SetupError::new(SETTING, format!("neither a PEM nor a file: {error}"))
         })?
     };
-    PublicKey::from_pem(&pem).ok_or_else(|| {
-        let problem = "needs a public key in PEM: RSA of 2048–4096 bits, P-256 or Ed25519";
-        SetupError::new(SETTING, problem)
-    })
+    if keys.add_pem(&pem) {
+        Ok(())
+    } else {
+        let problem =
+            "needs a public key in PEM, or several: RSA of 2048–4096 bits, P-256, Ed25519";
+        Err(SetupError::new(SETTING, problem))
+    }
 }

@@ -5,7 +5,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::{clock::Timestamp, id::Id, text};
+use crate::{
+    clock::Timestamp,
+    id::{GivenId, Id},
+    text,
+};
 
 /// A user, as others see them.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -23,7 +27,7 @@ pub struct Person {
 
 /// A file that hangs on a message; it lies elsewhere.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Validate, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Attachment {
     /// Where the file is.
     #[garde(length(chars, min = 1, max = 2048), custom(text::line))]
@@ -66,7 +70,7 @@ pub struct Message {
     pub reply_to: Option<Id>,
     /// The sender's own id for it, which makes sending it again harmless.
     #[schema(required = true)]
-    pub client_message_id: Option<Id>,
+    pub client_message_id: Option<GivenId>,
     /// When its text was last changed.
     #[schema(required = true)]
     pub edited_at: Option<Timestamp>,

@@ -6,7 +6,11 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::documents::{Attachment, Conversation, ConversationKind, Message};
-use crate::{http::json::small_metadata, id::Id, text};
+use crate::{
+    http::json::{self, small_metadata},
+    id::{GivenId, Id},
+    text,
+};
 
 /// The most people in a conversation.
 pub(super) const MAX_PARTICIPANTS: usize = 1000;
@@ -57,14 +61,14 @@ pub(super) struct Draft {
     #[schema(min_length = 1, max_length = 8000)]
     pub(super) content: String,
     /// The files that come with it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json::or_default")]
     #[garde(length(max = 10), dive)]
     #[schema(max_items = 10)]
     pub(super) attachments: Vec<Attachment>,
     /// The message of this conversation that it answers.
     pub(super) reply_to: Option<Id>,
     /// The caller's own id for it: the same one again gives the first message.
-    pub(super) client_message_id: Option<Id>,
+    pub(super) client_message_id: Option<GivenId>,
 }
 
 impl Draft {

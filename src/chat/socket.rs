@@ -20,7 +20,7 @@ use crate::{
     access::Access,
     error::{Error, Result},
     event::Success,
-    id::Id,
+    id::{GivenId, Id},
     limits::EventClass,
     realtime::{
         Commands, Connection, Entrance,
@@ -77,7 +77,7 @@ fn rooms(access: &Access, typing: &Typing, commands: &mut Commands) {
         let access = with.clone();
         async move {
             let (conversation_id, since) = join.into_parts();
-            let room = Room::Conversation(conversation_id.clone());
+            let room = Room::Conversation(conversation_id.id().clone());
             let entrance = Entrance { room: room.clone(), since };
             let position = access.enter_from(&connection, entrance).await?;
             Ok(ConversationJoined { success: Success, conversation_id, room, position })
@@ -92,10 +92,10 @@ fn rooms(access: &Access, typing: &Typing, commands: &mut Commands) {
         }
     });
     let with = typing.clone();
-    commands.on(&LEAVE_CONVERSATION, EventClass::Join, move |connection, id: Id| {
-        with.leave(&connection, &id);
-        connection.leave(&Room::Conversation(id.clone()));
-        async move { Ok(ConversationLeft { success: Success, conversation_id: id }) }
+    commands.on(&LEAVE_CONVERSATION, EventClass::Join, move |connection, given: GivenId| {
+        with.leave(&connection, given.id());
+        connection.leave(&Room::Conversation(given.id().clone()));
+        async move { Ok(ConversationLeft { success: Success, conversation_id: given }) }
     });
     let with = typing.clone();
     commands.on(&LEAVE_CHAT_ROOM, EventClass::Join, move |connection, id: Id| {

@@ -9,7 +9,7 @@ use crate::{
     clock::Timestamp,
     db::{Row, Tx},
     error::{Error, Result},
-    id::Id,
+    id::{GivenId, Id},
     params,
 };
 
@@ -301,7 +301,7 @@ pub(super) async fn sent_message(
     tx: &mut Tx<'_>,
     conversation: &Id,
     sender: &Id,
-    client_message_id: &Id,
+    client_message_id: &GivenId,
 ) -> Result<Option<MessageRow>> {
     const SENT: &str = "
         SELECT * FROM messages

@@ -12,6 +12,7 @@ use stoa::{
     event::EventName,
     id::Id,
     room::Room,
+    text::well_formed,
 };
 
 use super::{client, local_url, token};
@@ -63,7 +64,8 @@ fn event(name: &str) -> Result<String, String> {
 }
 
 fn data(text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))
+    let text = well_formed(text.as_bytes());
+    serde_json::from_slice(&text).map_err(|error| format!("not JSON: {error}"))
 }
 
 /// Sends the event and prints the answer.

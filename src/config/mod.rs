@@ -24,8 +24,8 @@ use shkeeper::base_url;
 pub use shkeeper::{ShkeeperConfig, WebhookMode};
 pub use validate::MIN_SECRET_BYTES;
 use validate::{
-    api_key, at_least_a_day, cookie_name, database_url, hmac_key, jwks, log_filter, origin,
-    positive, public_key, unit_time,
+    api_key, at_least_a_day, cookie_name, database_url, jwks, log_filter, origin, positive,
+    public_key, query_parameter, unit_time,
 };
 
 use crate::origin::{InvalidOrigin, OriginPolicy};
@@ -182,11 +182,15 @@ impl ServerConfig {
 #[derive(Clone, Debug, Serialize, Deserialize, Validate)]
 #[garde(allow_unvalidated)]
 pub struct AuthConfig {
-    /// `JWT_SECRET`: HS256 key, at least 32 bytes.
+    /// `JWT_SECRET`: HS256, HS384 and HS512 key, at least 32 bytes.
     #[serde(serialize_with = "notation::hidden")]
-    #[garde(inner(custom(hmac_key)))]
     pub jwt_secret: Option<SecretString>,
-    /// `JWT_PUBLIC_KEY`: a PEM, or the path of one.
+    /// `JWT_SECRET_PREVIOUS`: a key that is still believed, and signs nothing.
+    #[serde(serialize_with = "notation::hidden")]
+    pub jwt_secret_previous: Option<SecretString>,
+    /// `JWT_SHORT_SECRET`
+    pub jwt_short_secret: ShortSecret,
+    /// `JWT_PUBLIC_KEY`: a PEM of one key or several, or the path of one.
     #[garde(inner(custom(public_key)))]
     pub jwt_public_key: Option<String>,
     /// `JWT_JWKS`: a file or an https URL.
@@ -206,6 +210,12 @@ pub struct AuthConfig {
     /// `AUTH_COOKIES`: cookies that may carry a token, in order.
     #[garde(inner(custom(cookie_name)))]
     pub cookies: Vec<String>,
+    /// `AUTH_COOKIE_SECRET`: opens cookies that Express's cookie-parser signed.
+    #[serde(serialize_with = "notation::hidden")]
+    pub cookie_secret: Option<SecretString>,
+    /// `AUTH_QUERY`: a query parameter that may carry a token.
+    #[garde(inner(custom(query_parameter)))]
+    pub query: Option<String>,
     /// `HANDSHAKE`
     pub handshake: Handshake,
     /// `API_KEYS`: `name:sha256hex[:scopes]` entries.
@@ -214,6 +224,16 @@ pub struct AuthConfig {
     pub api_keys: Vec<String>,
     /// An app's own words for roles, and the roles that each stands for, with `+` between them.
     pub role_names: BTreeMap<String, String>,
+}
+
+/// `JWT_SHORT_SECRET`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ShortSecret {
+    /// A secret of less than 32 bytes stops the start.
+    Refuse,
+    /// It is taken, and warned of.
+    Accept,
 }
 
 /// `HANDSHAKE`

@@ -7,7 +7,7 @@ use garde::{Error, Path, Report, Validate};
 use http::Uri;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Config, Environment, Handshake, WebhookMode};
+use super::{Config, Environment, Handshake, ShortSecret, WebhookMode};
 use crate::origin::Origin;
 
 /// The shortest HS256 key that is taken: as long as its hash (RFC 7518, section 3.2).
@@ -30,6 +30,14 @@ impl Config {
                 "production needs a key to verify tokens with: set JWT_SECRET, JWT_PUBLIC_KEY or JWT_JWKS",
             );
         }
+        for (key, bytes) in self.auth.short_secrets() {
+            if self.auth.jwt_short_secret == ShortSecret::Refuse {
+                let sentence = format!(
+                    "has {bytes} bytes and needs at least {MIN_SECRET_BYTES}, or JWT_SHORT_SECRET=accept"
+                );
+                refuse("auth", key, &sentence);
+            }
+        }
         if self.metrics.port.is_some_and(|port| port != 0 && port == self.server.port) {
             refuse(
                 "metrics",
@@ -47,6 +55,11 @@ impl Config {
         let mut warn = |sentence: &str| warnings.push(sentence.to_owned());
         if self.auth.handshake == Handshake::Trusting {
             warn("HANDSHAKE=trusting: a socket without a token is believed when it says who it is");
+        }
+        for (key, bytes) in self.auth.short_secrets() {
+            warn(&format!(
+                "auth.{key} has {bytes} bytes: with less than {MIN_SECRET_BYTES}, whoever has a token can guess it and make others"
+            ));
         }
         if !self.limits.enabled {
             warn("LIMITS=off: rates and per-address caps are lifted");
@@ -70,6 +83,16 @@ impl super::AuthConfig {
     #[must_use]
     pub fn has_key(&self) -> bool {
         self.jwt_secret.is_some() || self.jwt_public_key.is_some() || self.jwt_jwks.is_some()
+    }
+
+    /// The secrets that are shorter than they should be, by their keys, with their lengths.
+    fn short_secrets(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        let secrets =
+            [("jwt_secret", &self.jwt_secret), ("jwt_secret_previous", &self.jwt_secret_previous)];
+        secrets.into_iter().filter_map(|(key, secret)| {
+            let bytes = secret.as_ref()?.expose_secret().len();
+            (bytes < MIN_SECRET_BYTES).then_some((key, bytes))
+        })
     }
 }
 
@@ -103,11 +126,13 @@ pub(super) fn database_url(url: &SecretString, (): &()) -> garde::Result {
     require(file || server, "is neither sqlite://<path of a file> nor postgres://…")
 }
 
-pub(super) fn hmac_key(secret: &SecretString, (): &()) -> garde::Result {
-    let bytes = secret.expose_secret().len();
+/// A parameter's name that needs no escape (RFC 3986, section 2.3), and is none of Engine.IO's own.
+pub(super) fn query_parameter(name: &str, (): &()) -> garde::Result {
+    const ENGINE: [&str; 5] = ["EIO", "transport", "sid", "t", "b64"];
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
     require(
-        bytes >= MIN_SECRET_BYTES,
-        &format!("has {bytes} bytes and needs at least {MIN_SECRET_BYTES}"),
+        !name.is_empty() && name.bytes().all(plain) && !ENGINE.contains(&name),
+        "has to be a name of the characters [A-Za-z0-9._~-], none that Engine.IO uses",
     )
 }
 
@@ -259,9 +284,21 @@ mod tests {
     }
 
     #[test]
+    fn a_short_secret_is_taken_where_that_is_wanted_and_warned_of() {
+        let mut config = Config::for_tests();
+        config.auth.jwt_secret = Some("short".into());
+        assert!(config.validate().is_err());
+        config.auth.jwt_short_secret = ShortSecret::Accept;
+        assert!(config.validate().is_ok());
+        let warnings = config.warnings().join(" ");
+        assert!(warnings.contains("auth.jwt_secret has 5 bytes"), "{warnings}");
+        assert!(!warnings.contains("short"), "{warnings}");
+    }
+
+    #[test]
     fn each_bad_value_is_refused_by_its_key() {
         type Spoil = fn(&mut Config);
-        let cases: [(&str, Spoil); 27] = [
+        let cases: [(&str, Spoil); 29] = [
             ("realtime.ping_interval", |c| c.realtime.ping_interval = Duration::ZERO),
             ("realtime.ping_timeout", |c| c.realtime.ping_timeout = Duration::ZERO),
             ("presence.window", |c| c.presence.window = Duration::ZERO),
@@ -269,6 +306,10 @@ mod tests {
             ("server.max_payload_bytes", |c| c.server.max_payload_bytes = 0),
             ("server.client_url[0]", |c| c.server.client_url = vec!["*".to_owned()]),
             ("auth.jwt_secret", |c| c.auth.jwt_secret = Some("a".repeat(31).into())),
+            ("auth.jwt_secret_previous", |c| {
+                c.auth.jwt_secret_previous = Some("a".repeat(31).into());
+            }),
+            ("auth.query", |c| c.auth.query = Some("sid".to_owned())),
             ("auth.cookies[1]", |c| c.auth.cookies = vec!["a".to_owned(), "b c".to_owned()]),
             ("auth.jwt_public_key", |c| {
                 c.auth.jwt_public_key = Some("-----BEGIN PRIVATE KEY-----".to_owned());

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Error, Kind, Result};
 use crate::{
     clock::Timestamp,
-    id::Id,
+    id::{GivenId, Id},
     money::{Amount, Currency},
     room::Room,
     stream::Stream,
@@ -47,6 +47,8 @@ values! {
     String: text => Self::Text(text);
     &String: text => Self::Text(text.clone());
     &str: text => Self::Text(text.to_owned());
+    &GivenId: id => Self::Text(id.to_text());
+    GivenId: id => Self::Text(id.to_text());
     Id: id => Self::Text(id.as_str().to_owned());
     &Id: id => Self::Text(id.as_str().to_owned());
     Uuid: id => Self::Text(id.to_string());
@@ -98,6 +100,7 @@ from_values! {
     Timestamp: Value::Int(n) => Some(Self::from_millis(*n));
     String: Value::Text(text) => Some(text.clone());
     Id: Value::Text(text) => text.parse().ok();
+    GivenId: Value::Text(text) => GivenId::from_text(text).ok();
     Amount: Value::Text(text) => text.parse().ok();
     Currency: Value::Text(text) => text.parse().ok();
     Room: Value::Text(text) => text.parse().ok();

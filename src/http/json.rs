@@ -2,10 +2,72 @@
 //! are invalid, by JSON pointer (RFC 6901).
 
 use garde::Validate;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::value::RawValue;
 use serde_path_to_error::Segment;
 
-use crate::error::{Code, Error, FieldError, Result};
+use crate::{
+    error::{Code, Error, FieldError, Result},
+    text::well_formed,
+};
+
+/// How deep JSON may nest that is handed on as it came. Readers of JSON, serde's among them, go to
+/// 127, and on its way it is wrapped some levels deeper.
+pub const MAX_DEPTH: usize = 100;
+
+/// Any JSON, in the bytes in which it came: whoever is sent it can read it.
+#[derive(Clone, Debug)]
+pub struct AnyJson(pub Box<RawValue>);
+
+impl Default for AnyJson {
+    fn default() -> Self {
+        Self(RawValue::NULL.to_owned())
+    }
+}
+
+impl<'de> Deserialize<'de> for AnyJson {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = Box::<RawValue>::deserialize(deserializer)?;
+        if nests_within(json.get(), MAX_DEPTH) {
+            Ok(Self(json))
+        } else {
+            Err(serde::de::Error::custom(TOO_DEEP))
+        }
+    }
+}
+
+const TOO_DEEP: &str = "nests too deeply; at most 100 levels";
+
+/// Reads a field that may be missing and counts as missing when it is `null`: goes with
+/// `#[serde(default, deserialize_with = "json::or_default")]`.
+pub fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// Whether JSON nests no deeper than so many levels.
+fn nests_within(json: &str, most: usize) -> bool {
+    let opening = |b: &&u8| matches!(b, b'[' | b'{');
+    // What opens few does not go deep, strings included.
+    if json.as_bytes().iter().filter(opening).count() <= most {
+        return true;
+    }
+    let (mut depth, mut in_string, mut bytes) = (0_usize, false, json.bytes());
+    while let Some(byte) = bytes.next() {
+        match (byte, in_string) {
+            (b'"', _) => in_string = !in_string,
+            (b'\\', true) => drop(bytes.next()),
+            (b'[' | b'{', false) => depth += 1,
+            (b']' | b'}', false) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > most {
+            return false;
+        }
+    }
+    true
+}
 
 /// Bytes of what is told of a field, at most.
 const MAX_DETAIL: usize = 300;
@@ -20,11 +82,20 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     if bytes.trim_ascii().is_empty() {
         return Err(Error::new(Code::Malformed, "There is no body; it takes JSON."));
     }
-    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let bytes = well_formed(bytes);
+    let mut json = serde_json::Deserializer::from_slice(&bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let pointer = pointer(error.path());
         let inner = error.into_inner();
-        if inner.is_data() { invalid(pointer, &inner.to_string()) } else { malformed(&inner) }
+        let message = inner.to_string();
+        if inner.is_data() {
+            invalid(pointer, &message)
+        } else if message.starts_with("recursion limit exceeded") {
+            // It is JSON, and goes on below where serde stops.
+            Error::invalid(pointer, TOO_DEEP)
+        } else {
+            malformed(&inner)
+        }
     })?;
     json.end().map_err(|error| malformed(&error))?;
     Ok(value)
@@ -192,6 +263,22 @@ mod tests {
         }
         assert!(refused("{\"buyerName\":\n \"a\",}").detail().ends_with("at line 2 column 6."));
         assert!(refused(" \n").detail().contains("no body"));
+    }
+
+    #[test]
+    fn depth_is_counted_outside_of_strings() {
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        for (json, within) in [
+            (nested(100), true),
+            (nested(101), false),
+            (format!("[{}]", ["[[]]"; 100].join(",")), true),
+            (format!(r#"["{}","\\","\"{}"]"#, "[".repeat(200), "{".repeat(200)), true),
+            (r#"{"a":"#.repeat(101) + "1" + &"}".repeat(101), false),
+        ] {
+            assert_eq!(nests_within(&json, MAX_DEPTH), within, "{json}");
+        }
+        let deep = decode::<serde_json::Value>(nested(200).as_bytes()).unwrap_err();
+        assert_eq!(deep.code(), Code::InvalidPayload);
     }
 
     #[test]

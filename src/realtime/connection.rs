@@ -201,12 +201,13 @@ impl Connection {
 
     /// Whether its token, if it has one, still holds, and it has not ended.
     pub(super) fn may_act(&self, now: Timestamp) -> bool {
+        let leeway = self.sessions.leeway;
         let expired = self
             .identity
             .load()
             .as_ref()
             .and_then(|identity| identity.expires_at)
-            .is_some_and(|expires_at| expires_at <= now);
+            .is_some_and(|expires_at| expires_at + leeway <= now);
         !expired && self.lock().phase != Phase::Gone
     }
 

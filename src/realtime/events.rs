@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{clock::Timestamp, error::Code, event::Success, events, id::Id, room::Room};
+use crate::{clock::Timestamp, error::AckCode, event::Success, events, id::Id, room::Room};
 
 events! {
     server(Both) {
@@ -84,7 +84,7 @@ pub struct EventFailed {
     /// Why, for people.
     pub error: String,
     /// Why, for programs.
-    pub code: Code,
+    pub code: AckCode,
 }
 
 /// A new token for this socket.

@@ -1,4 +1,5 @@
-//! The ends of tokens: a socket is told before its token ends, and closed when it has.
+//! The ends of tokens: a socket is told before its token ends, and closed when it has ceased to hold,
+//! which is a little later (`auth.leeway`).
 
 use std::{
     collections::BTreeMap,
@@ -25,6 +26,7 @@ struct Inner {
     earlier: Notify,
     clock: Clock,
     notice: Duration,
+    leeway: Duration,
 }
 
 /// What is to be done next with each connection: one entry, since each costs memory for as long as
@@ -42,9 +44,9 @@ enum Step {
 
 impl Expiries {
     /// Starts the task that looks after them; it ends with the value.
-    pub(super) fn start(clock: Clock, notice: Duration) -> Self {
-        let inner =
-            Arc::new(Inner { due: Mutex::default(), earlier: Notify::new(), clock, notice });
+    pub(super) fn start(clock: Clock, notice: Duration, leeway: Duration) -> Self {
+        let (due, earlier) = (Mutex::default(), Notify::new());
+        let inner = Arc::new(Inner { due, earlier, clock, notice, leeway });
         let weak = Arc::downgrade(&inner);
         tokio::spawn(async move {
             while let Some(inner) = weak.upgrade() {
@@ -86,14 +88,16 @@ impl Inner {
         self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn notice_ms(&self) -> i64 {
-        i64::try_from(self.notice.as_millis()).unwrap_or(i64::MAX)
+    /// From telling to closing, in milliseconds.
+    fn between_ms(&self) -> i64 {
+        i64::try_from((self.notice + self.leeway).as_millis()).unwrap_or(i64::MAX)
     }
 
     fn keys(&self, connection: &Connection, expires_at: Timestamp) -> [Key; 2] {
-        let tell_at = Timestamp::from_millis(expires_at.millis().saturating_sub(self.notice_ms()));
+        let close_at = expires_at + self.leeway;
+        let tell_at = Timestamp::from_millis(close_at.millis().saturating_sub(self.between_ms()));
         let connection = std::ptr::from_ref(connection).addr();
-        [(tell_at, Step::Tell, connection), (expires_at, Step::Close, connection)]
+        [(tell_at, Step::Tell, connection), (close_at, Step::Close, connection)]
     }
 
     /// Does what is due; how long to wait for the next.
@@ -109,7 +113,8 @@ impl Inner {
                 };
                 if step == Step::Tell {
                     // In the same moment, so that whoever forgets finds one or the other.
-                    let close_at = Timestamp::from_millis(at.millis() + self.notice_ms());
+                    let close_at = at.millis().saturating_add(self.between_ms());
+                    let close_at = Timestamp::from_millis(close_at);
                     due.insert((close_at, Step::Close, address), connection.clone());
                 }
                 (step, connection)

@@ -1,7 +1,10 @@
 //! Frames: what a server sends over a websocket, encoded once and shared by everyone who gets it.
 //! Server frames are not masked (RFC 6455, section 5.1), so the bytes are the same for all.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    borrow::Cow,
+    sync::{Arc, OnceLock},
+};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::value::RawValue;
@@ -171,8 +174,18 @@ impl Outgoing {
     /// The websocket frame for a namespace.
     pub(super) fn frame(&self, namespace: Namespace) -> &Bytes {
         self.frames[namespace as usize].get_or_init(|| {
-            text(&[prefix(namespace, Kind::Event), "[\"", &self.event, "\",", self.data.get(), "]"])
+            let event = escaped(&self.event);
+            text(&[prefix(namespace, Kind::Event), "[\"", &event, "\",", self.data.get(), "]"])
         })
+    }
+}
+
+/// A name between the quotes of JSON. It has no control characters.
+fn escaped(name: &str) -> Cow<'_, str> {
+    if name.contains(['"', '\\']) {
+        name.replace('\\', r"\\").replace('"', "\\\"").into()
+    } else {
+        name.into()
     }
 }
 
@@ -202,6 +215,9 @@ mod tests {
         let event = Outgoing::named(&EventName::new("x:y").expect("a name"), data, "other");
         assert_eq!(&event.frame(Namespace::Root)[2..], br#"42["x:y",{"a":1}]"#);
         assert_eq!(&event.frame(Namespace::Chat)[2..], br#"42/chat,["x:y",{"a":1}]"#);
+        let quoted = EventName::new("a \"b\\c\"").expect("a name");
+        let quoted = Outgoing::named(&quoted, RawValue::NULL.to_owned(), "other");
+        assert_eq!(&quoted.frame(Namespace::Root)[2..], br#"42["a \"b\\c\"",null]"#);
         let (first, again) = (event.frame(Namespace::Chat), event.frame(Namespace::Chat));
         assert_eq!(first.as_ptr(), again.as_ptr());
         assert_eq!(&ack(Namespace::Root, 7, "{}")[2..], b"437[{}]");

@@ -21,7 +21,7 @@ use crate::{
     event::{EventName, Namespace},
     http::{
         body::{Body, Path, Query},
-        json,
+        json::{self, AnyJson},
         list::{List, Page},
         problem::Problem,
     },
@@ -56,24 +56,20 @@ where
 struct EmitRequest {
     /// Who hears it.
     to: EmitTo,
-    /// Its name: `^[A-Za-z][A-Za-z0-9_:.\-]{0,63}$`, none that Socket.IO clients keep for
+    /// Its name: 1–128 characters without control characters, none that Socket.IO clients keep for
     /// themselves.
     #[schema(value_type = String, min_length = 1, max_length = 64)]
     event: EventName,
-    /// Its data, as clients get it.
-    #[serde(default = "null")]
+    /// Its data, as clients get it: at most 100 levels deep.
+    #[serde(default)]
     #[schema(value_type = Value)]
-    data: Box<RawValue>,
+    data: AnyJson,
     /// `/`, `/chat` or `/marketplace`; without it, wherever the room and the event are at home.
     #[schema(value_type = Option<String>, max_length = 12)]
     namespace: Option<NamespacePath>,
     /// Dropped for a socket for which bytes wait already, and never kept.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json::or_default")]
     volatile: bool,
-}
-
-fn null() -> Box<RawValue> {
-    RawValue::NULL.to_owned()
 }
 
 /// Who hears an event: `"everyone"`, or one of `room`, `rooms` (with `except`), `user`, `users`.
@@ -115,7 +111,7 @@ struct OneRoom {
 struct ManyRooms {
     #[schema(max_items = 1000)]
     rooms: Vec<Room>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json::or_default")]
     #[schema(max_items = 1000)]
     except: Vec<Room>,
 }
@@ -192,7 +188,7 @@ async fn emit_one(emits: &Emits, caller: &EmitCaller, request: EmitRequest) -> R
         id,
         to,
         event: request.event,
-        data: request.data,
+        data: request.data.0,
         namespace: request.namespace.map(|NamespacePath(namespace)| namespace),
         volatile: request.volatile,
     };

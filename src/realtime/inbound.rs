@@ -6,6 +6,7 @@ use std::{borrow::Cow, panic::AssertUnwindSafe, sync::Arc};
 use futures_util::FutureExt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 use socketioxide::{
     adapter::LocalAdapter,
     handler::{MessageHandler, Value},
@@ -23,8 +24,10 @@ use super::{
 };
 use crate::{
     error::{Code, Error, Result},
+    event::is_reserved,
     limits::{EventClass, EventRates},
     metrics,
+    text::well_formed,
 };
 
 /// Characters of an event's name, at most (contract/events.md, "Names of events").
@@ -48,19 +51,23 @@ impl MessageHandler<LocalAdapter, ()> for Inbound {
     /// Runs in the reader's task: nothing here waits.
     fn call(&self, _: Arc<Socket>, value: Value, ack: Option<i64>) {
         let Value::Str(text, attachments) = &value else { return };
-        let (name, payload) = match read(text.as_str()) {
-            Ok((name, payload)) => (name, payload),
-            // The engine has read the name before us, so there is one.
-            Err(_) => (Cow::Borrowed(""), RawValue::NULL),
+        let read = read(text.as_str());
+        let (name, payload) = match &read {
+            Ok((name, payload)) => (&**name, *payload),
+            Err(Unread::Json) => ("", RawValue::NULL),
+            Err(Unread::Name) => return self.connection.close(ClosingReason::ProtocolError),
         };
-        let event = shown(&name).into();
+        let event = shown(name).into();
         let asked = Asked { connection: self.connection.clone(), ack, event };
         let sessions = self.connection.sessions();
         let command = sessions
             .commands()
-            .and_then(|commands| commands.find(self.connection.namespace(), &name).cloned());
+            .and_then(|commands| commands.find(self.connection.namespace(), name).cloned());
         let class = command.as_ref().map_or(EventClass::Other, |command| command.class);
         let checked = self.check(sessions, class).and_then(|()| {
+            if read.is_err() {
+                return Err(Error::invalid("", "the event can't be read as JSON"));
+            }
             if attachments.as_ref().is_some_and(|attachments| !attachments.is_empty()) {
                 return Err(Error::invalid("", "no event takes binary data"));
             }
@@ -98,12 +105,42 @@ impl Inbound {
     }
 }
 
-fn read(text: &str) -> serde_json::Result<(Cow<'_, str>, &RawValue)> {
+/// Why there is no event in a packet.
+enum Unread {
+    /// It is not JSON.
+    Json,
+    /// What it is called no client calls an event: Node's server ends the connection.
+    Name,
+}
+
+fn read(text: &str) -> Result<(Cow<'_, str>, &RawValue), Unread> {
     // Clients may send more arguments than anyone reads.
-    let arguments: smallvec::SmallVec<[&RawValue; 3]> = serde_json::from_str(text)?;
-    let name = arguments.first().copied().unwrap_or(RawValue::NULL);
-    let name = serde_json::from_str::<Name<'_>>(name.get())?.0;
-    Ok((name, arguments.get(1).copied().unwrap_or(RawValue::NULL)))
+    let arguments: SmallVec<[&RawValue; 4]> =
+        serde_json::from_str(text).map_err(|_| Unread::Json)?;
+    let mut arguments = arguments.into_iter();
+    let mut name = arguments.next();
+    if name.is_some_and(|name| name.get() == r#""""#) {
+        // Before a name that the engine does not read (`names`).
+        name = arguments.next();
+    }
+    let name = event_name(name.unwrap_or(RawValue::NULL).get())?;
+    Ok((name, arguments.next().unwrap_or(RawValue::NULL)))
+}
+
+/// A string that is not reserved, or a number, as the parser of Node's server takes them.
+fn event_name(json: &str) -> Result<Cow<'_, str>, Unread> {
+    if json.starts_with(['-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']) {
+        return Ok(json.into());
+    }
+    if !json.starts_with('"') {
+        return Err(Unread::Name);
+    }
+    let name = match well_formed(json.as_bytes()) {
+        Cow::Borrowed(_) => serde_json::from_str::<Name<'_>>(json).map(|Name(name)| name),
+        Cow::Owned(formed) => serde_json::from_slice::<String>(&formed).map(Into::into),
+    };
+    let name = name.map_err(|_| Unread::Json)?;
+    if is_reserved(&name) { Err(Unread::Name) } else { Ok(name) }
 }
 
 /// As much of a name as one has, to tell the client of it.
@@ -164,7 +201,7 @@ impl Asked {
             None => self.connection.send(Outgoing::of(&EventFailed {
                 event: self.event.into(),
                 error: error.detail().into(),
-                code: error.code(),
+                code: error.ack_code(),
             })),
         }
     }

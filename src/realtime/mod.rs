@@ -30,6 +30,7 @@ mod hub;
 mod inbound;
 mod lane;
 mod link;
+mod names;
 mod queue;
 mod replay;
 mod session;

@@ -6,6 +6,7 @@ use std::{
     ops::Deref,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use secrecy::{ExposeSecret, SecretString};
@@ -29,7 +30,7 @@ use super::{
     link::{Link, Links},
 };
 use crate::{
-    auth::{Identity, Role, Roles, TokenError, Verifier, token_from},
+    auth::{Identity, Role, Roles, TokenError, Verifier, given_token},
     clock::Clock,
     config::{Config, EventAudience, Handshake, LimitsConfig},
     error::{Code, Error, Result},
@@ -37,6 +38,7 @@ use crate::{
     id::{Id, Ids},
     metrics,
     room::Room,
+    text::well_formed,
 };
 
 /// Hears of connections: presence does, and what a room keeps of a connection.
@@ -56,6 +58,8 @@ pub(super) struct Sessions {
     pub(super) queue_length: usize,
     pub(super) max_pending_bytes: usize,
     pub(super) expiries: Expiries,
+    /// For how long a token still holds after its end.
+    pub(super) leeway: Duration,
     links: Arc<Links>,
     verifier: Verifier,
     handshake: Handshake,
@@ -83,7 +87,12 @@ impl Sessions {
         Arc::new(Self {
             hub,
             links,
-            expiries: Expiries::start(clock.clone(), config.realtime.expiring_notice),
+            expiries: Expiries::start(
+                clock.clone(),
+                config.realtime.expiring_notice,
+                config.auth.leeway,
+            ),
+            leeway: config.auth.leeway,
             clock,
             limits: config.limits.clone(),
             queue_length: config.realtime.queue_length,
@@ -231,9 +240,8 @@ impl Sessions {
         connection: &Connection,
         token: &SecretString,
     ) -> Result<Arc<Identity>> {
-        let token = token_from(Some(token.expose_secret()), &http::HeaderMap::new(), &[]);
-        let token = token.ok_or(TokenError::Missing)?;
-        let identity = Arc::new(self.verifier.verify(&token).await?);
+        let token = given_token(token.expose_secret()).ok_or(TokenError::Missing)?;
+        let identity = Arc::new(self.verifier.verify(token).await?);
         if connection.known_identity()?.user_id != identity.user_id {
             return Err(Error::new(Code::Forbidden, "The new token belongs to another user."));
         }
@@ -322,12 +330,11 @@ impl Opening {
         }
 
         let Some(Value::Str(auth, _)) = &self.auth else { return Ok(None) };
-        let token = serde_json::from_str::<Auth>(auth.as_str()).ok().and_then(|auth| auth.token);
+        let auth = well_formed(auth.as_bytes());
+        let token = serde_json::from_slice::<Auth>(&auth).ok().and_then(|auth| auth.token);
         match token {
             None | Some(serde_json::Value::Null) => Ok(None),
-            Some(serde_json::Value::String(token)) => {
-                Ok(token_from(Some(&token), &http::HeaderMap::new(), &[]))
-            }
+            Some(serde_json::Value::String(token)) => Ok(given_token(&token).map(str::to_owned)),
             Some(_) => Err(TokenError::Malformed),
         }
     }

@@ -72,8 +72,13 @@ impl Options {
     }
 
     /// A header on every request of the client.
-    pub fn header(mut self, name: &'static str, value: &str) -> Self {
-        let value = HeaderValue::from_str(value).expect("a header's value");
+    pub fn header(self, name: &'static str, value: &str) -> Self {
+        self.header_bytes(name, value.as_bytes())
+    }
+
+    /// A header that need not be text.
+    pub fn header_bytes(mut self, name: &'static str, value: &[u8]) -> Self {
+        let value = HeaderValue::from_bytes(value).expect("a header's value");
         self.headers.append(HeaderName::from_static(name), value);
         self
     }

@@ -14,9 +14,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::{
-    auth::{
-        AdminCaller, Authenticator, Caller, EmitCaller, OperatorCaller, ServiceCaller, token_from,
-    },
+    auth::{AdminCaller, Authenticator, Caller, EmitCaller, OperatorCaller, ServiceCaller},
     error::Error,
     origin::OriginPolicy,
 };
@@ -178,11 +176,11 @@ async fn a_cookie_counts_only_for_pages_of_allowed_origins() {
 }
 
 #[tokio::test]
-async fn a_handshake_brings_its_token_in_auth_or_in_headers() {
+async fn a_request_brings_its_token_in_a_header_or_a_cookie() {
     let authenticator = authenticator(&with_secret());
-    let identity = async |auth: Option<&str>, headers: &http::HeaderMap| {
-        let token = token_from(auth, headers, &with_secret().cookies);
-        authenticator.verifier().verify(&token.unwrap()).await
+    let identity = async |headers: &http::HeaderMap| {
+        let authenticated = authenticator.authenticate(&http::Method::GET, headers).await;
+        authenticated.credentials().map(|credentials| credentials.identity)
     };
     let headers = |name: &'static str, value: &str| {
         let mut headers = http::HeaderMap::new();
@@ -193,10 +191,13 @@ async fn a_handshake_brings_its_token_in_auth_or_in_headers() {
     let cookie = headers("cookie", &format!("accessToken={token}"));
     let header = headers("authorization", &bearer(&alice()));
     let none = http::HeaderMap::new();
-    for (auth, headers) in [(Some(token.as_str()), &none), (None, &header), (None, &cookie)] {
-        assert_eq!(identity(auth, headers).await.unwrap().user_id.as_str(), "alice");
+    for headers in [&header, &cookie] {
+        assert_eq!(identity(headers).await.unwrap().user_id.as_str(), "alice");
     }
+    let missing = identity(&none).await.unwrap_err();
+    assert_eq!(missing.detail(), "Authentication error: No token provided");
     let wrong = sign(Algorithm::EdDSA, &ed25519(), None, &alice());
-    let binding = identity(Some(&wrong), &header).await.unwrap_err();
-    assert_eq!(binding.to_string(), "Authentication error: invalid algorithm");
+    let wrong = headers("authorization", &format!("Bearer {wrong}"));
+    let binding = identity(&wrong).await.unwrap_err();
+    assert_eq!(binding.detail(), "Authentication error: invalid algorithm");
 }

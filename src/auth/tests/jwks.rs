@@ -141,12 +141,57 @@ async fn keys_that_are_not_for_verifying_tokens_are_left_out() {
     }
     let secret = EncodingKey::from_secret(&[0, 0, 0]);
     let token = sign(Algorithm::HS256, &secret, None, &alice());
-    assert_eq!(verifier.verify(&token).await, Err(TokenError::Algorithm));
+    assert_eq!(verifier.verify(&token).await, Err(TokenError::Signature));
 
     let usable = jwk(Algorithm::EdDSA, &ed25519(), &json!({"key_ops": ["verify"]}));
     let provider = Provider::start(&[unusable.as_slice(), &[usable]].concat()).await;
     let verifier = Verifier::new(&provider.settings(), clock()).unwrap();
     assert!(verifier.verify(&old_token()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_secret_in_a_set_is_for_the_hashes_that_it_says() {
+    let secret = b"a secret of a set, of thirty-two bytes";
+    let k = base64::Engine::encode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, secret);
+    let token =
+        |algorithm, kid| sign(algorithm, &EncodingKey::from_secret(secret), Some(kid), &alice());
+    let keys = [
+        json!({"kty": "oct", "kid": "any", "k": k}),
+        json!({"kty": "oct", "kid": "one", "k": k, "alg": "HS384", "use": "sig"}),
+    ];
+    let provider = Provider::start(&keys).await;
+    let settings = AuthConfig { jwt_secret: Some(SECRET.into()), ..provider.settings() };
+    let verifier = Verifier::new(&settings, clock()).unwrap();
+    for algorithm in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
+        assert!(verifier.verify(&token(algorithm, "any")).await.is_ok(), "{algorithm:?}");
+    }
+    assert!(verifier.verify(&token(Algorithm::HS384, "one")).await.is_ok());
+    let other = verifier.verify(&token(Algorithm::HS256, "one")).await;
+    assert_eq!(other, Err(TokenError::Signature), "our own secret is for such tokens");
+    assert!(verifier.verify(&hs256(&alice())).await.is_ok());
+}
+
+#[test]
+fn a_key_in_a_file_that_can_not_be_used_stops_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jwks.json");
+    let start = |keys: &[Value]| {
+        std::fs::write(&path, json!({ "keys": keys }).to_string()).unwrap();
+        let jwt_jwks = Some(path.display().to_string());
+        Verifier::new(&AuthConfig { jwt_jwks, ..settings() }, clock()).map(drop)
+    };
+    let encrypts = jwk(Algorithm::RS256, &rsa(), &json!({"use": "enc", "alg": "RSA-OAEP"}));
+    assert!(start(&[old_key(), encrypts]).is_ok());
+    for (bad, problem) in [
+        (json!({"kty": "oct", "kid": "s", "k": "AAAA"}), "key 2 (\"s\") is a secret of less than"),
+        (json!({"kty": "EC", "crv": "P-384"}), "key 2 is none of RSA"),
+        (jwk(Algorithm::EdDSA, &ed25519(), &json!({"d": "AAAA"})), "key 2 is a private key"),
+        (jwk(Algorithm::RS256, &rsa(), &json!({"n": "AQAB"})), "key 2 is no usable key"),
+        (json!("not a key"), "key 2 is no JWK"),
+    ] {
+        let error = start(&[old_key(), bad]).unwrap_err().to_string();
+        assert!(error.starts_with("JWT_JWKS: key 2") && error.contains(problem), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     clock::{Clock, Timestamp},
-    config::{AuthConfig, Handshake},
+    config::{AuthConfig, Handshake, ShortSecret},
 };
 
 const SECRET: &str = "a secret of more than thirty-two bytes";
@@ -30,6 +30,8 @@ fn clock() -> Clock {
 fn settings() -> AuthConfig {
     AuthConfig {
         jwt_secret: None,
+        jwt_secret_previous: None,
+        jwt_short_secret: ShortSecret::Refuse,
         jwt_public_key: None,
         jwt_jwks: None,
         jwks_refresh: Duration::from_mins(10),
@@ -38,6 +40,8 @@ fn settings() -> AuthConfig {
         leeway: Duration::from_secs(5),
         cookies: vec!["token".into(), "accessToken".into()],
         role_names: BTreeMap::new(),
+        cookie_secret: None,
+        query: None,
         handshake: Handshake::Required,
         api_keys: Vec::new(),
     }

@@ -72,6 +72,41 @@ async fn a_secret_and_a_public_key_work_side_by_side() {
 }
 
 #[tokio::test]
+async fn a_secret_is_for_each_hash_and_the_one_before_is_still_believed() {
+    let previous = "the secret of last year, with 32 bytes";
+    let settings = AuthConfig { jwt_secret_previous: Some(previous.into()), ..with_secret() };
+    for algorithm in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
+        for secret in [SECRET, previous] {
+            let key = EncodingKey::from_secret(secret.as_bytes());
+            let token = sign(algorithm, &key, None, &alice());
+            assert!(user(&settings, &token).await.is_ok(), "{algorithm:?}");
+        }
+        let other = EncodingKey::from_secret(b"another secret of thirty-two bytes");
+        let forged = sign(algorithm, &other, None, &alice());
+        assert_eq!(user(&settings, &forged).await, Err(TokenError::Signature));
+    }
+}
+
+#[tokio::test]
+async fn a_pem_may_hold_several_keys_and_each_has_to_be_usable() {
+    let rsa_1024 = include_str!("../../../tests/keys/rsa-1024.pub.pem");
+    let pem = format!("# ours\n{RSA_PUBLIC}\n{P256_PUBLIC}{ED25519_PUBLIC}");
+    let keys = |pem: &str| AuthConfig { jwt_public_key: Some(pem.to_owned()), ..settings() };
+    for token in [
+        sign(Algorithm::RS256, &rsa(), Some("any"), &alice()),
+        sign(Algorithm::ES256, &p256(), None, &alice()),
+        sign(Algorithm::EdDSA, &ed25519(), None, &alice()),
+    ] {
+        assert!(user(&keys(&pem), &token).await.is_ok());
+        assert!(user(&keys(&pem.replace('\n', "\\n")), &token).await.is_ok());
+    }
+    let forged = sign(Algorithm::EdDSA, &ed25519_next(), None, &alice());
+    assert_eq!(user(&keys(&pem), &forged).await, Err(TokenError::Signature));
+    let spoilt = Verifier::new(&keys(&format!("{pem}\n{rsa_1024}")), clock()).unwrap_err();
+    assert!(spoilt.to_string().starts_with("JWT_PUBLIC_KEY: needs"), "{spoilt}");
+}
+
+#[tokio::test]
 async fn a_public_key_is_never_taken_as_a_secret() {
     let only_key = AuthConfig { jwt_public_key: Some(RSA_PUBLIC.into()), ..settings() };
     let both = AuthConfig { jwt_secret: Some(SECRET.into()), ..only_key.clone() };
@@ -102,7 +137,6 @@ async fn a_token_without_a_real_algorithm_is_refused() {
         json!({"alg": "none"}),
         json!({"alg": "None"}),
         json!({"alg": "hs256"}),
-        json!({"alg": "HS512"}),
         json!({"alg": ""}),
         json!({"alg": ["HS256"]}),
         json!({"typ": "JWT"}),
@@ -148,7 +182,7 @@ async fn parts_that_can_not_be_read_are_invalid() {
     }
     let no_claims = hs256(&json!("alice"));
     assert_eq!(user(&with_secret(), &no_claims).await, Err(TokenError::Invalid));
-    assert_eq!(user(&with_secret(), &hs256(&json!({}))).await, Err(TokenError::Invalid));
+    assert_eq!(user(&with_secret(), &hs256(&json!({}))).await, Err(TokenError::UserId));
 }
 
 #[tokio::test]
@@ -183,13 +217,15 @@ async fn times_count_with_five_seconds_of_leeway() {
         (json!({"nbf": NOW + 5}), None),
         (json!({"nbf": NOW + 6}), Some(TokenError::NotActive)),
         (json!({"nbf": 1_800_000_005.5}), Some(TokenError::NotActive)),
-        (json!({"iat": NOW + 5}), None),
-        (json!({"iat": NOW + 6}), Some(TokenError::NotActive)),
+        (json!({"iat": NOW + 600}), None),
+        (json!({"iat": NOW * 1000}), None),
+        (json!({"exp": NOW * 1000}), None),
+        (json!({"exp": 1_799_999_995.5}), None),
         (json!({"nbf": NOW + 60, "exp": 1}), Some(TokenError::NotActive)),
         (json!({"exp": "soon"}), Some(TokenError::Invalid)),
         (json!({"exp": null}), Some(TokenError::Invalid)),
         (json!({"nbf": {}}), Some(TokenError::Invalid)),
-        (json!({"iat": "now"}), Some(TokenError::Invalid)),
+        (json!({"iat": "now"}), None),
     ] {
         assert_eq!(refusal(claims.clone()).await, refused, "{claims}");
     }
@@ -241,18 +277,15 @@ async fn headers_that_ask_for_more_are_invalid() {
     for header in [
         json!({"alg": "HS256", "crit": ["exp"]}),
         json!({"alg": "HS256", "crit": []}),
-        json!({"alg": "HS256", "kid": ""}),
-        json!({"alg": "HS256", "kid": "../../key"}),
-        json!({"alg": "HS256", "kid": "https://evil.example/jwks"}),
-        json!({"alg": "HS256", "kid": "a' OR 1=1"}),
-        json!({"alg": "HS256", "kid": "k".repeat(129)}),
         json!({"alg": "HS256", "kid": 7}),
     ] {
         let refused = user(&with_secret(), &with_header(&header)).await;
         assert_eq!(refused, Err(TokenError::Invalid), "{header}");
     }
-    let named = with_header(&json!({"alg": "HS256", "typ": "JWT", "kid": "2026-01"}));
-    assert!(user(&with_secret(), &named).await.is_ok());
+    for kid in ["2026-01", "", "../../key", "kX2/Y+1b=", "a' OR 1=1", &"k".repeat(300)] {
+        let named = with_header(&json!({"alg": "HS256", "typ": "JWT", "kid": kid}));
+        assert!(user(&with_secret(), &named).await.is_ok(), "{kid}");
+    }
 }
 
 #[tokio::test]
@@ -311,7 +344,11 @@ fn a_key_that_can_not_be_used_stops_the_start() {
         let error = Verifier::new(&settings, clock()).unwrap_err().to_string();
         assert!(error.starts_with(problem), "{error}");
     }
-    assert!(Minter::new(&"x".repeat(31).into(), None, None).is_err());
+    assert!(Minter::new(&"".into(), None, None).is_err());
+    let mut settings = AuthConfig { jwt_secret: Some(SECRET.into()), ..settings() };
+    settings.jwt_secret_previous = short();
+    let error = Verifier::new(&settings, clock()).unwrap_err().to_string();
+    assert!(error.starts_with("JWT_SECRET_PREVIOUS: needs at least 32 bytes"), "{error}");
 }
 
 #[test]

@@ -8,7 +8,8 @@ use crate::{
     clock::Timestamp,
     event::Success,
     events,
-    id::Id,
+    http::json,
+    id::{GivenId, Id},
     realtime::events::{Done, Position},
     room::Room,
     text::PersonName,
@@ -46,7 +47,7 @@ events! {
         /// Enters `conversation:<id>`; with `since`, the missed events come first.
         JOIN_CONVERSATION: "conversation:join", JoinConversation => ConversationJoined;
         /// Leaves `conversation:<id>`.
-        LEAVE_CONVERSATION: "conversation:leave", Id => ConversationLeft;
+        LEAVE_CONVERSATION: "conversation:leave", GivenId => ConversationLeft;
         /// Writes a message.
         SEND_MESSAGE: "message:send", SendMessage => MessageSent;
         /// Tells the conversation that the user is typing.
@@ -77,7 +78,7 @@ pub struct MessageNew {
     pub reply_to: Option<Id>,
     /// The sender's own id for it.
     #[schema(required = true)]
-    pub client_message_id: Option<Id>,
+    pub client_message_id: Option<GivenId>,
     /// The event's number in the conversation's stream.
     pub seq: i64,
 }
@@ -235,7 +236,7 @@ pub struct TypingStop {
 #[serde(untagged, expecting = "a conversation id or {conversationId, since}")]
 pub enum JoinConversation {
     /// The conversation's id alone.
-    Id(Id),
+    Id(GivenId),
     /// The conversation, and the last event that the client has seen.
     Since(JoinConversationSince),
 }
@@ -245,7 +246,7 @@ pub enum JoinConversation {
 #[serde(rename_all = "camelCase")]
 pub struct JoinConversationSince {
     /// The conversation.
-    pub conversation_id: Id,
+    pub conversation_id: GivenId,
     /// The `seq` of the last event that the client has seen.
     pub since: Option<i64>,
 }
@@ -253,7 +254,7 @@ pub struct JoinConversationSince {
 impl JoinConversation {
     /// The conversation, and the `seq` after which to send again.
     #[must_use]
-    pub fn into_parts(self) -> (Id, Option<i64>) {
+    pub fn into_parts(self) -> (GivenId, Option<i64>) {
         match self {
             Self::Id(conversation_id) => (conversation_id, None),
             Self::Since(join) => (join.conversation_id, join.since),
@@ -271,13 +272,13 @@ pub struct SendMessage {
     #[schema(min_length = 1, max_length = 8000)]
     pub content: String,
     /// The files that come with it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json::or_default")]
     #[schema(max_items = 10)]
     pub attachments: Vec<Attachment>,
     /// The message that it answers.
     pub reply_to: Option<Id>,
     /// The client's own id for it: the same one again gives the first message.
-    pub client_message_id: Option<Id>,
+    pub client_message_id: Option<GivenId>,
 }
 
 /// The user is typing.
@@ -305,7 +306,7 @@ pub struct ConversationJoined {
     /// Always true.
     pub success: Success,
     /// The conversation.
-    pub conversation_id: Id,
+    pub conversation_id: GivenId,
     /// Its room.
     #[schema(value_type = String)]
     pub room: Room,
@@ -321,7 +322,7 @@ pub struct ConversationLeft {
     /// Always true.
     pub success: Success,
     /// The conversation.
-    pub conversation_id: Id,
+    pub conversation_id: GivenId,
 }
 
 /// The message was stored.
@@ -354,7 +355,7 @@ mod tests {
             created_at: Timestamp::from_millis(1_764_000_000_000),
             attachments: vec![],
             reply_to: None,
-            client_message_id: Some(id("x1")),
+            client_message_id: Some(id("x1").into()),
             seq: 7,
         };
         assert_eq!(
@@ -375,7 +376,11 @@ mod tests {
 
     #[test]
     fn a_join_names_the_conversation_alone_or_with_since() {
-        let read = |value| serde_json::from_value(value).map(JoinConversation::into_parts);
+        let parts = |join: JoinConversation| {
+            let (given, since) = join.into_parts();
+            (given.id().clone(), since)
+        };
+        let read = |value| serde_json::from_value(value).map(parts);
         assert_eq!(read(json!("c1")).unwrap(), (id("c1"), None));
         assert_eq!(read(json!(42)).unwrap(), (id("42"), None));
         assert_eq!(read(json!({"conversationId": "c1"})).unwrap(), (id("c1"), None));
@@ -394,7 +399,7 @@ mod tests {
     fn the_answer_to_a_join_is_flat_and_leaves_out_what_it_does_not_know() {
         let mut joined = ConversationJoined {
             success: Success,
-            conversation_id: id("c1"),
+            conversation_id: id("c1").into(),
             room: Room::Conversation(id("c1")),
             position: Position::default(),
         };

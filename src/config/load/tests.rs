@@ -213,8 +213,9 @@ fn every_bad_value_is_named_at_once() {
     let refusal = refusal(&[("PING_INTERVAL", "0s"), ("JWT_SECRET", "short")]);
     assert_eq!(
         refusal,
-        "auth.jwt_secret (from JWT_SECRET): has 5 bytes and needs at least 32; \
-         realtime.ping_interval (from PING_INTERVAL): has to be longer than zero"
+        "realtime.ping_interval (from PING_INTERVAL): has to be longer than zero; \
+         auth.jwt_secret (from JWT_SECRET): has 5 bytes and needs at least 32, or \
+         JWT_SHORT_SECRET=accept"
     );
 }
 

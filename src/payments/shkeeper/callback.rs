@@ -11,6 +11,7 @@ use crate::{
     http::json,
     money::{Amount, Currency},
     payments::transaction,
+    text::well_formed,
 };
 
 /// What is told at an invoice's `callback_url`.
@@ -181,7 +182,7 @@ pub fn parse_payout(raw: &[u8]) -> Result<PayoutCallback> {
 }
 
 fn read<T: DeserializeOwned>(raw: &[u8]) -> Result<T> {
-    serde_json::from_slice(raw).map_err(|error| {
+    serde_json::from_slice(&well_formed(raw)).map_err(|error| {
         let cause = json::without_quotes(&error.to_string());
         Error::new(Code::Malformed, "This is not a callback of SHKeeper's.").with_cause(cause)
     })

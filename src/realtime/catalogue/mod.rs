@@ -131,7 +131,7 @@ mod tests {
     fn a_name_that_may_not_be_sent_is_refused() {
         let named = |name| error(&[event(name, Direction::ServerToClient, Shape::of::<Id>())]);
         for (name, why) in
-            [("disconnect", InvalidEventName::Reserved), ("a b", InvalidEventName::Malformed)]
+            [("disconnect", InvalidEventName::Reserved), ("a\n", InvalidEventName::Malformed)]
         {
             assert_eq!(named(name), Some(InvalidCatalogue::Name(name, why)));
         }

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use socketioxide::extract::AckSender;
 use socketioxide::handler::FromMessageParts;
 use tokio::sync::oneshot;
@@ -222,20 +222,17 @@ impl Sink {
     }
 }
 
-/// Whether the engine took it, or the socket is gone.
+/// Whether the engine took it, or the socket is gone. It is written as it is.
 fn emit(connection: &Arc<Connection>, share: &Share) -> bool {
     let Some(engine) = connection.engine.upgrade() else { return true };
-    let (data, ack) = match share {
-        Share::Event(event) => (event.data().get(), None),
-        Share::Ack(id, data) => (&**data, Some(*id)),
-    };
-    let Ok(data) = serde_json::from_str::<Value>(data) else { return true };
     let sent = match share {
-        Share::Event(event) => engine.emit(event.event(), &data).is_ok(),
-        Share::Ack(..) => {
+        Share::Event(event) => engine.emit(event.event(), event.data()).is_ok(),
+        Share::Ack(id, data) => {
+            // Written by us a moment ago.
+            let Ok(data) = serde_json::from_str::<&RawValue>(data) else { return true };
             let mut unused = socketioxide::handler::Value::Bytes(Bytes::new());
-            match AckSender::from_message_parts(&engine, &mut unused, &ack) {
-                Ok(sender) => sender.send(&data).is_ok(),
+            match AckSender::from_message_parts(&engine, &mut unused, &Some(*id)) {
+                Ok(sender) => sender.send(data).is_ok(),
                 Err(never) => match never {},
             }
         }

@@ -3,6 +3,7 @@
 //! opens a namespace, the probe's answer begins a change of transport.
 
 use std::{
+    borrow::Cow,
     io,
     pin::Pin,
     sync::Arc,
@@ -13,7 +14,7 @@ use bytes::{Buf, Bytes};
 use socketioxide::socket::Sid;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Lane, Phase};
+use super::{Lane, Phase, incoming::Incoming};
 use crate::{
     event::Namespace,
     realtime::{
@@ -43,6 +44,7 @@ struct Inner {
     /// Bytes that were read and not asked for yet; at first those that the client sent along with
     /// its upgrade request.
     ahead: Bytes,
+    incoming: Incoming,
     ping: FirstPing,
     link: Arc<Link>,
     /// Whether the link is a polling session that wants to change over to this socket.
@@ -51,6 +53,9 @@ struct Inner {
     links: Option<Arc<Links>>,
     sid: Sid,
 }
+
+/// There is one for each websocket: it fits between the engine's tasks, as a connection's pieces do.
+const _: () = assert!(size_of::<Inner>() <= 104);
 
 /// The engine pings at once, Node's server after one interval: the first ping is held back and
 /// answered here (reference: Engine.IO protocol v4, "Heartbeat").
@@ -75,7 +80,12 @@ impl LaneIo {
         let awaited = !upgrading && !link.is_v3();
         let ping = if awaited { FirstPing::Awaited } else { FirstPing::Done };
         let (links, sid) = (None, Sid::ZERO);
-        Self(Box::new(Inner { lane, ahead: early, ping, link, upgrading, links, sid }))
+        let mut incoming = Incoming::default();
+        let ahead = match incoming.pass(&early) {
+            Cow::Borrowed(passed) => early.slice_ref(passed),
+            Cow::Owned(changed) => changed.into(),
+        };
+        Self(Box::new(Inner { lane, ahead, incoming, ping, link, upgrading, links, sid }))
     }
 
     /// Has the link found by the engine's id of the new session, as long as this lives.
@@ -96,11 +106,18 @@ impl Inner {
         }
     }
 
-    /// Reads what there is, up to [`READ_AHEAD`].
+    /// Reads what there is, up to [`READ_AHEAD`]. It may be too little to be handed over.
     fn read(&mut self, buf: &mut ReadBuf<'_>) -> io::Result<()> {
         let mut bytes = [0; READ_AHEAD];
         let read = self.lane.stream.try_read(&mut bytes)?;
-        let (now, later) = bytes[..read].split_at(read.min(buf.remaining()).min(HEADER));
+        if read == 0 {
+            return Ok(());
+        }
+        let passed = self.incoming.pass(&bytes[..read]);
+        if passed.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let (now, later) = passed.split_at(passed.len().min(buf.remaining()).min(HEADER));
         buf.put_slice(now);
         self.ahead = Bytes::copy_from_slice(later);
         Ok(())

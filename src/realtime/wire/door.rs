@@ -34,7 +34,7 @@ use super::{
     polling::{self, BodyLimits},
 };
 use crate::{
-    auth::token_from,
+    auth::TokenSources,
     config::Config,
     error::{Code, Error, Result},
     http::client_address::client_address,
@@ -68,7 +68,7 @@ struct Inner {
     sessions: Arc<Sessions>,
     links: Arc<Links>,
     trusted_proxies: Vec<IpNet>,
-    cookies: Vec<String>,
+    tokens: TokenSources,
     body: BodyLimits,
     draining: AtomicBool,
 }
@@ -136,7 +136,7 @@ impl Door {
             sessions: Arc::default(),
             links: setup.links,
             trusted_proxies: server.trusted_proxies.clone(),
-            cookies: auth.cookies.clone(),
+            tokens: TokenSources::new(auth),
             body: BodyLimits { bytes: server.max_payload_bytes, timeout: server.body_timeout },
             draining: AtomicBool::new(false),
         }))
@@ -184,7 +184,7 @@ impl Inner {
             return Err(Error::new(Code::RateLimited, "Too many connections from this address.")
                 .with_retry_after(Duration::from_secs(5)));
         };
-        let token = token_from(None, request.headers(), &self.cookies).map(Into::into);
+        let token = self.tokens.find(request.headers(), true).map(Into::into);
         Ok(Link::new(address, self.hub.assign(), token, query.v3, (place, admission)))
     }
 

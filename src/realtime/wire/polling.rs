@@ -3,6 +3,7 @@
 //! faster than it is done.
 
 use std::{
+    borrow::Borrow,
     fmt::Write,
     sync::{
         Arc,
@@ -22,7 +23,7 @@ use tower::Service;
 use super::door::{Engine, Query, Sessions};
 use crate::{
     error::{Code, Error, Result},
-    realtime::{frame, link::Link},
+    realtime::{frame, link::Link, names},
 };
 
 /// What parts the packets of a body (Engine.IO protocol v4, "Packet encoding").
@@ -177,6 +178,7 @@ pub(super) async fn send(link: &Link, request: Request, limits: BodyLimits) -> R
     let session = session(link)?;
     let body = read(request, limits).await?;
     let packets = packets(&body, session.v3);
+    let packets: Vec<_> = packets.into_iter().map(names::for_engine).collect();
     let mut last = None;
     for some in packets.chunks(PACKETS_AT_ONCE) {
         link.resumed().await;
@@ -232,12 +234,12 @@ fn packets(body: &str, v3: bool) -> Vec<&str> {
     packets
 }
 
-fn join(packets: &[&str], v3: bool) -> String {
+fn join<S: Borrow<str>>(packets: &[S], v3: bool) -> String {
     if !v3 {
         return packets.join("\u{1e}");
     }
     let mut body = String::new();
-    for packet in packets {
+    for packet in packets.iter().map(Borrow::borrow) {
         // Writing to a string does not fail.
         let _ = write!(body, "{}:{packet}", packet.encode_utf16().count());
     }
@@ -254,7 +256,6 @@ fn with_plain_errors(answer: Answer) -> Answer {
         .into_iter()
         .map(|packet| frame::plain_error(packet).unwrap_or_else(|| packet.to_owned()))
         .collect();
-    let plain: Vec<&str> = plain.iter().map(String::as_str).collect();
     let body = join(&plain, true);
     with_body(answer, body.into())
 }
