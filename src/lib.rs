@@ -18,9 +18,9 @@
 //! src/realtime/           floor 2: wire/ · lane/ · connection · inbound (one door in) · hub/ ·
 //!                         emitter (one door out) · catalogue/
 //! src/idempotency/        beside it: a POST that is sent again is not done again
-//! src/auth/ db/ http/ metrics.rs limits.rs                    floor 1
-//! src/config/ error.rs event.rs stream.rs clock.rs id.rs money.rs origin.rs room.rs text.rs
-//!                                                                                 floor 0
+//! src/auth/ db/ http/ metrics.rs limits/                    floor 1
+//! src/config/ error.rs event.rs stream.rs clock.rs id.rs log_limit.rs money.rs origin.rs room.rs
+//! text.rs                                                                         floor 0
 //! ```
 //!
 //! A room has the same furniture everywhere: `mod.rs` (what it does), `events.rs` (its wire events,
@@ -65,6 +65,7 @@ pub mod http;
 pub mod id;
 pub mod idempotency;
 pub mod limits;
+pub mod log_limit;
 pub mod marketplace;
 pub mod metrics;
 pub mod money;

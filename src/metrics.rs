@@ -65,6 +65,12 @@ declare! {
     counter events_out(event) = "stoa_events_delivered_total";
     /// Connections closed because they took too little for too long.
     counter slow_consumers() = "stoa_slow_consumers_closed_total";
+    /// Transports closed because they sent too much that is no event within its rate.
+    counter rate_limited() = "stoa_rate_limited_closed_total";
+    /// Open TCP connections that are no websocket.
+    gauge http_connections() = "stoa_http_connections";
+    /// TCP connections refused because their peer has as many as it may.
+    counter http_connections_refused() = "stoa_http_connections_refused_total";
     /// Users who came or went, by what they are now (`online`, `offline`).
     counter presence_transitions(to) = "stoa_presence_transitions_total";
     /// Events refused because the queue of their connection was full.

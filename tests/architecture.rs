@@ -10,12 +10,13 @@ use proc_macro2::Delimiter;
 use source::{Source, Token};
 
 /// Each module's floor. A module may use those on the floors below its own.
-const FLOORS: [(&str, u8); 29] = [
+const FLOORS: [(&str, u8); 30] = [
     ("config", 0),
     ("error", 0),
     ("event", 0),
     ("clock", 0),
     ("id", 0),
+    ("log_limit", 0),
     ("money", 0),
     ("origin", 0),
     ("room", 0),

@@ -159,15 +159,16 @@ impl App {
                 .await
                 .with_context(|| format!("the metrics port {address} can't be listened on"))?;
             let router = metrics::router(metrics.clone());
-            tokio::spawn(wire::serve(listener, router, server.clone(), stopping.clone()));
+            tokio::spawn(wire::serve(listener, router, config.clone(), stopping.clone()));
         }
         store::beside(idempotency.prune(), &stopping);
         tokio::spawn(metrics.keep_up());
-        tokio::spawn(wire::serve(listener, router, server.clone(), stopping));
+        let drain_timeout = server.drain_timeout;
+        tokio::spawn(wire::serve(listener, router, config, stopping));
         Ok(Self {
             address,
             admin,
-            drain_timeout: server.drain_timeout,
+            drain_timeout,
             db,
             realtime,
             readiness,

@@ -389,6 +389,12 @@ pub struct LimitsConfig {
     /// Open connections of one address.
     #[garde(range(min = 1))]
     pub connections_per_address: usize,
+    /// TCP connections of one peer that are no websocket; trusted proxies have as many as they like.
+    #[garde(range(min = 1))]
+    pub http_connections_per_address: usize,
+    /// Open connections of one user, in all namespaces.
+    #[garde(range(min = 1))]
+    pub connections_per_user: u32,
     /// Joins and leaves of one connection.
     #[garde(dive)]
     pub joins: Rate,
@@ -431,6 +437,9 @@ pub struct LimitsConfig {
     /// Different reactions to one message.
     #[garde(range(min = 1))]
     pub reaction_kinds: u32,
+    /// Packets of one transport that are no event within its rate.
+    #[garde(dive)]
+    pub packets: Rate,
 }
 
 /// A token bucket.

@@ -13,6 +13,9 @@ use crate::origin::Origin;
 /// The shortest HS256 key that is taken: as long as its hash (RFC 7518, section 3.2).
 pub const MIN_SECRET_BYTES: usize = 32;
 
+/// More are not counted of one transport (`limits::Allowance`).
+const MAX_PACKETS: u32 = 60_000;
+
 impl Config {
     /// Checks every value, and those that belong together.
     ///
@@ -44,6 +47,9 @@ impl Config {
                 "port",
                 "this is the public port; leave it unset to serve both there",
             );
+        }
+        if self.limits.packets.burst > MAX_PACKETS {
+            refuse("limits", "packets.burst", "at most 60000 can be counted");
         }
         self.validate_shkeeper(&mut report);
         if report.is_empty() { Ok(()) } else { Err(report) }

@@ -1,9 +1,40 @@
 //! Whose request it is, by address: the peer's, or what our own proxies say of it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
 use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
+
+/// The other end of a connection, for handlers, as a request extension.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+/// Whose request it is, by address, as an extension of the request and of its answer.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientAddress(pub IpAddr);
+
+/// Middleware: finds out whose request it is, where it came over a connection of ours.
+pub async fn layer(
+    State(trusted): State<Arc<[IpNet]>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let peer = request.extensions().get::<Peer>();
+    let address = peer.map(|Peer(peer)| client_address(peer.ip(), request.headers(), &trusted));
+    let Some(address) = address.map(ClientAddress) else { return next.run(request).await };
+    request.extensions_mut().insert(address);
+    let mut response = next.run(request).await;
+    response.extensions_mut().insert(address);
+    response
+}
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 

@@ -43,6 +43,8 @@ pub struct Layers {
     pub max_payload_bytes: usize,
     /// Until a body is complete.
     pub body_timeout: std::time::Duration,
+    /// Whose word on the caller's address is believed.
+    pub trusted_proxies: std::sync::Arc<[ipnet::IpNet]>,
 }
 
 impl Layers {
@@ -53,6 +55,7 @@ impl Layers {
             origins,
             max_payload_bytes: config.max_payload_bytes,
             body_timeout: config.body_timeout,
+            trusted_proxies: config.trusted_proxies.as_slice().into(),
         }
     }
 }
@@ -70,6 +73,7 @@ pub fn layers<S: Clone + Send + Sync + 'static>(router: Router<S>, with: Layers)
     let stack = ServiceBuilder::new()
         .layer(from_fn(request_id::layer))
         .layer(trace)
+        .layer(from_fn_with_state(with.trusted_proxies, client_address::layer))
         .layer(map_response(secure))
         .layer(with.origins.layer())
         .layer(from_fn(problem::layer))

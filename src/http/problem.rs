@@ -1,7 +1,7 @@
 //! Failures as `application/problem+json` (RFC 9457): the one place where an [`Error`] of a handler
 //! becomes an HTTP answer, and is logged.
 
-use std::{any::Any, sync::Arc, time::Duration};
+use std::{any::Any, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -16,8 +16,11 @@ use http::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::request_id::RequestId;
-use crate::error::{Code, Error, FieldError};
+use super::{client_address::ClientAddress, request_id::RequestId};
+use crate::{
+    error::{Code, Error, FieldError},
+    log_limit,
+};
 
 /// The body of a failed request.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -72,6 +75,7 @@ fn title(code: &str) -> String {
 /// problem, and logs it once.
 pub async fn layer(request: Request, next: Next) -> Response {
     let request_id = request.extensions().get::<RequestId>().cloned();
+    let address = request.extensions().get().map(|ClientAddress(address)| *address);
     let mut response = next.run(request).await;
     let error = match response.extensions_mut().remove::<Arc<Error>>() {
         Some(error) => error,
@@ -80,7 +84,7 @@ pub async fn layer(request: Request, next: Next) -> Response {
             None => return response,
         },
     };
-    log(&error);
+    log(&error, address);
     render(&error, request_id.as_ref(), response.headers())
 }
 
@@ -155,12 +159,15 @@ fn bare(response: &Response) -> Option<Error> {
 }
 
 /// A client's mistakes are told by code alone: their details may quote what was sent.
-fn log(error: &Error) {
+fn log(error: &Error, address: Option<IpAddr>) {
     let code = error.code_name();
-    if error.code().status().is_server_error() {
-        tracing::error!(code, detail = error.detail(), cause = %causes(error), "request failed");
-    } else {
+    if !error.code().status().is_server_error() {
         tracing::debug!(code, "request refused");
+        return;
+    }
+    let cause = causes(error);
+    if let Some(left_out) = log_limit::admit(code, address, &cause) {
+        tracing::error!(code, detail = error.detail(), cause, left_out, "request failed");
     }
 }
 

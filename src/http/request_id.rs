@@ -8,10 +8,11 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tracing::{Span, field::Empty};
 
-use crate::id::Ids;
+use super::client_address::ClientAddress;
+use crate::{id::Ids, log_limit};
 
 /// `X-Request-Id`
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -59,8 +60,18 @@ pub async fn layer(mut request: Request, next: Next) -> Response {
 /// told at debug.
 const QUIET: [&str; 4] = ["/socket.io", "/livez", "/readyz", "/metrics"];
 
-/// What an operator's page reads every few seconds: told at debug, too. Changes to it are not.
-const WATCHED: [&str; 4] = ["/console", "/api/status", "/api/metrics", "/api/rooms"];
+/// What an operator's page reads every few seconds, and what is open to everyone: told at debug, too.
+/// Changes to it are not.
+const READ_ONLY: [&str; 8] = [
+    "/console",
+    "/api/status",
+    "/api/metrics",
+    "/api/rooms",
+    "/api/docs",
+    "/api/openapi.json",
+    "/api/asyncapi.json",
+    "/api/events.d.ts",
+];
 
 /// The span of one request, for `TraceLayer::make_span_with`. It names the route, not the path:
 /// a path may hold a secret, as a webhook's does.
@@ -71,7 +82,9 @@ pub fn span<B>(request: &http::Request<B>) -> Span {
     let method = request.method().as_str();
     let trace_id = trace_id(request.headers());
     let below = |paths: &[&str]| paths.iter().any(|path| request.uri().path().starts_with(path));
-    if below(&QUIET) || request.method() == http::Method::GET && below(&WATCHED) {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD) && below(&READ_ONLY);
+    // What a browser may do is asked before every request of a page's.
+    if below(&QUIET) || reads || request.method() == Method::OPTIONS {
         tracing::debug_span!("request", request_id = id, trace_id, method, route, status = Empty)
     } else {
         tracing::info_span!("request", request_id = id, trace_id, method, route, status = Empty)
@@ -83,10 +96,18 @@ pub fn answered<B>(response: &http::Response<B>, latency: Duration, span: &Span)
     let status = response.status().as_u16();
     span.record("status", status);
     let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
-    if span.metadata().is_some_and(|span| *span.level() == tracing::Level::INFO) {
-        tracing::info!(latency_ms, "request answered");
-    } else {
-        tracing::debug!(latency_ms, "request answered");
+    let at_info = span.metadata().is_some_and(|span| *span.level() == tracing::Level::INFO);
+    // Anyone can make a request that is refused: of one address a few are told.
+    let refused = response.status().is_client_error() || response.status().is_server_error();
+    let address = response.extensions().get().filter(|_| refused).map(|ClientAddress(by)| *by);
+    let admitted = match address {
+        Some(_) if at_info => log_limit::admit("request", address, response.status().as_str()),
+        _ => Some(0),
+    };
+    match (at_info, admitted) {
+        (true, Some(0)) => tracing::info!(latency_ms, "request answered"),
+        (true, Some(left_out)) => tracing::info!(latency_ms, left_out, "request answered"),
+        _ => tracing::debug!(latency_ms, "request answered"),
     }
 }
 

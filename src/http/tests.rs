@@ -60,7 +60,10 @@ fn app() -> Router {
         .merge(openapi::router(openapi::base()).unwrap());
     let origins = OriginPolicy::new(["https://app.example.com"], false).unwrap();
     let body_timeout = Duration::from_millis(200);
-    layers(router, Layers { origins, max_payload_bytes: 100, body_timeout })
+    layers(
+        router,
+        Layers { origins, max_payload_bytes: 100, body_timeout, trusted_proxies: [].into() },
+    )
 }
 
 async fn busy() -> Error {

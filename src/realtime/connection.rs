@@ -246,6 +246,11 @@ impl Connection {
         self.lock().phase == Phase::Added
     }
 
+    /// Whether it has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.lock().phase == Phase::Gone
+    }
+
     pub(super) fn max_pending_bytes(&self) -> usize {
         self.sessions.max_pending_bytes
     }
@@ -259,6 +264,14 @@ impl Connection {
     /// The engine may have room for what waits for it.
     pub(super) fn pump(self: &Arc<Self>) {
         self.push(Item::Pump(self.clone()));
+    }
+
+    /// Waits until the shard has done all that it was asked so far.
+    pub(super) async fn shard_done(&self) {
+        let (sender, done) = oneshot::channel();
+        self.push(Item::Done(sender));
+        // A shard ends only with the hub.
+        let _ = done.await;
     }
 
     pub(super) fn change_over(self: &Arc<Self>, lane: Arc<Lane>) {

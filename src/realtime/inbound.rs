@@ -26,7 +26,7 @@ use crate::{
     error::{Code, Error, Result},
     event::is_reserved,
     limits::{EventClass, EventRates},
-    metrics,
+    log_limit, metrics,
     text::well_formed,
 };
 
@@ -82,7 +82,7 @@ impl MessageHandler<LocalAdapter, ()> for Inbound {
                 // Refusals keep their place among the answers.
                 let known = command.map_or("unknown", |command| command.name);
                 let refused = async move { asked.answer(known, Err(error)) };
-                enqueue(&self.connection, refused, sessions.queue_length);
+                enqueue(&self.connection, refused, 0, sessions.queue_length);
             }
         }
     }
@@ -98,6 +98,7 @@ impl Inbound {
         }
         let rates = || Box::new(EventRates::new(&sessions.limits));
         if self.connection.rates(rates).take(class) {
+            self.connection.link.heard_event();
             Ok(())
         } else {
             Err(Error::new(Code::RateLimited, "Too many events; try again in a moment."))
@@ -164,15 +165,16 @@ fn run(asked: Asked, command: &Arc<Command>, payload: &RawValue, most: usize) {
             .unwrap_or_else(|_| Err(Error::internal(format!("the handler of {name} panicked"))));
         asked.answer(name, result);
     };
-    enqueue(&connection, answered.instrument(span), most);
+    enqueue(&connection, answered.instrument(span), payload.get().len(), most);
 }
 
 fn enqueue(
     connection: &Arc<Connection>,
     work: impl Future<Output = ()> + Send + 'static,
+    bytes: usize,
     most: usize,
 ) {
-    if let Err(Overflow) = Queue::run(connection, Box::pin(work), most) {
+    if let Err(Overflow) = Queue::run(connection, Box::pin(work), bytes, most) {
         metrics::queue_overflows().increment(1);
         connection.close(ClosingReason::RateLimited);
     }
@@ -188,7 +190,10 @@ impl Asked {
             (Err(error), _) => error,
         };
         if let Some(cause) = error.cause() {
-            tracing::error!(event = name, %error, %cause, "an event failed");
+            let (address, about) = (self.connection.address(), cause.to_string());
+            if let Some(left_out) = log_limit::admit(name, Some(address), &about) {
+                tracing::error!(event = name, %error, cause = about, left_out, "an event failed");
+            }
         } else {
             // By its code alone: the sentence may quote what was sent.
             tracing::debug!(event = name, code = error.code_name(), "an event was refused");

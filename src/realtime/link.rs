@@ -7,14 +7,20 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use dashmap::DashMap;
 use socketioxide::socket::{Sid, Socket};
 use tokio::sync::Notify;
 
-use super::{connection::Connection, lane::Lane, wire::PollingSession};
-use crate::limits::{Admission, Place};
+use super::{
+    connection::Connection, events::ClosingReason, lane::Lane, polls::Polls, wire::PollingSession,
+};
+use crate::limits::{Admission, Allowance, PacketLimit, Place};
+
+/// For how long a client may hear why it is closed: one that polls may be between two polls.
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The links of websockets by the engine's id, which must never be shown. The engine could carry a
 /// link along with its request, but would take four times as much memory for it.
@@ -26,7 +32,9 @@ pub(super) struct Link {
     pub(super) address: IpAddr,
     v3: bool,
     /// The shard of the hub that every connection of this link belongs to.
-    shard: u32,
+    shard: u16,
+    /// What it has used up of packets that are no event within its rate.
+    allowance: Allowance,
     rare: OnceLock<Box<Rare>>,
     state: Mutex<State>,
 }
@@ -36,6 +44,7 @@ pub(super) struct Link {
 struct Rare {
     token: Option<Box<str>>,
     polling: OnceLock<PollingSession>,
+    polls: OnceLock<Box<Polls>>,
     /// How many connections ask that nothing is read: their queues are long.
     paused_by: AtomicU32,
     resumed: Notify,
@@ -88,7 +97,8 @@ impl Link {
             address,
             v3,
             // There are as many as cores, or as few as somebody wrote down.
-            shard: u32::try_from(shard).unwrap_or(0),
+            shard: u16::try_from(shard).unwrap_or(0),
+            allowance: Allowance::default(),
             rare: token.map_or_else(OnceLock::new, |token| {
                 Box::new(Rare { token: Some(token), ..Rare::default() }).into()
             }),
@@ -107,7 +117,17 @@ impl Link {
 
     /// The shard of the hub that every connection of this link belongs to.
     pub(super) fn shard(&self) -> usize {
-        self.shard as usize
+        self.shard.into()
+    }
+
+    /// Hears so many packets; false when too many were no event within its rate.
+    pub(super) fn hears(&self, packets: usize, limit: &PacketLimit) -> bool {
+        self.allowance.take(packets, limit)
+    }
+
+    /// One of them was an event within its rate.
+    pub(super) fn heard_event(&self) {
+        self.allowance.give_back();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -185,10 +205,26 @@ impl Link {
         true
     }
 
-    /// The engine has handed something to the client, so it may have room again.
+    /// What waits for its polls.
+    pub(super) fn polls(&self) -> &Polls {
+        self.rare().polls.get_or_init(Box::default)
+    }
+
+    /// The engine may take what waits for it.
     pub(super) fn pump(&self) {
         for connection in self.lock().connections.iter() {
             connection.pump();
+        }
+    }
+
+    /// A poll waits: what waits for it is given to the engine first.
+    pub(super) async fn poll(&self) {
+        if self.polls().begin() {
+            self.pump();
+            let last = self.lock().connections.iter().next();
+            if let Some(connection) = last {
+                connection.shard_done().await;
+            }
         }
     }
 
@@ -230,6 +266,48 @@ impl Link {
     /// The polling session, where there is one.
     pub(super) fn polling(&self) -> Option<&PollingSession> {
         self.rare.get()?.polling.get()
+    }
+
+    /// The connections that have not ended.
+    fn connections(&self) -> Vec<Arc<Connection>> {
+        let mut connections: Vec<_> = self.lock().connections.iter().collect();
+        connections.retain(|connection| !connection.has_ended());
+        connections
+    }
+
+    /// Ends the session, and says why in each namespace that is open. False when a polling session
+    /// was about to end before.
+    pub(super) fn close_because(self: &Arc<Self>, reason: ClosingReason) -> bool {
+        if self.polling().is_some() && !self.polls().close() {
+            return false;
+        }
+        let connections = self.connections();
+        if connections.is_empty() {
+            self.close();
+            return true;
+        }
+        for connection in connections {
+            connection.close(reason);
+        }
+        // A namespace may end meanwhile, and its words with it.
+        let link = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(LAST_WORDS).await;
+            link.close();
+        });
+        true
+    }
+
+    /// Ends the session when nobody is connected over it then: who was refused, or has left every
+    /// namespace, does not keep it for long.
+    pub(super) fn close_if_vacant(self: &Arc<Self>, after: Duration) {
+        let link = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            if link.connections().is_empty() {
+                link.close();
+            }
+        });
     }
 
     /// Ends the session, whatever it is carried by.

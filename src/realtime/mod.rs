@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `wire/` | accepts connections; checks what asks for `/socket.io/`; long-polling |
 //! | `lane/` | the write side of a websocket, and the stream that the engine has |
-//! | `link` | one Engine.IO session, under its connections |
+//! | `link`, `polls` | one Engine.IO session, under its connections; what waits for its polls |
 //! | `connection` | one Socket.IO socket: its owner, its rooms |
 //! | `session`, `expiry` | the handshake, the end of a connection, the ends of tokens |
 //! | `commands`, `inbound`, `queue` | what clients ask, in order, answered once |
@@ -31,6 +31,7 @@ mod inbound;
 mod lane;
 mod link;
 mod names;
+mod polls;
 mod queue;
 mod replay;
 mod session;
@@ -59,7 +60,10 @@ use self::{
     session::Sessions,
     wire::{Door, Setup},
 };
-use crate::{auth::Verifier, clock::Clock, config::Config, event::Namespace, origin::OriginPolicy};
+use crate::{
+    auth::Verifier, clock::Clock, config::Config, event::Namespace, limits::PacketLimit,
+    origin::OriginPolicy,
+};
 
 /// Packets that may wait in the engine for one polling client.
 const ENGINE_BUFFER: usize = 256;
@@ -115,6 +119,7 @@ impl Realtime {
             max_pending_bytes: realtime.max_pending_bytes,
             stall_timeout: realtime.stall_timeout,
             farewell: Namespace::ALL.map(|namespace| farewell.frame(namespace).clone()),
+            packets: PacketLimit::new(&config.limits, clock.clone()),
         };
         let links = Arc::<Links>::default();
         let sessions =

@@ -18,6 +18,9 @@ pub(super) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// From how many waiting events on the client's socket is not read.
 const PAUSE_AT: usize = 16;
 
+/// From how many bytes in them on.
+const PAUSE_AT_BYTES: usize = 256 * 1024;
+
 #[derive(Default)]
 pub(super) struct Queue(Mutex<Waiting>);
 
@@ -30,7 +33,9 @@ struct Waiting {
 
 #[derive(Default)]
 struct More {
-    work: VecDeque<Work>,
+    work: VecDeque<(Work, usize)>,
+    /// Bytes of the payloads in it.
+    bytes: usize,
     /// Whether reading waits for this queue.
     pausing: bool,
 }
@@ -43,10 +48,11 @@ impl Queue {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does the work after all that was asked before.
+    /// Does the work after all that was asked before; `bytes` is what its payload takes.
     pub(super) fn run(
         connection: &Arc<Connection>,
         mut work: Work,
+        bytes: usize,
         most: usize,
     ) -> Result<(), Overflow> {
         {
@@ -56,8 +62,10 @@ impl Queue {
                 if more.work.len() >= most {
                     return Err(Overflow);
                 }
-                more.work.push_back(work);
-                if more.work.len() >= PAUSE_AT && !more.pausing {
+                more.work.push_back((work, bytes));
+                more.bytes += bytes;
+                let long = more.work.len() >= PAUSE_AT || more.bytes >= PAUSE_AT_BYTES;
+                if long && !more.pausing {
                     more.pausing = true;
                     connection.link.pause();
                 }
@@ -86,7 +94,11 @@ async fn drain(connection: Arc<Connection>, mut next: Option<Work>) {
             work.await;
         }
         let mut waiting = connection.queue().lock();
-        next = waiting.more.as_mut().and_then(|more| more.work.pop_front());
+        next = waiting.more.as_mut().and_then(|more| {
+            let (work, bytes) = more.work.pop_front()?;
+            more.bytes -= bytes;
+            Some(work)
+        });
         if next.is_none() {
             if std::mem::take(&mut *waiting).more.is_some_and(|more| more.pausing) {
                 connection.link.resume();

@@ -36,7 +36,8 @@ use crate::{
     error::{Code, Error, Result},
     event::Namespace,
     id::{Id, Ids},
-    metrics,
+    limits::UserLimits,
+    log_limit, metrics,
     room::Room,
     text::well_formed,
 };
@@ -55,8 +56,10 @@ pub(super) struct Sessions {
     pub(super) hub: Hub,
     pub(super) clock: Clock,
     pub(super) limits: LimitsConfig,
+    users: UserLimits,
     pub(super) queue_length: usize,
     pub(super) max_pending_bytes: usize,
+    pub(super) connect_timeout: Duration,
     pub(super) expiries: Expiries,
     /// For how long a token still holds after its end.
     pub(super) leeway: Duration,
@@ -95,8 +98,10 @@ impl Sessions {
             leeway: config.auth.leeway,
             clock,
             limits: config.limits.clone(),
+            users: UserLimits::new(&config.limits),
             queue_length: config.realtime.queue_length,
             max_pending_bytes: config.realtime.max_pending_bytes,
+            connect_timeout: config.realtime.connect_timeout,
             verifier,
             handshake: config.auth.handshake,
             audience: config.realtime.event_audience,
@@ -144,10 +149,23 @@ impl Sessions {
             Ok(identity) => identity,
             Err(error) => {
                 metrics::handshakes_refused(error.code()).increment(1);
-                tracing::info!(address = %link.address, %error, "a handshake was refused");
+                let (address, about) = (link.address, error.code());
+                if let Some(left_out) = log_limit::admit("handshake", Some(address), about) {
+                    tracing::info!(%address, %error, left_out, "a handshake was refused");
+                }
+                if link.is_v3() {
+                    // The engine waits for a CONNECT of later versions only.
+                    link.close_if_vacant(self.connect_timeout);
+                }
                 return Err(Refusal::Token(error));
             }
         };
+        if let Some(identity) = &identity
+            && !self.users.admit(&identity.user_id)
+        {
+            metrics::handshakes_refused("user_limit").increment(1);
+            return Err(Refusal::TooMany);
+        }
         link.admit();
         let engine = Arc::downgrade(&opening.socket);
         let connection =
@@ -204,6 +222,7 @@ impl Sessions {
     pub(super) fn ended(&self, connection: &Arc<Connection>, begun: bool, rooms: &[Room]) {
         if let Some(identity) = connection.identity() {
             self.expiries.forget(connection, &identity);
+            self.users.release(&identity.user_id);
         }
         if begun {
             metrics::connections(connection.namespace().path()).decrement(1);
@@ -226,8 +245,12 @@ impl Sessions {
         if self.handshake != Handshake::Trusting {
             return Err(Error::forbidden());
         }
+        if !self.users.admit(user) {
+            return Err(Error::new(Code::RateLimited, TOO_MANY));
+        }
         let identity = Arc::new(Identity::new(user.clone(), Roles::default()));
         if !connection.identify_first(identity.clone(), || self.arrived(connection, &identity)) {
+            self.users.release(user);
             return connection.known_identity();
         }
         connection.join(Room::User(user.clone()))?;
@@ -288,15 +311,27 @@ impl Drop for Guard {
 struct Ending(Arc<Connection>);
 
 impl DisconnectHandler<LocalAdapter, ()> for Ending {
-    fn call_with_defer(&self, socket: Arc<Socket>, _: DisconnectReason, defer: fn(Arc<Socket>)) {
+    fn call_with_defer(
+        &self,
+        socket: Arc<Socket>,
+        reason: DisconnectReason,
+        defer: fn(Arc<Socket>),
+    ) {
         self.0.finish();
+        if reason == DisconnectReason::ClientNSDisconnect {
+            self.0.link.close_if_vacant(self.0.sessions().connect_timeout);
+        }
         defer(socket);
     }
 }
 
+/// What a client is told whose user has as many connections as may be.
+const TOO_MANY: &str = "Too many connections of this user.";
+
 /// Why a CONNECT is refused: what the client reads as `connect_error.message`.
 enum Refusal {
     Token(TokenError),
+    TooMany,
     NoLink,
 }
 
@@ -304,6 +339,7 @@ impl Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Token(error) => error.fmt(f),
+            Self::TooMany => f.write_str(TOO_MANY),
             Self::NoLink => f.write_str("server error"),
         }
     }

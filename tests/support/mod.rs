@@ -4,6 +4,7 @@ pub mod app;
 pub mod market;
 mod options;
 mod packet;
+pub mod poll;
 pub mod postgres;
 pub mod raw;
 pub mod shkeeper;

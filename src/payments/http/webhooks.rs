@@ -1,12 +1,13 @@
 //! Callbacks of SHKeeper. They are answered with exactly 202 once they are kept and processed;
 //! after anything else they come again. Whom one is for is looked up before its body is read.
 
-use axum::extract::State;
+use axum::{Extension, extract::State};
 use http::{HeaderMap, StatusCode};
 
 use crate::{
     error::{Error, Result},
-    http::{body::Path, unread::UnreadBody},
+    http::{body::Path, client_address::ClientAddress, unread::UnreadBody},
+    log_limit,
     payments::service::PaymentService,
 };
 
@@ -22,6 +23,7 @@ use crate::{
 pub(super) async fn invoice(
     State(payments): State<PaymentService>,
     Path(token): Path<String>,
+    address: Option<Extension<ClientAddress>>,
     headers: HeaderMap,
     body: UnreadBody,
 ) -> Result<StatusCode> {
@@ -29,7 +31,7 @@ pub(super) async fn invoice(
         let payment = payments.payment_called(token).await?;
         payments.invoice_callback(payment, headers, body.read().await?).await
     };
-    heard.await.inspect_err(log)?;
+    heard.await.inspect_err(|error| log(error, address))?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -45,6 +47,7 @@ pub(super) async fn invoice(
 pub(super) async fn payout(
     State(payments): State<PaymentService>,
     Path(token): Path<String>,
+    address: Option<Extension<ClientAddress>>,
     headers: HeaderMap,
     body: UnreadBody,
 ) -> Result<StatusCode> {
@@ -52,15 +55,20 @@ pub(super) async fn payout(
         let payout = payments.payout_called(token).await?;
         payments.payout_callback(payout, headers, body.read().await?).await
     };
-    heard.await.inspect_err(log)?;
+    heard.await.inspect_err(|error| log(error, address))?;
     Ok(StatusCode::ACCEPTED)
 }
 
 /// Nobody else tells an operator of a refused callback; failures of ours are logged where they are
 /// answered.
-fn log(error: &Error) {
-    if !error.code().status().is_server_error() {
+fn log(error: &Error, address: Option<Extension<ClientAddress>>) {
+    if error.code().status().is_server_error() {
+        return;
+    }
+    let code = error.code_name();
+    let address = address.map(|Extension(ClientAddress(address))| address);
+    if let Some(left_out) = log_limit::admit("callback", address, code) {
         let cause = error.cause().map(ToString::to_string).unwrap_or_default();
-        tracing::warn!(code = error.code_name(), cause, "a callback of shkeeper was refused");
+        tracing::warn!(code, cause, left_out, "a callback of shkeeper was refused");
     }
 }

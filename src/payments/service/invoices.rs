@@ -5,6 +5,7 @@ use crate::{
     db::Tx,
     error::{Error, Result},
     id::Id,
+    log_limit,
     money::Currency,
     payments::{
         announcements,
@@ -51,7 +52,9 @@ impl PaymentService {
                 if matches!(error, ProviderError::Refused(_)) {
                     self.refused(payment.id).await?;
                 }
-                tracing::warn!(%error, "an invoice was not made");
+                if let Some(left_out) = log_limit::admit("invoice", None, &error.to_string()) {
+                    tracing::warn!(%error, left_out, "an invoice was not made");
+                }
                 Err(not_done(error))
             }
         }

@@ -129,7 +129,7 @@ impl Server {
             .route("/socket.io/", any(wire::Door::handle))
             .with_state(realtime.door().clone());
         let (stop, stopping) = watch::channel(false);
-        tokio::spawn(wire::serve(listener, router, config.server, stopping));
+        tokio::spawn(wire::serve(listener, router, config, stopping));
         Self { address, realtime, gates, stop }
     }
 

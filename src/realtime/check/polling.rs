@@ -5,6 +5,10 @@ use std::net::SocketAddr;
 
 use http::StatusCode;
 use serde::Serialize;
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpSocket, TcpStream},
+};
 
 use super::{
     Seen, Violation,
@@ -114,6 +118,24 @@ impl Polling {
     /// What the polls before the change still brought.
     pub(super) fn rest(&mut self) -> impl Iterator<Item = Packet> + '_ {
         self.heard.drain(..).filter(|packet| !matches!(packet, Packet::Ping | Packet::Noop))
+    }
+
+    /// Sends a poll on a connection that keeps little for who does not read.
+    pub(super) async fn poll_unread(&self) -> Seen<TcpStream> {
+        let sent = async {
+            let socket = TcpSocket::new_v4()?;
+            socket.set_recv_buffer_size(4096)?;
+            let mut stream = socket.connect(self.address).await?;
+            let get = format!(
+                "GET /socket.io/?transport=polling&{} HTTP/1.1\r\nHost: localhost\r\n\
+                 Connection: close\r\n\r\n",
+                self.query
+            );
+            stream.write_all(get.as_bytes()).await?;
+            std::io::Result::Ok(stream)
+        };
+        let lost = |error: std::io::Error| Violation::Lost(format!("a poll: {error}"));
+        within("a poll", sent).await?.map_err(lost)
     }
 
     /// What names this session in an upgrade request.

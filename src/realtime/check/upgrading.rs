@@ -10,7 +10,10 @@ use std::{
 };
 
 use http::StatusCode;
-use tokio::sync::{Barrier, Semaphore};
+use tokio::{
+    io::AsyncReadExt,
+    sync::{Barrier, Semaphore},
+};
 
 use super::{
     DEADLINE, JOIN, PAUSE, SAY, Say, Seen, Server, Violation,
@@ -189,6 +192,33 @@ async fn two_polls_at_once_end_the_session() -> Seen<()> {
     within("the end of the session", server.realtime.empty()).await?;
     assert_eq!(polling.post_status("42[\"x\"]").await?, StatusCode::BAD_REQUEST);
     assert_eq!(polling.poll_status().await?, StatusCode::BAD_REQUEST);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_not_read_an_answer_gets_no_other() -> Seen<()> {
+    const BIG: usize = 900_000;
+    let server = Server::start();
+    let mut polling = Polling::connected(server.address, false).await?;
+    let ack = polling.ask(Namespace::Root, &JOIN, &room(1)).await?;
+    polling.expect(&Packet::Acknowledged(Namespace::Root, ack, done())).await?;
+    let mut polls = vec![polling.poll_unread().await?];
+    server.tell(&room(1), 0, &"x".repeat(BIG));
+    // The answer is on its way when its first byte is here.
+    within("an answer", polls[0].readable()).await?.expect("a connection");
+    polls.push(polling.poll_unread().await?);
+    for number in 1..3 {
+        server.tell(&room(1), number, &"x".repeat(BIG));
+    }
+    within("the end of the session", server.realtime.empty()).await?;
+    let mut read = Vec::new();
+    for poll in &mut polls {
+        let mut answer = Vec::new();
+        // However it ends.
+        let _ = within("an answer", poll.read_to_end(&mut answer)).await?;
+        read.push(answer.len());
+    }
+    assert!(read[0] > BIG && read[1] < 1000, "{read:?}");
     Ok(())
 }
 

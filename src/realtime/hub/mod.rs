@@ -49,8 +49,10 @@ pub(super) enum Item {
     Enter(Arc<Connection>, Option<Arc<Lane>>),
     /// Its CONNECT has been sent.
     Opened(Arc<Connection>),
-    /// The engine may have room for what waits for it.
+    /// The engine may take what waits for it.
     Pump(Arc<Connection>),
+    /// Says that everything before it is done.
+    Done(oneshot::Sender<()>),
     /// Its owner has become known, or newly known.
     Identify(Arc<Connection>),
     /// It goes on over a websocket.

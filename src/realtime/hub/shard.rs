@@ -96,6 +96,10 @@ impl Shard {
                     slot.sink.fetched(&connection);
                 }
             }
+            Item::Done(asked) => {
+                // Whoever asked may have gone.
+                let _ = asked.send(());
+            }
             Item::Identify(connection) => {
                 if let Some(slot) = self.slot(&connection) {
                     slot.identify();

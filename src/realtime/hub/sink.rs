@@ -1,6 +1,7 @@
-//! Where a member's share goes: its lane, or, for a polling session, the engine's queue.
+//! Where a member's share goes: its lane, or, for a polling session, the engine's queue as soon as
+//! the client polls.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -13,13 +14,15 @@ use crate::{
     metrics,
     realtime::{
         connection::Connection,
+        events::ClosingReason,
         frame::{self, MARKER, Outgoing},
         lane::Lane,
+        link::{LAST_WORDS, Link},
     },
 };
 
-/// For how long a polling client may fetch what was said to it last: it may be between two polls.
-const LAST_POLL: Duration = Duration::from_secs(1);
+/// What a share takes beside its text.
+const SHARE_BYTES: usize = 64;
 
 /// Where a member's share goes.
 pub(super) enum Sink {
@@ -31,12 +34,11 @@ pub(super) enum Sink {
     Closed,
 }
 
-/// What waits for a polling session: for its CONNECT, for a place in the engine's queue, or for its
-/// change to a websocket.
-#[derive(Default)]
+/// What waits for a polling session: for its CONNECT, for a poll, or for its change to a websocket.
 pub(super) struct Waiting {
     shares: VecDeque<Share>,
-    bytes: usize,
+    /// Where the bytes of all namespaces are counted.
+    link: Arc<Link>,
     /// CONNECT has been sent.
     open: bool,
     /// The websocket that it changes over to.
@@ -56,6 +58,29 @@ struct Watched {
     taken: oneshot::Sender<()>,
 }
 
+impl Waiting {
+    fn push(&mut self, share: Share) {
+        self.link.polls().add(share.len());
+        self.shares.push_back(share);
+    }
+
+    fn pop(&mut self) -> Option<Share> {
+        let share = self.shares.pop_front()?;
+        self.link.polls().remove(share.len());
+        Some(share)
+    }
+
+    fn clear(&mut self) {
+        while self.pop().is_some() {}
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
 /// What one member gets.
 pub(super) enum Share {
     Event(Arc<Outgoing>),
@@ -65,10 +90,11 @@ pub(super) enum Share {
 impl Share {
     /// Bytes that it takes, roughly.
     fn len(&self) -> usize {
-        match self {
+        let text = match self {
             Self::Event(event) => event.event().len() + event.data().get().len(),
             Self::Ack(_, data) => data.len(),
-        }
+        };
+        text + SHARE_BYTES
     }
 
     pub(super) fn frame(&self, namespace: Namespace) -> Bytes {
@@ -80,25 +106,39 @@ impl Share {
 }
 
 impl Sink {
-    pub(super) fn new(lane: Option<Arc<Lane>>) -> Self {
-        lane.map_or_else(|| Self::Engine(Box::default()), Self::Lane)
+    pub(super) fn new(connection: &Connection, lane: Option<Arc<Lane>>) -> Self {
+        let waiting = || Waiting {
+            shares: VecDeque::new(),
+            link: connection.link.clone(),
+            open: false,
+            next: None,
+            leaving: false,
+            unfetched: false,
+            watched: Vec::new(),
+        };
+        lane.map_or_else(|| Self::Engine(Box::new(waiting())), Self::Lane)
     }
 
-    /// Sends a share by way of the engine. A client that polls too slowly is closed.
+    /// Whether something waits for the client to poll.
+    pub(super) fn keeps_waiting(&self) -> bool {
+        matches!(self, Self::Engine(waiting) if !waiting.shares.is_empty())
+    }
+
+    /// Sends a share by way of the engine. A client for which too much waits, in all its namespaces
+    /// together, is told so and closed; it catches up when it comes back.
     pub(super) fn send_through_engine(&mut self, connection: &Arc<Connection>, share: Share) {
         let Self::Engine(waiting) = self else { return };
         if waiting.leaving {
             return;
         }
-        waiting.bytes += share.len();
-        waiting.shares.push_back(share);
+        waiting.push(share);
         self.pump(connection);
-        if let Self::Engine(waiting) = self
-            && waiting.bytes > connection.max_pending_bytes()
-        {
-            metrics::slow_consumers().increment(1);
-            *self = Self::Closed;
-            connection.link.close();
+        let Self::Engine(waiting) = self else { return };
+        if waiting.link.polls().waiting() > connection.max_pending_bytes() {
+            waiting.clear();
+            if waiting.link.close_because(ClosingReason::SlowConsumer) {
+                metrics::slow_consumers().increment(1);
+            }
         }
     }
 
@@ -167,13 +207,14 @@ impl Sink {
             let engine = connection.engine.upgrade().filter(|engine| engine.connected());
             match engine.map(|engine| engine.emit(MARKER, &()).is_ok()) {
                 Some(true) => {
-                    for share in waiting.shares.drain(..) {
+                    let lane = lane.clone();
+                    while let Some(share) = waiting.pop() {
                         lane.send(namespace, (&share.frame(namespace)).into());
                     }
                     for watched in waiting.watched.drain(..) {
                         lane.watch(watched.taken, 0);
                     }
-                    *self = Self::Lane(lane.clone());
+                    *self = Self::Lane(lane);
                 }
                 // The engine's queue is full; there is room as soon as it has written something.
                 Some(false) => {}
@@ -183,12 +224,13 @@ impl Sink {
             return;
         }
         while let Some(share) = waiting.shares.front() {
-            if !emit(connection, share) {
+            let bytes = share.len();
+            if !waiting.link.polls().has_room(bytes) || !emit(connection, share) {
                 return;
             }
             waiting.unfetched = true;
-            waiting.bytes -= share.len();
-            waiting.shares.pop_front();
+            waiting.link.polls().given(bytes);
+            waiting.pop();
         }
         for watched in &mut waiting.watched {
             watched.handed_over = true;
@@ -203,15 +245,17 @@ impl Sink {
                 lane.close(farewell.map(|farewell| (namespace, farewell.frame(namespace).clone())));
             }
             Self::Engine(waiting) if !waiting.leaving => {
+                waiting.leaving = true;
+                if waiting.link.polls().is_closing() {
+                    waiting.clear();
+                }
                 if let Some(farewell) = farewell {
-                    self.send_through_engine(connection, Share::Event(farewell.clone()));
+                    waiting.push(Share::Event(farewell.clone()));
                 }
-                if let Self::Engine(waiting) = self {
-                    waiting.leaving = true;
-                }
+                self.pump(connection);
                 let link = connection.link.clone();
                 tokio::spawn(async move {
-                    tokio::time::sleep(LAST_POLL).await;
+                    tokio::time::sleep(LAST_WORDS).await;
                     link.close();
                 });
                 return;

@@ -79,7 +79,7 @@ impl Slot {
             namespace: connection.namespace(),
             user_hash: user.as_ref().map_or(0, hash),
             user,
-            sink: Sink::new(lane),
+            sink: Sink::new(&connection, lane),
             catch_up: CatchUp::default(),
             seen: 0,
             place: None,
@@ -119,7 +119,7 @@ impl Slot {
             self.write(turn);
         }
         let Sink::Lane(lane) = &self.sink else {
-            return self.hear_through_engine(&broadcast.message);
+            return self.hear_through_engine(&broadcast.message, broadcast.volatile);
         };
         match &broadcast.message {
             Message::One(event) if broadcast.volatile => {
@@ -192,11 +192,13 @@ impl Slot {
         self.catch_up.holds(rooms, &broadcast.numbers, event, self.user.as_ref(), most)
     }
 
-    fn hear_through_engine(&mut self, message: &Message) -> bool {
+    fn hear_through_engine(&mut self, message: &Message, volatile: bool) -> bool {
         if matches!(self.sink, Sink::Closed) {
             return false;
         }
         match message {
+            // As on a websocket, it does not wait behind others.
+            Message::One(_) if volatile && self.sink.keeps_waiting() => {}
             Message::One(event) => {
                 self.sink.send_through_engine(&self.connection, Share::Event(event.clone()));
             }

@@ -17,7 +17,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{Lane, Phase, incoming::Incoming};
 use crate::{
     event::Namespace,
+    metrics,
     realtime::{
+        events::ClosingReason,
         frame,
         link::{Link, Links},
     },
@@ -49,6 +51,8 @@ struct Inner {
     link: Arc<Link>,
     /// Whether the link is a polling session that wants to change over to this socket.
     upgrading: bool,
+    /// Nothing more is read: the peer sent too much that is no event.
+    deaf: bool,
     /// Where the link is found by the engine's id of it, and that id once it is known.
     links: Option<Arc<Links>>,
     sid: Sid,
@@ -79,13 +83,16 @@ impl LaneIo {
         // Version 3 clients ping by themselves; a polling session has had its first ping.
         let awaited = !upgrading && !link.is_v3();
         let ping = if awaited { FirstPing::Awaited } else { FirstPing::Done };
-        let (links, sid) = (None, Sid::ZERO);
+        let (links, sid, deaf) = (None, Sid::ZERO, false);
         let mut incoming = Incoming::default();
-        let ahead = match incoming.pass(&early) {
+        let (passed, frames) = incoming.pass(&early);
+        let ahead = match passed {
             Cow::Borrowed(passed) => early.slice_ref(passed),
             Cow::Owned(changed) => changed.into(),
         };
-        Self(Box::new(Inner { lane, ahead, incoming, ping, link, upgrading, links, sid }))
+        let mut inner = Inner { lane, ahead, incoming, ping, link, upgrading, deaf, links, sid };
+        inner.count(frames);
+        Self(Box::new(inner))
     }
 
     /// Has the link found by the engine's id of the new session, as long as this lives.
@@ -113,14 +120,27 @@ impl Inner {
         if read == 0 {
             return Ok(());
         }
-        let passed = self.incoming.pass(&bytes[..read]);
-        if passed.is_empty() {
-            return Err(io::ErrorKind::WouldBlock.into());
+        let (passed, frames) = self.incoming.pass(&bytes[..read]);
+        let is_empty = passed.is_empty();
+        if !is_empty {
+            let (now, later) = passed.split_at(passed.len().min(buf.remaining()).min(HEADER));
+            buf.put_slice(now);
+            self.ahead = Bytes::copy_from_slice(later);
         }
-        let (now, later) = passed.split_at(passed.len().min(buf.remaining()).min(HEADER));
-        buf.put_slice(now);
-        self.ahead = Bytes::copy_from_slice(later);
-        Ok(())
+        self.count(frames);
+        if is_empty { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+    }
+
+    /// Counts frames that have begun. Who sends too many that are no event within its rate is
+    /// told so and closed.
+    fn count(&mut self, frames: usize) {
+        let Some(limit) = &self.lane.tolerance.packets else { return };
+        if frames > 0 && !self.link.hears(frames, limit) {
+            self.deaf = true;
+            if self.link.close_because(ClosingReason::RateLimited) {
+                metrics::rate_limited().increment(1);
+            }
+        }
     }
 
     /// What becomes of one frame of the engine's. Only its texts are looked into: a pong carries
@@ -192,7 +212,7 @@ impl AsyncRead for LaneIo {
             }
             FirstPing::Done => {}
         }
-        if paused {
+        if paused || this.deaf {
             return Poll::Pending;
         }
         if !this.ahead.is_empty() {
@@ -286,5 +306,15 @@ impl Drop for Inner {
         }
         self.link.vacate(&self.lane);
         self.lane.finish();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engines_stream_fits_between_its_tasks() {
+        assert!(size_of::<Inner>() <= 104, "{}", size_of::<Inner>());
     }
 }

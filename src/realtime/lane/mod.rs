@@ -30,7 +30,7 @@ use tokio::{net::TcpStream, sync::oneshot};
 pub(super) use io::LaneIo;
 
 use super::frame;
-use crate::{event::Namespace, metrics};
+use crate::{event::Namespace, limits::PacketLimit, metrics};
 
 /// Frames handed to the kernel in one `writev`.
 const GATHER: usize = 64;
@@ -39,7 +39,10 @@ const GATHER: usize = 64;
 /// that closing an unread socket causes.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// What a peer may make us keep, and how long it may take nothing.
+/// How much of a closed socket is read on: a whole message. Who sends more is not waited for long.
+const LINGER_BYTES: usize = 1024 * 1024;
+
+/// What a peer may make us keep, how long it may take nothing, and what it may send beside events.
 #[derive(Debug)]
 pub(super) struct Tolerance {
     /// Bytes that may wait for one peer.
@@ -48,6 +51,8 @@ pub(super) struct Tolerance {
     pub(super) stall_timeout: Duration,
     /// What a slow consumer is told, for each namespace.
     pub(super) farewell: [Bytes; 3],
+    /// Packets that are no event within its rate; none when rates are off.
+    pub(super) packets: Option<PacketLimit>,
 }
 
 /// Whole frames, and the same bytes end to end.
@@ -330,6 +335,7 @@ impl Lane {
     async fn linger(self: Arc<Self>) {
         let read = async {
             let mut scrap = [0; 512];
+            let mut left = LINGER_BYTES;
             loop {
                 // A peer that sends without end would keep this from ever being timed out.
                 tokio::task::consume_budget().await;
@@ -339,7 +345,10 @@ impl Lane {
                 match self.stream.try_read(&mut scrap) {
                     Ok(0) => return,
                     Err(error) if error.kind() != ErrorKind::WouldBlock => return,
-                    _ => {}
+                    Err(_) => {}
+                    // What it was told last, it may still read.
+                    Ok(read) if read > left => return tokio::time::sleep(LINGER).await,
+                    Ok(read) => left -= read,
                 }
             }
         };

@@ -1,7 +1,7 @@
 //! Accepts connections and serves HTTP/1.1 on them: a peer that sends nothing, or its headers
 //! byte by byte, is cut off; one that has vanished is noticed by the kernel.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io::Read, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use http::Request;
@@ -14,11 +14,13 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use crate::config::ServerConfig;
+use crate::{
+    config::{Config, ServerConfig},
+    limits::PeerLimits,
+    log_limit, metrics,
+};
 
-/// The other end of a connection, for handlers, as a request extension.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
+pub use crate::http::client_address::Peer;
 
 /// After how long of silence the kernel asks whether the peer is still there.
 const KEEPALIVE: Duration = Duration::from_mins(1);
@@ -29,15 +31,20 @@ const USER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to wait when the process has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// What a peer is told that has too many connections.
+const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\n\
+    Content-Length: 0\r\nConnection: close\r\n\r\n";
+
 /// Serves until `stop` says true: then the listener closes at once, and requests under way are
 /// answered. Upgraded connections are not waited for.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    config: ServerConfig,
+    config: Config,
     mut stop: watch::Receiver<bool>,
 ) {
-    let config = Arc::new(config);
+    let peers = PeerLimits::new(&config.limits, &config.server);
+    let config = Arc::new(config.server);
     loop {
         let accepted = tokio::select! {
             biased;
@@ -46,16 +53,38 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
+                let Some(place) = peers.admit(peer.ip()) else {
+                    metrics::http_connections_refused().increment(1);
+                    refuse(&stream);
+                    continue;
+                };
                 prepare(&stream);
                 let (router, config, stop) = (router.clone(), config.clone(), stop.clone());
-                tokio::spawn(serve_connection(stream, peer, router, config, stop));
+                tokio::spawn(async move {
+                    // Until it ends, or goes on as a websocket, which has a place of another kind.
+                    let _place = place;
+                    metrics::http_connections().increment(1);
+                    serve_connection(stream, peer, router, config, stop).await;
+                    metrics::http_connections().decrement(1);
+                });
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                if let Some(left_out) = log_limit::admit("accept", None, &error.to_string()) {
+                    tracing::warn!(%error, left_out, "a connection could not be accepted");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
+}
+
+/// Answers whoever has too many connections, as far as that takes no time.
+fn refuse(stream: &TcpStream) {
+    let socket = SockRef::from(stream);
+    // Read, so that closing does not take the answer back; there may be nothing yet.
+    let _ = (&*socket).read(&mut [0; 4096]);
+    // The peer may be gone already.
+    let _ = socket.send(TOO_MANY);
 }
 
 /// Waits for the end, or for the application to be gone.

@@ -132,12 +132,16 @@ impl Door {
             hub: setup.hub,
             origins: setup.origins,
             addresses: AddressLimits::new(limits),
-            tolerance: Arc::new(setup.tolerance),
             sessions: Arc::default(),
             links: setup.links,
             trusted_proxies: server.trusted_proxies.clone(),
             tokens: TokenSources::new(auth),
-            body: BodyLimits { bytes: server.max_payload_bytes, timeout: server.body_timeout },
+            body: BodyLimits {
+                bytes: server.max_payload_bytes,
+                timeout: server.body_timeout,
+                packets: setup.tolerance.packets.clone(),
+            },
+            tolerance: Arc::new(setup.tolerance),
             draining: AtomicBool::new(false),
         }))
     }
@@ -232,7 +236,7 @@ impl Inner {
             (Some(sid), &Method::GET) => polling::receive(&*self.session(sid)?).await?,
             (Some(sid), &Method::POST) => {
                 let link = self.session(sid)?;
-                polling::send(&link, request, self.body).await?
+                polling::send(&link, request, &self.body).await?
             }
             _ => return Err(Error::new(Code::Malformed, "Bad handshake method")),
         };
@@ -253,6 +257,7 @@ fn start(
 ) {
     let path = if v3 { PATH_V3 } else { PATH_V4 };
     let uri = if let Some(sid) = sid {
+        link.polls().upgrade();
         format!("{path}&sid={sid}").parse()
     } else {
         link.start_on(lane.clone());

@@ -1,6 +1,6 @@
 //! Long-polling sessions. The engine serves them; on the way its first ping is answered here (as
-//! on websockets), bodies are bounded in bytes and time, and a burst of packets is handed over no
-//! faster than it is done.
+//! on websockets), bodies are bounded in bytes, time and packets, answers are written one at a time,
+//! and a burst of packets is handed over no faster than it is done.
 
 use std::{
     borrow::Borrow,
@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use axum::{extract::Request, response::Response};
+use axum::{
+    extract::Request,
+    response::{IntoResponse, Response},
+};
 use bytes::Bytes;
 use http::{HeaderValue, Method, header::CONTENT_LENGTH};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -23,7 +26,9 @@ use tower::Service;
 use super::door::{Engine, Query, Sessions};
 use crate::{
     error::{Code, Error, Result},
-    realtime::{frame, link::Link, names},
+    limits::PacketLimit,
+    metrics,
+    realtime::{events::ClosingReason, frame, link::Link, names},
 };
 
 /// What parts the packets of a body (Engine.IO protocol v4, "Packet encoding").
@@ -32,11 +37,16 @@ const SEPARATOR: char = '\u{1e}';
 /// Packets given to the engine before it is seen whether the client's queue keeps up.
 const PACKETS_AT_ONCE: usize = 16;
 
+/// The longest name of a namespace that a client may ask for: ours are shorter, and the engine quotes
+/// those that are not.
+const LONGEST_NAMESPACE: usize = 128;
+
 /// What a body may take.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct BodyLimits {
     pub(super) bytes: usize,
     pub(super) timeout: Duration,
+    pub(super) packets: Option<PacketLimit>,
 }
 
 /// A polling session of the engine's. Dropped with its link, it is forgotten by the door.
@@ -142,17 +152,21 @@ pub(super) async fn open(
 pub(super) async fn receive(link: &Link) -> Result<Response> {
     let session = session(link)?;
     let abandoned = Abandoned(Some(session));
+    let polls = link.polls();
+    polls.written().await;
     loop {
+        link.poll().await;
         let answer =
             call(session.engine.clone(), session.request(Method::GET, String::new())).await;
+        polls.end();
         let had_packets = !answer.body().is_empty();
         let answer = session.without_first_ping(answer).await;
         if had_packets && answer.body().is_empty() {
             continue;
         }
         abandoned.not();
-        link.pump();
-        return Ok(respond(if session.v3 { with_plain_errors(answer) } else { answer }));
+        let answer = if session.v3 { with_plain_errors(answer) } else { answer };
+        return Ok(respond(answer.map(|body| polls.write(body))));
     }
 }
 
@@ -174,29 +188,65 @@ impl Drop for Abandoned<'_> {
 }
 
 /// Takes what the client has for the server.
-pub(super) async fn send(link: &Link, request: Request, limits: BodyLimits) -> Result<Response> {
+pub(super) async fn send(
+    link: &Arc<Link>,
+    request: Request,
+    limits: &BodyLimits,
+) -> Result<Response> {
     let session = session(link)?;
+    let _turn = link.polls().body().await;
     let body = read(request, limits).await?;
-    let packets = packets(&body, session.v3);
-    let packets: Vec<_> = packets.into_iter().map(names::for_engine).collect();
+    let mut packets = Packets { rest: &body, v3: session.v3 };
     let mut last = None;
-    for some in packets.chunks(PACKETS_AT_ONCE) {
+    loop {
+        let some: Vec<_> = packets.by_ref().take(PACKETS_AT_ONCE).collect();
+        if some.is_empty() {
+            return last
+                .map(respond)
+                .ok_or_else(|| Error::new(Code::Malformed, "The body has no packets."));
+        }
+        if link.polls().is_closing() {
+            return Err(unknown());
+        }
+        if some.iter().any(|packet| asks_for_too_long_a_namespace(packet)) {
+            session.close();
+            return Err(Error::new(Code::Malformed, "There is no such namespace."));
+        }
+        if let Some(limit) = &limits.packets
+            && !link.hears(some.len(), limit)
+        {
+            if link.close_because(ClosingReason::RateLimited) {
+                metrics::rate_limited().increment(1);
+            }
+            // It is told by its poll, and would not listen after an error.
+            return Ok("ok".into_response());
+        }
         link.resumed().await;
-        let body = join(some, session.v3);
+        let some: Vec<_> = some.into_iter().map(names::for_engine).collect();
+        let body = join(&some, session.v3);
         let answer = call(session.engine.clone(), session.request(Method::POST, body)).await;
         if !answer.status().is_success() {
             return Ok(respond(answer));
         }
         last = Some(answer);
     }
-    last.map(respond).ok_or_else(|| Error::new(Code::Malformed, "The body has no packets."))
+}
+
+/// Whether a packet is a CONNECT whose refusal would be long.
+fn asks_for_too_long_a_namespace(packet: &str) -> bool {
+    let namespace = packet.strip_prefix("40/").and_then(|rest| rest.split([',', '?']).next());
+    namespace.is_some_and(|namespace| namespace.len() > LONGEST_NAMESPACE)
 }
 
 fn session(link: &Link) -> Result<&PollingSession> {
-    link.polling().ok_or_else(|| Error::new(Code::Malformed, "Session ID unknown"))
+    link.polling().ok_or_else(unknown)
 }
 
-async fn read(request: Request, limits: BodyLimits) -> Result<String> {
+fn unknown() -> Error {
+    Error::new(Code::Malformed, "Session ID unknown")
+}
+
+async fn read(request: Request, limits: &BodyLimits) -> Result<String> {
     let body = Limited::new(request.into_body(), limits.bytes).collect();
     let body = tokio::time::timeout(limits.timeout, body)
         .await
@@ -214,24 +264,32 @@ async fn read(request: Request, limits: BodyLimits) -> Result<String> {
 
 /// The packets of a body: parted by a separator, or, in version 3, each with its length before it,
 /// in characters as JavaScript counts them (UTF-16 code units).
-fn packets(body: &str, v3: bool) -> Vec<&str> {
-    if !v3 {
-        return body.split(SEPARATOR).filter(|packet| !packet.is_empty()).collect();
+struct Packets<'a> {
+    rest: &'a str,
+    v3: bool,
+}
+
+impl<'a> Iterator for Packets<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        if self.v3 {
+            let (length, after) = self.rest.split_once(':')?;
+            let length: usize = length.parse().ok()?;
+            let mut units = 0;
+            let within = after.chars().take_while(|c| {
+                units += c.len_utf16();
+                units <= length
+            });
+            let (packet, rest) = after.split_at(within.map(char::len_utf8).sum());
+            self.rest = rest;
+            return Some(packet);
+        }
+        let rest = self.rest.trim_start_matches(SEPARATOR);
+        let (packet, rest) = rest.split_once(SEPARATOR).unwrap_or((rest, ""));
+        self.rest = rest;
+        (!packet.is_empty()).then_some(packet)
     }
-    let mut packets = Vec::new();
-    let mut rest = body;
-    while let Some((length, after)) = rest.split_once(':') {
-        let Ok(length) = length.parse::<usize>() else { break };
-        let mut units = 0;
-        let within = after.chars().take_while(|c| {
-            units += c.len_utf16();
-            units <= length
-        });
-        let end = within.map(char::len_utf8).sum();
-        packets.push(&after[..end]);
-        rest = &after[end..];
-    }
-    packets
 }
 
 fn join<S: Borrow<str>>(packets: &[S], v3: bool) -> String {
@@ -252,8 +310,7 @@ fn with_plain_errors(answer: Answer) -> Answer {
     if !body.contains("44") {
         return answer;
     }
-    let plain: Vec<String> = packets(body, true)
-        .into_iter()
+    let plain: Vec<String> = Packets { rest: body, v3: true }
         .map(|packet| frame::plain_error(packet).unwrap_or_else(|| packet.to_owned()))
         .collect();
     let body = join(&plain, true);
@@ -283,6 +340,10 @@ fn respond(answer: Answer) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn packets(rest: &str, v3: bool) -> Vec<&str> {
+        Packets { rest, v3 }.collect()
+    }
 
     #[test]
     fn packets_of_both_versions_come_apart_and_together() {

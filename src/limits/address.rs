@@ -1,20 +1,13 @@
-//! Rates and caps: how many sockets an address may hold, how fast one connection may ask, and how
-//! fast one caller over REST.
-
-mod rest;
+//! How many sockets one address holds, and how many of them are strangers'.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
-    num::NonZeroU32,
     sync::Arc,
 };
 
 use dashmap::{DashMap, Entry};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use serde::Serialize;
 
-pub use self::rest::{RestClass, RestRates};
-use crate::config::{LimitsConfig, Rate};
+use crate::config::LimitsConfig;
 
 /// Counts the sockets of each address. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -118,46 +111,6 @@ pub fn network(address: IpAddr) -> IpAddr {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
         v4 @ IpAddr::V4(_) => v4,
     }
-}
-
-/// What kind of event a rate is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EventClass {
-    /// Joins and leaves.
-    Join,
-    /// Typing.
-    Typing,
-    /// Messages.
-    Message,
-    /// New tokens: with each, every room is checked again.
-    Refresh,
-    /// Everything else, unknown names too.
-    Other,
-}
-
-/// The token buckets of one connection, one for each [`EventClass`].
-#[derive(Debug)]
-pub struct EventRates([DefaultDirectRateLimiter; 5]);
-
-impl EventRates {
-    /// Full buckets.
-    #[must_use]
-    pub fn new(config: &LimitsConfig) -> Self {
-        let rates = [config.joins, config.typing, config.messages, config.refreshes, config.other];
-        Self(rates.map(|rate| RateLimiter::direct(quota(rate))))
-    }
-
-    /// Takes a token; false when there is none.
-    #[must_use]
-    pub fn take(&self, class: EventClass) -> bool {
-        self.0[class as usize].check().is_ok()
-    }
-}
-
-fn quota(rate: Rate) -> Quota {
-    let at_least_one = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
-    Quota::per_second(at_least_one(rate.per_second)).allow_burst(at_least_one(rate.burst))
 }
 
 #[cfg(test)]

@@ -1,0 +1,61 @@
+//! Rates and caps: what an address and a user may hold, how fast one connection may ask, and how
+//! fast one caller over REST.
+
+mod address;
+mod packets;
+mod peer;
+mod rest;
+mod user;
+
+use std::num::NonZeroU32;
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use serde::Serialize;
+
+pub use address::{AddressLimits, Admission, Place, network};
+pub use packets::{Allowance, PacketLimit};
+pub use peer::{PeerLimits, PeerPlace};
+pub use rest::{RestClass, RestRates};
+pub use user::UserLimits;
+
+use crate::config::{LimitsConfig, Rate};
+
+/// What kind of event a rate is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventClass {
+    /// Joins and leaves.
+    Join,
+    /// Typing.
+    Typing,
+    /// Messages.
+    Message,
+    /// New tokens: with each, every room is checked again.
+    Refresh,
+    /// Everything else, unknown names too.
+    Other,
+}
+
+/// The token buckets of one connection, one for each [`EventClass`].
+#[derive(Debug)]
+pub struct EventRates([DefaultDirectRateLimiter; 5]);
+
+impl EventRates {
+    /// Full buckets.
+    #[must_use]
+    pub fn new(config: &LimitsConfig) -> Self {
+        let rates = [config.joins, config.typing, config.messages, config.refreshes, config.other];
+        Self(rates.map(|rate| RateLimiter::direct(quota(rate))))
+    }
+
+    /// Takes a token; false when there is none.
+    #[must_use]
+    pub fn take(&self, class: EventClass) -> bool {
+        self.0[class as usize].check().is_ok()
+    }
+}
+
+fn quota(rate: Rate) -> Quota {
+    let at_least_one = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+    Quota::per_second(at_least_one(rate.per_second)).allow_burst(at_least_one(rate.burst))
+}

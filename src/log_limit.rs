@@ -1,0 +1,150 @@
+//! How often one line is written: whatever a stranger can cause at will is told once in a while for
+//! each kind and address, with the number of those that were left out. The log is the process's, and
+//! so is this.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    net::IpAddr,
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{runtime::Handle, task::JoinHandle, time::Instant};
+
+/// For how long one line stands for those like it.
+const WINDOW: Duration = Duration::from_mins(1);
+
+/// Lines that are told apart at a time. Addresses are many: those beyond it count as one of each kind.
+const MOST: usize = 1000;
+
+static LINES: LazyLock<Lines> = LazyLock::new(Lines::default);
+
+/// Whether a line may be written, and how many like it were left out since the last one: lines are
+/// alike when they are of one kind, by one address where there is one, and about the same.
+#[must_use]
+pub fn admit(kind: &'static str, address: Option<IpAddr>, about: &str) -> Option<u64> {
+    let admitted = LINES.admit(kind, address, about);
+    if admitted.is_none() {
+        keep_swept();
+    }
+    admitted
+}
+
+#[derive(Default)]
+struct Lines {
+    state: Mutex<State>,
+    hasher: RandomState,
+}
+
+#[derive(Default)]
+struct State {
+    written: HashMap<u64, Written>,
+    /// Tells what was left out when nothing more comes, and forgets.
+    sweeper: Option<JoinHandle<()>>,
+}
+
+/// A line that was written.
+struct Written {
+    kind: &'static str,
+    address: Option<IpAddr>,
+    until: Instant,
+    left_out: u64,
+}
+
+impl Lines {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn admit(&self, kind: &'static str, address: Option<IpAddr>, about: &str) -> Option<u64> {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let mut key = self.hasher.hash_one((kind, address, about));
+        let mut address = address;
+        if state.written.len() >= MOST && !state.written.contains_key(&key) {
+            address = None;
+            key = self.hasher.hash_one((kind, "others"));
+        }
+        let written =
+            state.written.entry(key).or_insert(Written { kind, address, until: now, left_out: 0 });
+        if written.until > now {
+            written.left_out += 1;
+            return None;
+        }
+        written.until = now + WINDOW;
+        Some(std::mem::take(&mut written.left_out))
+    }
+
+    /// Forgets lines whose time is over; those that stood for others, to be told of. The number of
+    /// those that are still there.
+    fn sweep(&self) -> (Vec<Written>, usize) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let over = state.written.extract_if(|_, written| written.until <= now);
+        let over: Vec<_> = over.map(|(_, written)| written).collect();
+        (over.into_iter().filter(|written| written.left_out > 0).collect(), state.written.len())
+    }
+}
+
+/// Sees to it that what is left out is told of in the end. Outside of a runtime it is told with the
+/// next line alone.
+fn keep_swept() {
+    let Ok(runtime) = Handle::try_current() else { return };
+    let mut state = LINES.lock();
+    if state.sweeper.as_ref().is_none_or(JoinHandle::is_finished) {
+        state.sweeper = Some(runtime.spawn(async {
+            loop {
+                tokio::time::sleep(WINDOW).await;
+                let (over, left) = LINES.sweep();
+                for Written { kind, address, left_out, .. } in over {
+                    let address = address.map(tracing::field::display);
+                    tracing::info!(kind, address, left_out, "more of the same was left out");
+                }
+                if left == 0 {
+                    return;
+                }
+            }
+        }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn address(n: u32) -> Option<IpAddr> {
+        Some(Ipv4Addr::from_bits(n).into())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_line_stands_for_those_like_it_and_the_next_tells_how_many_they_were() {
+        let lines = Lines::default();
+        assert_eq!(lines.admit("a", address(1), ""), Some(0));
+        for _ in 0..100 {
+            assert_eq!(lines.admit("a", address(1), ""), None);
+        }
+        assert_eq!(lines.admit("b", address(1), ""), Some(0), "another kind");
+        assert_eq!(lines.admit("a", address(2), ""), Some(0), "another address");
+        assert_eq!(lines.admit("a", address(1), "x"), Some(0), "about something else");
+        tokio::time::advance(WINDOW).await;
+        assert_eq!(lines.admit("a", address(1), ""), Some(100));
+        assert_eq!(lines.admit("a", address(1), ""), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn addresses_beyond_those_that_are_told_apart_count_as_one() {
+        let lines = Lines::default();
+        let many = u32::try_from(10 * MOST).unwrap();
+        let written = (0..many).filter(|n| lines.admit("a", address(*n), "").is_some()).count();
+        assert_eq!(written, MOST + 1);
+        assert_eq!(lines.admit("b", address(0), ""), Some(0), "another kind");
+        assert!(lines.lock().written.len() <= MOST + 2);
+        tokio::time::advance(WINDOW).await;
+        let (told, left) = lines.sweep();
+        let left_out: u64 = told.iter().map(|written| written.left_out).sum();
+        assert_eq!((left_out, left), (u64::from(many) - MOST as u64 - 1, 0));
+    }
+}

@@ -1,0 +1,306 @@
+//! What one user and one address may hold, and what is no event: who sends it without end is told,
+//! and closed.
+
+use std::time::Duration;
+
+use serde_json::json;
+use stoa::config::Rate;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::support::{
+    Client, ConnectError, DEADLINE, Options, TestApp,
+    poll::Poll,
+    raw::{self, frame},
+    within, within_time,
+};
+
+const TOO_MANY: &str = "Too many connections of this user.";
+
+#[tokio::test]
+async fn a_user_has_so_many_connections_over_whatever_transport_and_no_more() {
+    let app = TestApp::with(|config| config.limits.connections_per_user = 3).await;
+    let token = app.token("alice", &[]);
+    let mut websocket = app.user("alice").await;
+    let polling = app.user_with("alice", &[], Options::polling()).await;
+    websocket.join_namespace("/chat", &json!({ "token": token })).await.unwrap();
+    for options in [Options::websocket(), Options::polling(), Options::upgrade()] {
+        assert_eq!(app.refusal(options.clone().token(&token)).await, TOO_MANY);
+        let v3 = options.protocol(3).header("authorization", &format!("Bearer {token}"));
+        assert_eq!(app.refusal(v3).await, TOO_MANY);
+    }
+    app.user("bob").await;
+    polling.into_client().close().await;
+    let back = async { while app.connect(Options::websocket().token(&token)).await.is_err() {} };
+    within("a place to come free", Box::pin(back)).await;
+    let metrics = app.get("/metrics").await.body;
+    assert!(metrics.as_str().unwrap().contains(r#"reason="user_limit""#));
+}
+
+#[tokio::test]
+async fn a_trusting_server_counts_whom_it_believes() {
+    let app = TestApp::with(|config| {
+        config.auth.handshake = stoa::config::Handshake::Trusting;
+        config.limits.connections_per_user = 1;
+    })
+    .await;
+    let mut first = app.connect(Options::websocket()).await.unwrap();
+    assert_eq!(first.emit_ack("join-user-room", "alice").await["success"], true);
+    let mut second = app.connect(Options::websocket()).await.unwrap();
+    assert_eq!(second.emit_ack("join-user-room", "alice").await["code"], "rate_limited");
+    assert_eq!(second.emit_ack("join-user-room", "bob").await["success"], true);
+}
+
+#[tokio::test]
+async fn without_limits_a_user_has_as_many_connections_as_they_like() {
+    let app = TestApp::with(|config| {
+        config.limits.connections_per_user = 1;
+        config.limits.enabled = false;
+    })
+    .await;
+    let _first = app.user("alice").await;
+    app.user("alice").await;
+}
+
+#[tokio::test]
+async fn polling_sessions_of_an_address_are_capped_with_its_websockets() {
+    let app = TestApp::with(|config| config.limits.connections_per_address = 2).await;
+    let _websocket = app.user("alice").await;
+    let _polling = app.user_with("bob", &[], Options::polling()).await;
+    for options in [Options::websocket(), Options::polling()] {
+        match Client::open(app.address(), options).await {
+            Err(ConnectError::Http { status: 429, .. }) => {}
+            other => panic!("the third: {:?}", other.err()),
+        }
+    }
+}
+
+/// A connection that shows that it is open: half a request was answered by nothing so far.
+async fn idle(app: &TestApp, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(app.address()).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn connections_of_an_address_that_are_no_websocket_are_capped() {
+    let app = TestApp::with(|config| {
+        config.limits.http_connections_per_address = 4;
+        config.server.first_byte_timeout = Duration::from_mins(1);
+        config.server.header_timeout = Duration::from_mins(1);
+    })
+    .await;
+    // A websocket does not count among them.
+    let mut alice = app.user("alice").await;
+    let mut held = vec![idle(&app, b"").await, idle(&app, b"GET / HT").await];
+    let get = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for _ in 0..2 {
+        let mut kept = idle(&app, get).await;
+        raw::until(&mut kept, "HTTP/1.1 200").await;
+        held.push(kept);
+    }
+    let refused = raw::until_closed(app.address(), get, DEADLINE).await;
+    assert!(refused.starts_with("HTTP/1.1 429") && refused.contains("Retry-After"), "{refused}");
+    assert_eq!(alice.emit_ack("join-user-room", "alice").await["success"], true);
+    held.pop();
+    let free = async {
+        while raw::status(app.address(), std::str::from_utf8(get).unwrap()).await != 200 {}
+    };
+    within("a place to come free", free).await;
+}
+
+#[tokio::test]
+async fn proxies_of_ours_have_as_many_connections_as_they_like() {
+    let app = TestApp::with(|config| {
+        config.limits.http_connections_per_address = 1;
+        config.server.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+        config.server.first_byte_timeout = Duration::from_mins(1);
+    })
+    .await;
+    let _held = [idle(&app, b"").await, idle(&app, b"").await];
+    let get = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    assert_eq!(raw::status(app.address(), get).await, 200);
+}
+
+/// A server where floods end soon.
+async fn strict() -> TestApp {
+    TestApp::with(|config| {
+        config.limits.packets = Rate { per_second: 1, burst: 40 };
+        config.limits.joins = Rate { per_second: 1, burst: 40 };
+        config.presence.grace = Duration::ZERO;
+    })
+    .await
+}
+
+/// Writes one thing again and again, and reads to the end of the connection; what came.
+async fn flood(app: &TestApp, bytes: &[u8]) -> String {
+    let mut stream = raw::raw_connect(app.address(), &app.token("alice", &[])).await.unwrap();
+    raw::until(&mut stream, "40{").await;
+    let (mut reader, mut writer) = stream.split();
+    let mut came = Vec::new();
+    let write = async {
+        // It ends when the server closes; until then there is always more.
+        while writer.write_all(bytes).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let read = async {
+        // A reset is an end as good as any.
+        let _ = reader.read_to_end(&mut came).await;
+    };
+    within_time(4 * DEADLINE, "the server to close", async {
+        tokio::select! {
+            () = read => {}
+            () = write => {}
+        }
+    })
+    .await;
+    String::from_utf8_lossy(&came).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_sends_what_is_no_event_without_end_is_told_and_closed() {
+    let app = strict().await;
+    let again = "42[\"join-user-room\",\"alice\"]";
+    for (what, bytes) in [
+        ("pings of Engine.IO", frame(0x81, "2")),
+        ("pongs of Engine.IO", frame(0x81, "3")),
+        ("pings of the websocket", frame(0x89, "")),
+        ("pongs of the websocket", frame(0x8a, "x")),
+        ("a CONNECT once more", frame(0x81, "40")),
+        ("a CONNECT to nowhere", frame(0x81, "40/nowhere,")),
+        ("an event to nowhere", frame(0x81, "42/nowhere,[\"x\"]")),
+        ("an acknowledgement that nobody asked for", frame(0x81, "437[1]")),
+        ("parts of a message", [frame(0x01, "4"), frame(0x00, "").repeat(60)].concat()),
+        (
+            "an event in parts",
+            [frame(0x01, "42"), frame(0x00, "[\"x"), frame(0x80, "\"]")].concat(),
+        ),
+        ("events beyond their rate", frame(0x81, again)),
+    ] {
+        let came = flood(&app, &bytes).await;
+        let told = came.contains(r#""reason":"rate_limited""#);
+        assert!(told, "{what}: {:?}", &came[came.len().saturating_sub(300)..]);
+        app.until_offline("alice", DEADLINE).await;
+    }
+}
+
+#[tokio::test]
+async fn who_left_every_namespace_or_was_refused_does_not_stay() {
+    let app =
+        TestApp::with(|config| config.realtime.connect_timeout = Duration::from_millis(300)).await;
+    for options in [Options::websocket(), Options::polling()] {
+        let mut alice = app.user_with("alice", &[], options.clone()).await;
+        alice.send_raw("41");
+        alice.closed().await;
+        let mut refused = Client::open(app.address(), options.protocol(3)).await.unwrap();
+        refused.closed().await;
+        // Who is connected stays.
+        let mut bob = app.user("bob").await;
+        let auth = json!({ "token": app.token("bob", &[]) });
+        bob.join_namespace("/chat", &auth).await.unwrap();
+        bob.send_raw("41/chat,");
+        let mut late = app.user("carol").await;
+        late.send_raw("41");
+        late.closed().await;
+        assert_eq!(bob.emit_ack("join-user-room", "bob").await["success"], true);
+    }
+}
+
+#[tokio::test]
+async fn who_comes_and_goes_without_end_is_told_and_closed() {
+    let app = strict().await;
+    let auth = json!({ "token": app.token("alice", &[]) });
+    for options in [Options::websocket(), Options::polling()] {
+        let mut alice = app.user_with("alice", &[], options).await;
+        let mut times = 0;
+        while alice.join_namespace("/chat", &auth).await.is_ok() {
+            alice.send_raw("41/chat,");
+            times += 1;
+            assert!(times < 100, "it is never closed");
+        }
+        assert_eq!(alice.expect("session:closing").await["reason"], "rate_limited");
+        app.until_offline("alice", DEADLINE).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_never_connects_is_not_heard_without_end_either() {
+    let app = strict().await;
+    let key = format!("Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {}\r\n", raw::KEY);
+    let mut stream = TcpStream::connect(app.address()).await.unwrap();
+    stream.write_all(raw::upgrade_request(&key).as_bytes()).await.unwrap();
+    raw::until(&mut stream, "pingInterval").await;
+    let (mut reader, mut writer) = stream.split();
+    let write = async { while writer.write_all(&frame(0x81, "40/nowhere,")).await.is_ok() {} };
+    let mut came = Vec::new();
+    within("the server to close", async {
+        tokio::join!(write, async { reader.read_to_end(&mut came).await.is_ok() })
+    })
+    .await;
+    let refused = String::from_utf8_lossy(&came).matches("44/nowhere,").count();
+    assert!(refused < 200, "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_packets_in_polling_bodies_ends_too() {
+    let app = strict().await;
+    for protocol in [4, 3] {
+        for packet in [
+            "2",
+            "3",
+            "40/nowhere,",
+            "42/nowhere,[\"x\"]",
+            "437[1]",
+            "42[\"join-user-room\",\"alice\"]",
+        ] {
+            let token = app.token("alice", &[]);
+            let alice = Poll::connected(app.address(), protocol, &token).await;
+            let mut bodies = 0;
+            while alice.post_many(packet, 20).await == 200 {
+                bodies += 1;
+                assert!(bodies < 20, "{packet} is heard without end");
+            }
+            let told = alice.until("session:closing").await.concat();
+            assert!(told.contains("rate_limited"), "{packet}: {told}");
+            app.until_offline("alice", DEADLINE).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn events_within_their_rate_and_some_beyond_it_close_nobody() {
+    let app = TestApp::with(|config| {
+        config.limits.packets = Rate { per_second: 1, burst: 40 };
+        config.limits.joins = Rate { per_second: 1, burst: 300 };
+    })
+    .await;
+    for options in [Options::websocket(), Options::polling()] {
+        let mut alice = app.user_with("alice", &[], options).await;
+        let mut refused = 0;
+        for _ in 0..320 {
+            let answer = alice.emit_ack("join-user-room", "alice").await;
+            refused += usize::from(answer["code"] == "rate_limited");
+        }
+        assert!((1..=20).contains(&refused), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn without_limits_nothing_is_counted() {
+    let app = TestApp::with(|config| {
+        config.limits.packets = Rate { per_second: 1, burst: 1 };
+        config.limits.enabled = false;
+    })
+    .await;
+    for options in [Options::websocket(), Options::polling()] {
+        let mut alice = app.user_with("alice", &[], options).await;
+        for _ in 0..50 {
+            alice.send_raw("437[1]");
+        }
+        assert_eq!(alice.emit_ack("join-user-room", "alice").await["success"], true);
+    }
+}

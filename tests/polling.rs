@@ -1,0 +1,110 @@
+//! What waits for a client that polls too slowly, or not at all.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::{DEADLINE, TestApp, poll::Poll};
+
+/// Together more than may wait for one client.
+const BIG: usize = 600_000;
+
+async fn quick() -> TestApp {
+    TestApp::with(|config| config.presence.grace = Duration::ZERO).await
+}
+
+async fn emit_big(app: &TestApp, user: &str) {
+    app.emit(json!({ "user": user }), "big", json!("x".repeat(BIG))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_does_not_poll_is_told_and_closed_when_too_much_waits_for_it() {
+    let app = quick().await;
+    for protocol in [4, 3] {
+        let alice = Poll::connected(app.address(), protocol, &app.token("alice", &[])).await;
+        let bob = Poll::connected(app.address(), protocol, &app.token("bob", &[])).await;
+        for _ in 0..3 {
+            emit_big(&app, "alice").await;
+        }
+        let told = alice.until("session:closing").await;
+        assert!(told.iter().any(|packet| packet.contains("slow_consumer")), "{}", told.len());
+        assert!(told.concat().len() < BIG, "nothing is sent before it");
+        app.until_offline("alice", DEADLINE).await;
+        assert_eq!(alice.get().await.0, 400);
+        emit_big(&app, "bob").await;
+        bob.until("big").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_in_all_namespaces_of_a_session_counts_together() {
+    let app = quick().await;
+    let alice = Poll::connected(app.address(), 4, &app.token("alice", &[])).await;
+    assert_eq!(alice.post(&alice.connect("/chat")).await, 200);
+    alice.until("40/chat").await;
+    emit_big(&app, "alice").await;
+    let told = alice.until("42[\"session:closing\"").await.concat();
+    assert!(told.contains("42/chat,[\"session:closing\"") && told.len() < BIG, "{}", told.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waited_in_a_namespace_that_ended_does_not_count() {
+    let app = quick().await;
+    let alice = Poll::connected(app.address(), 4, &app.token("alice", &[])).await;
+    for _ in 0..3 {
+        assert_eq!(alice.post(&alice.connect("/chat")).await, 200);
+        alice.until("40/chat").await;
+        let data = json!({ "to": { "user": "alice" }, "event": "big", "namespace": "/chat",
+            "data": "x".repeat(BIG) });
+        assert_eq!(app.post("/api/emit", data).await.ok()["sockets"], 1);
+        assert_eq!(alice.post("41/chat,").await, 200);
+    }
+    app.emit(json!({ "user": "alice" }), "small", json!(1)).await;
+    alice.until("small").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn small_events_wait_until_they_are_polled_and_come_in_order() {
+    let app = quick().await;
+    for protocol in [4, 3] {
+        let alice = Poll::connected(app.address(), protocol, &app.token("alice", &[])).await;
+        for n in 0..500 {
+            app.emit(json!({ "user": "alice" }), "tick", json!(n)).await;
+        }
+        let came = alice.until("[\"tick\",499").await;
+        let ticks: Vec<_> = came.iter().filter(|packet| packet.contains("tick")).collect();
+        assert_eq!(ticks.len(), 500);
+        for (n, tick) in ticks.into_iter().enumerate() {
+            assert!(tick.contains(&format!("[\"tick\",{n}")), "{tick} instead of {n}");
+        }
+        assert_eq!(alice.post("1").await, 200);
+        app.until_offline("alice", DEADLINE).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn acknowledgements_that_nobody_fetches_count_too() {
+    let app = TestApp::with(|config| {
+        config.limits.enabled = false;
+        config.realtime.max_pending_bytes = 10_000;
+        config.presence.grace = Duration::ZERO;
+    })
+    .await;
+    let alice = Poll::connected(app.address(), 4, &app.token("alice", &[])).await;
+    let mut sent = 0;
+    while alice.post_many("421[\"join-user-room\",\"alice\"]", 16).await == 200 {
+        sent += 1;
+        assert!(sent < 1000, "it is never closed");
+    }
+    app.until_offline("alice", DEADLINE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_namespace_with_an_endless_name_is_not_quoted_back() {
+    let app = quick().await;
+    let alice = Poll::connected(app.address(), 4, &app.token("alice", &[])).await;
+    assert_eq!(alice.post("40/nowhere,").await, 200);
+    alice.until("44/nowhere,").await;
+    assert_eq!(alice.post(&format!("40/{},", "x".repeat(500_000))).await, 400);
+    app.until_offline("alice", DEADLINE).await;
+}
