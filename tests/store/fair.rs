@@ -246,7 +246,9 @@ async fn behind_a_held_row(
         unit.expect("no panic").expect("a unit that wants another row");
     }
     for unit in in_time(join_all(behind)).await {
-        assert_eq!(unavailable(&unit.expect("no panic").expect_err("it is held")), Kind::Busy);
+        // The server counts anew for each of its own locks, until the statement is over.
+        let kind = unavailable(&unit.expect("no panic").expect_err("it is held"));
+        assert!([Kind::Busy, Kind::Timeout].contains(&kind), "{kind}");
     }
     assert!(!availability.has_changed().expect("an open store"), "it is there all the time");
     other.run("COMMIT").await;

@@ -188,6 +188,7 @@ impl Postgres {
                     Some(short) => this.read_in_time(short, attempt).await,
                     None => in_time(UNIT_TIMEOUT, attempt).await,
                 };
+                let given_up = done.is_err();
                 let done = done.unwrap_or_else(|why| {
                     let error = Error::new(Kind::Timeout, why);
                     Err(Lost::By(error.in_statement(doing.get())))
@@ -197,7 +198,7 @@ impl Postgres {
                         this.shared.report(false);
                     }
                     // Its state is not known any more.
-                    if matches!(error.kind(), Kind::Timeout | Kind::Unavailable) {
+                    if given_up || error.kind() == Kind::Unavailable {
                         connection.close_on_drop();
                     }
                 } else {
