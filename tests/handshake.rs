@@ -57,8 +57,8 @@ async fn the_first_token_found_counts_even_when_it_is_bad() {
 
 /// A token that is signed in a way that no key of the server's is for.
 fn other_algorithm(claims: &serde_json::Value) -> String {
-    let key = EncodingKey::from_ed_pem(include_bytes!("keys/ed25519.pem")).unwrap();
-    encode(&Header::new(Algorithm::EdDSA), claims, &key).unwrap()
+    let key = EncodingKey::from_ed_pem(include_bytes!("keys/ed25519.pem")).expect("a key");
+    encode(&Header::new(Algorithm::EdDSA), claims, &key).expect("a token")
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ const SECRETS: [&str; 2] = ["short", "the secret of last year, with 32 bytes"];
 
 fn signed(algorithm: Algorithm, kid: Option<&str>, secret: &str, claims: &Value) -> String {
     let header = Header { kid: kid.map(str::to_owned), ..Header::new(algorithm) };
-    encode(&header, claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
+    encode(&header, claims, &EncodingKey::from_secret(secret.as_bytes())).expect("a token")
 }
 
 /// A token of these claims, as they are written.
@@ -33,7 +33,7 @@ fn sign_text(claims: &str) -> String {
     let message = format!("{}.{}", part(r#"{"alg":"HS256"}"#), part(claims));
     let key = EncodingKey::from_secret(SECRET.as_bytes());
     let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256);
-    format!("{message}.{}", signature.unwrap())
+    format!("{message}.{}", signature.expect("a signature"))
 }
 
 /// Whether requests and sockets with the token are let in.
@@ -55,6 +55,7 @@ async fn a_good_token_is_let_in_whoever_made_it() {
         claims.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
         claims
     };
+    let fraction = |seconds: i64| format!("{seconds}.75").parse::<f64>().unwrap();
     for kid in [
         "kX2/Y+1bS0m3Kw==",
         "",
@@ -83,7 +84,7 @@ async fn a_good_token_is_let_in_whoever_made_it() {
         json!({ "iat": "now" }),
         json!({ "exp": now * 1000 }),
         json!({ "exp": 1e300 }),
-        json!({ "exp": now as f64 + 60.75, "nbf": now as f64 - 0.5 }),
+        json!({ "exp": fraction(now + 60), "nbf": fraction(now - 1) }),
     ] {
         assert!(let_in(&app, &sign(&claims(more.clone()), SECRET)).await, "{more}");
     }
@@ -178,7 +179,7 @@ async fn an_old_secret_is_believed_beside_the_new_one_and_a_short_one_where_that
 
 /// As Express's `res.cookie(name, value, { signed: true })` (cookie-signature 1.x).
 fn cookie_signed(value: &str, secret: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key");
     mac.update(value.as_bytes());
     let signature = STANDARD_NO_PAD.encode(mac.finalize().into_bytes());
     let signed = format!("s:{value}.{signature}");

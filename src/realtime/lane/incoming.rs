@@ -18,6 +18,9 @@ pub(super) struct Incoming {
 
 struct Held(Vec<u8>);
 
+/// The bit of a header that says that the payload is masked.
+const MASKED: u8 = 0x80;
+
 /// A client's frame (RFC 6455, section 5.2).
 struct Header {
     first: u8,
@@ -36,7 +39,7 @@ impl Header {
             127 => (u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?), 10),
             short => (u64::from(short), 2),
         };
-        if second & 0x80 == 0 {
+        if second & MASKED == 0 {
             // Not masked: the engine refuses it.
             return Some(Self { first, mask: [0; 4], length, size: at });
         }
@@ -52,12 +55,12 @@ impl Header {
     fn write(&self, to: &mut Vec<u8>) {
         to.push(self.first);
         if let Ok(short @ 0..=125) = u8::try_from(self.length) {
-            to.push(0x80 | short);
+            to.push(MASKED | short);
         } else if let Ok(medium) = u16::try_from(self.length) {
-            to.push(0x80 | 126);
+            to.push(MASKED | 0x7e);
             to.extend(medium.to_be_bytes());
         } else {
-            to.push(0x80 | 127);
+            to.push(MASKED | 0x7f);
             to.extend(self.length.to_be_bytes());
         }
         to.extend(self.mask);

@@ -76,7 +76,7 @@ impl LaneIo {
     /// The stream of a new session, or of a polling session that wants to change over.
     pub(in crate::realtime) fn new(
         lane: Arc<Lane>,
-        early: Bytes,
+        early: &Bytes,
         link: Arc<Link>,
         upgrading: bool,
     ) -> Self {
@@ -85,7 +85,7 @@ impl LaneIo {
         let ping = if awaited { FirstPing::Awaited } else { FirstPing::Done };
         let (links, sid, deaf) = (None, Sid::ZERO, false);
         let mut incoming = Incoming::default();
-        let (passed, frames) = incoming.pass(&early);
+        let (passed, frames) = incoming.pass(early);
         let ahead = match passed {
             Cow::Borrowed(passed) => early.slice_ref(passed),
             Cow::Owned(changed) => changed.into(),

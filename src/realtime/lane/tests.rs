@@ -31,7 +31,7 @@ async fn lane() -> (Arc<Lane>, LaneIo, TcpStream) {
     let address = Ipv4Addr::LOCALHOST.into();
     let limits = AddressLimits::new(&Config::for_tests().limits);
     let link = Link::new(address, 0, None, true, limits.admit(address).unwrap());
-    let io = LaneIo::new(lane.clone(), Bytes::new(), link, false);
+    let io = LaneIo::new(lane.clone(), &Bytes::new(), link, false);
     (lane, io, peer)
 }
 

@@ -216,7 +216,7 @@ impl Inner {
             let early = Bytes::copy_from_slice(&parts.read_buf);
             let lane = Lane::new(parts.io.into_inner(), tolerance);
             let known_by = (sid.is_none() && !v3).then_some(links);
-            start(engine, lane, early, link, (sid, v3), known_by);
+            start(engine, lane, &early, link, (sid, v3), known_by);
         });
         let headers = [
             (CONNECTION, HeaderValue::from_static("Upgrade")),
@@ -250,7 +250,7 @@ impl Inner {
 fn start(
     mut engine: Engine,
     lane: Arc<Lane>,
-    early: Bytes,
+    early: &Bytes,
     link: Arc<Link>,
     (sid, v3): (Option<Sid>, bool),
     known_by: Option<Arc<Links>>,
