@@ -45,8 +45,8 @@ fn run(time: Duration) -> Result<bool> {
     print!("{}", bounds.table());
     let server = Server::start()?;
     let rest = server.measure()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all();
-    let tally = runtime.build()?.block_on(drive::run(&server, time))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let tally = runtime.block_on(drive::run(&server, time))?;
     let (peak_kb, end) = (server.peak_rss_kb()?, server.measure()?);
     print!("\n{tally}");
     let minutes = time.as_secs_f64() / 60.0;

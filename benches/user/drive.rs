@@ -158,14 +158,14 @@ async fn upload(work: Work) {
             continue;
         };
         let mut answer = [0; 12];
-        let held = async {
+        let sent = async {
             stream.write_all(head.as_bytes()).await?;
             stream.write_all(&body).await?;
             stream.read_exact(&mut answer).await
         };
-        let held = timeout_at(work.end, held).await;
+        let ended = timeout_at(work.end, sent).await;
         let status = String::from_utf8_lossy(&answer[9..]).into_owned();
-        match held {
+        match ended {
             Ok(Ok(_)) => work.tally.note(&format!("uploads answered {status}")),
             Ok(Err(_)) => work.tally.note("uploads cut off"),
             Err(_) => work.tally.note("uploads under way at the end"),
