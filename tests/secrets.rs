@@ -72,7 +72,7 @@ impl Server {
         within("the process to end", self.child.kill()).await.expect("its end");
         within("the rest of its log", async { while self.readers.join_next().await.is_some() {} })
             .await;
-        self.said.lock().unwrap().clone()
+        self.said.lock().expect("no panic before").clone()
     }
 }
 
@@ -94,7 +94,7 @@ async fn keep(
         if let (Some(address), true) = (address, found.is_some()) {
             let _ = found.take().expect("it is there").send(address);
         }
-        let mut said = said.lock().unwrap();
+        let mut said = said.lock().expect("no panic before");
         said.push_str(&line);
         said.push('\n');
     }
