@@ -1,6 +1,6 @@
 # What a developer types; .ci/run does the same and checks more.
 
-.PHONY: setup test fmt lint docs bench
+.PHONY: setup test fmt lint docs bench drill
 
 setup: ## installs what the tests need and is absent
 	.ci/setup
@@ -19,3 +19,6 @@ docs: ## target/doc/stoa/index.html
 
 bench:
 	cargo bench
+
+drill: ## what each list costs in a store of a million rows, on SQLite and Postgres
+	cargo bench --bench lists

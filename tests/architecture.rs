@@ -1,7 +1,7 @@
 //! The house keeps its plan: who may use whom, and what is said in one place only.
 
 mod lock;
-mod source;
+pub mod source;
 
 use std::collections::BTreeSet;
 

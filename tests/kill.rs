@@ -175,7 +175,11 @@ impl Known {
     /// Reads what is new in the history.
     async fn read(&mut self, server: &Server) {
         let after = self.newest.as_ref().map(|id| format!("&after={id}")).unwrap_or_default();
-        for message in history(server, &self.id, &after).await.iter().rev() {
+        let mut new = history(server, &self.id, &after).await;
+        if self.newest.is_none() {
+            new.reverse();
+        }
+        for message in &new {
             let (name, id) = named(message, "id");
             self.newest = Some(id.clone());
             assert!(self.history.insert(name, id).is_none(), "kept twice: {message}");
@@ -190,7 +194,7 @@ fn named(message: &Value, id: &str) -> (String, String) {
     (text("clientMessageId"), text(id))
 }
 
-/// The messages of a conversation, newest first.
+/// The messages of a conversation, newest first; those after one of them oldest first.
 async fn history(server: &Server, conversation: &str, of: &str) -> Vec<Value> {
     let path = format!("/conversations/{conversation}/messages?limit=100{of}");
     let (mut messages, mut next) = (Vec::new(), path.clone());

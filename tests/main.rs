@@ -15,6 +15,7 @@ mod ids;
 mod inbound;
 mod kill;
 mod limits;
+mod lists;
 mod log;
 mod many;
 mod marketplace;

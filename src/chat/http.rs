@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    documents::{Conversation, Message},
+    documents::{Conversation, Message, Participant},
     events::conversation::ReactionAction,
     requests::{
         AddParticipants, ConversationView, CreateConversation, Draft, EditMessage, MarkRead,
@@ -39,7 +39,7 @@ where
         .routes(routes!(create_conversation, list_conversations))
         .routes(routes!(get_conversation))
         .routes(routes!(archive_conversation))
-        .routes(routes!(add_participants))
+        .routes(routes!(list_participants, add_participants))
         .routes(routes!(remove_participant))
         .routes(routes!(list_messages, send_message))
         .routes(routes!(edit_message, delete_message))
@@ -133,6 +133,23 @@ async fn archive_conversation(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Lists who takes part in a conversation, the first to come first.
+#[utoipa::path(
+    get,
+    path = "/api/conversations/{id}/participants",
+    tag = "Chat",
+    params(("id" = String, Path, description = "The conversation."), Page),
+    responses((status = 200, description = "A page of them.", body = List<Participant>))
+)]
+async fn list_participants(
+    State(chat): State<ChatService>,
+    caller: Caller,
+    Path(id): Path<Id>,
+    page: Page,
+) -> Result<List<Participant>> {
+    chat.participants(caller.identity, id, page).await
+}
+
 /// Lets people into a group.
 #[utoipa::path(
     post,
@@ -172,7 +189,7 @@ async fn remove_participant(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Lists a conversation's messages, newest first.
+/// Lists a conversation's messages, newest first; with `after` the next ones, oldest first.
 #[utoipa::path(
     get,
     path = "/api/conversations/{id}/messages",

@@ -104,7 +104,7 @@ pub(super) struct MarkRead {
 pub(super) struct Stretch {
     /// Only messages older than this one: a message's id, or a cursor.
     pub(super) before: Option<String>,
-    /// Only messages newer than this one: a message's id, or a cursor.
+    /// The messages that come next after this one, oldest first: a message's id, or a cursor.
     pub(super) after: Option<String>,
 }
 

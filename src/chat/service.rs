@@ -6,10 +6,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::{
     announcements::{ForPeople, InConversation, Told, What},
     documents::{Conversation, ConversationKind, Participant, Person},
-    requests::{
-        AddParticipants, ConversationView, CreateConversation, MAX_PARTICIPANTS, SHOWN_PARTICIPANTS,
-    },
-    store::{self, Between, Came, ConversationRow, Member},
+    requests::{AddParticipants, CreateConversation, MAX_PARTICIPANTS, SHOWN_PARTICIPANTS},
+    store::{self, Came, ConversationRow, Member},
 };
 use crate::{
     access::Access,
@@ -18,15 +16,13 @@ use crate::{
     config::LimitsConfig,
     db::{self, Db, Tx},
     error::{Code, Error, Result},
-    http::{
-        list::{List, Page},
-        to_the_end,
-    },
+    http::to_the_end,
     id::{Id, Ids},
     room::Room,
     stream::Stream,
 };
 
+mod lists;
 mod messages;
 
 use self::messages::ReactionLimits;
@@ -104,7 +100,7 @@ impl ChatService {
                 underscore_id: id,
                 kind,
                 title,
-                participants: vec![participant(person(&caller), tx.now())],
+                participants: Vec::new(),
                 participant_count: people.len() as u64,
                 metadata,
                 created_by: creator.clone(),
@@ -116,51 +112,17 @@ impl ChatService {
                 let row = row.ok_or_else(|| conflict("Try again: it was just archived."))?;
                 return Ok((complete(tx, row.document).await?, false));
             }
-            conversation.participants.extend(others.map(|user| unnamed(user, tx.now())));
-            let came = Came { after_message: 0, after_event: 0 };
-            store::add_participants(tx, &conversation.id, &conversation.participants, came).await?;
+            let mut all = vec![participant(person(&caller), tx.now())];
+            all.extend(others.map(|user| unnamed(user, tx.now())));
+            let came = Came { after_message: 0, after_event: 0, listed_at: tx.now() };
+            conversation.participants =
+                store::add_participants(tx, &conversation.id, all, came).await?;
             conversation.participants.truncate(SHOWN_PARTICIPANTS);
             let told = Told::Created(conversation.clone(), person(&caller));
             tx.announce(ForPeople { people, told });
             Ok((conversation, true))
         };
         self.db.write(unit).await
-    }
-
-    /// The caller's conversations, newest activity first.
-    pub(super) async fn list(
-        &self,
-        caller: Arc<Identity>,
-        page: Page,
-    ) -> Result<List<ConversationView>> {
-        let after: Option<(i64, Id)> = page.after()?;
-        let unit = async move |tx: &mut Tx<'_>| {
-            let limit = i64::try_from(page.fetch()).unwrap_or(i64::MAX);
-            let rows = store::list(tx, &caller.user_id, after, limit).await?;
-            let listed = List::of(rows, &page, |(row, _)| {
-                (row.last_activity_at.millis(), row.document.id.clone())
-            });
-            let mut items = Vec::with_capacity(listed.items.len());
-            for (row, unread) in listed.items {
-                items.push(view(tx, row, unread).await?);
-            }
-            Ok(List { items, next_cursor: listed.next_cursor })
-        };
-        self.db.read(unit).await
-    }
-
-    /// A conversation.
-    pub(super) async fn get(&self, caller: Arc<Identity>, id: Id) -> Result<ConversationView> {
-        let unit = async move |tx: &mut Tx<'_>| {
-            let row = store::find(tx, &id).await?;
-            let found = found(tx, &caller, row).await?;
-            let unread = match &found.member {
-                Some(member) => unread(tx, &id, &caller.user_id, member.last_read).await?,
-                None => 0,
-            };
-            view(tx, found.row, unread).await
-        };
-        self.db.read(unit).await
     }
 
     /// Archives a conversation for everyone in it.
@@ -202,19 +164,23 @@ impl ChatService {
                 return Err(conflict("A direct conversation stays between two."));
             }
             let stream = Stream::Conversation(id.clone());
-            let after_event = db::last_seq(tx, &stream).await?;
-            let came = Came { after_message: found.row.messages, after_event };
-            let joining: Vec<_> = users.iter().map(|user| unnamed(user, tx.now())).collect();
-            let added = store::add_participants(tx, &id, &joining, came).await?;
-            let conversation = complete(tx, found.row.document).await?;
+            let came = Came {
+                after_message: found.row.messages,
+                after_event: db::last_seq(tx, &stream).await?,
+                listed_at: found.row.listed_at,
+            };
+            let joining = users.iter().map(|user| unnamed(user, tx.now())).collect();
+            let added = store::add_participants(tx, &id, joining, came).await?;
+            let mut conversation = complete(tx, found.row.document).await?;
+            conversation.participant_count += added.len() as u64;
             if conversation.participant_count > MAX_PARTICIPANTS as u64 {
                 return Err(conflict("A conversation has at most 1,000 people."));
             }
             if !added.is_empty() {
                 let (conversation_id, added_by) = (id.clone(), person(&caller));
                 let told = Told::Added { conversation_id, added_by };
-                tx.announce(ForPeople { people: added.clone(), told });
-                let added = joining.into_iter().filter(|who| added.contains(&who.id)).collect();
+                let people = added.iter().map(|participant| participant.id.clone()).collect();
+                tx.announce(ForPeople { people, told });
                 tx.announce(InConversation { id, what: What::ParticipantsAdded(added) });
             }
             Ok(conversation)
@@ -282,29 +248,10 @@ async fn hold(tx: &mut Tx<'_>, caller: &Identity, id: &Id) -> Result<Found> {
     Ok(found)
 }
 
-/// A conversation with the first of those in it, and how many they are.
+/// A conversation with the first who take part.
 async fn complete(tx: &mut Tx<'_>, mut conversation: Conversation) -> Result<Conversation> {
-    let first = i64::try_from(SHOWN_PARTICIPANTS).unwrap_or(i64::MAX);
-    conversation.participants = store::participants(tx, &conversation.id, first).await?;
-    conversation.participant_count = store::participant_count(tx, &conversation.id).await?;
+    conversation.participants = store::first_participants(tx, &conversation.id).await?;
     Ok(conversation)
-}
-
-async fn view(
-    tx: &mut Tx<'_>,
-    row: ConversationRow,
-    unread_count: u64,
-) -> Result<ConversationView> {
-    let whole = Between { after: 0, before: i64::MAX };
-    let last = store::history(tx, &row.document.id, whole, 1).await?.pop();
-    let conversation = complete(tx, row.document).await?;
-    let last_message = last.map(|message| message.document);
-    Ok(ConversationView { conversation, last_message, unread_count })
-}
-
-async fn unread(tx: &mut Tx<'_>, conversation: &Id, user: &Id, last_read: i64) -> Result<u64> {
-    let rest = Between { after: last_read, before: i64::MAX };
-    store::count_of_others(tx, conversation, user, rest).await
 }
 
 fn conflict(sentence: &'static str) -> Error {

@@ -1,9 +1,15 @@
 //! Conversations and messages in the store.
 
+mod lists;
+mod reactions;
+
 use std::collections::BTreeSet;
 
-use super::documents::{
-    Attachment, Conversation, ConversationKind, Message, Participant, Person, Reaction,
+pub(super) use lists::{Listed, list, participants as participants_after};
+
+use super::{
+    documents::{Attachment, Conversation, ConversationKind, Message, Participant, Person},
+    requests::SHOWN_PARTICIPANTS,
 };
 use crate::{
     clock::Timestamp,
@@ -21,6 +27,8 @@ pub(super) struct ConversationRow {
     /// Messages ever written in it.
     pub(super) messages: i64,
     pub(super) last_activity_at: Timestamp,
+    /// What orders it in lists; never before the activity.
+    pub(super) listed_at: Timestamp,
 }
 
 /// Someone who takes part.
@@ -39,6 +47,8 @@ pub(super) struct Came {
     pub(super) after_message: i64,
     /// The number of the last event of the conversation's stream.
     pub(super) after_event: i64,
+    /// When the conversation was last seen to be active, which is its place in their lists.
+    pub(super) listed_at: Timestamp,
 }
 
 /// Reactions to a message.
@@ -56,14 +66,18 @@ pub(super) struct MessageRow {
     pub(super) ordinal: i64,
 }
 
-/// A conversation in someone's list: the row, their unread messages.
-pub(super) type Listed = (ConversationRow, u64);
-
 /// A stretch of a conversation's messages, by their numbers, both ends left out.
 #[derive(Clone, Copy)]
 pub(super) struct Between {
     pub(super) after: i64,
     pub(super) before: i64,
+}
+
+/// In which order, and from which end, messages are read.
+#[derive(Clone, Copy)]
+pub(super) enum Order {
+    NewestFirst,
+    OldestFirst,
 }
 
 /// The pair of a direct conversation: neither id has a space in it.
@@ -72,7 +86,8 @@ pub(super) fn direct_key(one: &Id, other: &Id) -> String {
     format!("{first} {second}")
 }
 
-/// Adds a conversation; false when the two of a direct one have theirs already.
+/// Adds a conversation, without those who take part; false when the two of a direct one have theirs
+/// already.
 pub(super) async fn insert(
     tx: &mut Tx<'_>,
     conversation: &Conversation,
@@ -81,8 +96,8 @@ pub(super) async fn insert(
     const INSERT: &str = "
         INSERT INTO conversations
             (id, kind, title, metadata, direct_key, created_by, created_at, messages,
-             last_activity_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $7)
+             last_activity_at, listed_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $7, $7)
         ON CONFLICT (direct_key) DO NOTHING";
     let kind = match conversation.kind {
         ConversationKind::Direct => "direct",
@@ -124,41 +139,25 @@ pub(super) async fn archive(tx: &mut Tx<'_>, id: &Id) -> Result<()> {
     Ok(())
 }
 
-/// The conversations of a user, newest activity first, from the one after `after`.
-pub(super) async fn list(
-    tx: &mut Tx<'_>,
-    user: &Id,
-    after: Option<(i64, Id)>,
-    limit: i64,
-) -> Result<Vec<Listed>> {
-    const LIST: &str = "
-        SELECT c.*, (
-            SELECT COUNT(*) FROM messages m
-            WHERE m.conversation_id = c.id AND m.ordinal > p.last_read
-                AND m.sender_id <> p.user_id AND m.deleted_at IS NULL
-        ) AS unread
-        FROM participants p JOIN conversations c ON c.id = p.conversation_id
-        WHERE p.user_id = $1 AND (c.last_activity_at, c.id) < ($2, $3)
-        ORDER BY c.last_activity_at DESC, c.id DESC LIMIT $4";
-    let (at, id) = after.map_or((i64::MAX, String::new()), |(at, id)| (at, id.to_string()));
-    let rows = tx.all(LIST, &params![user, at, id, limit]).await?;
-    rows.iter().map(|row| Ok((conversation_row(row)?, row.get("unread")?))).collect()
-}
-
-/// Lets people in; those who were not in already.
+/// Lets people in, the first of them first; those who were not in already.
 pub(super) async fn add_participants(
     tx: &mut Tx<'_>,
     conversation: &Id,
-    participants: &[Participant],
+    participants: Vec<Participant>,
     came: Came,
-) -> Result<BTreeSet<Id>> {
+) -> Result<Vec<Participant>> {
+    const LAST: &str = "
+        SELECT place FROM participants WHERE conversation_id = $1 ORDER BY place DESC LIMIT 1";
     const ADD: &str = "
         INSERT INTO participants
-            (conversation_id, user_id, first_name, last_name, joined_at, last_read, joined_seq)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+            (conversation_id, user_id, first_name, last_name, joined_at, last_read, joined_seq,
+             listed_at, place)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         ON CONFLICT (conversation_id, user_id) DO NOTHING
         RETURNING user_id";
-    let row = |participant: &Participant| {
+    let last = tx.optional(LAST, &params![conversation]).await?;
+    let last: i64 = last.map_or(Ok(0), |row| row.get("place"))?;
+    let row = |(participant, place): (&Participant, i64)| {
         params![
             conversation,
             &participant.id,
@@ -167,11 +166,19 @@ pub(super) async fn add_participants(
             participant.joined_at,
             came.after_message,
             came.after_event,
+            came.listed_at,
+            place,
         ]
     };
-    let rows: Vec<_> = participants.iter().map(row).collect();
-    let added = tx.insert_all(ADD, &rows).await?;
-    added.iter().map(|row| Ok(row.get("user_id")?)).collect()
+    let rows: Vec<_> = participants.iter().zip(last + 1..).map(row).collect();
+    let added: BTreeSet<Id> = tx
+        .insert_all(ADD, &rows)
+        .await?
+        .iter()
+        .map(|row| row.get("user_id"))
+        .collect::<std::result::Result<_, _>>()?;
+    count_participants(tx, conversation, i64::try_from(added.len()).unwrap_or(i64::MAX)).await?;
+    Ok(participants.into_iter().filter(|participant| added.contains(&participant.id)).collect())
 }
 
 /// Takes someone out; whether they were in.
@@ -181,26 +188,28 @@ pub(super) async fn remove_participant(
     user: &Id,
 ) -> Result<bool> {
     const REMOVE: &str = "DELETE FROM participants WHERE conversation_id = $1 AND user_id = $2";
-    Ok(tx.execute(REMOVE, &params![conversation, user]).await? == 1)
+    let removed = tx.execute(REMOVE, &params![conversation, user]).await? == 1;
+    if removed {
+        count_participants(tx, conversation, -1).await?;
+    }
+    Ok(removed)
 }
 
-/// Who takes part, the first to come first, at most `limit`.
-pub(super) async fn participants(
+/// Notes how many more take part.
+async fn count_participants(tx: &mut Tx<'_>, conversation: &Id, more: i64) -> Result<()> {
+    const COUNT: &str = "UPDATE conversations SET participants = participants + $2 WHERE id = $1";
+    tx.execute(COUNT, &params![conversation, more]).await?;
+    Ok(())
+}
+
+/// The first who take part, as many as a conversation's document shows.
+pub(super) async fn first_participants(
     tx: &mut Tx<'_>,
     conversation: &Id,
-    limit: i64,
 ) -> Result<Vec<Participant>> {
-    const PARTICIPANTS: &str = "
-        SELECT * FROM participants WHERE conversation_id = $1 ORDER BY joined_at, user_id LIMIT $2";
-    let rows = tx.all(PARTICIPANTS, &params![conversation, limit]).await?;
-    rows.iter().map(|row| Ok(member_row(row)?.document)).collect()
-}
-
-/// How many take part.
-pub(super) async fn participant_count(tx: &mut Tx<'_>, conversation: &Id) -> Result<u64> {
-    const COUNT: &str = "
-        SELECT COUNT(*) AS people FROM participants WHERE conversation_id = $1";
-    Ok(tx.one(COUNT, &params![conversation]).await?.get("people")?)
+    let shown = i64::try_from(SHOWN_PARTICIPANTS).unwrap_or(i64::MAX);
+    let first = participants_after(tx, conversation, 0, shown).await?;
+    Ok(first.into_iter().map(|(_, participant)| participant).collect())
 }
 
 /// The ids of all who take part.
@@ -247,32 +256,57 @@ pub(super) async fn set_read(
     Ok(())
 }
 
-/// How many messages of others there are in a stretch.
+/// How many messages of others there are in a stretch of a conversation that has this many: all of
+/// them, but for a user's own and for what is deleted.
 pub(super) async fn count_of_others(
     tx: &mut Tx<'_>,
     conversation: &Id,
     user: &Id,
     between: Between,
+    messages: i64,
 ) -> Result<u64> {
-    const COUNT: &str = "
-        SELECT COUNT(*) AS unread FROM messages
-        WHERE conversation_id = $1 AND ordinal > $2 AND ordinal < $3 AND sender_id <> $4
-            AND deleted_at IS NULL";
-    let row = tx.one(COUNT, &params![conversation, between.after, between.before, user]).await?;
-    Ok(row.get("unread")?)
+    const NOT: &str = "
+        SELECT COALESCE((
+                SELECT sender_ordinal FROM messages
+                WHERE conversation_id = $1 AND sender_id = $2 AND ordinal < $4
+                ORDER BY ordinal DESC LIMIT 1), 0)
+            - COALESCE((
+                SELECT sender_ordinal FROM messages
+                WHERE conversation_id = $1 AND sender_id = $2 AND ordinal <= $3
+                ORDER BY ordinal DESC LIMIT 1), 0)
+            + (
+                SELECT COUNT(*) FROM messages
+                WHERE conversation_id = $1 AND ordinal > $3 AND ordinal < $4
+                    AND sender_id <> $2 AND deleted_at IS NOT NULL) AS others";
+    let before = between.before.min(messages + 1);
+    let all = before - 1 - between.after;
+    if all <= 0 {
+        return Ok(0);
+    }
+    let row = tx.one(NOT, &params![conversation, user, between.after, before]).await?;
+    u64::try_from(all - row.get::<i64>("others")?).map_err(Error::internal)
 }
 
-/// Adds a message, which has this number in a conversation that is held.
-pub(super) async fn insert_message(tx: &mut Tx<'_>, message: &Message, ordinal: i64) -> Result<()> {
+/// Adds a message, the next one of a conversation that is held; false when its sender has written
+/// one under the same id of their own.
+pub(super) async fn insert_message(
+    tx: &mut Tx<'_>,
+    message: &Message,
+    conversation: &ConversationRow,
+) -> Result<bool> {
     const COUNT: &str = "
-        UPDATE conversations SET messages = $2, last_activity_at = $3 WHERE id = $1";
+        UPDATE conversations SET messages = $2, last_activity_at = $3, listed_at = $4
+        WHERE id = $1";
+    const LIST: &str = "UPDATE participants SET listed_at = $2 WHERE conversation_id = $1";
     const INSERT: &str = "
         INSERT INTO messages
             (id, conversation_id, ordinal, sender_id, first_name, last_name, content, attachments,
-             reply_to, client_message_id, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-    let count = params![&message.conversation_id, ordinal, message.created_at];
-    tx.execute(COUNT, &count).await?;
+             reply_to, client_message_id, created_at, sender_ordinal)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, COALESCE((
+            SELECT sender_ordinal FROM messages WHERE conversation_id = $2 AND sender_id = $4
+            ORDER BY ordinal DESC LIMIT 1), 0) + 1)
+        ON CONFLICT (conversation_id, sender_id, client_message_id) DO NOTHING";
+    let ordinal = conversation.messages + 1;
     let row = params![
         &message.id,
         &message.conversation_id,
@@ -286,8 +320,21 @@ pub(super) async fn insert_message(tx: &mut Tx<'_>, message: &Message, ordinal: 
         message.client_message_id.clone(),
         message.created_at,
     ];
-    tx.execute(INSERT, &row).await?;
-    Ok(())
+    if tx.execute(INSERT, &row).await? == 0 {
+        return Ok(false);
+    }
+    let covered = message.created_at <= conversation.listed_at;
+    let listed_at = if covered {
+        conversation.listed_at
+    } else {
+        lists::listed_from(message.created_at, conversation.document.participant_count)
+    };
+    let count = params![&message.conversation_id, ordinal, message.created_at, listed_at];
+    tx.execute(COUNT, &count).await?;
+    if !covered {
+        tx.execute(LIST, &params![&message.conversation_id, listed_at]).await?;
+    }
+    Ok(true)
 }
 
 /// A message.
@@ -310,36 +357,30 @@ pub(super) async fn sent_message(
     row.as_ref().map(message_row).transpose()
 }
 
-/// The messages of a stretch, newest first, with their reactions.
+/// The last messages of a stretch, newest first, or the first ones, oldest first, with their
+/// reactions; and how many of them fit into a page.
 pub(super) async fn history(
     tx: &mut Tx<'_>,
     conversation: &Id,
     between: Between,
+    order: Order,
     limit: i64,
-) -> Result<Vec<MessageRow>> {
-    const HISTORY: &str = "
+) -> Result<(Vec<MessageRow>, usize)> {
+    const NEWEST_FIRST: &str = "
         SELECT * FROM messages WHERE conversation_id = $1 AND ordinal > $2 AND ordinal < $3
         ORDER BY ordinal DESC LIMIT $4";
-    const REACTIONS: &str = "
-        SELECT m.ordinal, r.emoji, r.user_id
-        FROM messages m JOIN reactions r ON r.message_id = m.id
-        WHERE m.conversation_id = $1 AND m.ordinal >= $2 AND m.ordinal <= $3
-        ORDER BY r.created_at, r.user_id, r.emoji";
-    let stretch = params![conversation, between.after, between.before, limit];
-    let rows = tx.all(HISTORY, &stretch).await?;
-    let mut messages = rows.iter().map(message_row).collect::<Result<Vec<_>>>()?;
-    let (Some(newest), Some(oldest)) = (messages.first(), messages.last()) else {
-        return Ok(messages);
+    const OLDEST_FIRST: &str = "
+        SELECT * FROM messages WHERE conversation_id = $1 AND ordinal > $2 AND ordinal < $3
+        ORDER BY ordinal LIMIT $4";
+    let history = match order {
+        Order::NewestFirst => NEWEST_FIRST,
+        Order::OldestFirst => OLDEST_FIRST,
     };
-    let stretch = params![conversation, oldest.ordinal, newest.ordinal];
-    for row in tx.all(REACTIONS, &stretch).await? {
-        let ordinal: i64 = row.get("ordinal")?;
-        if let Ok(at) = messages.binary_search_by(|message| ordinal.cmp(&message.ordinal)) {
-            let reaction = Reaction { emoji: row.get("emoji")?, user_id: row.get("user_id")? };
-            messages[at].document.reactions.push(reaction);
-        }
-    }
-    Ok(messages)
+    let stretch = params![conversation, between.after, between.before, limit];
+    let rows = tx.all(history, &stretch).await?;
+    let mut messages = rows.iter().map(message_row).collect::<Result<Vec<_>>>()?;
+    let fit = reactions::add(tx, conversation, &mut messages, order).await?;
+    Ok((messages, fit))
 }
 
 /// Changes a message's text.
@@ -409,14 +450,18 @@ fn conversation_row(row: &Row) -> Result<ConversationRow> {
         kind,
         title: row.get("title")?,
         participants: Vec::new(),
-        participant_count: 0,
+        participant_count: row.get("participants")?,
         metadata: read_json(row, "metadata")?,
         created_by: row.get("created_by")?,
         created_at: row.get("created_at")?,
         archived_at: row.get("archived_at")?,
     };
-    let (messages, last_activity_at) = (row.get("messages")?, row.get("last_activity_at")?);
-    Ok(ConversationRow { document, messages, last_activity_at })
+    Ok(ConversationRow {
+        document,
+        messages: row.get("messages")?,
+        last_activity_at: row.get("last_activity_at")?,
+        listed_at: row.get("listed_at")?,
+    })
 }
 
 fn member_row(row: &Row) -> Result<Member> {

@@ -41,6 +41,12 @@ impl Page {
             .ok_or_else(|| Error::invalid("/cursor", "is not a cursor of this list"))
     }
 
+    /// The same page with fewer items, where more of them would be too large.
+    #[must_use]
+    pub fn at_most(&self, items: usize) -> Self {
+        Self { limit: self.limit.min(items), cursor: self.cursor.clone() }
+    }
+
     /// How many rows to ask the store for: one more than shown tells whether there is a next page.
     #[must_use]
     pub const fn fetch(&self) -> usize {

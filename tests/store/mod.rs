@@ -25,7 +25,9 @@ macro_rules! on_both {
 mod both;
 mod engine;
 mod fair;
+mod migrations;
 mod older;
 mod outage;
+mod plans;
 mod space;
 mod sqlite;

@@ -120,7 +120,8 @@ impl Postgres {
         format!("postgres://stoa@localhost/{database}?host={}", self.folder.path().display())
     }
 
-    fn data(&self) -> PathBuf {
+    /// The folder of its files.
+    pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 

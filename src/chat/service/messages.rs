@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ChatService, Found, conflict, found, hold, person, unread};
+use super::{ChatService, Found, conflict, found, hold, lists::unread, person};
 use crate::{
     auth::{Identity, Role},
     chat::{
@@ -11,7 +11,7 @@ use crate::{
         emoji::is_reaction,
         events::conversation::{MESSAGE_NEW, ReactionAction, ReactionChange},
         requests::{Draft, ReadResult, Stretch},
-        store::{self, Between, MessageRow, ReactionCounts},
+        store::{self, Between, MessageRow, Order, ReactionCounts},
     },
     db::{self, KeptEvent, Tx},
     error::{Code, Error, Result},
@@ -19,7 +19,7 @@ use crate::{
         json,
         list::{List, Page, read_cursor},
     },
-    id::Id,
+    id::{GivenId, Id},
     stream::DomainEvent,
 };
 
@@ -49,7 +49,8 @@ impl ReactionLimits {
 }
 
 impl ChatService {
-    /// A stretch of a conversation, newest first.
+    /// A stretch of a conversation: what is before a message, newest first, or what comes after one,
+    /// oldest first.
     pub(in crate::chat) async fn history(
         &self,
         caller: Arc<Identity>,
@@ -61,12 +62,18 @@ impl ChatService {
         let unit = async move |tx: &mut Tx<'_>| {
             let row = store::find(tx, &id).await?;
             found(tx, &caller, row).await?;
-            let after = ordinal(tx, &id, "/after", stretch.after).await?.unwrap_or(0);
+            let after = ordinal(tx, &id, "/after", stretch.after).await?;
             let before = ordinal(tx, &id, "/before", stretch.before).await?.unwrap_or(i64::MAX);
-            let before = before.min(cursor.unwrap_or(i64::MAX));
+            let (between, order) = if let Some(after) = after {
+                let after = after.max(cursor.unwrap_or(0));
+                (Between { after, before }, Order::OldestFirst)
+            } else {
+                let before = before.min(cursor.unwrap_or(i64::MAX));
+                (Between { after: 0, before }, Order::NewestFirst)
+            };
             let limit = i64::try_from(page.fetch()).unwrap_or(i64::MAX);
-            let rows = store::history(tx, &id, Between { after, before }, limit).await?;
-            Ok(List::of(rows, &page, |row| row.ordinal).map(|row| row.document))
+            let (rows, fit) = store::history(tx, &id, between, order, limit).await?;
+            Ok(List::of(rows, &page.at_most(fit), |row| row.ordinal).map(|row| row.document))
         };
         self.db.read(unit).await
     }
@@ -85,14 +92,11 @@ impl ChatService {
         let unit = async move |tx: &mut Tx<'_>| {
             let conversation = hold(tx, &caller, &id).await?;
             conversation.member()?;
-            if let Some(own) = &draft.client_message_id
-                && let Some(sent) = store::sent_message(tx, &id, &caller.user_id, own).await?
-            {
-                return Ok((with_reactions(tx, sent).await?, false));
-            }
-            conversation.ensure_open()?;
-            if let Some(answered) = &draft.reply_to {
-                in_conversation(tx, &id, answered, "/replyTo").await?;
+            let refused = refusal(tx, &conversation, draft.reply_to.as_ref()).await?;
+            if let Some(refusal) = refused {
+                // What was written before is given back whatever has come since.
+                let sent = sent(tx, &id, &caller.user_id, draft.client_message_id.as_ref()).await?;
+                return sent.map(|message| (message, false)).ok_or(refusal);
             }
             let message = Message {
                 id: message_id.clone(),
@@ -108,7 +112,12 @@ impl ChatService {
                 deleted_at: None,
                 reactions: Vec::new(),
             };
-            store::insert_message(tx, &message, conversation.row.messages + 1).await?;
+            if !store::insert_message(tx, &message, &conversation.row).await? {
+                let own = message.client_message_id.as_ref();
+                let sent = sent(tx, &id, &caller.user_id, own).await?;
+                let lost = || Error::internal("a message is there and is not found");
+                return Ok((sent.ok_or_else(lost)?, false));
+            }
             tx.announce(InConversation { id, what: What::MessageCreated(message.clone()) });
             Ok((message, true))
         };
@@ -220,17 +229,18 @@ impl ChatService {
     ) -> Result<ReadResult> {
         let unit = async move |tx: &mut Tx<'_>| {
             let conversation = hold(tx, &caller, &id).await?;
-            let last_read = conversation.member()?.last_read;
+            let (last_read, messages) =
+                (conversation.member()?.last_read, conversation.row.messages);
             let user_id = caller.user_id.clone();
             let message = in_conversation(tx, &id, &message_id, "/messageId").await?;
             let mut modified_count = 0;
             if message.ordinal > last_read {
                 let read = Between { after: last_read, before: message.ordinal + 1 };
-                modified_count = store::count_of_others(tx, &id, &user_id, read).await?;
+                modified_count = store::count_of_others(tx, &id, &user_id, read, messages).await?;
                 store::set_read(tx, &id, &user_id, &message).await?;
             }
             let up_to = message.ordinal.max(last_read);
-            let unread_count = unread(tx, &id, &user_id, up_to).await?;
+            let unread_count = unread(tx, &conversation.row, &user_id, up_to).await?;
             if modified_count > 0 {
                 let what = What::MessagesRead { user_id, message_id, modified_count };
                 tx.announce(InConversation { id, what });
@@ -265,6 +275,38 @@ async fn rewrite_kept(tx: &mut Tx<'_>, message: &Message) -> Result<()> {
         db::rewrite(tx, event, &anew.render(event.seq)).await?;
     }
     Ok(())
+}
+
+/// Why a conversation does not take a message that answers this one.
+async fn refusal(
+    tx: &mut Tx<'_>,
+    conversation: &Found,
+    reply_to: Option<&Id>,
+) -> Result<Option<Error>> {
+    if let Err(refusal) = conversation.ensure_open() {
+        return Ok(Some(refusal));
+    }
+    let Some(answered) = reply_to else { return Ok(None) };
+    let id = &conversation.row.document.id;
+    match in_conversation(tx, id, answered, "/replyTo").await {
+        Ok(_) => Ok(None),
+        Err(refusal) if refusal.code() == Code::InvalidPayload => Ok(Some(refusal)),
+        Err(error) => Err(error),
+    }
+}
+
+/// The message that its sender has written under this id of their own.
+async fn sent(
+    tx: &mut Tx<'_>,
+    conversation: &Id,
+    sender: &Id,
+    client_message_id: Option<&GivenId>,
+) -> Result<Option<Message>> {
+    let Some(own) = client_message_id else { return Ok(None) };
+    match store::sent_message(tx, conversation, sender, own).await? {
+        Some(sent) => Ok(Some(with_reactions(tx, sent).await?)),
+        None => Ok(None),
+    }
 }
 
 /// A message that the caller may know of, with its conversation held until the end of the unit.
@@ -313,7 +355,8 @@ async fn ordinal(
 
 async fn with_reactions(tx: &mut Tx<'_>, row: MessageRow) -> Result<Message> {
     let only = Between { after: row.ordinal - 1, before: row.ordinal + 1 };
-    let read = store::history(tx, &row.document.conversation_id, only, 1).await?.pop();
+    let id = &row.document.conversation_id;
+    let read = store::history(tx, id, only, Order::NewestFirst, 1).await?.0.pop();
     Ok(read.unwrap_or(row).document)
 }
 

@@ -16,7 +16,7 @@ use crate::{
         moves::Move,
         requests::{ChangeRequest, CreateRequest, Filter},
         rights::{ensure_is, ensure_trades_as},
-        store::{self, requests::Listed},
+        store::{self, listed::Listed},
     },
 };
 
@@ -75,7 +75,7 @@ impl MarketplaceService {
                 before: before.as_ref(),
             };
             let limit = i64::try_from(page.fetch()).unwrap_or(i64::MAX);
-            let rows = store::requests::list(tx, &listed, limit).await?;
+            let rows = store::listed::list(tx, &listed, limit).await?;
             Ok(List::of(rows, &page, |request| request.id.to_string()))
         };
         self.db.read(unit).await
@@ -139,7 +139,7 @@ impl MarketplaceService {
             }
             request.cancel_reason = Some(reason);
             advance(tx, &mut request, Move::Cancel).await?;
-            let sellers = store::offers::sellers(tx, &id).await?;
+            let sellers = store::offers::call_off(tx, &id).await?;
             tx.announce(announcements::cancelled(&request, sellers));
             tx.announce(announcements::changed(&request, RequestChange::StatusChanged));
             Ok(request)

@@ -1,5 +1,7 @@
 //! Checkouts, in the tables `checkouts` and `checkout_requests`.
 
+use std::collections::BTreeSet;
+
 use crate::{
     db::{Row, Tx},
     error::{Error, Result},
@@ -57,11 +59,12 @@ pub(in crate::marketplace) async fn set_status(tx: &mut Tx<'_>, checkout: &Check
 /// The sellers whose offers were accepted on the requests of a checkout.
 pub(in crate::marketplace) async fn sellers(tx: &mut Tx<'_>, checkout: &Id) -> Result<Vec<Id>> {
     const SELLERS: &str = "
-        SELECT DISTINCT r.seller_id
-        FROM checkout_requests c JOIN purchase_requests r ON r.id = c.request_id
-        WHERE c.checkout_id = $1 AND r.seller_id IS NOT NULL ORDER BY r.seller_id";
+        SELECT r.seller_id
+        FROM checkout_requests c LEFT JOIN purchase_requests r ON r.id = c.request_id
+        WHERE c.checkout_id = $1 AND r.seller_id IS NOT NULL";
     let rows = tx.all(SELLERS, &params![checkout]).await?;
-    rows.iter().map(|row| Ok(row.get("seller_id")?)).collect()
+    let sellers = rows.iter().map(|row| Ok(row.get("seller_id")?));
+    Ok(sellers.collect::<Result<BTreeSet<_>>>()?.into_iter().collect())
 }
 
 async fn complete(tx: &mut Tx<'_>, found: Option<Row>) -> Result<Option<Checkout>> {

@@ -1,5 +1,6 @@
 //! Requests, offers and checkouts in the store.
 
 pub(super) mod checkouts;
+pub(super) mod listed;
 pub(super) mod offers;
 pub(super) mod requests;

@@ -1,5 +1,7 @@
 //! Offers, in the table `offers`.
 
+use std::collections::BTreeSet;
+
 use crate::{
     db::{Row, Tx},
     error::{Error, Result},
@@ -8,13 +10,17 @@ use crate::{
     params,
 };
 
-/// Adds an offer; false when its seller has one already that waits for a decision.
-pub(in crate::marketplace) async fn insert(tx: &mut Tx<'_>, offer: &Offer) -> Result<bool> {
+/// Adds an offer to a buyer; false when its seller has one already that waits for a decision.
+pub(in crate::marketplace) async fn insert(
+    tx: &mut Tx<'_>,
+    offer: &Offer,
+    buyer: &Id,
+) -> Result<bool> {
     const INSERT: &str = "
         INSERT INTO offers
             (id, request_id, seller_id, amount, currency, message, delivery_days, status,
-             created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+             created_at, updated_at, buyer_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)
         ON CONFLICT (request_id, seller_id) WHERE status = 'pending' DO NOTHING";
     let row = params![
         &offer.id,
@@ -26,6 +32,7 @@ pub(in crate::marketplace) async fn insert(tx: &mut Tx<'_>, offer: &Offer) -> Re
         offer.delivery_days,
         offer.status.as_str(),
         offer.created_at,
+        buyer,
     ];
     Ok(tx.execute(INSERT, &row).await? == 1)
 }
@@ -44,22 +51,37 @@ pub(in crate::marketplace) async fn list(
     before: Option<&Id>,
     limit: i64,
 ) -> Result<Vec<Offer>> {
-    const LIST: &str = "
+    const OF_ALL: &str = "
+        WITH upto AS (SELECT COALESCE(
+            NULLIF($1, ''), (SELECT MAX(id) || '0' FROM offers)) AS id)
         SELECT * FROM offers
-        WHERE request_id = $1 AND ($2 = '' OR seller_id = $2) AND ($3 = '' OR id < $3)
-        ORDER BY id DESC LIMIT $4";
-    let text = |id: Option<&Id>| id.map(Id::to_string).unwrap_or_default();
-    let rows = tx.all(LIST, &params![request, text(seller), text(before), limit]).await?;
+        WHERE request_id = $3 AND id < (SELECT id FROM upto) ORDER BY id DESC LIMIT $2";
+    const OF_SELLER: &str = "
+        WITH upto AS (SELECT COALESCE(
+            NULLIF($1, ''), (SELECT MAX(id) || '0' FROM offers)) AS id)
+        SELECT * FROM offers
+        WHERE request_id = $3 AND seller_id = $4 AND id < (SELECT id FROM upto)
+        ORDER BY id DESC LIMIT $2";
+    let before = before.map(Id::to_string).unwrap_or_default();
+    let rows = match seller {
+        None => tx.all(OF_ALL, &params![before, limit, request]).await?,
+        Some(seller) => tx.all(OF_SELLER, &params![before, limit, request, seller]).await?,
+    };
     rows.iter().map(row).collect()
 }
 
-/// The sellers whose offers on a request wait for a decision or are accepted.
-pub(in crate::marketplace) async fn sellers(tx: &mut Tx<'_>, request: &Id) -> Result<Vec<Id>> {
-    const SELLERS: &str = "
-        SELECT DISTINCT seller_id FROM offers
-        WHERE request_id = $1 AND status IN ('pending', 'accepted') ORDER BY seller_id";
-    let rows = tx.all(SELLERS, &params![request]).await?;
-    rows.iter().map(|row| Ok(row.get("seller_id")?)).collect()
+/// Notes that a request was called off while offers on it waited; the sellers whose offers wait or
+/// are accepted.
+pub(in crate::marketplace) async fn call_off(tx: &mut Tx<'_>, request: &Id) -> Result<Vec<Id>> {
+    const CALL_OFF: &str = "
+        UPDATE offers SET called_off = 1 WHERE request_id = $1 AND status = 'pending'
+        RETURNING seller_id";
+    const ACCEPTED: &str = "
+        SELECT seller_id FROM offers WHERE request_id = $1 AND status = 'accepted'";
+    let mut rows = tx.all(CALL_OFF, &params![request]).await?;
+    rows.extend(tx.all(ACCEPTED, &params![request]).await?);
+    let sellers = rows.iter().map(|row| Ok(row.get("seller_id")?));
+    Ok(sellers.collect::<Result<BTreeSet<_>>>()?.into_iter().collect())
 }
 
 /// Whether a seller has an offer on a request that waits for a decision or is accepted.
@@ -69,9 +91,13 @@ pub(in crate::marketplace) async fn has_offer(
     seller: &Id,
 ) -> Result<bool> {
     const HAS: &str = "
-        SELECT COUNT(*) AS offers FROM offers
-        WHERE request_id = $1 AND seller_id = $2 AND status IN ('pending', 'accepted')";
-    Ok(tx.one(HAS, &params![request, seller]).await?.get::<i64>("offers")? > 0)
+        SELECT EXISTS (
+                SELECT 1 FROM offers
+                WHERE request_id = $1 AND seller_id = $2 AND status = 'pending')
+            OR EXISTS (
+                SELECT 1 FROM offers
+                WHERE request_id = $1 AND seller_id = $2 AND status = 'accepted') AS has";
+    Ok(tx.one(HAS, &params![request, seller]).await?.get("has")?)
 }
 
 /// How many offers on a request wait for a decision; counted up to `most`.

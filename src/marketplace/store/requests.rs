@@ -23,22 +23,6 @@ pub(in crate::marketplace) struct RequestRow {
     pub(in crate::marketplace) code_tries: u32,
 }
 
-/// Whose requests a list has.
-pub(in crate::marketplace) struct Listed<'a> {
-    /// Who asks.
-    pub(in crate::marketplace) user: &'a Id,
-    /// They see all.
-    pub(in crate::marketplace) all: bool,
-    /// They see what is open.
-    pub(in crate::marketplace) open: bool,
-    /// Only those that stand here.
-    pub(in crate::marketplace) status: Option<RequestStatus>,
-    /// Only those of this buyer.
-    pub(in crate::marketplace) buyer: Option<&'a Id>,
-    /// Only those made before this one.
-    pub(in crate::marketplace) before: Option<&'a Id>,
-}
-
 /// Adds a request.
 pub(in crate::marketplace) async fn insert(
     tx: &mut Tx<'_>,
@@ -73,34 +57,6 @@ pub(in crate::marketplace) async fn find(tx: &mut Tx<'_>, id: &Id) -> Result<Opt
 /// A request, held until the end of the unit: what is read after this stays true.
 pub(in crate::marketplace) async fn hold(tx: &mut Tx<'_>, id: &Id) -> Result<Option<RequestRow>> {
     tx.hold(FIND, &params![id]).await?.as_ref().map(row).transpose()
-}
-
-/// A list, the newest first.
-pub(in crate::marketplace) async fn list(
-    tx: &mut Tx<'_>,
-    listed: &Listed<'_>,
-    limit: i64,
-) -> Result<Vec<PurchaseRequest>> {
-    const LIST: &str = "
-        SELECT r.* FROM purchase_requests r
-        WHERE ($1 = '' OR r.id < $1) AND ($2 = '' OR r.status = $2) AND ($3 = '' OR r.buyer_id = $3)
-            AND ($4 = 1 OR ($5 = 1 AND r.status = 'open') OR r.buyer_id = $6 OR r.seller_id = $6
-                OR EXISTS (
-                    SELECT 1 FROM offers o WHERE o.request_id = r.id AND o.seller_id = $6
-                        AND o.status IN ('pending', 'accepted')))
-        ORDER BY r.id DESC LIMIT $7";
-    let text = |id: Option<&Id>| id.map(Id::to_string).unwrap_or_default();
-    let which = params![
-        text(listed.before),
-        listed.status.map_or("", RequestStatus::as_str),
-        text(listed.buyer),
-        listed.all,
-        listed.open,
-        listed.user,
-        limit,
-    ];
-    let rows = tx.all(LIST, &which).await?;
-    rows.iter().map(|found| Ok(row(found)?.document)).collect()
 }
 
 /// Changes what the buyer said.
@@ -217,7 +173,7 @@ pub(in crate::marketplace) fn status(text: &str) -> Result<RequestStatus> {
         .ok_or_else(|| Error::internal(format!("the status {text} of a request")))
 }
 
-fn row(row: &Row) -> Result<RequestRow> {
+pub(super) fn row(row: &Row) -> Result<RequestRow> {
     let id: Id = row.get("id")?;
     let metadata: String = row.get("metadata")?;
     let code_hash: Option<Vec<u8>> = row.get("code_hash")?;

@@ -108,14 +108,53 @@ pub(in crate::payments) async fn list(
     before: Option<&Id>,
     limit: i64,
 ) -> Result<Vec<Payment>> {
-    const LIST: &str = "
+    const ALL: &str = "
+        WITH upto AS (SELECT COALESCE(
+            NULLIF($1, ''), (SELECT MAX(id) || '0' FROM payments)) AS id)
+        SELECT * FROM payments WHERE id < (SELECT id FROM upto) ORDER BY id DESC LIMIT $2";
+    const FOR_REQUEST: &str = "
+        WITH upto AS (SELECT COALESCE(
+            NULLIF($1, ''), (SELECT MAX(id) || '0' FROM payments)) AS id)
         SELECT * FROM payments
-        WHERE ($1 = '' OR buyer_id = $1 OR seller_id = $1) AND ($2 = '' OR request_id = $2)
-            AND ($3 = '' OR id < $3)
-        ORDER BY id DESC LIMIT $4";
-    let text = |id: Option<&Id>| id.map(Id::to_string).unwrap_or_default();
-    let which = params![text(user), text(request), text(before), limit];
-    tx.all(LIST, &which).await?.iter().map(|found| Ok(row(found)?.document)).collect()
+        WHERE request_id = $3 AND id < (SELECT id FROM upto) ORDER BY id DESC LIMIT $2";
+    const OF_USER: &str = "
+        WITH upto AS (SELECT COALESCE(
+            NULLIF($1, ''), (SELECT MAX(id) || '0' FROM payments)) AS id)
+        SELECT p.* FROM (
+            SELECT id FROM (
+                SELECT id FROM payments
+                WHERE buyer_id = $3 AND id < (SELECT id FROM upto)
+                ORDER BY id DESC LIMIT $2) AS paid
+            UNION SELECT id FROM (
+                SELECT id FROM payments
+                WHERE seller_id = $3 AND id < (SELECT id FROM upto)
+                ORDER BY id DESC LIMIT $2) AS received
+            ORDER BY id DESC LIMIT $2) AS page
+        JOIN payments p ON p.id = page.id ORDER BY page.id DESC";
+    const OF_USER_FOR_REQUEST: &str = "
+        WITH upto AS (SELECT COALESCE(
+            NULLIF($1, ''), (SELECT MAX(id) || '0' FROM payments)) AS id)
+        SELECT p.* FROM (
+            SELECT id FROM (
+                SELECT id FROM payments
+                WHERE request_id = $4 AND buyer_id = $3 AND id < (SELECT id FROM upto)
+                ORDER BY id DESC LIMIT $2) AS paid
+            UNION SELECT id FROM (
+                SELECT id FROM payments
+                WHERE request_id = $4 AND seller_id = $3 AND id < (SELECT id FROM upto)
+                ORDER BY id DESC LIMIT $2) AS received
+            ORDER BY id DESC LIMIT $2) AS page
+        JOIN payments p ON p.id = page.id ORDER BY page.id DESC";
+    let before = before.map(Id::to_string).unwrap_or_default();
+    let rows = match (user, request) {
+        (None, None) => tx.all(ALL, &params![before, limit]).await,
+        (None, Some(request)) => tx.all(FOR_REQUEST, &params![before, limit, request]).await,
+        (Some(user), None) => tx.all(OF_USER, &params![before, limit, user]).await,
+        (Some(user), Some(request)) => {
+            tx.all(OF_USER_FOR_REQUEST, &params![before, limit, user, request]).await
+        }
+    };
+    rows?.iter().map(|found| Ok(row(found)?.document)).collect()
 }
 
 /// Notes what the provider told to pay.

@@ -1,0 +1,251 @@
+//! The rows: a market and its payments, and conversations of every shape.
+
+use std::time::Instant;
+
+use anyhow::Result;
+
+use super::engine::{Cell, Engine};
+
+/// The conversation with a third of the messages.
+pub const LONG: &str = "00000000-0000-7000-8000-10000000000a";
+
+/// Milliseconds, when all begins.
+const BEGIN: i64 = 1_764_000_000_000;
+
+const STATUSES: [&str; 7] =
+    ["open", "accepted", "paid", "shipped", "delivered", "completed", "cancelled"];
+
+const CONVERSATIONS: &str = "id, kind, metadata, created_by, created_at, messages, \
+    last_activity_at, participants, listed_at";
+const PARTICIPANTS: &str = "conversation_id, user_id, joined_at, last_read, listed_at, place";
+const MESSAGES: &str = "id, conversation_id, ordinal, sender_id, first_name, content, \
+    attachments, created_at, sender_ordinal";
+const REQUESTS: &str = "id, buyer_id, title, description, budget_amount, budget_currency, \
+    metadata, status, seller_id, code_tries, created_at, updated_at";
+const OFFERS: &str = "id, request_id, seller_id, amount, currency, status, created_at, \
+    updated_at, buyer_id, called_off";
+const PAYMENTS: &str = "id, request_id, buyer_id, seller_id, provider, amount, currency, \
+    status, received, ledger_entries, created_at, updated_at";
+
+fn text(text: impl Into<String>) -> Cell {
+    Cell::Text(text.into())
+}
+
+fn int(n: usize) -> Cell {
+    Cell::Int(i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+fn at(n: usize) -> Cell {
+    Cell::Int(BEGIN + i64::try_from(n).unwrap_or_default())
+}
+
+fn id(kind: u8, n: usize) -> String {
+    format!("{n:08x}-0000-7000-8000-{kind:x}00000000000")
+}
+
+/// The id of a conversation's message: what tells conversations apart is in the middle of it.
+pub fn message_id(conversation: &str, ordinal: usize) -> String {
+    let middle = format!("-{}-", &conversation[4..8]);
+    format!("{ordinal:08x}{}", conversation[8..].replace("-8000-", &middle))
+}
+
+/// The first of the groups of 1,000.
+pub fn first_group() -> String {
+    id(2, 0)
+}
+
+/// A conversation.
+struct Conversation {
+    id: String,
+    people: Vec<String>,
+    messages: usize,
+    /// How many of the people, from the first, wrote them, in turns.
+    writers: usize,
+    /// When the last message came.
+    active: usize,
+}
+
+/// Fills a store; the seconds that it took.
+///
+/// # Errors
+/// The store's.
+pub fn fill(engine: &mut Engine, rows: usize) -> Result<f64> {
+    let start = Instant::now();
+    market(engine, rows)?;
+    let all = conversations(rows);
+    engine.insert(
+        "conversations",
+        CONVERSATIONS,
+        &mut all.iter().map(|one| {
+            vec![
+                text(&one.id),
+                text("group"),
+                text("null"),
+                text(&one.people[0]),
+                at(0),
+                int(one.messages),
+                at(one.active),
+                int(one.people.len()),
+                at(one.active),
+            ]
+        }),
+    )?;
+    engine.insert(
+        "participants",
+        PARTICIPANTS,
+        &mut all.iter().flat_map(|one| {
+            one.people.iter().zip(1..).map(|(person, place)| {
+                vec![text(&one.id), text(person), at(0), int(0), at(one.active), int(place)]
+            })
+        }),
+    )?;
+    engine.insert(
+        "messages",
+        MESSAGES,
+        &mut all.iter().flat_map(|one| {
+            (1..=one.messages).map(|ordinal| {
+                let sender = &one.people[ordinal % one.writers];
+                vec![
+                    text(message_id(&one.id, ordinal)),
+                    text(&one.id),
+                    int(ordinal),
+                    text(sender),
+                    text("Somebody"),
+                    text("What people write to each other is about as long as this line is."),
+                    text("[]"),
+                    at(one.active),
+                    int(ordinal.div_ceil(one.writers)),
+                ]
+            })
+        }),
+    )?;
+    engine.settle()?;
+    Ok(start.elapsed().as_secs_f64())
+}
+
+fn market(engine: &Engine, rows: usize) -> Result<()> {
+    let status = |n: usize| STATUSES[n / 3 % STATUSES.len()];
+    // Of the first buyer 200, of the others as many as there are.
+    let buyer = |n: usize| {
+        let others = (rows / 50).max(1);
+        let first = n % (rows / 200).max(1) == 0;
+        format!("b{:06}", if first { 0 } else { 1 + n % others })
+    };
+    let seller = |n: usize| format!("s{:04}", n % 1000);
+    engine.insert(
+        "purchase_requests",
+        REQUESTS,
+        &mut (0..rows).map(|n| {
+            let sold = !["open", "cancelled"].contains(&status(n));
+            vec![
+                text(id(1, n)),
+                text(buyer(n)),
+                text("A lamp"),
+                text("Green, and not too bright: it is to stand beside the bed."),
+                text("40"),
+                text("USD"),
+                text("null"),
+                text(status(n)),
+                if sold { text(seller(n)) } else { Cell::Null },
+                int(0),
+                at(n),
+                at(n),
+            ]
+        }),
+    )?;
+    // One seller waits for an answer on half of what is open, and on a little that was called off long
+    // ago.
+    let offered = |n: usize| status(n) == "open" || (status(n) == "cancelled" && n < rows / 100);
+    let offers = (0..rows).filter(|n| offered(*n)).step_by(2);
+    engine.insert(
+        "offers",
+        OFFERS,
+        &mut offers.map(|n| {
+            let called_off = status(n) == "cancelled";
+            vec![
+                text(id(3, n)),
+                text(id(1, n)),
+                text("busy"),
+                text("35.5"),
+                text("USD"),
+                text("pending"),
+                at(n),
+                at(n),
+                text(buyer(n)),
+                int(called_off.into()),
+            ]
+        }),
+    )?;
+    let paid = (0..rows).filter(|n| !["open", "accepted", "cancelled"].contains(&status(*n)));
+    engine.insert(
+        "payments",
+        PAYMENTS,
+        &mut paid.take(rows / 5).map(|n| {
+            vec![
+                text(id(4, n)),
+                text(id(1, n)),
+                text(buyer(n)),
+                text(seller(n)),
+                text("decentralized"),
+                text("35.5"),
+                text("USD"),
+                text("confirmed"),
+                text("35.5"),
+                int(1),
+                at(n),
+                at(n),
+            ]
+        }),
+    )
+}
+
+/// Of a million messages: 2,000 conversations of one user with 150 each, one with 300,000, 50 groups
+/// of 1,000 with 1,000 each, and the rest in conversations of two with ten each.
+fn conversations(rows: usize) -> Vec<Conversation> {
+    let people = |of: &str, from: usize, count: usize| {
+        (from..from + count).map(|n| format!("{of}{n:06}")).collect::<Vec<_>>()
+    };
+    let with = |mut people: Vec<String>, user: &str| {
+        people.push(user.to_owned());
+        people
+    };
+    let mut all = Vec::new();
+    let long = rows * 3 / 10;
+    all.push(Conversation {
+        id: LONG.to_owned(),
+        people: ["writer", "behind"].map(str::to_owned).to_vec(),
+        messages: long,
+        writers: 1,
+        active: rows,
+    });
+    let many = (rows / 500).max(10);
+    all.extend((0..many).map(|n| Conversation {
+        id: id(5, n),
+        people: with(people("p", n, 2), "reader"),
+        messages: long / many,
+        writers: 2,
+        active: n * 7919 % many * 60_000,
+    }));
+    all.extend((0..50).map(|n| Conversation {
+        id: id(2, n),
+        people: with(people("g", n, 999), "crowded"),
+        messages: rows / 1000,
+        writers: 999,
+        active: n * 17 % 50 * 60_000,
+    }));
+    all.extend((0..20).map(|n| Conversation {
+        id: id(6, n),
+        people: with(people("p", n, 2), "early"),
+        messages: 150,
+        writers: 2,
+        active: n * 60_000,
+    }));
+    all.extend((0..rows / 30).map(|n| Conversation {
+        id: id(7, n),
+        people: people("q", n, 2),
+        messages: 10,
+        writers: 2,
+        active: n,
+    }));
+    all
+}

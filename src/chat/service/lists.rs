@@ -1,0 +1,93 @@
+//! What is read of conversations: lists, and who takes part.
+
+use std::sync::Arc;
+
+use super::{ChatService, complete, found};
+use crate::{
+    auth::Identity,
+    chat::{
+        documents::Participant,
+        requests::ConversationView,
+        store::{self, Between, ConversationRow, Listed, Order},
+    },
+    db::Tx,
+    error::Result,
+    http::list::{List, Page},
+    id::Id,
+};
+
+impl ChatService {
+    /// The caller's conversations, newest activity first.
+    pub(in crate::chat) async fn list(
+        &self,
+        caller: Arc<Identity>,
+        page: Page,
+    ) -> Result<List<ConversationView>> {
+        let after: Option<(i64, Id)> = page.after()?;
+        let unit = async move |tx: &mut Tx<'_>| {
+            let (listed, fit) = store::list(tx, &caller.user_id, after, page.fetch()).await?;
+            let list = List::of(listed, &page.at_most(fit), |listed| {
+                let row = &listed.conversation;
+                (row.last_activity_at.millis(), row.document.id.clone())
+            });
+            Ok(list.map(|Listed { conversation, unread, last_message }| ConversationView {
+                conversation: conversation.document,
+                last_message,
+                unread_count: unread,
+            }))
+        };
+        self.db.read(unit).await
+    }
+
+    /// A conversation.
+    pub(in crate::chat) async fn get(
+        &self,
+        caller: Arc<Identity>,
+        id: Id,
+    ) -> Result<ConversationView> {
+        let unit = async move |tx: &mut Tx<'_>| {
+            let row = store::find(tx, &id).await?;
+            let found = found(tx, &caller, row).await?;
+            let unread_count = match &found.member {
+                Some(member) => unread(tx, &found.row, &caller.user_id, member.last_read).await?,
+                None => 0,
+            };
+            let whole = Between { after: 0, before: i64::MAX };
+            let last = store::history(tx, &id, whole, Order::NewestFirst, 1).await?.0.pop();
+            let conversation = complete(tx, found.row.document).await?;
+            let last_message = last.map(|message| message.document);
+            Ok(ConversationView { conversation, last_message, unread_count })
+        };
+        self.db.read(unit).await
+    }
+
+    /// Who takes part in a conversation, the first to come first.
+    pub(in crate::chat) async fn participants(
+        &self,
+        caller: Arc<Identity>,
+        id: Id,
+        page: Page,
+    ) -> Result<List<Participant>> {
+        let after: Option<i64> = page.after()?;
+        let unit = async move |tx: &mut Tx<'_>| {
+            let row = store::find(tx, &id).await?;
+            found(tx, &caller, row).await?;
+            let limit = i64::try_from(page.fetch()).unwrap_or(i64::MAX);
+            let rows = store::participants_after(tx, &id, after.unwrap_or(0), limit).await?;
+            Ok(List::of(rows, &page, |(place, _)| *place).map(|(_, participant)| participant))
+        };
+        self.db.read(unit).await
+    }
+}
+
+/// How many messages of others a user has not read who has read up to this one.
+pub(super) async fn unread(
+    tx: &mut Tx<'_>,
+    conversation: &ConversationRow,
+    user: &Id,
+    last_read: i64,
+) -> Result<u64> {
+    let (id, messages) = (&conversation.document.id, conversation.messages);
+    let rest = Between { after: last_read, before: i64::MAX };
+    store::count_of_others(tx, id, user, rest, messages).await
+}

@@ -1,0 +1,94 @@
+//! What was stored before a migration is counted and ordered after it as if it had always been
+//! there.
+
+use std::{fs, path::Path};
+
+use rusqlite::Connection;
+use sqlx::{AssertSqlSafe, Connection as _, Executor, PgConnection, Row as _};
+
+use crate::support::postgres::Postgres;
+
+/// A market and two conversations, as they stood before lists were kept.
+const BEFORE: &str = "
+    INSERT INTO conversations
+        (id, kind, metadata, created_by, created_at, messages, last_activity_at)
+    VALUES ('c1', 'group', 'null', 'bob', 1, 5, 50), ('c2', 'group', 'null', 'bob', 2, 0, 2);
+    INSERT INTO participants (conversation_id, user_id, joined_at, last_read)
+    VALUES ('c1', 'cat', 3, 2), ('c1', 'bob', 1, 0), ('c1', 'ann', 1, 5), ('c2', 'bob', 2, 0);
+    INSERT INTO messages (id, conversation_id, ordinal, sender_id, attachments, created_at)
+    VALUES ('m1', 'c1', 1, 'bob', '[]', 10), ('m2', 'c1', 2, 'ann', '[]', 20),
+        ('m3', 'c1', 3, 'bob', '[]', 30), ('m4', 'c1', 4, 'bob', '[]', 40),
+        ('m5', 'c1', 5, 'ann', '[]', 50);
+    INSERT INTO purchase_requests
+        (id, buyer_id, title, description, budget_amount, budget_currency, metadata, status,
+         code_tries, created_at, updated_at)
+    VALUES ('r1', 'bob', 't', 'd', '1', 'USD', 'null', 'open', 0, 1, 1),
+        ('r2', 'cat', 't', 'd', '1', 'USD', 'null', 'cancelled', 0, 1, 1);
+    INSERT INTO offers
+        (id, request_id, seller_id, amount, currency, status, created_at, updated_at)
+    VALUES ('o1', 'r1', 'sam', '1', 'USD', 'pending', 1, 1),
+        ('o2', 'r2', 'sam', '1', 'USD', 'pending', 1, 1),
+        ('o3', 'r2', 'sue', '1', 'USD', 'withdrawn', 1, 1);";
+
+/// What is to be there afterwards: a query, and its rows.
+const AFTER: [(&str, &[&str]); 4] = [
+    (
+        "SELECT id || ' ' || participants || ' ' || listed_at FROM conversations ORDER BY id",
+        &["c1 3 50", "c2 1 2"],
+    ),
+    (
+        "SELECT conversation_id || ' ' || place || ' ' || user_id || ' ' || listed_at
+         FROM participants ORDER BY conversation_id, place",
+        &["c1 1 ann 50", "c1 2 bob 50", "c1 3 cat 50", "c2 1 bob 2"],
+    ),
+    (
+        "SELECT sender_id || ' ' || sender_ordinal FROM messages ORDER BY ordinal",
+        &["bob 1", "ann 1", "bob 2", "bob 3", "ann 2"],
+    ),
+    (
+        "SELECT id || ' ' || buyer_id || ' ' || called_off FROM offers ORDER BY id",
+        &["o1 bob 0", "o2 cat 1", "o3 cat 0"],
+    ),
+];
+
+/// The texts of the migrations before that of the lists, and its own.
+fn migrations() -> (Vec<String>, String) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let entries = fs::read_dir(folder).expect("the migrations");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("a migration").path()).collect();
+    paths.sort();
+    let lists = paths.iter().position(|path| path.to_string_lossy().ends_with("_lists.sql"));
+    let text = |path| fs::read_to_string(path).expect("a migration");
+    let at = lists.expect("the migration of the lists");
+    (paths[..at].iter().map(text).collect(), text(&paths[at]))
+}
+
+#[test]
+fn what_was_stored_is_listed_and_counted_on_sqlite() {
+    let (before, lists) = migrations();
+    let connection = Connection::open_in_memory().expect("a database");
+    for sql in before.iter().map(String::as_str).chain([BEFORE, &lists]) {
+        connection.execute_batch(sql).expect("a migration");
+    }
+    for (query, expected) in AFTER {
+        let mut statement = connection.prepare(query).expect("a query");
+        let rows = statement.query_map([], |row| row.get::<_, String>(0)).expect("rows");
+        let rows: Vec<_> = rows.map(|row| row.expect("a row")).collect();
+        assert_eq!(rows, expected, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_stored_is_listed_and_counted_on_postgres() {
+    let Some(server) = Postgres::shared() else { return };
+    let (before, lists) = migrations();
+    let mut connection = PgConnection::connect(&server.database().await).await.expect("a server");
+    for sql in before.into_iter().chain([BEFORE.to_owned(), lists]) {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.expect("a migration");
+    }
+    for (query, expected) in AFTER {
+        let rows = connection.fetch_all(query).await.expect("rows");
+        let rows: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        assert_eq!(rows, expected, "{query}");
+    }
+}
