@@ -6,6 +6,7 @@ mod reactions;
 use std::collections::BTreeSet;
 
 pub(super) use lists::{Listed, list, participants as participants_after};
+pub(super) use reactions::{ReactionCounts, add_reaction, count_reactions, remove_reaction};
 
 use super::{
     documents::{Attachment, Conversation, ConversationKind, Message, Participant, Person},
@@ -49,15 +50,6 @@ pub(super) struct Came {
     pub(super) after_event: i64,
     /// When the conversation was last seen to be active, which is its place in their lists.
     pub(super) listed_at: Timestamp,
-}
-
-/// Reactions to a message.
-#[derive(Clone, Copy)]
-pub(super) struct ReactionCounts {
-    /// Of one user.
-    pub(super) own: u64,
-    /// Different ones, of all.
-    pub(super) kinds: u64,
 }
 
 /// A message without its reactions.
@@ -398,44 +390,6 @@ pub(super) async fn delete_message(tx: &mut Tx<'_>, id: &Id) -> Result<()> {
     tx.execute(DELETE, &params![id, tx.now()]).await?;
     tx.execute(REACTIONS, &params![id]).await?;
     Ok(())
-}
-
-/// Adds a reaction; false when it is there already.
-pub(super) async fn add_reaction(
-    tx: &mut Tx<'_>,
-    message: &Id,
-    user: &Id,
-    emoji: &str,
-) -> Result<bool> {
-    const ADD: &str = "
-        INSERT INTO reactions (message_id, user_id, emoji, created_at) VALUES ($1, $2, $3, $4)
-        ON CONFLICT (message_id, user_id, emoji) DO NOTHING";
-    Ok(tx.execute(ADD, &params![message, user, emoji, tx.now()]).await? == 1)
-}
-
-/// Counts the reactions to a message: one user's, and the different ones of all.
-pub(super) async fn count_reactions(
-    tx: &mut Tx<'_>,
-    message: &Id,
-    user: &Id,
-) -> Result<ReactionCounts> {
-    const COUNT: &str = "
-        SELECT COUNT(CASE WHEN user_id = $2 THEN 1 END) AS own, COUNT(DISTINCT emoji) AS kinds
-        FROM reactions WHERE message_id = $1";
-    let row = tx.one(COUNT, &params![message, user]).await?;
-    Ok(ReactionCounts { own: row.get("own")?, kinds: row.get("kinds")? })
-}
-
-/// Takes a reaction back; whether it was there.
-pub(super) async fn remove_reaction(
-    tx: &mut Tx<'_>,
-    message: &Id,
-    user: &Id,
-    emoji: &str,
-) -> Result<bool> {
-    const REMOVE: &str = "
-        DELETE FROM reactions WHERE message_id = $1 AND user_id = $2 AND emoji = $3";
-    Ok(tx.execute(REMOVE, &params![message, user, emoji]).await? == 1)
 }
 
 fn conversation_row(row: &Row) -> Result<ConversationRow> {

@@ -1,4 +1,4 @@
-//! Reactions of the messages of a page. A message may have thousands, so a page has fewer messages
+//! Reactions to messages, and those of a page of messages. A message may have thousands, so a page has fewer messages
 //! when they have many: as many as fit, and at least one.
 
 use std::collections::HashMap;
@@ -17,6 +17,53 @@ pub(super) const FIT: usize = 1000;
 
 /// [`FIT`], and one more, which tells that there are too many.
 pub(super) const FETCHED: i64 = 1001;
+
+/// Reactions to a message.
+#[derive(Clone, Copy)]
+pub(in crate::chat) struct ReactionCounts {
+    /// Of one user.
+    pub(in crate::chat) own: u64,
+    /// Different ones, of all.
+    pub(in crate::chat) kinds: u64,
+}
+
+/// Adds a reaction; false when it is there already.
+pub(in crate::chat) async fn add_reaction(
+    tx: &mut Tx<'_>,
+    message: &Id,
+    user: &Id,
+    emoji: &str,
+) -> Result<bool> {
+    const ADD: &str = "
+        INSERT INTO reactions (message_id, user_id, emoji, created_at) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (message_id, user_id, emoji) DO NOTHING";
+    Ok(tx.execute(ADD, &params![message, user, emoji, tx.now()]).await? == 1)
+}
+
+/// Counts the reactions to a message: one user's, and the different ones of all.
+pub(in crate::chat) async fn count_reactions(
+    tx: &mut Tx<'_>,
+    message: &Id,
+    user: &Id,
+) -> Result<ReactionCounts> {
+    const COUNT: &str = "
+        SELECT COUNT(CASE WHEN user_id = $2 THEN 1 END) AS own, COUNT(DISTINCT emoji) AS kinds
+        FROM reactions WHERE message_id = $1";
+    let row = tx.one(COUNT, &params![message, user]).await?;
+    Ok(ReactionCounts { own: row.get("own")?, kinds: row.get("kinds")? })
+}
+
+/// Takes a reaction back; whether it was there.
+pub(in crate::chat) async fn remove_reaction(
+    tx: &mut Tx<'_>,
+    message: &Id,
+    user: &Id,
+    emoji: &str,
+) -> Result<bool> {
+    const REMOVE: &str = "
+        DELETE FROM reactions WHERE message_id = $1 AND user_id = $2 AND emoji = $3";
+    Ok(tx.execute(REMOVE, &params![message, user, emoji]).await? == 1)
+}
 
 /// Adds the reactions to the messages of a stretch, all of which are there; how many of them fit.
 pub(super) async fn add(
