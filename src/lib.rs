@@ -28,7 +28,8 @@
 //!
 //! # One event's journey
 //!
-//! 1. **In.** [`realtime::wire`] accepts the connection and serves HTTP on it. A request to
+//! 1. **In.** [`realtime::wire`] accepts the connection and serves HTTP on it. For a REST request it
+//!    is found once who calls, and whether they ask too fast (`app/admission`). A request to
 //!    `/socket.io/` goes to the [`realtime::wire::Door`], which checks origin, version and how many
 //!    sockets the address holds. A websocket is taken over whole: its write side becomes a *lane*,
 //!    and the engine (socketioxide) gets a stream whose writes pass through that lane. The handshake

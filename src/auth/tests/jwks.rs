@@ -290,11 +290,12 @@ async fn a_provider_that_was_never_there_is_not_the_tokens_fault() {
 
 /// Lets a clock go on with the test's paused one.
 fn follow(clock: &Clock) {
+    const STEP: Duration = Duration::from_millis(100);
     let clock = clock.clone();
     tokio::spawn(async move {
         loop {
-            tokio::time::sleep(seconds(1)).await;
-            clock.advance(seconds(1));
+            tokio::time::sleep(STEP).await;
+            clock.advance(STEP);
         }
     });
 }
@@ -336,7 +337,7 @@ async fn the_keys_from_before_are_good_while_a_refresh_hangs() {
     follow(&clock);
     for (answer, after) in five(&verifier, &old_token()).await {
         assert!(answer.is_ok(), "{answer:?}");
-        assert!(after <= seconds(2), "{after:?}");
+        assert!(after < seconds(3), "{after:?}");
     }
     for (answer, after) in five(&verifier, &new_token()).await {
         assert_eq!(answer, Err(TokenError::Signature));
