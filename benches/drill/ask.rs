@@ -19,7 +19,7 @@ pub const SECRET: &str = "a secret of the drill: known to all and worth nothing"
 /// Answers of which the median counts.
 const TIMES: usize = 21;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A list that somebody asks for.
 pub struct List {

@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 use super::ask::SECRET;
 use crate::postgres::Postgres;
 
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// A value of a row.
 pub enum Cell {

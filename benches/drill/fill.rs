@@ -128,7 +128,7 @@ fn market(engine: &Engine, rows: usize) -> Result<()> {
     // Of the first buyer 200, of the others as many as there are.
     let buyer = |n: usize| {
         let others = (rows / 50).max(1);
-        let first = n % (rows / 200).max(1) == 0;
+        let first = n.is_multiple_of((rows / 200).max(1));
         format!("b{:06}", if first { 0 } else { 1 + n % others })
     };
     let seller = |n: usize| format!("s{:04}", n % 1000);

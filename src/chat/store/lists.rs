@@ -111,7 +111,7 @@ pub(in crate::chat) async fn list(
     limit: usize,
 ) -> Result<(Vec<Listed>, usize)> {
     let places = places(tx, user, after, limit).await?;
-    let (Some(first), Some(last)) = (places.first(), places.last()) else {
+    let (Some(newest), Some(oldest)) = (places.first(), places.last()) else {
         return Ok((Vec::new(), 0));
     };
     let stretch = || places.iter().map(|place| place.listed_at);
@@ -119,10 +119,10 @@ pub(in crate::chat) async fn list(
         user,
         stretch().min().unwrap_or_default(),
         stretch().max().unwrap_or_default(),
-        last.active_at,
-        &last.id,
-        first.active_at,
-        &first.id,
+        oldest.active_at,
+        &oldest.id,
+        newest.active_at,
+        &newest.id,
     ];
     let mut found = HashMap::with_capacity(places.len());
     for row in tx.all(CONVERSATIONS, &page).await? {
