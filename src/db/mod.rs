@@ -7,6 +7,10 @@
 //! Units that write run one after the other on SQLite, but side by side on Postgres (READ
 //! COMMITTED): a change that depends on a state names that state in its `WHERE` and looks at how
 //! many rows changed.
+//!
+//! What one unit costs, the others do not pay: how long it works, how long it waits for what another
+//! holds, and how much waits in front of the store have limits, which end in a 503. Reads that take
+//! long are few and have places of their own.
 
 mod backlog;
 mod bulk;

@@ -139,7 +139,7 @@ async fn the_log_is_cut_off_though_someone_always_reads() {
         }
     });
     let writing = async {
-        while bytes(&store, "stoa.db-wal") > 20 * MB {
+        while bytes(&store, "stoa.db-wal") > 34 * MB {
             let unit = async |tx: &mut Tx<'_>| {
                 let text = "x".repeat(1_000_000);
                 Ok(tx.execute("UPDATE notes SET text = $1 WHERE id = 1", &params![text]).await?)
