@@ -301,6 +301,9 @@ impl Link {
     /// Ends the session when nobody is connected over it then: who was refused, or has left every
     /// namespace, does not keep it for long.
     pub(super) fn close_if_vacant(self: &Arc<Self>, after: Duration) {
+        if !self.connections().is_empty() {
+            return;
+        }
         let link = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(after).await;
