@@ -14,7 +14,7 @@ ALTER TABLE events ADD COLUMN shared BYTEA;
 ALTER TABLE events ADD COLUMN subject TEXT;
 
 CREATE INDEX events_by_age ON events (created_at);
-CREATE INDEX events_by_subject ON events (subject) WHERE subject IS NOT NULL;
+CREATE INDEX events_by_subject ON events (subject, seq) WHERE subject IS NOT NULL;
 
 -- `joined_seq` is where the conversation's stream stood when they came in: what it kept before is
 -- not theirs.

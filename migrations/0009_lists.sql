@@ -70,3 +70,6 @@ CREATE INDEX payments_of_seller ON payments (request_id, seller_id, id);
 
 -- What runs when a process ends is found without a look at what is done.
 CREATE INDEX idempotency_keys_running ON idempotency_keys (id) WHERE status IS NULL;
+
+-- The different reactions to a message, without a look at every user's.
+CREATE INDEX reactions_by_emoji ON reactions (message_id, emoji);

@@ -146,6 +146,8 @@ impl PartialSchema for GivenId {
     fn schema() -> RefOr<Schema> {
         Object::builder()
             .schema_type(SchemaType::Array(vec![Type::String, Type::Number]))
+            .min_length(Some(1))
+            .max_length(Some(MAX_CHARS))
             .description(Some("An id in the form in which the caller gave it."))
             .into()
     }

@@ -136,6 +136,7 @@ impl Admin {
 #[serde(deny_unknown_fields)]
 pub(super) struct LoginCode {
     /// The code.
+    #[schema(min_length = 16, max_length = 16)]
     code: String,
 }
 

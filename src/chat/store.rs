@@ -163,14 +163,14 @@ pub(super) async fn add_participants(
         ]
     };
     let rows: Vec<_> = participants.iter().zip(last + 1..).map(row).collect();
-    let added: BTreeSet<Id> = tx
+    let mut added: BTreeSet<Id> = tx
         .insert_all(ADD, &rows)
         .await?
         .iter()
         .map(|row| row.get("user_id"))
         .collect::<std::result::Result<_, _>>()?;
     count_participants(tx, conversation, i64::try_from(added.len()).unwrap_or(i64::MAX)).await?;
-    Ok(participants.into_iter().filter(|participant| added.contains(&participant.id)).collect())
+    Ok(participants.into_iter().filter(|participant| added.remove(&participant.id)).collect())
 }
 
 /// Takes someone out; whether they were in.

@@ -19,6 +19,8 @@ pub(super) struct Polls {
     waiting: AtomicUsize,
     /// Bytes that the engine may still be given for the poll under way; none between two.
     window: AtomicUsize,
+    /// The engine was given something since the last poll began.
+    given: AtomicBool,
     /// A websocket wants to take over: polls are answered with nothing until it has.
     upgrading: AtomicBool,
     /// The session is about to end.
@@ -34,6 +36,7 @@ impl Default for Polls {
         Self {
             waiting: AtomicUsize::new(0),
             window: AtomicUsize::new(0),
+            given: AtomicBool::new(false),
             upgrading: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             writing: Arc::new(Semaphore::new(1)),
@@ -80,14 +83,17 @@ impl Polls {
         let less = |window: usize| Some(window.saturating_sub(bytes));
         // It always changes.
         let _ = self.window.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+        self.given.store(true, Ordering::SeqCst);
     }
 
-    /// A poll waits. True when bytes wait for it.
+    /// A poll waits. True when the hub is to know: bytes wait for it, or what was given before has been
+    /// fetched.
     pub(super) fn begin(&self) -> bool {
         if !self.upgrading.load(Ordering::SeqCst) {
             self.window.store(WINDOW, Ordering::SeqCst);
         }
-        self.waiting() > 0
+        let fetched = self.given.swap(false, Ordering::SeqCst);
+        fetched || self.waiting() > 0
     }
 
     /// The poll has been answered.

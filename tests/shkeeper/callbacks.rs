@@ -210,14 +210,20 @@ async fn what_is_not_believed_changes_nothing_and_is_one_line_in_the_log() {
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     let fake = Fake::start().await;
-    let app = start(&fake, |_| {}).await;
+    let trusting = |config: &mut stoa::config::Config| {
+        config.server.trusted_proxies = vec!["127.0.0.0/8".parse().expect("a range")];
+    };
+    let app = start(&fake, trusting).await;
     let (id, _) = invoiced(&app).await;
     let mut seller = seller(&app).await;
     let before = payment(&app, &id).await;
     let paid = fake.pay(&id, "35.5", "0x518a");
     log.take();
-    for (what, spoil, status) in SPOILED {
-        assert_eq!(fake.deliver(&spoil(paid.clone())).await, status, "{what}");
+    for ((what, spoil, status), from) in SPOILED.into_iter().zip(1..) {
+        // Each from somewhere else: lines alike are one in a while.
+        let spoiled = spoil(paid.clone()).header("x-forwarded-for", &format!("198.51.100.{from}"));
+        assert_eq!(fake.deliver(&spoiled).await, status, "{what}");
+        assert_eq!(fake.deliver(&spoiled).await, status, "{what}, again");
         let lines = log.take();
         assert_eq!(lines.len(), 1, "{what}: {lines:?}");
         assert!(lines[0].contains("a callback of shkeeper was refused"), "{lines:?}");

@@ -201,7 +201,9 @@ impl ChatService {
                 ReactionAction::Added => {
                     let added = store::add_reaction(tx, &message_id, &user_id, &emoji).await?;
                     if added {
-                        let counts = store::count_reactions(tx, &message_id, &user_id).await?;
+                        let most = limits.kinds;
+                        let counts =
+                            store::count_reactions(tx, &message_id, &user_id, most).await?;
                         limits.check(counts)?;
                     }
                     added

@@ -23,7 +23,7 @@ pub(super) const FETCHED: i64 = 1001;
 pub(in crate::chat) struct ReactionCounts {
     /// Of one user.
     pub(in crate::chat) own: u64,
-    /// Different ones, of all.
+    /// Different ones, of all; no more are counted than one more than there may be.
     pub(in crate::chat) kinds: u64,
 }
 
@@ -45,12 +45,25 @@ pub(in crate::chat) async fn count_reactions(
     tx: &mut Tx<'_>,
     message: &Id,
     user: &Id,
+    most_kinds: u32,
 ) -> Result<ReactionCounts> {
-    const COUNT: &str = "
-        SELECT COUNT(CASE WHEN user_id = $2 THEN 1 END) AS own, COUNT(DISTINCT emoji) AS kinds
-        FROM reactions WHERE message_id = $1";
-    let row = tx.one(COUNT, &params![message, user]).await?;
-    Ok(ReactionCounts { own: row.get("own")?, kinds: row.get("kinds")? })
+    const OWN: &str = "
+        SELECT COUNT(*) AS own FROM reactions WHERE message_id = $1 AND user_id = $2";
+    // From one to the next, however many users gave each.
+    const KINDS: &str = "
+        WITH RECURSIVE kinds (emoji, place) AS (
+            SELECT (SELECT MIN(emoji) FROM reactions WHERE message_id = $1), 1
+            UNION ALL
+            SELECT (
+                SELECT MIN(r.emoji) FROM reactions r
+                WHERE r.message_id = $1 AND r.emoji > kinds.emoji
+            ), kinds.place + 1
+            FROM kinds WHERE kinds.emoji IS NOT NULL AND kinds.place <= $2
+        )
+        SELECT COUNT(emoji) AS kinds FROM kinds";
+    let own = tx.one(OWN, &params![message, user]).await?.get("own")?;
+    let kinds = tx.one(KINDS, &params![message, i64::from(most_kinds)]).await?.get("kinds")?;
+    Ok(ReactionCounts { own, kinds })
 }
 
 /// Takes a reaction back; whether it was there.

@@ -3,18 +3,17 @@
 //! opens a namespace, the probe's answer begins a change of transport.
 
 use std::{
-    borrow::Cow,
     io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use socketioxide::socket::Sid;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Lane, Phase, incoming::Incoming};
+use super::{Lane, Phase, frames::Frames, incoming::Incoming};
 use crate::{
     event::Namespace,
     metrics,
@@ -45,12 +44,15 @@ struct Inner {
     lane: Arc<Lane>,
     /// Bytes that were read and not asked for yet; at first those that the client sent along with
     /// its upgrade request.
-    ahead: Bytes,
+    ahead: Box<[u8]>,
+    /// How many of them were handed over.
+    taken: u32,
     incoming: Incoming,
     ping: FirstPing,
     link: Arc<Link>,
     /// Whether the link is a polling session that wants to change over to this socket.
     upgrading: bool,
+    frames: Frames,
     /// Nothing more is read: the peer sent too much that is no event.
     deaf: bool,
     /// Where the link is found by the engine's id of it, and that id once it is known.
@@ -85,14 +87,21 @@ impl LaneIo {
         let ping = if awaited { FirstPing::Awaited } else { FirstPing::Done };
         let (links, sid, deaf) = (None, Sid::ZERO, false);
         let mut incoming = Incoming::default();
-        let (passed, frames) = incoming.pass(early);
-        let ahead = match passed {
-            Cow::Borrowed(passed) => early.slice_ref(passed),
-            Cow::Owned(changed) => changed.into(),
-        };
-        let mut inner = Inner { lane, ahead, incoming, ping, link, upgrading, deaf, links, sid };
-        inner.count(frames);
-        Self(Box::new(inner))
+        let (ahead, taken) = (incoming.pass(early).into(), 0);
+        let frames = Frames::default();
+        Self(Box::new(Inner {
+            lane,
+            ahead,
+            taken,
+            incoming,
+            ping,
+            link,
+            upgrading,
+            frames,
+            deaf,
+            links,
+            sid,
+        }))
     }
 
     /// Has the link found by the engine's id of the new session, as long as this lives.
@@ -105,12 +114,19 @@ impl LaneIo {
 impl Inner {
     /// Hands over what was read before, as far as there is room.
     fn take_ahead(&mut self, buf: &mut ReadBuf<'_>) {
-        let taken = self.ahead.len().min(buf.remaining());
-        buf.put_slice(&self.ahead[..taken]);
-        self.ahead.advance(taken);
-        if self.ahead.is_empty() {
-            self.ahead = Bytes::new();
+        let rest = &self.ahead[self.taken as usize..];
+        let now = &rest[..rest.len().min(buf.remaining())];
+        buf.put_slice(now);
+        if now.len() == rest.len() {
+            self.set_ahead(Box::default());
+        } else {
+            // Less than what was read at once.
+            self.taken += u32::try_from(now.len()).unwrap_or(0);
         }
+    }
+
+    fn set_ahead(&mut self, ahead: Box<[u8]>) {
+        (self.ahead, self.taken) = (ahead, 0);
     }
 
     /// Reads what there is, up to [`READ_AHEAD`]. It may be too little to be handed over.
@@ -120,21 +136,22 @@ impl Inner {
         if read == 0 {
             return Ok(());
         }
-        let (passed, frames) = self.incoming.pass(&bytes[..read]);
-        let is_empty = passed.is_empty();
-        if !is_empty {
-            let (now, later) = passed.split_at(passed.len().min(buf.remaining()).min(HEADER));
-            buf.put_slice(now);
-            self.ahead = Bytes::copy_from_slice(later);
+        let passed = self.incoming.pass(&bytes[..read]);
+        if passed.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
         }
-        self.count(frames);
-        if is_empty { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        let (now, later) = passed.split_at(passed.len().min(buf.remaining()).min(HEADER));
+        buf.put_slice(now);
+        let later = later.into();
+        self.set_ahead(later);
+        Ok(())
     }
 
-    /// Counts frames that have begun. Who sends too many that are no event within its rate is
+    /// Counts the frames that are handed over. Who sends too many that are no event within its rate is
     /// told so and closed.
-    fn count(&mut self, frames: usize) {
+    fn count(&mut self, bytes: &[u8]) {
         let Some(limit) = &self.lane.tolerance.packets else { return };
+        let frames = self.frames.count(bytes);
         if frames > 0 && !self.link.hears(frames, limit) {
             self.deaf = true;
             if self.link.close_because(ClosingReason::RateLimited) {
@@ -215,10 +232,12 @@ impl AsyncRead for LaneIo {
         if paused || this.deaf {
             return Poll::Pending;
         }
+        let before = buf.filled().len();
         if !this.ahead.is_empty() {
             // Each of these counts as a read, so that a peer that floods leaves others their turn.
             let turn = std::task::ready!(tokio::task::coop::poll_proceed(cx));
             this.take_ahead(buf);
+            this.count(&buf.filled()[before..]);
             turn.made_progress();
             return Poll::Ready(Ok(()));
         }
@@ -226,7 +245,10 @@ impl AsyncRead for LaneIo {
             std::task::ready!(this.lane.stream.poll_read_ready(cx))?;
             match this.read(buf) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read),
+                read => {
+                    this.count(&buf.filled()[before..]);
+                    return Poll::Ready(read);
+                }
             }
         }
     }

@@ -9,6 +9,7 @@
 //! - a namespace's frames wait in `held` until the engine has written that namespace's CONNECT; what
 //!   is still sent to an earlier connection of the namespace is not for the next one.
 
+mod frames;
 mod incoming;
 mod io;
 #[cfg(test)]
