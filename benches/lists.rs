@@ -33,8 +33,11 @@ struct Arguments {
 /// Until the median answer is there once the pages are in memory.
 const WARM_MS: f64 = 5.0;
 
-/// Until the first answer is there after a start with nothing in memory.
+/// Until the first answer is there after a start with nothing of the store in memory (median).
 const COLD_MS: f64 = 50.0;
+
+/// Starts of which the median counts.
+const COLD_TIMES: usize = 3;
 
 /// Bytes of an answer.
 const BYTES: usize = 60_000;
@@ -77,9 +80,14 @@ fn run(arguments: &Arguments) -> Result<bool> {
         }
         drop(server);
         for (list, warm) in LISTS.iter().zip(answers) {
-            engine.forget()?;
-            let server = engine.serve()?;
-            let cold_ms = list.ask(server.address())?.took_ms;
+            let mut cold = [0.0; COLD_TIMES];
+            for cold_ms in &mut cold {
+                engine.forget()?;
+                let server = engine.serve()?;
+                *cold_ms = list.ask(server.address())?.took_ms;
+            }
+            cold.sort_by(f64::total_cmp);
+            let cold_ms = cold[COLD_TIMES / 2];
             let Asked { took_ms, worst_ms, bytes, items } = warm;
             let well = took_ms <= WARM_MS && cold_ms <= COLD_MS && bytes <= BYTES;
             met &= well;

@@ -2,7 +2,7 @@
 
 use std::{borrow::Borrow, fmt, sync::Arc};
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Number;
 use utoipa::{
     PartialSchema, ToSchema,
@@ -26,7 +26,7 @@ pub struct Id(Arc<str>);
 #[derive(Deserialize)]
 #[serde(
     untagged,
-    expecting = "an id: 1–256 characters without white space and control characters, or a number"
+    expecting = "an id: 1–256 characters without white space and control characters, or a whole number"
 )]
 enum IdInput {
     Text(String),
@@ -60,18 +60,16 @@ impl Id {
     }
 }
 
-/// The id that JavaScript makes of a number.
-impl From<Number> for Id {
-    fn from(number: Number) -> Self {
-        /// Up to here every whole number is written without an exponent.
-        const EXACT: f64 = 9_007_199_254_740_992.0;
-        match number.as_f64() {
-            Some(whole) if number.is_f64() && whole.fract() == 0.0 && whole.abs() <= EXACT => {
-                // Without the sign of a zero.
-                Self(format!("{:.0}", whole + 0.0).into())
-            }
-            _ => Self(number.to_string().into()),
+/// A number as JavaScript writes it, and whether it is one that ids are made of: a whole one.
+fn written(number: &Number) -> (String, bool) {
+    /// Up to here every whole number is written without an exponent.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match number.as_f64() {
+        Some(whole) if number.is_f64() && whole.fract() == 0.0 && whole.abs() <= EXACT => {
+            // Without the sign of a zero.
+            (format!("{:.0}", whole + 0.0), whole >= 0.0)
         }
+        _ => (number.to_string(), number.is_u64()),
     }
 }
 
@@ -81,7 +79,10 @@ impl TryFrom<IdInput> for Id {
     fn try_from(input: IdInput) -> Result<Self, InvalidId> {
         match input {
             IdInput::Text(text) => Self::new(&text),
-            IdInput::Number(number) => Ok(number.into()),
+            IdInput::Number(number) => match written(&number) {
+                (text, true) => Self::new(&text),
+                (_, false) => Err(InvalidId),
+            },
         }
     }
 }
@@ -99,6 +100,20 @@ impl GivenId {
     #[must_use]
     pub fn id(&self) -> &Id {
         &self.id
+    }
+
+    /// Reads a key of the caller's own, if there is one: any number is one, as `Math.random()` is.
+    ///
+    /// # Errors
+    /// When it is neither that nor an id.
+    pub fn any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
+        Ok(match Option::deserialize(deserializer)? {
+            None => None,
+            Some(IdInput::Number(number)) => {
+                Some(Self { id: Id(written(&number).0.into()), is_number: true })
+            }
+            Some(text) => Some(text.try_into().map_err(serde::de::Error::custom)?),
+        })
     }
 
     /// As text that reads back in its form: before a number stands a space, which no id has.
@@ -232,31 +247,36 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_read_as_the_id_that_javascript_makes_of_it() {
+    fn a_whole_number_is_read_as_the_id_that_javascript_makes_of_it() {
         for (json, id) in [
             ("42", "42"),
-            ("-1", "-1"),
             ("42.0", "42"),
             ("-0.0", "0"),
-            ("1764000000000.25", "1764000000000.25"),
             ("18446744073709551615", "18446744073709551615"),
         ] {
             assert_eq!(serde_json::from_str::<Id>(json).unwrap().as_str(), id);
         }
-        assert!(serde_json::from_str::<Id>("{}").is_err());
-        assert!(serde_json::from_str::<Id>("true").is_err());
+        for bad in ["-1", "-1.0", "1.5", "{}", "true"] {
+            assert!(serde_json::from_str::<Id>(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]
     fn a_given_id_keeps_its_form() {
-        for json in ["42", "\"42\"", "0.5", "-7", "\"a b\"", "\" 42\""] {
-            let Ok(given) = serde_json::from_str::<GivenId>(json) else {
-                assert!(json.contains(' '), "{json}");
-                continue;
-            };
-            assert_eq!(serde_json::to_string(&given).unwrap(), json);
+        for json in ["42", "\"42\"", "0.5", "-7", "1e300", "\"a\""] {
+            let mut read = serde_json::Deserializer::from_str(json);
+            let given = GivenId::any(&mut read).unwrap().unwrap();
+            let number = |json: &str| json.parse::<f64>().ok();
+            let written = serde_json::to_string(&given).unwrap();
+            assert_eq!(
+                (number(&written), written.contains('"')),
+                (number(json), json.contains('"'))
+            );
             assert_eq!(GivenId::from_text(&given.to_text()), Ok(given));
         }
+        assert_eq!(GivenId::any(serde_json::Value::Null).unwrap(), None);
+        assert!(GivenId::any(serde_json::json!(" 42")).is_err());
+        assert!(serde_json::from_str::<GivenId>("0.5").is_err());
         assert!(GivenId::from_text("  1").is_err());
     }
 }

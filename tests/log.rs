@@ -31,6 +31,8 @@ impl Server {
         command.env_clear().current_dir(data.path()).env("STOA_DATA", data.path());
         command.env("HOST", "127.0.0.1").env("PORT", "0").env("JWT_SECRET", SECRET);
         command.env("LOG_LEVEL", "info").env("LOG_FORMAT", "json");
+        // Who never connects is there until the test ends.
+        command.env("STOA_REALTIME__CONNECT_TIMEOUT", "10m");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.kill_on_drop(true).spawn().expect("the server's process");
         let mut lines = BufReader::new(child.stdout.take().expect("its log")).lines();

@@ -3,6 +3,7 @@
 
 use std::{
     fs::{self, File},
+    io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -206,7 +207,7 @@ impl Engine {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let mut server = Server { child, address };
         let start = Instant::now();
-        while TcpStream::connect(address).is_err() {
+        while !is_ready(address) {
             if let Some(status) = server.child.try_wait()? {
                 bail!("`stoa serve` ended with {status}");
             }
@@ -230,6 +231,16 @@ impl Drop for Server {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Whether a server says that it is ready.
+fn is_ready(address: SocketAddr) -> bool {
+    let Ok(mut stream) = TcpStream::connect(address) else { return false };
+    let request = "GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+    let mut answer = [0; 12];
+    stream.write_all(request.as_bytes()).is_ok()
+        && stream.read_exact(&mut answer).is_ok()
+        && &answer == b"HTTP/1.1 200"
 }
 
 /// The kernel forgets the files of a folder, as `posix_fadvise` has it through `dd`.

@@ -176,6 +176,8 @@ mod tests {
             json!({"userId": "a b", "sub": "s"}),
             json!({"userId": {"$oid": "x"}}),
             json!({"sub": true}),
+            json!({"sub": -1}),
+            json!({"sub": 1.5}),
             json!({"sub": "a\n"}),
         ] {
             assert_eq!(read(&claims), Err(TokenError::UserId), "{claims}");

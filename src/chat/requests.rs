@@ -68,6 +68,7 @@ pub(super) struct Draft {
     /// The message of this conversation that it answers.
     pub(super) reply_to: Option<Id>,
     /// The caller's own id for it: the same one again gives the first message.
+    #[serde(default, deserialize_with = "GivenId::any")]
     pub(super) client_message_id: Option<GivenId>,
 }
 

@@ -76,7 +76,7 @@ test('another namespace is invalid', async () => {
 });
 
 const BAD_PAYLOADS = {
-  'conversation:join': [undefined, null, true, 7.5, '', 'not an id', 'x'.repeat(129), {}, ['c1']],
+  'conversation:join': [undefined, null, true, 7.5, '', 'not an id', 'x'.repeat(257), {}, ['c1']],
   'conversation:leave': [undefined, {}],
   'typing:start': [undefined, 'c1', {}, { conversationId: 7.5 }],
   'join-user-room': [undefined, -7, ''],

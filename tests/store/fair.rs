@@ -264,7 +264,7 @@ async fn behind_a_held_row(
     }
 }
 
-async fn units<U>(store: Store, unit: U) -> (Store, Vec<JoinHandle<Result<()>>>)
+fn units<U>(store: Store, unit: &U) -> (Store, Vec<JoinHandle<Result<()>>>)
 where
     U: AsyncFnOnce(&mut Tx<'_>) -> Result<()> + Clone + Send + 'static,
 {
@@ -280,12 +280,11 @@ where
 async fn a_row_that_is_held_holds_up_only_who_wants_it() {
     behind_a_held_row("SELECT * FROM notes WHERE id = 'held' FOR UPDATE", async |store, id| {
         const FIND: &str = "SELECT * FROM notes WHERE id = $1";
-        units(store, async move |tx: &mut Tx<'_>| {
+        units(store, &async move |tx: &mut Tx<'_>| {
             tx.hold(FIND, &params![id]).await?;
             tx.announce(happened(id, 0));
             Ok(())
         })
-        .await
     })
     .await;
 }
@@ -294,11 +293,10 @@ async fn a_row_that_is_held_holds_up_only_who_wants_it() {
 async fn a_row_that_is_held_holds_up_only_who_changes_it() {
     behind_a_held_row("SELECT * FROM notes WHERE id = 'held' FOR UPDATE", async |store, id| {
         const STAR: &str = "UPDATE notes SET stars = stars + 1 WHERE id = $1";
-        units(store, async move |tx: &mut Tx<'_>| {
+        units(store, &async move |tx: &mut Tx<'_>| {
             tx.execute(STAR, &params![id]).await?;
             Ok(())
         })
-        .await
     })
     .await;
 }
@@ -307,11 +305,10 @@ async fn a_row_that_is_held_holds_up_only_who_changes_it() {
 async fn a_stream_that_is_held_holds_up_only_who_announces_in_it() {
     let hold = "SELECT * FROM streams WHERE stream = 'conversation/held' FOR UPDATE";
     behind_a_held_row(hold, async |store, id| {
-        units(store, async move |tx: &mut Tx<'_>| {
+        units(store, &async move |tx: &mut Tx<'_>| {
             tx.announce(happened(id, 0));
             Ok(())
         })
-        .await
     })
     .await;
 }

@@ -278,6 +278,7 @@ pub struct SendMessage {
     /// The message that it answers.
     pub reply_to: Option<Id>,
     /// The client's own id for it: the same one again gives the first message.
+    #[serde(default, deserialize_with = "GivenId::any")]
     pub client_message_id: Option<GivenId>,
 }
 

@@ -117,6 +117,12 @@ impl Client {
         self.expect_connected(namespace).await
     }
 
+    /// The same with a user's token: who is somebody hears what is for everyone.
+    pub(super) async fn connect_as(&mut self, namespace: Namespace, token: &str) -> Seen<()> {
+        self.send(&format!(r#"40{}{{"token":"{token}"}}"#, prefix(namespace))).await?;
+        self.expect_connected(namespace).await
+    }
+
     /// Reads up to a namespace's CONNECT.
     pub(super) async fn expect_connected(&mut self, namespace: Namespace) -> Seen<()> {
         loop {

@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 
 use super::{Catalogue, Commands, Emitter, Realtime, events::Done, wire};
 use crate::{
-    auth::Authenticator,
+    auth::{Authenticator, Minter, NewToken, Roles},
     clock::Clock,
     config::{Config, Handshake},
     event::{Namespace, Success},
@@ -180,6 +180,15 @@ fn commands(emitter: &Emitter, gates: &Gates) -> Commands {
         Ok(number)
     });
     commands
+}
+
+/// A user's token, as every server of the checks takes it.
+fn token() -> String {
+    let secret = Config::for_tests().auth.jwt_secret.expect("a secret");
+    let minter = Minter::new(&secret, None, None).expect("a minter");
+    let user = "somebody".parse().expect("an id");
+    let token = NewToken::new(user, Roles::NONE, Duration::from_hours(1));
+    minter.mint(&token, Clock::system().now()).expect("a token")
 }
 
 /// A room by number.

@@ -7,7 +7,7 @@ use tokio::sync::{Barrier, mpsc};
 use super::{
     JOIN, LEAVE, PAUSE, Seen, Server, Told, Violation,
     client::{Client, Packet},
-    room, within,
+    room, token, within,
 };
 use crate::event::Namespace;
 
@@ -67,11 +67,11 @@ async fn connect_comes_first_and_then_everything_from_some_event_on() -> Seen<()
     let server = Arc::new(Server::start());
     let connected = Arc::new(Barrier::new(CLIENTS + 1));
     let listen = |namespace| {
-        let (server, connected) = (server.clone(), connected.clone());
+        let (server, connected, token) = (server.clone(), connected.clone(), token());
         async move {
             let mut client = Client::open(server.address).await?;
             // Fails when anything of the namespace comes before.
-            client.connect(namespace).await?;
+            client.connect_as(namespace, &token).await?;
             connected.wait().await;
             let mut next = None;
             while next != Some(EVENTS) {
