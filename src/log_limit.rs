@@ -115,6 +115,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "as lines are asked for")]
     fn address(n: u32) -> Option<IpAddr> {
         Some(Ipv4Addr::from_bits(n).into())
     }

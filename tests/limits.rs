@@ -79,8 +79,8 @@ async fn polling_sessions_of_an_address_are_capped_with_its_websockets() {
 
 /// A connection that shows that it is open: half a request was answered by nothing so far.
 async fn idle(app: &TestApp, bytes: &[u8]) -> TcpStream {
-    let mut stream = TcpStream::connect(app.address()).await.unwrap();
-    stream.write_all(bytes).await.unwrap();
+    let mut stream = TcpStream::connect(app.address()).await.expect("a connection");
+    stream.write_all(bytes).await.expect("an open connection");
     stream
 }
 
@@ -106,7 +106,7 @@ async fn connections_of_an_address_that_are_no_websocket_are_capped() {
     assert_eq!(alice.emit_ack("join-user-room", "alice").await["success"], true);
     held.pop();
     let free = async {
-        while raw::status(app.address(), std::str::from_utf8(get).unwrap()).await != 200 {}
+        while raw::status(app.address(), std::str::from_utf8(get).expect("text")).await != 200 {}
     };
     within("a place to come free", free).await;
 }
@@ -115,7 +115,7 @@ async fn connections_of_an_address_that_are_no_websocket_are_capped() {
 async fn proxies_of_ours_have_as_many_connections_as_they_like() {
     let app = TestApp::with(|config| {
         config.limits.http_connections_per_address = 1;
-        config.server.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+        config.server.trusted_proxies = vec!["127.0.0.0/8".parse().expect("a range")];
         config.server.first_byte_timeout = Duration::from_mins(1);
     })
     .await;
@@ -136,12 +136,13 @@ async fn strict() -> TestApp {
 
 /// Writes one thing again and again after another, and reads to the end of the connection; what came.
 async fn flood(app: &TestApp, first: &[u8], bytes: &[u8]) -> String {
-    let mut stream = raw::raw_connect(app.address(), &app.token("alice", &[])).await.unwrap();
+    let mut stream =
+        raw::raw_connect(app.address(), &app.token("alice", &[])).await.expect("a websocket");
     raw::until(&mut stream, "40{").await;
     let (mut reader, mut writer) = stream.split();
     let mut came = Vec::new();
     let write = async {
-        writer.write_all(first).await.unwrap();
+        writer.write_all(first).await.expect("an open connection");
         // It ends when the server closes; until then there is always more.
         while writer.write_all(bytes).await.is_ok() {
             tokio::task::yield_now().await;
@@ -233,7 +234,7 @@ async fn who_comes_and_goes_without_end_is_told_and_closed() {
 async fn who_never_connects_is_not_heard_without_end_either() {
     let app = strict().await;
     let key = format!("Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {}\r\n", raw::KEY);
-    let mut stream = TcpStream::connect(app.address()).await.unwrap();
+    let mut stream = TcpStream::connect(app.address()).await.expect("a connection");
     stream.write_all(raw::upgrade_request(&key).as_bytes()).await.unwrap();
     raw::until(&mut stream, "pingInterval").await;
     let (mut reader, mut writer) = stream.split();

@@ -34,7 +34,8 @@ impl Poll {
         let (status, packets) = session.get().await;
         assert_eq!(status, 200, "{packets:?}");
         let open: Value = serde_json::from_str(&packets[0][1..]).expect("an open packet");
-        session.url += &format!("&sid={}", open["sid"].as_str().expect("a sid"));
+        session.url.push_str("&sid=");
+        session.url.push_str(open["sid"].as_str().expect("a sid"));
         session
     }
 

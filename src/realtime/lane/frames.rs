@@ -62,11 +62,11 @@ mod tests {
         match (u8::try_from(payload), u16::try_from(payload)) {
             (Ok(short @ 0..126), _) => frame.push(MASKED | short),
             (_, Ok(medium)) => {
-                frame.push(MASKED | 126);
+                frame.push(MASKED | 0x7e);
                 frame.extend(medium.to_be_bytes());
             }
             _ => {
-                frame.push(MASKED | 127);
+                frame.push(MASKED | 0x7f);
                 frame.extend((payload as u64).to_be_bytes());
             }
         }
