@@ -9,9 +9,33 @@ UPDATE conversations SET
         SELECT COUNT(*) FROM participants p WHERE p.conversation_id = conversations.id),
     listed_at = last_activity_at;
 
--- `place` orders those who take part: the first to come has the lowest.
+-- Messages are numbered without a hole, and those of each sender by `sender_ordinal`, too;
+-- `sender_previous` is the number of the one that the sender wrote before, 0 for the first.
+ALTER TABLE messages ADD COLUMN sender_ordinal BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE messages ADD COLUMN sender_previous BIGINT NOT NULL DEFAULT 0;
+
+UPDATE messages SET sender_ordinal = own.sender_ordinal, sender_previous = own.sender_previous
+FROM (
+    SELECT id, ROW_NUMBER() OVER sent AS sender_ordinal,
+        COALESCE(LAG(ordinal) OVER sent, 0) AS sender_previous
+    FROM messages
+    WINDOW sent AS (PARTITION BY conversation_id, sender_id ORDER BY ordinal)) AS own
+WHERE messages.id = own.id;
+
+-- Every 64th message of a sender: from there it is not far to any other of theirs.
+CREATE INDEX messages_of_sender ON messages (conversation_id, sender_id, ordinal)
+    WHERE sender_ordinal % 64 = 0;
+CREATE INDEX messages_deleted ON messages (conversation_id, ordinal, sender_id, deleted_at)
+    WHERE deleted_at IS NOT NULL;
+
+-- `place` orders those who take part: the first to come has the lowest. `sent` is the number of
+-- messages that they wrote since they came, `last_sent` the number of the last of these, `read_sent`
+-- how many of these are among what they have read: their own are not unread to them.
 ALTER TABLE participants ADD COLUMN listed_at BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE participants ADD COLUMN place BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE participants ADD COLUMN sent BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE participants ADD COLUMN last_sent BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE participants ADD COLUMN read_sent BIGINT NOT NULL DEFAULT 0;
 
 UPDATE participants SET listed_at = came.listed_at, place = came.place
 FROM (
@@ -21,24 +45,20 @@ FROM (
 WHERE participants.conversation_id = came.conversation_id
     AND participants.user_id = came.user_id;
 
+UPDATE participants SET
+    sent = own.sent, last_sent = own.last_sent, read_sent = own.read_sent
+FROM (
+    SELECT m.conversation_id, m.sender_id, COUNT(*) AS sent, MAX(m.ordinal) AS last_sent,
+        SUM(CASE WHEN m.ordinal <= p.last_read THEN 1 ELSE 0 END) AS read_sent
+    FROM messages m JOIN participants p
+        ON p.conversation_id = m.conversation_id AND p.user_id = m.sender_id
+    GROUP BY m.conversation_id, m.sender_id) AS own
+WHERE participants.conversation_id = own.conversation_id
+    AND participants.user_id = own.sender_id;
+
 DROP INDEX participants_by_user;
 CREATE INDEX participants_by_activity ON participants (user_id, listed_at, conversation_id);
 CREATE UNIQUE INDEX participants_by_place ON participants (conversation_id, place);
-
--- Messages are numbered without a hole, and those of each sender by `sender_ordinal`, too: how many
--- of a stretch are a user's own is the difference of two numbers.
-ALTER TABLE messages ADD COLUMN sender_ordinal BIGINT NOT NULL DEFAULT 0;
-
-UPDATE messages SET sender_ordinal = sent.sender_ordinal
-FROM (
-    SELECT id, ROW_NUMBER() OVER (
-        PARTITION BY conversation_id, sender_id ORDER BY ordinal) AS sender_ordinal
-    FROM messages) AS sent
-WHERE messages.id = sent.id;
-
-CREATE INDEX messages_by_sender ON messages (conversation_id, sender_id, ordinal, sender_ordinal);
-CREATE INDEX messages_deleted ON messages (conversation_id, ordinal, sender_id, deleted_at)
-    WHERE deleted_at IS NOT NULL;
 
 CREATE INDEX purchase_requests_of_buyer ON purchase_requests (buyer_id, status, id);
 CREATE INDEX purchase_requests_of_seller ON purchase_requests (seller_id, status, id)

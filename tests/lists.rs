@@ -208,6 +208,44 @@ async fn what_is_unread_is_counted_exactly_whoever_wrote_deleted_or_read_what() 
 }
 
 #[tokio::test]
+async fn ones_own_messages_are_never_unread_however_many_they_are() {
+    let app = TestApp::with(|config| config.limits.enabled = false).await;
+    let [ann, bob] = ["ann", "bob"].map(|id| app.token(id, &[]));
+    let id = group(&app, &ann, &["bob".to_owned()]).await;
+    let mut messages = Vec::new();
+    for n in 0..200 {
+        let sender = if n % 50 == 25 { &ann } else { &bob };
+        messages.push(say(&app, sender, &id).await);
+    }
+    let path = format!("/conversations/{id}");
+    let read = async |token: &str, message: &str| {
+        let body = json!({ "messageId": message });
+        let read = post(&app, token, &format!("{path}/read"), body).await;
+        ["modifiedCount", "unreadCount"].map(|name| read[name].as_u64().expect("a count"))
+    };
+    assert_eq!(get(&app, &bob, &path).await["unreadCount"], 4);
+    for (at, expected) in [(0, [0, 4]), (25, [1, 3]), (100, [1, 2]), (125, [1, 1]), (174, [0, 1])] {
+        assert_eq!(read(&bob, &messages[at]).await, expected, "up to {at}");
+        assert_eq!(get(&app, &bob, "/conversations").await["items"][0]["unreadCount"], expected[1]);
+    }
+    assert_eq!(read(&ann, &messages[80]).await, [79, 117]);
+
+    // Who comes back begins anew.
+    let people = format!("{path}/participants");
+    let gone = call(&app, &bob, Method::DELETE, &format!("{people}/bob"), Value::Null).await;
+    assert_eq!(gone.status, 204);
+    post(&app, &ann, &people, json!({ "userId": "bob" })).await;
+    assert_eq!(get(&app, &bob, &path).await["unreadCount"], 0);
+    let mut messages = Vec::new();
+    for sender in [&bob, &ann, &bob, &bob, &ann, &bob] {
+        messages.push(say(&app, sender, &id).await);
+    }
+    assert_eq!(get(&app, &bob, &path).await["unreadCount"], 2);
+    assert_eq!(read(&bob, &messages[1]).await, [1, 1]);
+    assert_eq!(read(&bob, &messages[5]).await, [1, 0]);
+}
+
+#[tokio::test]
 async fn the_last_message_of_a_list_has_its_reactions_and_so_has_each_page() {
     let app = TestApp::start().await;
     let [ann, bob] = ["ann", "bob"].map(|id| app.token(id, &[]));

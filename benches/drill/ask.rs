@@ -52,7 +52,7 @@ const fn list(
 }
 
 /// What is asked for; `{long}`, `{group}` and `{message}` stand for ids.
-pub const LISTS: [List; 22] = [
+pub const LISTS: [List; 23] = [
     list("a buyer without requests", "nobody", "buyer", "/marketplace/requests"),
     list("paid ones, a new seller", "nobody", "seller", "/marketplace/requests?status=paid"),
     list("a new seller", "nobody", "seller", "/marketplace/requests"),
@@ -68,6 +68,7 @@ pub const LISTS: [List; 22] = [
     list("all payments", "root", "admin", "/payments"),
     list("20 conversations", "early", "user", "/conversations?limit=10"),
     list("2,000, 300,000 unread", "reader", "user", "/conversations?limit=10"),
+    list("2,000 active at once", "hasty", "user", "/conversations?limit=10"),
     list("50 groups of 1,000", "crowded", "user", "/conversations?limit=10"),
     list("one with 300,000 unread", "behind", "user", "/conversations"),
     list("300,000 of one's own", "writer", "user", "/conversations"),

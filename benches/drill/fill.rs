@@ -17,9 +17,10 @@ const STATUSES: [&str; 7] =
 
 const CONVERSATIONS: &str = "id, kind, metadata, created_by, created_at, messages, \
     last_activity_at, participants, listed_at";
-const PARTICIPANTS: &str = "conversation_id, user_id, joined_at, last_read, listed_at, place";
+const PARTICIPANTS: &str = "conversation_id, user_id, joined_at, last_read, listed_at, place, sent, \
+    last_sent, read_sent";
 const MESSAGES: &str = "id, conversation_id, ordinal, sender_id, first_name, content, \
-    attachments, created_at, sender_ordinal";
+    attachments, created_at, sender_ordinal, sender_previous";
 const REQUESTS: &str = "id, buyer_id, title, description, budget_amount, budget_currency, \
     metadata, status, seller_id, code_tries, created_at, updated_at";
 const OFFERS: &str = "id, request_id, seller_id, amount, currency, status, created_at, \
@@ -63,6 +64,8 @@ struct Conversation {
     writers: usize,
     /// When the last message came.
     active: usize,
+    /// How far what orders it is ahead of that.
+    ahead: usize,
 }
 
 /// Fills a store; the seconds that it took.
@@ -95,7 +98,25 @@ pub fn fill(engine: &mut Engine, rows: usize) -> Result<f64> {
         PARTICIPANTS,
         &mut all.iter().flat_map(|one| {
             one.people.iter().zip(1..).map(|(person, place)| {
-                vec![text(&one.id), text(person), at(0), int(0), at(one.active), int(place)]
+                // The `place`th wrote what leaves that when it is divided by the number of writers.
+                let (sent, last) = match one.writers {
+                    writers if place > writers => (0, 0),
+                    writers => {
+                        let last = (1..=one.messages).rev().find(|n| n % writers == (place - 1));
+                        last.map_or((0, 0), |last| (last.div_ceil(writers), last))
+                    }
+                };
+                vec![
+                    text(&one.id),
+                    text(person),
+                    at(0),
+                    int(0),
+                    at(one.active + one.ahead),
+                    int(place),
+                    int(sent),
+                    int(last),
+                    int(0),
+                ]
             })
         }),
     )?;
@@ -200,7 +221,8 @@ fn market(engine: &Engine, rows: usize) -> Result<()> {
 }
 
 /// Of a million messages: 2,000 conversations of one user with 150 each, one with 300,000, 50 groups
-/// of 1,000 with 1,000 each, and the rest in conversations of two with ten each.
+/// of 1,000 with 1,000 each, and the rest in conversations of two with ten each. Beside them 2,000 of
+/// one user that were all active within the same two seconds.
 fn conversations(rows: usize) -> Vec<Conversation> {
     let people = |of: &str, from: usize, count: usize| {
         (from..from + count).map(|n| format!("{of}{n:06}")).collect::<Vec<_>>()
@@ -217,6 +239,7 @@ fn conversations(rows: usize) -> Vec<Conversation> {
         messages: long,
         writers: 1,
         active: rows,
+        ahead: 0,
     });
     let many = (rows / 500).max(10);
     all.extend((0..many).map(|n| Conversation {
@@ -225,6 +248,15 @@ fn conversations(rows: usize) -> Vec<Conversation> {
         messages: long / many,
         writers: 2,
         active: n * 7919 % many * 60_000,
+        ahead: 0,
+    }));
+    all.extend((0..many).map(|n| Conversation {
+        id: id(8, n),
+        people: with(people("p", n, 2), "hasty"),
+        messages: 0,
+        writers: 2,
+        active: n * 7919 % many,
+        ahead: 60_000,
     }));
     all.extend((0..50).map(|n| Conversation {
         id: id(2, n),
@@ -232,6 +264,7 @@ fn conversations(rows: usize) -> Vec<Conversation> {
         messages: rows / 1000,
         writers: 999,
         active: n * 17 % 50 * 60_000,
+        ahead: 0,
     }));
     all.extend((0..20).map(|n| Conversation {
         id: id(6, n),
@@ -239,6 +272,7 @@ fn conversations(rows: usize) -> Vec<Conversation> {
         messages: 150,
         writers: 2,
         active: n * 60_000,
+        ahead: 0,
     }));
     all.extend((0..rows / 30).map(|n| Conversation {
         id: id(7, n),
@@ -246,6 +280,7 @@ fn conversations(rows: usize) -> Vec<Conversation> {
         messages: 10,
         writers: 2,
         active: n,
+        ahead: 0,
     }));
     all
 }

@@ -39,6 +39,12 @@ pub(super) struct Member {
     pub(super) last_read: i64,
     /// The number of the conversation's last event before they came in.
     pub(super) joined_seq: i64,
+    /// How many they wrote since they came.
+    pub(super) sent: i64,
+    /// The number of the last of these.
+    last_sent: i64,
+    /// How many of these they have read.
+    pub(super) read_sent: i64,
 }
 
 /// What was there when people came in, and is not theirs.
@@ -56,6 +62,8 @@ pub(super) struct Came {
 pub(super) struct MessageRow {
     pub(super) document: Message,
     pub(super) ordinal: i64,
+    /// Its number among those of its sender since they came.
+    sender_ordinal: i64,
 }
 
 /// A stretch of a conversation's messages, by their numbers, both ends left out.
@@ -233,70 +241,90 @@ pub(super) async fn rename(tx: &mut Tx<'_>, conversation: &Id, person: &Person) 
     Ok(())
 }
 
-/// Notes up to where a user has read.
+/// Notes up to where a user has read, and how many of their own are among that.
 pub(super) async fn set_read(
     tx: &mut Tx<'_>,
     conversation: &Id,
     user: &Id,
     message: &MessageRow,
+    read_sent: i64,
 ) -> Result<()> {
     const READ: &str = "
-        UPDATE participants SET last_read = $3, last_read_message_id = $4
+        UPDATE participants SET last_read = $3, last_read_message_id = $4, read_sent = $5
         WHERE conversation_id = $1 AND user_id = $2";
-    let row = params![conversation, user, message.ordinal, &message.document.id];
+    let row = params![conversation, user, message.ordinal, &message.document.id, read_sent];
     tx.execute(READ, &row).await?;
     Ok(())
 }
 
-/// How many messages of others there are in a stretch of a conversation that has this many: all of
-/// them, but for a user's own and for what is deleted.
-pub(super) async fn count_of_others(
+/// How many messages someone wrote since they came, up to a message that came after them. Back from
+/// the next one of theirs that the index has, there are less than 64 to look at.
+pub(super) async fn sent_up_to(
+    tx: &mut Tx<'_>,
+    conversation: &Id,
+    member: &Member,
+    message: &MessageRow,
+) -> Result<i64> {
+    const AFTER: &str = "
+        WITH RECURSIVE own AS (
+            SELECT sender_ordinal, sender_previous FROM messages
+            WHERE conversation_id = $1 AND ordinal = COALESCE((
+                SELECT ordinal FROM messages
+                WHERE conversation_id = $1 AND sender_id = $2 AND ordinal > $3
+                    AND sender_ordinal % 64 = 0
+                ORDER BY ordinal LIMIT 1), $4)
+            UNION ALL
+            SELECT m.sender_ordinal, m.sender_previous
+            FROM own JOIN messages m ON m.conversation_id = $1 AND m.ordinal = own.sender_previous
+            WHERE own.sender_previous > $3)
+        SELECT MIN(sender_ordinal) AS first FROM own";
+    if message.ordinal >= member.last_sent {
+        return Ok(member.sent);
+    }
+    let user = &member.document.id;
+    if message.document.sender.id == *user {
+        return Ok(message.sender_ordinal);
+    }
+    let after = params![conversation, user, message.ordinal, member.last_sent];
+    Ok(tx.one(AFTER, &after).await?.get::<i64>("first")? - 1)
+}
+
+/// How many messages of others are deleted in a stretch.
+pub(super) async fn deleted_of_others(
     tx: &mut Tx<'_>,
     conversation: &Id,
     user: &Id,
     between: Between,
-    messages: i64,
-) -> Result<u64> {
-    const NOT: &str = "
-        SELECT COALESCE((
-                SELECT sender_ordinal FROM messages
-                WHERE conversation_id = $1 AND sender_id = $2 AND ordinal < $4
-                ORDER BY ordinal DESC LIMIT 1), 0)
-            - COALESCE((
-                SELECT sender_ordinal FROM messages
-                WHERE conversation_id = $1 AND sender_id = $2 AND ordinal <= $3
-                ORDER BY ordinal DESC LIMIT 1), 0)
-            + (
-                SELECT COUNT(*) FROM messages
-                WHERE conversation_id = $1 AND ordinal > $3 AND ordinal < $4
-                    AND sender_id <> $2 AND deleted_at IS NOT NULL) AS others";
-    let before = between.before.min(messages + 1);
-    let all = before - 1 - between.after;
-    if all <= 0 {
-        return Ok(0);
-    }
-    let row = tx.one(NOT, &params![conversation, user, between.after, before]).await?;
-    u64::try_from(all - row.get::<i64>("others")?).map_err(Error::internal)
+) -> Result<i64> {
+    const DELETED: &str = "
+        SELECT COUNT(*) AS messages FROM messages
+        WHERE conversation_id = $1 AND ordinal > $2 AND ordinal < $3
+            AND sender_id <> $4 AND deleted_at IS NOT NULL";
+    let row = tx.one(DELETED, &params![conversation, between.after, between.before, user]).await?;
+    Ok(row.get("messages")?)
 }
 
-/// Adds a message, the next one of a conversation that is held; false when its sender has written
-/// one under the same id of their own.
+/// Adds a message of someone who takes part, the next one of a conversation that is held; false when
+/// they have written one under the same id of their own.
 pub(super) async fn insert_message(
     tx: &mut Tx<'_>,
     message: &Message,
     conversation: &ConversationRow,
+    sender: &Member,
 ) -> Result<bool> {
     const COUNT: &str = "
         UPDATE conversations SET messages = $2, last_activity_at = $3, listed_at = $4
         WHERE id = $1";
+    const SENT: &str = "
+        UPDATE participants SET sent = $3, last_sent = $4
+        WHERE conversation_id = $1 AND user_id = $2";
     const LIST: &str = "UPDATE participants SET listed_at = $2 WHERE conversation_id = $1";
     const INSERT: &str = "
         INSERT INTO messages
             (id, conversation_id, ordinal, sender_id, first_name, last_name, content, attachments,
-             reply_to, client_message_id, created_at, sender_ordinal)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, COALESCE((
-            SELECT sender_ordinal FROM messages WHERE conversation_id = $2 AND sender_id = $4
-            ORDER BY ordinal DESC LIMIT 1), 0) + 1)
+             reply_to, client_message_id, created_at, sender_ordinal,
+             sender_previous)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
         ON CONFLICT (conversation_id, sender_id, client_message_id) DO NOTHING";
     let ordinal = conversation.messages + 1;
     let row = params![
@@ -311,20 +339,21 @@ pub(super) async fn insert_message(
         message.reply_to.clone(),
         message.client_message_id.clone(),
         message.created_at,
+        sender.sent + 1,
+        sender.last_sent,
     ];
     if tx.execute(INSERT, &row).await? == 0 {
         return Ok(false);
     }
+    let (id, user) = (&message.conversation_id, &message.sender.id);
+    tx.execute(SENT, &params![id, user, sender.sent + 1, ordinal]).await?;
     let covered = message.created_at <= conversation.listed_at;
-    let listed_at = if covered {
-        conversation.listed_at
-    } else {
-        lists::listed_from(message.created_at, conversation.document.participant_count)
-    };
-    let count = params![&message.conversation_id, ordinal, message.created_at, listed_at];
+    let listed_at =
+        if covered { conversation.listed_at } else { lists::listed_from(message.created_at) };
+    let count = params![id, ordinal, message.created_at, listed_at];
     tx.execute(COUNT, &count).await?;
     if !covered {
-        tx.execute(LIST, &params![&message.conversation_id, listed_at]).await?;
+        tx.execute(LIST, &params![id, listed_at]).await?;
     }
     Ok(true)
 }
@@ -429,8 +458,14 @@ fn member_row(row: &Row) -> Result<Member> {
         joined_at: row.get("joined_at")?,
         last_read_message_id: row.get("last_read_message_id")?,
     };
-    let (last_read, joined_seq) = (row.get("last_read")?, row.get("joined_seq")?);
-    Ok(Member { document, last_read, joined_seq })
+    Ok(Member {
+        document,
+        last_read: row.get("last_read")?,
+        joined_seq: row.get("joined_seq")?,
+        sent: row.get("sent")?,
+        last_sent: row.get("last_sent")?,
+        read_sent: row.get("read_sent")?,
+    })
 }
 
 fn message_row(row: &Row) -> Result<MessageRow> {
@@ -453,7 +488,8 @@ fn message_row(row: &Row) -> Result<MessageRow> {
         deleted_at: row.get("deleted_at")?,
         reactions: Vec::new(),
     };
-    Ok(MessageRow { document, ordinal: row.get("ordinal")? })
+    let sender_ordinal = row.get("sender_ordinal")?;
+    Ok(MessageRow { document, ordinal: row.get("ordinal")?, sender_ordinal })
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(row: &Row, column: &str) -> Result<T> {

@@ -31,7 +31,7 @@ const BEFORE: &str = "
         ('o3', 'r2', 'sue', '1', 'USD', 'withdrawn', 1, 1);";
 
 /// What is to be there afterwards: a query, and its rows.
-const AFTER: [(&str, &[&str]); 4] = [
+const AFTER: [(&str, &[&str]); 5] = [
     (
         "SELECT id || ' ' || participants || ' ' || listed_at FROM conversations ORDER BY id",
         &["c1 3 50", "c2 1 2"],
@@ -42,8 +42,14 @@ const AFTER: [(&str, &[&str]); 4] = [
         &["c1 1 ann 50", "c1 2 bob 50", "c1 3 cat 50", "c2 1 bob 2"],
     ),
     (
-        "SELECT sender_id || ' ' || sender_ordinal FROM messages ORDER BY ordinal",
-        &["bob 1", "ann 1", "bob 2", "bob 3", "ann 2"],
+        "SELECT sender_id || ' ' || sender_ordinal || ' ' || sender_previous FROM messages
+         ORDER BY ordinal",
+        &["bob 1 0", "ann 1 0", "bob 2 1", "bob 3 3", "ann 2 2"],
+    ),
+    (
+        "SELECT user_id || ' ' || sent || ' ' || last_sent || ' ' || read_sent FROM participants
+         WHERE conversation_id = 'c1' ORDER BY user_id",
+        &["ann 2 5 2", "bob 3 4 0", "cat 0 0 0"],
     ),
     (
         "SELECT id || ' ' || buyer_id || ' ' || called_off FROM offers ORDER BY id",

@@ -8,10 +8,10 @@ use crate::{
     chat::{
         documents::Participant,
         requests::ConversationView,
-        store::{self, Between, ConversationRow, Listed, Order},
+        store::{self, Between, ConversationRow, Listed, Member, Order},
     },
     db::Tx,
-    error::Result,
+    error::{Error, Result},
     http::list::{List, Page},
     id::Id,
 };
@@ -49,7 +49,7 @@ impl ChatService {
             let row = store::find(tx, &id).await?;
             let found = found(tx, &caller, row).await?;
             let unread_count = match &found.member {
-                Some(member) => unread(tx, &found.row, &caller.user_id, member.last_read).await?,
+                Some(member) => unread(tx, &found.row, member).await?,
                 None => 0,
             };
             let whole = Between { after: 0, before: i64::MAX };
@@ -80,14 +80,21 @@ impl ChatService {
     }
 }
 
-/// How many messages of others a user has not read who has read up to this one.
+/// How many messages of others someone has not read: all after what they have read, but for their own
+/// and for what is deleted.
 pub(super) async fn unread(
     tx: &mut Tx<'_>,
     conversation: &ConversationRow,
-    user: &Id,
-    last_read: i64,
+    member: &Member,
 ) -> Result<u64> {
-    let (id, messages) = (&conversation.document.id, conversation.messages);
-    let rest = Between { after: last_read, before: i64::MAX };
-    store::count_of_others(tx, id, user, rest, messages).await
+    let id = &conversation.document.id;
+    let rest = Between { after: member.last_read, before: i64::MAX };
+    let deleted = store::deleted_of_others(tx, id, &member.document.id, rest).await?;
+    let own = member.sent - member.read_sent;
+    count(conversation.messages - member.last_read - own - deleted)
+}
+
+/// A difference of numbers that are kept.
+pub(super) fn count(messages: i64) -> Result<u64> {
+    u64::try_from(messages).map_err(Error::internal)
 }

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{ChatService, Found, conflict, found, hold, lists::unread, person};
+use super::{
+    ChatService, Found, conflict, found, hold,
+    lists::{count, unread},
+    person,
+};
 use crate::{
     auth::{Identity, Role},
     chat::{
@@ -91,7 +95,7 @@ impl ChatService {
         let bytes = draft.bytes();
         let unit = async move |tx: &mut Tx<'_>| {
             let conversation = hold(tx, &caller, &id).await?;
-            conversation.member()?;
+            let sender = conversation.member()?;
             let refused = refusal(tx, &conversation, draft.reply_to.as_ref()).await?;
             if let Some(refusal) = refused {
                 // What was written before is given back whatever has come since.
@@ -112,7 +116,7 @@ impl ChatService {
                 deleted_at: None,
                 reactions: Vec::new(),
             };
-            if !store::insert_message(tx, &message, &conversation.row).await? {
+            if !store::insert_message(tx, &message, &conversation.row, sender).await? {
                 let own = message.client_message_id.as_ref();
                 let sent = sent(tx, &id, &caller.user_id, own).await?;
                 let lost = || Error::internal("a message is there and is not found");
@@ -230,19 +234,21 @@ impl ChatService {
         message_id: Id,
     ) -> Result<ReadResult> {
         let unit = async move |tx: &mut Tx<'_>| {
-            let conversation = hold(tx, &caller, &id).await?;
-            let (last_read, messages) =
-                (conversation.member()?.last_read, conversation.row.messages);
+            let mut conversation = hold(tx, &caller, &id).await?;
+            let member = conversation.member.as_mut().ok_or_else(Error::forbidden)?;
             let user_id = caller.user_id.clone();
             let message = in_conversation(tx, &id, &message_id, "/messageId").await?;
             let mut modified_count = 0;
-            if message.ordinal > last_read {
-                let read = Between { after: last_read, before: message.ordinal + 1 };
-                modified_count = store::count_of_others(tx, &id, &user_id, read, messages).await?;
-                store::set_read(tx, &id, &user_id, &message).await?;
+            if message.ordinal > member.last_read {
+                let read = Between { after: member.last_read, before: message.ordinal + 1 };
+                let deleted = store::deleted_of_others(tx, &id, &user_id, read).await?;
+                let read_sent = store::sent_up_to(tx, &id, member, &message).await?;
+                let own = read_sent - member.read_sent;
+                modified_count = count(message.ordinal - member.last_read - own - deleted)?;
+                store::set_read(tx, &id, &user_id, &message, read_sent).await?;
+                (member.last_read, member.read_sent) = (message.ordinal, read_sent);
             }
-            let up_to = message.ordinal.max(last_read);
-            let unread_count = unread(tx, &conversation.row, &user_id, up_to).await?;
+            let unread_count = unread(tx, &conversation.row, member).await?;
             if modified_count > 0 {
                 let what = What::MessagesRead { user_id, message_id, modified_count };
                 tx.announce(InConversation { id, what });

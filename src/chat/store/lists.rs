@@ -12,15 +12,10 @@ use crate::{
     params,
 };
 
-/// How far `listed_at` may be ahead of the activity, for each who takes part, in milliseconds: it is
-/// one row of each to write, so a conversation writes at most twenty such rows in a second.
-const AHEAD_MS: i64 = 50;
-
-/// As if no fewer took part: two who talk write their rows every five seconds.
-const AHEAD_FOR_AT_LEAST: i64 = 100;
-
-/// As if no more took part.
-const AHEAD_FOR_AT_MOST: i64 = 1000;
+/// How far `listed_at` is ahead of activity that it did not cover. So a conversation writes the rows
+/// of all who take part once in that time, and a list looks at what was active within that time of its
+/// page.
+const AHEAD_MS: i64 = 60_000;
 
 /// A conversation in someone's list.
 pub(in crate::chat) struct Listed {
@@ -45,27 +40,15 @@ impl Place {
 }
 
 /// What `listed_at` becomes with activity that it does not cover.
-pub(super) fn listed_from(active_at: Timestamp, participants: u64) -> Timestamp {
-    let participants = i64::try_from(participants).unwrap_or(i64::MAX);
-    let people = participants.clamp(AHEAD_FOR_AT_LEAST, AHEAD_FOR_AT_MOST);
-    Timestamp::from_millis(active_at.millis() + people * AHEAD_MS)
+pub(super) fn listed_from(active_at: Timestamp) -> Timestamp {
+    Timestamp::from_millis(active_at.millis() + AHEAD_MS)
 }
 
 /// The conversations of a page, each with how many messages are unread. A page is a stretch of
 /// `listed_at` and one of the activity; what is beside it is joined from the left, so that nothing but
 /// the page's own is looked up.
 const CONVERSATIONS: &str = "
-    SELECT c.*, c.messages - p.last_read
-        - COALESCE((
-            SELECT m.sender_ordinal FROM messages m
-            WHERE m.conversation_id = p.conversation_id AND m.sender_id = p.user_id
-            ORDER BY m.ordinal DESC LIMIT 1), 0)
-        + COALESCE((
-            SELECT m.sender_ordinal FROM messages m
-            WHERE m.conversation_id = p.conversation_id AND m.sender_id = p.user_id
-                AND m.ordinal <= p.last_read
-            ORDER BY m.ordinal DESC LIMIT 1), 0)
-        - (
+    SELECT c.*, c.messages - p.last_read - p.sent + p.read_sent - (
             SELECT COUNT(*) FROM messages m
             WHERE m.conversation_id = p.conversation_id AND m.ordinal > p.last_read
                 AND m.sender_id <> p.user_id AND m.deleted_at IS NOT NULL) AS unread
@@ -184,8 +167,7 @@ async fn places(
         FROM participants p JOIN conversations c ON c.id = p.conversation_id
         WHERE p.user_id = $1 AND (p.listed_at, p.conversation_id) < ($2, $3)
         ORDER BY p.listed_at DESC, p.conversation_id DESC LIMIT $4";
-    let ahead = AHEAD_FOR_AT_MOST * AHEAD_MS;
-    let begin = after.as_ref().map_or(i64::MAX, |(at, _)| at.saturating_add(ahead + 1));
+    let begin = after.as_ref().map_or(i64::MAX, |(at, _)| at.saturating_add(AHEAD_MS + 1));
     let (mut from, mut from_id) = (begin, String::new());
     let batch = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut places: Vec<Place> = Vec::with_capacity(limit * 2);
