@@ -40,6 +40,26 @@ async fn a_user_has_so_many_connections_over_whatever_transport_and_no_more() {
 }
 
 #[tokio::test]
+async fn what_a_user_has_stored_has_one_rate_over_all_of_their_sockets() {
+    let app = TestApp::with(|config| {
+        config.limits.rest_writes = Rate { per_second: 1, burst: 3 };
+    })
+    .await;
+    let (mut one, mut other) = (app.user("alice").await, app.user("alice").await);
+    // Nothing is stored, and each counts: a rate is taken before anything is done.
+    let message = json!({ "conversationId": "none", "content": "x" });
+    let mut codes = Vec::new();
+    for _ in 0..2 {
+        for socket in [&mut one, &mut other] {
+            codes.push(socket.emit_ack("message:send", message.clone()).await["code"].clone());
+        }
+    }
+    assert_eq!(codes, ["not_found", "not_found", "not_found", "rate_limited"]);
+    let mut bob = app.user("bob").await;
+    assert_eq!(bob.emit_ack("message:send", message).await["code"], "not_found");
+}
+
+#[tokio::test]
 async fn a_trusting_server_counts_whom_it_believes() {
     let app = TestApp::with(|config| {
         config.auth.handshake = stoa::config::Handshake::Trusting;

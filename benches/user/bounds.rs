@@ -96,13 +96,12 @@ impl Bounds {
         Some(connections * (IDLE + waiting + queued) + self.uploads()? * body)
     }
 
-    /// Disk: the largest writes by REST, and the largest messages by every connection.
+    /// Disk: the largest writes by REST, and the largest messages over all of their sockets.
     pub fn disk_bytes_per_minute(&self) -> Option<f64> {
         let minute = |rate: &str| {
             let per_second = self.get(&format!("limits.{rate}.per_second"))?;
             Some(per_second * 60.0 + self.get(&format!("limits.{rate}.burst"))?)
         };
-        let connections = self.get("limits.connections_per_user")?;
-        Some(minute("rest_writes")? * WRITE + connections * minute("messages")? * MESSAGE)
+        Some(minute("rest_writes")? * (WRITE + MESSAGE))
     }
 }

@@ -23,9 +23,10 @@ use super::{
     session::{Guard, Sessions},
 };
 use crate::{
+    auth::Role,
     error::{Code, Error, Result},
     event::is_reserved,
-    limits::{EventClass, EventRates},
+    limits::{EventClass, EventRates, RestClass},
     log_limit, metrics,
     text::well_formed,
 };
@@ -97,12 +98,22 @@ impl Inbound {
             return Ok(());
         }
         let rates = || Box::new(EventRates::new(&sessions.limits));
-        if self.connection.rates(rates).take(class) {
-            self.connection.link.heard_event();
-            Ok(())
-        } else {
-            Err(Error::new(Code::RateLimited, "Too many events; try again in a moment."))
+        if !self.connection.rates(rates).take(class) {
+            return Err(Error::new(Code::RateLimited, "Too many events; try again in a moment."));
         }
+        self.connection.link.heard_event();
+        if class == EventClass::Message {
+            self.check_user(sessions)?;
+        }
+        Ok(())
+    }
+
+    /// What is stored has a rate of the user, too: they may have many sockets.
+    fn check_user(&self, sessions: &Sessions) -> Result<()> {
+        let Some(identity) = self.connection.identity() else { return Ok(()) };
+        let operates = identity.has(Role::Service) || identity.has(Role::Admin);
+        let class = if operates { RestClass::Operator } else { RestClass::Write };
+        sessions.user_rates.take(class, &identity.user_id)
     }
 }
 
