@@ -206,7 +206,7 @@ pub(super) async fn send(
                 .ok_or_else(|| Error::new(Code::Malformed, "The body has no packets."));
         }
         if link.polls().is_closing() {
-            return Err(unknown());
+            return Ok(unheard());
         }
         if some.iter().any(|packet| asks_for_too_long_a_namespace(packet)) {
             session.close();
@@ -218,8 +218,7 @@ pub(super) async fn send(
             if link.close_because(ClosingReason::RateLimited) {
                 metrics::rate_limited().increment(1);
             }
-            // It is told by its poll, and would not listen after an error.
-            return Ok("ok".into_response());
+            return Ok(unheard());
         }
         link.resumed().await;
         let some: Vec<_> = some.into_iter().map(names::for_engine).collect();
@@ -230,6 +229,12 @@ pub(super) async fn send(
         }
         last = Some(answer);
     }
+}
+
+/// The answer to a body that is not heard since the session is about to end: the client is told by its
+/// poll, and would not listen after an error.
+fn unheard() -> Response {
+    "ok".into_response()
 }
 
 /// Whether a packet is a CONNECT whose refusal would be long.
