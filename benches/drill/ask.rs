@@ -68,7 +68,7 @@ pub const LISTS: [List; 23] = [
     list("all payments", "root", "admin", "/payments"),
     list("20 conversations", "early", "user", "/conversations?limit=10"),
     list("2,000, 300,000 unread", "reader", "user", "/conversations?limit=10"),
-    list("2,000 active at once", "hasty", "user", "/conversations?limit=10"),
+    list("2,000 active in 2 minutes", "hasty", "user", "/conversations?limit=10"),
     list("50 groups of 1,000", "crowded", "user", "/conversations?limit=10"),
     list("one with 300,000 unread", "behind", "user", "/conversations"),
     list("300,000 of one's own", "writer", "user", "/conversations"),

@@ -136,6 +136,7 @@ pub fn fill(engine: &mut Engine, rows: usize) -> Result<f64> {
                     text("[]"),
                     at(one.active),
                     int(ordinal.div_ceil(one.writers)),
+                    int(ordinal.saturating_sub(one.writers)),
                 ]
             })
         }),
@@ -222,7 +223,7 @@ fn market(engine: &Engine, rows: usize) -> Result<()> {
 
 /// Of a million messages: 2,000 conversations of one user with 150 each, one with 300,000, 50 groups
 /// of 1,000 with 1,000 each, and the rest in conversations of two with ten each. Beside them 2,000 of
-/// one user that were all active within the same two seconds.
+/// one user that were all active within the same two minutes.
 fn conversations(rows: usize) -> Vec<Conversation> {
     let people = |of: &str, from: usize, count: usize| {
         (from..from + count).map(|n| format!("{of}{n:06}")).collect::<Vec<_>>()
@@ -255,8 +256,8 @@ fn conversations(rows: usize) -> Vec<Conversation> {
         people: with(people("p", n, 2), "hasty"),
         messages: 0,
         writers: 2,
-        active: n * 7919 % many,
-        ahead: 60_000,
+        active: n * 7919 % many * 60,
+        ahead: 15_000,
     }));
     all.extend((0..50).map(|n| Conversation {
         id: id(2, n),

@@ -348,8 +348,11 @@ pub(super) async fn insert_message(
     let (id, user) = (&message.conversation_id, &message.sender.id);
     tx.execute(SENT, &params![id, user, sender.sent + 1, ordinal]).await?;
     let covered = message.created_at <= conversation.listed_at;
-    let listed_at =
-        if covered { conversation.listed_at } else { lists::listed_from(message.created_at) };
+    let listed_at = if covered {
+        conversation.listed_at
+    } else {
+        lists::listed_from(message.created_at, conversation.document.participant_count)
+    };
     let count = params![id, ordinal, message.created_at, listed_at];
     tx.execute(COUNT, &count).await?;
     if !covered {

@@ -23,15 +23,15 @@ impl PacketLimit {
         config.enabled.then_some(Self { rate: config.packets, clock })
     }
 
-    /// A clock of seconds; only differences are looked at, so it may well begin anew.
+    /// A clock of seconds, never at zero; only differences are looked at, so it may well begin anew.
     fn seconds(&self) -> u16 {
-        u16::try_from(self.clock.now().seconds() & i64::from(u16::MAX)).unwrap_or(0)
+        u16::try_from(self.clock.now().seconds() & i64::from(u16::MAX)).unwrap_or(0).max(1)
     }
 }
 
 /// What one transport has used of its bucket. Links are many, so it is four bytes: how many tokens
-/// are out, and the second in which some were last put back. The clock is asked only when the bucket
-/// seems empty.
+/// are out, and the second in which some were last put back, zero before the first. The clock is asked
+/// then, and when the bucket seems empty.
 #[derive(Debug, Default)]
 pub struct Allowance(AtomicU32);
 
@@ -43,6 +43,9 @@ impl Allowance {
         let mut enough = true;
         let take = |state| {
             let (mut out, mut since) = parts(state);
+            if since == 0 {
+                since = limit.seconds();
+            }
             out = out.saturating_add(packets);
             if out > limit.rate.burst {
                 let now = limit.seconds();
@@ -91,10 +94,10 @@ mod tests {
 
     #[test]
     fn as_many_packets_as_the_bucket_holds_are_heard_and_more_as_time_goes_by() {
-        let clock = Clock::manual(Timestamp::from_millis(0));
+        let clock = Clock::manual(Timestamp::from_millis(10_000));
         let (limit, allowance) = (limit(&clock), Allowance::default());
         assert!(allowance.take(20, &limit));
-        assert!(!allowance.take(1, &limit), "the bucket is empty");
+        assert!(!allowance.take(1, &limit), "the bucket is empty, from the start");
         clock.advance(Duration::from_secs(1));
         assert!(allowance.take(9, &limit), "a second has put ten back, and one was taken");
         assert!(!allowance.take(1, &limit));
@@ -102,7 +105,7 @@ mod tests {
 
     #[test]
     fn events_within_their_rate_cost_nothing() {
-        let clock = Clock::manual(Timestamp::from_millis(0));
+        let clock = Clock::manual(Timestamp::from_millis(10_000));
         let (limit, allowance) = (limit(&clock), Allowance::default());
         for _ in 0..1000 {
             assert!(allowance.take(1, &limit));
@@ -115,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_more_than_can_be_counted_is_none_the_less_one() {
-        let clock = Clock::manual(Timestamp::from_millis(0));
+        let clock = Clock::manual(Timestamp::from_millis(10_000));
         let (limit, allowance) = (limit(&clock), Allowance::default());
         assert!(!allowance.take(usize::MAX, &limit));
         assert!(!allowance.take(1, &limit));

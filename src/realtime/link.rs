@@ -15,7 +15,12 @@ use socketioxide::socket::{Sid, Socket};
 use tokio::sync::Notify;
 
 use super::{
-    connection::Connection, events::ClosingReason, lane::Lane, polls::Polls, wire::PollingSession,
+    connection::Connection,
+    events::{ClosingReason, SessionClosing},
+    frame::Outgoing,
+    lane::Lane,
+    polls::Polls,
+    wire::PollingSession,
 };
 use crate::limits::{Admission, Allowance, PacketLimit, Place};
 
@@ -282,12 +287,21 @@ impl Link {
             return false;
         }
         let connections = self.connections();
-        if connections.is_empty() {
+        let Some(last) = connections.last() else {
             self.close();
             return true;
-        }
-        for connection in connections {
-            connection.close(reason);
+        };
+        if self.lock().lane.is_some() {
+            // The first to close it would have the last word.
+            let farewell = Outgoing::of(&SessionClosing::because(reason));
+            for connection in &connections {
+                connection.send(farewell.clone());
+            }
+            last.close_transport();
+        } else {
+            for connection in &connections {
+                connection.close(reason);
+            }
         }
         // A namespace may end meanwhile, and its words with it.
         let link = self.clone();

@@ -12,10 +12,17 @@ use crate::{
     params,
 };
 
-/// How far `listed_at` is ahead of activity that it did not cover. So a conversation writes the rows
-/// of all who take part once in that time, and a list looks at what was active within that time of its
-/// page.
-const AHEAD_MS: i64 = 60_000;
+/// How far `listed_at` is ahead of activity that it did not cover, at least, and for each who takes
+/// part. So a conversation writes the rows of all who take part once in that time, twenty rows a
+/// second at most, and a list looks at what was active within that time of its page.
+const AHEAD_MS: i64 = 15_000;
+const AHEAD_FOR_EACH_MS: i64 = 50;
+
+/// That of the largest conversation.
+const FARTHEST_AHEAD_MS: i64 = AHEAD_MS + 1000 * AHEAD_FOR_EACH_MS;
+
+/// The most rows that are read at once.
+const MAX_BATCH: usize = 1000;
 
 /// A conversation in someone's list.
 pub(in crate::chat) struct Listed {
@@ -40,8 +47,10 @@ impl Place {
 }
 
 /// What `listed_at` becomes with activity that it does not cover.
-pub(super) fn listed_from(active_at: Timestamp) -> Timestamp {
-    Timestamp::from_millis(active_at.millis() + AHEAD_MS)
+pub(super) fn listed_from(active_at: Timestamp, participants: u64) -> Timestamp {
+    let participants = i64::try_from(participants).unwrap_or(i64::MAX);
+    let ahead = AHEAD_MS.saturating_add(participants.saturating_mul(AHEAD_FOR_EACH_MS));
+    Timestamp::from_millis(active_at.millis() + ahead.min(FARTHEST_AHEAD_MS))
 }
 
 /// The conversations of a page, each with how many messages are unread. A page is a stretch of
@@ -167,12 +176,13 @@ async fn places(
         FROM participants p JOIN conversations c ON c.id = p.conversation_id
         WHERE p.user_id = $1 AND (p.listed_at, p.conversation_id) < ($2, $3)
         ORDER BY p.listed_at DESC, p.conversation_id DESC LIMIT $4";
-    let begin = after.as_ref().map_or(i64::MAX, |(at, _)| at.saturating_add(AHEAD_MS + 1));
+    let begin = after.as_ref().map_or(i64::MAX, |(at, _)| at.saturating_add(FARTHEST_AHEAD_MS + 1));
     let (mut from, mut from_id) = (begin, String::new());
-    let batch = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut batch = limit;
     let mut places: Vec<Place> = Vec::with_capacity(limit * 2);
     loop {
-        let rows = tx.all(PLACES, &params![user, from, &from_id, batch]).await?;
+        let fetched = i64::try_from(batch).unwrap_or(i64::MAX);
+        let rows = tx.all(PLACES, &params![user, from, &from_id, fetched]).await?;
         for row in &rows {
             let place = Place {
                 active_at: row.get("last_activity_at")?,
@@ -189,9 +199,10 @@ async fn places(
         let complete = places
             .get(limit.wrapping_sub(1))
             .is_some_and(|last| (last.active_at, last.id.as_str()) >= (from, from_id.as_str()));
-        if complete || rows.len() < limit {
+        if complete || rows.len() < batch {
             return Ok(places);
         }
+        batch = (batch * 2).min(MAX_BATCH);
     }
 }
 
