@@ -58,7 +58,7 @@ struct EmitRequest {
     to: EmitTo,
     /// Its name: 1–128 characters without control characters, none that Socket.IO clients keep for
     /// themselves.
-    #[schema(value_type = String, min_length = 1, max_length = 64)]
+    #[schema(value_type = String, min_length = 1, max_length = 128)]
     event: EventName,
     /// Its data, as clients get it: at most 100 levels deep.
     #[serde(default)]

@@ -23,7 +23,6 @@ use super::{
     session::{Guard, Sessions},
 };
 use crate::{
-    auth::Role,
     error::{Code, Error, Result},
     event::is_reserved,
     limits::{EventClass, EventRates, RestClass},
@@ -111,8 +110,7 @@ impl Inbound {
     /// What is stored has a rate of the user, too: they may have many sockets.
     fn check_user(&self, sessions: &Sessions) -> Result<()> {
         let Some(identity) = self.connection.identity() else { return Ok(()) };
-        let operates = identity.has(Role::Service) || identity.has(Role::Admin);
-        let class = if operates { RestClass::Operator } else { RestClass::Write };
+        let class = if identity.operates() { RestClass::Operator } else { RestClass::Write };
         sessions.user_rates.take(class, &identity.user_id)
     }
 }
