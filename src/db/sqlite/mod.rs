@@ -59,6 +59,7 @@ impl Sqlite {
         let (committed, told) = mpsc::channel(UNTOLD);
         let teller = tokio::spawn(writer::tell(shared.clone(), told));
         let limit = config.write_timeout;
+        let session = session.for_units()?;
         let thread = Writer::new(path.to_owned(), session, limit, shared.clone(), committed);
         let writer_thread = spawn("stoa-db-writer", move || thread.run(units))?;
         Ok(Self {

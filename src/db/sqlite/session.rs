@@ -62,6 +62,13 @@ impl Session {
         Ok(session)
     }
 
+    /// Keeps what a unit needs to be undone in memory, where SQLite would write each page that the
+    /// unit touches to a file: units are small. Migrations and making the file anew are not.
+    pub(super) fn for_units(self) -> Result<Self> {
+        self.connection.execute_batch("PRAGMA temp_store = MEMORY")?;
+        Ok(self)
+    }
+
     /// A connection that reads.
     pub(super) fn to_read(path: &Path, judge: Judge) -> Result<Self> {
         Self::open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, Some(judge))

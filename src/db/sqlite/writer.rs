@@ -144,7 +144,7 @@ impl Writer {
     ) -> Result<()> {
         let session = match &mut self.session {
             Some(session) => session,
-            none => none.insert(Session::to_write(&self.path)?),
+            none => none.insert(Session::to_write(&self.path)?.for_units()?),
         };
         step(&session.connection, "BEGIN IMMEDIATE")?;
         let began = Instant::now();
