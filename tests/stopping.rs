@@ -53,6 +53,29 @@ async fn nobody_new_is_taken_while_it_drains() {
 }
 
 #[tokio::test]
+async fn requests_under_way_are_answered_and_no_new_ones_after() {
+    let app = TestApp::start().await;
+    let conversation = json!({ "participantIds": ["bob"] });
+    let mut kept = TcpStream::connect(app.address()).await.unwrap();
+    kept.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    raw::until(&mut kept, r#"{"status":"ok"}"#).await;
+    // Another writer makes the request wait for the store.
+    let other = app.database();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let request = app.post("/api/conversations", conversation);
+    let stop = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        app.stop();
+        raw::rest(&mut kept, ROOM).await;
+        assert!(TcpStream::connect(app.address()).await.is_err(), "it still listens");
+        other.execute_batch("COMMIT").unwrap();
+    };
+    let (answer, ()) = tokio::join!(request, stop);
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    app.shutdown(ROOM).await;
+}
+
+#[tokio::test]
 async fn an_idle_server_ends_at_once() {
     let app = TestApp::with(|config| config.server.drain_timeout = Duration::from_mins(1)).await;
     let address = app.address();

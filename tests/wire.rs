@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::io::AsyncWriteExt;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::support::{
     Client, ConnectError, Options, TestApp,
@@ -119,6 +119,36 @@ async fn an_upgrade_needs_version_13_and_a_key_of_16_bytes() {
 async fn half_sent_headers_are_cut_after_the_header_timeout() {
     let app = TestApp::with(|config| config.server.header_timeout = SHORT).await;
     raw::until_closed(app.address(), b"GET /livez HTTP/1.1\r\nHost: localhost\r\n", CUT).await;
+}
+
+#[tokio::test]
+async fn a_kept_connection_stands_still_for_longer_than_headers_may_take() {
+    let app = TestApp::with(|config| config.server.header_timeout = SHORT).await;
+    let mut stream = TcpStream::connect(app.address()).await.unwrap();
+    for _ in 0..2 {
+        stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        let answer = raw::until(&mut stream, r#"{"status":"ok"}"#).await;
+        assert!(answer.contains("\r\nkeep-alive: timeout=75\r\n"), "{answer}");
+        tokio::time::sleep(2 * SHORT).await;
+    }
+    // From the first byte on they are as late as on a new connection.
+    stream.write_all(b"GET /livez HTTP/1.1\r\n").await.unwrap();
+    assert_eq!(raw::rest(&mut stream, CUT).await, "");
+}
+
+#[tokio::test]
+async fn a_kept_connection_is_closed_in_the_end_and_at_once_when_asked_for() {
+    let app = TestApp::with(|config| config.server.keep_alive = SHORT).await;
+    let kept = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    assert!(raw::until_closed(app.address(), kept, CUT).await.ends_with("}"));
+    let app = TestApp::start().await;
+    for request in [
+        "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        "GET /livez HTTP/1.0\r\n\r\n",
+    ] {
+        let answer = raw::until_closed(app.address(), request.as_bytes(), CUT).await;
+        assert!(answer.ends_with("}") && !answer.contains("keep-alive"), "{answer}");
+    }
 }
 
 #[tokio::test]

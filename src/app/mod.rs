@@ -15,7 +15,13 @@ use std::{
 
 use anyhow::Context;
 use axum::extract::FromRef;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use futures_util::future::OptionFuture;
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
 
 use self::{admission::Admission, records::StoredRecords};
 pub use self::{catalogue::events, serve::serve};
@@ -67,6 +73,8 @@ pub struct App {
     readiness: Readiness,
     /// Says true when the listeners are to close.
     stop: watch::Sender<bool>,
+    /// The task that answers requests; none when it is waited for.
+    served: Mutex<Option<JoinHandle<()>>>,
     /// The task that drains, once there is one.
     draining: Mutex<Option<JoinHandle<()>>>,
 }
@@ -164,7 +172,7 @@ impl App {
         store::beside(idempotency.prune(), &stopping);
         tokio::spawn(metrics.keep_up());
         let drain_timeout = server.drain_timeout;
-        tokio::spawn(wire::serve(listener, router, config, stopping));
+        let served = tokio::spawn(wire::serve(listener, router, config, stopping));
         Ok(Self {
             address,
             admin,
@@ -173,6 +181,7 @@ impl App {
             realtime,
             readiness,
             stop,
+            served: Mutex::new(Some(served)),
             draining: Mutex::default(),
         })
     }
@@ -189,8 +198,8 @@ impl App {
         self.admin.login_code()
     }
 
-    /// Begins to stop: not ready any more, no new sockets, everyone told and let go. A second call
-    /// changes nothing.
+    /// Begins to stop: not ready any more, no new sockets, everyone told and let go; then no new
+    /// requests, and those under way are answered. A second call changes nothing.
     pub fn stop(&self) {
         let mut draining = self.draining.lock().unwrap_or_else(PoisonError::into_inner);
         if draining.is_some() {
@@ -199,16 +208,21 @@ impl App {
         self.readiness.drain();
         let (realtime, stop, db) = (self.realtime.clone(), self.stop.clone(), self.db.clone());
         let whole = self.drain_timeout;
+        let end = Instant::now() + whole;
+        let served = self.served.lock().unwrap_or_else(PoisonError::into_inner).take();
         *draining = Some(tokio::spawn(async move {
             // Half of the time to let go, half for those who are slow to go.
             let drained = async {
                 realtime.drain(whole / 2).await;
                 realtime.empty().await;
             };
-            if tokio::time::timeout(whole, drained).await.is_err() {
+            if timeout_at(end, drained).await.is_err() {
                 tracing::warn!("some connections did not end in time");
             }
             stop.send_replace(true);
+            if timeout_at(end, OptionFuture::from(served)).await.is_err() {
+                tracing::warn!("some requests were not answered in time");
+            }
             if tokio::time::timeout(CLOSE_TIMEOUT, db.close()).await.is_err() {
                 tracing::warn!("the store did not close in time");
             }

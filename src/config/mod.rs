@@ -146,7 +146,11 @@ pub struct ServerConfig {
     #[serde(with = "humantime_serde")]
     #[garde(custom(positive))]
     pub first_byte_timeout: Duration,
-    /// Until a request's headers are complete.
+    /// How long a connection is kept without a request.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(positive))]
+    pub keep_alive: Duration,
+    /// From the first byte of a request until its headers are complete.
     #[serde(with = "humantime_serde")]
     #[garde(custom(positive))]
     pub header_timeout: Duration,

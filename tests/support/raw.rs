@@ -80,8 +80,8 @@ pub async fn rest(stream: &mut TcpStream, deadline: std::time::Duration) -> Stri
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// Reads until this text has come.
-pub async fn until(stream: &mut TcpStream, text: &str) {
+/// Reads until this text has come; what came.
+pub async fn until(stream: &mut TcpStream, text: &str) -> String {
     let mut read = Vec::new();
     let found = async {
         while !String::from_utf8_lossy(&read).contains(text) {
@@ -90,6 +90,7 @@ pub async fn until(stream: &mut TcpStream, text: &str) {
         }
     };
     within_time(super::DEADLINE, text, found).await;
+    String::from_utf8_lossy(&read).into_owned()
 }
 
 /// Sends a request and reads the status of its answer.

@@ -4,16 +4,22 @@
 use std::{convert::Infallible, io::Read, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
-use http::Request;
+use http::{
+    HeaderValue, Request, Response, StatusCode, Version,
+    header::{CONNECTION, HeaderMap},
+};
 use hyper::{body::Incoming, server::conn::http1};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
+    time::timeout,
 };
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use super::pace::{Answer, Pace, Paced};
 use crate::{
     config::{Config, ServerConfig},
     limits::PeerLimits,
@@ -35,8 +41,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\n\
     Content-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// Serves until `stop` says true: then the listener closes at once, and requests under way are
-/// answered. Upgraded connections are not waited for.
+/// Serves until `stop` says true: then the listener closes at once, and it ends when the requests
+/// under way are answered. Upgraded connections are not waited for.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -45,10 +51,11 @@ pub async fn serve(
 ) {
     let peers = PeerLimits::new(&config.limits, &config.server);
     let config = Arc::new(config.server);
+    let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
             biased;
-            () = stopping(&mut stop) => return,
+            () = stopping(&mut stop) => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -60,7 +67,7 @@ pub async fn serve(
                 };
                 prepare(&stream);
                 let (router, config, stop) = (router.clone(), config.clone(), stop.clone());
-                tokio::spawn(async move {
+                connections.spawn(async move {
                     // Until it ends, or goes on as a websocket, which has a place of another kind.
                     let _place = place;
                     metrics::http_connections().increment(1);
@@ -76,6 +83,9 @@ pub async fn serve(
             }
         }
     }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
 }
 
 /// Answers whoever has too many connections, as far as that takes no time.
@@ -112,32 +122,77 @@ async fn serve_connection(
 ) {
     // Peeked for: a fresh socket calls itself readable before anything has come.
     let mut first_byte = [0];
-    let first_byte = tokio::time::timeout(config.first_byte_timeout, stream.peek(&mut first_byte));
-    if !matches!(first_byte.await, Ok(Ok(1))) {
+    let first_byte = tokio::select! {
+        read = timeout(config.first_byte_timeout, stream.peek(&mut first_byte)) => read,
+        () = stopping(&mut stop) => return,
+    };
+    if !matches!(first_byte, Ok(Ok(1))) {
         return;
     }
+    let pace = Pace::new(config.keep_alive, config.header_timeout);
+    let kept = HeaderValue::from_str(&format!("timeout={}", config.keep_alive.as_secs())).ok();
+    let stopped = stop.clone();
+    let answered_at = pace.clone();
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        answered_at.answering();
         request.extensions_mut().insert(Peer(peer));
+        let last = is_last(request.version(), request.headers());
+        let (pace, stopped, kept) = (answered_at.clone(), stopped.clone(), kept.clone());
         let answer = router.clone().oneshot(request.map(Body::new));
-        async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+        async move {
+            let mut answer = answer.await.unwrap_or_else(|never| match never {});
+            if answer.status() != StatusCode::SWITCHING_PROTOCOLS && !last {
+                let kept = kept.filter(|_| !*stopped.borrow());
+                tell_how_long(&mut answer, kept);
+            }
+            Ok::<_, Infallible>(answer.map(|body| Answer::new(body, pace)))
+        }
     });
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(config.header_timeout)
         .max_buf_size(config.max_header_bytes)
         .max_headers(config.max_headers)
         .half_close(false)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Paced::new(stream, pace.clone())), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,
+        () = pace.overdue() => return,
         () = stopping(&mut stop) => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                result = connection => result,
+                () = pace.overdue() => return,
+            }
         }
     };
     if let Err(error) = result {
         tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Whether the client closes the connection after this request.
+fn is_last(version: Version, headers: &HeaderMap) -> bool {
+    let wants = |what: &str| {
+        headers.get_all(CONNECTION).iter().any(|value| {
+            let value = value.to_str().unwrap_or_default();
+            value.split(',').any(|one| one.trim().eq_ignore_ascii_case(what))
+        })
+    };
+    wants("close") || (version < Version::HTTP_11 && !wants("keep-alive"))
+}
+
+/// Says how long the connection is kept without a request, so that clients do not send one just when
+/// it is closed; or that it ends.
+fn tell_how_long(answer: &mut Response<Body>, kept: Option<HeaderValue>) {
+    let headers = answer.headers_mut();
+    match kept {
+        Some(kept) => {
+            headers.entry(CONNECTION).or_insert(HeaderValue::from_static("keep-alive"));
+            headers.entry("keep-alive").or_insert(kept);
+        }
+        None => {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
     }
 }

@@ -25,12 +25,12 @@ use http::{
 use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
 use socketioxide::{service::SocketIoService, socket::Sid};
-use tokio::net::TcpStream;
 use tower::Service;
 use tungstenite::handshake::derive_accept_key;
 
 use super::{
     Peer,
+    pace::Paced,
     polling::{self, BodyLimits},
 };
 use crate::{
@@ -211,10 +211,10 @@ impl Inner {
         let (sid, v3) = (query.sid, query.v3);
         tokio::spawn(async move {
             let Ok(upgraded) = upgrade.await else { return };
-            let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
+            let Ok(parts) = upgraded.downcast::<TokioIo<Paced>>() else { return };
             // Copied, since even an empty rest of the HTTP parser's buffer keeps all of it.
             let early = Bytes::copy_from_slice(&parts.read_buf);
-            let lane = Lane::new(parts.io.into_inner(), tolerance);
+            let lane = Lane::new(parts.io.into_inner().into_inner(), tolerance);
             let known_by = (sid.is_none() && !v3).then_some(links);
             start(engine, lane, &early, link, (sid, v3), known_by);
         });

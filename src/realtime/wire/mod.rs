@@ -3,6 +3,7 @@
 
 mod accept;
 mod door;
+mod pace;
 mod polling;
 
 pub use accept::{Peer, serve};
