@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use http::StatusCode;
 use serde_json::{Value, json};
 use stoa::clock::Clock;
 use tempfile::TempDir;
@@ -21,12 +22,17 @@ use tokio::{
 
 use crate::support::{
     Client, DEADLINE, Options,
-    app::{SECRET, sign},
+    app::{SECRET, sign, test_database},
     http_client, within, within_time,
 };
 
 /// How often it is killed; `STOA_KILLS` says otherwise.
 const KILLS: usize = 100;
+
+/// How long an `Idempotency-Key` may be held by the one that was killed.
+const MAX_HELD: Duration = Duration::from_secs(1);
+
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 const WRITERS: usize = 20;
 const CONVERSATIONS: usize = 3;
@@ -38,11 +44,15 @@ struct Server {
 }
 
 impl Server {
-    async fn start(data: &Path) -> Self {
+    /// On SQLite, or in this database of a Postgres.
+    async fn start(data: &Path, database: Option<&str>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stoa"));
         command.env_clear().current_dir(data).env("STOA_DATA", data);
         command.env("HOST", "127.0.0.1").env("PORT", "0").env("JWT_SECRET", SECRET);
         command.env("LIMITS", "off").env("LOG_LEVEL", "info").env("LOG_FORMAT", "json");
+        if let Some(url) = database {
+            command.env("DATABASE_URL", url);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.kill_on_drop(true).spawn().expect("the server's process");
         let mut lines = BufReader::new(child.stdout.take().expect("its log")).lines();
@@ -96,22 +106,30 @@ fn token(user: &str) -> String {
 struct Writer {
     user: String,
     token: String,
+    /// What a message that comes again is known by.
+    by: KnownBy,
     conversations: Vec<String>,
-    /// Messages begun; each has a `clientMessageId` of its own.
+    /// Messages begun; each has a text of its own.
     begun: usize,
     /// Whether the last of them was not acknowledged: it comes again.
     pending: bool,
-    /// By `clientMessageId`, the id of the message that was acknowledged.
+    /// By its text, the id of the message that was acknowledged.
     acknowledged: HashMap<String, String>,
 }
 
+#[derive(Clone, Copy, PartialEq)]
+enum KnownBy {
+    ClientMessageId,
+    IdempotencyKey,
+}
+
 impl Writer {
-    fn new(user: String, conversations: Vec<String>) -> Self {
+    fn new(user: String, by: KnownBy, conversations: Vec<String>) -> Self {
         let (token, acknowledged) = (token(&user), HashMap::new());
-        Self { user, token, conversations, begun: 0, pending: false, acknowledged }
+        Self { user, token, by, conversations, begun: 0, pending: false, acknowledged }
     }
 
-    /// The `clientMessageId` of the last message begun.
+    /// The text of the last message begun.
     fn last(&self) -> String {
         format!("{}.{}", self.user, self.begun)
     }
@@ -119,7 +137,9 @@ impl Writer {
     /// Writes; with `most`, no more than so many, and none of them fails.
     async fn write(&mut self, address: SocketAddr, most: Option<usize>) {
         let http = http_client();
-        for _ in 0..most.unwrap_or(usize::MAX) {
+        let mut held_for = Duration::ZERO;
+        let mut written = 0;
+        while most.is_none_or(|most| written < most) {
             if !self.pending {
                 self.begun += 1;
                 self.pending = true;
@@ -127,8 +147,16 @@ impl Writer {
             let name = self.last();
             let conversation = &self.conversations[self.begun % self.conversations.len()];
             let url = format!("http://{address}/api/conversations/{conversation}/messages");
-            let body = json!({ "content": name, "clientMessageId": name });
-            let answer = http.post(&url).bearer_auth(&self.token).json(&body).send().await;
+            let request = http.post(&url).bearer_auth(&self.token);
+            let request = match self.by {
+                KnownBy::ClientMessageId => {
+                    request.json(&json!({ "content": name, "clientMessageId": name }))
+                }
+                KnownBy::IdempotencyKey => {
+                    request.header("idempotency-key", &name).json(&json!({ "content": name }))
+                }
+            };
+            let answer = request.send().await;
             // Acknowledged is what was answered whole.
             let answer = match answer {
                 Ok(answer) => {
@@ -142,10 +170,18 @@ impl Writer {
                 Err(error) if most.is_some() => panic!("{error}"),
                 Err(_) => return,
             };
+            if status == StatusCode::CONFLICT && held_for < MAX_HELD {
+                // What another process may still carry out is free a moment later.
+                sleep(ASK_AGAIN).await;
+                held_for += ASK_AGAIN;
+                continue;
+            }
+            held_for = Duration::ZERO;
             assert!(status.is_success(), "{status} {body}");
             let id = body["message"]["id"].as_str().expect("an id").to_owned();
             assert!(self.acknowledged.insert(name, id).is_none(), "acknowledged twice");
             self.pending = false;
+            written += 1;
         }
     }
 }
@@ -156,7 +192,7 @@ struct Known {
     epoch: Value,
     /// The number of the last event that the listener heard.
     seq: i64,
-    /// What the listener heard: by `clientMessageId`, the message's id.
+    /// What the listener heard: by their texts, the messages' ids.
     heard: HashMap<String, String>,
     /// The same of the history, and the newest message that was read there.
     history: HashMap<String, String>,
@@ -187,11 +223,12 @@ impl Known {
     }
 }
 
-/// A message's `clientMessageId` and id.
+/// A message's text and id.
 fn named(message: &Value, id: &str) -> (String, String) {
     let text = |field: &str| message[field].as_str().expect("a text").to_owned();
-    assert_eq!(message["content"], message["clientMessageId"]);
-    (text("clientMessageId"), text(id))
+    let client_message_id = &message["clientMessageId"];
+    assert!(client_message_id.is_null() || *client_message_id == message["content"], "{message}");
+    (text("content"), text(id))
 }
 
 /// The messages of a conversation, newest first; those after one of them oldest first.
@@ -239,7 +276,8 @@ async fn come_back(server: &Server, known: &mut [Known], writers: &[Writer]) -> 
 async fn what_was_acknowledged_outlives_a_kill_and_is_there_once() {
     let kills = std::env::var("STOA_KILLS").map_or(KILLS, |kills| kills.parse().expect("a number"));
     let data = TempDir::new().expect("a folder");
-    let mut server = Server::start(data.path()).await;
+    let database = test_database().await;
+    let mut server = Server::start(data.path(), database.as_deref()).await;
     let names: Vec<_> = (0..WRITERS).map(|writer| format!("writer{writer}")).collect();
     let mut known = Vec::new();
     for _ in 0..CONVERSATIONS {
@@ -250,8 +288,12 @@ async fn what_was_acknowledged_outlives_a_kill_and_is_there_once() {
         known.push(Known { id, epoch: Value::Null, seq: 0, heard, history, newest: None });
     }
     let conversations: Vec<_> = known.iter().map(|known| known.id.clone()).collect();
-    let mut writers: Vec<_> =
-        names.into_iter().map(|name| Writer::new(name, conversations.clone())).collect();
+    let ways = [KnownBy::ClientMessageId, KnownBy::IdempotencyKey].into_iter().cycle();
+    let mut writers: Vec<_> = names
+        .into_iter()
+        .zip(ways)
+        .map(|(name, by)| Writer::new(name, by, conversations.clone()))
+        .collect();
 
     let (mut unanswered, mut unheard) = (0, 0);
     for _ in 0..kills {
@@ -274,7 +316,7 @@ async fn what_was_acknowledged_outlives_a_kill_and_is_there_once() {
             of.expect("a conversation").hear(&event);
         }
         let heard: i64 = known.iter().map(|known| known.seq).sum();
-        server = Server::start(data.path()).await;
+        server = Server::start(data.path(), database.as_deref()).await;
         come_back(&server, &mut known, &writers).await.close().await;
         unheard += known.iter().map(|known| known.seq).sum::<i64>() - heard;
         let kept = |name: &String| known.iter().any(|known| known.history.contains_key(name));

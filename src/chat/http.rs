@@ -26,6 +26,7 @@ use crate::{
         list::{List, Page},
     },
     id::Id,
+    idempotency::answer,
 };
 
 /// The routes.
@@ -80,8 +81,10 @@ async fn create_conversation(
     caller: Caller,
     ValidBody(request): ValidBody<CreateConversation>,
 ) -> Result<(StatusCode, Json<ConversationAnswer>)> {
-    let (conversation, created) = chat.create(caller.identity, request).await?;
-    Ok((made(created), Json(ConversationAnswer { conversation })))
+    answer(chat.create(caller.identity, request), |(conversation, created)| {
+        (made(created), Json(ConversationAnswer { conversation }))
+    })
+    .await
 }
 
 /// Lists the caller's conversations, newest activity first.
@@ -129,8 +132,7 @@ async fn archive_conversation(
     caller: Caller,
     Path(id): Path<Id>,
 ) -> Result<StatusCode> {
-    chat.archive(caller.identity, id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    answer(chat.archive(caller.identity, id), |()| StatusCode::NO_CONTENT).await
 }
 
 /// Lists who takes part in a conversation, the first to come first.
@@ -165,8 +167,10 @@ async fn add_participants(
     Path(id): Path<Id>,
     Body(request): Body<AddParticipants>,
 ) -> Result<Json<ConversationAnswer>> {
-    let conversation = chat.add_participants(caller.identity, id, request).await?;
-    Ok(Json(ConversationAnswer { conversation }))
+    answer(chat.add_participants(caller.identity, id, request), |conversation| {
+        Json(ConversationAnswer { conversation })
+    })
+    .await
 }
 
 /// Takes someone out of a group: oneself, or another by its creator or an admin.
@@ -225,8 +229,10 @@ async fn send_message(
     Path(id): Path<Id>,
     Body(draft): Body<Draft>,
 ) -> Result<(StatusCode, Json<MessageAnswer>)> {
-    let (message, created) = chat.send(caller.identity, id, draft).await?;
-    Ok((made(created), Json(MessageAnswer { message })))
+    answer(chat.send(caller.identity, id, draft), |(message, created)| {
+        (made(created), Json(MessageAnswer { message }))
+    })
+    .await
 }
 
 /// Changes a message's text, for its author.
@@ -320,5 +326,5 @@ async fn mark_read(
     Path(id): Path<Id>,
     Body(read): Body<MarkRead>,
 ) -> Result<Json<ReadResult>> {
-    Ok(Json(chat.read(caller.identity, id, read.message_id).await?))
+    answer(chat.read(caller.identity, id, read.message_id), Json).await
 }

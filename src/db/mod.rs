@@ -14,6 +14,7 @@
 
 mod backlog;
 mod bulk;
+mod companion;
 mod error;
 mod events;
 mod migrations;
@@ -38,6 +39,7 @@ use tokio::{
 
 use self::{backlog::Backlog, events::KeepLimits, postgres::Postgres, sqlite::Sqlite, unit::Unit};
 pub use self::{
+    companion::{Companion, accompanied, companion},
     error::{Error, Kind, Result},
     events::{
         KeptEvent, Portion, Position, StoredEvent, events_about, events_after, last_seq, position,
@@ -157,13 +159,13 @@ impl Db {
     /// # Errors
     /// The unit's own, which undoes it; [`public::Code::Unavailable`] when the store is not able
     /// to now. After that the unit may still have been kept, when the answer of its commit was
-    /// lost: what is tried again has an id of the caller's own.
+    /// lost: what is tried again has an id of the caller's own. The task's [`Companion`] takes part.
     pub async fn write<T, F>(&self, unit: F) -> public::Result<T>
     where
         F: AsyncFnOnce(&mut Tx<'_>) -> public::Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        let (unit, answer) = unit::unit(unit);
+        let (unit, answer) = unit::unit(companion::with_companion(unit));
         in_time(self.0.write(unit), answer).await
     }
 
@@ -176,6 +178,7 @@ impl Db {
         F: AsyncFnOnce(&mut Tx<'_>) -> public::Result<T> + Send + 'static,
         T: Send + 'static,
     {
+        let unit = companion::with_companion(unit);
         let (unit, answer) = unit::sized(unit, self.0.backlog.count(bytes)?);
         in_time(self.0.write(unit), answer).await
     }

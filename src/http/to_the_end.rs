@@ -2,7 +2,10 @@
 
 use tracing::Instrument;
 
-use crate::error::{Error, Result};
+use crate::{
+    db::{accompanied, companion},
+    error::{Error, Result},
+};
 
 /// Does something in a task of its own: a handler is dropped with its connection, and what it began
 /// and has to follow up would be left halfway.
@@ -12,5 +15,5 @@ use crate::error::{Error, Result};
 pub async fn to_the_end<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
-    tokio::spawn(work.in_current_span()).await.map_err(Error::internal)?
+    tokio::spawn(accompanied(companion(), work).in_current_span()).await.map_err(Error::internal)?
 }

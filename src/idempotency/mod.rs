@@ -2,19 +2,22 @@
 //! (contract/rest.md, "Conventions").
 //!
 //! A request with a key takes a place in the store before it is carried out, and leaves its answer
-//! there. It is carried out to its end even when its caller hangs up, since that caller is the one
-//! who will ask again. Left alone are requests without valid credentials, which get their 401,
-//! webhooks, whose senders know no keys, and `/api/auth/`, whose answers hold tokens.
+//! there, where the handler says how ([`answer`]) in the unit that does the work: either both are
+//! kept or neither. It is carried out to its end even when its caller hangs up, since that caller is
+//! the one who will ask again. Left alone are requests without valid credentials, which get their
+//! 401, webhooks, whose senders know no keys, and `/api/auth/`, whose answers hold tokens.
 //!
-//! A process that dies between the end of the work and the keeping of its answer leaves a place
-//! whose request runs no more; it is free after `RUNS_FOR`, or with the next start on SQLite.
+//! A place without an answer, whose request does not run in this process, may be taken over: nothing
+//! was done for it, and what another process still does for it is undone, since each unit first
+//! looks whether the place is still its own.
 
+mod attempt;
 mod key;
 mod store;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, to_bytes},
@@ -22,6 +25,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use dashmap::{DashMap, Entry};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::CONTENT_TYPE, request::Parts,
 };
@@ -29,10 +33,14 @@ use sha2::{Digest, Sha256};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use self::store::{Answer, Claim};
+pub use self::attempt::answer;
+use self::{
+    attempt::Attempt,
+    store::{Answer, Claim},
+};
 use crate::{
     auth::{Authenticated, Authenticator, CredentialKind},
-    db::Db,
+    db::{Db, accompanied},
     error::{Code, Error, Result},
     http::body::RawBody,
     id::Id,
@@ -41,8 +49,8 @@ use crate::{
 /// How long an answer is kept.
 const KEPT_FOR: Duration = Duration::from_hours(24);
 
-/// After how long a request that still runs is taken for lost.
-const RUNS_FOR: Duration = Duration::from_mins(1);
+/// After how long a request that another process carries out may be taken over.
+const LEFT_FOR: Duration = Duration::from_secs(1);
 
 /// Bytes of the largest answer that is kept. Who repeats a request with a larger one is told that
 /// it was done.
@@ -65,6 +73,22 @@ const LEFT_ALONE: [&str; 2] = ["/api/webhooks/", "/api/auth/"];
 pub struct Idempotency {
     db: Db,
     authenticator: Authenticator,
+    running: Running,
+}
+
+/// The places whose requests this process carries out, each with the hash of its body.
+type Running = Arc<DashMap<Vec<u8>, Vec<u8>>>;
+
+/// Notes that a request is carried out, until it is dropped.
+struct Run {
+    place: Vec<u8>,
+    running: Running,
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.running.remove(&self.place);
+    }
 }
 
 impl Idempotency {
@@ -77,7 +101,7 @@ impl Idempotency {
         if db.is_own_file() {
             store::release_all(&db).await?;
         }
-        Ok(Self { db, authenticator })
+        Ok(Self { db, authenticator, running: Running::default() })
     }
 
     /// Gives up old answers, now and then, for ever.
@@ -166,6 +190,14 @@ impl Idempotency {
     ) -> Result<Response> {
         let RawBody(body) = RawBody::from_request(Request::new(body), &()).await?;
         let body_hash = Sha256::digest(&body).to_vec();
+        let _run = match self.running.entry(place.clone()) {
+            Entry::Occupied(running) if *running.get() == body_hash => return Err(running_still()),
+            Entry::Occupied(_) => return Err(other_body()),
+            Entry::Vacant(free) => {
+                free.insert(body_hash.clone());
+                Run { place: place.clone(), running: self.running.clone() }
+            }
+        };
         match store::claim(&self.db, place.clone(), body_hash).await? {
             Claim::Run(attempt) => {
                 let request = Request::from_parts(parts, Body::from(body));
@@ -176,15 +208,8 @@ impl Idempotency {
                 Code::Conflict,
                 "This request was carried out; its answer was too large to be kept.",
             )),
-            Claim::Running => Err(Error::new(
-                Code::Conflict,
-                "A request with this Idempotency-Key is still being carried out.",
-            )
-            .with_retry_after(RETRY_AFTER)),
-            Claim::OtherBody => Err(Error::new(
-                Code::InvalidPayload,
-                "This Idempotency-Key came with another body before.",
-            )),
+            Claim::Running => Err(running_still()),
+            Claim::OtherBody => Err(other_body()),
         }
     }
 
@@ -197,21 +222,33 @@ impl Idempotency {
         request: Request,
         next: Next,
     ) -> Result<Response> {
+        let attempt = Arc::new(Attempt::new(place, attempt));
+        let work = accompanied(Some(attempt.clone()), attempt.clone().render_in(next.run(request)));
         // In a task of its own, so that a panic does not keep the place.
-        let ran = match tokio::spawn(next.run(request).in_current_span()).await {
+        let ran = match tokio::spawn(work.in_current_span()).await {
             Ok(response) => whole(response).await,
             Err(error) => Err(Error::internal(error)),
         };
         let kept = ran.as_ref().ok().filter(|(response, _)| is_kept(response.status()));
         let settled = match kept {
-            Some((_, answer)) => store::finish(&self.db, place, attempt, answer.clone()).await,
-            None => store::release(&self.db, place, attempt).await,
+            Some((_, answer)) if attempt.has_kept(answer) => Ok(()),
+            Some((_, answer)) => store::finish(&self.db, &attempt, answer.clone()).await,
+            None => store::release(&self.db, &attempt).await,
         };
         if let Err(error) = settled {
             tracing::warn!(?error, "the answer to a request with a key was not kept");
         }
         ran.map(|(response, _)| response)
     }
+}
+
+fn running_still() -> Error {
+    let sentence = "A request with this Idempotency-Key is still being carried out.";
+    Error::new(Code::Conflict, sentence).with_retry_after(RETRY_AFTER)
+}
+
+fn other_body() -> Error {
+    Error::new(Code::InvalidPayload, "This Idempotency-Key came with another body before.")
 }
 
 /// Whether an answer is given again. The others may be different the next time.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use uuid::Uuid;
 
-use super::{KEPT_FOR, RUNS_FOR};
+use super::{KEPT_FOR, LEFT_FOR, attempt::Attempt};
 use crate::{
     db::{Db, Row, Tx},
     error::Result,
@@ -39,8 +39,8 @@ pub(super) struct Answer {
     pub(super) body: Option<Bytes>,
 }
 
-/// Takes a place, unless it is taken. One whose answer is too old, or whose request runs for so
-/// long that it must have been lost, is free.
+/// Takes a place, unless it is taken. One whose answer is too old is free, and so is one without an
+/// answer after a moment: its request does not run in this process, and is undone elsewhere.
 pub(super) async fn claim(db: &Db, place: Vec<u8>, body_hash: Vec<u8>) -> Result<Claim> {
     const TAKE: &str = "
         INSERT INTO idempotency_keys (id, body_hash, attempt, started_at) VALUES ($1, $2, $3, $4)
@@ -53,10 +53,10 @@ pub(super) async fn claim(db: &Db, place: Vec<u8>, body_hash: Vec<u8>) -> Result
         SELECT body_hash, status, content_type, answer FROM idempotency_keys WHERE id = $1";
     db.write(async move |tx| {
         let attempt = Ids.next();
-        let (old, lost) = (before(tx, KEPT_FOR), before(tx, RUNS_FOR));
+        let (old, left) = (before(tx, KEPT_FOR), before(tx, LEFT_FOR));
         let now = tx.now();
         let taken =
-            tx.execute(TAKE, &params![&*place, &*body_hash, attempt, now, old, lost]).await?;
+            tx.execute(TAKE, &params![&*place, &*body_hash, attempt, now, old, left]).await?;
         if taken == 1 {
             return Ok(Claim::Run(attempt));
         }
@@ -87,26 +87,42 @@ fn read(row: &Row, body_hash: &[u8]) -> Result<Claim> {
 }
 
 /// Keeps the answer, unless another has taken the place since.
-pub(super) async fn finish(db: &Db, place: Vec<u8>, attempt: Uuid, answer: Answer) -> Result<()> {
-    const FINISH: &str = "
-        UPDATE idempotency_keys SET status = $3, content_type = $4, answer = $5
-        WHERE id = $1 AND attempt = $2";
+pub(super) async fn finish(db: &Db, attempt: &Attempt, answer: Answer) -> Result<()> {
     let bytes = answer.body.as_ref().map_or(0, Bytes::len);
-    db.write_sized(bytes, async move |tx| {
-        let status = u32::from(answer.status.as_u16());
-        let body = answer.body.as_deref();
-        let params = params![place, attempt, status, answer.content_type, body];
-        tx.execute(FINISH, &params).await?;
-        Ok(())
-    })
-    .await
+    let (place, id) = (attempt.place.clone(), attempt.id);
+    db.write_sized(bytes, async move |tx| set_answer(tx, place, id, &answer).await.map(drop)).await
 }
 
-/// Gives a place back, unless another has taken it since.
-pub(super) async fn release(db: &Db, place: Vec<u8>, attempt: Uuid) -> Result<()> {
-    const RELEASE: &str = "DELETE FROM idempotency_keys WHERE id = $1 AND attempt = $2";
+/// Keeps the answer in the unit that does the work; false when another has taken the place since.
+pub(super) async fn keep(tx: &mut Tx<'_>, attempt: &Attempt, answer: &Answer) -> Result<bool> {
+    set_answer(tx, attempt.place.clone(), attempt.id, answer).await
+}
+
+async fn set_answer(tx: &mut Tx<'_>, place: Vec<u8>, id: Uuid, answer: &Answer) -> Result<bool> {
+    const SET: &str = "
+        UPDATE idempotency_keys SET status = $3, content_type = $4, answer = $5
+        WHERE id = $1 AND attempt = $2";
+    let status = u32::from(answer.status.as_u16());
+    let params = params![place, id, status, answer.content_type.clone(), answer.body.as_deref()];
+    Ok(tx.execute(SET, &params).await? == 1)
+}
+
+/// Sees to it in the unit that does some of the work that nobody takes the place until its end; false
+/// when another has taken it already.
+pub(super) async fn hold(tx: &mut Tx<'_>, attempt: &Attempt) -> Result<bool> {
+    const HOLD: &str = "
+        UPDATE idempotency_keys SET started_at = $3 WHERE id = $1 AND attempt = $2";
+    let now = tx.now();
+    Ok(tx.execute(HOLD, &params![&*attempt.place, attempt.id, now]).await? == 1)
+}
+
+/// Gives a place back, unless it has an answer, or another has taken it since.
+pub(super) async fn release(db: &Db, attempt: &Attempt) -> Result<()> {
+    const RELEASE: &str = "
+        DELETE FROM idempotency_keys WHERE id = $1 AND attempt = $2 AND status IS NULL";
+    let (place, id) = (attempt.place.clone(), attempt.id);
     db.write(async move |tx| {
-        tx.execute(RELEASE, &params![place, attempt]).await?;
+        tx.execute(RELEASE, &params![place, id]).await?;
         Ok(())
     })
     .await

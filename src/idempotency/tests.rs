@@ -49,12 +49,27 @@ impl Server {
         let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let handler = {
             let (calls, begun, go_on) = (calls.clone(), begun.clone(), go_on.clone());
+            let db = db.clone();
             async move |order: String| {
                 let call = calls.fetch_add(1, Ordering::SeqCst) + 1;
                 match order.as_str() {
                     "wait" => {
                         begun.notify_one();
                         go_on.notified().await;
+                    }
+                    "write and wait" => {
+                        let write = db.write(async move |_| Ok(call));
+                        let render = |call| (StatusCode::CREATED, format!("call {call}"));
+                        let answer = answer(write, render).await;
+                        begun.notify_one();
+                        go_on.notified().await;
+                        return answer.into_response();
+                    }
+                    "wait and write" => {
+                        begun.notify_one();
+                        go_on.notified().await;
+                        let written = db.write(async |_| Ok(())).await;
+                        return written.map(|()| "written").into_response();
                     }
                     "fail" => return Error::internal("it failed").into_response(),
                     "panic" => panic!("it panicked"),
@@ -157,30 +172,78 @@ async fn an_answer_that_is_too_large_is_not_given_twice() {
     assert_eq!(server.calls(), 1);
 }
 
+fn place_of_alice() -> Vec<u8> {
+    key::place_of(&["token", "alice", ""], &Method::POST, "/api/things", "k")
+}
+
 #[tokio::test]
-async fn what_was_lost_is_free_after_a_minute_and_with_a_start() {
+async fn what_was_lost_is_free_after_a_moment_and_with_a_start() {
     let server = Server::start().await;
-    let place = || key::place_of(&["token", "alice", ""], &Method::POST, "/api/things", "k");
     let hash = Sha256::digest("do").to_vec();
-    let Claim::Run(lost) = store::claim(&server.db, place(), hash.clone()).await.unwrap() else {
-        panic!("it was free");
-    };
-    server.clock.advance(Duration::from_millis(59_999));
+    let claim = store::claim(&server.db, place_of_alice(), hash.clone()).await.unwrap();
+    let Claim::Run(lost) = claim else { panic!("it was free") };
     assert_eq!(server.order("k", "do").await.0, 409);
-    server.clock.advance(Duration::from_millis(1));
+    server.clock.advance(LEFT_FOR);
     assert_eq!(server.order("k", "other").await.0, 422);
     let answer = server.order("k", "do").await;
     assert_eq!(answer, (201, "call 1".to_owned()));
     let late = Answer { status: StatusCode::OK, content_type: None, body: Some("late".into()) };
-    store::finish(&server.db, place(), lost, late).await.unwrap();
-    store::release(&server.db, place(), lost).await.unwrap();
+    let lost = Attempt::new(place_of_alice(), lost);
+    store::finish(&server.db, &lost, late).await.unwrap();
+    store::release(&server.db, &lost).await.unwrap();
     assert_eq!(server.order("k", "do").await, answer, "the lost one has no say any more");
 
     let other = || vec![7; 32];
     assert!(matches!(store::claim(&server.db, other(), hash.clone()).await, Ok(Claim::Run(_))));
     assert_eq!(store::release_all(&server.db).await.unwrap(), 1);
-    assert!(matches!(store::claim(&server.db, other(), hash).await, Ok(Claim::Run(_))));
+    let claim = store::claim(&server.db, other(), hash.clone()).await.unwrap();
+    let Claim::Run(attempt) = claim else { panic!("it was given back") };
     assert_eq!(server.order("k", "do").await, answer, "answers stay");
+
+    // Whose commit seemed to fail, and did not.
+    let attempt = Attempt::new(other(), attempt);
+    let kept = Answer { status: StatusCode::OK, content_type: None, body: Some("kept".into()) };
+    store::finish(&server.db, &attempt, kept.clone()).await.unwrap();
+    store::release(&server.db, &attempt).await.unwrap();
+    assert_eq!(store::claim(&server.db, other(), hash).await.unwrap(), Claim::Done(kept));
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_with_the_work() {
+    let server = Server::start().await;
+    let first = server.order("k", "write and wait");
+    let another_process = async {
+        server.begun.notified().await;
+        server.clock.advance(LEFT_FOR);
+        let hash = Sha256::digest("write and wait").to_vec();
+        let claim = store::claim(&server.db, place_of_alice(), hash).await.unwrap();
+        server.go_on.notify_one();
+        claim
+    };
+    let ((status, body), claim) = tokio::join!(first, another_process);
+    let Claim::Done(answer) = claim else { panic!("{claim:?}") };
+    assert_eq!((status, body.as_str()), (201, "call 1"));
+    assert_eq!(answer.status, StatusCode::CREATED);
+    assert_eq!(answer.body.as_deref(), Some(body.as_bytes()));
+    assert_eq!(server.order("k", "write and wait").await, (201, body));
+    assert_eq!(server.calls(), 1);
+}
+
+#[tokio::test]
+async fn what_another_process_took_over_is_not_done_here() {
+    let server = Server::start().await;
+    let first = server.order("k", "wait and write");
+    let another_process = async {
+        server.begun.notified().await;
+        server.clock.advance(LEFT_FOR);
+        let hash = Sha256::digest("wait and write").to_vec();
+        let claim = store::claim(&server.db, place_of_alice(), hash).await.unwrap();
+        server.go_on.notify_one();
+        claim
+    };
+    let (first, claim) = tokio::join!(first, another_process);
+    assert!(matches!(claim, Claim::Run(_)), "{claim:?}");
+    assert_eq!(first.0, 409, "{first:?}");
 }
 
 #[tokio::test]

@@ -37,7 +37,8 @@ impl Emits {
         self.db
             .write_sized(kept.data.get().len(), async move |tx| {
                 tx.announce(kept);
-                Ok(())
+                // Nobody has heard it yet.
+                Ok(0_usize)
             })
             .await?;
         Ok(count.sockets().await)

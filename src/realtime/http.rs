@@ -26,6 +26,7 @@ use crate::{
         problem::Problem,
     },
     id::{Id, Ids},
+    idempotency::answer,
     room::Room,
 };
 
@@ -172,27 +173,27 @@ impl EmitTo {
     }
 }
 
-async fn emit_one(emits: &Emits, caller: &EmitCaller, request: EmitRequest) -> Result<Emitted> {
+/// The emit that is asked for, if the caller may.
+fn allowed(caller: &EmitCaller, request: EmitRequest) -> Result<Emit> {
     let to = request.to.into_target()?;
     let event = request.event.as_str();
-    let allowed = match &to {
+    let may = match &to {
         Target::Everyone => caller.may_emit(event, None),
         Target::Rooms { rooms, .. } => rooms.iter().all(|room| caller.may_emit(event, Some(room))),
     };
-    if !allowed {
+    if !may {
         return Err(Error::forbidden());
     }
     let id = Ids.next();
     tracing::debug!(%id, event, "emit");
-    let emit = Emit {
+    Ok(Emit {
         id,
         to,
         event: request.event,
         data: request.data.0,
         namespace: request.namespace.map(|NamespacePath(namespace)| namespace),
         volatile: request.volatile,
-    };
-    Ok(Emitted { id, sockets: emits.send(emit).await? })
+    })
 }
 
 /// Sends one event to sockets.
@@ -208,8 +209,10 @@ async fn emit(
     caller: EmitCaller,
     Body(request): Body<EmitRequest>,
 ) -> Result<impl IntoResponse> {
-    let emitted = emit_one(&emits, &caller, request).await?;
-    Ok((StatusCode::ACCEPTED, Json(emitted)))
+    let emit = allowed(&caller, request)?;
+    let id = emit.id;
+    answer(emits.send(emit), move |sockets| (StatusCode::ACCEPTED, Json(Emitted { id, sockets })))
+        .await
 }
 
 /// Up to 100 events.
@@ -260,8 +263,12 @@ async fn emit_batch(
     }
     let mut results = Vec::with_capacity(batch.emits.len());
     for item in batch.emits {
-        let result = match json::decode::<EmitRequest>(item.get().as_bytes()) {
-            Ok(request) => emit_one(&emits, &caller, request).await,
+        let request = json::decode::<EmitRequest>(item.get().as_bytes());
+        let result = match request.and_then(|request| allowed(&caller, request)) {
+            Ok(emit) => {
+                let id = emit.id;
+                emits.send(emit).await.map(|sockets| Emitted { id, sockets })
+            }
             Err(error) => Err(error),
         };
         results.push(match result {

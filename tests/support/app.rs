@@ -84,10 +84,7 @@ impl TestApp {
         config.data = data.path().to_owned();
         config.server.host = Ipv4Addr::LOCALHOST.into();
         config.server.port = 0;
-        if std::env::var("STOA_TEST_STORE").is_ok_and(|store| store == "postgres") {
-            let postgres = Postgres::shared().expect("Postgres on this machine");
-            config.database.url = Some(postgres.database().await.into());
-        }
+        config.database.url = test_database().await.map(Into::into);
         config.auth.jwt_secret = Some(SECRET.into());
         config.auth.api_keys = vec![
             format!("tests:{}", hex::encode(Sha256::digest(API_KEY))),
@@ -279,6 +276,15 @@ impl TestApp {
         self.app.stop();
         within_time(deadline, "the server to stop", self.app.stopped()).await;
     }
+}
+
+/// The URL of a database of the test's own, where tests run on Postgres.
+pub async fn test_database() -> Option<String> {
+    if std::env::var("STOA_TEST_STORE").is_ok_and(|store| store == "postgres") {
+        let postgres = Postgres::shared().expect("Postgres on this machine");
+        return Some(postgres.database().await);
+    }
+    None
 }
 
 /// Signs claims with HS256.

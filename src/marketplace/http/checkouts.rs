@@ -8,6 +8,7 @@ use crate::{
     error::Result,
     http::body::{Path, ValidBody},
     id::Id,
+    idempotency::answer,
     marketplace::{
         documents::Checkout,
         requests::{CheckoutPayment, CreateCheckout},
@@ -28,8 +29,10 @@ pub(super) async fn create_checkout(
     caller: Caller,
     ValidBody(request): ValidBody<CreateCheckout>,
 ) -> Result<(StatusCode, Json<Checkout>)> {
-    let checkout = marketplace.check_out(caller.identity, request).await?;
-    Ok((StatusCode::CREATED, Json(checkout)))
+    answer(marketplace.check_out(caller.identity, request), |checkout| {
+        (StatusCode::CREATED, Json(checkout))
+    })
+    .await
 }
 
 /// Tells of a checkout, to its buyer and the sellers in it.
@@ -63,5 +66,5 @@ pub(super) async fn pay_checkout(
     Path(id): Path<Id>,
     ValidBody(payment): ValidBody<CheckoutPayment>,
 ) -> Result<Json<Checkout>> {
-    Ok(Json(marketplace.pay_checkout(id, payment).await?))
+    answer(marketplace.pay_checkout(id, payment), Json).await
 }

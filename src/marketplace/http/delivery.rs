@@ -10,6 +10,7 @@ use crate::{
     error::Result,
     http::body::{Path, ValidBody},
     id::Id,
+    idempotency::answer,
     marketplace::{
         documents::PurchaseRequest,
         requests::{ChangeDelivery, ConfirmDelivery},
@@ -40,8 +41,10 @@ pub(super) async fn make_code(
     caller: Caller,
     Path(id): Path<Id>,
 ) -> Result<(StatusCode, Json<DeliveryCode>)> {
-    let delivery_code = marketplace.make_code(caller.identity, id.clone()).await?;
-    Ok((StatusCode::CREATED, Json(DeliveryCode { request_id: id, delivery_code })))
+    answer(marketplace.make_code(caller.identity, id.clone()), move |delivery_code| {
+        (StatusCode::CREATED, Json(DeliveryCode { request_id: id.clone(), delivery_code }))
+    })
+    .await
 }
 
 /// Notes where the goods are, for the seller. `shipped` moves a paid request on.
@@ -78,7 +81,8 @@ pub(super) async fn confirm_delivery(
     Path(id): Path<Id>,
     ValidBody(confirm): ValidBody<ConfirmDelivery>,
 ) -> Result<Json<PurchaseRequest>> {
-    Ok(Json(marketplace.confirm_delivery(caller.identity, id, confirm.code).await?))
+    let tried = marketplace.confirm_delivery(caller.identity, id, confirm.code);
+    answer(tried, |tried| tried.into_result().map(Json)).await?
 }
 
 /// Says that the buyer has the goods. A second time changes nothing.
@@ -94,5 +98,5 @@ pub(super) async fn confirm_by_buyer(
     caller: Caller,
     Path(id): Path<Id>,
 ) -> Result<Json<PurchaseRequest>> {
-    Ok(Json(marketplace.confirm_by_buyer(caller.identity, id).await?))
+    answer(marketplace.confirm_by_buyer(caller.identity, id), Json).await
 }

@@ -11,6 +11,7 @@ use crate::{
         list::{List, Page},
     },
     id::Id,
+    idempotency::answer,
     marketplace::{
         documents::{Offer, PurchaseRequest},
         requests::{CreateOffer, Reject},
@@ -33,8 +34,10 @@ pub(super) async fn create_offer(
     Path(id): Path<Id>,
     ValidBody(offer): ValidBody<CreateOffer>,
 ) -> Result<(StatusCode, Json<Offer>)> {
-    let offer = marketplace.offer(caller.identity, id, offer).await?;
-    Ok((StatusCode::CREATED, Json(offer)))
+    answer(marketplace.offer(caller.identity, id, offer), |offer| {
+        (StatusCode::CREATED, Json(offer))
+    })
+    .await
 }
 
 /// Lists the offers on a request, newest first: all for its buyer, their own for a seller.
@@ -67,7 +70,7 @@ pub(super) async fn accept_offer(
     caller: Caller,
     Path(id): Path<Id>,
 ) -> Result<Json<PurchaseRequest>> {
-    Ok(Json(marketplace.accept(caller.identity, id).await?))
+    answer(marketplace.accept(caller.identity, id), Json).await
 }
 
 /// Does not take an offer, for the request's buyer. The body may be missing.
@@ -86,7 +89,7 @@ pub(super) async fn reject_offer(
     reject: Option<ValidBody<Reject>>,
 ) -> Result<Json<Offer>> {
     let reason = reject.and_then(|ValidBody(reject)| reject.reason);
-    Ok(Json(marketplace.reject(caller.identity, id, reason).await?))
+    answer(marketplace.reject(caller.identity, id, reason), Json).await
 }
 
 /// Takes an offer back, for its seller, as long as the buyer has not decided.

@@ -11,6 +11,7 @@ use crate::{
         list::{List, Page},
     },
     id::Id,
+    idempotency::answer,
     marketplace::{
         documents::PurchaseRequest,
         requests::{Cancel, ChangeRequest, CreateRequest, Filter},
@@ -31,8 +32,10 @@ pub(super) async fn create_request(
     caller: Caller,
     ValidBody(request): ValidBody<CreateRequest>,
 ) -> Result<(StatusCode, Json<PurchaseRequest>)> {
-    let request = marketplace.create(caller.identity, request).await?;
-    Ok((StatusCode::CREATED, Json(request)))
+    answer(marketplace.create(caller.identity, request), |request| {
+        (StatusCode::CREATED, Json(request))
+    })
+    .await
 }
 
 /// Lists requests, newest first: a buyer's own; for a seller those that are open or theirs.
@@ -101,7 +104,7 @@ pub(super) async fn cancel_request(
     Path(id): Path<Id>,
     ValidBody(cancel): ValidBody<Cancel>,
 ) -> Result<Json<PurchaseRequest>> {
-    Ok(Json(marketplace.cancel(caller.identity, id, cancel.reason).await?))
+    answer(marketplace.cancel(caller.identity, id, cancel.reason), Json).await
 }
 
 /// Calls a delivered request done, for its buyer or a backend.
@@ -117,5 +120,5 @@ pub(super) async fn complete_request(
     caller: Caller,
     Path(id): Path<Id>,
 ) -> Result<Json<PurchaseRequest>> {
-    Ok(Json(marketplace.complete(caller.identity, id).await?))
+    answer(marketplace.complete(caller.identity, id), Json).await
 }

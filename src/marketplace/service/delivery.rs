@@ -38,9 +38,24 @@ const TRIES: u32 = 5;
 const SHIPPED: &str = "shipped";
 
 /// What became of a code that was tried.
-enum Tried {
+#[derive(Clone)]
+pub(in crate::marketplace) enum Tried {
+    /// It was the one, and the request is delivered.
     Right(Box<PurchaseRequest>),
+    /// It was another, and so many tries are left.
     Wrong { left: u32 },
+}
+
+impl Tried {
+    /// The request, or why it is not delivered.
+    pub(in crate::marketplace) fn into_result(self) -> Result<PurchaseRequest> {
+        match self {
+            Self::Right(request) => Ok(*request),
+            Self::Wrong { left } => {
+                Err(Error::invalid("/code", format!("is not the delivery code; {left} tries left")))
+            }
+        }
+    }
 }
 
 impl MarketplaceService {
@@ -101,7 +116,7 @@ impl MarketplaceService {
         caller: Arc<Identity>,
         id: Id,
         code: String,
-    ) -> Result<PurchaseRequest> {
+    ) -> Result<Tried> {
         let unit = async move |tx: &mut Tx<'_>| {
             let row = hold(tx, &caller, &id).await?;
             let mut request = row.document;
@@ -124,12 +139,7 @@ impl MarketplaceService {
             tx.announce(announcements::changed(&request, RequestChange::StatusChanged));
             Ok(Tried::Right(Box::new(request)))
         };
-        match self.db.write(unit).await? {
-            Tried::Right(request) => Ok(*request),
-            Tried::Wrong { left } => {
-                Err(Error::invalid("/code", format!("is not the delivery code; {left} tries left")))
-            }
-        }
+        self.db.write(unit).await
     }
 
     /// Notes that the buyer has the goods. A second time changes nothing.

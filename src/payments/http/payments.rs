@@ -11,6 +11,7 @@ use crate::{
         list::{List, Page},
     },
     id::Id,
+    idempotency::answer,
     payments::{
         documents::{Payment, PaymentView},
         requests::{ConfirmPayment, CreatePayment, Filter, SetEscrow},
@@ -89,7 +90,7 @@ pub(super) async fn confirm_payment(
     Path(id): Path<Id>,
     ValidBody(confirm): ValidBody<ConfirmPayment>,
 ) -> Result<Json<Payment>> {
-    Ok(Json(payments.confirm(id, confirm.tx_hash).await?))
+    answer(payments.confirm(id, confirm.tx_hash), |(payment, _)| Json(payment)).await
 }
 
 /// Notes where a confirmed payment's money lies: `held`, then `released` or `refunded`.
@@ -107,5 +108,5 @@ pub(super) async fn set_escrow(
     Path(id): Path<Id>,
     Body(escrow): Body<SetEscrow>,
 ) -> Result<Json<Payment>> {
-    Ok(Json(payments.set_escrow(id, escrow.escrow_state).await?))
+    answer(payments.set_escrow(id, escrow.escrow_state), Json).await
 }

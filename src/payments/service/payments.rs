@@ -158,7 +158,11 @@ impl PaymentService {
     }
 
     /// Confirms a payment by its transaction. The same again changes nothing.
-    pub(in crate::payments) async fn confirm(&self, id: Id, tx_hash: String) -> Result<Payment> {
+    pub(in crate::payments) async fn confirm(
+        &self,
+        id: Id,
+        tx_hash: String,
+    ) -> Result<(Payment, Settled)> {
         let tx_hash = transaction::name(tx_hash);
         let unit = async move |tx: &mut Tx<'_>| {
             let (mut sale, mut payment) = settle::hold(tx, &id).await?;
@@ -187,7 +191,7 @@ impl PaymentService {
         };
         let (payment, settled) = self.db.write(unit).await?;
         settled.log(&payment);
-        Ok(payment)
+        Ok((payment, settled))
     }
 
     /// Notes where a payment's money lies. The same again changes nothing.

@@ -21,7 +21,7 @@ use crate::{
 
 /// What became of a confirmation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Settled {
+pub(in crate::payments) enum Settled {
     /// The request is paid.
     Applied,
     /// The money is here, but the request was called off, or paid otherwise.
