@@ -11,13 +11,13 @@
 //!                         healthcheck
 //! src/app/                roof: builds everything, the route table, the catalogue, shutdown
 //! src/admin/              beside the roof: the operator's page, and what it asks of this node
-//! src/payments/           floor 5: payments and payouts; shkeeper/ speaks to the provider
-//! src/chat/ marketplace/  floor 4
-//! src/presence/ access/   floor 3: who is here; who may enter which room
+//! src/payments/           floor 6: payments and payouts; shkeeper/ speaks to the provider
+//! src/chat/ marketplace/  floor 5
+//! src/presence/ access/   floor 4: who is here; who may enter which room
 //! src/notifications/ points/          so far the names of their events
-//! src/realtime/           floor 2: wire/ · lane/ · connection · inbound (one door in) · hub/ ·
+//! src/realtime/           floor 3: wire/ · lane/ · connection · inbound (one door in) · hub/ ·
 //!                         emitter (one door out) · catalogue/
-//! src/idempotency/        beside it: a POST that is sent again is not done again
+//! src/idempotency/        floor 2: a POST that is sent again is not done again
 //! src/auth/ db/ http/ metrics.rs limits/                    floor 1
 //! src/config/ error.rs event.rs stream.rs clock.rs id.rs log_limit.rs money.rs origin.rs room.rs
 //! text.rs                                                                         floor 0

@@ -140,14 +140,14 @@ async fn a_kept_connection_stands_still_for_longer_than_headers_may_take() {
 async fn a_kept_connection_is_closed_in_the_end_and_at_once_when_asked_for() {
     let app = TestApp::with(|config| config.server.keep_alive = SHORT).await;
     let kept = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    assert!(raw::until_closed(app.address(), kept, CUT).await.ends_with("}"));
+    assert!(raw::until_closed(app.address(), kept, CUT).await.ends_with('}'));
     let app = TestApp::start().await;
     for request in [
         "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
         "GET /livez HTTP/1.0\r\n\r\n",
     ] {
         let answer = raw::until_closed(app.address(), request.as_bytes(), CUT).await;
-        assert!(answer.ends_with("}") && !answer.contains("keep-alive"), "{answer}");
+        assert!(answer.ends_with('}') && !answer.contains("keep-alive"), "{answer}");
     }
 }
 

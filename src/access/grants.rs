@@ -3,9 +3,8 @@
 
 use super::{Access, store};
 use crate::{
-    db::{Db, Tx},
+    db::{Db, Tx, to_the_end},
     error::Result,
-    http::to_the_end,
     id::Id,
     room::Room,
 };

@@ -74,7 +74,7 @@ pub struct App {
     /// Says true when the listeners are to close.
     stop: watch::Sender<bool>,
     /// The task that answers requests; none when it is waited for.
-    served: Mutex<Option<JoinHandle<()>>>,
+    answering: Mutex<Option<JoinHandle<()>>>,
     /// The task that drains, once there is one.
     draining: Mutex<Option<JoinHandle<()>>>,
 }
@@ -172,7 +172,7 @@ impl App {
         store::beside(idempotency.prune(), &stopping);
         tokio::spawn(metrics.keep_up());
         let drain_timeout = server.drain_timeout;
-        let served = tokio::spawn(wire::serve(listener, router, config, stopping));
+        let answering = tokio::spawn(wire::serve(listener, router, config, stopping));
         Ok(Self {
             address,
             admin,
@@ -181,7 +181,7 @@ impl App {
             realtime,
             readiness,
             stop,
-            served: Mutex::new(Some(served)),
+            answering: Mutex::new(Some(answering)),
             draining: Mutex::default(),
         })
     }
@@ -209,7 +209,7 @@ impl App {
         let (realtime, stop, db) = (self.realtime.clone(), self.stop.clone(), self.db.clone());
         let whole = self.drain_timeout;
         let end = Instant::now() + whole;
-        let served = self.served.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let answering = self.answering.lock().unwrap_or_else(PoisonError::into_inner).take();
         *draining = Some(tokio::spawn(async move {
             // Half of the time to let go, half for those who are slow to go.
             let drained = async {
@@ -220,7 +220,7 @@ impl App {
                 tracing::warn!("some connections did not end in time");
             }
             stop.send_replace(true);
-            if timeout_at(end, OptionFuture::from(served)).await.is_err() {
+            if timeout_at(end, OptionFuture::from(answering)).await.is_err() {
                 tracing::warn!("some requests were not answered in time");
             }
             if tokio::time::timeout(CLOSE_TIMEOUT, db.close()).await.is_err() {

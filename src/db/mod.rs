@@ -20,6 +20,7 @@ mod events;
 mod migrations;
 mod postgres;
 mod sqlite;
+mod to_the_end;
 mod tx;
 mod unit;
 mod value;
@@ -45,6 +46,7 @@ pub use self::{
         KeptEvent, Portion, Position, StoredEvent, events_about, events_after, last_seq, position,
         prune_events, rewrite,
     },
+    to_the_end::to_the_end,
     tx::Tx,
     value::{Column, FromValue, Row, Value},
 };

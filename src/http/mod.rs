@@ -29,10 +29,7 @@ pub mod log;
 pub mod openapi;
 pub mod problem;
 pub mod request_id;
-mod to_the_end;
 pub mod unread;
-
-pub use to_the_end::to_the_end;
 
 /// What [`layers`] needs to know.
 #[derive(Clone, Debug)]

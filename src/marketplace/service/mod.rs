@@ -15,9 +15,8 @@ use super::{
 use crate::{
     access::Access,
     auth::Identity,
-    db::{Db, Tx},
+    db::{Db, Tx, to_the_end},
     error::{Code, Error, Result},
-    http::to_the_end,
     id::{Id, Ids},
     room::Room,
 };

@@ -10,9 +10,8 @@ use super::{
     settle::{self, Settled},
 };
 use crate::{
-    db::Tx,
+    db::{Tx, to_the_end},
     error::{Code, Error, Result},
-    http::to_the_end,
     id::Id,
     marketplace::Sale,
     money::{Amount, Currency},

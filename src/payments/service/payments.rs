@@ -9,12 +9,9 @@ use super::{
 };
 use crate::{
     auth::{Identity, Role},
-    db::Tx,
+    db::{Tx, to_the_end},
     error::{Error, Result},
-    http::{
-        list::{List, Page},
-        to_the_end,
-    },
+    http::list::{List, Page},
     id::Id,
     marketplace::{Sale, Terms},
     money::{Amount, Currency, Money},

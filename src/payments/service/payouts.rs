@@ -8,9 +8,8 @@ use super::{
 };
 use crate::{
     auth::Identity,
-    db::Tx,
+    db::{Tx, to_the_end},
     error::{Code, Error, Result},
-    http::to_the_end,
     id::Id,
     payments::{
         announcements,

@@ -2,13 +2,11 @@
 
 use tracing::Instrument;
 
-use crate::{
-    db::{accompanied, companion},
-    error::{Error, Result},
-};
+use super::{accompanied, companion};
+use crate::error::{Error, Result};
 
-/// Does something in a task of its own: a handler is dropped with its connection, and what it began
-/// and has to follow up would be left halfway.
+/// Does something in a task of its own, with the companion of this one: a handler is dropped with its
+/// connection, and what it began and has to follow up would be left halfway.
 ///
 /// # Errors
 /// Those of the work; [`Code::Internal`](crate::error::Code::Internal) when it panicked.
