@@ -31,7 +31,7 @@ use crate::{
     auth::Authenticator,
     chat::{self, ChatService, Typing},
     clock::Clock,
-    config::Config,
+    config::{Config, ServerConfig},
     db::Db,
     http::{Layers, health::Readiness, unread::OpenBodies},
     id::Ids,
@@ -92,12 +92,14 @@ impl App {
         let authenticator = Authenticator::new(&config.auth, origins.clone(), clock.clone())?;
         let readiness = Readiness::new(config.auth.handshake);
         let (stop, stopping) = watch::channel(false);
-        let db = Box::pin(store::open(&config, &clock, &readiness, &stopping)).await?;
+        let open = store::open(&config, &clock, &readiness, &stopping, &layers);
+        let (db, listener) = Box::pin(open).await?;
         let idempotency = Box::pin(Idempotency::start(db.clone(), authenticator.clone())).await?;
-        let address = SocketAddr::new(server.host, server.port);
-        let listener = TcpListener::bind(address)
-            .await
-            .with_context(|| format!("the port {address} can't be listened on"))?;
+        // Not before a process that had the store has ended, which listened there, too.
+        let listener = match listener {
+            Some(listener) => listener,
+            None => listen(server).await?,
+        };
         let address = listener.local_addr()?;
 
         let catalogue = Arc::new(events());
@@ -238,6 +240,13 @@ impl App {
             let _ = draining.await;
         }
     }
+}
+
+/// Binds the public port.
+async fn listen(server: &ServerConfig) -> anyhow::Result<TcpListener> {
+    let address = SocketAddr::new(server.host, server.port);
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("the port {address} can't be listened on"))
 }
 
 impl Drop for App {

@@ -31,7 +31,13 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     let clock = Clock::system();
     let (auth, environment) = (config.auth.clone(), config.environment);
     let mut signals = Signals::new()?;
-    let app = App::start(config, clock.clone()).await?;
+    let app = tokio::select! {
+        app = App::start(config, clock.clone()) => app?,
+        name = signals.next() => {
+            tracing::info!(signal = name, "stopped before it was ready");
+            return Ok(());
+        }
+    };
     tracing::info!(address = %app.address(), version = env!("CARGO_PKG_VERSION"), "listening");
     if let Some(secret) = development {
         greet(&secret, &auth, app.address(), &clock)?;

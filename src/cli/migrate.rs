@@ -13,10 +13,10 @@ pub struct Args {
 
 /// Opens the store, which does it, and closes it.
 pub async fn run(args: &Args, config: Config) -> Result<()> {
-    let db = Db::open(&config.database, &config.data, Clock::system()).await?;
+    let db = Db::open(&config.database, &config.data, Clock::system(), config.patience()).await?;
     db.close().await;
     println!("The store is up to date.");
-    if args.compact && Db::compact(&config.database, &config.data).await? {
+    if args.compact && Db::compact(&config.database, &config.data, config.patience()).await? {
         println!("Its file is as small as it can be.");
     }
     Ok(())

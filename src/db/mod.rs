@@ -38,7 +38,13 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use self::{backlog::Backlog, events::KeepLimits, postgres::Postgres, sqlite::Sqlite, unit::Unit};
+use self::{
+    backlog::Backlog,
+    events::KeepLimits,
+    postgres::Postgres,
+    sqlite::{GONE, Sqlite},
+    unit::Unit,
+};
 pub use self::{
     companion::{Companion, accompanied, companion},
     error::{Error, Kind, Result},
@@ -60,6 +66,9 @@ const UNIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often a store that is away, or whose server may have gone, is asked whether it is there.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether a database's files are there.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Who is given the events of committed units, in commit order.
 pub type Outlet = Arc<dyn Fn(Vec<Announced>) + Send + Sync>;
@@ -103,12 +112,21 @@ impl Shared {
 
     /// Notes whether the store does what it is asked.
     fn report(&self, available: bool) {
+        self.note(available, None);
+    }
+
+    /// Notes that it does not, and why.
+    fn lose(&self, why: &str) {
+        self.note(false, Some(why));
+    }
+
+    fn note(&self, available: bool, why: Option<&str>) {
         self.available.send_if_modified(|before| {
             let changed = *before != available;
             if changed && available {
                 tracing::info!("the store is available again");
             } else if changed {
-                tracing::error!("the store is not available");
+                tracing::error!(why, "the store is not available");
             }
             *before = available;
             changed
@@ -117,11 +135,17 @@ impl Shared {
 }
 
 impl Db {
-    /// Opens the store, made where there is none, and brings its tables up to date.
+    /// Opens the store, made where there is none, and brings its tables up to date. A file that
+    /// another process works with is waited for so long.
     ///
     /// # Errors
     /// When it can't be reached or made, or is of another version.
-    pub async fn open(config: &DatabaseConfig, data: &Path, clock: Clock) -> Result<Self> {
+    pub async fn open(
+        config: &DatabaseConfig,
+        data: &Path,
+        clock: Clock,
+        patience: Duration,
+    ) -> Result<Self> {
         let available = watch::Sender::new(true);
         let keep = KeepLimits {
             per_stream: config.event_count.into(),
@@ -130,29 +154,33 @@ impl Db {
         let shared = Arc::new(Shared { clock, outlet: RwLock::default(), available, keep });
         let url = config.url.as_ref().map(ExposeSecret::expose_secret);
         let engine = if let Some(path) = file(config, data) {
-            let (config, shared) = (config.clone(), shared.clone());
-            let open = move || Sqlite::open(&path, &config, &shared);
-            let opened = tokio::task::spawn_blocking(open).await;
-            Engine::Sqlite(opened.map_err(|error| Error::new(Kind::Other, error))??)
+            Engine::Sqlite(Box::pin(Sqlite::open(&path, config, &shared, patience)).await?)
         } else {
             let url = url.unwrap_or_default();
             Engine::Postgres(Postgres::open(url, config, &shared).await?)
         };
         let backlog = Backlog::new(config.queue_bytes);
         let inner = Arc::new(Inner { engine, shared, backlog });
-        tokio::spawn(watch_over(Arc::downgrade(&inner)));
+        let every = if file(config, data).is_some() { LOOK_INTERVAL } else { PROBE_INTERVAL };
+        tokio::spawn(watch_over(Arc::downgrade(&inner), every));
         Ok(Self(inner))
     }
 
     /// Makes SQLite's file anew, as small as it can be; false for Postgres, which looks after that
-    /// by itself. Nobody may have the store open.
+    /// by itself. A file that another process works with is waited for so long.
     ///
     /// # Errors
     /// When it can't be opened or written.
-    pub async fn compact(config: &DatabaseConfig, data: &Path) -> Result<bool> {
+    pub async fn compact(config: &DatabaseConfig, data: &Path, patience: Duration) -> Result<bool> {
         let Some(path) = file(config, data) else { return Ok(false) };
-        let compacted = tokio::task::spawn_blocking(move || Sqlite::compact(&path)).await;
-        compacted.map_err(|error| Error::new(Kind::Other, error))?.map(|()| true)
+        Sqlite::compact(&path, patience).await.map(|()| true)
+    }
+
+    /// Whether a store could not be opened because its server is away, which may come yet.
+    #[must_use]
+    pub fn is_away(config: &DatabaseConfig, error: &Error) -> bool {
+        file(config, Path::new("")).is_none()
+            && matches!(error.kind(), Kind::Unavailable | Kind::Timeout)
     }
 
     /// Carries out a unit that writes: all of it is kept, with the events that it announces, or
@@ -308,17 +336,24 @@ impl Inner {
     }
 }
 
-/// Asks the store now and then, as long as someone has it open. A file that takes writes needs no
-/// asking; a server may be gone while nobody writes.
-async fn watch_over(store: Weak<Inner>) {
-    let mut ticks = interval(PROBE_INTERVAL);
+/// Asks the store now and then, as long as someone has it open. A file that is there and takes writes
+/// needs no asking; a server may be gone while nobody writes.
+async fn watch_over(store: Weak<Inner>, every: Duration) {
+    let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.tick().await;
     loop {
         ticks.tick().await;
         let Some(store) = store.upgrade().filter(|store| !store.is_closed()) else { return };
-        let well = *store.shared.available.borrow();
-        if !well || matches!(store.engine, Engine::Postgres(_)) {
+        let needs_asking = match &store.engine {
+            Engine::Sqlite(sqlite) if !sqlite.is_there() => {
+                store.shared.lose(GONE);
+                continue;
+            }
+            Engine::Sqlite(_) => !*store.shared.available.borrow(),
+            Engine::Postgres(_) => true,
+        };
+        if needs_asking {
             let available = store.probe().await;
             store.shared.report(available);
         }

@@ -35,7 +35,8 @@ impl Server {
         let data = TempDir::new().unwrap();
         let config = Config::for_tests();
         let clock = Clock::manual(Timestamp::from_millis(1_764_000_000_000));
-        let db = Db::open(&config.database, data.path(), clock.clone()).await.unwrap();
+        let db =
+            Db::open(&config.database, data.path(), clock.clone(), Duration::ZERO).await.unwrap();
         let authenticator =
             Authenticator::new(&config.auth, config.origin_policy().unwrap(), clock.clone())
                 .unwrap();

@@ -56,7 +56,8 @@ impl Store {
     }
 
     async fn with(config: DatabaseConfig, folder: TempDir, clock: Clock) -> Self {
-        let db = Db::open(&config, folder.path(), clock.clone()).await.expect("a store");
+        let db =
+            Db::open(&config, folder.path(), clock.clone(), Duration::ZERO).await.expect("a store");
         let sent = Arc::<Mutex<Vec<Announced>>>::default();
         let outlet = sent.clone();
         db.set_outlet(Arc::new(move |announced| {
@@ -67,7 +68,12 @@ impl Store {
 
     /// The same store, opened anew.
     pub async fn reopen(&self) -> db::Result<Db> {
-        Db::open(&self.config, self.folder.path(), self.clock.clone()).await
+        self.reopen_within(Duration::ZERO).await
+    }
+
+    /// The same, as soon as nobody else has it open.
+    pub async fn reopen_within(&self, patience: Duration) -> db::Result<Db> {
+        Db::open(&self.config, self.folder.path(), self.clock.clone(), patience).await
     }
 
     /// Carries statements out, one unit each.

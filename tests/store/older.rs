@@ -98,7 +98,8 @@ async fn assert_up_to_date(url: Option<String>, folder: &TempDir) {
     let mut config = Config::for_tests().database;
     config.url = url.map(SecretString::from);
     let clock = Clock::manual(Timestamp::from_millis(1_764_000_000_000));
-    let db = Db::open(&config, folder.path(), clock).await.expect("a store");
+    let db =
+        Db::open(&config, folder.path(), clock, std::time::Duration::ZERO).await.expect("a store");
     let keys = texts(&db, "SELECT tx_key FROM payments ORDER BY id").await;
     let hash = Some(HASH.to_owned());
     let of_one_name = |name: &str| Some(name.to_owned());

@@ -6,7 +6,7 @@ use serde_json::json;
 use stoa::{clock::Clock, db::Tx, error::Code};
 
 use super::engine::{Store, happened};
-use crate::support::{Options, TestApp, app::API_KEY, postgres::Postgres};
+use crate::support::{Options, TestApp, app::API_KEY, http_client, postgres::Postgres};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_goes_and_comes_back_is_found_again() {
@@ -48,6 +48,44 @@ async fn a_node_without_its_store_is_not_ready() {
     assert_eq!(gone, json!({"status": "unavailable", "failing": ["store"]}));
     server.start();
     tokio::time::timeout(in_time, becomes(200)).await.expect("ready again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_is_away_at_the_start_is_waited_for() {
+    let Some(mut server) = Postgres::new() else { return };
+    let url = server.database().await;
+    server.stop();
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = port.local_addr().expect("its address");
+    drop(port);
+    let starting = TestApp::with(move |config| {
+        config.database.url = Some(url.into());
+        config.server.port = address.port();
+    });
+    let http = http_client();
+    let status = async |path: &str| {
+        let answer = http.get(format!("http://{address}{path}")).send().await.ok()?;
+        Some((answer.status().as_u16(), answer.headers().contains_key("retry-after")))
+    };
+    let becomes = async |path: &str, code: u16| loop {
+        match status(path).await {
+            Some((now, retry)) if now == code => return retry,
+            _ => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    };
+    let in_time = Duration::from_secs(20);
+    let meanwhile = async {
+        let waits = tokio::time::timeout(in_time, becomes("/readyz", 503)).await;
+        waits.expect("it answers while it waits");
+        assert_eq!(status("/livez").await, Some((200, false)));
+        assert_eq!(status("/api/conversations").await, Some((503, true)));
+        assert_eq!(status("/socket.io/?EIO=4&transport=polling").await, Some((503, true)));
+        server.start();
+        tokio::time::timeout(in_time, becomes("/readyz", 200)).await.expect("it is ready then");
+    };
+    let (app, ()) = tokio::join!(starting, meanwhile);
+    app.user("alice").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

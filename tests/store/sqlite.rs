@@ -1,6 +1,6 @@
 //! What only SQLite can go through: one writer, one file, one disk.
 
-use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, pin::pin, time::Duration};
 
 use futures_util::{FutureExt, future::join_all};
 use stoa::{
@@ -10,7 +10,7 @@ use stoa::{
     params,
 };
 
-use super::engine::{Held, Store, happened};
+use super::engine::{Held, Store, happened, in_time};
 
 const NOTE: &str = "INSERT INTO notes (id, text) VALUES ($1, $2)";
 
@@ -142,22 +142,74 @@ async fn the_files_are_for_their_owner_only() {
         .map(|(name, data)| (name, data.permissions().mode() & 0o777))
         .collect();
     files.sort();
-    let names = ["stoa.db", "stoa.db-shm", "stoa.db-wal"];
+    let names = ["stoa.db", "stoa.db-lock", "stoa.db-shm", "stoa.db-wal"];
     assert_eq!(files, names.map(|name| (name.to_owned(), 0o600)));
     store.db.close().await;
     let left = fs::read_dir(store.folder.path()).expect("the folder").count();
-    assert_eq!(left, 1, "closing folds the log in");
+    assert_eq!(left, 2, "closing folds the log in");
 }
 
 #[tokio::test]
 async fn a_database_of_another_version_is_refused() {
     let store = with_notes().await;
     store.run(&["UPDATE migrations SET checksum = X'00' WHERE version = 1"]).await;
+    store.db.close().await;
     let changed = store.reopen().await.err().expect("a refusal").to_string();
     assert!(changed.ends_with("migration 1 has changed since"), "{changed}");
 
     let store = with_notes().await;
     store.run(&["INSERT INTO migrations VALUES (9999, 'of tomorrow', X'00', 0)"]).await;
+    store.db.close().await;
     let newer = store.reopen().await.err().expect("a refusal").to_string();
     assert!(newer.ends_with("the database is of a newer version (9999)"), "{newer}");
+}
+
+#[tokio::test]
+async fn a_file_that_another_works_with_is_waited_for() {
+    let store = with_notes().await;
+    let refused = store.reopen_within(Duration::ZERO).await.err().expect("a refusal");
+    assert!(refused.to_string().contains("another process works with"), "{refused}");
+    let mut waiting = pin!(store.reopen_within(Duration::from_secs(20)));
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut waiting).await;
+    assert!(early.is_err(), "the file is not free");
+    note(&store, 1, 10).await.expect("a note");
+    store.db.close().await;
+    let db = in_time(waiting).await.expect("the file is free");
+    let count = async |tx: &mut Tx<'_>| Ok(tx.all("SELECT id FROM notes", &[]).await?.len());
+    assert_eq!(db.read(count).await.expect("a read"), 1);
+}
+
+#[tokio::test]
+async fn files_that_were_removed_are_noticed_until_they_are_back() {
+    let store = with_notes().await;
+    let away = store.folder.path().join("away");
+    let parts = ["stoa.db", "stoa.db-wal", "stoa.db-shm"];
+    for removed in [&parts[..], &parts[..1], &parts[1..2]] {
+        fs::create_dir(&away).expect("a folder");
+        let move_all = |from: &Path, to: &Path| {
+            for part in removed {
+                fs::rename(from.join(part), to.join(part)).expect("a file");
+            }
+        };
+        move_all(store.folder.path(), &away);
+        store.becomes(false).await;
+        unavailable(&note(&store, 1, 10).await.expect_err("it would be lost"));
+        let read = async |tx: &mut Tx<'_>| Ok(tx.all("SELECT id FROM notes", &[]).await?.len());
+        unavailable(&store.db.read(read).await.expect_err("it is not there"));
+        move_all(&away, store.folder.path());
+        fs::remove_dir(&away).expect("an empty folder");
+        store.becomes(true).await;
+    }
+    note(&store, 1, 10).await.expect("a note");
+}
+
+#[tokio::test]
+async fn another_file_in_its_place_is_not_taken_for_it() {
+    let store = with_notes().await;
+    let file = store.folder.path().join("stoa.db");
+    let other = store.folder.path().join("other");
+    fs::copy(&file, &other).expect("a copy");
+    fs::rename(&other, &file).expect("a backup is put back");
+    store.becomes(false).await;
+    unavailable(&note(&store, 1, 10).await.expect_err("it would be lost"));
 }

@@ -1,5 +1,6 @@
 //! SQLite inside the process: one thread that writes, in groups, and a few that read.
 
+mod files;
 mod query;
 mod readers;
 mod session;
@@ -7,20 +8,27 @@ mod space;
 mod writer;
 
 use std::{
-    fs, io,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use futures_util::FutureExt;
-use tokio::{sync::mpsc, task};
+use tokio::{
+    sync::mpsc,
+    task,
+    time::{Instant, sleep},
+};
 
+use self::{files::Files, readers::Readers, writer::Writer};
 pub(super) use self::{
     query::{execute, insert_all, rows},
     session::Session,
 };
-use self::{readers::Readers, writer::Writer};
 use super::{
     Error, Kind, Result, Shared, migrations,
     unit::{Lost, Unit, guard},
@@ -29,6 +37,12 @@ use crate::config::DatabaseConfig;
 
 /// Commits that may wait to be told; then the writer waits, and its queue fills.
 const UNTOLD: usize = 4;
+
+/// How often it is asked whether another process still works with the files.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Why what is asked of it is refused when its files are gone.
+pub(super) const GONE: &str = "the database's files were removed or replaced";
 
 /// What a thread is asked.
 enum Job {
@@ -39,6 +53,9 @@ enum Job {
 
 /// An open database.
 pub(super) struct Sqlite {
+    files: Files,
+    /// Whether the files are gone: what is asked of it is refused.
+    gone: AtomicBool,
     writer: mpsc::Sender<Job>,
     readers: Readers,
     writer_thread: Mutex<Option<JoinHandle<()>>>,
@@ -47,11 +64,21 @@ pub(super) struct Sqlite {
 
 impl Sqlite {
     /// Opens the database, made where there is none, and brings its tables up to date. Called in a
-    /// runtime, in which its news are told.
-    pub(super) fn open(path: &Path, config: &DatabaseConfig, shared: &Arc<Shared>) -> Result<Self> {
-        create(path).map_err(|error| {
-            Error::new(Kind::Unavailable, format_args!("{}: {error}", path.display()))
-        })?;
+    /// runtime, in which its news are told. As long as another process works with it, it waits.
+    pub(super) async fn open(
+        path: &Path,
+        config: &DatabaseConfig,
+        shared: &Arc<Shared>,
+        patience: Duration,
+    ) -> Result<Self> {
+        let files = take(path, patience).await?;
+        let (config, shared) = (config.clone(), shared.clone());
+        let opened = task::spawn_blocking(move || Self::open_files(files, &config, &shared)).await;
+        opened.map_err(|error| Error::new(Kind::Other, error))?
+    }
+
+    fn open_files(files: Files, config: &DatabaseConfig, shared: &Arc<Shared>) -> Result<Self> {
+        let path = files.path();
         let mut session = Session::to_write(path)?;
         migrations::sqlite(&mut session.connection, shared.clock.now())?;
         space::prepare(path, &session)?;
@@ -62,27 +89,52 @@ impl Sqlite {
         let session = session.for_units()?;
         let thread = Writer::new(path.to_owned(), session, limit, shared.clone(), committed);
         let writer_thread = spawn("stoa-db-writer", move || thread.run(units))?;
+        let readers = Readers::start(path.to_owned(), config, shared.clone())?;
         Ok(Self {
+            files,
+            gone: AtomicBool::new(false),
             writer,
-            readers: Readers::start(path.to_owned(), config, shared.clone())?,
+            readers,
             writer_thread: Mutex::new(Some(writer_thread)),
             teller: Mutex::new(Some(teller)),
         })
     }
 
-    /// Makes the file anew, as small as it can be. Nobody may have it open.
-    pub(super) fn compact(path: &Path) -> Result<()> {
-        space::remake(&Session::to_write(path)?)
+    /// Makes the file anew, as small as it can be. As long as another process works with it, it
+    /// waits.
+    pub(super) async fn compact(path: &Path, patience: Duration) -> Result<()> {
+        let files = take(path, patience).await?;
+        let remade = task::spawn_blocking(move || space::remake(&Session::to_write(files.path())?));
+        remade.await.map_err(|error| Error::new(Kind::Other, error))?
     }
 
     /// Queues a unit that writes.
     pub(super) fn write(&self, unit: Box<dyn Unit>) {
-        queue(&self.writer, unit);
+        if let Some(unit) = self.unless_gone(unit) {
+            queue(&self.writer, unit);
+        }
     }
 
     /// Queues a unit that reads.
     pub(super) fn read(&self, unit: Box<dyn Unit>) {
-        self.readers.read(unit);
+        if let Some(unit) = self.unless_gone(unit) {
+            self.readers.read(unit);
+        }
+    }
+
+    /// Looks whether the files are still there.
+    pub(super) fn is_there(&self) -> bool {
+        let there = self.files.are_there();
+        self.gone.store(!there, Ordering::Release);
+        there
+    }
+
+    fn unless_gone(&self, unit: Box<dyn Unit>) -> Option<Box<dyn Unit>> {
+        if self.gone.load(Ordering::Acquire) {
+            unit.answer(Err(Error::new(Kind::Unavailable, GONE)));
+            return None;
+        }
+        Some(unit)
     }
 
     /// Whether it takes nothing more.
@@ -101,6 +153,33 @@ impl Sqlite {
         if let Some(Err(error)) = futures_util::future::OptionFuture::from(teller).await {
             tracing::error!(%error, "the last commits were not told");
         }
+        self.files.give_up();
+    }
+}
+
+/// Takes a database's files, as soon as no other process works with them.
+async fn take(path: &Path, patience: Duration) -> Result<Files> {
+    let until = Instant::now() + patience;
+    let mut told = false;
+    loop {
+        let taken = Files::take(path).map_err(|error| {
+            Error::new(Kind::Unavailable, format_args!("{}: {error}", path.display()))
+        })?;
+        if let Some(files) = taken {
+            return Ok(files);
+        }
+        let path = path.display();
+        if Instant::now() >= until {
+            return Err(Error::new(
+                Kind::Unavailable,
+                format_args!("another process works with {path}"),
+            ));
+        }
+        if !told {
+            tracing::warn!(%path, "another process works with the database; waiting for its end");
+            told = true;
+        }
+        sleep(ASK_AGAIN).await;
     }
 }
 
@@ -139,21 +218,6 @@ fn queue(to: &mpsc::Sender<Job>, unit: Box<dyn Unit>) {
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     let thread = thread::Builder::new().name(name.to_owned()).spawn(body);
     thread.map_err(|error| Error::new(Kind::Unavailable, error))
-}
-
-/// Makes the folder and the file, for the owner's eyes only. SQLite gives the files that it makes
-/// beside it the same permissions.
-fn create(path: &Path) -> io::Result<()> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        let mut builder = fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.recursive(true).create(folder)?;
-    }
-    let mut options = fs::OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.append(true).create(true).open(path).map(drop)
 }
 
 /// Statements on SQLite are done when they are asked for, so a unit that has to be waited for

@@ -1,0 +1,56 @@
+//! `[database]`: the store.
+
+use std::time::Duration;
+
+use garde::Validate;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    notation,
+    validate::{at_least_a_day, database_url, unit_time},
+};
+
+/// `[database]`
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[garde(allow_unvalidated)]
+pub struct DatabaseConfig {
+    /// `DATABASE_URL`: `sqlite://<path>` or `postgres://…`; unset takes `stoa.db` in the data folder.
+    #[serde(serialize_with = "notation::hidden")]
+    #[garde(inner(custom(database_url)))]
+    pub url: Option<SecretString>,
+    /// Connections to Postgres that write, and as many that read; threads that read SQLite.
+    #[garde(range(min = 1, max = 100))]
+    pub pool_size: u32,
+    /// Units that may wait, of those that write and of those that read each.
+    #[garde(range(min = 16, max = 1_000_000))]
+    pub queue_length: u32,
+    /// Bytes of what waits to be written.
+    #[serde(deserialize_with = "notation::size")]
+    #[garde(range(min = 1_000_000))]
+    pub queue_bytes: usize,
+    /// How long a read may take.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(unit_time))]
+    pub read_timeout: Duration,
+    /// How long a write may take, without its commit; on Postgres, each of its statements.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(unit_time))]
+    pub write_timeout: Duration,
+    /// How long a write waits on Postgres for a row that another holds.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(unit_time))]
+    pub lock_timeout: Duration,
+    /// How long events are kept for those who missed them.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(at_least_a_day))]
+    pub event_retention: Duration,
+    /// Events that each stream keeps, at most.
+    #[garde(range(min = 10_000))]
+    pub event_count: u32,
+    /// Bytes of the events that one unit of work may keep. What is written at once and is no more
+    /// than a request may be is far below it.
+    #[serde(deserialize_with = "notation::size")]
+    #[garde(range(min = 4_000_000))]
+    pub max_unit_event_bytes: usize,
+}
