@@ -6,6 +6,7 @@ mod emit;
 mod events;
 mod healthcheck;
 mod migrate;
+mod restored;
 mod token;
 
 use std::{
@@ -40,6 +41,9 @@ enum Verb {
     Events(events::Args),
     /// Bring the store's tables up to date; `serve` does it too
     Migrate(migrate::Args),
+    /// Say that the store was restored from a backup, with every server stopped: clients that come
+    /// back fetch what they can't know. On SQLite `serve` notices it when the file alone was restored
+    Restored,
     /// Send one event through a running server
     Emit(emit::Args),
     /// Ask a running server whether it is ready; fail when it is not
@@ -56,6 +60,7 @@ impl Cli {
             Verb::Token(args) => token::run(args, load()?.config),
             Verb::Events(args) => events::run(args),
             Verb::Migrate(args) => migrate::run(args, load()?.config).await,
+            Verb::Restored => restored::run(load()?.config).await,
             Verb::Emit(args) => emit::run(args, load).await,
             Verb::Healthcheck(args) => healthcheck::run(args, load).await,
         }

@@ -28,7 +28,10 @@ mod value;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock, Weak},
+    sync::{
+        Arc, PoisonError, RwLock, Weak,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -94,9 +97,15 @@ struct Shared {
     outlet: RwLock<Option<Outlet>>,
     available: watch::Sender<bool>,
     keep: KeepLimits,
+    /// The number after which new streams begin.
+    after: AtomicI64,
 }
 
 impl Shared {
+    fn after(&self) -> i64 {
+        self.after.load(Ordering::Relaxed)
+    }
+
     /// Hands committed events on.
     fn send(&self, announced: Vec<Announced>) {
         let outlet = self.outlet.read().unwrap_or_else(PoisonError::into_inner).clone();
@@ -151,7 +160,13 @@ impl Db {
             per_stream: config.event_count.into(),
             unit_bytes: config.max_unit_event_bytes,
         };
-        let shared = Arc::new(Shared { clock, outlet: RwLock::default(), available, keep });
+        let shared = Arc::new(Shared {
+            clock,
+            outlet: RwLock::default(),
+            available,
+            keep,
+            after: AtomicI64::default(),
+        });
         let url = config.url.as_ref().map(ExposeSecret::expose_secret);
         let engine = if let Some(path) = file(config, data) {
             Engine::Sqlite(Box::pin(Sqlite::open(&path, config, &shared, patience)).await?)
@@ -163,7 +178,37 @@ impl Db {
         let inner = Arc::new(Inner { engine, shared, backlog });
         let every = if file(config, data).is_some() { LOOK_INTERVAL } else { PROBE_INTERVAL };
         tokio::spawn(watch_over(Arc::downgrade(&inner), every));
-        Ok(Self(inner))
+        let db = Self(inner);
+        db.continue_streams().await.map_err(|error| Error::new(Kind::Other, error))?;
+        Ok(db)
+    }
+
+    /// Finds out where streams go on.
+    async fn continue_streams(&self) -> public::Result<()> {
+        if let Engine::Sqlite(sqlite) = &self.0.engine
+            && sqlite.was_restored()
+        {
+            tracing::warn!("the database was restored from a backup: its streams start anew");
+            return self.start_anew().await;
+        }
+        let after = self.read(async |tx| Ok(events::begin_after(tx).await?)).await?;
+        self.0.shared.after.store(after, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Starts every stream anew, because the store was restored from a backup: clients may have heard
+    /// of what is not in it any more. Nobody else may work with the store.
+    ///
+    /// # Errors
+    /// [`public::Code::Unavailable`] when the store is not able to now.
+    pub async fn start_anew(&self) -> public::Result<()> {
+        let unit = async |tx: &mut Tx<'_>| {
+            events::start_anew(tx).await?;
+            Ok(events::begin_after(tx).await?)
+        };
+        let after = self.write(unit).await?;
+        self.0.shared.after.store(after, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Makes SQLite's file anew, as small as it can be; false for Postgres, which looks after that

@@ -2,6 +2,7 @@
 //! (contract/events.md, "Missed events").
 
 mod large;
+mod restored;
 mod rewritten;
 
 use futures_util::future::join_all;

@@ -142,11 +142,11 @@ async fn the_files_are_for_their_owner_only() {
         .map(|(name, data)| (name, data.permissions().mode() & 0o777))
         .collect();
     files.sort();
-    let names = ["stoa.db", "stoa.db-lock", "stoa.db-shm", "stoa.db-wal"];
+    let names = ["stoa.db", "stoa.db-lock", "stoa.db-mark", "stoa.db-shm", "stoa.db-wal"];
     assert_eq!(files, names.map(|name| (name.to_owned(), 0o600)));
     store.db.close().await;
     let left = fs::read_dir(store.folder.path()).expect("the folder").count();
-    assert_eq!(left, 2, "closing folds the log in");
+    assert_eq!(left, 3, "closing folds the log in");
 }
 
 #[tokio::test]

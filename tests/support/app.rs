@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr},
     ops::{Deref, DerefMut},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -13,6 +14,7 @@ use std::{
 
 use jsonwebtoken::{EncodingKey, Header, encode};
 use reqwest::{Method, StatusCode};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use stoa::{app::App, clock::Clock, config::Config};
@@ -106,14 +108,25 @@ impl TestApp {
 
     /// Stops it, and starts another on the same data.
     pub async fn restart(self) -> Self {
+        self.restart_after(|_| {}).await
+    }
+
+    /// The same, with something done to its data folder in between.
+    pub async fn restart_after(self, change: impl FnOnce(&Path)) -> Self {
         self.app.stop();
         within_time(DEADLINE, "the server to stop", self.app.stopped()).await;
+        change(self.data.path());
         Self::run(self.config, self.clock, self.data).await
     }
 
     /// Its database, beside the server.
     pub fn database(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.data.path().join("stoa.db")).expect("the database")
+    }
+
+    /// The URL of its database, where that is on Postgres.
+    pub fn database_url(&self) -> Option<String> {
+        self.config.database.url.as_ref().map(|url| url.expose_secret().to_owned())
     }
 
     /// Where it listens.

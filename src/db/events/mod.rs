@@ -3,9 +3,13 @@
 
 mod number;
 mod prune;
+mod restored;
 mod subject;
 
-pub(super) use self::number::number;
+pub(super) use self::{
+    number::number,
+    restored::{begin_after, start_anew},
+};
 pub use self::{
     prune::prune_events,
     subject::{KeptEvent, events_about, rewrite},

@@ -19,11 +19,15 @@ const MAX_STEP: i64 = 16;
 
 /// Numbers what the unit announced and keeps it. Streams are taken in one order everywhere, so
 /// units never wait for each other in a circle; the row of a stream is held until the commit, so
-/// numbers rise in commit order.
+/// numbers rise in commit order. Those of a new stream begin after `after`.
 ///
 /// # Errors
 /// The store's, and [`Kind::TooLarge`] when it is more than one unit may keep.
-pub(in crate::db) async fn number(tx: &mut Tx<'_>, limits: KeepLimits) -> Result<Vec<Announced>> {
+pub(in crate::db) async fn number(
+    tx: &mut Tx<'_>,
+    limits: KeepLimits,
+    after: i64,
+) -> Result<Vec<Announced>> {
     const KEEP: &str = "
         INSERT INTO events (stream, seq, wire, created_at, subject, shared)
         VALUES ($1, $2, $3, $4, $5, $6)";
@@ -33,7 +37,7 @@ pub(in crate::db) async fn number(tx: &mut Tx<'_>, limits: KeepLimits) -> Result
         .iter()
         .map(|event| if event.kept() { event.streams() } else { Vec::new() })
         .collect();
-    let mut next = take_numbers(tx, streams.iter().flatten(), limits).await?;
+    let mut next = take_numbers(tx, streams.iter().flatten(), limits, after).await?;
     let mut announced = Vec::with_capacity(events.len());
     let mut rows = Vec::with_capacity(streams.iter().map(Vec::len).sum());
     let mut bytes = 0;
@@ -85,11 +89,13 @@ async fn take_numbers(
     tx: &mut Tx<'_>,
     streams: impl Iterator<Item = &Stream>,
     limits: KeepLimits,
+    after: i64,
 ) -> Result<BTreeMap<String, i64>> {
     const NEXT: &str = "
         INSERT INTO streams (stream, seq, epoch) VALUES ($1, $2, $3)
         ON CONFLICT (stream) DO UPDATE SET seq = streams.seq + excluded.seq
         RETURNING stream, seq";
+    const BEGIN: &str = "UPDATE streams SET seq = seq + $2 WHERE stream = $1";
     let mut counts: BTreeMap<String, i64> = BTreeMap::new();
     for stream in streams {
         *counts.entry(stream.to_string()).or_default() += 1;
@@ -98,8 +104,12 @@ async fn take_numbers(
         counts.iter().map(|(stream, count)| params![stream, *count, Ids.next()]).collect();
     let mut next = BTreeMap::new();
     for row in tx.insert_all(NEXT, &rows).await? {
-        let (stream, last): (String, i64) = (row.get("stream")?, row.get("seq")?);
+        let (stream, mut last): (String, i64) = (row.get("stream")?, row.get("seq")?);
         let count = counts.get(&stream).copied().unwrap_or(0);
+        if last == count && after > 0 {
+            tx.execute(BEGIN, &params![&stream, after]).await?;
+            last += after;
+        }
         shorten(tx, &stream, last, count, limits.per_stream).await?;
         next.insert(stream, last - count + 1);
     }

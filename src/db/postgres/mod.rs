@@ -239,7 +239,7 @@ impl Inner {
         let kept = tx.announced.iter().filter(|event| event.kept());
         let streams = kept.flat_map(|event| event.streams());
         let places = locks.streams(streams, patience).await?;
-        let announced = events::number(&mut tx, self.shared.keep).await?;
+        let announced = events::number(&mut tx, self.shared.keep, self.shared.after()).await?;
         places.iter().for_each(Place::got);
         transaction.commit().await.map_err(Error::from)?;
         self.shared.send(announced);

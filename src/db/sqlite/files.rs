@@ -24,23 +24,23 @@ impl Files {
     /// Takes the files, made where there are none; none while another process has them.
     pub(super) fn take(path: &Path) -> io::Result<Option<Self>> {
         create(path)?;
-        let beside = |suffix: &str| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(suffix);
-            PathBuf::from(name)
-        };
-        let lock = private().open(beside("-lock"))?;
+        let lock = private().open(beside(path, "-lock"))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(error),
         }
         let (identity, lock) = (identity(path)?, Mutex::new(Some(lock)));
-        Ok(Some(Self { path: path.to_owned(), log: beside("-wal"), identity, lock }))
+        Ok(Some(Self { path: path.to_owned(), log: beside(path, "-wal"), identity, lock }))
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where the [`Mark`](super::mark::Mark) is.
+    pub(super) fn mark(&self) -> PathBuf {
+        beside(&self.path, "-mark")
     }
 
     /// Whether they are still there: what is written to a file without a name is lost with the
@@ -53,6 +53,12 @@ impl Files {
     pub(super) fn give_up(&self) {
         *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 fn identity(path: &Path) -> io::Result<Identity> {

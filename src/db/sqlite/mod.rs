@@ -1,6 +1,7 @@
 //! SQLite inside the process: one thread that writes, in groups, and a few that read.
 
 mod files;
+mod mark;
 mod query;
 mod readers;
 mod session;
@@ -24,7 +25,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use self::{files::Files, readers::Readers, writer::Writer};
+use self::{files::Files, mark::Mark, readers::Readers, writer::Writer};
 pub(super) use self::{
     query::{execute, insert_all, rows},
     session::Session,
@@ -56,6 +57,8 @@ pub(super) struct Sqlite {
     files: Files,
     /// Whether the files are gone: what is asked of it is refused.
     gone: AtomicBool,
+    /// Whether the files are older than they were.
+    restored: bool,
     writer: mpsc::Sender<Job>,
     readers: Readers,
     writer_thread: Mutex<Option<JoinHandle<()>>>,
@@ -82,17 +85,20 @@ impl Sqlite {
         let mut session = Session::to_write(path)?;
         migrations::sqlite(&mut session.connection, shared.clock.now())?;
         space::prepare(path, &session)?;
+        let mark = Mark::read(&files.mark(), &session.connection);
+        let (mark, restored) = mark.map_err(|error| Error::new(Kind::Unavailable, error))?;
         let (writer, units) = mpsc::channel(places(config.queue_length));
         let (committed, told) = mpsc::channel(UNTOLD);
         let teller = tokio::spawn(writer::tell(shared.clone(), told));
         let limit = config.write_timeout;
         let session = session.for_units()?;
-        let thread = Writer::new(path.to_owned(), session, limit, shared.clone(), committed);
+        let thread = Writer::new(path.to_owned(), session, mark, limit, shared.clone(), committed);
         let writer_thread = spawn("stoa-db-writer", move || thread.run(units))?;
         let readers = Readers::start(path.to_owned(), config, shared.clone())?;
         Ok(Self {
             files,
             gone: AtomicBool::new(false),
+            restored,
             writer,
             readers,
             writer_thread: Mutex::new(Some(writer_thread)),
@@ -106,6 +112,11 @@ impl Sqlite {
         let files = take(path, patience).await?;
         let remade = task::spawn_blocking(move || space::remake(&Session::to_write(files.path())?));
         remade.await.map_err(|error| Error::new(Kind::Other, error))?
+    }
+
+    /// Whether the files were restored from a backup before they were opened.
+    pub(super) fn was_restored(&self) -> bool {
+        self.restored
     }
 
     /// Queues a unit that writes.

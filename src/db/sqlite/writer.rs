@@ -11,7 +11,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::{sync::mpsc, task};
 
-use super::{Job, at_once, session::Session, space::Space};
+use super::{Job, at_once, mark::Mark, session::Session, space::Space};
 use crate::{
     db::{
         Error, Kind, Result, Shared, Tx, events,
@@ -32,6 +32,7 @@ pub(super) struct Writer {
     /// None after a failure, until it can be opened again.
     session: Option<Session>,
     space: Space,
+    mark: Mark,
     /// How long a unit may take.
     limit: Duration,
     shared: Arc<Shared>,
@@ -63,12 +64,13 @@ impl Writer {
     pub(super) fn new(
         path: PathBuf,
         session: Session,
+        mark: Mark,
         limit: Duration,
         shared: Arc<Shared>,
         committed: mpsc::Sender<Batch>,
     ) -> Self {
         let space = Space::new(&path);
-        Self { path, session: Some(session), space, limit, shared, committed }
+        Self { path, session: Some(session), space, mark, limit, shared, committed }
     }
 
     /// Its life: until it is told to end, or nobody is left who could.
@@ -115,6 +117,9 @@ impl Writer {
         let mut batch = Batch::default();
         match self.commit(units, &mut batch) {
             Ok(()) => {
+                if let Some(session) = &self.session {
+                    self.mark.note(&session.connection);
+                }
                 self.shared.report(!batch.outage);
                 if self.committed.blocking_send(batch).is_err() {
                     tracing::error!("nobody is told of a commit: the runtime has ended");
@@ -202,7 +207,7 @@ fn attempt(session: &Session, limit: Duration, shared: &Shared, unit: &mut dyn U
     let mut tx = Tx::sqlite(session, shared.clock.now());
     let run = at_once(async {
         carry_out(unit, &mut tx).await?;
-        Ok(events::number(&mut tx, shared.keep).await?)
+        Ok(events::number(&mut tx, shared.keep, shared.after()).await?)
     });
     session.meter.end();
     if connection.is_autocommit() {
