@@ -63,6 +63,8 @@ declare! {
     counter events_in(event, outcome) = "stoa_events_received_total";
     /// Events delivered to sockets of this node, one for each socket, by name.
     counter events_out(event) = "stoa_events_delivered_total";
+    /// Volatile events that were dropped for a socket for which bytes waited.
+    counter volatile_dropped() = "stoa_volatile_events_dropped_total";
     /// Connections closed because they took too little for too long.
     counter slow_consumers() = "stoa_slow_consumers_closed_total";
     /// Transports closed because they sent too much that is no event within its rate.

@@ -9,6 +9,9 @@ use http::{
 };
 use url::Url;
 
+/// The origin of no origin.
+const NULL: &str = "null";
+
 /// What browsers say of a page: scheme, host and port, with the scheme's own port spelt out.
 /// Prints as browsers write it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +49,23 @@ impl Origin {
         format!("{scheme}://{host}").parse().ok()
     }
 
+    /// What browsers call pages that have no host: `null` for those in a sandbox and for files,
+    /// `file://` for files in some apps. Whoever can show a file or a sandbox is one of them.
+    fn of_no_host(text: &str) -> Option<Self> {
+        let scheme = match &*text.to_ascii_lowercase() {
+            NULL => NULL,
+            "file://" => "file",
+            _ => return None,
+        };
+        Some(Self { scheme: scheme.into(), host: "".into(), port: None })
+    }
+
+    /// Whether pages of anybody's making may say that they come from it.
+    #[must_use]
+    pub fn is_anybodys(&self) -> bool {
+        self.host.is_empty()
+    }
+
     /// `http://localhost:<port>` and `http://127.0.0.1:<port>`.
     fn is_local_page(&self) -> bool {
         &*self.scheme == "http" && matches!(self.host(), "localhost" | "127.0.0.1")
@@ -68,6 +88,9 @@ impl FromStr for Origin {
     /// The parser is a browser's, which makes sense of far more (`https:a.b`, `http://127.1`, a
     /// path), so what it understood must be what was written.
     fn from_str(text: &str) -> Result<Self, InvalidOrigin> {
+        if let Some(nobody) = Self::of_no_host(text) {
+            return Ok(nobody);
+        }
         let read = || {
             let url = Url::parse(text).ok()?;
             let host = url.host_str()?.to_ascii_lowercase();
@@ -91,6 +114,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { scheme, host, port } = self;
         match (&**scheme, port) {
+            (NULL, _) => f.write_str(NULL),
             ("http", Some(80)) | ("https", Some(443)) | (_, None) => write!(f, "{scheme}://{host}"),
             (_, Some(port)) => write!(f, "{scheme}://{host}:{port}"),
         }
@@ -222,11 +246,18 @@ mod tests {
             ("https://a/b", None),
             ("https://a?b", None),
             ("file:///a", None),
+            ("FILE://", Some("file://")),
+            ("null", Some("null")),
+            ("null://", None),
             ("data:text/html,a", None),
             ("blob:https://app.example.com/1", None),
         ] {
             let read = text.parse::<Origin>().ok().map(|origin| origin.to_string());
             assert_eq!(read.as_deref(), origin, "{text}");
+        }
+        let nobody = OriginPolicy::new(["null", "file://"], false).unwrap();
+        for origin in ["null", "file://"] {
+            assert!(nobody.allows(&from(origin)) && !policy().allows(&from(origin)), "{origin}");
         }
         for bad in ["*", "app.example.com", "https://a/b", ""] {
             let refused = OriginPolicy::new([bad], true).unwrap_err();

@@ -42,7 +42,7 @@ async fn a_user_has_so_many_connections_over_whatever_transport_and_no_more() {
 #[tokio::test]
 async fn what_a_user_has_stored_has_one_rate_over_all_of_their_sockets() {
     let app = TestApp::with(|config| {
-        config.limits.rest_writes = Rate { per_second: 1, burst: 3 };
+        config.limits.messages = Rate { per_second: 1, burst: 3 };
     })
     .await;
     let (mut one, mut other) = (app.user("alice").await, app.user("alice").await);
@@ -323,5 +323,35 @@ async fn without_limits_nothing_is_counted() {
             alice.send_raw("437[1]");
         }
         assert_eq!(alice.emit_ack("join-user-room", "alice").await["success"], true);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_office_that_comes_back_at_once_is_let_in() {
+    let app = TestApp::start().await;
+    let tokens: Vec<_> = (0..300).map(|n| app.token(&format!("clerk{n}"), &[])).collect();
+    let connects = tokens.iter().map(|token| app.connect(Options::websocket().token(token)));
+    let all = Box::pin(futures_util::future::join_all(connects));
+    let refused = within("everyone", all).await.into_iter().filter_map(Result::err).count();
+    assert_eq!(refused, 0);
+}
+
+#[tokio::test]
+async fn who_comes_out_of_a_tunnel_enters_and_sends_all_at_once() {
+    let app = TestApp::with(|config| config.rooms.policy = stoa::config::RoomPolicy::Open).await;
+    let mut alice = app.user("alice").await;
+    for room in 0..260 {
+        let ack = alice.emit_ack("conversation:join", format!("c{room}")).await;
+        assert_eq!(ack["success"], true, "{room}: {ack}");
+    }
+    let body = json!({ "participantIds": ["bob"] });
+    let token = app.token("alice", &[]);
+    let post = reqwest::Method::POST;
+    let made = app.request_as(&token, post, "/api/conversations", Some(body)).await.ok();
+    let conversation = made["conversation"]["id"].clone();
+    for message in 0..150 {
+        let draft = json!({ "conversationId": conversation, "content": message.to_string() });
+        let ack = alice.emit_ack("message:send", draft).await;
+        assert_eq!(ack["success"], true, "{message}: {ack}");
     }
 }

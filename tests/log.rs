@@ -95,3 +95,28 @@ async fn what_a_stranger_does_again_and_again_is_told_once() {
     assert_eq!(refused, 1);
     assert!(log.len() <= 8, "{} lines: {:#?}", log.len(), &log[..10]);
 }
+
+#[tokio::test]
+async fn a_page_that_may_not_call_is_told_of_once_with_what_lets_it() {
+    let server = Server::start().await;
+    let http = http_client();
+    for origin in ["https://one.example", "https://other.example"] {
+        for _ in 0..TIMES {
+            for path in ["/api/conversations", "/socket.io/?EIO=4&transport=polling"] {
+                for method in [reqwest::Method::GET, reqwest::Method::OPTIONS] {
+                    let request = http.request(method, format!("http://{}{path}", server.address));
+                    within("an answer", request.header("origin", origin).send())
+                        .await
+                        .expect("an answer");
+                }
+            }
+        }
+    }
+    let log = server.log().await;
+    let told: Vec<_> = log.iter().filter(|line| line["origin"].is_string()).collect();
+    assert_eq!(told.len(), 2, "{told:#?}");
+    for line in told {
+        let message = line["message"].as_str().expect("a text");
+        assert!(line["level"] == "WARN" && message.contains("CLIENT_URL"), "{line}");
+    }
+}

@@ -193,3 +193,19 @@ async fn a_cookie_names_the_user_for_allowed_pages_and_for_no_others() {
     let reading = app.cookie_request(Method::GET, "/api/conversations", &cookie).await;
     assert_eq!(reading.status, 200, "what changes nothing needs no page to name itself");
 }
+
+#[tokio::test]
+async fn pages_without_a_host_call_where_they_are_named() {
+    let app = TestApp::with(named).await;
+    for origin in ["null", "file://"] {
+        assert!(!may_call(&app, origin).await, "{origin}");
+    }
+    let nobodys = |config: &mut Config| {
+        config.server.client_url = vec!["null".to_owned(), "file://".to_owned()];
+    };
+    let app = TestApp::with(nobodys).await;
+    for origin in ["null", "file://"] {
+        assert!(may_call(&app, origin).await, "{origin}");
+    }
+    assert!(!may_call(&app, "file://elsewhere").await);
+}

@@ -102,6 +102,6 @@ impl Bounds {
             let per_second = self.get(&format!("limits.{rate}.per_second"))?;
             Some(per_second * 60.0 + self.get(&format!("limits.{rate}.burst"))?)
         };
-        Some(minute("rest_writes")? * (WRITE + MESSAGE))
+        Some(minute("rest_writes")? * WRITE + minute("messages")? * MESSAGE)
     }
 }

@@ -67,7 +67,7 @@ impl Cli {
     }
 
     fn load(&self) -> Result<Loaded> {
-        Ok(config::load(&self.flags, config::environment()?)?)
+        Ok(config::load_here(&self.flags)?)
     }
 }
 

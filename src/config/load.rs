@@ -1,6 +1,8 @@
 //! Brings the layers together, key by key, and remembers where each value came from, so that an
 //! error can say which variable, flag or file to look at.
 
+mod dotenv;
+
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     fs,
@@ -44,6 +46,7 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
     ("PING_INTERVAL", "realtime.ping_interval"),
     ("PING_TIMEOUT", "realtime.ping_timeout"),
     ("DATABASE_URL", "database.url"),
+    ("EVENT_RETENTION", "database.event_retention"),
     ("PRESENCE_GRACE", "presence.grace"),
     ("ROOM_POLICY", "rooms.policy"),
     ("LIMITS", "limits.enabled"),
@@ -54,6 +57,27 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
     ("LOG_LEVEL", "log.level"),
     ("LOG_FORMAT", "log.format"),
     ("METRICS_PORT", "metrics.port"),
+];
+
+/// Variables of the contract that this build does not serve, with the values that ask for nothing.
+const UNSERVED: &[(&str, &[&str])] = &[
+    ("RECOVERY", &["off"]),
+    ("ACCOUNTS", &["auto", "off"]),
+    ("PRESENCE_AUDIENCE", &["everyone"]),
+    ("MESSAGE_RETENTION", &[]),
+    ("REDIS_URL", &[]),
+    ("WEBHOOK_URL", &[]),
+    ("WEBHOOK_SECRET", &[]),
+    ("WEBHOOK_EVENTS", &[]),
+    ("PROXY_URL", &[]),
+    ("PROXY_SECRET", &[]),
+    ("PROXY_EVENTS", &[]),
+    ("PROXY_ROOMS", &["off"]),
+    ("PROXY_TIMEOUT", &[]),
+    ("DRAIN_DELAY", &["0s"]),
+    ("ADMIN_UI_USER", &[]),
+    ("ADMIN_UI_HASH", &[]),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", &[]),
 ];
 
 /// Keys that `<NAME>_FILE` may read from a file, and whose values no message shows.
@@ -104,30 +128,22 @@ pub struct Loaded {
     pub warnings: Vec<String>,
 }
 
-/// The process's environment, over `.env` in the working directory where there is one.
+/// Loads the configuration from the process's environment, over `.env` in the working directory
+/// where there is one.
 ///
 /// # Errors
-/// When `.env` is there and cannot be read.
-pub fn environment() -> Result<BTreeMap<String, String>, ConfigError> {
-    let mut environment = dotenv(Path::new(".env"))?;
+/// Those of [`load`], and when `.env` is there and cannot be read.
+pub fn load_here(flags: &Flags) -> Result<Loaded, ConfigError> {
+    let mut environment = dotenv::read(Path::new(".env"))?;
+    let misspelt = dotenv::misspelt(environment.keys());
     environment.extend(
         std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         }),
     );
-    Ok(environment)
-}
-
-fn dotenv(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
-    let refuse = |error| match error {
-        dotenvy::Error::Io(cause) => ConfigError::file(path, cause),
-        _ => ConfigError::content(path, "a line is not NAME=value"),
-    };
-    match dotenvy::from_path_iter(path) {
-        Err(error) if error.not_found() => Ok(BTreeMap::new()),
-        Err(error) => Err(refuse(error)),
-        Ok(lines) => lines.collect::<Result<_, _>>().map_err(refuse),
-    }
+    let mut loaded = load(flags, environment)?;
+    loaded.warnings.extend(misspelt);
+    Ok(loaded)
 }
 
 /// Loads the configuration: defaults < `--config` < `env` < flags, then validates it.
@@ -191,6 +207,10 @@ impl Layers {
 
     fn environment(&mut self, env: BTreeMap<String, String>) -> Result<(), ConfigError> {
         let mut names = BTreeMap::new();
+        let unserved: Vec<_> = env.iter().filter_map(|(name, text)| unserved(name, text)).collect();
+        if !unserved.is_empty() {
+            return Err(ConfigError::Values(unserved));
+        }
         for (name, text) in env {
             if text.trim().is_empty() {
                 continue;
@@ -298,6 +318,17 @@ impl Layers {
         };
         ConfigError::Values(values.into_iter().map(bad).collect())
     }
+}
+
+/// What is wrong with a variable that asks for what this build does not serve.
+fn unserved(name: &str, text: &str) -> Option<BadValue> {
+    let (name, nothing) = UNSERVED.iter().find(|(unserved, _)| *unserved == name)?;
+    let text = text.trim();
+    (!text.is_empty() && !nothing.contains(&text)).then(|| BadValue {
+        key: (*name).to_owned(),
+        origin: None,
+        detail: "is not served by this build: leave it out".to_owned(),
+    })
 }
 
 /// Whether a key is one of a section.

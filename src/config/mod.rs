@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use database::DatabaseConfig;
 pub use error::{BadValue, ConfigError};
-pub use load::{Flags, Loaded, PLAIN_NAMES, environment, load};
+pub use load::{Flags, Loaded, PLAIN_NAMES, load, load_here};
 pub use payments::PaymentsConfig;
 pub use secret::DevelopmentSecret;
 use shkeeper::base_url;

@@ -67,6 +67,13 @@ impl Config {
                 "auth.{key} has {bytes} bytes: with less than {MIN_SECRET_BYTES}, whoever has a token can guess it and make others"
             ));
         }
+        let anybodys =
+            |origin: &&str| origin.parse().is_ok_and(|origin: Origin| origin.is_anybodys());
+        for origin in self.server.origins().filter(anybodys) {
+            warn(&format!(
+                "the origin {origin} is allowed: every page in a sandbox or from a file says that it comes from there, and calls with the cookies of whoever looks at it"
+            ));
+        }
         if !self.limits.enabled {
             warn("LIMITS=off: rates and per-address caps are lifted");
         }
@@ -194,6 +201,15 @@ pub(super) fn api_key(entry: &str, (): &()) -> garde::Result {
 }
 
 pub(super) fn log_filter(filter: &str, (): &()) -> garde::Result {
+    // A word that is no level would be the name of a module, and everything else silent.
+    let is_level = |word: &str| word.parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
+    let words = filter.split(',').map(str::trim).filter(|word| !word.is_empty());
+    for word in words.filter(|word| !word.contains(['=', '['])) {
+        require(
+            is_level(word),
+            &format!("`{word}` is none of error, warn, info, debug, trace, off"),
+        )?;
+    }
     let parsed = tracing_subscriber::EnvFilter::try_new(filter);
     parsed.map(drop).map_err(|error| Error::new(format!("`{filter}` is not a log filter: {error}")))
 }
@@ -216,7 +232,6 @@ mod tests {
         }
         for bad in [
             "*",
-            "null",
             "app.example.com",
             "https://app.example.com/",
             "https://app.example.com/chat",

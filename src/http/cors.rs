@@ -20,6 +20,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use super::request_id::X_REQUEST_ID;
 use crate::{
     error::{Code, Error},
+    log_limit,
     origin::OriginPolicy,
 };
 
@@ -43,7 +44,7 @@ impl OriginPolicy {
     #[must_use]
     pub fn preflight(&self, headers: &HeaderMap) -> Response {
         if !self.allows(headers) {
-            return foreign().into_response();
+            return refused(headers).into_response();
         }
         let mut response = StatusCode::NO_CONTENT.into_response();
         let answer = response.headers_mut();
@@ -61,7 +62,13 @@ impl OriginPolicy {
         let policy = self.clone();
         let named = |name| HeaderName::from_static(name);
         CorsLayer::new()
-            .allow_origin(AllowOrigin::predicate(move |_, request| policy.allows(&request.headers)))
+            .allow_origin(AllowOrigin::predicate(move |_, request| {
+                let allowed = policy.allows(&request.headers);
+                if !allowed {
+                    warn_of(&request.headers);
+                }
+                allowed
+            }))
             .allow_credentials(true)
             .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
             .allow_headers([
@@ -93,6 +100,27 @@ pub async fn refuse_foreign(
 
 fn foreign() -> Error {
     Error::new(Code::Forbidden, "This origin may not call this server.")
+}
+
+/// What a page of another origin is told at the Socket.IO door; the operator is told, too.
+pub(crate) fn refused(headers: &HeaderMap) -> Error {
+    warn_of(headers);
+    foreign()
+}
+
+/// Tells the operator of a page that may not call: its browser says no more than "CORS".
+fn warn_of(headers: &HeaderMap) {
+    const SHOWN: usize = 100;
+    let origin = headers.get(ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes()));
+    let origin: String = origin.unwrap_or_default().chars().take(SHOWN).collect();
+    if let Some(left_out) = log_limit::admit("origin", None, &origin) {
+        tracing::warn!(
+            ?origin,
+            left_out,
+            "a page of this origin was refused; if it is one of your apps, name it in CLIENT_URL or \
+             FRONTEND_URL"
+        );
+    }
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ const SWEEP: usize = 4096;
 
 /// The buckets of all callers. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct RestRates(Option<Arc<[Buckets<DefaultClock>; 4]>>);
+pub struct RestRates(Option<Arc<[Buckets<DefaultClock>; 5]>>);
 
 /// What a caller asks for, or as what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub enum RestClass {
     Operator,
     /// An address without valid credentials.
     Stranger,
+    /// A user who sends messages, over all of their sockets.
+    Message,
 }
 
 impl RestClass {
@@ -52,6 +54,7 @@ impl RestClass {
             Self::Read => "read",
             Self::Operator => "operator",
             Self::Stranger => "stranger",
+            Self::Message => "message",
         }
     }
 }
@@ -60,8 +63,13 @@ impl RestRates {
     /// Rates as configured; none when limits are off.
     #[must_use]
     pub fn new(config: &LimitsConfig) -> Self {
-        let rates =
-            [config.rest_writes, config.rest_reads, config.rest_operators, config.rest_strangers];
+        let rates = [
+            config.rest_writes,
+            config.rest_reads,
+            config.rest_operators,
+            config.rest_strangers,
+            config.messages,
+        ];
         let buckets = || Arc::new(rates.map(|rate| Buckets::new(rate, DefaultClock::default())));
         Self(config.enabled.then(buckets))
     }

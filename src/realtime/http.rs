@@ -151,7 +151,8 @@ struct Emitted {
     /// Names this emit in the log, and where it is kept.
     #[schema(value_type = String, format = "uuid")]
     id: Uuid,
-    /// How many sockets of this node it was written to.
+    /// How many sockets of this node it was written to; for those for which a volatile event was
+    /// dropped it was not.
     sockets: usize,
 }
 

@@ -110,7 +110,7 @@ impl Inbound {
     /// What is stored has a rate of the user, too: they may have many sockets.
     fn check_user(&self, sessions: &Sessions) -> Result<()> {
         let Some(identity) = self.connection.identity() else { return Ok(()) };
-        let class = if identity.operates() { RestClass::Operator } else { RestClass::Write };
+        let class = if identity.operates() { RestClass::Operator } else { RestClass::Message };
         sessions.user_rates.take(class, &identity.user_id)
     }
 }

@@ -111,7 +111,7 @@ fn values_are_written_as_the_contract_says() {
     assert_eq!(config.server.max_header_bytes, 8192);
     assert_eq!(config.presence.grace, Duration::from_millis(300));
     assert_eq!(config.server.drain_timeout, Duration::from_mins(2));
-    assert_eq!((config.limits.joins.per_second, config.limits.joins.burst), (7, 200));
+    assert_eq!((config.limits.joins.per_second, config.limits.joins.burst), (7, 500));
     let proxies: Vec<_> = config.server.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(proxies, ["10.0.0.0/8", "127.0.0.1/32", "::1/128"]);
     assert!(!config.limits.enabled);
@@ -252,6 +252,8 @@ fn what_nobody_reads_is_warned_about_and_ignored() {
 fn a_loosened_guard_is_warned_about() {
     let pairs = env(&[
         ("HANDSHAKE", "trusting"),
+        ("CLIENT_URL", "https://app.example.com,null"),
+        ("FRONTEND_URL", "file://"),
         ("LIMITS", "off"),
         ("STOA_SHKEEPER__WEBHOOKS", "legacy"),
         ("MAX_PAYLOAD", "5MB"),
@@ -259,6 +261,8 @@ fn a_loosened_guard_is_warned_about() {
     let warnings = load(&Flags::default(), pairs).unwrap().warnings;
     let starts = [
         "HANDSHAKE=trusting",
+        "the origin null is allowed",
+        "the origin file:// is allowed",
         "LIMITS=off",
         "shkeeper.webhooks=legacy",
         "realtime.max_pending_bytes",
@@ -341,12 +345,12 @@ fn no_secret_is_ever_shown() {
 fn dotenv_is_read_when_present() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(".env");
-    assert!(dotenv(&path).unwrap().is_empty());
+    assert!(dotenv::read(&path).unwrap().is_empty());
     fs::write(&path, "# a comment\nPORT=4000\nJWT_SECRET='with $ and space'\n").unwrap();
-    let read: Vec<_> = dotenv(&path).unwrap().into_iter().collect();
+    let read: Vec<_> = dotenv::read(&path).unwrap().into_iter().collect();
     assert_eq!(read, env(&[("JWT_SECRET", "with $ and space"), ("PORT", "4000")]));
     fs::write(&path, "JWT_SECRET=hush hush hush").unwrap();
-    let error = dotenv(&path).unwrap_err().to_string();
+    let error = dotenv::read(&path).unwrap_err().to_string();
     assert!(error.contains(".env: ") && !error.contains("hush"), "{error}");
 }
 
@@ -417,4 +421,47 @@ fn the_shown_configuration_can_be_loaded_again() {
     let config = with(&[("PRESENCE_GRACE", "250ms"), ("METRICS_PORT", "9100")]);
     let (_folder, flags) = file(&toml::to_string(&config).unwrap());
     assert_eq!(shown(&load(&flags, []).unwrap().config), shown(&config));
+}
+
+#[test]
+fn what_this_build_does_not_serve_stops_the_start() {
+    for (name, value) in [("REDIS_URL", "redis://cache"), ("ACCOUNTS", "on"), ("RECOVERY", "on")] {
+        let refused = load(&Flags::default(), env(&[(name, value)])).unwrap_err().to_string();
+        assert!(refused.contains(name) && refused.contains("not served"), "{refused}");
+    }
+    let nothing = [("REDIS_URL", " "), ("ACCOUNTS", "auto"), ("RECOVERY", "off")];
+    assert!(load(&Flags::default(), env(&nothing)).is_ok());
+}
+
+#[test]
+fn names_that_are_nearly_ours_are_warned_of() {
+    let of = |name: &str| super::dotenv::misspelt([&name.to_owned()]);
+    for (name, meant) in [
+        ("HANDSHAK", "HANDSHAKE"),
+        ("HANDHSAKE", "HANDSHAKE"),
+        ("handshake", "HANDSHAKE"),
+        ("JWT_SECRETS", "JWT_SECRET"),
+        ("JWT_SECRT_FILE", "JWT_SECRET_FILE"),
+        ("CLIENT_URLS", "CLIENT_URL"),
+        ("REDIS_URI", "REDIS_URL"),
+        ("ROOM_POLICI", "ROOM_POLICY"),
+    ] {
+        let warnings = of(name);
+        assert_eq!(warnings.len(), 1, "{name}");
+        assert!(warnings[0].contains(name) && warnings[0].ends_with(&format!("{meant} is one")));
+    }
+    for name in ["HANDSHAKE", "JWT_SECRET_FILE", "NODE_ENV", "POST", "MONGO_URL", "SMTP_HOST"] {
+        assert!(of(name).is_empty(), "{name}: {:?}", of(name));
+    }
+}
+
+#[test]
+fn a_log_level_that_is_none_stops_the_start() {
+    for bad in ["verbose", "info,verbose", "stoa=verbose"] {
+        let refused = load(&Flags::default(), env(&[("LOG_LEVEL", bad)])).unwrap_err().to_string();
+        assert!(refused.contains("verbose") && refused.contains("LOG_LEVEL"), "{refused}");
+    }
+    for good in ["warn", "INFO", "off", "info,stoa=debug", "stoa::http=trace"] {
+        assert!(load(&Flags::default(), env(&[("LOG_LEVEL", good)])).is_ok(), "{good}");
+    }
 }

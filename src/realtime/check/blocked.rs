@@ -90,7 +90,7 @@ async fn what_is_volatile_is_dropped_for_whom_bytes_wait() -> Seen<()> {
         namespace: None,
         volatile: true,
     };
-    server.realtime.emitter().emit(volatile).await;
+    assert_eq!(server.realtime.emitter().emit(volatile).await, 1, "who hears it");
     server.tell(&room(1), 88, "");
     idle.expect(&told(77, 0)).await?;
     idle.expect(&told(88, 0)).await?;

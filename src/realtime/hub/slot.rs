@@ -17,6 +17,7 @@ use super::{
 use crate::{
     event::Namespace,
     id::Id,
+    metrics,
     realtime::{
         connection::Connection,
         frame::Outgoing,
@@ -98,7 +99,8 @@ impl Slot {
         self.user.as_ref()
     }
 
-    /// Whether the connection is one of those that hear a broadcast.
+    /// Whether the connection is one of those that hear a broadcast; one for which it was dropped is
+    /// none of them.
     pub(super) fn hear(&mut self, delivery: &mut Delivery, turn: &mut Turn) -> bool {
         let broadcast = delivery.broadcast;
         if !broadcast.namespaces.contains(self.namespace) || self.seen == delivery.number {
@@ -123,9 +125,12 @@ impl Slot {
         };
         match &broadcast.message {
             Message::One(event) if broadcast.volatile => {
-                if self.place.is_none() {
-                    lane.send_volatile(self.namespace, event.frame(self.namespace));
+                let sent = self.place.is_none()
+                    && lane.send_volatile(self.namespace, event.frame(self.namespace));
+                if !sent {
+                    metrics::volatile_dropped().increment(1);
                 }
+                return sent;
             }
             Message::One(event) if turn.gathers() => {
                 let frame = delivery.frame(event, self.namespace, turn);
@@ -198,7 +203,10 @@ impl Slot {
         }
         match message {
             // As on a websocket, it does not wait behind others.
-            Message::One(_) if volatile && self.sink.keeps_waiting() => {}
+            Message::One(_) if volatile && self.sink.keeps_waiting() => {
+                metrics::volatile_dropped().increment(1);
+                return false;
+            }
             Message::One(event) => {
                 self.sink.send_through_engine(&self.connection, Share::Event(event.clone()));
             }

@@ -174,8 +174,8 @@ impl Lane {
         self.drain_later(&mut state);
     }
 
-    /// Sends a frame only when nothing waits before it.
-    pub(super) fn send_volatile(self: &Arc<Self>, namespace: Namespace, frame: &Bytes) {
+    /// Sends a frame only when nothing waits before it; whether it did.
+    pub(super) fn send_volatile(self: &Arc<Self>, namespace: Namespace, frame: &Bytes) -> bool {
         let idle = {
             let state = self.lock();
             state.is_idle() && state.gates[namespace as usize].is_open()
@@ -183,6 +183,7 @@ impl Lane {
         if idle {
             self.send(namespace, frame.into());
         }
+        idle
     }
 
     /// Tells when the socket has taken all that waits for it now, or at once where that is no more

@@ -37,7 +37,7 @@ use crate::{
     auth::TokenSources,
     config::Config,
     error::{Code, Error, Result},
-    http::client_address::client_address,
+    http::{client_address::client_address, cors},
     limits::AddressLimits,
     metrics,
     origin::OriginPolicy,
@@ -162,7 +162,7 @@ impl Door {
         }
         if !door.origins.allows(request.headers()) {
             metrics::handshakes_refused("origin").increment(1);
-            return Err(Error::new(Code::Forbidden, "This origin may not connect."));
+            return Err(cors::refused(request.headers()));
         }
         let query = Query::parse(request.uri().query())?;
         if query.websocket {
