@@ -35,8 +35,8 @@ pub(super) fn misspelt<'a>(names: impl IntoIterator<Item = &'a String>) -> Vec<S
         let upper = name.to_ascii_uppercase();
         let far = |ours: &&String| strsim::osa_distance(ours, &upper);
         let ours = ours.iter().min_by_key(far)?;
-        // In a short name two letters are another word.
-        let is_near = far(&ours) <= NEAR.min(name.len() / 4);
+        // In a short name they make another word.
+        let is_near = far(&ours) <= NEAR.min(name.len() / 5);
         is_near.then(|| format!(".env: the unknown variable {name} is ignored; {ours} is one"))
     };
     names.into_iter().filter(|name| !ours.contains(name)).filter_map(warning).collect()
