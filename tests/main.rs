@@ -36,4 +36,5 @@ mod stopping;
 mod store;
 mod support;
 mod tokens;
+mod upgrading;
 mod wire;

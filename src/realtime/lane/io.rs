@@ -13,7 +13,7 @@ use bytes::Bytes;
 use socketioxide::socket::Sid;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Lane, Phase, frames::Frames, incoming::Incoming};
+use super::{Lane, Phase, frames::Frames, gate::Gate, incoming::Incoming};
 use crate::{
     event::Namespace,
     metrics,
@@ -192,9 +192,9 @@ impl Inner {
 }
 
 enum Pass {
-    /// As it is; opens the namespace.
+    /// As it is; a CONNECT opens its namespace.
     On(Option<Namespace>),
-    /// Not at all; opens the namespace.
+    /// Not at all; a marker opens its namespace.
     Swallow(Option<Namespace>),
     Instead(Bytes),
     /// As it is; and the session has come over.
@@ -275,8 +275,14 @@ impl AsyncWrite for LaneIo {
             let mut rest = buf;
             while let Some((payload, end)) = frame::first(rest) {
                 let (whole, opens) = match this.pass(rest, payload) {
-                    Pass::On(opens) => (Bytes::copy_from_slice(&rest[..end]), opens),
-                    Pass::Swallow(opens) => (Bytes::new(), opens),
+                    Pass::On(connected) => {
+                        let opens = connected.map(|namespace| (namespace, Gate::connect as _));
+                        (Bytes::copy_from_slice(&rest[..end]), opens)
+                    }
+                    Pass::Swallow(marked) => {
+                        let opens = marked.map(|namespace| (namespace, Gate::mark as fn(&mut _)));
+                        (Bytes::new(), opens)
+                    }
                     Pass::Instead(frame) => (frame, None),
                     Pass::Upgrade => {
                         upgrading = true;
@@ -286,8 +292,8 @@ impl AsyncWrite for LaneIo {
                 if !whole.is_empty() {
                     state.append(&[whole], 0);
                 }
-                if let Some(namespace) = opens {
-                    state.connected(namespace);
+                if let Some((namespace, what)) = opens {
+                    state.passed(namespace, what);
                 }
                 rest = &rest[end..];
             }

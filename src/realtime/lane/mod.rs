@@ -6,10 +6,11 @@
 //! - all that reaches `pending` or the kernel is a run of whole frames, and a partial write leaves
 //!   its rest at the front of `pending`;
 //! - while `pending` is not empty only its front is written, and always under the lock;
-//! - a namespace's frames wait in `held` until the engine has written that namespace's CONNECT; what
-//!   is still sent to an earlier connection of the namespace is not for the next one.
+//! - a namespace's frames wait in `held` until the engine has written that namespace's CONNECT, those
+//!   of a connection that comes from polling until it has written the marker; what is still sent to an earlier connection of the namespace is not for the next one.
 
 mod frames;
+mod gate;
 mod incoming;
 mod io;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use bytes::{Buf, Bytes};
 use socket2::SockRef;
 use tokio::{net::TcpStream, sync::oneshot};
 
+use self::gate::Gate;
 pub(super) use io::LaneIo;
 
 use super::frame;
@@ -100,35 +102,6 @@ struct Waiting {
     held: Vec<(Namespace, Bytes)>,
     /// Who wants to know when so many more bytes are written.
     watched: Vec<(usize, oneshot::Sender<()>)>,
-}
-
-/// What the frames of a namespace wait for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Gate {
-    #[default]
-    Closed,
-    /// The engine has written the CONNECT, or the marker of a change of transport.
-    Connected,
-    /// The shard knows the connection; what it sends before is for an earlier one.
-    Entered,
-    /// Both.
-    Open,
-}
-
-impl Gate {
-    fn connect(&mut self) {
-        *self =
-            if matches!(self, Self::Entered | Self::Open) { Self::Open } else { Self::Connected };
-    }
-
-    fn enter(&mut self) {
-        *self =
-            if matches!(self, Self::Connected | Self::Open) { Self::Open } else { Self::Entered };
-    }
-
-    fn is_open(self) -> bool {
-        self == Self::Open
-    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -217,7 +190,7 @@ impl Lane {
 
     /// Holds a connection's frames back until the marker has passed.
     pub(super) fn await_marker(&self, namespace: Namespace) {
-        self.lock().gates[namespace as usize] = Gate::Entered;
+        self.lock().gates[namespace as usize] = Gate::Marker;
     }
 
     /// Sends last words, where the namespace is connected, then closes the socket; nothing is taken
@@ -466,10 +439,11 @@ impl State {
         }
     }
 
-    /// A namespace's CONNECT or marker has passed: so may its frames, those held back first.
-    fn connected(&mut self, namespace: Namespace) {
+    /// Something of the engine's has passed that moves a namespace's gate: once that is open its frames
+    /// pass, those held back first.
+    fn passed(&mut self, namespace: Namespace, what: fn(&mut Gate)) {
         let gate = &mut self.gates[namespace as usize];
-        gate.connect();
+        what(gate);
         if gate.is_open() {
             let held = self.take_held(namespace);
             if !held.is_empty() {

@@ -1,0 +1,68 @@
+//! What the frames of a namespace wait for.
+
+/// Where a connection's frames are held until it is their turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Gate {
+    #[default]
+    Closed,
+    /// The engine has written the CONNECT.
+    Connected,
+    /// The shard knows the connection; what it sends before is for an earlier one.
+    Entered,
+    /// The connection comes from polling: the engine still has what goes before, perhaps its CONNECT,
+    /// and after that the marker.
+    Marker,
+    /// Nothing.
+    Open,
+}
+
+impl Gate {
+    /// The CONNECT has passed.
+    pub(super) fn connect(&mut self) {
+        *self = match self {
+            Self::Entered | Self::Open => Self::Open,
+            Self::Marker => Self::Marker,
+            Self::Closed | Self::Connected => Self::Connected,
+        };
+    }
+
+    /// A marker has passed, which may be an earlier connection's.
+    pub(super) fn mark(&mut self) {
+        if *self == Self::Marker {
+            *self = Self::Open;
+        }
+    }
+
+    /// The shard knows the connection.
+    pub(super) fn enter(&mut self) {
+        *self =
+            if matches!(self, Self::Connected | Self::Open) { Self::Open } else { Self::Entered };
+    }
+
+    pub(super) fn is_open(self) -> bool {
+        self == Self::Open
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_comes_from_polling_waits_for_its_marker_whatever_passes_before() {
+        let mut gate = Gate::Marker;
+        gate.connect();
+        assert!(!gate.is_open(), "what the engine had after the CONNECT goes first");
+        gate.mark();
+        assert!(gate.is_open());
+    }
+
+    #[test]
+    fn an_earlier_connections_marker_opens_nothing() {
+        for mut gate in [Gate::Closed, Gate::Connected, Gate::Entered] {
+            let before = gate;
+            gate.mark();
+            assert_eq!(gate, before);
+        }
+    }
+}
