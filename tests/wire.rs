@@ -6,7 +6,8 @@ use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::support::{
-    Client, ConnectError, Options, TestApp,
+    Client, ConnectError, Options, TestApp, http_client,
+    poll::Poll,
     raw::{self, KEY, upgrade_request},
     within, within_time,
 };
@@ -345,4 +346,77 @@ async fn two_hundred_events_wait_for_a_polling_client_between_two_polls() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_the_door_refuses_is_worded_as_engine_io_does_and_a_page_may_read_it() {
+    let app = TestApp::with(|config| {
+        config.server.max_payload_bytes = 10_000;
+        config.limits.connections_per_address = 1;
+    })
+    .await;
+    let session = Poll::open(app.address(), 4, &app.token("alice", &[])).await;
+    let http = http_client();
+    let base = format!("http://{}/socket.io/", app.address());
+    let url = |query: &str| format!("{base}?{query}");
+    let large = http.post(&session.url).body("4".to_owned() + &"x".repeat(20_000));
+    let cases = [
+        (http.get(url("EIO=4&transport=polling&sid=unknown")), 400, 1, "Session ID unknown"),
+        (http.get(url("EIO=4&transport=smoke")), 400, 0, "Transport unknown"),
+        (http.get(url("EIO=2&transport=polling")), 400, 5, "Unsupported protocol version"),
+        (http.put(url("EIO=4&transport=polling")), 400, 2, "Bad handshake method"),
+        (large, 413, 3, "The body is larger than this server takes."),
+        (
+            http.get(url("EIO=4&transport=polling")),
+            429,
+            3,
+            "Too many connections from this address.",
+        ),
+    ];
+    for (request, status, code, message) in cases {
+        let answer = within("an answer", request.header("origin", ALLOWED).send()).await.unwrap();
+        assert_eq!(answer.status(), status, "{message}");
+        let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap());
+        assert_eq!(header("access-control-allow-origin"), Some(ALLOWED), "{message}");
+        assert_eq!(header("content-type"), Some("application/json"), "{message}");
+        assert_eq!(header("retry-after").is_some(), status == 429, "{message}");
+        let body: serde_json::Value = answer.json().await.unwrap();
+        assert_eq!(body, json!({ "code": code, "message": message }));
+    }
+    let foreign = http.get(url("EIO=4&transport=polling")).header("origin", FOREIGN).send();
+    let answer = within("an answer", foreign).await.unwrap();
+    assert_eq!(answer.status(), 403);
+    assert!(!answer.headers().contains_key("access-control-allow-origin"));
+    assert_eq!(answer.json::<serde_json::Value>().await.unwrap()["code"], 4);
+}
+
+#[tokio::test]
+async fn polling_answers_are_not_stored() {
+    let app = TestApp::start().await;
+    let url = format!("http://{}/socket.io/?EIO=4&transport=polling", app.address());
+    let answer = within("an answer", http_client().get(url).send()).await.unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["cache-control"]),
+        (200, &"no-store".parse().unwrap())
+    );
+}
+
+#[tokio::test]
+async fn the_first_protocol_that_a_websocket_offers_is_chosen() {
+    let app = TestApp::start().await;
+    let key = format!("Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n");
+    for (offered, chosen) in [
+        ("Sec-WebSocket-Protocol: x, y\r\n", Some("x")),
+        ("Sec-WebSocket-Protocol: y\r\nSec-WebSocket-Protocol: x\r\n", Some("y")),
+        ("", None),
+    ] {
+        let mut stream = TcpStream::connect(app.address()).await.unwrap();
+        let request = upgrade_request(&format!("{key}{offered}"));
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let head = raw::until(&mut stream, "\r\n\r\n").await;
+        let line = chosen.map(|chosen| format!("sec-websocket-protocol: {chosen}\r\n"));
+        assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+        assert_eq!(head.contains("sec-websocket-protocol"), chosen.is_some(), "{head}");
+        assert!(line.is_none_or(|line| head.contains(&line)), "{head}");
+    }
 }

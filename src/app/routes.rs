@@ -23,7 +23,10 @@ use crate::{
     idempotency, marketplace,
     metrics::{self, Handle},
     payments, presence,
-    realtime::{self, Catalogue, wire::Door},
+    realtime::{
+        self, Catalogue,
+        wire::{self, Door},
+    },
 };
 
 /// Every route of the public port.
@@ -86,6 +89,6 @@ fn socket_io(door: Door) -> Router {
     Router::new()
         .route("/socket.io/", any(Door::handle))
         .route("/socket.io", any(Door::handle))
-        .layer(from_fn(problem::layer))
+        .layer(from_fn_with_state(door.clone(), wire::refusals))
         .with_state(door)
 }

@@ -119,7 +119,7 @@ fn render(error: &Error, request_id: Option<&RequestId>, headers: &HeaderMap) ->
 }
 
 /// Whole seconds, rounded up, at least one.
-fn seconds(duration: Duration) -> u64 {
+pub(crate) fn seconds(duration: Duration) -> u64 {
     let rest = u64::from(duration.subsec_nanos() > 0);
     (duration.as_secs() + rest).max(1)
 }
@@ -159,7 +159,7 @@ fn bare(response: &Response) -> Option<Error> {
 }
 
 /// A client's mistakes are told by code alone: their details may quote what was sent.
-fn log(error: &Error, address: Option<IpAddr>) {
+pub(crate) fn log(error: &Error, address: Option<IpAddr>) {
     let code = error.code_name();
     if !error.code().status().is_server_error() {
         tracing::debug!(code, "request refused");

@@ -19,7 +19,8 @@ use dashmap::DashMap;
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode, Uri,
     header::{
-        CONNECTION, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+        CACHE_CONTROL, CONNECTION, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+        SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
     },
 };
 use hyper_util::rt::TokioIo;
@@ -32,6 +33,7 @@ use super::{
     Peer,
     pace::Paced,
     polling::{self, BodyLimits},
+    refusal::{BAD_METHOD, UNKNOWN_SESSION, UNKNOWN_TRANSPORT, UNSUPPORTED_VERSION},
 };
 use crate::{
     auth::TokenSources,
@@ -104,7 +106,7 @@ impl Query {
                 "EIO" => version = Some(value),
                 "transport" => transport = Some(value),
                 "sid" => {
-                    let sid = value.parse().map_err(|_| bad("Session ID unknown"))?;
+                    let sid = value.parse().map_err(|_| bad(UNKNOWN_SESSION))?;
                     parsed.sid = Some(sid);
                 }
                 _ => {}
@@ -113,12 +115,12 @@ impl Query {
         parsed.v3 = match version {
             Some("4") => false,
             Some("3") => true,
-            _ => return Err(bad("Unsupported protocol version")),
+            _ => return Err(bad(UNSUPPORTED_VERSION)),
         };
         parsed.websocket = match transport {
             Some("websocket") => true,
             Some("polling") => false,
-            _ => return Err(bad("Transport unknown")),
+            _ => return Err(bad(UNKNOWN_TRANSPORT)),
         };
         Ok(parsed)
     }
@@ -144,6 +146,10 @@ impl Door {
             tolerance: Arc::new(setup.tolerance),
             draining: AtomicBool::new(false),
         }))
+    }
+
+    pub(super) fn origins(&self) -> &OriginPolicy {
+        &self.0.origins
     }
 
     /// Refuses new sessions from now on; those there are go on.
@@ -195,7 +201,7 @@ impl Inner {
     /// The link of a polling session.
     pub(super) fn session(&self, sid: Sid) -> Result<Arc<Link>> {
         let link = self.sessions.get(&sid).and_then(|link| link.upgrade());
-        link.ok_or_else(|| Error::new(Code::Malformed, "Session ID unknown"))
+        link.ok_or_else(|| Error::new(Code::Malformed, UNKNOWN_SESSION))
     }
 
     /// Takes the connection over and gives it to the engine as a lane.
@@ -205,6 +211,7 @@ impl Inner {
             Some(sid) => self.session(sid)?,
             None => self.open(query, &request)?,
         };
+        let protocol = first_protocol(request.headers());
         let upgrade = hyper::upgrade::on(&mut request);
         let (engine, tolerance) = (self.engine.clone(), self.tolerance.clone());
         let links = self.links.clone();
@@ -223,7 +230,11 @@ impl Inner {
             (UPGRADE, HeaderValue::from_static("websocket")),
             (SEC_WEBSOCKET_ACCEPT, accept),
         ];
-        Ok((StatusCode::SWITCHING_PROTOCOLS, headers).into_response())
+        let mut answer = (StatusCode::SWITCHING_PROTOCOLS, headers).into_response();
+        if let Some(protocol) = protocol {
+            answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, protocol);
+        }
+        Ok(answer)
     }
 
     async fn poll(&self, query: &Query, request: Request) -> Result<Response> {
@@ -238,11 +249,20 @@ impl Inner {
                 let link = self.session(sid)?;
                 polling::send(&link, request, &self.body).await?
             }
-            _ => return Err(Error::new(Code::Malformed, "Bad handshake method")),
+            _ => return Err(Error::new(Code::Malformed, BAD_METHOD)),
         };
         OriginPolicy::apply(origin.as_ref(), answer.headers_mut());
+        answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Ok(answer)
     }
+}
+
+/// The first of the protocols that a client offers, which is chosen as the Node server does: a browser
+/// closes a websocket for which none of its own was.
+fn first_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
+    let offered = headers.get(SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
+    let first = offered.split(',').next()?.trim();
+    HeaderValue::from_str(first).ok().filter(|first| !first.is_empty())
 }
 
 /// Gives the engine its stream and a small request of its own. Who speaks version 4 says CONNECT

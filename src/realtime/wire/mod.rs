@@ -5,8 +5,10 @@ mod accept;
 mod door;
 mod pace;
 mod polling;
+mod refusal;
 
 pub use accept::{Peer, serve};
 pub use door::Door;
 pub(super) use door::Setup;
 pub(super) use polling::PollingSession;
+pub(crate) use refusal::layer as refusals;

@@ -23,7 +23,10 @@ use serde::Deserialize;
 use socketioxide::socket::Sid;
 use tower::Service;
 
-use super::door::{Engine, Query, Sessions};
+use super::{
+    door::{Engine, Query, Sessions},
+    refusal::UNKNOWN_SESSION,
+};
 use crate::{
     error::{Code, Error, Result},
     limits::PacketLimit,
@@ -248,7 +251,7 @@ fn session(link: &Link) -> Result<&PollingSession> {
 }
 
 fn unknown() -> Error {
-    Error::new(Code::Malformed, "Session ID unknown")
+    Error::new(Code::Malformed, UNKNOWN_SESSION)
 }
 
 async fn read(request: Request, limits: &BodyLimits) -> Result<String> {
