@@ -1,6 +1,7 @@
-//! Names of clients' events as the engine takes them. It closes a connection over a name that is not
-//! a plain JSON string (a number, or one with an escape in it), and Node's server reads those: they
-//! get an empty name before them on the way to the engine, which `inbound` passes over.
+//! Names in clients' packets as the engine takes them. It closes a connection over an event's name that
+//! is not a plain JSON string (a number, or one with an escape in it), and Node's server reads those:
+//! they get an empty name before them on the way to the engine, which `inbound` passes over. Clients of
+//! 2.x put their query behind a namespace's name, where the engine would take it for a part of it.
 
 use std::borrow::Cow;
 
@@ -42,8 +43,34 @@ pub(super) fn naming(packet: &[u8], whole: bool) -> Naming {
     }
 }
 
-/// The packet with an empty name before an odd one.
+/// Whether the beginning of a packet, or the `whole` of it, is that of a CONNECT with a query; none
+/// when more of it has to be seen.
+pub(super) fn has_query(start: &[u8], whole: bool) -> Option<bool> {
+    const CONNECT: &[u8] = b"40/";
+    if !start.starts_with(&CONNECT[..start.len().min(CONNECT.len())]) {
+        return Some(false);
+    }
+    match start.iter().find(|byte| matches!(byte, b'?' | b',')) {
+        Some(found) => Some(*found == b'?'),
+        None => (whole || start.len() >= LONGEST_START).then_some(false),
+    }
+}
+
+/// A CONNECT without the query of its namespace; none for what has none.
+pub(super) fn without_query(packet: &str) -> Option<String> {
+    if has_query(packet.as_bytes(), true) != Some(true) {
+        return None;
+    }
+    let (path, rest) = packet.split_at(packet.find(',').unwrap_or(packet.len()));
+    let (path, _) = path.split_once('?')?;
+    Some([path, rest].concat())
+}
+
+/// The packet with an empty name before an odd one, and without a namespace's query.
 pub(super) fn for_engine(packet: &str) -> Cow<'_, str> {
+    if let Some(connect) = without_query(packet) {
+        return connect.into();
+    }
     match naming(packet.as_bytes(), true) {
         Naming::Odd(at) => [&packet[..at], EMPTY, &packet[at..]].concat().into(),
         Naming::Plain | Naming::Unknown => packet.into(),
@@ -114,6 +141,19 @@ mod tests {
                 r#"451-/chat,["\n",{"_placeholder":true}]"#,
                 r#"451-/chat,["","\n",{"_placeholder":true}]"#,
             ),
+        ] {
+            assert_eq!(for_engine(packet), made);
+        }
+    }
+
+    #[test]
+    fn a_namespace_is_asked_for_without_the_query() {
+        for (packet, made) in [
+            ("40/chat?x=1,", "40/chat,"),
+            ("40/chat?x=1", "40/chat"),
+            ("40/?a=b?c,{}", "40/,{}"),
+            ("40/chat,{\"a\":\"?\"}", "40/chat,{\"a\":\"?\"}"),
+            ("42/chat?x=1,[\"a\"]", "42/chat?x=1,[\"a\"]"),
         ] {
             assert_eq!(for_engine(packet), made);
         }

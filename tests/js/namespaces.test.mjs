@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { assertHas, assertRefused, connect, open4 } from './support/client.mjs';
+import { assertHas, assertRefused, connect, connect2, open4 } from './support/client.mjs';
 import { once } from './support/deadline.mjs';
 import { startServer } from './support/server.mjs';
 import { tokenFor } from './support/tokens.mjs';
@@ -132,3 +132,13 @@ test('the error event reaches the socket that failed and no other of its user', 
   await tabs[0].hear('error');
   assert.deepEqual(await tabs[1].heard(), []);
 });
+
+for (const transports of [['polling'], ['websocket'], ['polling', 'websocket']]) {
+  test(`a 2.x client with a query enters /chat over ${transports.join(' and ')}`, async () => {
+    const options = { transports, query: { x: '1', long: 'y'.repeat(300) } };
+    const alice = await connect2(server, 'alice', { claims, namespace: '/chat', options });
+    assertHas(await alice.ask('conversation:join', 'c1'), { success: true });
+    await server.emit({ room: 'conversation:c1' }, 'message:new', message);
+    assert.deepEqual(await alice.heard(), [['message:new', message]]);
+  });
+}

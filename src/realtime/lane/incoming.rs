@@ -1,9 +1,9 @@
-//! The client's frames on their way to the engine: where one begins an event whose name the engine
-//! does not read, it is changed (`names`). Everything else passes through untouched.
+//! The client's frames on their way to the engine: one that has a name which the engine does not read
+//! is changed (`names`). Everything else passes through untouched.
 
 use std::borrow::Cow;
 
-use crate::realtime::names::{EMPTY, LONGEST_START, Naming, naming};
+use crate::realtime::names::{EMPTY, LONGEST_START, Naming, has_query, naming, without_query};
 
 /// Follows the frames of one websocket.
 #[derive(Default)]
@@ -15,6 +15,9 @@ pub(super) struct Incoming {
 }
 
 struct Held(Vec<u8>);
+
+/// The longest CONNECT whose query is taken out: Node's server reads no longer one in a URL either.
+const LONGEST_CONNECT: u64 = 16 * 1024;
 
 /// The bit of a header that says that the payload is masked.
 const MASKED: u8 = 0x80;
@@ -102,6 +105,17 @@ impl Incoming {
             self.rest = 0;
             let Some(header) = Header::read(&bytes[at..]) else { break };
             let payload = &bytes[at + header.size..];
+            let Some(has_query) = header.has_query(payload) else { break };
+            if has_query {
+                let Some(whole) = header.whole(payload) else { break };
+                let changed = changed.get_or_insert_default();
+                changed.extend(&bytes[copied..at]);
+                header.write_whole(&without_query(&whole).unwrap_or(whole), changed);
+                // Less than what is here, which is in memory.
+                at += header.size + usize::try_from(header.length).unwrap_or(0);
+                copied = at;
+                continue;
+            }
             match header.naming(payload) {
                 Naming::Unknown => break,
                 Naming::Plain => {
@@ -128,16 +142,47 @@ impl Incoming {
     }
 }
 
+/// The beginning of a packet.
+type Start = smallvec::SmallVec<[u8; LONGEST_START]>;
+
 impl Header {
+    /// The beginning of the packet, and whether it is all of it.
+    fn start(&self, payload: &[u8]) -> (Start, bool) {
+        let length = usize::try_from(self.length).unwrap_or(usize::MAX);
+        let seen = payload.len().min(length).min(LONGEST_START);
+        (self.masked(payload[..seen].iter()).collect(), seen == length)
+    }
+
     fn naming(&self, payload: &[u8]) -> Naming {
         if !self.begins_text() {
             return Naming::Plain;
         }
-        let length = usize::try_from(self.length).unwrap_or(usize::MAX);
-        let seen = payload.len().min(length).min(LONGEST_START);
-        let start: smallvec::SmallVec<[u8; LONGEST_START]> =
-            self.masked(payload[..seen].iter()).collect();
-        naming(&start, seen == length)
+        let (start, is_whole) = self.start(payload);
+        naming(&start, is_whole)
+    }
+
+    /// Whether it is a CONNECT, of a length that one has, whose namespace has a query; none when more
+    /// of it has to be seen.
+    fn has_query(&self, payload: &[u8]) -> Option<bool> {
+        if !self.begins_text() || self.length > LONGEST_CONNECT {
+            return Some(false);
+        }
+        let (start, is_whole) = self.start(payload);
+        has_query(&start, is_whole)
+    }
+
+    /// The packet, when it is all there.
+    fn whole(&self, payload: &[u8]) -> Option<String> {
+        let bytes = payload.get(..usize::try_from(self.length).ok()?)?;
+        let text: Vec<u8> = self.masked(bytes.iter()).collect();
+        Some(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// A frame with this text in place of its own.
+    fn write_whole(&self, text: &str, to: &mut Vec<u8>) {
+        let header = Self { length: text.len() as u64, ..*self };
+        header.write(to);
+        to.extend(header.masked(text.as_bytes().iter()));
     }
 
     /// The frame's beginning with an empty name at its end. What follows keeps its bytes: the mask is
@@ -183,7 +228,21 @@ mod tests {
         let long = format!(r#"42["message:send",{{"a":"{}"}}]"#, "x".repeat(70_000));
         let odd = format!(r#"42/chat,7["\n",{{"a":"{}"}}]"#, "é".repeat(150));
         let edge = format!("42[1,\"{}\"]", "x".repeat(116));
-        let sent = ["2", &long, "42[1,2]", "", r#"42["a"]"#, &odd, &edge, "42[", "42[12345]", "41"];
+        let query = format!("40/chat?x={},", "y".repeat(300));
+        let sent = [
+            "2",
+            &long,
+            "42[1,2]",
+            "",
+            r#"42["a"]"#,
+            &odd,
+            &edge,
+            "42[",
+            "42[12345]",
+            "41",
+            &query,
+            "40/x?,",
+        ];
         let expected: Vec<String> = sent
             .iter()
             .map(|packet| crate::realtime::names::for_engine(packet).into_owned())
