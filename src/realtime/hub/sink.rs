@@ -203,9 +203,12 @@ impl Sink {
             // The marker is the last that goes into the engine's queue; the lane holds this
             // namespace's frames until it comes by.
             let namespace = connection.namespace();
-            lane.await_marker(namespace);
             let engine = connection.engine.upgrade().filter(|engine| engine.connected());
-            match engine.map(|engine| engine.emit(MARKER, &()).is_ok()) {
+            let marked = engine.map(|engine| {
+                lane.await_marker(namespace);
+                engine.emit(MARKER, &()).is_ok()
+            });
+            match marked {
                 Some(true) => {
                     let lane = lane.clone();
                     while let Some(share) = waiting.pop() {

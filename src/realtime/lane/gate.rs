@@ -11,7 +11,10 @@ pub(super) enum Gate {
     Entered,
     /// The connection comes from polling: the engine still has what goes before, perhaps its CONNECT,
     /// and after that the marker.
-    Marker,
+    Marker {
+        /// Whether a CONNECT has passed, which is another connection's if one enters now.
+        connected: bool,
+    },
     /// Nothing.
     Open,
 }
@@ -21,22 +24,31 @@ impl Gate {
     pub(super) fn connect(&mut self) {
         *self = match self {
             Self::Entered | Self::Open => Self::Open,
-            Self::Marker => Self::Marker,
+            Self::Marker { .. } => Self::Marker { connected: true },
             Self::Closed | Self::Connected => Self::Connected,
         };
     }
 
     /// A marker has passed, which may be an earlier connection's.
     pub(super) fn mark(&mut self) {
-        if *self == Self::Marker {
+        if matches!(self, Self::Marker { .. }) {
             *self = Self::Open;
         }
     }
 
+    /// Waits for the marker from now on.
+    pub(super) fn await_marker(&mut self) {
+        let connected =
+            matches!(self, Self::Connected | Self::Open | Self::Marker { connected: true });
+        *self = Self::Marker { connected };
+    }
+
     /// The shard knows the connection.
     pub(super) fn enter(&mut self) {
-        *self =
-            if matches!(self, Self::Connected | Self::Open) { Self::Open } else { Self::Entered };
+        *self = match self {
+            Self::Connected | Self::Open | Self::Marker { connected: true } => Self::Open,
+            Self::Closed | Self::Entered | Self::Marker { connected: false } => Self::Entered,
+        };
     }
 
     pub(super) fn is_open(self) -> bool {
@@ -50,10 +62,27 @@ mod tests {
 
     #[test]
     fn a_connection_that_comes_from_polling_waits_for_its_marker_whatever_passes_before() {
-        let mut gate = Gate::Marker;
+        let mut gate = Gate::default();
+        gate.await_marker();
         gate.connect();
         assert!(!gate.is_open(), "what the engine had after the CONNECT goes first");
         gate.mark();
+        assert!(gate.is_open());
+    }
+
+    #[test]
+    fn who_enters_after_one_whose_marker_never_comes_is_heard() {
+        // The CONNECT passes before or after the earlier connection asks for its marker.
+        for steps in [[Gate::connect, Gate::await_marker], [Gate::await_marker, Gate::connect]] {
+            let mut gate = Gate::default();
+            steps.into_iter().for_each(|step| step(&mut gate));
+            gate.enter();
+            assert!(gate.is_open());
+        }
+        let mut gate = Gate::default();
+        gate.await_marker();
+        gate.enter();
+        gate.connect();
         assert!(gate.is_open());
     }
 

@@ -7,7 +7,8 @@
 //!   its rest at the front of `pending`;
 //! - while `pending` is not empty only its front is written, and always under the lock;
 //! - a namespace's frames wait in `held` until the engine has written that namespace's CONNECT, those
-//!   of a connection that comes from polling until it has written the marker; what is still sent to an earlier connection of the namespace is not for the next one.
+//!   of a connection that comes from polling until it has written the marker; what is still sent to
+//!   an earlier connection of the namespace is not for the next one.
 
 mod frames;
 mod gate;
@@ -190,7 +191,7 @@ impl Lane {
 
     /// Holds a connection's frames back until the marker has passed.
     pub(super) fn await_marker(&self, namespace: Namespace) {
-        self.lock().gates[namespace as usize] = Gate::Marker;
+        self.lock().gates[namespace as usize].await_marker();
     }
 
     /// Sends last words, where the namespace is connected, then closes the socket; nothing is taken
