@@ -75,7 +75,9 @@ mod tests {
         // The CONNECT passes before or after the earlier connection asks for its marker.
         for steps in [[Gate::connect, Gate::await_marker], [Gate::await_marker, Gate::connect]] {
             let mut gate = Gate::default();
-            steps.into_iter().for_each(|step| step(&mut gate));
+            for step in steps {
+                step(&mut gate);
+            }
             gate.enter();
             assert!(gate.is_open());
         }
