@@ -261,17 +261,9 @@ impl Connection {
         self.max_pending_bytes() / 8
     }
 
-    /// The engine may have room for what waits for it.
-    pub(super) fn pump(self: &Arc<Self>) {
-        self.push(Item::Pump(self.clone()));
-    }
-
-    /// Waits until the shard has done all that it was asked so far.
-    pub(super) async fn shard_done(&self) {
-        let (sender, done) = oneshot::channel();
-        self.push(Item::Done(sender));
-        // A shard ends only with the hub.
-        let _ = done.await;
+    /// The engine may have room for what it goes over to a websocket with.
+    pub(super) fn go_over(self: &Arc<Self>) {
+        self.push(Item::GoOver(self.clone()));
     }
 
     pub(super) fn change_over(self: &Arc<Self>, lane: Arc<Lane>) {

@@ -215,21 +215,10 @@ impl Link {
         self.rare().polls.get_or_init(Box::default)
     }
 
-    /// The engine may take what waits for it.
-    pub(super) fn pump(&self) {
+    /// The engine may have room for what the connections go over to the websocket with.
+    pub(super) fn go_over(&self) {
         for connection in self.lock().connections.iter() {
-            connection.pump();
-        }
-    }
-
-    /// A poll waits: what waits for it is given to the engine first.
-    pub(super) async fn poll(&self) {
-        if self.polls().begin() {
-            self.pump();
-            let last = self.lock().connections.iter().next();
-            if let Some(connection) = last {
-                connection.shard_done().await;
-            }
+            connection.go_over();
         }
     }
 

@@ -1,28 +1,30 @@
-//! What one polling session keeps waiting, in all its namespaces together: the bytes that it has not
-//! fetched, the answer that it does not read, the body that is being worked through.
+//! The polls of one session: what waits for them, in all its namespaces together and in its order, the
+//! answer that is not read yet, the body that is being worked through.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot};
 
-/// Bytes that the engine is given for one poll. The rest waits with the hub, where an event is shared
-/// by all for whom it waits; in the engine it is everyone's own.
-const WINDOW: usize = 256 * 1024;
+use crate::event::Namespace;
+
+/// Bytes after which an answer takes no more.
+const ANSWER_BYTES: usize = 256 * 1024;
+
+/// What a frame takes beside its bytes while it waits.
+const FRAME_BYTES: usize = 64;
 
 /// The polls of one session.
 pub(super) struct Polls {
-    /// Bytes that wait with the hub.
-    waiting: AtomicUsize,
-    /// Bytes that the engine may still be given for the poll under way; none between two.
-    window: AtomicUsize,
-    /// The engine was given something since the last poll began.
-    given: AtomicBool,
-    /// A websocket wants to take over: polls are answered with nothing until it has.
-    upgrading: AtomicBool,
+    outbox: Mutex<Outbox>,
+    /// Something waits since nothing did.
+    filled: Notify,
     /// The session is about to end.
     closing: AtomicBool,
     /// Taken while an answer is being written.
@@ -31,13 +33,70 @@ pub(super) struct Polls {
     bodies: Semaphore,
 }
 
+/// What waits for the next poll.
+#[derive(Default)]
+struct Outbox {
+    waiting: VecDeque<(Namespace, Waiting)>,
+    /// What the frames in it take.
+    bytes: usize,
+    /// Who is told when the client polls again, since it has then what it was answered.
+    answered: Vec<oneshot::Sender<()>>,
+    /// A poll is there and has no answer yet.
+    polled: bool,
+    /// A websocket wants to take over: polls are answered with nothing from now on.
+    upgrading: bool,
+}
+
+/// What waits for a poll.
+pub(super) enum Waiting {
+    /// A websocket's frame, of which a poll is given the payload.
+    Frame(Bytes),
+    /// Who wants to know when the client has what was before.
+    Watch(oneshot::Sender<()>),
+}
+
+impl Outbox {
+    fn push(&mut self, namespace: Namespace, frame: Bytes) {
+        self.bytes += frame.len() + FRAME_BYTES;
+        self.waiting.push_back((namespace, Waiting::Frame(frame)));
+    }
+
+    fn pop(&mut self) -> Option<(Namespace, Waiting)> {
+        let first = self.waiting.pop_front()?;
+        if let Waiting::Frame(frame) = &first.1 {
+            self.bytes -= frame.len() + FRAME_BYTES;
+        }
+        Some(first)
+    }
+
+    /// Takes out what a namespace has in it.
+    fn take(&mut self, namespace: Namespace) -> Vec<Waiting> {
+        let mut taken = Vec::new();
+        for _ in 0..self.waiting.len() {
+            let Some((of, first)) = self.pop() else { break };
+            match first {
+                Waiting::Frame(frame) if of != namespace => self.push(of, frame),
+                first if of != namespace => self.waiting.push_back((of, first)),
+                first => taken.push(first),
+            }
+        }
+        taken
+    }
+
+    /// The client has what it was answered.
+    fn fetched(&mut self) {
+        for watching in self.answered.drain(..) {
+            // Whoever asked may have gone.
+            let _ = watching.send(());
+        }
+    }
+}
+
 impl Default for Polls {
     fn default() -> Self {
         Self {
-            waiting: AtomicUsize::new(0),
-            window: AtomicUsize::new(0),
-            given: AtomicBool::new(false),
-            upgrading: AtomicBool::new(false),
+            outbox: Mutex::default(),
+            filled: Notify::new(),
             closing: AtomicBool::new(false),
             writing: Arc::new(Semaphore::new(1)),
             bodies: Semaphore::new(1),
@@ -46,19 +105,87 @@ impl Default for Polls {
 }
 
 impl Polls {
-    /// Bytes that wait for the client.
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::SeqCst)
+    fn lock(&self) -> MutexGuard<'_, Outbox> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// So many bytes wait, too.
-    pub(super) fn add(&self, bytes: usize) {
-        self.waiting.fetch_add(bytes, Ordering::SeqCst);
+    /// A frame waits for the next poll; how many bytes do then.
+    pub(super) fn push(&self, namespace: Namespace, frame: Bytes) -> usize {
+        let (bytes, was_empty) = {
+            let mut outbox = self.lock();
+            let was_empty = outbox.waiting.is_empty();
+            outbox.push(namespace, frame);
+            (outbox.bytes, was_empty)
+        };
+        if was_empty {
+            self.filled.notify_one();
+        }
+        bytes
     }
 
-    /// So many bytes wait no more.
-    pub(super) fn remove(&self, bytes: usize) {
-        self.waiting.fetch_sub(bytes, Ordering::SeqCst);
+    /// Tells when the client has taken what waits for it now, or at once where that is no more than
+    /// `few` bytes.
+    pub(super) fn watch(&self, namespace: Namespace, taken: oneshot::Sender<()>, few: usize) {
+        let mut outbox = self.lock();
+        if outbox.bytes > few {
+            outbox.waiting.push_back((namespace, Waiting::Watch(taken)));
+        } else {
+            // Whoever asked may have gone.
+            let _ = taken.send(());
+        }
+    }
+
+    /// Whether a frame would wait behind others for another poll than the one that is there.
+    pub(super) fn keeps_waiting(&self) -> bool {
+        let outbox = self.lock();
+        let bytes = if outbox.polled { ANSWER_BYTES } else { 0 };
+        outbox.bytes > bytes
+    }
+
+    /// Takes out what waits in a namespace: it ends, or goes on over a websocket.
+    pub(super) fn take(&self, namespace: Namespace) -> Vec<Waiting> {
+        self.lock().take(namespace)
+    }
+
+    /// The frames that a poll is answered with; while there are none, it waits.
+    pub(super) fn answer(&self) -> Vec<Bytes> {
+        let mut outbox = self.lock();
+        outbox.fetched();
+        let (mut frames, mut bytes) = (Vec::new(), 0);
+        while !outbox.upgrading
+            && let Some((_, first)) = outbox.waiting.front()
+        {
+            if let Waiting::Frame(frame) = first {
+                bytes += frame.len();
+                if bytes > ANSWER_BYTES && !frames.is_empty() {
+                    break;
+                }
+            }
+            match outbox.pop() {
+                Some((_, Waiting::Frame(frame))) => frames.push(frame),
+                Some((_, Waiting::Watch(watching))) => outbox.answered.push(watching),
+                None => break,
+            }
+        }
+        outbox.polled = frames.is_empty();
+        frames
+    }
+
+    /// Waits until there may be frames to answer with.
+    pub(super) async fn filled(&self) {
+        self.filled.notified().await;
+    }
+
+    /// The poll that waited has been answered by the engine.
+    pub(super) fn answered(&self) {
+        self.lock().polled = false;
+    }
+
+    /// A websocket wants to take over; if it fails, the session ends.
+    pub(super) fn upgrade(&self) {
+        let mut outbox = self.lock();
+        (outbox.upgrading, outbox.polled) = (true, false);
+        outbox.fetched();
     }
 
     /// The session is about to end: nothing is heard any more. True for the first who says so.
@@ -69,42 +196,6 @@ impl Polls {
     /// Whether the session is about to end.
     pub(super) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::SeqCst)
-    }
-
-    /// Whether the engine may be given so many bytes: a poll waits for them. What is larger than the
-    /// window goes alone.
-    pub(super) fn has_room(&self, bytes: usize) -> bool {
-        let window = self.window.load(Ordering::SeqCst);
-        window >= bytes || window == WINDOW
-    }
-
-    /// The engine was given so many bytes.
-    pub(super) fn given(&self, bytes: usize) {
-        let less = |window: usize| Some(window.saturating_sub(bytes));
-        // It always changes.
-        let _ = self.window.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
-        self.given.store(true, Ordering::SeqCst);
-    }
-
-    /// A poll waits. True when the hub is to know: bytes wait for it, or what was given before has been
-    /// fetched.
-    pub(super) fn begin(&self) -> bool {
-        if !self.upgrading.load(Ordering::SeqCst) {
-            self.window.store(WINDOW, Ordering::SeqCst);
-        }
-        let fetched = self.given.swap(false, Ordering::SeqCst);
-        fetched || self.waiting() > 0
-    }
-
-    /// The poll has been answered.
-    pub(super) fn end(&self) {
-        self.window.store(0, Ordering::SeqCst);
-    }
-
-    /// A websocket wants to take over; if it fails, the session ends.
-    pub(super) fn upgrade(&self) {
-        self.upgrading.store(true, Ordering::SeqCst);
-        self.end();
     }
 
     /// Waits until the last answer has been written. Who has read it does not wait; who polls again
@@ -138,5 +229,70 @@ struct Answer {
 impl AsRef<[u8]> for Answer {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(text: &str) -> Bytes {
+        Bytes::copy_from_slice(text.as_bytes())
+    }
+
+    fn texts(waiting: Vec<Waiting>) -> Vec<Bytes> {
+        let frames = waiting.into_iter().filter_map(|waiting| match waiting {
+            Waiting::Frame(frame) => Some(frame),
+            Waiting::Watch(_) => None,
+        });
+        frames.collect()
+    }
+
+    #[test]
+    fn a_poll_is_answered_in_portions_and_who_waits_is_told_by_the_next_one() {
+        let polls = Polls::default();
+        let big = frame(&"x".repeat(ANSWER_BYTES));
+        polls.push(Namespace::Root, big.clone());
+        let (taken, mut when_taken) = oneshot::channel();
+        polls.watch(Namespace::Root, taken, 0);
+        polls.push(Namespace::Chat, frame("a"));
+        assert_eq!(polls.answer(), [big], "it fills an answer alone");
+        assert!(when_taken.try_recv().is_err(), "the client may not have it yet");
+        assert_eq!(polls.answer(), ["a"]);
+        assert!(when_taken.try_recv().is_ok());
+        assert!(polls.answer().is_empty());
+        assert_eq!(polls.lock().bytes, 0);
+    }
+
+    #[test]
+    fn what_a_namespace_has_is_taken_out_and_the_rest_keeps_its_order() {
+        let polls = Polls::default();
+        for (namespace, text) in [
+            (Namespace::Root, "1"),
+            (Namespace::Chat, "a"),
+            (Namespace::Root, "2"),
+            (Namespace::Chat, "b"),
+        ] {
+            polls.push(namespace, frame(text));
+        }
+        assert_eq!(texts(polls.take(Namespace::Chat)), ["a", "b"]);
+        assert_eq!(polls.answer(), ["1", "2"]);
+        assert_eq!(polls.lock().bytes, 0);
+    }
+
+    #[test]
+    fn only_for_the_poll_that_is_there_nothing_waits() {
+        let polls = Polls::default();
+        assert!(!polls.keeps_waiting());
+        polls.push(Namespace::Root, frame("1"));
+        assert!(polls.keeps_waiting(), "no poll is there");
+        assert_eq!(polls.answer(), ["1"]);
+        assert!(polls.answer().is_empty());
+        polls.push(Namespace::Root, frame("2"));
+        assert!(!polls.keeps_waiting(), "the poll is about to be answered");
+        polls.upgrade();
+        assert!(polls.keeps_waiting(), "no poll is given it any more");
+        assert!(polls.answer().is_empty());
+        assert_eq!(texts(polls.take(Namespace::Root)), ["2"]);
     }
 }

@@ -49,14 +49,12 @@ pub(super) enum Item {
     Enter(Arc<Connection>, Option<Arc<Lane>>),
     /// Its CONNECT has been sent.
     Opened(Arc<Connection>),
-    /// The engine may take what waits for it.
-    Pump(Arc<Connection>),
-    /// Says that everything before it is done.
-    Done(oneshot::Sender<()>),
     /// Its owner has become known, or newly known.
     Identify(Arc<Connection>),
     /// It goes on over a websocket.
     ChangeOver(Arc<Connection>, Arc<Lane>),
+    /// The engine may have room for what it goes over with.
+    GoOver(Arc<Connection>),
     Join(Arc<Connection>, Room),
     /// Joins a room, whose kept events, and those of the rooms beside it, wait for what is replayed
     /// first.

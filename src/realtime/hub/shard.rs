@@ -65,9 +65,9 @@ impl Shard {
     async fn handle(&mut self, item: Item) {
         match item {
             Item::Broadcast(broadcast) => self.broadcast(&broadcast).await,
-            Item::Send(connection, event) => self.send(&connection, Share::Event(event)),
+            Item::Send(connection, event) => self.send(&connection, &Share::Event(event)),
             Item::Acknowledge(connection, id, data) => {
-                self.send(&connection, Share::Ack(id, data));
+                self.send(&connection, &Share::Ack(id, data));
             }
             Item::Join(connection, room) => self.join(&connection, room),
             Item::JoinHeld(connection, room, beside) => {
@@ -91,14 +91,10 @@ impl Shard {
                     }
                 }
             }
-            Item::Pump(connection) => {
+            Item::GoOver(connection) => {
                 if let Some(slot) = self.slot(&connection) {
-                    slot.sink.fetched(&connection);
+                    slot.sink.go_over(&connection);
                 }
-            }
-            Item::Done(asked) => {
-                // Whoever asked may have gone.
-                let _ = asked.send(());
             }
             Item::Identify(connection) => {
                 if let Some(slot) = self.slot(&connection) {
@@ -191,7 +187,7 @@ impl Shard {
         let connections: Vec<_> =
             self.slots.iter().map(|(_, slot)| slot.connection.clone()).collect();
         for connection in &connections {
-            self.send(connection, Share::Event(farewell.clone()));
+            self.send(connection, &Share::Event(farewell.clone()));
         }
         self.farewell = Some(farewell.clone());
         connections
@@ -228,7 +224,7 @@ impl Shard {
         }
     }
 
-    fn send(&mut self, connection: &Arc<Connection>, share: Share) {
+    fn send(&mut self, connection: &Arc<Connection>, share: &Share) {
         if let Some(slot) = connection.slot().and_then(|at| self.slots.get_mut(at)) {
             slot.send(share, &mut self.turn);
         }

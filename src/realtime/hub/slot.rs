@@ -121,7 +121,7 @@ impl Slot {
             self.write(turn);
         }
         let Sink::Lane(lane) = &self.sink else {
-            return self.hear_through_engine(&broadcast.message, broadcast.volatile);
+            return self.hear_by_poll(&broadcast.message, broadcast.volatile);
         };
         match &broadcast.message {
             Message::One(event) if broadcast.volatile => {
@@ -167,7 +167,8 @@ impl Slot {
             }
         } else {
             for event in events {
-                self.sink.send_through_engine(&self.connection, Share::Event(event));
+                let frame = event.frame(self.namespace).clone();
+                self.sink.give_to_poll(&self.connection, frame);
             }
         }
         let (taken, when_taken) = oneshot::channel();
@@ -197,7 +198,7 @@ impl Slot {
         self.catch_up.holds(rooms, &broadcast.numbers, event, self.user.as_ref(), most)
     }
 
-    fn hear_through_engine(&mut self, message: &Message, volatile: bool) -> bool {
+    fn hear_by_poll(&mut self, message: &Message, volatile: bool) -> bool {
         if matches!(self.sink, Sink::Closed) {
             return false;
         }
@@ -208,11 +209,12 @@ impl Slot {
                 return false;
             }
             Message::One(event) => {
-                self.sink.send_through_engine(&self.connection, Share::Event(event.clone()));
+                self.sink.give_to_poll(&self.connection, event.frame(self.namespace).clone());
             }
             Message::Bundle(bundle) => {
                 for event in bundle.events(self.namespace, self.user.as_ref()) {
-                    self.sink.send_through_engine(&self.connection, Share::Event(event.clone()));
+                    let frame = event.frame(self.namespace).clone();
+                    self.sink.give_to_poll(&self.connection, frame);
                 }
             }
         }
@@ -220,11 +222,11 @@ impl Slot {
     }
 
     /// Sends what is for this connection alone.
-    pub(super) fn send(&mut self, share: Share, turn: &mut Turn) {
-        let Sink::Lane(lane) = &self.sink else {
-            return self.sink.send_through_engine(&self.connection, share);
-        };
+    pub(super) fn send(&mut self, share: &Share, turn: &mut Turn) {
         let frame = share.frame(self.namespace);
+        let Sink::Lane(lane) = &self.sink else {
+            return self.sink.give_to_poll(&self.connection, frame);
+        };
         if turn.gathers() {
             let frame = turn.add(&frame);
             turn.give(frame, self.at, &mut self.place);

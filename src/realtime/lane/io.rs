@@ -308,7 +308,7 @@ impl AsyncWrite for LaneIo {
         }
         if this.upgrading {
             // The engine writes what it still had; the marker may have found no room before.
-            this.link.pump();
+            this.link.go_over();
         }
         Poll::Ready(Ok(buf.len()))
     }

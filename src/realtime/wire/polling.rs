@@ -1,10 +1,13 @@
-//! Long-polling sessions. The engine serves them; on the way its first ping is answered here (as
-//! on websockets), bodies are bounded in bytes, time and packets, answers are written one at a time,
-//! and a burst of packets is handed over no faster than it is done.
+//! Long-polling sessions. What is said to a client waits in its [`Polls`](crate::realtime::polls)
+//! and is put into the next answer here, behind what the engine has for it: session, CONNECT, pings.
+//! The engine's first ping is answered here (as on websockets), bodies are bounded in bytes, time and
+//! packets, answers are written one at a time, and a burst of packets is handed over no faster than
+//! it is done.
 
 use std::{
     borrow::Borrow,
     fmt::Write,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -16,11 +19,13 @@ use axum::{
     extract::Request,
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
-use http::{HeaderValue, Method, header::CONTENT_LENGTH};
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::FutureExt;
+use http::{Method, Uri, header::CONTENT_TYPE};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use serde::Deserialize;
 use socketioxide::socket::Sid;
+use tokio::task::coop::unconstrained;
 use tower::Service;
 
 use super::{
@@ -36,6 +41,11 @@ use crate::{
 
 /// What parts the packets of a body (Engine.IO protocol v4, "Packet encoding").
 const SEPARATOR: char = '\u{1e}';
+
+const PING: &str = "2";
+
+/// What parts the packets of most bodies takes.
+const LENGTH: usize = 6;
 
 /// Packets given to the engine before it is seen whether the client's queue keeps up.
 const PACKETS_AT_ONCE: usize = 16;
@@ -56,6 +66,8 @@ pub(super) struct BodyLimits {
 pub(in crate::realtime) struct PollingSession {
     sid: Sid,
     v3: bool,
+    /// What the engine is asked with.
+    uri: Uri,
     engine: Engine,
     sessions: Arc<Sessions>,
     /// Whether the first ping has been taken out and answered.
@@ -75,36 +87,32 @@ impl PollingSession {
 
     /// A request to the engine for this session.
     fn request(&self, method: Method, body: String) -> http::Request<Full<Bytes>> {
-        let version = if self.v3 { 3 } else { 4 };
         let body = if self.v3 && !body.is_empty() && !body.contains(':') {
             format!("{}:{body}", body.chars().count())
         } else {
             body
         };
-        let uri = format!("/socket.io/?EIO={version}&transport=polling&sid={}", self.sid);
         let mut request = http::Request::new(Full::new(body.into()));
         *request.method_mut() = method;
-        // Made of our own constants and an id in base64: it is one.
-        *request.uri_mut() = uri.parse().unwrap_or_default();
+        *request.uri_mut() = self.uri.clone();
         request
     }
 
     /// Takes the engine's first ping out of what the client is about to get.
-    async fn without_first_ping(&self, answer: Answer) -> Answer {
+    async fn without_first_ping(&self, body: Bytes) -> Bytes {
         if self.v3 || self.first_ping_answered.load(Ordering::Acquire) {
-            return answer;
+            return body;
         }
-        let Ok(body) = std::str::from_utf8(answer.body()) else { return answer };
-        if !body.split(SEPARATOR).any(|packet| packet == "2") {
-            return answer;
+        let Ok(text) = std::str::from_utf8(&body) else { return body };
+        if !text.split(SEPARATOR).any(|packet| packet == PING)
+            || self.first_ping_answered.swap(true, Ordering::AcqRel)
+        {
+            return body;
         }
-        if self.first_ping_answered.swap(true, Ordering::AcqRel) {
-            return answer;
-        }
-        let rest: Vec<&str> = body.split(SEPARATOR).filter(|packet| *packet != "2").collect();
-        let rest = Bytes::from(rest.join("\u{1e}"));
+        let rest: Vec<&str> = text.split(SEPARATOR).filter(|packet| *packet != PING).collect();
+        let rest = join(&rest, false).into();
         call(self.engine.clone(), self.request(Method::POST, "3".into())).await;
-        with_body(answer, rest)
+        rest
     }
 }
 
@@ -128,11 +136,9 @@ pub(super) async fn open(
 
     let version = if query.v3 { 3 } else { 4 };
     let mut request = http::Request::new(Full::default());
-    let uri = format!(
-        "/socket.io/?EIO={version}&transport=polling{}",
-        if query.v3 { "&b64=1" } else { "" }
-    );
-    *request.uri_mut() = uri.parse().map_err(Error::internal)?;
+    let uri = format!("/socket.io/?EIO={version}&transport=polling");
+    let b64 = if query.v3 { "&b64=1" } else { "" };
+    *request.uri_mut() = format!("{uri}{b64}").parse().map_err(Error::internal)?;
     request.extensions_mut().insert(link.clone());
     let answer = call(engine.clone(), request).await;
     let body = std::str::from_utf8(answer.body()).map_err(Error::internal)?;
@@ -144,6 +150,7 @@ pub(super) async fn open(
     link.set_polling(PollingSession {
         sid,
         v3: query.v3,
+        uri: format!("{uri}&sid={sid}").parse().map_err(Error::internal)?,
         engine: engine.clone(),
         sessions: sessions.clone(),
         first_ping_answered: AtomicBool::new(false),
@@ -157,20 +164,44 @@ pub(super) async fn receive(link: &Link) -> Result<Response> {
     let abandoned = Abandoned(Some(session));
     let polls = link.polls();
     polls.written().await;
-    loop {
-        link.poll().await;
-        let answer =
-            call(session.engine.clone(), session.request(Method::GET, String::new())).await;
-        polls.end();
-        let had_packets = !answer.body().is_empty();
-        let answer = session.without_first_ping(answer).await;
-        if had_packets && answer.body().is_empty() {
-            continue;
+    let body = loop {
+        let poll = call(session.engine.clone(), session.request(Method::GET, String::new()));
+        // Asked whether it has something, it always says so.
+        let mut engine = pin!(unconstrained(poll));
+        let (frames, answer) = loop {
+            // What the engine has by now goes before these: among it is the CONNECT of each.
+            let frames = polls.answer();
+            if !frames.is_empty() {
+                break (frames, engine.as_mut().now_or_never());
+            }
+            tokio::select! {
+                biased;
+                answer = engine.as_mut() => break (frames, Some(answer)),
+                () = polls.filled() => {}
+            }
+        };
+        polls.answered();
+        let (status, packets) = answer.map_or_else(Default::default, |answer| {
+            let (parts, body) = answer.into_parts();
+            (parts.status, body)
+        });
+        if !status.is_success() {
+            abandoned.not();
+            return Ok((status, packets).into_response());
         }
-        abandoned.not();
-        let answer = if session.v3 { with_plain_errors(answer) } else { answer };
-        return Ok(respond(answer.map(|body| polls.write(body))));
-    }
+        let had_packets = !packets.is_empty();
+        let mut packets = session.without_first_ping(packets).await;
+        if session.v3 {
+            packets = with_plain_errors(packets);
+        }
+        let body = with_frames(packets, &frames, session.v3);
+        if !had_packets || !body.is_empty() {
+            break body;
+        }
+    };
+    abandoned.not();
+    let headers = [(CONTENT_TYPE, "text/plain; charset=UTF-8")];
+    Ok((headers, axum::body::Body::from(polls.write(body))).into_response())
 }
 
 /// A client that goes away in the middle of a poll has gone altogether, as for Node's server.
@@ -302,34 +333,52 @@ impl<'a> Iterator for Packets<'a> {
 
 fn join<S: Borrow<str>>(packets: &[S], v3: bool) -> String {
     if !v3 {
-        return packets.join("\u{1e}");
+        return packets.join(SEPARATOR.encode_utf8(&mut [0; 4]));
     }
     let mut body = String::new();
     for packet in packets.iter().map(Borrow::borrow) {
         // Writing to a string does not fail.
-        let _ = write!(body, "{}:{packet}", packet.encode_utf16().count());
+        let _ = write!(body, "{}:{packet}", utf16_length(packet.as_bytes()));
     }
     body
 }
 
 /// Refusals as Engine.IO 3 clients read them.
-fn with_plain_errors(answer: Answer) -> Answer {
-    let Ok(body) = std::str::from_utf8(answer.body()) else { return answer };
+fn with_plain_errors(packets: Bytes) -> Bytes {
+    let Ok(body) = std::str::from_utf8(&packets) else { return packets };
     if !body.contains("44") {
-        return answer;
+        return packets;
     }
     let plain: Vec<String> = Packets { rest: body, v3: true }
         .map(|packet| frame::plain_error(packet).unwrap_or_else(|| packet.to_owned()))
         .collect();
-    let body = join(&plain, true);
-    with_body(answer, body.into())
+    join(&plain, true).into()
 }
 
-fn with_body(answer: Answer, body: Bytes) -> Answer {
-    let mut answer = answer.map(|_| body);
-    let length = HeaderValue::from(answer.body().len());
-    answer.headers_mut().insert(CONTENT_LENGTH, length);
-    answer
+/// The payloads of frames behind the packets of a body.
+fn with_frames(packets: Bytes, frames: &[Bytes], v3: bool) -> Bytes {
+    if frames.is_empty() {
+        return packets;
+    }
+    let length = frames.iter().map(|frame| frame.len() + LENGTH).sum::<usize>();
+    let mut body = BytesMut::with_capacity(packets.len() + length);
+    body.put(packets);
+    for (payload, _) in frames.iter().filter_map(|frame| frame::first(frame)) {
+        if v3 {
+            // Writing to memory does not fail.
+            let _ = write!(body, "{}:", utf16_length(payload));
+        } else if !body.is_empty() {
+            body.put_u8(SEPARATOR as u8);
+        }
+        body.put_slice(payload);
+    }
+    body.freeze()
+}
+
+/// How many UTF-16 code units a UTF-8 text has: one for each character, and two for those of four
+/// bytes.
+fn utf16_length(text: &[u8]) -> usize {
+    text.iter().map(|byte| usize::from(byte & 0xc0 != 0x80) + usize::from(*byte >= 0xf0)).sum()
 }
 
 /// Asks the engine, and reads its whole answer.
@@ -365,5 +414,18 @@ mod tests {
         }
         assert!(packets("x", true).is_empty());
         assert!(packets("", false).is_empty());
+    }
+
+    #[test]
+    fn frames_of_every_size_stand_behind_the_packets() {
+        let long = "x".repeat(70_000);
+        let texts = ["42[1]", "42[\"é👋\"]", &"y".repeat(200), &long];
+        let frames = texts.map(|text| frame::text(&[text]));
+        for (v3, before) in [(false, ""), (false, "40"), (true, ""), (true, "2:40")] {
+            let body = with_frames(before.into(), &frames, v3);
+            let there = packets(before, v3).into_iter().chain(texts);
+            assert_eq!(packets(std::str::from_utf8(&body).unwrap(), v3), there.collect::<Vec<_>>());
+        }
+        assert_eq!(with_frames("40".into(), &[], false), "40");
     }
 }
