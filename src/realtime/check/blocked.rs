@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
 use super::{
-    JOIN, Seen, Server, TOLD, Told, Violation,
+    JOIN, LEAVE, Seen, Server, TOLD, Told, Violation,
     client::{Client, Packet, masked},
+    polling::Polling,
     room, within,
 };
 use crate::{
@@ -81,21 +82,46 @@ async fn what_is_volatile_is_dropped_for_whom_bytes_wait() -> Seen<()> {
     let mut client = blocked(&server).await?;
     let mut idle = Client::connected(server.address).await?;
     idle.asked(Namespace::Root, &JOIN, &room(1)).await?;
-    let volatile = Emit {
-        id: Ids.next(),
-        to: Target::Rooms { rooms: vec![room(1)], except: Vec::new() },
-        event: EventName::new(TOLD.name).expect("a name"),
-        data: serde_json::value::RawValue::from_string(r#"{"number":77,"padding":""}"#.into())
-            .expect("json"),
-        namespace: None,
-        volatile: true,
-    };
-    assert_eq!(server.realtime.emitter().emit(volatile).await, 1, "who hears it");
+    assert_eq!(server.realtime.emitter().emit(volatile(77)).await, 1, "who hears it");
     server.tell(&room(1), 88, "");
     idle.expect(&told(77, 0)).await?;
     idle.expect(&told(88, 0)).await?;
     hear_all(&mut client).await?;
     client.expect(&told(88, 0)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_volatile_is_dropped_where_something_waits_for_a_poll() -> Seen<()> {
+    let server = Server::start();
+    let emitter = server.realtime.emitter();
+    for v3 in [false, true] {
+        let mut polling = Polling::connected(server.address, v3).await?;
+        let ack = polling.ask(Namespace::Root, &JOIN, &room(1)).await?;
+        let joined = r#"[{"success":true}]"#.into();
+        polling.expect(&Packet::Acknowledged(Namespace::Root, ack, joined)).await?;
+        server.tell(&room(1), 88, "");
+        assert_eq!(emitter.emit(volatile(77)).await, 0, "something waits");
+        polling.expect(&told(88, 0)).await?;
+        assert_eq!(emitter.emit(volatile(78)).await, 1, "nothing waits");
+        polling.expect(&told(78, 0)).await?;
+        let ack = polling.ask(Namespace::Root, &LEAVE, &room(1)).await?;
+        let left = r#"[{"success":true}]"#.into();
+        polling.expect(&Packet::Acknowledged(Namespace::Root, ack, left)).await?;
+    }
+    Ok(())
+}
+
+/// Tells the room, and does not wait.
+fn volatile(number: u64) -> Emit {
+    let data = format!(r#"{{"number":{number},"padding":""}}"#);
+    Emit {
+        id: Ids.next(),
+        to: Target::Rooms { rooms: vec![room(1)], except: Vec::new() },
+        event: EventName::new(TOLD.name).expect("a name"),
+        data: serde_json::value::RawValue::from_string(data).expect("json"),
+        namespace: None,
+        volatile: true,
+    }
 }
 
 /// The engine lets go of a session while bytes wait for a peer that reads just enough not to stall.

@@ -125,6 +125,33 @@ async fn clients_that_change_their_transport_under_a_stream_hear_all_of_it_once(
     heard.expect("no panic").into_iter().collect()
 }
 
+/// More waits than one poll is given, and each of it is larger than what a client may send.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_poll_left_waiting_comes_over_the_websocket() -> Seen<()> {
+    const EVENTS: usize = 60;
+    let server = Server::with(|config| config.server.max_payload_bytes = 5_000);
+    for v3 in [false, true] {
+        let mut polling = Polling::connected(server.address, v3).await?;
+        let ack = polling.ask(Namespace::Root, &JOIN, &room(1)).await?;
+        polling.expect(&Packet::Acknowledged(Namespace::Root, ack, done())).await?;
+        let padding = "x".repeat(10_000);
+        for number in 0..EVENTS {
+            server.tell(&room(1), number as u64, &padding);
+        }
+        let mut heard = vec![polling.next().await?];
+        let mut websocket = polling.upgrade().await?;
+        heard.extend(polling.rest());
+        while heard.len() < EVENTS {
+            heard.push(websocket.next().await?);
+        }
+        for (number, packet) in heard.into_iter().enumerate() {
+            let told = format!(r#"["check:told",{{"number":{number},"padding":"{padding}"}}]"#);
+            assert_eq!(packet, Packet::Event(Namespace::Root, told));
+        }
+    }
+    Ok(())
+}
+
 /// The official clients begin to change over while their CONNECT is still on its way.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connect_during_the_change_of_transport_is_told_and_closed_over_the_websocket() -> Seen<()>
