@@ -128,13 +128,13 @@ async fn clients_that_change_their_transport_under_a_stream_hear_all_of_it_once(
 /// More waits than one poll is given, and each of it is larger than what a client may send.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_poll_left_waiting_comes_over_the_websocket() -> Seen<()> {
-    const EVENTS: usize = 60;
-    let server = Server::with(|config| config.server.max_payload_bytes = 5_000);
+    const EVENTS: usize = 300;
+    let server = Server::with(|config| config.server.max_payload_bytes = 10_000);
     for v3 in [false, true] {
         let mut polling = Polling::connected(server.address, v3).await?;
         let ack = polling.ask(Namespace::Root, &JOIN, &room(1)).await?;
         polling.expect(&Packet::Acknowledged(Namespace::Root, ack, done())).await?;
-        let padding = "x".repeat(10_000);
+        let padding = "x".repeat(1_000);
         for number in 0..EVENTS {
             server.tell(&room(1), number as u64, &padding);
         }
