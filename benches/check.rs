@@ -64,7 +64,7 @@ fn each_publication_reaches_each_member_once() {
     for (rooms, members, window) in [(1, 20, 1), (1, 20, 16), (10, 5, 1), (3, 4, 7)] {
         for (server, keeps_order) in [(ceiling(false, |_| 1), true), (plain(), window == 1)] {
             let mut swarm = Swarm::new(server).unwrap();
-            swarm.fill_rooms(rooms, members, LIMIT).unwrap();
+            swarm.fill_rooms(rooms, (members, Role::Member), LIMIT).unwrap();
             let run = swarm.fan_out(window, WARM, MEASURE, || Ok(())).unwrap();
             assert!(run.deliveries > 0 && run.p50_ms <= run.p99_ms);
             let sent: u32 = swarm.tally.rooms.iter().map(|room| room.sent).sum();
@@ -124,7 +124,7 @@ fn clients_that_lose_their_connection_connect_again() {
 fn failure(window: u32, copies: fn(u64) -> usize) -> String {
     let mut swarm = Swarm::new(ceiling(false, copies)).unwrap();
     swarm.patience = Duration::from_secs(1);
-    swarm.fill_rooms(1, 10, LIMIT).unwrap();
+    swarm.fill_rooms(1, (10, Role::Member), LIMIT).unwrap();
     swarm.fan_out(window, WARM, LIMIT, || Ok(())).map(drop).unwrap_err().to_string()
 }
 

@@ -12,8 +12,16 @@ use clap::ValueEnum;
 use run::Shape;
 
 /// All but those of messages.
-const FAN_OUT: [Shape; 6] =
-    [Shape::One, Shape::Sixteen, Shape::Rooms, Shape::Connect, Shape::Memory, Shape::Storm];
+const FAN_OUT: [Shape; 8] = [
+    Shape::One,
+    Shape::Sixteen,
+    Shape::Rooms,
+    Shape::Polling,
+    Shape::PollingKept,
+    Shape::Connect,
+    Shape::Memory,
+    Shape::Storm,
+];
 
 fn main() -> ExitCode {
     run::main(&run::Defaults {

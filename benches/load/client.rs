@@ -12,6 +12,7 @@ use mio::{Registry, net::TcpStream};
 use super::{
     chat::Writer,
     frame,
+    polls::Polls,
     tally::{self, Inbox, Tally},
     token,
 };
@@ -31,6 +32,8 @@ pub enum Role {
     Idle,
     /// Receives what is said in this room.
     Member(usize),
+    /// The same by polling.
+    Poller(usize),
     /// Says it.
     Publisher(usize),
     /// Notes who comes online, in this row of the tally.
@@ -42,7 +45,10 @@ pub enum Role {
 impl Role {
     fn room(self) -> Option<usize> {
         match self {
-            Self::Member(room) | Self::Publisher(room) | Self::Writer(room) => Some(room),
+            Self::Member(room)
+            | Self::Poller(room)
+            | Self::Publisher(room)
+            | Self::Writer(room) => Some(room),
             Self::Idle | Self::Observer(_) => None,
         }
     }
@@ -78,6 +84,8 @@ pub struct Client {
     pub since: Instant,
     inbox: Inbox,
     writer: Writer,
+    /// Unless it has a websocket.
+    polls: Option<Polls>,
     /// What came of a frame that is not whole yet.
     held: Vec<u8>,
     /// What the socket did not take yet.
@@ -98,6 +106,7 @@ impl Client {
             since: Instant::now(),
             inbox: Inbox::default(),
             writer: Writer::default(),
+            polls: matches!(seat.role, Role::Poller(_)).then(Polls::default),
             held: Vec::new(),
             unsent: Vec::new(),
         })
@@ -147,8 +156,13 @@ impl Client {
                 return Ok(());
             }
             self.stream.set_nodelay(true)?;
-            self.stage = Stage::Upgrading;
-            self.unsent.extend_from_slice(UPGRADE);
+            if self.polls.is_some() {
+                self.stage = Stage::Opening;
+                self.unsent = Polls::open();
+            } else {
+                self.stage = Stage::Upgrading;
+                self.unsent.extend_from_slice(UPGRADE);
+            }
         }
         self.flush()
     }
@@ -174,7 +188,10 @@ impl Client {
                 Err(error) => return Err(error.into()),
             };
             let bytes = &buffer[..held + read];
-            let taken = self.take(bytes, tally)?;
+            let taken = match self.polls.take() {
+                Some(polls) => self.take_answer(polls, bytes, tally)?,
+                None => self.take(bytes, tally)?,
+            };
             self.held.clear();
             self.held.extend_from_slice(&bytes[taken..]);
             // Less than there was room for: the socket is empty (epoll(7), on edges).
@@ -232,6 +249,22 @@ impl Client {
         Ok(taken)
     }
 
+    /// Takes an answer, when it has come whole, and asks anew.
+    fn take_answer(&mut self, mut polls: Polls, bytes: &[u8], tally: &mut Tally) -> Result<usize> {
+        let now = Instant::now();
+        let answer = polls.answer(bytes)?;
+        self.polls = Some(polls);
+        let Some((packets, taken)) = answer else { return Ok(0) };
+        for packet in packets {
+            self.packet(packet, tally, now)?;
+        }
+        if let Some(polls) = &mut self.polls {
+            self.unsent.extend(polls.next());
+        }
+        self.flush()?;
+        Ok(taken)
+    }
+
     #[inline]
     fn packet(&mut self, payload: &[u8], tally: &mut Tally, now: Instant) -> Result<()> {
         if payload.starts_with(b"42") {
@@ -272,7 +305,7 @@ impl Client {
     #[inline]
     fn event(&mut self, payload: &[u8], tally: &mut Tally, now: Instant) -> Result<()> {
         if payload.starts_with(br#"42["typing:start","#) {
-            let Role::Member(room) = self.seat.role else {
+            let (Role::Member(room) | Role::Poller(room)) = self.seat.role else {
                 bail!("a publication reached one who was not to hear it");
             };
             return tally.deliver(room, &mut self.inbox, payload, now);
@@ -302,6 +335,10 @@ impl Client {
     }
 
     fn send(&mut self, packet: &[u8]) -> Result<()> {
+        if let Some(polls) = &mut self.polls {
+            polls.send(packet);
+            return Ok(());
+        }
         self.push(frame::TEXT, packet)
     }
 
@@ -324,7 +361,7 @@ impl Client {
 }
 
 /// The id of a room's conversation; all ids are of one length.
-fn conversation(room: usize) -> String {
+pub(super) fn conversation(room: usize) -> String {
     format!("room-{room:04}")
 }
 

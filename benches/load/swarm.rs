@@ -12,12 +12,13 @@ use mio::{Events, Interest, Poll, Token, event::Event, net::TcpStream};
 use socket2::{Domain, Socket, Type};
 
 use super::{
+    backend::Backend,
     client::{Client, Role, Seat},
     interrupt,
     tally::{MAX_WINDOW, Room, Tally},
 };
 
-const BUFFER: usize = 256 * 1024;
+const BUFFER: usize = 512 * 1024;
 /// One loopback address has 28,000 ports to connect from; each takes fewer.
 const PER_ADDRESS: usize = 20_000;
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -73,6 +74,10 @@ pub struct Swarm {
     connecting_ms: Vec<f64>,
     /// What they counted.
     pub tally: Tally,
+    /// Who publishes, where it is not one of the clients.
+    pub backend: Option<Backend>,
+    /// Whether the next publications go out only when all have reached all.
+    pub in_bursts: bool,
     /// How long deliveries may stay out before they count as lost.
     pub patience: Duration,
 }
@@ -94,6 +99,8 @@ impl Swarm {
             drops: (0, None),
             connecting_ms: Vec::new(),
             tally: Tally::new(),
+            backend: None,
+            in_bursts: false,
             patience: PATIENCE,
         })
     }
@@ -158,10 +165,17 @@ impl Swarm {
     ///
     /// # Errors
     /// As [`Swarm::connect`].
-    pub fn fill_rooms(&mut self, rooms: usize, members: u32, limit: Duration) -> Result<()> {
+    pub fn fill_rooms(
+        &mut self,
+        rooms: usize,
+        (members, member): (u32, fn(usize) -> Role),
+        limit: Duration,
+    ) -> Result<()> {
         let mut seats = Vec::new();
         for room in 0..rooms {
-            let roles = (0..members).map(|_| Role::Member(room)).chain([Role::Publisher(room)]);
+            // A backend is in no room.
+            let publisher = self.backend.as_ref().map_or(Role::Publisher(room), |_| Role::Idle);
+            let roles = (0..members).map(|_| member(room)).chain([publisher]);
             for role in roles {
                 seats.push(Seat { role, user: u32::try_from(seats.len())? });
             }
@@ -277,9 +291,15 @@ impl Swarm {
 
     fn publish(&mut self, room: usize, window: u32) -> Result<()> {
         let publisher = self.tally.rooms[room].publisher;
+        if self.in_bursts && self.tally.rooms[room].sent > self.tally.rooms[room].done {
+            return Ok(());
+        }
         while self.tally.rooms[room].sent - self.tally.rooms[room].done < window {
             let number = self.tally.rooms[room].publish();
-            self.clients[publisher].publish(room, number)?;
+            match &self.backend {
+                Some(backend) => backend.publish(room, number)?,
+                None => self.clients[publisher].publish(room, number)?,
+            }
         }
         Ok(())
     }

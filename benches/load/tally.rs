@@ -8,7 +8,10 @@ use anyhow::{Context, Result, bail, ensure};
 use super::{chat::Chat, histogram::Histogram};
 
 /// The most publications of a room that may be under way.
-pub const MAX_WINDOW: u32 = 16;
+pub const MAX_WINDOW: u32 = 1000;
+
+/// How far a delivery may overtake others.
+const EARLY: u32 = 16;
 
 const WINDOW: usize = MAX_WINDOW as usize;
 const ROOM_DIGITS: usize = 4;
@@ -25,8 +28,8 @@ pub struct Room {
     pub sent: u32,
     /// Up to which of them, this one excluded, all members have all.
     pub done: u32,
-    missing: [u32; WINDOW],
-    sent_at: [Instant; WINDOW],
+    missing: Box<[u32]>,
+    sent_at: Box<[Instant]>,
 }
 
 impl Room {
@@ -37,8 +40,8 @@ impl Room {
             members,
             sent: 0,
             done: 0,
-            missing: [0; WINDOW],
-            sent_at: [Instant::now(); WINDOW],
+            missing: [0; WINDOW].into(),
+            sent_at: [Instant::now(); WINDOW].into(),
         }
     }
 
@@ -72,8 +75,11 @@ impl Inbox {
     #[inline]
     pub(super) fn put(&mut self, number: u32) -> Result<bool> {
         let ahead = number.checked_sub(self.next);
-        let ahead = ahead.filter(|ahead| *ahead < MAX_WINDOW && self.early >> ahead & 1 == 0);
-        let Some(ahead) = ahead else { bail!("publication {number} reached a member twice") };
+        let ahead = ahead.filter(|ahead| *ahead < EARLY && self.early >> ahead & 1 == 0);
+        let Some(ahead) = ahead else {
+            ensure!(number < self.next + EARLY, "publication {number} overtook more than {EARLY}");
+            bail!("publication {number} reached a member twice");
+        };
         self.early |= 1 << ahead;
         let gapless = self.early.trailing_ones();
         self.early >>= gapless;

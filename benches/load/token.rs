@@ -16,6 +16,8 @@ const DAY_S: i64 = 86_400;
 pub struct Claims {
     /// Whose it is.
     pub user_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    role: Option<String>,
     #[serde(default)]
     iat: i64,
     exp: i64,
@@ -31,8 +33,20 @@ pub fn user(n: u32) -> String {
 /// # Errors
 /// When it cannot be signed.
 pub fn sign(n: u32) -> Result<String> {
+    sign_as(user(n), None)
+}
+
+/// A token of a backend service.
+///
+/// # Errors
+/// When it cannot be signed.
+pub fn of_a_service() -> Result<String> {
+    sign_as("backend".into(), Some("service".into()))
+}
+
+fn sign_as(user_id: String, role: Option<String>) -> Result<String> {
     let iat = Clock::system().now().seconds();
-    let claims = Claims { user_id: user(n), iat, exp: iat + DAY_S };
+    let claims = Claims { user_id, role, iat, exp: iat + DAY_S };
     Ok(encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes()))?)
 }
 

@@ -123,7 +123,7 @@ fn run(arguments: Arguments, defaults: &Defaults) -> Result<bool> {
             if round > shape.rounds() {
                 continue;
             }
-            for &peer in &peers {
+            for &peer in peers.iter().filter(|peer| shape.is_for(**peer)) {
                 let start = Instant::now();
                 let outcome = shape.measure(peer, &scale);
                 interrupt::check()?;

@@ -216,6 +216,16 @@ impl Report {
                 "of Bun's CPU per delivery in 100 rooms × 10: less than 1",
                 ratio(Shape::Rooms, shape::CPU, Peer::Bun),
             ),
+            at_least(
+                "times Node's deliveries/s in bursts to those who poll: at least 1.5",
+                1.5,
+                ratio(Shape::Polling, shape::RATE, Peer::Node),
+            ),
+            at_least(
+                "times Node's deliveries/s in such bursts where Stoa keeps them: at least 1.5",
+                1.5,
+                ratio(Shape::PollingKept, shape::RATE, Peer::Node),
+            ),
             at_most("KB of memory per idle connection: at most 18", 18.0, memory_kb),
             below(
                 "of Node's memory per idle connection: less than 1",

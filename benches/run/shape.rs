@@ -7,6 +7,7 @@ use clap::ValueEnum;
 
 use crate::{
     load::{
+        backend::Backend,
         chat,
         client::{Role, Seat},
         swarm::Swarm,
@@ -19,6 +20,8 @@ const CONNECT_LIMIT: Duration = Duration::from_mins(1);
 const STORM_LIMIT: Duration = Duration::from_mins(2);
 const SETTLE_LIMIT: Duration = Duration::from_mins(1);
 const OBSERVERS: u32 = 10;
+/// Publications of a burst.
+const BURST: u32 = 1000;
 /// Where presence is not asked for, connections are of a few users, whose news are soon told.
 const FEW_USERS: u32 = 50;
 const CONVERSATIONS: u32 = 10;
@@ -33,6 +36,10 @@ pub enum Shape {
     Sixteen,
     /// 100 rooms of 10, one publication under way in each.
     Rooms,
+    /// One room of 100 who poll, 1,000 publications at once, the next when all have all.
+    Polling,
+    /// The same, each kept: a backend publishes, where the server can keep events.
+    PollingKept,
     /// Connections as fast as they come, 100 handshakes at a time, of 50 users.
     Connect,
     /// Memory of idle connections: authenticated, each of its own user and in one room of ten.
@@ -107,6 +114,8 @@ impl Shape {
             Self::One => "1 room × 200, one in flight",
             Self::Sixteen => "1 room × 200, 16 in flight",
             Self::Rooms => "100 rooms × 10, one in flight each",
+            Self::Polling => "1 room × 100 who poll, bursts of 1,000",
+            Self::PollingKept => "1 room × 100 who poll, bursts of 1,000 kept events",
             Self::Connect => "connecting",
             Self::Memory => "idle connections",
             Self::Storm => "connect storm, presence on",
@@ -118,6 +127,15 @@ impl Shape {
     /// In how many rounds it is measured: a storm takes minutes where presence is naive.
     pub fn rounds(self) -> u32 {
         if self == Self::Storm { 1 } else { u32::MAX }
+    }
+
+    /// Whether a server does that work at all: the ceiling has no polls, and the others keep nothing.
+    pub fn is_for(self, peer: Peer) -> bool {
+        match self {
+            Self::Polling => peer != Peer::Ceiling,
+            Self::PollingKept => peer.is_stoa() || peer == Peer::Node,
+            _ => true,
+        }
     }
 
     /// What its servers have to serve.
@@ -137,15 +155,27 @@ impl Shape {
         let server = Server::start(&peer.launch(self.work())?)?;
         let mut swarm = Swarm::new(server.address())?;
         let reading = match self {
-            Self::One => fan_out(&server, &mut swarm, (1, 200, 1), scale),
-            Self::Sixteen => fan_out(&server, &mut swarm, (1, 200, 16), scale),
-            Self::Rooms => fan_out(&server, &mut swarm, (100, 10, 1), scale),
+            Self::One => fan_out(&server, &mut swarm, (1, 200, Role::Member, 1), scale),
+            Self::Sixteen => fan_out(&server, &mut swarm, (1, 200, Role::Member, 16), scale),
+            Self::Rooms => fan_out(&server, &mut swarm, (100, 10, Role::Member, 1), scale),
+            Self::Polling | Self::PollingKept => {
+                swarm.in_bursts = true;
+                if self == Self::PollingKept && peer.is_stoa() {
+                    swarm.backend = Some(Backend::start(server.address())?);
+                }
+                fan_out(&server, &mut swarm, (1, 100, Role::Poller, BURST), scale)
+            }
             Self::Connect => connect(&server, &mut swarm, scale.connections),
             Self::Memory => memory(&server, &mut swarm, scale.connections),
             Self::Storm => storm(&server, &mut swarm, scale.connections),
             Self::Messages => messages(peer, &server, &mut swarm, 1, scale),
             Self::Pipelined => messages(peer, &server, &mut swarm, 8, scale),
         };
+        // Its threads for SQLite share its core with the one that serves: that is no other work.
+        let reading = reading.map(|mut reading| {
+            reading.retain(|(metric, _)| self != Self::PollingKept || *metric != WAITED);
+            reading
+        });
         // The server goes first: thousands of farewells are no part of the work.
         drop(server);
         reading
@@ -155,10 +185,10 @@ impl Shape {
 fn fan_out(
     server: &Server,
     swarm: &mut Swarm,
-    (rooms, members, window): (usize, u32, u32),
+    (rooms, members, member, window): (usize, u32, fn(usize) -> Role, u32),
     scale: &super::Scale,
 ) -> Result<Reading> {
-    swarm.fill_rooms(rooms, members, CONNECT_LIMIT)?;
+    swarm.fill_rooms(rooms, (members, member), CONNECT_LIMIT)?;
     swarm.settle(SETTLE_LIMIT)?;
     let run = swarm.fan_out(window, scale.warm, scale.measure, || {
         Ok((server.usage()?.0, Usage::own()?.0, server.waited_s()?))
