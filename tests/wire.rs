@@ -363,6 +363,9 @@ async fn what_the_door_refuses_is_worded_as_engine_io_does_and_a_page_may_read_i
     let cases = [
         (http.get(url("EIO=4&transport=polling&sid=unknown")), 400, 1, "Session ID unknown"),
         (http.get(url("EIO=4&transport=smoke")), 400, 0, "Transport unknown"),
+        (http.get(base.clone()), 400, 0, "Transport unknown"),
+        (http.get(url("EIO=2&transport=polling&sid=unknown")), 400, 1, "Session ID unknown"),
+        (http.post(url("EIO=4&transport=polling")), 400, 2, "Bad handshake method"),
         (http.get(url("EIO=2&transport=polling")), 400, 5, "Unsupported protocol version"),
         (http.put(url("EIO=4&transport=polling")), 400, 2, "Bad handshake method"),
         (large, 413, 3, "The body is larger than this server takes."),

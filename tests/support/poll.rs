@@ -56,7 +56,12 @@ impl Poll {
     }
 
     async fn post_body(&self, body: String) -> u16 {
-        let request = self.http.post(&self.url).body(body).send();
+        self.post_bytes("text/plain;charset=UTF-8", body.into()).await
+    }
+
+    /// Sends a body of this type.
+    pub async fn post_bytes(&self, kind: &str, body: Vec<u8>) -> u16 {
+        let request = self.http.post(&self.url).header("content-type", kind).body(body).send();
         within("an answer", request).await.expect("an answer").status().as_u16()
     }
 

@@ -192,6 +192,30 @@ async fn a_connect_during_the_change_of_transport_is_told_and_closed_over_the_we
     within("the end of all", server.realtime.empty()).await
 }
 
+/// The first ping comes after an interval, as Node's server sends it, and not with the change.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_before_the_first_poll_brings_no_early_ping() -> Seen<()> {
+    let server = Server::with(|config| {
+        config.realtime.ping_interval = Duration::from_millis(400);
+        config.realtime.ping_timeout = Duration::from_secs(1);
+    });
+    let polling = Polling::open(server.address, false).await?;
+    let mut websocket = Client::upgrade(server.address, polling.query(), None).await?;
+    websocket.send("2probe").await?;
+    websocket.expect(&Packet::Probed).await?;
+    websocket.send("5").await?;
+    websocket.send("40").await?;
+    // With its answers it lives on.
+    for packet in [Packet::Connected(Namespace::Root), Packet::Ping, Packet::Ping, Packet::Ping] {
+        let next = within("a packet", websocket.reader.next()).await??;
+        assert_eq!(next, packet);
+        if packet == Packet::Ping {
+            websocket.send("3").await?;
+        }
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn characters_beyond_the_basic_plane_pass_both_ways_in_version_3() -> Seen<()> {
     let server = Server::start();

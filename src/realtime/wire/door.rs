@@ -90,6 +90,7 @@ pub(in crate::realtime) struct Setup<'a> {
 
 /// What a Socket.IO request asks for (Engine.IO protocol, "HTTP long-polling" and "WebSocket").
 pub(super) struct Query {
+    /// The version of a new session.
     pub(super) v3: bool,
     pub(super) sid: Option<Sid>,
     websocket: bool,
@@ -98,31 +99,31 @@ pub(super) struct Query {
 impl Query {
     fn parse(query: Option<&str>) -> Result<Self> {
         let bad = |detail| Error::new(Code::Malformed, detail);
-        let mut parsed = Self { v3: false, sid: None, websocket: false };
-        let (mut version, mut transport) = (None, None);
+        let (mut version, mut transport, mut sid) = (None, None, None);
         for (name, value) in query.unwrap_or_default().split('&').filter_map(|p| p.split_once('='))
         {
             match name {
                 "EIO" => version = Some(value),
                 "transport" => transport = Some(value),
-                "sid" => {
-                    let sid = value.parse().map_err(|_| bad(UNKNOWN_SESSION))?;
-                    parsed.sid = Some(sid);
-                }
+                "sid" => sid = Some(value).filter(|sid| !sid.is_empty()),
                 _ => {}
             }
         }
-        parsed.v3 = match version {
-            Some("4") => false,
-            Some("3") => true,
-            _ => return Err(bad(UNSUPPORTED_VERSION)),
-        };
-        parsed.websocket = match transport {
+        // In the order of Node's server, so that the first fault is the one that is told.
+        let websocket = match transport {
             Some("websocket") => true,
             Some("polling") => false,
             _ => return Err(bad(UNKNOWN_TRANSPORT)),
         };
-        Ok(parsed)
+        let sid = sid.map(|sid| sid.parse().map_err(|_| bad(UNKNOWN_SESSION))).transpose()?;
+        let v3 = match version {
+            Some("3") => true,
+            Some("4") => false,
+            // A session has the version it was opened with.
+            _ if sid.is_some() => false,
+            _ => return Err(bad(UNSUPPORTED_VERSION)),
+        };
+        Ok(Self { v3, sid, websocket })
     }
 }
 
@@ -215,7 +216,7 @@ impl Inner {
         let upgrade = hyper::upgrade::on(&mut request);
         let (engine, tolerance) = (self.engine.clone(), self.tolerance.clone());
         let links = self.links.clone();
-        let (sid, v3) = (query.sid, query.v3);
+        let (sid, v3) = (query.sid, link.is_v3());
         tokio::spawn(async move {
             let Ok(upgraded) = upgrade.await else { return };
             let Ok(parts) = upgraded.downcast::<TokioIo<Paced>>() else { return };
@@ -244,7 +245,10 @@ impl Inner {
                 let link = self.open(query, &request)?;
                 polling::open(&self.engine, &self.sessions, query, link).await?
             }
-            (Some(sid), &Method::GET) => polling::receive(&*self.session(sid)?).await?,
+            (Some(sid), &Method::GET) => {
+                let link = self.session(sid)?;
+                polling::receive(&link, request.headers()).await?
+            }
             (Some(sid), &Method::POST) => {
                 let link = self.session(sid)?;
                 polling::send(&link, request, &self.body).await?
@@ -335,10 +339,11 @@ mod tests {
             "EIO=4",
             "EIO=2&transport=polling",
             "EIO=4&transport=x",
-            "EIO=4&transport=polling&sid=",
+            "EIO=4&transport=polling&sid=x",
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
+        assert!(parse("EIO=4&transport=polling&sid=").unwrap().sid.is_none());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod accept;
 mod door;
 mod pace;
+mod payload;
 mod polling;
 mod refusal;
 

@@ -5,12 +5,13 @@
 //! it is done.
 
 use std::{
-    borrow::Borrow,
-    fmt::Write,
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{
+            AtomicU8,
+            Ordering::{AcqRel, Acquire},
+        },
     },
     time::Duration,
 };
@@ -19,9 +20,12 @@ use axum::{
     extract::Request,
     response::{IntoResponse, Response},
 };
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{Method, Uri, header::CONTENT_TYPE};
+use http::{
+    HeaderMap, Method, Uri,
+    header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE},
+};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use serde::Deserialize;
 use socketioxide::socket::Sid;
@@ -30,22 +34,18 @@ use tower::Service;
 
 use super::{
     door::{Engine, Query, Sessions},
-    refusal::UNKNOWN_SESSION,
+    payload::{self, NoPayload, Packets, join},
+    refusal::{BAD_REQUEST, UNKNOWN_SESSION},
 };
 use crate::{
     error::{Code, Error, Result},
     limits::PacketLimit,
     metrics,
-    realtime::{events::ClosingReason, frame, link::Link, names},
+    realtime::{events::ClosingReason, link::Link, names},
 };
 
-/// What parts the packets of a body (Engine.IO protocol v4, "Packet encoding").
-const SEPARATOR: char = '\u{1e}';
-
 const PING: &str = "2";
-
-/// What parts the packets of most bodies takes.
-const LENGTH: usize = 6;
+const PONG: &str = "3";
 
 /// Packets given to the engine before it is seen whether the client's queue keeps up.
 const PACKETS_AT_ONCE: usize = 16;
@@ -70,8 +70,28 @@ pub(in crate::realtime) struct PollingSession {
     uri: Uri,
     engine: Engine,
     sessions: Arc<Sessions>,
-    /// Whether the first ping has been taken out and answered.
-    first_ping_answered: AtomicBool,
+    first_ping: FirstPing,
+}
+
+/// What became of the engine's first ping, which comes an interval too early.
+#[derive(Default)]
+struct FirstPing(AtomicU8);
+
+impl FirstPing {
+    const DUE: u8 = 0;
+    const ANSWERED: u8 = 1;
+    const TAKEN_OUT: u8 = 2;
+
+    /// It is answered before it has come. False when it was answered.
+    fn answer(&self) -> bool {
+        self.0.compare_exchange(Self::DUE, Self::ANSWERED, AcqRel, Acquire).is_ok()
+    }
+
+    /// A ping is among what goes to the client: what became of the first one before. It is this one
+    /// unless that was taken out.
+    fn take_out(&self) -> u8 {
+        self.0.swap(Self::TAKEN_OUT, AcqRel)
+    }
 }
 
 /// The engine's answer, read to its end.
@@ -81,8 +101,26 @@ impl PollingSession {
     /// Ends the session as if the client had; nothing happens when it has ended, or has changed to
     /// a websocket.
     pub(in crate::realtime) fn close(&self) {
-        let (close, engine) = (self.request(Method::POST, "1".into()), self.engine.clone());
-        tokio::spawn(call(engine, close));
+        tokio::spawn(self.post("1"));
+    }
+
+    /// A packet of ours for the engine.
+    fn post(&self, packet: &str) -> impl Future<Output = Answer> + use<> {
+        call(self.engine.clone(), self.request(Method::POST, packet.into()))
+    }
+
+    /// The session is about to go on over a websocket: unless its first ping has come by, that is
+    /// answered now.
+    pub(in crate::realtime) fn answer_first_ping(&self) {
+        if !self.v3 && self.first_ping.answer() {
+            // In memory; it waits for nothing.
+            let _ = unconstrained(self.post(PONG)).now_or_never();
+        }
+    }
+
+    /// Whether the ping that the engine writes is the first one, which the websocket is not to hear.
+    pub(in crate::realtime) fn is_first_ping(&self) -> bool {
+        !self.v3 && self.first_ping.take_out() != FirstPing::TAKEN_OUT
     }
 
     /// A request to the engine for this session.
@@ -100,19 +138,21 @@ impl PollingSession {
 
     /// Takes the engine's first ping out of what the client is about to get.
     async fn without_first_ping(&self, body: Bytes) -> Bytes {
-        if self.v3 || self.first_ping_answered.load(Ordering::Acquire) {
+        if self.v3 {
             return body;
         }
         let Ok(text) = std::str::from_utf8(&body) else { return body };
-        if !text.split(SEPARATOR).any(|packet| packet == PING)
-            || self.first_ping_answered.swap(true, Ordering::AcqRel)
-        {
+        let packets = || Packets::of(text, false).flatten();
+        if !packets().any(|packet| packet == PING) {
             return body;
         }
-        let rest: Vec<&str> = text.split(SEPARATOR).filter(|packet| *packet != PING).collect();
-        let rest = join(&rest, false).into();
-        call(self.engine.clone(), self.request(Method::POST, "3".into())).await;
-        rest
+        match self.first_ping.take_out() {
+            FirstPing::TAKEN_OUT => return body,
+            FirstPing::DUE => drop(self.post(PONG).await),
+            _ => {}
+        }
+        let rest: Vec<&str> = packets().filter(|packet| *packet != PING).collect();
+        join(&rest, false).into()
     }
 }
 
@@ -153,13 +193,13 @@ pub(super) async fn open(
         uri: format!("{uri}&sid={sid}").parse().map_err(Error::internal)?,
         engine: engine.clone(),
         sessions: sessions.clone(),
-        first_ping_answered: AtomicBool::new(false),
+        first_ping: FirstPing::default(),
     });
     Ok(respond(answer))
 }
 
 /// Waits for what the server has for the client.
-pub(super) async fn receive(link: &Link) -> Result<Response> {
+pub(super) async fn receive(link: &Link, headers: &HeaderMap) -> Result<Response> {
     let session = session(link)?;
     let abandoned = Abandoned(Some(session));
     let polls = link.polls();
@@ -181,27 +221,37 @@ pub(super) async fn receive(link: &Link) -> Result<Response> {
             }
         };
         polls.answered();
-        let (status, packets) = answer.map_or_else(Default::default, |answer| {
-            let (parts, body) = answer.into_parts();
-            (parts.status, body)
-        });
-        if !status.is_success() {
+        let answer = answer.unwrap_or_default();
+        if !answer.status().is_success() {
             abandoned.not();
-            return Ok((status, packets).into_response());
+            return Err(refused(&answer));
         }
+        let packets = answer.into_body();
         let had_packets = !packets.is_empty();
         let mut packets = session.without_first_ping(packets).await;
         if session.v3 {
-            packets = with_plain_errors(packets);
+            packets = payload::with_plain_errors(packets);
         }
-        let body = with_frames(packets, &frames, session.v3);
+        let body = payload::with_frames(packets, &frames, session.v3);
         if !had_packets || !body.is_empty() {
             break body;
         }
     };
     abandoned.not();
-    let headers = [(CONTENT_TYPE, "text/plain; charset=UTF-8")];
-    Ok((headers, axum::body::Body::from(polls.write(body))).into_response())
+    let zipped = if accepts_gzip(headers) { payload::gzip(&body) } else { None };
+    let encoding = zipped.is_some().then_some([(CONTENT_ENCODING, "gzip")]);
+    let body = axum::body::Body::from(polls.write(zipped.unwrap_or(body)));
+    Ok(([(CONTENT_TYPE, "text/plain; charset=UTF-8")], encoding, body).into_response())
+}
+
+/// Whether a client takes gzip (RFC 9110, section 12.5.3).
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let encodings = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    encodings.flat_map(|value| value.split(',')).any(|encoding| {
+        let (name, weight) = encoding.split_once(';').unwrap_or((encoding, "q=1"));
+        let weight = weight.trim().trim_start_matches("q=").parse::<f32>();
+        name.trim().eq_ignore_ascii_case("gzip") && weight.is_ok_and(|weight| weight > 0.0)
+    })
 }
 
 /// A client that goes away in the middle of a poll has gone altogether, as for Node's server.
@@ -221,7 +271,8 @@ impl Drop for Abandoned<'_> {
     }
 }
 
-/// Takes what the client has for the server.
+/// Takes what the client has for the server. A body that is none ends the session, as it does on
+/// Node's server.
 pub(super) async fn send(
     link: &Arc<Link>,
     request: Request,
@@ -229,40 +280,73 @@ pub(super) async fn send(
 ) -> Result<Response> {
     let session = session(link)?;
     let _turn = link.polls().body().await;
+    let is_octets = session.v3
+        && request
+            .headers()
+            .get(CONTENT_TYPE)
+            .is_some_and(|kind| kind == "application/octet-stream");
     let body = read(request, limits).await?;
-    let mut packets = Packets { rest: &body, v3: session.v3 };
+    match hear(link, session, &body, is_octets, limits.packets.as_ref()).await {
+        Ok(heard) => heard,
+        Err(NoPayload) => {
+            session.post("1").await;
+            Err(Error::new(Code::Malformed, "The body is no payload of this protocol."))
+        }
+    }
+}
+
+/// Hands the packets of a body to the engine.
+async fn hear(
+    link: &Arc<Link>,
+    session: &PollingSession,
+    body: &[u8],
+    is_octets: bool,
+    limit: Option<&PacketLimit>,
+) -> std::result::Result<Result<Response>, NoPayload> {
+    let octets = if is_octets { payload::of_octets(body)? } else { Vec::new() };
+    let text = if is_octets { Ok("") } else { std::str::from_utf8(body) };
+    let packets = Packets::of(text.map_err(|_| NoPayload)?, session.v3);
+    let mut packets = octets.iter().map(|packet| Ok(&**packet)).chain(packets);
     let mut last = None;
     loop {
-        let some: Vec<_> = packets.by_ref().take(PACKETS_AT_ONCE).collect();
+        let some: Vec<_> =
+            packets.by_ref().take(PACKETS_AT_ONCE).collect::<std::result::Result<_, _>>()?;
         if some.is_empty() {
-            return last
-                .map(respond)
-                .ok_or_else(|| Error::new(Code::Malformed, "The body has no packets."));
+            return last.map(|answer| Ok(respond(answer))).ok_or(NoPayload);
         }
         if link.polls().is_closing() {
-            return Ok(unheard());
+            return Ok(Ok(unheard()));
         }
         if some.iter().any(|packet| asks_for_too_long_a_namespace(packet)) {
             session.close();
-            return Err(Error::new(Code::Malformed, "There is no such namespace."));
+            return Ok(Err(Error::new(Code::Malformed, "There is no such namespace.")));
         }
-        if let Some(limit) = &limits.packets
+        if let Some(limit) = limit
             && !link.hears(some.len(), limit)
         {
             if link.close_because(ClosingReason::RateLimited) {
                 metrics::rate_limited().increment(1);
             }
-            return Ok(unheard());
+            return Ok(Ok(unheard()));
         }
         link.resumed().await;
         let some: Vec<_> = some.into_iter().map(names::for_engine).collect();
         let body = join(&some, session.v3);
-        let answer = call(session.engine.clone(), session.request(Method::POST, body)).await;
+        let answer = session.post(&body).await;
         if !answer.status().is_success() {
-            return Ok(respond(answer));
+            return Ok(Err(refused(&answer)));
         }
         last = Some(answer);
     }
+}
+
+/// What the engine refuses, in our words.
+fn refused(answer: &Answer) -> Error {
+    // Engine.IO's code of a session that is not there, which the engine writes as a text.
+    if answer.body().starts_with(br#"{"code":"1""#) {
+        return unknown();
+    }
+    Error::new(Code::Malformed, BAD_REQUEST)
 }
 
 /// The answer to a body that is not heard since the session is about to end: the client is told by its
@@ -285,9 +369,9 @@ fn unknown() -> Error {
     Error::new(Code::Malformed, UNKNOWN_SESSION)
 }
 
-async fn read(request: Request, limits: &BodyLimits) -> Result<String> {
+async fn read(request: Request, limits: &BodyLimits) -> Result<Bytes> {
     let body = Limited::new(request.into_body(), limits.bytes).collect();
-    let body = tokio::time::timeout(limits.timeout, body)
+    tokio::time::timeout(limits.timeout, body)
         .await
         .map_err(|_| Error::new(Code::Timeout, "The body took too long to arrive."))?
         .map_err(|error| {
@@ -296,89 +380,8 @@ async fn read(request: Request, limits: &BodyLimits) -> Result<String> {
             } else {
                 Error::new(Code::Malformed, "The body ended early.").with_cause(error)
             }
-        })?;
-    String::from_utf8(body.to_bytes().into())
-        .map_err(|_| Error::new(Code::Malformed, "The body is not UTF-8."))
-}
-
-/// The packets of a body: parted by a separator, or, in version 3, each with its length before it,
-/// in characters as JavaScript counts them (UTF-16 code units).
-struct Packets<'a> {
-    rest: &'a str,
-    v3: bool,
-}
-
-impl<'a> Iterator for Packets<'a> {
-    type Item = &'a str;
-
-    fn next(&mut self) -> Option<&'a str> {
-        if self.v3 {
-            let (length, after) = self.rest.split_once(':')?;
-            let length: usize = length.parse().ok()?;
-            let mut units = 0;
-            let within = after.chars().take_while(|c| {
-                units += c.len_utf16();
-                units <= length
-            });
-            let (packet, rest) = after.split_at(within.map(char::len_utf8).sum());
-            self.rest = rest;
-            return Some(packet);
-        }
-        let rest = self.rest.trim_start_matches(SEPARATOR);
-        let (packet, rest) = rest.split_once(SEPARATOR).unwrap_or((rest, ""));
-        self.rest = rest;
-        (!packet.is_empty()).then_some(packet)
-    }
-}
-
-fn join<S: Borrow<str>>(packets: &[S], v3: bool) -> String {
-    if !v3 {
-        return packets.join(SEPARATOR.encode_utf8(&mut [0; 4]));
-    }
-    let mut body = String::new();
-    for packet in packets.iter().map(Borrow::borrow) {
-        // Writing to a string does not fail.
-        let _ = write!(body, "{}:{packet}", utf16_length(packet.as_bytes()));
-    }
-    body
-}
-
-/// Refusals as Engine.IO 3 clients read them.
-fn with_plain_errors(packets: Bytes) -> Bytes {
-    let Ok(body) = std::str::from_utf8(&packets) else { return packets };
-    if !body.contains("44") {
-        return packets;
-    }
-    let plain: Vec<String> = Packets { rest: body, v3: true }
-        .map(|packet| frame::plain_error(packet).unwrap_or_else(|| packet.to_owned()))
-        .collect();
-    join(&plain, true).into()
-}
-
-/// The payloads of frames behind the packets of a body.
-fn with_frames(packets: Bytes, frames: &[Bytes], v3: bool) -> Bytes {
-    if frames.is_empty() {
-        return packets;
-    }
-    let length = frames.iter().map(|frame| frame.len() + LENGTH).sum::<usize>();
-    let mut body = BytesMut::with_capacity(packets.len() + length);
-    body.put(packets);
-    for (payload, _) in frames.iter().filter_map(|frame| frame::first(frame)) {
-        if v3 {
-            // Writing to memory does not fail.
-            let _ = write!(body, "{}:", utf16_length(payload));
-        } else if !body.is_empty() {
-            body.put_u8(SEPARATOR as u8);
-        }
-        body.put_slice(payload);
-    }
-    body.freeze()
-}
-
-/// How many UTF-16 code units a UTF-8 text has: one for each character, and two for those of four
-/// bytes.
-fn utf16_length(text: &[u8]) -> usize {
-    text.iter().map(|byte| usize::from(byte & 0xc0 != 0x80) + usize::from(*byte >= 0xf0)).sum()
+        })
+        .map(http_body_util::Collected::to_bytes)
 }
 
 /// Asks the engine, and reads its whole answer.
@@ -392,40 +395,4 @@ async fn call(mut engine: Engine, request: http::Request<Full<Bytes>>) -> Answer
 
 fn respond(answer: Answer) -> Response {
     answer.map(axum::body::Body::from)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn packets(rest: &str, v3: bool) -> Vec<&str> {
-        Packets { rest, v3 }.collect()
-    }
-
-    #[test]
-    fn packets_of_both_versions_come_apart_and_together() {
-        for (v3, body, parts) in [
-            (false, "40\u{1e}42[\"é\"]", vec!["40", "42[\"é\"]"]),
-            (true, "2:407:42[\"é\"]1:2", vec!["40", "42[\"é\"]", "2"]),
-            (true, "8:42[\"👋\"]1:2", vec!["42[\"👋\"]", "2"]),
-        ] {
-            assert_eq!(packets(body, v3), parts);
-            assert_eq!(join(&parts, v3), body);
-        }
-        assert!(packets("x", true).is_empty());
-        assert!(packets("", false).is_empty());
-    }
-
-    #[test]
-    fn frames_of_every_size_stand_behind_the_packets() {
-        let long = "x".repeat(70_000);
-        let texts = ["42[1]", "42[\"é👋\"]", &"y".repeat(200), &long];
-        let frames = texts.map(|text| frame::text(&[text]));
-        for (v3, before) in [(false, ""), (false, "40"), (true, ""), (true, "2:40")] {
-            let body = with_frames(before.into(), &frames, v3);
-            let there = packets(before, v3).into_iter().chain(texts);
-            assert_eq!(packets(std::str::from_utf8(&body).unwrap(), v3), there.collect::<Vec<_>>());
-        }
-        assert_eq!(with_frames("40".into(), &[], false), "40");
-    }
 }

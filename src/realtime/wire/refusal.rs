@@ -24,15 +24,22 @@ use crate::{
 };
 
 /// The words that have a code of their own, each with that.
-const CODES: [(&str, u8); 4] =
-    [(UNKNOWN_TRANSPORT, 0), (UNKNOWN_SESSION, 1), (BAD_METHOD, 2), (UNSUPPORTED_VERSION, 5)];
+const CODES: [(&str, u8); 5] = [
+    (UNKNOWN_TRANSPORT, 0),
+    (UNKNOWN_SESSION, 1),
+    (BAD_METHOD, 2),
+    (BAD_REQUEST, OTHER),
+    (UNSUPPORTED_VERSION, 5),
+];
 
 pub(super) const UNKNOWN_TRANSPORT: &str = "Transport unknown";
 pub(super) const UNKNOWN_SESSION: &str = "Session ID unknown";
 pub(super) const BAD_METHOD: &str = "Bad handshake method";
 pub(super) const UNSUPPORTED_VERSION: &str = "Unsupported protocol version";
 
-const BAD_REQUEST: u8 = 3;
+pub(super) const BAD_REQUEST: &str = "Bad request";
+
+const OTHER: u8 = 3;
 const FORBIDDEN: u8 = 4;
 
 /// Middleware of the Socket.IO door: words what it refuses.
@@ -54,7 +61,7 @@ fn word(error: &Error) -> Response {
     let known = CODES.iter().find(|(words, _)| *words == error.detail()).map(|(_, code)| *code);
     let code = match error.code() {
         Code::Forbidden => FORBIDDEN,
-        _ => known.unwrap_or(BAD_REQUEST),
+        _ => known.unwrap_or(OTHER),
     };
     let body = Json(json!({ "code": code, "message": error.detail() }));
     let mut response = (error.code().status(), body).into_response();
