@@ -1,6 +1,13 @@
 //! The change from polling to a websocket while events come: nothing overtakes, nothing is lost.
 
-use std::{ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{
+    ops::RangeInclusive,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::{SinkExt, StreamExt, future::join_all};
 use serde_json::json;
@@ -27,9 +34,23 @@ async fn emit(app: &TestApp, user: &str, numbers: RangeInclusive<u32>) {
     }
 }
 
-/// Opens a polling session, connects, and changes over without a poll in between, while events come;
-/// what is heard over the websocket.
-async fn change_over(app: &TestApp, protocol: u8, user: &str) -> Vec<String> {
+/// The last of a user's numbers.
+const LAST: u32 = 11;
+
+/// Polls until the websocket has been probed; what is heard by that.
+async fn poll_until(session: &Poll, probed: &AtomicBool) -> Vec<String> {
+    let mut heard = Vec::new();
+    while !probed.load(Ordering::SeqCst) {
+        let (status, packets) = session.get().await;
+        assert_eq!(status, 200, "{packets:?}");
+        heard.extend(packets);
+    }
+    heard
+}
+
+/// Opens a polling session, connects, and changes over while events come, with polls under way as the
+/// official clients have them, or without; what is heard by both.
+async fn change_over(app: &TestApp, protocol: u8, polls: bool, user: &str) -> Vec<String> {
     let session = Poll::open(app.address(), protocol, &app.token(user, &[])).await;
     if protocol == 4 {
         assert_eq!(session.post(&session.connect("/")).await, 200);
@@ -37,27 +58,34 @@ async fn change_over(app: &TestApp, protocol: u8, user: &str) -> Vec<String> {
     emit(app, user, 1..=3).await;
     a_moment().await;
     let url = session.url.replace("http://", "ws://").replace("=polling", "=websocket");
-    let (mut websocket, _) = connect_async(url).await.expect("a websocket");
-    websocket.send(Message::text("2probe")).await.expect("a probe");
-    let answer = websocket.next().await.expect("an answer").expect("a frame");
-    assert_eq!(answer.to_text().expect("a text"), "3probe");
-    emit(app, user, 4..=5).await;
-    a_moment().await;
+    let probed = AtomicBool::new(!polls);
+    let probe = async {
+        let (mut websocket, _) = connect_async(url).await.expect("a websocket");
+        websocket.send(Message::text("2probe")).await.expect("a probe");
+        let answer = websocket.next().await.expect("an answer").expect("a frame");
+        assert_eq!(answer.to_text().expect("a text"), "3probe");
+        probed.store(true, Ordering::SeqCst);
+        emit(app, user, 4..=5).await;
+        a_moment().await;
+        websocket
+    };
+    let (mut heard, mut websocket) = tokio::join!(poll_until(&session, &probed), probe);
+    // News of who else is there come, too.
+    let counts = |packet: &str| packet.starts_with("40") || packet.starts_with("42[\"told\"");
+    heard.retain(|packet| counts(packet));
     websocket.send(Message::text("5")).await.expect("the change");
     let hear = async {
-        let mut heard = Vec::new();
         // And the CONNECT.
-        while heard.len() < 11 {
+        while heard.len() < 1 + LAST as usize {
             let frame = websocket.next().await.expect("a frame").expect("a frame");
             let frame = frame.to_text().expect("a text");
-            // News of who else is there comes, too.
-            if frame.starts_with("40") || frame.starts_with("42[\"told\"") {
+            if counts(frame) {
                 heard.push(frame.to_owned());
             }
         }
         heard
     };
-    tokio::join!(hear, emit(app, user, 6..=10)).0
+    tokio::join!(hear, emit(app, user, 6..=LAST)).0
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -67,14 +95,14 @@ async fn what_is_emitted_to_users_who_change_over_comes_in_its_order() {
         let app = app.clone();
         tokio::spawn(async move {
             let (protocol, user) = (if client % 2 == 0 { 4 } else { 3 }, format!("u{client}"));
-            (protocol, change_over(&app, protocol, &user).await)
+            (protocol, change_over(&app, protocol, client % 3 == 0, &user).await)
         })
     });
     let all = within_time(Duration::from_mins(1), "all clients", join_all(clients)).await;
     for client in all {
         let (protocol, mut heard) = client.expect("no panic");
         assert!(heard.remove(0).starts_with("40"), "version {protocol}: {heard:?}");
-        let events: Vec<_> = (1..=10).map(|n| format!(r#"42["told",{n}]"#)).collect();
+        let events: Vec<_> = (1..=LAST).map(|n| format!(r#"42["told",{n}]"#)).collect();
         assert_eq!(heard, events, "version {protocol}");
     }
 }
