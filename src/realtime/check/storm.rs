@@ -1,13 +1,13 @@
 //! The storm: a hundred clients, rooms over several shards, many publishers at once, payloads from
-//! 10 bytes to 70 kB, acknowledgements and pings in between, small kernel buffers, and one reader
-//! that stalls. No frame is broken, the healthy lose nothing, each room has one order, and the slow
+//! 10 bytes to 70 kB, acknowledgements and pings in between, small kernel buffers, clients of both
+//! Engine.IO versions that come from polling when it begins, and one reader that stalls. No frame is broken, the healthy lose nothing, each room has one order, and the slow
 //! one is told so and let go.
 //!
 //! Publishers go no faster than the healthy read, by a window of bytes that is smaller than what
 //! may wait for one peer: no healthy reader can become a slow one, on however slow a machine.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc, LazyLock,
         atomic::{AtomicU32, Ordering},
@@ -23,6 +23,7 @@ use tokio::{
 use super::{
     JOIN, PAUSE, SAY, Say, Seen, Server, Violation,
     client::{Client, Packet, Reader, Writer, question},
+    polling::Polling,
     room,
 };
 use crate::{
@@ -144,6 +145,8 @@ type Heard = HashMap<(Namespace, u32), Vec<u32>>;
 /// A healthy client: it reads as fast as it can, says its own, and checks what it can see alone.
 struct Healthy {
     number: u32,
+    /// What came by polling, and has not been taken.
+    polled: VecDeque<Packet>,
     reader: Reader,
     to_writer: mpsc::UnboundedSender<String>,
     window: Arc<Window>,
@@ -153,8 +156,29 @@ struct Healthy {
     acknowledged: u32,
 }
 
-impl Healthy {
-    async fn join(server: &Server, window: Arc<Window>, number: u32) -> Seen<Self> {
+/// A client that is in its rooms.
+enum Joined {
+    Websocket(Client),
+    Polling(Polling),
+}
+
+impl Joined {
+    async fn join(server: &Server, number: u32) -> Seen<Self> {
+        if number % 4 == 1 {
+            let mut polling = Polling::connected(server.address, number % 8 == 1).await?;
+            for namespace in namespaces_of(number) {
+                if *namespace != Namespace::Root {
+                    polling.post("40/chat,").await?;
+                    polling.expect(&Packet::Connected(*namespace)).await?;
+                }
+                for at in rooms_of(number) {
+                    let ack = polling.ask(*namespace, &JOIN, &room(at.into())).await?;
+                    let joined = r#"[{"success":true}]"#.into();
+                    polling.expect(&Packet::Acknowledged(*namespace, ack, joined)).await?;
+                }
+            }
+            return Ok(Self::Polling(polling));
+        }
         // Half of them have small buffers, too.
         let buffer = number.is_multiple_of(2).then_some(16 * 1024);
         let mut client = Client::upgrade(server.address, "EIO=4", buffer).await?;
@@ -165,11 +189,25 @@ impl Healthy {
                 client.asked(*namespace, &JOIN, &room(at.into())).await?;
             }
         }
+        Ok(Self::Websocket(client))
+    }
+}
+
+impl Healthy {
+    /// Who polls changes to a websocket now.
+    async fn begin(joined: Joined, window: Arc<Window>, number: u32) -> Seen<Self> {
+        let (client, polled) = match joined {
+            Joined::Websocket(client) => (client, VecDeque::new()),
+            Joined::Polling(mut polling) => {
+                let client = polling.upgrade().await?;
+                (client, polling.rest().collect())
+            }
+        };
         let (to_writer, texts) = mpsc::unbounded_channel();
         tokio::spawn(write(client.writer, texts));
         let said = Arc::new(Semaphore::new(SAID_AT_ONCE));
         let (reader, heard) = (client.reader, Heard::new());
-        Ok(Self { number, reader, to_writer, window, heard, said, acknowledged: 0 })
+        Ok(Self { number, polled, reader, to_writer, window, heard, said, acknowledged: 0 })
     }
 
     /// Says what this client is to say, without waiting for more than a few acknowledgements.
@@ -216,7 +254,11 @@ impl Healthy {
 
     /// Takes one packet; whether it was one of those that are counted.
     async fn take(&mut self, own: &[Broadcast]) -> Seen<bool> {
-        match self.reader.next().await? {
+        let next = match self.polled.pop_front() {
+            Some(packet) => packet,
+            None => self.reader.next().await?,
+        };
+        match next {
             Packet::Event(namespace, event) => {
                 let told = Broadcast::read(&event)?;
                 self.heard.entry((namespace, told.room())).or_default().push(told.0);
@@ -305,8 +347,9 @@ async fn storm() -> Seen<()> {
     for number in 0..CLIENTS {
         let (server, window, ready) = (server.clone(), window.clone(), ready.clone());
         tasks.spawn(async move {
-            let client = Healthy::join(&server, window, number).await?;
+            let joined = Joined::join(&server, number).await?;
             ready.wait().await;
+            let client = Healthy::begin(joined, window, number).await?;
             client.hear_all().await.map(|heard| Some((number, heard)))
         });
     }
