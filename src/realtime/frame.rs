@@ -60,6 +60,17 @@ pub(super) fn is_text(frame: &[u8]) -> bool {
     frame.first() == Some(&TEXT)
 }
 
+/// Whether a frame closes the websocket.
+pub(super) fn is_close(frame: &[u8]) -> bool {
+    frame.first() == Some(&CLOSE)
+}
+
+/// A close frame with a status (RFC 6455, section 7.4.1).
+pub(super) fn close(status: u16) -> Bytes {
+    let [high, low] = status.to_be_bytes();
+    Bytes::copy_from_slice(&[CLOSE, 2, high, low])
+}
+
 /// The Socket.IO prefix of a packet: Engine.IO's message type, the packet's type, the namespace
 /// (Socket.IO protocol v5, "Packet encoding"; `/` is left out).
 const fn prefix(namespace: Namespace, kind: Kind) -> &'static str {

@@ -117,6 +117,7 @@ impl Realtime {
         let farewell = Outgoing::of(&SessionClosing::because(ClosingReason::SlowConsumer));
         let tolerance = Tolerance {
             max_pending_bytes: realtime.max_pending_bytes,
+            max_payload_bytes: payload,
             stall_timeout: realtime.stall_timeout,
             farewell: Namespace::ALL.map(|namespace| farewell.frame(namespace).clone()),
             packets: PacketLimit::new(&config.limits, clock.clone()),

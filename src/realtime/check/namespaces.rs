@@ -91,6 +91,29 @@ async fn nothing_of_an_earlier_connection_reaches_the_next_one() -> Seen<()> {
     Ok(())
 }
 
+/// As a websocket's server says it (RFC 6455, section 7.4.1).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_close_frame_says_what_a_client_did_wrong() -> Seen<()> {
+    let server = Server::with(|config| config.server.max_payload_bytes = 1000);
+    let large = "x".repeat(1001);
+    let frames = [
+        (1002, vec![0x81, 1, b'2']),
+        (1002, masked(0xc1, b"2")),
+        (1002, masked(0x83, b"2")),
+        (1002, masked(0x80, b"2")),
+        (1007, masked(0x81, b"42[\"\xff\"]")),
+        (1009, masked(0x81, large.as_bytes())),
+        (1009, masked(0x82, large.as_bytes())),
+    ];
+    for (status, frame) in frames {
+        let mut client = Client::connected(server.address).await?;
+        client.writer.frames(&frame).await?;
+        client.expect(&Packet::Closed(status)).await?;
+        client.expect(&Packet::End).await?;
+    }
+    within("the end of all", server.realtime.empty()).await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ping_of_the_websocket_is_answered_whatever_it_carries() -> Seen<()> {
     let server = Server::start();

@@ -22,6 +22,9 @@ const LONGEST_CONNECT: u64 = 16 * 1024;
 /// The bit of a header that says that the payload is masked.
 const MASKED: u8 = 0x80;
 
+/// A text that is not in fragments.
+const WHOLE_TEXT: u8 = 0x81;
+
 /// A client's frame (RFC 6455, section 5.2).
 struct Header {
     first: u8,
@@ -110,7 +113,9 @@ impl Incoming {
                 let Some(whole) = header.whole(payload) else { break };
                 let changed = changed.get_or_insert_default();
                 changed.extend(&bytes[copied..at]);
-                header.write_whole(&without_query(&whole).unwrap_or(whole), changed);
+                // What is no text the engine refuses.
+                let text = str::from_utf8(&whole).ok().and_then(without_query);
+                header.write_whole(text.as_deref().map_or(&whole, str::as_bytes), changed);
                 // Less than what is here, which is in memory.
                 at += header.size + usize::try_from(header.length).unwrap_or(0);
                 copied = at;
@@ -164,7 +169,8 @@ impl Header {
     /// Whether it is a CONNECT, of a length that one has, whose namespace has a query; none when more
     /// of it has to be seen.
     fn has_query(&self, payload: &[u8]) -> Option<bool> {
-        if !self.begins_text() || self.length > LONGEST_CONNECT {
+        // One in fragments is seen by its beginning only, and nobody sends that.
+        if self.first != WHOLE_TEXT || self.length > LONGEST_CONNECT {
             return Some(false);
         }
         let (start, is_whole) = self.start(payload);
@@ -172,17 +178,16 @@ impl Header {
     }
 
     /// The packet, when it is all there.
-    fn whole(&self, payload: &[u8]) -> Option<String> {
+    fn whole(&self, payload: &[u8]) -> Option<Vec<u8>> {
         let bytes = payload.get(..usize::try_from(self.length).ok()?)?;
-        let text: Vec<u8> = self.masked(bytes.iter()).collect();
-        Some(String::from_utf8_lossy(&text).into_owned())
+        Some(self.masked(bytes.iter()).collect())
     }
 
-    /// A frame with this text in place of its own.
-    fn write_whole(&self, text: &str, to: &mut Vec<u8>) {
-        let header = Self { length: text.len() as u64, ..*self };
+    /// A frame with this payload in place of its own.
+    fn write_whole(&self, payload: &[u8], to: &mut Vec<u8>) {
+        let header = Self { length: payload.len() as u64, ..*self };
         header.write(to);
-        to.extend(header.masked(text.as_bytes().iter()));
+        to.extend(header.masked(payload.iter()));
     }
 
     /// The frame's beginning with an empty name at its end. What follows keeps its bytes: the mask is

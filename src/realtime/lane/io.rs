@@ -151,8 +151,9 @@ impl Inner {
     /// Counts the frames that are handed over. Who sends too many that are no event within its rate is
     /// told so and closed.
     fn count(&mut self, bytes: &[u8]) {
-        let Some(limit) = &self.lane.tolerance.packets else { return };
-        let frames = self.frames.count(bytes);
+        let tolerance = &self.lane.tolerance;
+        let frames = self.frames.pass(bytes, tolerance.max_payload_bytes as u64);
+        let Some(limit) = &tolerance.packets else { return };
         if frames > 0 && !self.link.hears(frames, limit) {
             self.deaf = true;
             if self.link.close_because(ClosingReason::RateLimited) {
@@ -162,10 +163,11 @@ impl Inner {
     }
 
     /// What becomes of one frame of the engine's. Only its texts are looked into: a pong carries
-    /// what the peer likes.
+    /// what the peer likes. A close frame says what the peer did wrong.
     fn pass(&mut self, frame: &[u8], payload: &[u8]) -> Pass {
         if !frame::is_text(frame) {
-            return Pass::On(None);
+            let fault = self.frames.fault().filter(|_| frame::is_close(frame));
+            return fault.map_or(Pass::On(None), |fault| Pass::Instead(frame::close(fault as u16)));
         }
         if payload == b"2" && self.ping == FirstPing::Awaited {
             self.ping = FirstPing::Seen;

@@ -51,6 +51,8 @@ const LINGER_BYTES: usize = 1024 * 1024;
 pub(super) struct Tolerance {
     /// Bytes that may wait for one peer.
     pub(super) max_pending_bytes: usize,
+    /// Bytes of a message of the peer's.
+    pub(super) max_payload_bytes: usize,
     /// How long a peer may take nothing while bytes wait for it.
     pub(super) stall_timeout: Duration,
     /// What a slow consumer is told, for each namespace.

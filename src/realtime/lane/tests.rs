@@ -23,6 +23,7 @@ async fn lane() -> (Arc<Lane>, LaneIo, TcpStream) {
     let (stream, _) = listener.accept().await.unwrap();
     let tolerance = Tolerance {
         max_pending_bytes: 1000,
+        max_payload_bytes: 1000,
         stall_timeout: Duration::from_secs(5),
         farewell: Namespace::ALL.map(|namespace| frame::text(&["bye ", namespace.path()])),
         packets: None,

@@ -286,13 +286,13 @@ pub(super) async fn send(
             .get(CONTENT_TYPE)
             .is_some_and(|kind| kind == "application/octet-stream");
     let body = read(request, limits).await?;
-    match hear(link, session, &body, is_octets, limits.packets.as_ref()).await {
-        Ok(heard) => heard,
-        Err(NoPayload) => {
-            session.post("1").await;
-            Err(Error::new(Code::Malformed, "The body is no payload of this protocol."))
-        }
+    let heard = hear(link, session, &body, is_octets, limits.packets.as_ref()).await;
+    if heard.is_err() {
+        session.post("1").await;
     }
+    heard.unwrap_or_else(|NoPayload| {
+        Err(Error::new(Code::Malformed, "The body is no payload of this protocol."))
+    })
 }
 
 /// Hands the packets of a body to the engine.
