@@ -10,16 +10,19 @@ pub struct Args {
     json: bool,
 }
 
-/// Prints the configuration; its warnings go to stderr. The keys' files are read, so that a wrong
-/// path is told here and not at the start.
+/// Prints the configuration; its warnings go to stderr. The keys are read and everything beside them
+/// is checked, so that what is wrong is told here and not at the start.
 pub fn run(args: &Args, loaded: Loaded) -> Result<()> {
     let Loaded { config, warnings } = loaded;
     for warning in warnings {
         eprintln!("warning: {warning}");
     }
-    if config.auth.has_key() {
-        Authenticator::new(&config.auth, config.origin_policy()?, Clock::system())?;
+    let mut auth = config.auth.clone();
+    if !auth.has_key() {
+        // The start makes one.
+        auth.jwt_secret = Some("x".repeat(64).into());
     }
+    Authenticator::new(&auth, config.origin_policy()?, Clock::system())?;
     let text = if args.json {
         serde_json::to_string_pretty(&config).context("the configuration as JSON")?
     } else {

@@ -42,10 +42,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
         if !is_json(request.headers()) {
-            return Err(Error::new(
-                Code::UnsupportedMediaType,
-                "The body must be JSON, and say so: Content-Type: application/json.",
-            ));
+            let detail = if request.body().is_end_stream() {
+                "There is no body; it takes JSON, with Content-Type: application/json."
+            } else {
+                "The body must be JSON, and say so: Content-Type: application/json."
+            };
+            return Err(Error::new(Code::UnsupportedMediaType, detail));
         }
         let RawBody(bytes) = RawBody::from_request(request, state).await?;
         json::decode(&bytes).map(Self)
