@@ -234,7 +234,8 @@ impl Db {
     /// # Errors
     /// The unit's own, which undoes it; [`public::Code::Unavailable`] when the store is not able
     /// to now. After that the unit may still have been kept, when the answer of its commit was
-    /// lost: what is tried again has an id of the caller's own. The task's [`Companion`] takes part.
+    /// lost: its events are sent then as soon as that is known, and what is tried again has an id of
+    /// the caller's own. The task's [`Companion`] takes part.
     pub async fn write<T, F>(&self, unit: F) -> public::Result<T>
     where
         F: AsyncFnOnce(&mut Tx<'_>) -> public::Result<T> + Send + 'static,

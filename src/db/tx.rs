@@ -13,6 +13,9 @@ pub struct Tx<'a> {
     now: Timestamp,
     /// The first statement that failed.
     failure: Option<Error>,
+    /// What the server calls its transaction, once it has numbered something: by that it can be
+    /// asked afterwards whether it was committed. None on SQLite, where that is known.
+    pub(super) name: Option<i64>,
     pub(super) announced: Vec<Box<dyn DomainEvent>>,
 }
 
@@ -31,7 +34,7 @@ impl<'a> Tx<'a> {
     }
 
     fn new(engine: Engine<'a>, now: Timestamp) -> Self {
-        Self { engine, now, failure: None, announced: Vec::new() }
+        Self { engine, now, failure: None, name: None, announced: Vec::new() }
     }
 
     /// When the unit began.
@@ -130,6 +133,11 @@ impl<'a> Tx<'a> {
             return Ok(());
         }
         Err(Error::new(Kind::Other, "a unit that reads announced an event"))
+    }
+
+    /// Whether it has a name.
+    pub(super) fn is_named(&self) -> bool {
+        matches!(self.engine, Engine::Postgres(_))
     }
 
     /// The first statement that failed.

@@ -23,6 +23,7 @@ macro_rules! on_both {
 }
 
 mod both;
+mod doubt;
 mod engine;
 mod fair;
 mod migrations;

@@ -140,6 +140,8 @@ async fn no_statement_goes_through_a_table_that_grows_or_sorts_it_on_sqlite() {
     let wrong = |sql: &str| wrong_on_sqlite(&connection, sql);
     let found: Vec<_> = statements()
         .iter()
+        // It knows nothing of what the other engine is asked alone.
+        .filter(|(at, _)| !at.contains("db/postgres/"))
         .flat_map(|(at, sql)| wrong(sql).into_iter().map(move |step| format!("{at}: {step}")))
         .collect();
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));

@@ -84,6 +84,18 @@ pub(in crate::db) async fn number(
     Ok(announced)
 }
 
+/// Takes numbers from a stream, which is begun where there is none.
+macro_rules! next {
+    ($also:literal) => {
+        concat!(
+            "INSERT INTO streams (stream, seq, epoch) VALUES ($1, $2, $3)
+            ON CONFLICT (stream) DO UPDATE SET seq = streams.seq + excluded.seq
+            RETURNING stream, seq",
+            $also
+        )
+    };
+}
+
 /// The first number for each of these streams, which are given as often as an event is for them.
 async fn take_numbers(
     tx: &mut Tx<'_>,
@@ -91,10 +103,8 @@ async fn take_numbers(
     limits: KeepLimits,
     after: i64,
 ) -> Result<BTreeMap<String, i64>> {
-    const NEXT: &str = "
-        INSERT INTO streams (stream, seq, epoch) VALUES ($1, $2, $3)
-        ON CONFLICT (stream) DO UPDATE SET seq = streams.seq + excluded.seq
-        RETURNING stream, seq";
+    const NEXT: &str = next!("");
+    const NEXT_AND_NAME: &str = next!(", txid_current() AS name");
     const BEGIN: &str = "UPDATE streams SET seq = seq + $2 WHERE stream = $1";
     let mut counts: BTreeMap<String, i64> = BTreeMap::new();
     for stream in streams {
@@ -103,7 +113,12 @@ async fn take_numbers(
     let rows: Vec<_> =
         counts.iter().map(|(stream, count)| params![stream, *count, Ids.next()]).collect();
     let mut next = BTreeMap::new();
-    for row in tx.insert_all(NEXT, &rows).await? {
+    let is_named = tx.is_named();
+    let numbered = if is_named { NEXT_AND_NAME } else { NEXT };
+    for row in tx.insert_all(numbered, &rows).await? {
+        if is_named {
+            tx.name = Some(row.get("name")?);
+        }
         let (stream, mut last): (String, i64) = (row.get("stream")?, row.get("seq")?);
         let count = counts.get(&stream).copied().unwrap_or(0);
         if last == count && after > 0 {

@@ -45,16 +45,16 @@ struct Wanted {
 }
 
 /// A unit's wait, until it is dropped.
-struct Wait<'a> {
-    locks: &'a Locks,
+struct Wait {
+    locks: Arc<Locks>,
     key: u64,
 }
 
 /// A unit's turn, until it is dropped: of this node's units it alone waits at the server, or has
 /// the stream.
-pub(in crate::db) struct Place<'a> {
+pub(in crate::db) struct Place {
     _turn: sync::OwnedMutexGuard<()>,
-    wait: Wait<'a>,
+    wait: Wait,
 }
 
 /// How a transaction begins, and how long it waits for a row.
@@ -91,24 +91,25 @@ impl Locks {
     /// # Errors
     /// [`Kind::Busy`]
     pub(in crate::db) async fn row(
-        &self,
+        self: &Arc<Self>,
         sql: &str,
         params: &[Value],
         patience: &Patience,
-    ) -> Result<Place<'_>> {
+    ) -> Result<Place> {
         self.take(self.key(&(sql, params)), patience).await
     }
 
     /// Waits for a unit's streams. They are taken in one order everywhere, right before they are
-    /// numbered, and held until they are sent, so what is sent has the order of the numbers.
+    /// numbered, and held until they are sent, or it is known that they are not to be, so what is sent
+    /// has the order of the numbers.
     ///
     /// # Errors
     /// [`Kind::Busy`]
     pub(super) async fn streams(
-        &self,
+        self: &Arc<Self>,
         streams: impl Iterator<Item = Stream>,
         patience: &Patience,
-    ) -> Result<Vec<Place<'_>>> {
+    ) -> Result<Vec<Place>> {
         let keys: BTreeSet<u64> = streams.map(|stream| self.key(&stream)).collect();
         let mut places = Vec::with_capacity(keys.len());
         for key in keys {
@@ -122,7 +123,7 @@ impl Locks {
     }
 
     /// Lets a unit wait, unless several wait already and none of them gets it.
-    fn want(&self, key: u64) -> Result<(Wait<'_>, Arc<sync::Mutex<()>>)> {
+    fn want(self: &Arc<Self>, key: u64) -> Result<(Wait, Arc<sync::Mutex<()>>)> {
         let mut all = self.all();
         let wanted = all.entry(key).or_insert_with(|| Wanted {
             waiting: 0,
@@ -133,11 +134,11 @@ impl Locks {
             return Err(Error::new(Kind::Busy, "others wait for it, and get nothing"));
         }
         wanted.waiting += 1;
-        Ok((Wait { locks: self, key }, wanted.turn.clone()))
+        Ok((Wait { locks: self.clone(), key }, wanted.turn.clone()))
     }
 
     /// Waits for a turn, as long as somebody gets his now and then.
-    async fn take(&self, key: u64, patience: &Patience) -> Result<Place<'_>> {
+    async fn take(self: &Arc<Self>, key: u64, patience: &Patience) -> Result<Place> {
         let (wait, turn) = self.want(key)?;
         let limit = patience.limit.max(STUCK);
         let mut turn = pin!(turn.lock_owned());
@@ -157,7 +158,7 @@ impl Locks {
     }
 }
 
-impl Place<'_> {
+impl Place {
     /// Notes that what was waited for was got.
     pub(in crate::db) fn got(&self) {
         if let Some(wanted) = self.wait.locks.all().get_mut(&self.wait.key) {
@@ -166,13 +167,13 @@ impl Place<'_> {
     }
 }
 
-impl Wait<'_> {
+impl Wait {
     fn moves_within(&self, time: Duration) -> bool {
         self.locks.all().get(&self.key).is_some_and(|wanted| wanted.since.elapsed() < time)
     }
 }
 
-impl Drop for Wait<'_> {
+impl Drop for Wait {
     fn drop(&mut self) {
         let mut all = self.locks.all();
         if let Some(wanted) = all.get_mut(&self.key) {

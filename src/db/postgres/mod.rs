@@ -2,6 +2,7 @@
 //! What reads and what writes have connections of their own, and reads that take long are few, so
 //! that neither a row that is held nor a slow question keeps the others waiting.
 
+mod doubt;
 mod locks;
 mod query;
 
@@ -18,10 +19,15 @@ use tokio::{
     time::timeout,
 };
 
-use self::locks::{Locks, Patience, Place};
 pub(super) use self::query::{execute, hold, insert_all, rows};
+use self::{
+    doubt::Doubt,
+    locks::{Locks, Patience, Place},
+};
 use super::{
-    Error, Kind, Result, Shared, Tx, events, migrations,
+    Error, Kind, Result, Shared, Tx,
+    backlog::Backlog,
+    events, migrations,
     unit::{Lost, Unit, carry_out, guard},
 };
 use crate::config::DatabaseConfig;
@@ -58,17 +64,27 @@ struct Inner {
     patient: Arc<Semaphore>,
     lock_timeout: Duration,
     read_timeout: Duration,
-    locks: Locks,
+    locks: Arc<Locks>,
+    /// What units announce that are about to be committed, or may have been.
+    uncommitted: Backlog,
     shared: Arc<Shared>,
 }
 
 /// A connection in a unit's transaction.
 pub(super) struct Session<'a> {
     connection: &'a mut PgConnection,
-    locks: &'a Locks,
+    locks: &'a Arc<Locks>,
     patience: &'a Patience,
-    /// The statement under way, for when it is given up.
-    doing: &'a Cell<&'static str>,
+    progress: &'a Progress,
+}
+
+/// How far a unit is, for when it is given up.
+#[derive(Default)]
+struct Progress {
+    /// The statement under way.
+    doing: Cell<&'static str>,
+    /// What it announced, from when it is being committed until that is known.
+    doubt: Cell<Option<Doubt>>,
 }
 
 impl Postgres {
@@ -102,7 +118,8 @@ impl Postgres {
             patient: Arc::new(places((size / PATIENT).max(1))),
             lock_timeout: config.lock_timeout,
             read_timeout: config.read_timeout,
-            locks: Locks::default(),
+            locks: Arc::default(),
+            uncommitted: Backlog::new(config.queue_bytes),
             shared: shared.clone(),
         })))
     }
@@ -127,9 +144,9 @@ impl Postgres {
             Err(error) => return unit.answer(Err(error.into())),
         };
         let place = self.0.patient.clone().try_acquire_owned().ok();
-        self.carry(connection, unit, None, async move |this, connection, unit, doing| {
+        self.carry(connection, unit, None, async move |this, connection, unit, progress| {
             let patience = this.locks.patience(place.is_some(), this.lock_timeout);
-            let done = this.write(connection, unit, doing, &patience).await;
+            let done = this.write(connection, unit, progress, &patience).await;
             if matches!(&done, Err(Lost::By(error)) if error.kind() == Kind::Busy) {
                 this.locks.warn(&patience);
             }
@@ -150,10 +167,10 @@ impl Postgres {
             Err(error) => return unit.answer(Err(error.into())),
         };
         drop(waiting);
-        self.carry(connection, unit, Some(place), async move |this, connection, unit, doing| {
+        self.carry(connection, unit, Some(place), async move |this, connection, unit, progress| {
             let mut transaction = connection.begin_with(SNAPSHOT).await.map_err(Error::from)?;
             let (locks, patience) = (&this.locks, &this.locks.patience(true, this.lock_timeout));
-            let session = Session { connection: &mut transaction, locks, patience, doing };
+            let session = Session { connection: &mut transaction, locks, patience, progress };
             let mut tx = Tx::postgres(session, this.shared.clock.now());
             carry_out(unit, &mut tx).await?;
             tx.ensure_silent()?;
@@ -174,7 +191,7 @@ impl Postgres {
                 &Inner,
                 &mut PoolConnection<Engine>,
                 &mut dyn Unit,
-                &Cell<&'static str>,
+                &Progress,
             ) -> Result<(), Lost>
             + Send
             + 'static,
@@ -182,8 +199,8 @@ impl Postgres {
         let this = self.0.clone();
         tokio::task::spawn_blocking(move || {
             Handle::current().block_on(async {
-                let doing = Cell::new("");
-                let attempt = guard(attempt(&this, &mut connection, &mut *unit, &doing));
+                let progress = Progress::default();
+                let attempt = guard(attempt(&this, &mut connection, &mut *unit, &progress));
                 let done = match short {
                     Some(short) => this.read_in_time(short, attempt).await,
                     None => in_time(UNIT_TIMEOUT, attempt).await,
@@ -191,7 +208,7 @@ impl Postgres {
                 let given_up = done.is_err();
                 let done = done.unwrap_or_else(|why| {
                     let error = Error::new(Kind::Timeout, why);
-                    Err(Lost::By(error.in_statement(doing.get())))
+                    Err(Lost::By(error.in_statement(progress.doing.get())))
                 });
                 if let Err(Lost::By(error)) = &done {
                     if error.is_outage() {
@@ -205,6 +222,9 @@ impl Postgres {
                     this.shared.report(true);
                 }
                 drop(connection);
+                if let Some(doubt) = progress.doubt.take() {
+                    tokio::spawn(async move { this.settle(doubt).await });
+                }
                 unit.answer(done.or_else(Lost::cause));
             });
         });
@@ -227,13 +247,13 @@ impl Inner {
         &self,
         connection: &mut PoolConnection<Engine>,
         unit: &mut dyn Unit,
-        doing: &Cell<&'static str>,
+        progress: &Progress,
         patience: &Patience,
     ) -> Result<(), Lost> {
         let begun = connection.begin_with(patience.begin).await;
         let mut transaction = begun.map_err(Error::from)?;
         let locks = &self.locks;
-        let session = Session { connection: &mut transaction, locks, patience, doing };
+        let session = Session { connection: &mut transaction, locks, patience, progress };
         let mut tx = Tx::postgres(session, self.shared.clock.now());
         carry_out(unit, &mut tx).await?;
         let kept = tx.announced.iter().filter(|event| event.kept());
@@ -241,8 +261,12 @@ impl Inner {
         let places = locks.streams(streams, patience).await?;
         let announced = events::number(&mut tx, self.shared.keep, self.shared.after()).await?;
         places.iter().for_each(Place::got);
+        let doubt = Doubt::new(tx.name, announced, places, &self.uncommitted)?;
+        progress.doubt.set(Some(doubt));
         transaction.commit().await.map_err(Error::from)?;
-        self.shared.send(announced);
+        if let Some(doubt) = progress.doubt.take() {
+            doubt.send(&self.shared);
+        }
         Ok(())
     }
 

@@ -23,7 +23,7 @@ pub(in crate::db) async fn execute(
     sql: &'static str,
     params: &[Value],
 ) -> Result<u64> {
-    session.doing.set(sql);
+    session.progress.doing.set(sql);
     Ok(query(sql, params).execute(&mut *session.connection).await?.rows_affected())
 }
 
@@ -33,7 +33,7 @@ pub(in crate::db) async fn rows(
     sql: &'static str,
     params: &[Value],
 ) -> Result<Vec<Row>> {
-    session.doing.set(sql);
+    session.progress.doing.set(sql);
     read(&query(sql, params).fetch_all(&mut *session.connection).await?)
 }
 
@@ -44,7 +44,7 @@ pub(in crate::db) async fn hold(
     sql: &'static str,
     params: &[Value],
 ) -> Result<Vec<Row>> {
-    session.doing.set(sql);
+    session.progress.doing.set(sql);
     let place = session.locks.row(sql, params, session.patience).await?;
     // Both parts are written out in the source.
     let holding = AssertSqlSafe(format!("{sql} FOR NO KEY UPDATE"));
@@ -60,7 +60,7 @@ pub(in crate::db) async fn insert_all<const N: usize>(
     sql: &'static str,
     params: &[[Value; N]],
 ) -> Result<Vec<Row>> {
-    session.doing.set(sql);
+    session.progress.doing.set(sql);
     let mut answers = Vec::new();
     for some in params.chunks(ROWS_AT_ONCE) {
         let inserted = match some {

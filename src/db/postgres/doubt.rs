@@ -1,0 +1,119 @@
+//! Units whose commit was not answered. Whether one is kept is asked of the server as soon as it is
+//! there again; until then its streams wait, so that nothing later of them is sent before it.
+
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use super::{Inner, locks::Place};
+use crate::{
+    db::{
+        Error, Kind, Result, Shared,
+        backlog::{Backlog, Counted},
+    },
+    stream::Announced,
+};
+
+/// How often it is asked what became of a unit.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Until an answer to that.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Bytes that an event takes beside its data.
+const EVENT_BYTES: usize = 512;
+
+/// What a unit announced that is being committed.
+pub(super) struct Doubt {
+    /// What the server calls its transaction; none when it keeps no events.
+    name: Option<i64>,
+    announced: Vec<Announced>,
+    /// Its turn in each of its streams.
+    _places: Vec<Place>,
+    _bytes: Counted,
+}
+
+/// What became of a transaction.
+enum Fate {
+    Committed,
+    RolledBack,
+    /// Its connection has not ended yet as the server sees it, or its commit takes long.
+    UnderWay,
+}
+
+impl Doubt {
+    /// Counts what was announced: while the server takes units and answers nothing, only so much is
+    /// in doubt.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`]
+    pub(super) fn new(
+        name: Option<i64>,
+        announced: Vec<Announced>,
+        places: Vec<Place>,
+        uncommitted: &Backlog,
+    ) -> Result<Self> {
+        let renderings = announced.iter().flat_map(|event| &event.renderings);
+        let bytes = renderings.map(|rendering| rendering.data.get().len() + EVENT_BYTES).sum();
+        let bytes = uncommitted.count(bytes)?;
+        Ok(Self { name, announced, _places: places, _bytes: bytes })
+    }
+
+    /// Sends it, since it is committed.
+    pub(super) fn send(self, shared: &Shared) {
+        shared.send(self.announced);
+    }
+}
+
+impl Inner {
+    /// Finds out whether a unit was committed, however long the server is away, and sends what it
+    /// announced if it was. When the store is closed nobody hears it: who comes back reads it.
+    pub(super) async fn settle(&self, mut doubt: Doubt) {
+        let Some(name) = doubt.name else { return };
+        // What is not kept is for the moment.
+        doubt.announced.retain(|event| !event.numbers.is_empty());
+        while !self.probes.is_closed() {
+            match self.fate(name).await {
+                Ok(Fate::Committed) => {
+                    tracing::info!("a unit of work was kept, though its commit was not answered");
+                    return doubt.send(&self.shared);
+                }
+                Ok(Fate::RolledBack) => return,
+                Ok(Fate::UnderWay) => {}
+                Err(error) => tracing::debug!(%error, "a unit of work is in doubt"),
+            }
+            sleep(ASK_AGAIN).await;
+        }
+    }
+
+    /// Asks what became of a transaction.
+    async fn fate(&self, name: i64) -> Result<Fate> {
+        const FATE: &str = "SELECT txid_status($1)";
+        let mut connection = self.probes.acquire().await?;
+        let ask = sqlx::query_scalar(FATE).bind(name).fetch_one(&mut *connection);
+        let fate: Option<String> = match timeout(ANSWER_TIMEOUT, ask).await {
+            Ok(Ok(fate)) => fate,
+            // Its own server is gone for good: this one has never had so many transactions.
+            Ok(Err(error)) if is_unknown(&error) => return Ok(Fate::RolledBack),
+            Ok(Err(error)) => {
+                connection.close_on_drop();
+                return Err(error.into());
+            }
+            Err(_) => {
+                connection.close_on_drop();
+                return Err(Error::new(Kind::Timeout, "no answer"));
+            }
+        };
+        Ok(match fate.as_deref() {
+            Some("committed") => Fate::Committed,
+            Some("in progress") => Fate::UnderWay,
+            // Nothing is known of one that is very old.
+            _ => Fate::RolledBack,
+        })
+    }
+}
+
+/// Whether the server says that there was no such transaction: `invalid_parameter_value`.
+fn is_unknown(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|refusal| refusal.code()).as_deref() == Some("22023")
+}

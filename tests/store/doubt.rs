@@ -1,0 +1,333 @@
+//! Commits whose answers are lost: what was kept is heard, once and in its order.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use serde_json::json;
+use stoa::{
+    clock::Clock,
+    db::{Db, Tx},
+    error::{Code, Result},
+};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy},
+    net::{UnixListener, UnixStream},
+    task::JoinSet,
+    time::sleep,
+};
+
+use super::engine::{Happened, Store, happened, in_time};
+use crate::support::{
+    Options, TestApp,
+    app::{API_KEY, Answer},
+    postgres::Postgres,
+};
+
+const SOCKET: &str = ".s.PGSQL.5432";
+
+/// What becomes of a commit that passes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Commit {
+    /// The server does it; then the connection breaks.
+    Unanswered,
+    /// The server does it; then nothing more is heard of it.
+    Silent,
+    /// The connection breaks before the server hears of it.
+    Unheard,
+}
+
+/// Between a store and its server.
+struct Between {
+    folder: TempDir,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// What becomes of the next commits.
+    commits: Vec<Commit>,
+    /// Whether nobody gets through from the first of them on.
+    then_away: bool,
+    is_away: bool,
+}
+
+impl Between {
+    /// Its URL of a new database of the server, too.
+    async fn new(server: &Postgres) -> (Self, String) {
+        let url = server.database().await;
+        let (base, real) = url.split_once("?host=").expect("a folder");
+        let folder = TempDir::new().expect("a folder");
+        let listener = UnixListener::bind(folder.path().join(SOCKET)).expect("a socket");
+        let url = format!("{base}?host={}", folder.path().display());
+        let state = Arc::<Mutex<State>>::default();
+        let (real, shared) = (Path::new(real).join(SOCKET), state.clone());
+        tokio::spawn(async move {
+            // Who is dropped with it hangs up.
+            let mut connections = JoinSet::new();
+            while let Ok((client, _)) = listener.accept().await {
+                let (real, state) = (real.clone(), shared.clone());
+                connections.spawn(async move {
+                    if !state.lock().expect("the state").is_away {
+                        let server = UnixStream::connect(real).await.expect("the server");
+                        pass(client, server, &state).await;
+                    }
+                });
+            }
+        });
+        (Self { folder, state }, url)
+    }
+
+    fn commits(&self, commits: &[Commit]) {
+        self.state.lock().expect("the state").commits = commits.to_vec();
+    }
+
+    fn goes_away_then(&self) {
+        self.state.lock().expect("the state").then_away = true;
+    }
+
+    fn comes_back(&self) {
+        let mut state = self.state.lock().expect("the state");
+        (state.then_away, state.is_away) = (false, false);
+    }
+
+    /// Waits until every commit that something was to become of has passed.
+    async fn passed(&self) {
+        in_time(async {
+            while !self.state.lock().expect("the state").commits.is_empty() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+}
+
+async fn pass(mut client: UnixStream, mut server: UnixStream, state: &Mutex<State>) {
+    let (mut asked, mut answered) = ([0; 64 * 1024], [0; 64 * 1024]);
+    // Now and then the store writes a row by itself.
+    let mut is_heartbeat = false;
+    loop {
+        tokio::select! {
+            read = client.read(&mut asked) => {
+                let Ok(length @ 1..) = read else { return };
+                let bytes = &asked[..length];
+                let says = |text: &[u8]| bytes.windows(text.len()).any(|part| part == text);
+                is_heartbeat |= says(b"heartbeat");
+                let commit = (says(b"COMMIT\0") && !is_heartbeat).then(|| {
+                    let mut state = state.lock().expect("the state");
+                    let commit = state.commits.pop();
+                    state.is_away |= commit.is_some() && state.then_away;
+                    commit
+                });
+                match commit.flatten() {
+                    Some(Commit::Unheard) => return,
+                    Some(commit) => {
+                        server.write_all(bytes).await.expect("the server");
+                        server.read(&mut answered).await.expect("its answer");
+                        if commit == Commit::Silent {
+                            let _ = copy(&mut client, &mut tokio::io::sink()).await;
+                        }
+                        return;
+                    }
+                    None => if server.write_all(bytes).await.is_err() { return },
+                }
+            }
+            read = server.read(&mut answered) => {
+                let Ok(length @ 1..) = read else { return };
+                if client.write_all(&answered[..length]).await.is_err() { return }
+            }
+        }
+        if state.lock().expect("the state").is_away {
+            return;
+        }
+    }
+}
+
+async fn say(db: &Db, events: Vec<Happened>) -> Result<()> {
+    let unit = async move |tx: &mut Tx<'_>| {
+        events.into_iter().for_each(|event| tx.announce(event));
+        Ok(())
+    };
+    db.write(unit).await
+}
+
+/// Says it until it is said.
+async fn insist(db: &Db, conversation: &str, data: i64) {
+    in_time(async {
+        while let Err(error) = say(db, vec![happened(conversation, data)]).await {
+            assert_eq!(error.code(), Code::Unavailable, "{:?}", error.cause());
+            sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
+/// Waits until that many events were sent, and for what should not come; what they were, by their
+/// streams.
+async fn heard(store: &Store, count: usize) -> Vec<(String, i64, String)> {
+    in_time(async {
+        while store.sent().len() < count {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    sleep(Duration::from_millis(200)).await;
+    let mut sent = store.sent();
+    // In a stream they stay in the order in which they were sent.
+    sent.sort_by(|one, other| one.0.cmp(&other.0));
+    sent
+}
+
+fn numbered(conversation: &str, events: &[(i64, i64)]) -> Vec<(String, i64, String)> {
+    let stream = format!("conversation/{conversation}");
+    events.iter().map(|(seq, data)| (stream.clone(), *seq, data.to_string())).collect()
+}
+
+async fn lost(error: Result<()>) {
+    assert_eq!(error.expect_err("no answer").code(), Code::Unavailable);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_kept_without_an_answer_is_sent_also_when_nothing_comes_later() {
+    let Some(server) = Postgres::shared() else { return };
+    let (between, url) = Between::new(server).await;
+    let store = Store::open(Some(url), Clock::system()).await;
+    say(&store.db, vec![happened("c1", 1)]).await.expect("a unit");
+    between.commits(&[Commit::Unanswered]);
+    lost(say(&store.db, vec![happened("c1", 2)]).await).await;
+    assert_eq!(heard(&store, 2).await, numbered("c1", &[(1, 1), (2, 2)]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_sent_before_what_comes_later() {
+    let Some(server) = Postgres::shared() else { return };
+    let (between, url) = Between::new(server).await;
+    let store = Store::open(Some(url), Clock::system()).await;
+    for round in 0..10 {
+        between.commits(&[Commit::Unanswered]);
+        lost(say(&store.db, vec![happened("c1", 2 * round)]).await).await;
+        insist(&store.db, "c1", 2 * round + 1).await;
+    }
+    let all: Vec<_> = (0..20).map(|at| (at + 1, at)).collect();
+    assert_eq!(heard(&store, 20).await, numbered("c1", &all));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_not_kept_is_not_sent_and_leaves_no_hole() {
+    let Some(server) = Postgres::shared() else { return };
+    let (between, url) = Between::new(server).await;
+    let store = Store::open(Some(url), Clock::system()).await;
+    between.commits(&[Commit::Unheard]);
+    lost(say(&store.db, vec![happened("c1", 1), happened("c2", 1)]).await).await;
+    insist(&store.db, "c1", 2).await;
+    insist(&store.db, "c2", 2).await;
+    let expected = [numbered("c1", &[(1, 2)]), numbered("c2", &[(1, 2)])].concat();
+    assert_eq!(heard(&store, 2).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_units_in_doubt_are_told_apart_however_long_the_server_is_away() {
+    let Some(server) = Postgres::shared() else { return };
+    let (between, url) = Between::new(server).await;
+    let store = Store::open(Some(url), Clock::system()).await;
+    for conversation in ["c1", "c2", "c3", "c4"] {
+        say(&store.db, vec![happened(conversation, 1)]).await.expect("a unit");
+    }
+    between.commits(&[Commit::Unanswered, Commit::Unheard, Commit::Unanswered]);
+    let (one, other, third) = tokio::join!(
+        say(&store.db, vec![happened("c1", 2), happened("c2", 2), happened("c1", 3)]),
+        say(&store.db, vec![happened("c3", 2)]),
+        say(&store.db, vec![happened("c4", 2)]),
+    );
+    between.passed().await;
+    for answer in [one, other, third] {
+        lost(answer).await;
+    }
+    between.commits(&[Commit::Unanswered]);
+    between.goes_away_then();
+    // Whatever is in doubt of it now stays so.
+    while say(&store.db, vec![happened("c5", 1)]).await.is_ok() {}
+    store.becomes(false).await;
+    sleep(Duration::from_secs(2)).await;
+    between.comes_back();
+    for conversation in ["c1", "c2", "c3", "c4", "c5"] {
+        insist(&store.db, conversation, 9).await;
+    }
+    let sent = heard(&store, 10).await;
+    for conversation in ["c1", "c2", "c3", "c4", "c5"] {
+        let stream = format!("conversation/{conversation}");
+        let numbers: Vec<_> = sent.iter().filter(|event| event.0 == stream).map(|e| e.1).collect();
+        let all: Vec<_> = (1..).take(numbers.len()).collect();
+        assert_eq!(numbers, all, "{conversation}: a hole, a double, or out of order: {sent:?}");
+    }
+    let kept = store.number("SELECT COUNT(*) FROM events").await;
+    assert_eq!(sent.len(), usize::try_from(kept).expect("a count"), "{sent:?}");
+    assert!(sent.iter().any(|event| event.0 == "conversation/c5" && event.2 == "1"), "{sent:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_falls_silent_after_a_commit_is_asked_again() {
+    let Some(server) = Postgres::shared() else { return };
+    let (between, url) = Between::new(server).await;
+    let store = Store::open(Some(url), Clock::system()).await;
+    between.commits(&[Commit::Silent]);
+    lost(say(&store.db, vec![happened("c1", 1)]).await).await;
+    insist(&store.db, "c1", 2).await;
+    assert_eq!(heard(&store, 2).await, numbered("c1", &[(1, 1), (2, 2)]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_is_closed_waits_for_nothing_in_doubt() {
+    let Some(server) = Postgres::shared() else { return };
+    let (between, url) = Between::new(server).await;
+    let store = Store::open(Some(url), Clock::system()).await;
+    between.commits(&[Commit::Unanswered]);
+    between.goes_away_then();
+    lost(say(&store.db, vec![happened("c1", 1)]).await).await;
+    in_time(store.db.close()).await;
+    drop(between.folder);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_hears_it_as_it_would_have_been_heard() {
+    let Some(server) = Postgres::shared() else { return };
+    let (between, url) = Between::new(server).await;
+    let app = TestApp::with(|config| {
+        config.database.url = Some(url.into());
+        config.limits.enabled = false;
+    })
+    .await;
+    let mut people = Vec::new();
+    for name in ["alice", "bob"] {
+        let grant = format!("/api/rooms/conversation:x1/members/{name}");
+        let granted = app.request(reqwest::Method::PUT, &grant, Some(API_KEY), None).await;
+        assert_eq!(granted.status, 204);
+        let mut person = app.user_with(name, &[], Options::websocket()).await;
+        let ack = person.emit_ack("conversation:join", "x1").await;
+        assert_eq!(ack["success"], true, "{ack}");
+        people.push(person);
+    }
+    let emit = async |data: i64| -> Answer {
+        let to = json!({ "rooms": ["conversation:x1"], "except": ["user-bob"] });
+        let body = json!({ "to": to, "event": "told", "data": data });
+        app.request(reqwest::Method::POST, "/api/emit", Some(API_KEY), Some(body)).await
+    };
+    between.commits(&[Commit::Unanswered]);
+    assert_eq!(emit(1).await.status, 503);
+    let later = in_time(async {
+        loop {
+            let answer = emit(2).await;
+            if answer.status != 503 {
+                return answer;
+            }
+        }
+    });
+    assert_eq!(later.await.status, 202);
+    let [alice, bob] = &mut people[..] else { panic!("two people") };
+    assert_eq!((alice.expect("told").await, alice.expect("told").await), (json!(1), json!(2)));
+    alice.expect_nothing().await;
+    bob.expect_nothing().await;
+}
