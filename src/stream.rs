@@ -150,6 +150,17 @@ pub enum Target {
     },
 }
 
+impl Target {
+    /// The streams that keep what goes there.
+    #[must_use]
+    pub fn streams(&self) -> BTreeSet<Stream> {
+        match self {
+            Self::Everyone => BTreeSet::from([Stream::Global]),
+            Self::Rooms { rooms, .. } => rooms.iter().map(Stream::from).collect(),
+        }
+    }
+}
+
 /// One wire event, addressed. As JSON it is what the store keeps.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -247,13 +258,9 @@ impl Rendering {
     /// The streams that keep it.
     #[must_use]
     pub fn streams(&self) -> Vec<Stream> {
-        let rooms = match &self.to {
-            Target::Everyone => [].as_slice(),
-            Target::Rooms { rooms, .. } => rooms,
-        };
-        let everyone = matches!(self.to, Target::Everyone).then_some(Stream::Global);
-        let rooms = rooms.iter().chain(&self.participants).map(Stream::from);
-        rooms.chain(everyone).collect::<BTreeSet<_>>().into_iter().collect()
+        let mut streams = self.to.streams();
+        streams.extend(self.participants.iter().map(Stream::from));
+        streams.into_iter().collect()
     }
 
     /// Leaves the sockets of this user out.

@@ -243,3 +243,44 @@ async fn a_body_over_the_limit_an_unknown_field_and_what_is_not_json_are_refused
         assert_eq!(request.send().await.unwrap().status(), status, "{kind} {text}");
     }
 }
+
+#[tokio::test]
+async fn a_batch_is_heard_in_the_order_of_its_items_the_volatile_ones_last() {
+    let app = TestApp::start().await;
+    let mut alice = app.user("alice").await;
+    let is_volatile = |at: usize| at % 10 == 4;
+    let emit = |at: usize| {
+        let to = json!({ "user": "alice" });
+        json!({ "to": to, "event": "tick", "data": at, "volatile": is_volatile(at) })
+    };
+    let emits = json!({ "emits": (0..30).map(emit).collect::<Vec<_>>() });
+    let answer = app.post("/api/emit/batch", emits).await;
+    assert_eq!(answer.status, 207, "{answer:?}");
+    let (volatile, kept): (Vec<_>, Vec<_>) = (0..30).partition(|at| is_volatile(*at));
+    let heard = |at: &usize| answer.body["results"][*at]["sockets"] == 1;
+    assert!(kept.iter().all(heard), "{answer:?}");
+    // Those for which there was no room then are said not to have been heard.
+    for at in kept.into_iter().chain(volatile.into_iter().filter(heard)) {
+        assert_eq!(alice.expect("tick").await, at);
+    }
+    alice.expect_nothing().await;
+}
+
+#[tokio::test]
+async fn what_is_too_much_for_one_batch_stops_none_of_the_others() {
+    // Each stream that keeps an event costs more than its name does in the request.
+    let app = TestApp::with(|config| config.database.max_unit_event_bytes = 4_000_000).await;
+    let mut alice = app.user("alice").await;
+    let names: Vec<_> = (0..1000).map(|user| format!("u{user}")).collect();
+    let many = body(json!({ "users": names }), "many", json!(1));
+    let one = body(json!({ "user": "alice" }), "one", json!(1));
+    let mut emits = vec![many; 60];
+    emits.push(one);
+    let answer = app.post("/api/emit/batch", json!({ "emits": emits })).await;
+    assert_eq!(answer.status, 207, "{answer:?}");
+    let results = answer.body["results"].as_array().expect("results");
+    let status = |at: usize| results[at]["status"].as_u64();
+    assert_eq!((status(0), status(59), status(60)), (Some(202), Some(413), Some(202)));
+    assert_eq!(results[59]["code"], "too_large", "{}", results[59]);
+    alice.expect("one").await;
+}

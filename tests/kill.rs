@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::Stdio,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use http::StatusCode;
@@ -36,6 +36,10 @@ const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 const WRITERS: usize = 20;
 const CONVERSATIONS: usize = 3;
+
+/// Backends that write batches of events, and how many are in one.
+const BACKENDS: usize = 4;
+const BATCH: usize = 20;
 
 /// The binary as a process of its own.
 struct Server {
@@ -82,7 +86,7 @@ impl Server {
             Request::Get(path) => http.get(self.url(path)),
             Request::Post(path, body) => http.post(self.url(path)).json(&body),
         };
-        let answer = within("an answer", request.bearer_auth(token(user)).send()).await;
+        let answer = within("an answer", request.bearer_auth(token(user, &[])).send()).await;
         let answer = answer.and_then(reqwest::Response::error_for_status).expect("a success");
         answer.json().await.expect("JSON")
     }
@@ -97,23 +101,23 @@ enum Request<'a> {
     Post(&'a str, Value),
 }
 
-fn token(user: &str) -> String {
+fn token(user: &str, roles: &[&str]) -> String {
     let now = Clock::system().now().seconds();
-    sign(&json!({ "userId": user, "iat": now, "exp": now + 3600 }), SECRET)
+    sign(&json!({ "userId": user, "roles": roles, "iat": now, "exp": now + 3600 }), SECRET)
 }
 
-/// Someone who writes one message after another, until the server is gone.
+/// Someone who writes one message, or one batch of events, after another, until the server is gone.
 struct Writer {
     user: String,
     token: String,
-    /// What a message that comes again is known by.
+    /// What it writes, and what that is known by when it comes again.
     by: KnownBy,
     conversations: Vec<String>,
-    /// Messages begun; each has a text of its own.
+    /// What was begun; each has a text of its own.
     begun: usize,
     /// Whether the last of them was not acknowledged: it comes again.
     pending: bool,
-    /// By its text, the id of the message that was acknowledged.
+    /// By its text, the id of the message that was acknowledged; each event of a batch is one.
     acknowledged: HashMap<String, String>,
 }
 
@@ -121,15 +125,17 @@ struct Writer {
 enum KnownBy {
     ClientMessageId,
     IdempotencyKey,
+    IdempotencyKeyOfBatch,
 }
 
 impl Writer {
     fn new(user: String, by: KnownBy, conversations: Vec<String>) -> Self {
-        let (token, acknowledged) = (token(&user), HashMap::new());
+        let roles = if by == KnownBy::IdempotencyKeyOfBatch { &["service"][..] } else { &[] };
+        let (token, acknowledged) = (token(&user, roles), HashMap::new());
         Self { user, token, by, conversations, begun: 0, pending: false, acknowledged }
     }
 
-    /// The text of the last message begun.
+    /// The text of the last that was begun.
     fn last(&self) -> String {
         format!("{}.{}", self.user, self.begun)
     }
@@ -137,7 +143,7 @@ impl Writer {
     /// Writes; with `most`, no more than so many, and none of them fails.
     async fn write(&mut self, address: SocketAddr, most: Option<usize>) {
         let http = http_client();
-        let mut held_for = Duration::ZERO;
+        let mut held = None::<Instant>;
         let mut written = 0;
         while most.is_none_or(|most| written < most) {
             if !self.pending {
@@ -146,9 +152,15 @@ impl Writer {
             }
             let name = self.last();
             let conversation = &self.conversations[self.begun % self.conversations.len()];
-            let url = format!("http://{address}/api/conversations/{conversation}/messages");
-            let request = http.post(&url).bearer_auth(&self.token);
+            let of = match self.by {
+                KnownBy::IdempotencyKeyOfBatch => "emit/batch",
+                _ => &format!("conversations/{conversation}/messages"),
+            };
+            let request = http.post(format!("http://{address}/api/{of}")).bearer_auth(&self.token);
             let request = match self.by {
+                KnownBy::IdempotencyKeyOfBatch => {
+                    request.header("idempotency-key", &name).json(&batch(&name, conversation))
+                }
                 KnownBy::ClientMessageId => {
                     request.json(&json!({ "content": name, "clientMessageId": name }))
                 }
@@ -170,25 +182,50 @@ impl Writer {
                 Err(error) if most.is_some() => panic!("{error}"),
                 Err(_) => return,
             };
-            if status == StatusCode::CONFLICT && held_for < MAX_HELD {
+            if status == StatusCode::CONFLICT {
                 // What another process may still carry out is free a moment later.
+                let held_for = held.get_or_insert_with(Instant::now).elapsed();
+                assert!(held_for < MAX_HELD, "held for {held_for:?}: {body}");
                 sleep(ASK_AGAIN).await;
-                held_for += ASK_AGAIN;
                 continue;
             }
-            held_for = Duration::ZERO;
+            held = None;
             assert!(status.is_success(), "{status} {body}");
-            let id = body["message"]["id"].as_str().expect("an id").to_owned();
-            assert!(self.acknowledged.insert(name, id).is_none(), "acknowledged twice");
+            let ids: Vec<_> = if self.by == KnownBy::IdempotencyKeyOfBatch {
+                let results = body["results"].as_array().expect("results");
+                assert!(results.iter().all(|result| result["status"] == 202), "{body}");
+                (0..results.len()).map(|at| (format!("{name}.{at}"), TOLD.to_owned())).collect()
+            } else {
+                vec![(name, body["message"]["id"].as_str().expect("an id").to_owned())]
+            };
+            for (name, id) in ids {
+                assert!(self.acknowledged.insert(name, id).is_none(), "acknowledged twice");
+            }
             self.pending = false;
             written += 1;
         }
     }
 }
 
+/// The name of the events that backends write, and what is said for the id of a message in them.
+const TOLD: &str = "told";
+
+/// A batch of events to a conversation.
+fn batch(name: &str, conversation: &str) -> Value {
+    let emits = (0..BATCH).map(|at| {
+        let content = format!("{name}.{at}");
+        let data = json!({ "conversationId": conversation, "content": content, "messageId": TOLD });
+        let to = json!({ "room": format!("conversation:{conversation}") });
+        json!({ "to": to, "event": TOLD, "data": data })
+    });
+    json!({ "emits": emits.collect::<Vec<_>>() })
+}
+
 /// What is known of a conversation.
 struct Known {
     id: String,
+    /// What is heard of it: its messages, or the batches of backends.
+    event: &'static str,
     epoch: Value,
     /// The number of the last event that the listener heard.
     seq: i64,
@@ -203,13 +240,20 @@ impl Known {
     /// Notes what was heard: each number and each message once.
     fn hear(&mut self, event: &Value) {
         self.seq += 1;
-        assert_eq!(event["seq"], self.seq, "a hole or a double: {event}");
+        if self.event != TOLD {
+            assert_eq!(event["seq"], self.seq, "a hole or a double: {event}");
+        }
         let (name, id) = named(event, "messageId");
         assert!(self.heard.insert(name, id).is_none(), "heard twice: {event}");
     }
 
     /// Reads what is new in the history.
     async fn read(&mut self, server: &Server) {
+        if self.event == TOLD {
+            assert_eq!(self.heard.len() % BATCH, 0, "half a batch");
+            self.history.clone_from(&self.heard);
+            return;
+        }
         let after = self.newest.as_ref().map(|id| format!("&after={id}")).unwrap_or_default();
         let mut new = history(server, &self.id, &after).await;
         if self.newest.is_none() {
@@ -245,14 +289,14 @@ async fn history(server: &Server, conversation: &str, of: &str) -> Vec<Value> {
 
 /// Comes back to a server that was killed, and checks what it still knows.
 async fn come_back(server: &Server, known: &mut [Known], writers: &[Writer]) -> Client {
-    let options = Options::websocket().token(&token("listener"));
+    let options = Options::websocket().token(&token("listener", &[]));
     let mut listener = Client::connect(server.address, options).await.expect("a connection");
     for conversation in &mut *known {
         let since = conversation.seq;
         let join = json!({ "conversationId": conversation.id, "since": since });
         let ack = listener.emit_ack("conversation:join", join).await;
         assert_eq!((&ack["success"], &ack["recovered"]), (&json!(true), &json!(true)), "{ack}");
-        for event in listener.queued("message:new") {
+        for event in listener.queued(conversation.event) {
             assert_eq!(event["conversationId"], json!(conversation.id));
             conversation.hear(&event);
         }
@@ -280,22 +324,27 @@ async fn what_was_acknowledged_outlives_a_kill_and_is_there_once() {
     let mut server = Server::start(data.path(), database.as_deref()).await;
     let names: Vec<_> = (0..WRITERS).map(|writer| format!("writer{writer}")).collect();
     let mut known = Vec::new();
-    for _ in 0..CONVERSATIONS {
+    for event in [&["message:new"; CONVERSATIONS][..], &[TOLD]].concat() {
         let people = json!({ "participantIds": names, "type": "group" });
         let made = server.request("listener", Request::Post("/conversations", people)).await;
         let id = made["conversation"]["id"].as_str().expect("an id").to_owned();
         let (heard, history) = (HashMap::new(), HashMap::new());
-        known.push(Known { id, epoch: Value::Null, seq: 0, heard, history, newest: None });
+        known.push(Known { id, event, epoch: Value::Null, seq: 0, heard, history, newest: None });
     }
-    let conversations: Vec<_> = known.iter().map(|known| known.id.clone()).collect();
+    let mut conversations: Vec<_> = known.iter().map(|known| known.id.clone()).collect();
+    let told = conversations.split_off(CONVERSATIONS);
     let ways = [KnownBy::ClientMessageId, KnownBy::IdempotencyKey].into_iter().cycle();
     let mut writers: Vec<_> = names
         .into_iter()
         .zip(ways)
         .map(|(name, by)| Writer::new(name, by, conversations.clone()))
         .collect();
+    writers.extend((0..BACKENDS).map(|backend| {
+        let by = KnownBy::IdempotencyKeyOfBatch;
+        Writer::new(format!("backend{backend}"), by, told.clone())
+    }));
 
-    let (mut unanswered, mut unheard) = (0, 0);
+    let (mut unanswered, mut unanswered_batches, mut unheard) = (0, 0, 0);
     for _ in 0..kills {
         let mut listener = come_back(&server, &mut known, &writers).await;
         let address = server.address;
@@ -311,7 +360,7 @@ async fn what_was_acknowledged_outlives_a_kill_and_is_there_once() {
         server.kill().await;
         writers = within("the writers to see it", writing.join_all()).await;
         listener.closed().await;
-        for event in listener.queued("message:new") {
+        for event in ["message:new", TOLD].into_iter().flat_map(|name| listener.queued(name)) {
             let of = known.iter_mut().find(|known| event["conversationId"] == json!(known.id));
             of.expect("a conversation").hear(&event);
         }
@@ -320,8 +369,11 @@ async fn what_was_acknowledged_outlives_a_kill_and_is_there_once() {
         come_back(&server, &mut known, &writers).await.close().await;
         unheard += known.iter().map(|known| known.seq).sum::<i64>() - heard;
         let kept = |name: &String| known.iter().any(|known| known.history.contains_key(name));
-        let pending = writers.iter().filter(|writer| writer.pending);
-        unanswered += pending.filter(|writer| kept(&writer.last())).count();
+        for writer in writers.iter().filter(|writer| writer.pending) {
+            let last = writer.last();
+            unanswered += usize::from(kept(&last));
+            unanswered_batches += usize::from(kept(&format!("{last}.0")));
+        }
     }
 
     // Who heard no answer asks again: in the end everything is there once, and nothing else.
@@ -329,7 +381,8 @@ async fn what_was_acknowledged_outlives_a_kill_and_is_there_once() {
         writer.write(server.address, Some(1)).await;
     }
     come_back(&server, &mut known, &writers).await;
-    let mut all = HashSet::new();
+    let told = known.iter().filter(|known| known.event == TOLD);
+    let mut all: HashSet<_> = told.flat_map(|known| known.heard.clone()).collect();
     for conversation in &conversations {
         for message in history(&server, conversation, "").await {
             assert!(all.insert(named(&message, "id")), "kept twice: {message}");
@@ -340,7 +393,8 @@ async fn what_was_acknowledged_outlives_a_kill_and_is_there_once() {
     let at_work = unanswered > 0 && unheard > 0;
     assert!(kills < KILLS || at_work, "it was never killed between a commit and its news");
     println!(
-        "{kills} kills, {} messages; kept without an answer: {unanswered}, unheard: {unheard}",
+        "{kills} kills, {} messages and events; kept without an answer: {unanswered} messages and \
+         {unanswered_batches} batches; unheard: {unheard}",
         all.len()
     );
 }

@@ -52,8 +52,8 @@ pub use self::{
     companion::{Companion, accompanied, companion},
     error::{Error, Kind, Result},
     events::{
-        KeptEvent, Portion, Position, StoredEvent, events_about, events_after, last_seq, position,
-        prune_events, rewrite,
+        Budget, KeptEvent, Portion, Position, StoredEvent, events_about, events_after, last_seq,
+        position, prune_events, rewrite,
     },
     to_the_end::to_the_end,
     tx::Tx,
@@ -270,6 +270,12 @@ impl Db {
     {
         let (unit, answer) = unit::unit(unit);
         in_time(self.0.read(unit), answer).await
+    }
+
+    /// How much one unit may announce.
+    #[must_use]
+    pub fn budget(&self) -> Budget {
+        Budget::new(self.0.shared.keep)
     }
 
     /// Gives committed events to `outlet`: after their commit, in commit order of each stream. It

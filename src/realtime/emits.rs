@@ -5,7 +5,11 @@
 //! the numbers; here its sockets are counted.
 
 use super::emitter::{Emit, Emitter};
-use crate::{db::Db, error::Result, stream::Rendering};
+use crate::{
+    db::{self, Budget, Db},
+    error::Result,
+    stream::{DomainEvent, Rendering, Stream},
+};
 
 /// Sends events from outside. Cheap to clone.
 #[derive(Clone)]
@@ -21,26 +25,56 @@ impl Emits {
         Self { db, emitter }
     }
 
-    /// Keeps an event, unless it is volatile, and sends it; how many sockets of this node it was
-    /// written to.
+    /// How much may be sent together.
+    pub(super) fn budget(&self) -> Budget {
+        self.db.budget()
+    }
+
+    /// Sends events together: first those that are kept, all of them or none, then the volatile
+    /// ones, both in their order. To how many sockets of this node each was written.
     ///
     /// # Errors
     /// [`TooLarge`](crate::error::Code::TooLarge) when it is more than is kept at once;
-    /// [`Unavailable`](crate::error::Code::Unavailable) while the store is away. Then nobody has
-    /// heard it.
-    pub async fn send(&self, emit: Emit) -> Result<usize> {
-        if emit.volatile {
-            return Ok(self.emitter.emit(emit).await);
+    /// [`Unavailable`](crate::error::Code::Unavailable) while the store is away, unless all of them
+    /// are volatile. Then nobody has heard any of them.
+    pub async fn send(&self, emits: Vec<Emit>) -> Result<Vec<usize>> {
+        let mut sockets = vec![0; emits.len()];
+        let all = emits.into_iter().enumerate();
+        let (volatile, kept): (Vec<_>, Vec<_>) = all.partition(|(_, emit)| emit.volatile);
+        // With a companion it is noted that they are sent, before they are.
+        if !kept.is_empty() || db::companion().is_some() {
+            let counts: Vec<_> =
+                kept.iter().map(|(at, emit)| (*at, self.emitter.count(emit.id))).collect();
+            let bytes = kept.iter().map(|(_, emit)| emit.data.get().len()).sum();
+            // Nobody has heard them yet.
+            let unheard = sockets.clone();
+            self.db
+                .write_sized(bytes, async move |tx| {
+                    kept.into_iter().for_each(|(_, emit)| tx.announce(emit));
+                    Ok(unheard)
+                })
+                .await?;
+            for (at, count) in counts {
+                sockets[at] = count.sockets().await;
+            }
         }
-        let count = self.emitter.count(emit.id);
-        let kept = Rendering::from(emit);
-        self.db
-            .write_sized(kept.data.get().len(), async move |tx| {
-                tx.announce(kept);
-                // Nobody has heard it yet.
-                Ok(0_usize)
-            })
-            .await?;
-        Ok(count.sockets().await)
+        for (at, emit) in volatile {
+            sockets[at] = self.emitter.emit(emit).await;
+        }
+        Ok(sockets)
+    }
+}
+
+impl DomainEvent for Emit {
+    fn streams(&self) -> Vec<Stream> {
+        self.to.streams().into_iter().collect()
+    }
+
+    fn render(&self, _: i64) -> Vec<Rendering> {
+        vec![self.clone().into()]
+    }
+
+    fn kept(&self) -> bool {
+        !self.volatile
     }
 }

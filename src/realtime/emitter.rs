@@ -34,6 +34,7 @@ pub struct Emitter {
 }
 
 /// An event that came from outside, with its name checked.
+#[derive(Clone, Debug)]
 pub struct Emit {
     /// Names it in the log, and in every stream that keeps it.
     pub id: Uuid,

@@ -152,7 +152,8 @@ struct Emitted {
     #[schema(value_type = String, format = "uuid")]
     id: Uuid,
     /// How many sockets of this node it was written to; for those for which a volatile event was
-    /// dropped it was not.
+    /// dropped it was not. 0 where an `Idempotency-Key` is answered again after a crash that came
+    /// before they were counted.
     sockets: usize,
 }
 
@@ -212,8 +213,11 @@ async fn emit(
 ) -> Result<impl IntoResponse> {
     let emit = allowed(&caller, request)?;
     let id = emit.id;
-    answer(emits.send(emit), move |sockets| (StatusCode::ACCEPTED, Json(Emitted { id, sockets })))
-        .await
+    answer(emits.send(vec![emit]), move |sockets| {
+        let sockets = sockets.into_iter().sum();
+        (StatusCode::ACCEPTED, Json(Emitted { id, sockets }))
+    })
+    .await
 }
 
 /// Up to 100 events.
@@ -246,7 +250,10 @@ enum BatchResult {
     Failed(Problem),
 }
 
-/// Sends several events, in order; one that fails does not stop the others.
+/// Sends several events: those that are kept in order, then the volatile ones in order. One that is
+/// refused does not stop the others. What is kept of them is kept together: while the store is away
+/// the whole of it is answered with 503, and none is sent. An event for which there is no room any more in what one request may have kept
+/// (`database.max_unit_event_bytes`) is refused (413).
 #[utoipa::path(
     post,
     path = "/api/emit/batch",
@@ -262,22 +269,33 @@ async fn emit_batch(
     if batch.emits.is_empty() || batch.emits.len() > MAX_BATCH {
         return Err(Error::invalid("/emits", format!("has 1–{MAX_BATCH} items")));
     }
-    let mut results = Vec::with_capacity(batch.emits.len());
-    for item in batch.emits {
-        let request = json::decode::<EmitRequest>(item.get().as_bytes());
-        let result = match request.and_then(|request| allowed(&caller, request)) {
-            Ok(emit) => {
-                let id = emit.id;
-                emits.send(emit).await.map(|sockets| Emitted { id, sockets })
+    let mut budget = emits.budget();
+    let mut accepted = Vec::with_capacity(batch.emits.len());
+    let mut take = |item: Box<RawValue>| {
+        let request = json::decode::<EmitRequest>(item.get().as_bytes())?;
+        let emit = allowed(&caller, request)?;
+        let id = emit.id;
+        budget.take(&emit)?;
+        accepted.push(emit);
+        Ok(id)
+    };
+    let items: Vec<Result<Uuid, Problem>> = batch
+        .emits
+        .into_iter()
+        .map(|item| take(item).map_err(|error: Error| Problem::new(&error, None)))
+        .collect();
+    answer(emits.send(accepted), move |sockets| {
+        let mut sockets = sockets.into_iter();
+        let results = items.iter().cloned().map(|item| match item {
+            Ok(id) => {
+                let emitted = Emitted { id, sockets: sockets.next().unwrap_or(0) };
+                BatchResult::Emitted { status: StatusCode::ACCEPTED.as_u16(), emitted }
             }
-            Err(error) => Err(error),
-        };
-        results.push(match result {
-            Ok(emitted) => BatchResult::Emitted { status: StatusCode::ACCEPTED.as_u16(), emitted },
-            Err(error) => BatchResult::Failed(Problem::new(&error, None)),
+            Err(problem) => BatchResult::Failed(problem),
         });
-    }
-    Ok((StatusCode::MULTI_STATUS, Json(BatchResults { results })))
+        (StatusCode::MULTI_STATUS, Json(BatchResults { results: results.collect() }))
+    })
+    .await
 }
 
 /// Which rooms to list.

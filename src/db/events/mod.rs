@@ -6,13 +6,14 @@ mod prune;
 mod restored;
 mod subject;
 
+pub use self::{
+    number::Budget,
+    prune::prune_events,
+    subject::{KeptEvent, events_about, rewrite},
+};
 pub(super) use self::{
     number::number,
     restored::{begin_after, start_anew},
-};
-pub use self::{
-    prune::prune_events,
-    subject::{KeptEvent, events_about, rewrite},
 };
 use super::{Error, Kind, Result, Row, Tx};
 use crate::{

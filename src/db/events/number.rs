@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::value::to_raw_value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Error, KeepLimits, Kind, Result, Tx};
 use crate::{
     id::Ids,
     params,
-    stream::{Announced, Stream},
+    stream::{Announced, DomainEvent, Rendering, Stream},
 };
 
 /// Bytes that an event takes in each of its streams, beside the stream's name.
@@ -16,6 +16,58 @@ const ROW_BYTES: usize = 128;
 
 /// Events after which a long stream is shortened, at most. Few, so that a unit never removes many.
 const MAX_STEP: i64 = 16;
+
+/// What a unit may still announce.
+#[derive(Debug)]
+pub struct Budget {
+    bytes: usize,
+    limit: usize,
+}
+
+impl Budget {
+    pub(in crate::db) fn new(limits: KeepLimits) -> Self {
+        Self { bytes: 0, limit: limits.unit_bytes }
+    }
+
+    /// Takes what an event costs that is to be announced; one for which there is no room takes
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`Kind::TooLarge`]
+    pub fn take(&mut self, event: &impl DomainEvent) -> Result<()> {
+        if !event.kept() {
+            return Ok(());
+        }
+        let names: Vec<_> = event.streams().iter().map(Stream::to_string).collect();
+        let mut renderings = event.render(0);
+        name(&mut renderings, names.len());
+        self.spend(names.iter().map(String::as_str), &wire(&renderings)?)
+    }
+
+    fn spend<'a>(&mut self, names: impl Iterator<Item = &'a str>, wire: &RawValue) -> Result<()> {
+        let rows: usize = names.map(|name| name.len() + ROW_BYTES).sum();
+        let bytes = self.bytes + rows + wire.get().len();
+        if bytes > self.limit {
+            return Err(Error::new(Kind::TooLarge, "the events of one unit of work"));
+        }
+        self.bytes = bytes;
+        Ok(())
+    }
+}
+
+/// Names each share of an event that several streams keep, the same in all of them, so that who is
+/// sent several of them can tell.
+fn name(renderings: &mut [Rendering], streams: usize) {
+    if streams > 1 {
+        for rendering in renderings {
+            rendering.id.get_or_insert_with(|| Ids.next());
+        }
+    }
+}
+
+fn wire(renderings: &[Rendering]) -> Result<Box<RawValue>> {
+    to_raw_value(renderings).map_err(|error| Error::new(Kind::Other, error))
+}
 
 /// Numbers what the unit announced and keeps it. Streams are taken in one order everywhere, so
 /// units never wait for each other in a circle; the row of a stream is held until the commit, so
@@ -40,33 +92,23 @@ pub(in crate::db) async fn number(
     let mut next = take_numbers(tx, streams.iter().flatten(), limits, after).await?;
     let mut announced = Vec::with_capacity(events.len());
     let mut rows = Vec::with_capacity(streams.iter().map(Vec::len).sum());
-    let mut bytes = 0;
+    let mut budget = Budget::new(limits);
     for (event, streams) in events.into_iter().zip(streams) {
         let mut numbers = Vec::with_capacity(streams.len());
         for stream in streams {
             let name = stream.to_string();
             if let Some(seq) = next.get_mut(&name) {
-                bytes += name.len() + ROW_BYTES;
                 numbers.push((stream, name, *seq));
                 *seq += 1;
             }
         }
         let mut renderings = event.render(numbers.first().map_or(0, |(_, _, seq)| *seq));
-        let is_shared = numbers.len() > 1;
-        if is_shared {
-            // Each share has the same name, so that who is sent several of them can tell.
-            for rendering in &mut renderings {
-                rendering.id.get_or_insert_with(|| Ids.next());
-            }
-        }
+        name(&mut renderings, numbers.len());
         if !numbers.is_empty() {
-            let wire = to_raw_value(&renderings).map_err(|error| Error::new(Kind::Other, error))?;
-            bytes += wire.get().len();
-            if bytes > limits.unit_bytes {
-                return Err(Error::new(Kind::TooLarge, "the events of one unit of work"));
-            }
+            let wire = wire(&renderings)?;
+            budget.spend(numbers.iter().map(|(_, name, _)| name.as_str()), &wire)?;
             let now = tx.now();
-            if is_shared {
+            if numbers.len() > 1 {
                 let id = Ids.next().into_bytes();
                 tx.execute(SHARE, &params![id.as_slice(), wire, now]).await?;
                 rows.extend(numbers.iter().map(|(_, name, seq)| {
