@@ -42,14 +42,14 @@ const BACKENDS: usize = 4;
 const BATCH: usize = 20;
 
 /// The binary as a process of its own.
-struct Server {
+pub struct Server {
     child: Child,
-    address: SocketAddr,
+    pub address: SocketAddr,
 }
 
 impl Server {
     /// On SQLite, or in this database of a Postgres.
-    async fn start(data: &Path, database: Option<&str>) -> Self {
+    pub async fn start(data: &Path, database: Option<&str>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stoa"));
         command.env_clear().current_dir(data).env("STOA_DATA", data);
         command.env("HOST", "127.0.0.1").env("PORT", "0").env("JWT_SECRET", SECRET);
@@ -76,11 +76,11 @@ impl Server {
     }
 
     /// `kill -9`
-    async fn kill(mut self) {
+    pub async fn kill(mut self) {
         within("the process to end", self.child.kill()).await.expect("its end");
     }
 
-    async fn request(&self, user: &str, request: Request<'_>) -> Value {
+    pub async fn request(&self, user: &str, request: Request<'_>) -> Value {
         let http = http_client();
         let request = match request {
             Request::Get(path) => http.get(self.url(path)),
@@ -96,12 +96,12 @@ impl Server {
     }
 }
 
-enum Request<'a> {
+pub enum Request<'a> {
     Get(&'a str),
     Post(&'a str, Value),
 }
 
-fn token(user: &str, roles: &[&str]) -> String {
+pub fn token(user: &str, roles: &[&str]) -> String {
     let now = Clock::system().now().seconds();
     sign(&json!({ "userId": user, "roles": roles, "iat": now, "exp": now + 3600 }), SECRET)
 }

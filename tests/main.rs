@@ -4,6 +4,7 @@
 
 mod architecture;
 mod causes;
+mod check_config;
 mod chat;
 mod emit;
 mod emit_storage;

@@ -42,7 +42,8 @@ enum Verb {
     /// Bring the store's tables up to date; `serve` does it too
     Migrate(migrate::Args),
     /// Say that the store was restored from a backup, with every server stopped: clients that come
-    /// back fetch what they can't know. On SQLite `serve` notices it when the file alone was restored
+    /// back fetch what they can't know. On SQLite `serve` notices it when the file alone was
+    /// restored: remove stoa.db-wal and stoa.db-shm before it is put back, or use an empty folder
     Restored,
     /// Send one event through a running server
     Emit(emit::Args),

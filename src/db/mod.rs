@@ -185,12 +185,6 @@ impl Db {
 
     /// Finds out where streams go on.
     async fn continue_streams(&self) -> public::Result<()> {
-        if let Engine::Sqlite(sqlite) = &self.0.engine
-            && sqlite.was_restored()
-        {
-            tracing::warn!("the database was restored from a backup: its streams start anew");
-            return self.start_anew().await;
-        }
         let after = self.read(async |tx| Ok(events::begin_after(tx).await?)).await?;
         self.0.shared.after.store(after, Ordering::Relaxed);
         Ok(())

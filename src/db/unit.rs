@@ -122,6 +122,11 @@ pub(super) enum Lost {
 }
 
 impl Lost {
+    /// The same for what nobody refuses.
+    pub(super) fn into_error(self) -> Error {
+        self.cause().err().unwrap_or_else(|| Error::new(Kind::Other, "it was refused"))
+    }
+
     /// What [`Unit::answer`] is to be told.
     pub(super) fn cause(self) -> Result<()> {
         match self {

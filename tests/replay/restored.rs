@@ -1,13 +1,31 @@
 //! A store that was restored from a backup knows less than its clients.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
 
 use serde_json::{Value, json};
 
-use super::{DIALECTS, group, say_all, unlimited};
-use crate::support::{DEADLINE, TestApp, User, app::SECRET, within_time};
+use tempfile::TempDir;
 
-async fn join(user: &mut User, conversation: &str, since: Option<i64>) -> Value {
+use super::{DIALECTS, group, say_all, unlimited};
+use crate::{
+    kill::{Request, Server, token},
+    support::{Client, DEADLINE, Options, TestApp, app::SECRET, within_time},
+};
+
+/// A verb of the binary, with this data folder.
+fn stoa(verb: &str, data: &Path, url: Option<String>) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stoa"));
+    command.arg(verb).env_clear().current_dir(data);
+    command.env("STOA_DATA", data).env("JWT_SECRET", SECRET);
+    command.envs(url.map(|url| ("DATABASE_URL", url)));
+    command.output().expect("the verb")
+}
+
+async fn join(user: &mut Client, conversation: &str, since: Option<i64>) -> Value {
     let join = json!({ "conversationId": conversation, "since": since });
     user.emit_ack("conversation:join", join).await
 }
@@ -92,14 +110,58 @@ async fn an_operator_says_that_the_store_was_restored() {
     let epoch = join(&mut bob, &conversation, None).await["epoch"].clone();
     let url = app.database_url();
     let restored = |data: &Path| {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_stoa"));
-        command.arg("restored").env_clear().current_dir(data);
-        command.env("STOA_DATA", data).env("JWT_SECRET", SECRET);
-        command.envs(url.map(|url| ("DATABASE_URL", url)));
-        let done = command.output().expect("the verb");
+        let done = stoa("restored", data, url);
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     };
     let restarted = Box::pin(app.restart_after(restored));
     let app = within_time(2 * DEADLINE, "a restart", restarted).await;
     starts_anew(&app, &conversation, 3, &epoch).await;
+}
+
+/// Bob, at a server of its own.
+async fn bob(server: &Server) -> Client {
+    let options = Options::websocket().token(&token("bob", &[]));
+    Client::connect(server.address, options).await.expect("a connection")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_put_beside_the_log_of_one_that_was_killed_is_refused() {
+    let data = TempDir::new().expect("a folder");
+    let path = |name: &str| data.path().join(name);
+    let server = Server::start(data.path(), None).await;
+    let people = json!({ "participantIds": ["bob"], "type": "group" });
+    let made = server.request("ann", Request::Post("/conversations", people)).await;
+    let conversation = made["conversation"]["id"].as_str().expect("an id").to_owned();
+    let messages = format!("/conversations/{conversation}/messages");
+    let say = async |server: &Server, content: &str| {
+        let body = json!({ "content": content });
+        server.request("ann", Request::Post(&messages, body)).await;
+    };
+    say(&server, "kept").await;
+    let running = rusqlite::Connection::open(path("stoa.db")).expect("the database");
+    running.execute("VACUUM INTO ?1", [path("backup").to_str()]).expect("a backup");
+    drop(running);
+    for _ in 0..8 {
+        say(&server, "lost").await;
+    }
+    let heard = join(&mut bob(&server).await, &conversation, None).await;
+    assert_eq!(heard["seq"], 9, "{heard}");
+    server.kill().await;
+
+    fs::copy(path("backup"), path("stoa.db")).expect("the backup");
+    for verb in ["migrate", "restored"] {
+        let refused = stoa(verb, data.path(), None);
+        let why = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success(), "{verb}");
+        assert!(why.contains("stoa.db-wal") && why.contains("stoa.db-shm"), "{verb}: {why}");
+    }
+    for log in ["stoa.db-wal", "stoa.db-shm"] {
+        fs::remove_file(path(log)).expect("the log");
+    }
+    let server = Server::start(data.path(), None).await;
+    let kept = server.request("ann", Request::Get(&messages)).await;
+    assert_eq!(kept["items"].as_array().map(Vec::len), Some(1), "{kept}");
+    let again = join(&mut bob(&server).await, &conversation, heard["seq"].as_i64()).await;
+    assert_eq!(again["recovered"], false, "{again}");
+    assert_ne!(again["epoch"], heard["epoch"]);
 }

@@ -55,6 +55,12 @@ impl Store {
         Self::with(config, self.folder, self.clock).await
     }
 
+    /// The same store by another clock.
+    pub async fn by(self, clock: Clock) -> Self {
+        self.db.close().await;
+        Self::with(self.config, self.folder, clock).await
+    }
+
     async fn with(config: DatabaseConfig, folder: TempDir, clock: Clock) -> Self {
         let db =
             Db::open(&config, folder.path(), clock.clone(), Duration::ZERO).await.expect("a store");

@@ -22,6 +22,7 @@ macro_rules! on_both {
     };
 }
 
+mod backups;
 mod both;
 mod doubt;
 mod engine;

@@ -6,8 +6,9 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor, PgConnection, migrate::Migr
 use stoa::{
     clock::{Clock, Timestamp},
     config::Config,
-    db::{Db, Tx},
+    db::{self, Db, Tx},
     params,
+    stream::Stream,
 };
 use tempfile::TempDir;
 
@@ -116,6 +117,29 @@ async fn assert_up_to_date(url: Option<String>, folder: &TempDir) {
     let coins = texts(&db, "SELECT crypto FROM payment_coins WHERE payment_id = 'p3'").await;
     assert_eq!(coins, [Some("BTC".to_owned())]);
     db.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_streams_of_an_older_sqlite_store_go_on() {
+    let folder = TempDir::new().expect("a folder");
+    older_sqlite(&folder);
+    let older = Connection::open(folder.path().join("stoa.db")).expect("the file");
+    let said = "INSERT INTO streams (stream, seq, epoch) VALUES ('conversation/c1', 1, 'e1');
+        INSERT INTO events (stream, seq, wire, created_at) VALUES ('conversation/c1', 1, '[]', 5)";
+    older.execute_batch(said).expect("an event");
+    drop(older);
+    let stream = Stream::Conversation("c1".parse().expect("an id"));
+    // Twice: it is counted from the first start on.
+    for _ in 0..2 {
+        let config = Config::for_tests().database;
+        let patience = std::time::Duration::ZERO;
+        let db = Db::open(&config, folder.path(), Clock::system(), patience).await;
+        let (db, stream) = (db.expect("a store"), stream.clone());
+        let read = async move |tx: &mut Tx<'_>| Ok(db::position(tx, &stream).await?);
+        let position = db.read(read).await.expect("an answer").expect("a position");
+        assert_eq!((position.seq, position.epoch.as_str()), (1, "e1"));
+        db.close().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -94,6 +94,27 @@ async fn a_transaction_that_is_given_up_takes_its_units_with_it() {
 }
 
 #[tokio::test]
+async fn a_log_that_goes_with_its_last_connection_is_made_anew() {
+    let store = with_notes().await;
+    let log = store.folder.path().join("stoa.db-wal");
+    let lost = async {
+        while log.exists() {
+            // What fails so is closed: those that read, then the one that writes.
+            let reads =
+                || store.db.read(async |tx| Ok(tx.execute("DELETE FROM notes", &[]).await?));
+            let (one, two) = tokio::join!(reads(), reads());
+            unavailable(&one.expect_err("it may only read"));
+            unavailable(&two.expect_err("it may only read"));
+            let ends = store.db.write(async |tx| Ok(tx.execute("ROLLBACK", &[]).await?)).await;
+            unavailable(&ends.expect_err("the transaction is lost"));
+        }
+    };
+    in_time(lost).await;
+    store.becomes(true).await;
+    note(&store, 1, 1).await.expect("the next transaction");
+}
+
+#[tokio::test]
 async fn more_than_the_queue_holds_is_refused() {
     let store = with_notes().await;
     let held = Held::hold(&store.db).await;

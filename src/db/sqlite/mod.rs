@@ -9,6 +9,7 @@ mod space;
 mod writer;
 
 use std::{
+    io,
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -19,6 +20,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
+use rusqlite::{Transaction, TransactionBehavior};
 use tokio::{
     sync::mpsc,
     task,
@@ -31,7 +33,7 @@ pub(super) use self::{
     session::Session,
 };
 use super::{
-    Error, Kind, Result, Shared, migrations,
+    Error, Kind, Result, Shared, Tx, events, migrations,
     unit::{Lost, Unit, guard},
 };
 use crate::config::DatabaseConfig;
@@ -54,11 +56,9 @@ enum Job {
 
 /// An open database.
 pub(super) struct Sqlite {
-    files: Files,
+    files: Arc<Files>,
     /// Whether the files are gone: what is asked of it is refused.
     gone: AtomicBool,
-    /// Whether the files are older than they were.
-    restored: bool,
     writer: mpsc::Sender<Job>,
     readers: Readers,
     writer_thread: Mutex<Option<JoinHandle<()>>>,
@@ -81,24 +81,25 @@ impl Sqlite {
     }
 
     fn open_files(files: Files, config: &DatabaseConfig, shared: &Arc<Shared>) -> Result<Self> {
+        let mut mark = Mark::open(&files).map_err(unavailable)?;
         let path = files.path();
         let mut session = Session::to_write(path)?;
         migrations::sqlite(&mut session.connection, shared.clock.now())?;
         space::prepare(path, &session)?;
-        let mark = Mark::read(&files.mark(), &session.connection);
-        let (mark, restored) = mark.map_err(|error| Error::new(Kind::Unavailable, error))?;
+        let session = session.for_units()?;
+        begin(&session, &mut mark, shared)?;
+        files.opened();
         let (writer, units) = mpsc::channel(places(config.queue_length));
         let (committed, told) = mpsc::channel(UNTOLD);
         let teller = tokio::spawn(writer::tell(shared.clone(), told));
-        let limit = config.write_timeout;
-        let session = session.for_units()?;
-        let thread = Writer::new(path.to_owned(), session, mark, limit, shared.clone(), committed);
-        let writer_thread = spawn("stoa-db-writer", move || thread.run(units))?;
         let readers = Readers::start(path.to_owned(), config, shared.clone())?;
+        let files = Arc::new(files);
+        let limit = config.write_timeout;
+        let thread = Writer::new(files.clone(), session, mark, limit, shared.clone(), committed);
+        let writer_thread = spawn("stoa-db-writer", move || thread.run(units))?;
         Ok(Self {
             files,
             gone: AtomicBool::new(false),
-            restored,
             writer,
             readers,
             writer_thread: Mutex::new(Some(writer_thread)),
@@ -110,13 +111,11 @@ impl Sqlite {
     /// waits.
     pub(super) async fn compact(path: &Path, patience: Duration) -> Result<()> {
         let files = take(path, patience).await?;
-        let remade = task::spawn_blocking(move || space::remake(&Session::to_write(files.path())?));
+        let remade = task::spawn_blocking(move || {
+            let _mark = Mark::open(&files).map_err(unavailable)?;
+            space::remake(&Session::to_write(files.path())?)
+        });
         remade.await.map_err(|error| Error::new(Kind::Other, error))?
-    }
-
-    /// Whether the files were restored from a backup before they were opened.
-    pub(super) fn was_restored(&self) -> bool {
-        self.restored
     }
 
     /// Queues a unit that writes.
@@ -168,14 +167,47 @@ impl Sqlite {
     }
 }
 
+/// Begins to work with the database. Where it was restored from a backup, its streams start anew.
+/// From here on its file is another than each of its backups, without the log, too.
+fn begin(session: &Session, mark: &mut Mark, shared: &Shared) -> Result<()> {
+    let connection = &session.connection;
+    let restored = mark.is_ahead_of(connection)?;
+    let counted = (|| {
+        let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+        let mut tx = Tx::sqlite(session, shared.clock.now());
+        let least = at_once(async {
+            if restored {
+                tracing::warn!("the database was restored from a backup: its streams start anew");
+                events::start_anew(&mut tx).await?;
+            }
+            Ok(events::begin_after(&mut tx).await?)
+        });
+        let number = mark.raise(&transaction, least.map_err(Lost::into_error)?)?;
+        transaction.commit()?;
+        let folded = space::fold(connection);
+        mark.note(number);
+        folded
+    })();
+    match counted {
+        // A disk that is full is no reason not to read.
+        Err(error) if !restored => {
+            tracing::warn!(%error, "the database takes no writes");
+            Ok(())
+        }
+        counted => counted,
+    }
+}
+
+fn unavailable(error: io::Error) -> Error {
+    Error::new(Kind::Unavailable, error)
+}
+
 /// Takes a database's files, as soon as no other process works with them.
 async fn take(path: &Path, patience: Duration) -> Result<Files> {
     let until = Instant::now() + patience;
     let mut told = false;
     loop {
-        let taken = Files::take(path).map_err(|error| {
-            Error::new(Kind::Unavailable, format_args!("{}: {error}", path.display()))
-        })?;
+        let taken = Files::take(path).map_err(unavailable)?;
         if let Some(files) = taken {
             return Ok(files);
         }

@@ -9,7 +9,10 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::session::{BUSY_TIMEOUT, Session};
+use super::{
+    mark::Mark,
+    session::{BUSY_TIMEOUT, Session},
+};
 use crate::db::{Error, Result};
 
 /// Bytes of a file that is made anew at the start so that it can give room back; it takes about a
@@ -44,10 +47,8 @@ pub(super) struct Space {
 }
 
 impl Space {
-    pub(super) fn new(path: &Path) -> Self {
-        let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
-        Self { log: log.into(), cut_at: LOG_BYTES, due: true }
+    pub(super) fn new(log: PathBuf) -> Self {
+        Self { log, cut_at: LOG_BYTES, due: true }
     }
 
     /// Notes that something was written.
@@ -61,8 +62,8 @@ impl Space {
     }
 
     /// Gives a little back.
-    pub(super) fn step(&mut self, connection: &Connection) {
-        let done = give_back(connection);
+    pub(super) fn step(&mut self, connection: &Connection, mark: &mut Mark) {
+        let done = give_back(connection, mark);
         self.due = matches!(done, Ok(true));
         if let Err(error) = done {
             tracing::warn!(%error, "the database's file could not be made smaller");
@@ -96,7 +97,7 @@ impl Space {
 
 /// Moves pages from the file's end into free ones, for a short while; whether there is more to do.
 /// The file itself ends earlier once the log is folded in.
-fn give_back(connection: &Connection) -> Result<bool> {
+fn give_back(connection: &Connection, mark: &mut Mark) -> Result<bool> {
     let to_free = |connection: &Connection| -> Result<i64> {
         let free = number(connection, "PRAGMA freelist_count")?;
         if free <= KEPT_PAGES {
@@ -109,7 +110,7 @@ fn give_back(connection: &Connection) -> Result<bool> {
         return Ok(false);
     }
     // What is in the log by now is not to be folded in within the commit.
-    fold(connection)?;
+    fold_a_part(connection)?;
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     let moved = (|| {
         let began = Instant::now();
@@ -127,15 +128,18 @@ fn give_back(connection: &Connection) -> Result<bool> {
         }
         Ok::<_, Error>(left > 0)
     })();
+    let moved = moved.and_then(|more| Ok((more, mark.raise(connection, 0)?)));
     let end = if moved.is_ok() { "COMMIT" } else { "ROLLBACK" };
     let ended = connection.prepare_cached(end)?.execute([]);
-    let more = moved?;
+    let (more, number) = moved?;
     ended?;
-    fold(connection)?;
+    mark.note(number);
+    fold_a_part(connection)?;
     Ok(more)
 }
 
-fn fold(connection: &Connection) -> Result<()> {
+/// Folds in what nobody needs any more as it was before.
+fn fold_a_part(connection: &Connection) -> Result<()> {
     let mut fold = connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?;
     Ok(fold.query_row([], |_| Ok(()))?)
 }
@@ -172,5 +176,10 @@ pub(super) fn prepare(path: &Path, session: &Session) -> Result<()> {
 /// Makes the file anew: as small as it can be, and able to give room back.
 pub(super) fn remake(session: &Session) -> Result<()> {
     session.connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM")?;
-    Ok(session.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+    fold(&session.connection)
+}
+
+/// Folds the whole log in, before anybody reads.
+pub(super) fn fold(connection: &Connection) -> Result<()> {
+    Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
 }

@@ -3,7 +3,6 @@
 //! everyone, while the thread goes on: one wake serves many, too.
 
 use std::{
-    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,7 +10,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::{sync::mpsc, task};
 
-use super::{Job, at_once, mark::Mark, session::Session, space::Space};
+use super::{Job, at_once, files::Files, mark::Mark, session::Session, space::Space};
 use crate::{
     db::{
         Error, Kind, Result, Shared, Tx, events,
@@ -28,7 +27,7 @@ const BATCH: usize = 256;
 const BATCH_TIME: Duration = Duration::from_millis(20);
 
 pub(super) struct Writer {
-    path: PathBuf,
+    files: Arc<Files>,
     /// None after a failure, until it can be opened again.
     session: Option<Session>,
     space: Space,
@@ -48,6 +47,8 @@ pub(super) struct Batch {
     announced: Vec<Announced>,
     /// Whether a unit was lost because the store is not well.
     outage: bool,
+    /// The database's number by then, where it was raised.
+    number: Option<i64>,
 }
 
 /// How a unit of a batch ended.
@@ -62,15 +63,15 @@ enum End {
 
 impl Writer {
     pub(super) fn new(
-        path: PathBuf,
+        files: Arc<Files>,
         session: Session,
         mark: Mark,
         limit: Duration,
         shared: Arc<Shared>,
         committed: mpsc::Sender<Batch>,
     ) -> Self {
-        let space = Space::new(&path);
-        Self { path, session: Some(session), space, mark, limit, shared, committed }
+        let space = Space::new(files.log());
+        Self { files, session: Some(session), space, mark, limit, shared, committed }
     }
 
     /// Its life: until it is told to end, or nobody is left who could.
@@ -82,7 +83,7 @@ impl Writer {
                 && jobs.is_empty()
                 && !jobs.is_closed()
             {
-                self.space.step(&session.connection);
+                self.space.step(&session.connection, &mut self.mark);
             }
             if jobs.blocking_recv_many(&mut waiting, BATCH) == 0 {
                 break;
@@ -104,6 +105,7 @@ impl Writer {
             }
             self.space.touch();
         }
+        self.files.closing();
         if let Some(session) = self.session
             && let Err(error) = session.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
         {
@@ -117,8 +119,8 @@ impl Writer {
         let mut batch = Batch::default();
         match self.commit(units, &mut batch) {
             Ok(()) => {
-                if let Some(session) = &self.session {
-                    self.mark.note(&session.connection);
+                if let Some(number) = batch.number {
+                    self.mark.note(number);
                 }
                 self.shared.report(!batch.outage);
                 if self.committed.blocking_send(batch).is_err() {
@@ -147,11 +149,16 @@ impl Writer {
         units: &mut impl Iterator<Item = Box<dyn Unit>>,
         batch: &mut Batch,
     ) -> Result<()> {
+        let is_new = self.session.is_none();
         let session = match &mut self.session {
             Some(session) => session,
-            none => none.insert(Session::to_write(&self.path)?.for_units()?),
+            none => none.insert(Session::to_write(self.files.path())?.for_units()?),
         };
         step(&session.connection, "BEGIN IMMEDIATE")?;
+        if is_new {
+            self.files.opened();
+        }
+        let changes = session.connection.total_changes();
         let began = Instant::now();
         for mut unit in units {
             match attempt(session, self.limit, &self.shared, &mut *unit) {
@@ -172,6 +179,9 @@ impl Writer {
                 break;
             }
         }
+        if session.connection.total_changes() > changes {
+            batch.number = Some(self.mark.raise(&session.connection, self.shared.after())?);
+        }
         step(&session.connection, "COMMIT")
     }
 
@@ -181,6 +191,7 @@ impl Writer {
         let Some(Session { connection, .. }) = &self.session else { return };
         let rolled_back = connection.is_autocommit() || step(connection, "ROLLBACK").is_ok();
         if !rolled_back || error.kind() == Kind::Unavailable {
+            self.files.closing();
             self.session = None;
         }
     }
