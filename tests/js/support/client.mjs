@@ -20,7 +20,7 @@ afterEach(() => {
 });
 
 /** Options under which the client reconnects soon, and never shares a connection with another. */
-const OWN = { forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 200 };
+export const OWN = { forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 200 };
 
 /** Opens a socket with the current client; `path` is `/` and its namespace. */
 export function open4(server, options = {}, namespace = '/') {
