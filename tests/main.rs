@@ -4,8 +4,8 @@
 
 mod architecture;
 mod causes;
-mod check_config;
 mod chat;
+mod check_config;
 mod emit;
 mod emit_storage;
 mod fields;

@@ -68,7 +68,9 @@ impl Move {
             Self::Complete => {
                 "`POST /api/marketplace/requests/{id}/complete` by the buyer or a service"
             }
-            Self::Cancel => "`POST /api/marketplace/requests/{id}/cancel` by the buyer or an admin",
+            Self::Cancel => {
+                "`POST /api/marketplace/requests/{id}/cancel` with a `reason` by the buyer or an admin"
+            }
         }
     }
 }
