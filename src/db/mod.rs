@@ -52,8 +52,8 @@ pub use self::{
     companion::{Companion, accompanied, companion},
     error::{Error, Kind, Result},
     events::{
-        Budget, KeptEvent, Portion, Position, StoredEvent, events_about, events_after, last_seq,
-        position, prune_events, rewrite,
+        Beginning, Budget, KeptEvent, Portion, Position, StoredEvent, beginning, events_about,
+        events_after, last_seq, position, prune_events, rewrite,
     },
     to_the_end::to_the_end,
     tx::Tx,
@@ -97,7 +97,7 @@ struct Shared {
     outlet: RwLock<Option<Outlet>>,
     available: watch::Sender<bool>,
     keep: KeepLimits,
-    /// The number after which new streams begin.
+    /// The number after which streams begin.
     after: AtomicI64,
 }
 
@@ -179,15 +179,13 @@ impl Db {
         let every = if file(config, data).is_some() { LOOK_INTERVAL } else { PROBE_INTERVAL };
         tokio::spawn(watch_over(Arc::downgrade(&inner), every));
         let db = Self(inner);
-        db.continue_streams().await.map_err(|error| Error::new(Kind::Other, error))?;
+        let beginning = db.read(async |tx| Ok(beginning(tx).await?)).await;
+        db.begin_after(beginning.map_err(cause_of)?.after);
         Ok(db)
     }
 
-    /// Finds out where streams go on.
-    async fn continue_streams(&self) -> public::Result<()> {
-        let after = self.read(async |tx| Ok(events::begin_after(tx).await?)).await?;
-        self.0.shared.after.store(after, Ordering::Relaxed);
-        Ok(())
+    fn begin_after(&self, seq: i64) {
+        self.0.shared.after.store(seq, Ordering::Relaxed);
     }
 
     /// Starts every stream anew, because the store was restored from a backup: clients may have heard
@@ -198,10 +196,9 @@ impl Db {
     pub async fn start_anew(&self) -> public::Result<()> {
         let unit = async |tx: &mut Tx<'_>| {
             events::start_anew(tx).await?;
-            Ok(events::begin_after(tx).await?)
+            Ok(beginning(tx).await?.after)
         };
-        let after = self.write(unit).await?;
-        self.0.shared.after.store(after, Ordering::Relaxed);
+        self.begin_after(self.write(unit).await?);
         Ok(())
     }
 
@@ -315,8 +312,9 @@ fn file(config: &DatabaseConfig, data: &Path) -> Option<PathBuf> {
 }
 
 /// What it was that the store told the caller of a unit.
-fn kind_of(error: &public::Error) -> Option<Kind> {
-    std::error::Error::source(error)?.downcast_ref().map(Error::kind)
+fn cause_of(error: public::Error) -> Error {
+    let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<Error>());
+    cause.cloned().unwrap_or_else(|| Error::new(Kind::Other, error))
 }
 
 /// Waits until a unit is begun and for its answer, but not for ever.
@@ -377,7 +375,7 @@ impl Inner {
         match in_time(begun, answer).await {
             Ok(()) => true,
             // Somebody else writes that row.
-            Err(error) => kind_of(&error) == Some(Kind::Busy),
+            Err(error) => cause_of(error).kind() == Kind::Busy,
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
     hub::Then,
 };
 use crate::{
-    db::{self, Db, Portion, StoredEvent},
+    db::{self, Beginning, Db, Portion, StoredEvent},
     error::Result,
     id::Id,
     room::Room,
@@ -82,7 +82,7 @@ pub async fn enter(
             connection.replay(&missed.room, Vec::new(), Then::Unread).await?;
             return Ok(position);
         };
-        from = events.last().map_or(from, |event| event.seq);
+        from = events.last().map_or(stands.seq, |event| event.seq);
         let (mut part, mut bytes) = (Vec::new(), 0);
         for heard in events.into_iter().flat_map(|event| missed.heard(event)) {
             let length = heard.2.data().get().len();
@@ -152,10 +152,16 @@ struct Stands {
 async fn read(db: &Db, room: &Room, since: Option<(i64, Portion)>) -> Result<Stands> {
     let stream = Stream::from(room);
     db.read(async move |tx| {
+        let since = match since {
+            // Where a stream begins, whatever number that is.
+            Some((0, portion)) => Some((db::beginning(tx).await?.after, portion)),
+            since => since,
+        };
         let Some(position) = db::position(tx, &stream).await? else {
             // Nothing was ever announced here, so nothing was missed, except by who claims more.
-            let events = since.filter(|(since, _)| *since == 0).map(|_| Vec::new());
-            return Ok(Stands { seq: 0, epoch: None, events });
+            let Beginning { after, epoch } = db::beginning(tx).await?;
+            let events = since.filter(|(since, _)| *since == after).map(|_| Vec::new());
+            return Ok(Stands { seq: after, epoch, events });
         };
         let known = |since: i64| {
             (position.oldest - 1..=position.seq).contains(&since)

@@ -6,6 +6,7 @@ use std::{
     process::{Command, Output},
 };
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use tempfile::TempDir;
@@ -164,4 +165,79 @@ async fn a_file_that_is_put_beside_the_log_of_one_that_was_killed_is_refused() {
     let again = join(&mut bob(&server).await, &conversation, heard["seq"].as_i64()).await;
     assert_eq!(again["recovered"], false, "{again}");
     assert_ne!(again["epoch"], heard["epoch"]);
+}
+
+#[tokio::test]
+async fn what_begins_after_a_restore_is_known_from_its_beginning() {
+    let app = unlimited().await;
+    let url = app.database_url();
+    let restored = |data: &Path| {
+        let done = stoa("restored", data, url);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    let restarted = Box::pin(app.restart_after(restored));
+    let app = within_time(2 * DEADLINE, "a restart", restarted).await;
+    for dialect in &DIALECTS {
+        let conversation = group(&app, &["bob"]).await;
+        let mut bob = app.user("bob").await;
+        let first = join(&mut bob, &conversation, None).await;
+        bob.into_client().close().await;
+        let begins = first["seq"].as_i64().expect("a number");
+        let mut epochs = vec![first["epoch"].clone()];
+        for since in [begins, 0] {
+            let mut bob = app.user("bob").await;
+            let ack = dialect.join(&mut bob, &conversation, since).await;
+            assert_eq!((&ack["recovered"], &ack["replayed"]), (&json!(true), &json!(0)), "{ack}");
+            assert_eq!(ack["seq"], begins);
+            epochs.push(ack["epoch"].clone());
+        }
+        say_all(&app, &conversation, 1..=2).await;
+        for (since, missed) in [(begins, Some(2)), (0, Some(2)), (begins + 1, Some(1)), (1, None)] {
+            let mut bob = app.user("bob").await;
+            let ack = dialect.join(&mut bob, &conversation, since).await;
+            assert_eq!(ack["replayed"].as_i64(), missed, "since {since}: {ack}");
+            assert_eq!(
+                (&ack["recovered"], &ack["seq"]),
+                (&json!(missed.is_some()), &json!(begins + 2))
+            );
+            epochs.push(ack["epoch"].clone());
+        }
+        epochs.dedup();
+        assert_eq!(epochs.len(), 1, "one life: {epochs:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_heard_nothing_before_a_restore_is_not_told_that_nothing_is_missing() {
+    let app = unlimited().await;
+    let conversation = group(&app, &["bob"]).await;
+    say_all(&app, &conversation, 1..=2).await;
+    let url = app.database_url();
+    let restored = |data: &Path| {
+        let done = stoa("restored", data, url);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    let restarted = Box::pin(app.restart_after(restored));
+    let app = within_time(2 * DEADLINE, "a restart", restarted).await;
+    for said in [0, 1] {
+        say_all(&app, &conversation, 1..=said).await;
+        for dialect in &DIALECTS {
+            let mut bob = app.user("bob").await;
+            let ack = dialect.join(&mut bob, &conversation, 0).await;
+            assert_eq!(ack["recovered"], false, "what was before is not replayed: {ack}");
+        }
+    }
+    // Who comes in now does not hear what was before them, and the others do.
+    let path = format!("/api/conversations/{conversation}/participants");
+    let body = json!({ "userId": "cat" });
+    let ann = app.token("ann", &[]);
+    app.request_as(&ann, Method::POST, &path, Some(body)).await.ok();
+    let mut cat = app.user("cat").await;
+    let stands = join(&mut cat, &conversation, None).await;
+    let seq = stands["seq"].as_i64().expect("a number");
+    say_all(&app, &conversation, 1..=1).await;
+    let mut cat = app.user("cat").await;
+    let ack = join(&mut cat, &conversation, Some(seq - 3)).await;
+    assert_eq!(ack["recovered"], true, "{ack}");
+    assert_eq!(cat.queued("message:new").len(), 1);
 }

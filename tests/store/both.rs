@@ -31,6 +31,7 @@ on_both! {
     an_event_of_many_streams_is_kept_once_and_each_has_its_share,
     more_than_a_unit_may_keep_is_refused_whole,
     what_is_read_at_once_is_bounded_and_ends_at_a_hole,
+    a_restore_begins_every_stream_anew_and_changes_no_row_of_one,
     a_closed_store_says_so,
 }
 
@@ -67,6 +68,43 @@ async fn after(db: &Db, stream: Stream, since: i64) -> Vec<(i64, String)> {
     let read = async move |tx: &mut Tx<'_>| Ok(db::events_after(tx, &stream, since, ALL).await?);
     let events = db.read(read).await.expect("events");
     events.into_iter().map(|event| (event.seq, event.renderings[0].data.get().to_owned())).collect()
+}
+
+async fn a_restore_begins_every_stream_anew_and_changes_no_row_of_one(store: Store) {
+    const GAP: i64 = 1_000_000_000;
+    let say = async |conversation: &'static str| {
+        let unit = async move |tx: &mut Tx<'_>| {
+            tx.announce(happened(conversation, 1));
+            Ok(())
+        };
+        store.db.write(unit).await.expect("a unit");
+        store.sent().last().expect("an event").1
+    };
+    let stands = async |conversation: &'static str| {
+        let stream = happened(conversation, 0).stream;
+        let position = position(&store.db, stream.clone()).await.expect("a position");
+        let read = async move |tx: &mut Tx<'_>| Ok(db::last_seq(tx, &stream).await?);
+        assert_eq!(store.db.read(read).await.expect("a number"), position.seq);
+        (position.seq, position.epoch)
+    };
+    assert_eq!((say("c1").await, say("c1").await, say("c2").await), (1, 2, 1));
+    let (first, second) = (stands("c1").await.1, stands("c2").await.1);
+    assert_ne!(first, second);
+    store.db.start_anew().await.expect("a new life");
+    assert_eq!(store.number("SELECT COUNT(*) FROM streams WHERE seq < 3").await, 2);
+    let (seq, life) = stands("c1").await;
+    assert_eq!((seq, stands("c2").await), (GAP + 2, (GAP + 1, life.clone())));
+    assert!(life != first && life != second);
+    assert_eq!((say("c1").await, say("c2").await, say("c3").await), (GAP + 3, GAP + 2, GAP + 1));
+    assert_eq!(stands("c3").await, (GAP + 1, life.clone()));
+    store.db.start_anew().await.expect("a new life");
+    let (seq, next) = stands("c3").await;
+    assert_eq!((seq, say("c3").await), (2 * GAP + 1, 2 * GAP + 2));
+    assert_ne!(next, life);
+    store.db.close().await;
+    let db = store.reopen().await.expect("a store");
+    let again = position(&db, happened("c3", 0).stream).await.expect("a position");
+    assert_eq!((again.seq, again.epoch), (2 * GAP + 2, next));
 }
 
 async fn twenty_writers_number_their_events_without_holes(store: Store) {

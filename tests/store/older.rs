@@ -56,31 +56,46 @@ fn rows() -> Vec<String> {
     ]
 }
 
-fn before() -> impl Iterator<Item = &'static sqlx::migrate::Migration> {
-    MIGRATIONS.iter().filter(|migration| migration.version < KEYS)
+/// A stream that went on after a restore, while that changed the stream's row.
+const RESTORED: i64 = 11;
+
+fn restored_rows() -> Vec<String> {
+    [
+        "INSERT INTO restores (restored_at, after_seq) VALUES (4, 1000000000), (5, 2000000000)",
+        "INSERT INTO streams (stream, seq, epoch) VALUES ('conversation/c1', 2000000002, 'e2')",
+        "INSERT INTO events (stream, seq, wire, created_at)
+            VALUES ('conversation/c1', 2000000002, '[]', 5)",
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }
 
-fn older_sqlite(folder: &TempDir) {
+fn before(version: i64) -> impl Iterator<Item = &'static sqlx::migrate::Migration> {
+    MIGRATIONS.iter().filter(move |migration| migration.version < version)
+}
+
+/// What the versions before this one kept.
+fn older_sqlite(folder: &TempDir, version: i64, rows: Vec<String>) {
     let file = Connection::open(folder.path().join("stoa.db")).expect("a file");
     let table = "CREATE TABLE migrations (version BIGINT NOT NULL PRIMARY KEY,
         description TEXT NOT NULL, checksum BLOB NOT NULL, applied_at BIGINT NOT NULL)";
     file.execute_batch(table).expect("a table");
-    for migration in before() {
+    for migration in before(version) {
         file.execute_batch(migration.sql.as_str()).expect("a migration");
         let applied = (migration.version, &*migration.description, &*migration.checksum);
         let insert = "INSERT INTO migrations VALUES (?1, ?2, ?3, 0)";
         file.execute(insert, applied).expect("a row");
     }
-    for row in rows() {
+    for row in rows {
         file.execute(&row, []).unwrap_or_else(|error| panic!("{row}: {error}"));
     }
 }
 
-async fn older_postgres(url: &str) {
+async fn older_postgres(url: &str, version: i64, rows: Vec<String>) {
     let mut connection = PgConnection::connect(url).await.expect("a connection");
-    let older = Migrator::with_migrations(before().cloned().collect());
+    let older = Migrator::with_migrations(before(version).cloned().collect());
     older.run(&mut connection).await.expect("the older tables");
-    for row in rows() {
+    for row in rows {
         let done = connection.execute(AssertSqlSafe(row.clone())).await;
         done.unwrap_or_else(|error| panic!("{row}: {error}"));
     }
@@ -119,33 +134,52 @@ async fn assert_up_to_date(url: Option<String>, folder: &TempDir) {
     db.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_streams_of_an_older_sqlite_store_go_on() {
-    let folder = TempDir::new().expect("a folder");
-    older_sqlite(&folder);
-    let older = Connection::open(folder.path().join("stoa.db")).expect("the file");
-    let said = "INSERT INTO streams (stream, seq, epoch) VALUES ('conversation/c1', 1, 'e1');
-        INSERT INTO events (stream, seq, wire, created_at) VALUES ('conversation/c1', 1, '[]', 5)";
-    older.execute_batch(said).expect("an event");
-    drop(older);
+/// Opens it twice: it is counted from the first start on.
+async fn assert_stands(url: Option<String>, folder: &TempDir, seq: i64, epoch: &str) {
+    let mut config = Config::for_tests().database;
+    config.url = url.map(SecretString::from);
     let stream = Stream::Conversation("c1".parse().expect("an id"));
-    // Twice: it is counted from the first start on.
     for _ in 0..2 {
-        let config = Config::for_tests().database;
         let patience = std::time::Duration::ZERO;
         let db = Db::open(&config, folder.path(), Clock::system(), patience).await;
         let (db, stream) = (db.expect("a store"), stream.clone());
         let read = async move |tx: &mut Tx<'_>| Ok(db::position(tx, &stream).await?);
         let position = db.read(read).await.expect("an answer").expect("a position");
-        assert_eq!((position.seq, position.epoch.as_str()), (1, "e1"));
+        assert_eq!((position.seq, position.oldest), (seq, seq));
+        assert_eq!(position.epoch.as_str(), epoch);
         db.close().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_streams_of_an_older_sqlite_store_go_on() {
+    let folder = TempDir::new().expect("a folder");
+    let said = "INSERT INTO streams (stream, seq, epoch) VALUES ('conversation/c1', 1, 'e1')";
+    let kept = "INSERT INTO events (stream, seq, wire, created_at)
+        VALUES ('conversation/c1', 1, '[]', 5)";
+    older_sqlite(&folder, KEYS, vec![said.to_owned(), kept.to_owned()]);
+    assert_stands(None, &folder, 1, "e1").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_streams_of_a_sqlite_store_that_was_restored_go_on() {
+    let folder = TempDir::new().expect("a folder");
+    older_sqlite(&folder, RESTORED, restored_rows());
+    assert_stands(None, &folder, 2_000_000_002, "e2").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_streams_of_a_postgres_store_that_was_restored_go_on() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let (url, folder) = (postgres.database().await, TempDir::new().expect("a folder"));
+    older_postgres(&url, RESTORED, restored_rows()).await;
+    assert_stands(Some(url), &folder, 2_000_000_002, "e2").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn payments_of_an_older_sqlite_store_have_one_key_for_a_transaction() {
     let folder = TempDir::new().expect("a folder");
-    older_sqlite(&folder);
+    older_sqlite(&folder, KEYS, rows());
     assert_up_to_date(None, &folder).await;
 }
 
@@ -153,7 +187,7 @@ async fn payments_of_an_older_sqlite_store_have_one_key_for_a_transaction() {
 async fn payments_of_an_older_postgres_store_have_one_key_for_a_transaction() {
     let Some(postgres) = Postgres::shared() else { return };
     let url = postgres.database().await;
-    older_postgres(&url).await;
+    older_postgres(&url, KEYS, rows()).await;
     let folder = TempDir::new().expect("a folder");
     assert_up_to_date(Some(url), &folder).await;
 }

@@ -9,12 +9,10 @@ mod subject;
 pub use self::{
     number::Budget,
     prune::prune_events,
+    restored::{Beginning, beginning},
     subject::{KeptEvent, events_about, rewrite},
 };
-pub(super) use self::{
-    number::number,
-    restored::{begin_after, start_anew},
-};
+pub(super) use self::{number::number, restored::start_anew};
 use super::{Error, Kind, Result, Row, Tx};
 use crate::{
     id::Id,
@@ -66,8 +64,11 @@ pub struct Portion {
 /// The store's.
 pub async fn position(tx: &mut Tx<'_>, stream: &Stream) -> Result<Option<Position>> {
     const POSITION: &str = "
-        SELECT seq, epoch, (SELECT MIN(seq) FROM events WHERE stream = $1) AS oldest
-        FROM streams WHERE stream = $1";
+        SELECT s.seq + COALESCE(r.after_seq, 0) AS seq, COALESCE(r.epoch, s.epoch) AS epoch,
+            (SELECT MIN(seq) FROM events WHERE stream = $1) AS oldest
+        FROM streams s
+        LEFT JOIN restores r ON r.after_seq = (SELECT MAX(after_seq) FROM restores)
+        WHERE s.stream = $1";
     let Some(row) = tx.optional(POSITION, &params![stream]).await? else { return Ok(None) };
     let seq = row.get("seq")?;
     let oldest = row.get::<Option<i64>>("oldest")?.unwrap_or(seq + 1);
@@ -111,12 +112,14 @@ pub async fn events_after(
     rows.iter().map(|row| stored(row, stream)).collect()
 }
 
-/// The number of a stream's last event.
+/// The number of a stream's last event; 0 when nothing was ever announced in it.
 ///
 /// # Errors
 /// The store's.
 pub async fn last_seq(tx: &mut Tx<'_>, stream: &Stream) -> Result<i64> {
-    const LAST: &str = "SELECT seq FROM streams WHERE stream = $1";
+    const LAST: &str = "
+        SELECT seq + COALESCE((SELECT MAX(after_seq) FROM restores), 0) AS seq
+        FROM streams WHERE stream = $1";
     let row = tx.optional(LAST, &params![stream]).await?;
     row.map_or(Ok(0), |row| row.get("seq"))
 }

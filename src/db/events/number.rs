@@ -71,7 +71,7 @@ fn wire(renderings: &[Rendering]) -> Result<Box<RawValue>> {
 
 /// Numbers what the unit announced and keeps it. Streams are taken in one order everywhere, so
 /// units never wait for each other in a circle; the row of a stream is held until the commit, so
-/// numbers rise in commit order. Those of a new stream begin after `after`.
+/// numbers rise in commit order. They begin after `after`, in every stream.
 ///
 /// # Errors
 /// The store's, and [`Kind::TooLarge`] when it is more than one unit may keep.
@@ -147,7 +147,6 @@ async fn take_numbers(
 ) -> Result<BTreeMap<String, i64>> {
     const NEXT: &str = next!("");
     const NEXT_AND_NAME: &str = next!(", txid_current() AS name");
-    const BEGIN: &str = "UPDATE streams SET seq = seq + $2 WHERE stream = $1";
     let mut counts: BTreeMap<String, i64> = BTreeMap::new();
     for stream in streams {
         *counts.entry(stream.to_string()).or_default() += 1;
@@ -161,12 +160,9 @@ async fn take_numbers(
         if is_named {
             tx.name = Some(row.get("name")?);
         }
-        let (stream, mut last): (String, i64) = (row.get("stream")?, row.get("seq")?);
+        let (stream, last): (String, i64) = (row.get("stream")?, row.get("seq")?);
         let count = counts.get(&stream).copied().unwrap_or(0);
-        if last == count && after > 0 {
-            tx.execute(BEGIN, &params![&stream, after]).await?;
-            last += after;
-        }
+        let last = after + last;
         shorten(tx, &stream, last, count, limits.per_stream).await?;
         next.insert(stream, last - count + 1);
     }

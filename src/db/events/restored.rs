@@ -1,11 +1,24 @@
 //! A store that was restored from a backup does not know what its clients have heard since: its
-//! streams start anew, with numbers that nobody has heard of.
+//! streams start anew, in another epoch, with numbers that nobody has heard of. The rows of the
+//! streams stay as they are: they count their events, and the numbers begin after the last restore.
 
 use super::{Result, Tx};
-use crate::{id::Ids, params};
+use crate::{
+    id::{Id, Ids},
+    params,
+};
 
 /// How far the numbers of a new life are from those of the one before: more than any stream had.
 const GAP: i64 = 1_000_000_000;
+
+/// Where streams begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beginning {
+    /// The number before the first; 0 in a store that never was restored.
+    pub after: i64,
+    /// The life of every stream since the store was restored; before, each has its own.
+    pub epoch: Option<Id>,
+}
 
 /// Starts every stream anew.
 ///
@@ -13,20 +26,23 @@ const GAP: i64 = 1_000_000_000;
 /// The store's.
 pub(in crate::db) async fn start_anew(tx: &mut Tx<'_>) -> Result<()> {
     const NOTE: &str = "
-        INSERT INTO restores (restored_at, after_seq)
-        SELECT $1, COALESCE(MAX(after_seq), 0) + $2 FROM restores";
-    const RENEW: &str = "UPDATE streams SET epoch = $1, seq = seq + $2";
+        INSERT INTO restores (restored_at, after_seq, epoch)
+        SELECT $1, COALESCE(MAX(after_seq), 0) + $2, $3 FROM restores";
     let now = tx.now();
-    tx.execute(NOTE, &params![now, GAP]).await?;
-    tx.execute(RENEW, &params![Ids.next(), GAP]).await?;
+    tx.execute(NOTE, &params![now, GAP, Ids.next()]).await?;
     Ok(())
 }
 
-/// The number after which a stream begins that there was none of before.
+/// Where a stream begins that nothing was ever announced in.
 ///
 /// # Errors
 /// The store's.
-pub(in crate::db) async fn begin_after(tx: &mut Tx<'_>) -> Result<i64> {
-    const AFTER: &str = "SELECT COALESCE(MAX(after_seq), 0) AS after_seq FROM restores";
-    tx.one(AFTER, &[]).await?.get("after_seq")
+pub async fn beginning(tx: &mut Tx<'_>) -> Result<Beginning> {
+    const LAST: &str = "
+        SELECT after_seq, epoch FROM restores
+        WHERE after_seq = (SELECT MAX(after_seq) FROM restores)";
+    let Some(row) = tx.optional(LAST, &[]).await? else {
+        return Ok(Beginning { after: 0, epoch: None });
+    };
+    Ok(Beginning { after: row.get("after_seq")?, epoch: row.get("epoch")? })
 }

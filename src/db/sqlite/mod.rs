@@ -180,7 +180,7 @@ fn begin(session: &Session, mark: &mut Mark, shared: &Shared) -> Result<()> {
                 tracing::warn!("the database was restored from a backup: its streams start anew");
                 events::start_anew(&mut tx).await?;
             }
-            Ok(events::begin_after(&mut tx).await?)
+            Ok(events::beginning(&mut tx).await?.after)
         });
         let number = mark.raise(&transaction, least.map_err(Lost::into_error)?)?;
         transaction.commit()?;
