@@ -212,11 +212,12 @@ impl Db {
         Sqlite::compact(&path, patience).await.map(|()| true)
     }
 
-    /// Whether a store could not be opened because its server is away, which may come yet.
+    /// Whether a store could not be opened because its server is away, or does not answer: it may
+    /// come yet.
     #[must_use]
     pub fn is_away(config: &DatabaseConfig, error: &Error) -> bool {
         file(config, Path::new("")).is_none()
-            && matches!(error.kind(), Kind::Unavailable | Kind::Timeout)
+            && matches!(error.kind(), Kind::Unavailable | Kind::Timeout | Kind::Busy)
     }
 
     /// Carries out a unit that writes: all of it is kept, with the events that it announces, or

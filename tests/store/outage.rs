@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
-use stoa::{clock::Clock, db::Tx, error::Code};
+use sqlx::{Connection as _, Executor as _, PgConnection};
+use stoa::{
+    clock::Clock,
+    db::{Db, Tx},
+    error::Code,
+};
 
 use super::engine::{Store, happened};
 use crate::support::{Options, TestApp, app::API_KEY, http_client, postgres::Postgres};
@@ -86,6 +91,24 @@ async fn a_store_that_is_away_at_the_start_is_waited_for() {
     };
     let (app, ()) = tokio::join!(starting, meanwhile);
     app.user("alice").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_does_not_answer_while_it_is_opened_may_come_yet() {
+    let Some(server) = Postgres::shared() else { return };
+    let url = server.database().await;
+    let store = Store::open(Some(url.clone()), Clock::system()).await;
+    let mut other = PgConnection::connect(&url).await.expect("a connection");
+    let mut holds = other.begin().await.expect("a transaction");
+    holds.execute("LOCK TABLE restores IN ACCESS EXCLUSIVE MODE").await.expect("a lock");
+    for (read, lock) in [(200, 5000), (5000, 200)] {
+        let mut config = store.config.clone();
+        config.read_timeout = Duration::from_millis(read);
+        config.lock_timeout = Duration::from_millis(lock);
+        let opened = Db::open(&config, store.folder.path(), Clock::system(), Duration::ZERO).await;
+        let error = opened.err().expect("no answer");
+        assert!(Db::is_away(&config, &error), "{error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
