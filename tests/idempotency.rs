@@ -9,6 +9,8 @@ use stoa::clock::{Clock, Timestamp};
 use crate::support::{
     TestApp,
     app::{API_KEY, Answer, NARROW_KEY},
+    postgres::Postgres,
+    within,
 };
 
 fn to_alice(data: u32) -> Value {
@@ -184,5 +186,38 @@ async fn a_caller_who_may_not_is_asked_anew_each_time() {
     for _ in 0..2 {
         let answer = emit(&app, NARROW_KEY, "k1", &body).await;
         assert_eq!((answer.problem(403), is_replay(&answer)), ("forbidden", false));
+    }
+}
+
+/// As after a kill before there was an answer.
+const LOST: &str = "UPDATE idempotency_keys SET status = NULL, answer = NULL";
+
+#[tokio::test]
+async fn nodes_whose_clocks_differ_agree_on_how_long_a_key_is_held() {
+    let Some(server) = Postgres::shared() else { return };
+    let hour = Duration::from_hours(1);
+    let now = Clock::system().now();
+    for (clock, is_ahead) in [(now + hour, true), (now - hour, false)] {
+        let url = server.database().await;
+        let other = TestApp::with_clock(Clock::manual(clock), |config| {
+            config.database.url = Some(url.clone().into());
+        })
+        .await;
+        let app = TestApp::with(|config| config.database.url = Some(url.into())).await;
+        assert_eq!(emit(&other, API_KEY, "k1", &to_alice(1)).await.status, 202);
+        other.execute(LOST).await;
+        let held = emit(&app, API_KEY, "k1", &to_alice(1)).await;
+        assert_eq!(held.status, 409, "the other may still be at it; is it ahead: {is_ahead}");
+        let free = within("the key to be free", async {
+            loop {
+                let answer = emit(&app, API_KEY, "k1", &to_alice(1)).await;
+                if answer.status != 409 {
+                    return answer;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        let free = free.await;
+        assert_eq!((free.status.as_u16(), is_replay(&free)), (202, false), "{free:?}");
     }
 }

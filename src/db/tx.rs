@@ -43,6 +43,18 @@ impl<'a> Tx<'a> {
         self.now
     }
 
+    /// The time as everybody has it who works with the store, whose own clocks may differ: that of
+    /// the server, or of the only process.
+    ///
+    /// # Errors
+    /// The kinds of [`Kind`].
+    pub async fn common_now(&mut self) -> Result<Timestamp> {
+        match self.engine {
+            Engine::Sqlite(_) => Ok(self.now),
+            Engine::Postgres(_) => self.one(postgres::NOW, &[]).await?.get("now"),
+        }
+    }
+
     /// Carries out a statement; how many rows it changed.
     ///
     /// # Errors

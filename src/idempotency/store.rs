@@ -40,23 +40,28 @@ pub(super) struct Answer {
 }
 
 /// Takes a place, unless it is taken. One whose answer is too old is free, and so is one without an
-/// answer after a moment: its request does not run in this process, and is undone elsewhere.
+/// answer after a moment: its request does not run in this process, and is undone elsewhere. One
+/// that is held from a time to come is from before a clock was set back, and free.
 pub(super) async fn claim(db: &Db, place: Vec<u8>, body_hash: Vec<u8>) -> Result<Claim> {
     const TAKE: &str = "
-        INSERT INTO idempotency_keys (id, body_hash, attempt, started_at) VALUES ($1, $2, $3, $4)
-        ON CONFLICT (id) DO UPDATE SET body_hash = $2, attempt = $3, started_at = $4,
+        INSERT INTO idempotency_keys (id, body_hash, attempt, started_at, held_at)
+        VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (id) DO UPDATE SET body_hash = $2, attempt = $3, started_at = $4, held_at = $5,
             status = NULL, content_type = NULL, answer = NULL
-        WHERE idempotency_keys.started_at <= $5
+        WHERE idempotency_keys.started_at <= $6
             OR (idempotency_keys.status IS NULL AND idempotency_keys.body_hash = $2
-                AND idempotency_keys.started_at <= $6)";
+                AND COALESCE(idempotency_keys.held_at, 0) NOT BETWEEN $7 AND $8)";
     const TAKEN: &str = "
         SELECT body_hash, status, content_type, answer FROM idempotency_keys WHERE id = $1";
     db.write(async move |tx| {
         let attempt = Ids.next();
-        let (old, left) = (before(tx, KEPT_FOR), before(tx, LEFT_FOR));
-        let now = tx.now();
-        let taken =
-            tx.execute(TAKE, &params![&*place, &*body_hash, attempt, now, old, left]).await?;
+        let (now, old) = (tx.now(), before(tx, KEPT_FOR));
+        let held = tx.common_now().await?;
+        // Another may have asked for the time later, and been faster.
+        let (left, ahead) = (held - LEFT_FOR, held + LEFT_FOR);
+        let left = left.millis() + 1;
+        let taken = params![&*place, &*body_hash, attempt, now, held, old, left, ahead];
+        let taken = tx.execute(TAKE, &taken).await?;
         if taken == 1 {
             return Ok(Claim::Run(attempt));
         }
@@ -111,8 +116,8 @@ async fn set_answer(tx: &mut Tx<'_>, place: Vec<u8>, id: Uuid, answer: &Answer) 
 /// when another has taken it already.
 pub(super) async fn hold(tx: &mut Tx<'_>, attempt: &Attempt) -> Result<bool> {
     const HOLD: &str = "
-        UPDATE idempotency_keys SET started_at = $3 WHERE id = $1 AND attempt = $2";
-    let now = tx.now();
+        UPDATE idempotency_keys SET held_at = $3 WHERE id = $1 AND attempt = $2";
+    let now = tx.common_now().await?;
     Ok(tx.execute(HOLD, &params![&*attempt.place, attempt.id, now]).await? == 1)
 }
 

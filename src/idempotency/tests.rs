@@ -210,6 +210,23 @@ async fn what_was_lost_is_free_after_a_moment_and_with_a_start() {
 }
 
 #[tokio::test]
+async fn a_place_from_before_the_clock_was_set_back_is_free() {
+    let server = Server::start().await;
+    let hash = Sha256::digest("do").to_vec();
+    let claim = store::claim(&server.db, place_of_alice(), hash).await.unwrap();
+    assert!(matches!(claim, Claim::Run(_)), "{claim:?}");
+    let later = async |by: i64| {
+        let set =
+            "UPDATE idempotency_keys SET held_at = held_at + $1, started_at = started_at + $1";
+        server.db.write(async move |tx| Ok(tx.execute(set, &crate::params![by]).await?)).await
+    };
+    later(1000).await.unwrap();
+    assert_eq!(server.order("k", "do").await.0, 409, "clocks are read one after the other");
+    later(3_600_000).await.unwrap();
+    assert_eq!(server.order("k", "do").await, (201, "call 1".to_owned()));
+}
+
+#[tokio::test]
 async fn an_answer_is_kept_with_the_work() {
     let server = Server::start().await;
     let first = server.order("k", "write and wait");

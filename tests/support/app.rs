@@ -17,6 +17,7 @@ use reqwest::{Method, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use stoa::{app::App, clock::Clock, config::Config};
 use tempfile::TempDir;
 
@@ -127,6 +128,18 @@ impl TestApp {
     /// The URL of its database, where that is on Postgres.
     pub fn database_url(&self) -> Option<String> {
         self.config.database.url.as_ref().map(|url| url.expose_secret().to_owned())
+    }
+
+    /// Carries a statement out in its database, past it.
+    pub async fn execute(&self, sql: &str) {
+        match self.database_url() {
+            None => self.database().execute_batch(sql).expect(sql),
+            Some(url) => {
+                let mut connection = PgConnection::connect(&url).await.expect("a connection");
+                connection.execute(AssertSqlSafe(sql.to_owned())).await.expect(sql);
+                connection.close().await.expect("its end");
+            }
+        }
     }
 
     /// Where it listens.

@@ -19,7 +19,7 @@ use tokio::{
     time::timeout,
 };
 
-pub(super) use self::query::{execute, hold, insert_all, rows};
+pub(super) use self::query::{NOW, execute, hold, insert_all, rows};
 use self::{
     doubt::Doubt,
     locks::{Locks, Patience, Place},

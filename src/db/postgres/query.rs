@@ -14,6 +14,10 @@ use sqlx::{
 use super::Session;
 use crate::db::{Error, Kind, Result, Row, Value, bulk};
 
+/// The server's time, in milliseconds.
+pub(in crate::db) const NOW: &str =
+    "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now";
+
 /// Rows of one `INSERT`. A statement has at most 65,535 parameters.
 const ROWS_AT_ONCE: usize = 500;
 
