@@ -429,3 +429,27 @@ async fn who_was_away_is_told_of_a_payment() {
     }
     seller.expect_nothing().await;
 }
+
+#[tokio::test]
+async fn the_answer_to_a_key_is_kept_with_the_payment_or_neither_is() {
+    let app = TestApp::start().await;
+    let (ann, sam) = (app.buyer("ann"), app.seller("sam"));
+    let pay = |request: &str| json!({ "requestId": request, "provider": "decentralized" });
+    let token = format!("Bearer {}", app.token("ann", &["buyer"]));
+    let post = async |request: &str, key: &str| {
+        let headers = [("authorization", token.as_str()), ("idempotency-key", key)];
+        app.post_with("/api/payments", &headers, &pay(request)).await
+    };
+    let first = ann.buys_from(&sam).await;
+    assert_eq!(post(&first, "first").await.status, 201);
+    // From here on no other answer of this kind can be kept.
+    app.execute("CREATE UNIQUE INDEX one_answer ON idempotency_keys (status)").await;
+    let second = ann.buys_from(&sam).await;
+    assert_eq!(post(&second, "second").await.status, 500);
+    let list = ann.get(&format!("/api/payments?requestId={second}")).await.ok();
+    assert_eq!(list["items"], json!([]), "it was begun without an answer");
+    app.execute("DROP INDEX one_answer").await;
+    let answer = post(&second, "second").await;
+    assert_eq!(answer.status, 201);
+    assert_eq!(post(&second, "second").await.body, answer.body);
+}

@@ -107,3 +107,33 @@ async fn a_provider_that_is_not_there_is_said_so() {
     let pay = json!({ "requestId": request, "provider": "shkeeper" });
     assert_eq!(ann.post("/api/payments", pay).await.problem(503), "unavailable");
 }
+
+#[tokio::test]
+async fn the_answer_to_a_key_is_kept_with_the_invoice_or_neither_is() {
+    let fake = Fake::start().await;
+    let app = start(&fake, |_| {}).await;
+    let (ann, sam) = (app.buyer("ann"), app.seller("sam"));
+    let mut seller = seller(&app).await;
+    let token = format!("Bearer {}", app.token("ann", &["buyer"]));
+    let post = async |request: &str, key: &str| {
+        let pay = json!({ "requestId": request, "provider": "shkeeper" });
+        let headers = [("authorization", token.as_str()), ("idempotency-key", key)];
+        app.post_with("/api/payments", &headers, &pay).await
+    };
+    let first = ann.buys_from(&sam).await;
+    assert_eq!(post(&first, "first").await.status, 201);
+    seller.expect("payment-created").await;
+    // From here on no other answer of this kind can be kept.
+    app.execute("CREATE UNIQUE INDEX one_answer ON idempotency_keys (status)").await;
+    let second = ann.buys_from(&sam).await;
+    assert_eq!(post(&second, "second").await.status, 500);
+    seller.expect_nothing().await;
+    app.execute("DROP INDEX one_answer").await;
+    // It was begun, and is taken up again: the same invoice, told of once.
+    let answer = post(&second, "second").await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(seller.expect("payment-created").await["requestId"], second.as_str());
+    let again = post(&second, "second").await;
+    assert_eq!((again.status, &again.body), (answer.status, &answer.body));
+    seller.expect_nothing().await;
+}

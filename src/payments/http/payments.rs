@@ -36,9 +36,11 @@ pub(super) async fn create_payment(
     caller: Caller,
     ValidBody(request): ValidBody<CreatePayment>,
 ) -> Result<(StatusCode, Json<Payment>)> {
-    let (payment, begun) = payments.pay(caller.identity, request).await?;
-    let status = if begun { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(payment)))
+    answer(payments.pay(caller.identity, request), |(payment, begun)| {
+        let status = if begun { StatusCode::CREATED } else { StatusCode::OK };
+        (status, Json(payment))
+    })
+    .await
 }
 
 /// Lists the payments of the caller, who pays or is paid, newest first; for a backend all.

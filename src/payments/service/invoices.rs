@@ -28,7 +28,8 @@ impl PaymentService {
         provider: &Provider,
         row: PaymentRow,
         crypto: &Currency,
-    ) -> Result<Payment> {
+        is_new: bool,
+    ) -> Result<(Payment, bool)> {
         let PaymentRow { document: payment, webhook_token } = row;
         let token = webhook_token.ok_or_else(|| Error::internal("a payment has no token"))?;
         let order = InvoiceOrder {
@@ -46,7 +47,7 @@ impl PaymentService {
                     exchange_rate: invoice.exchange_rate,
                     display_name: invoice.display_name,
                 };
-                self.invoiced(payment.id, invoice).await
+                self.invoiced(payment.id, invoice, is_new).await
             }
             Err(error) => {
                 if matches!(error, ProviderError::Refused(_)) {
@@ -60,12 +61,18 @@ impl PaymentService {
         }
     }
 
-    async fn invoiced(&self, id: Id, invoice: PaymentInvoice) -> Result<Payment> {
+    /// Notes an invoice, and gives back with the payment whether that is new.
+    async fn invoiced(
+        &self,
+        id: Id,
+        invoice: PaymentInvoice,
+        is_new: bool,
+    ) -> Result<(Payment, bool)> {
         let unit = async move |tx: &mut Tx<'_>| {
             let row = store::payments::hold(tx, &id).await?.ok_or_else(no_payment)?;
             let mut payment = row.document;
             if payment.invoice.as_ref() == Some(&invoice) {
-                return Ok(payment);
+                return Ok((payment, is_new));
             }
             if payment.status == PaymentStatus::Failed {
                 return Err(conflict("The payment failed meanwhile; begin another."));
@@ -81,7 +88,7 @@ impl PaymentService {
             if first {
                 tx.announce(announcements::created(&payment));
             }
-            Ok(payment)
+            Ok((payment, is_new))
         };
         self.db.write(unit).await
     }

@@ -40,8 +40,7 @@ impl PaymentService {
             if request.crypto.is_some() {
                 return Err(Error::invalid("/crypto", "is for the provider shkeeper"));
             }
-            let begun = self.begin_payment(caller, request).await?;
-            return Ok((begun.row.document, begun.is_new));
+            return self.begin_payment(caller, request, Begun::into_answer).await;
         }
         let provider = self.provider()?.clone();
         let (looking, asked) = (caller.clone(), request.clone());
@@ -61,10 +60,10 @@ impl PaymentService {
         let service = self.clone();
         to_the_end(async move {
             let _turn = turn;
-            let Begun { row, is_new, ask } = service.begin_payment(caller, request).await?;
-            match ask {
-                Some(crypto) => Ok((service.invoice(&provider, row, &crypto).await?, is_new)),
-                None => Ok((row.document, is_new)),
+            let begun = service.begin_payment(caller, request, |begun| begun).await?;
+            match &begun.ask {
+                Some(crypto) => service.invoice(&provider, begun.row, crypto, begun.is_new).await,
+                None => Ok(begun.into_answer()),
             }
         })
         .await
@@ -72,8 +71,13 @@ impl PaymentService {
 
     /// Writes a payment down, or finds the one that is under way; and with it the coin that the
     /// provider is to be asked for. The buyer may change the coin, and what another call left
-    /// without an invoice is taken up again.
-    async fn begin_payment(&self, caller: Arc<Identity>, request: CreatePayment) -> Result<Begun> {
+    /// without an invoice is taken up again. The unit gives back what is made of it by `give`.
+    async fn begin_payment<T: Send + 'static>(
+        &self,
+        caller: Arc<Identity>,
+        request: CreatePayment,
+        give: fn(Begun) -> T,
+    ) -> Result<T> {
         let id = Id::from(self.ids.next());
         let provider = match request.provider {
             PaymentProvider::Shkeeper => Some(self.provider()?.clone()),
@@ -113,7 +117,7 @@ impl PaymentService {
             if let Some(crypto) = &ask {
                 coins::ask(tx, &payment.id, crypto, payment.invoice.is_some()).await?;
             }
-            Ok(Begun { row, is_new, ask })
+            Ok(give(Begun { row, is_new, ask }))
         };
         self.db.write(unit).await
     }
@@ -238,6 +242,13 @@ struct Begun {
     is_new: bool,
     /// The coin that the provider is to be asked for.
     ask: Option<Currency>,
+}
+
+impl Begun {
+    /// The payment, and whether it is new.
+    fn into_answer(self) -> (Payment, bool) {
+        (self.row.document, self.is_new)
+    }
 }
 
 /// Who is paid, and how much, where the caller may pay that.
