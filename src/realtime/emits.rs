@@ -50,7 +50,9 @@ impl Emits {
             let unheard = sockets.clone();
             self.db
                 .write_sized(bytes, async move |tx| {
-                    kept.into_iter().for_each(|(_, emit)| tx.announce(emit));
+                    for (_, emit) in kept {
+                        tx.announce(emit);
+                    }
                     Ok(unheard)
                 })
                 .await?;

@@ -279,10 +279,10 @@ async fn emit_batch(
         accepted.push(emit);
         Ok(id)
     };
-    let items: Vec<Result<Uuid, Problem>> = batch
+    let items: Vec<Result<Uuid, Box<Problem>>> = batch
         .emits
         .into_iter()
-        .map(|item| take(item).map_err(|error: Error| Problem::new(&error, None)))
+        .map(|item| take(item).map_err(|error: Error| Problem::new(&error, None).into()))
         .collect();
     answer(emits.send(accepted), move |sockets| {
         let mut sockets = sockets.into_iter();
@@ -291,7 +291,7 @@ async fn emit_batch(
                 let emitted = Emitted { id, sockets: sockets.next().unwrap_or(0) };
                 BatchResult::Emitted { status: StatusCode::ACCEPTED.as_u16(), emitted }
             }
-            Err(problem) => BatchResult::Failed(problem),
+            Err(problem) => BatchResult::Failed(*problem),
         });
         (StatusCode::MULTI_STATUS, Json(BatchResults { results: results.collect() }))
     })

@@ -106,7 +106,7 @@ impl Between {
 }
 
 async fn pass(mut client: UnixStream, mut server: UnixStream, state: &Mutex<State>) {
-    let (mut asked, mut answered) = ([0; 64 * 1024], [0; 64 * 1024]);
+    let (mut asked, mut answered) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
     // Now and then the store writes a row by itself.
     let mut is_heartbeat = false;
     loop {
@@ -126,7 +126,8 @@ async fn pass(mut client: UnixStream, mut server: UnixStream, state: &Mutex<Stat
                     Some(Commit::Unheard) => return,
                     Some(commit) => {
                         server.write_all(bytes).await.expect("the server");
-                        server.read(&mut answered).await.expect("its answer");
+                        let length = server.read(&mut answered).await.expect("its answer");
+                        assert!(length > 0, "the server hung up");
                         if commit == Commit::Silent {
                             let _ = copy(&mut client, &mut tokio::io::sink()).await;
                         }
@@ -148,7 +149,9 @@ async fn pass(mut client: UnixStream, mut server: UnixStream, state: &Mutex<Stat
 
 async fn say(db: &Db, events: Vec<Happened>) -> Result<()> {
     let unit = async move |tx: &mut Tx<'_>| {
-        events.into_iter().for_each(|event| tx.announce(event));
+        for event in events {
+            tx.announce(event);
+        }
         Ok(())
     };
     db.write(unit).await
@@ -186,7 +189,7 @@ fn numbered(conversation: &str, events: &[(i64, i64)]) -> Vec<(String, i64, Stri
     events.iter().map(|(seq, data)| (stream.clone(), *seq, data.to_string())).collect()
 }
 
-async fn lost(error: Result<()>) {
+fn lost(error: Result<()>) {
     assert_eq!(error.expect_err("no answer").code(), Code::Unavailable);
 }
 
@@ -197,7 +200,7 @@ async fn what_was_kept_without_an_answer_is_sent_also_when_nothing_comes_later()
     let store = Store::open(Some(url), Clock::system()).await;
     say(&store.db, vec![happened("c1", 1)]).await.expect("a unit");
     between.commits(&[Commit::Unanswered]);
-    lost(say(&store.db, vec![happened("c1", 2)]).await).await;
+    lost(say(&store.db, vec![happened("c1", 2)]).await);
     assert_eq!(heard(&store, 2).await, numbered("c1", &[(1, 1), (2, 2)]));
 }
 
@@ -208,7 +211,7 @@ async fn it_is_sent_before_what_comes_later() {
     let store = Store::open(Some(url), Clock::system()).await;
     for round in 0..10 {
         between.commits(&[Commit::Unanswered]);
-        lost(say(&store.db, vec![happened("c1", 2 * round)]).await).await;
+        lost(say(&store.db, vec![happened("c1", 2 * round)]).await);
         insist(&store.db, "c1", 2 * round + 1).await;
     }
     let all: Vec<_> = (0..20).map(|at| (at + 1, at)).collect();
@@ -221,7 +224,7 @@ async fn what_was_not_kept_is_not_sent_and_leaves_no_hole() {
     let (between, url) = Between::new(server).await;
     let store = Store::open(Some(url), Clock::system()).await;
     between.commits(&[Commit::Unheard]);
-    lost(say(&store.db, vec![happened("c1", 1), happened("c2", 1)]).await).await;
+    lost(say(&store.db, vec![happened("c1", 1), happened("c2", 1)]).await);
     insist(&store.db, "c1", 2).await;
     insist(&store.db, "c2", 2).await;
     let expected = [numbered("c1", &[(1, 2)]), numbered("c2", &[(1, 2)])].concat();
@@ -244,7 +247,7 @@ async fn several_units_in_doubt_are_told_apart_however_long_the_server_is_away()
     );
     between.passed().await;
     for answer in [one, other, third] {
-        lost(answer).await;
+        lost(answer);
     }
     between.commits(&[Commit::Unanswered]);
     between.goes_away_then();
@@ -274,7 +277,7 @@ async fn a_server_that_falls_silent_after_a_commit_is_asked_again() {
     let (between, url) = Between::new(server).await;
     let store = Store::open(Some(url), Clock::system()).await;
     between.commits(&[Commit::Silent]);
-    lost(say(&store.db, vec![happened("c1", 1)]).await).await;
+    lost(say(&store.db, vec![happened("c1", 1)]).await);
     insist(&store.db, "c1", 2).await;
     assert_eq!(heard(&store, 2).await, numbered("c1", &[(1, 1), (2, 2)]));
 }
@@ -286,7 +289,7 @@ async fn a_store_that_is_closed_waits_for_nothing_in_doubt() {
     let store = Store::open(Some(url), Clock::system()).await;
     between.commits(&[Commit::Unanswered]);
     between.goes_away_then();
-    lost(say(&store.db, vec![happened("c1", 1)]).await).await;
+    lost(say(&store.db, vec![happened("c1", 1)]).await);
     in_time(store.db.close()).await;
     drop(between.folder);
 }

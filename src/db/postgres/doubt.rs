@@ -115,5 +115,5 @@ impl Inner {
 
 /// Whether the server says that there was no such transaction: `invalid_parameter_value`.
 fn is_unknown(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|refusal| refusal.code()).as_deref() == Some("22023")
+    matches!(error, sqlx::Error::Database(refusal) if refusal.code().as_deref() == Some("22023"))
 }
