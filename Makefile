@@ -20,5 +20,7 @@ docs: ## target/doc/stoa/index.html
 bench:
 	cargo bench
 
-drill: ## what each list costs in a store of a million rows, on SQLite and Postgres
+drill: ## lists in a store of a million rows, and kills under writers, on SQLite and Postgres
 	cargo bench --bench lists
+	STOA_KILLS=$${STOA_KILLS:-100} cargo test --test stoa -- --nocapture kill::
+	STOA_TEST_STORE=postgres STOA_KILLS=$${STOA_KILLS:-20} cargo test --test stoa -- --nocapture kill::
