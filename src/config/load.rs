@@ -68,12 +68,12 @@ const UNSERVED: &[(&str, &[&str])] = &[
     ("REDIS_URL", &[]),
     ("WEBHOOK_URL", &[]),
     ("WEBHOOK_SECRET", &[]),
-    ("WEBHOOK_EVENTS", &[]),
+    ("WEBHOOK_EVENTS", &["*"]),
     ("PROXY_URL", &[]),
     ("PROXY_SECRET", &[]),
     ("PROXY_EVENTS", &[]),
     ("PROXY_ROOMS", &["off"]),
-    ("PROXY_TIMEOUT", &[]),
+    ("PROXY_TIMEOUT", &["5s"]),
     ("DRAIN_DELAY", &["0s"]),
     ("ADMIN_UI_USER", &[]),
     ("ADMIN_UI_HASH", &[]),
@@ -320,12 +320,19 @@ impl Layers {
     }
 }
 
-/// What is wrong with a variable that asks for what this build does not serve.
+/// What is wrong with a variable that asks for what this build does not serve; with a file, always
+/// something.
 fn unserved(name: &str, text: &str) -> Option<BadValue> {
-    let (name, nothing) = UNSERVED.iter().find(|(unserved, _)| *unserved == name)?;
+    let plain = name.strip_suffix("_FILE");
+    let (_, nothing) = UNSERVED.iter().find(|(ours, _)| *ours == plain.unwrap_or(name))?;
     let text = text.trim();
-    (!text.is_empty() && !nothing.contains(&text)).then(|| BadValue {
-        key: (*name).to_owned(),
+    let duration = |text: &str| humantime_serde::re::humantime::parse_duration(text).ok();
+    let is_same = |nothing: &&str| {
+        text == *nothing || duration(text).is_some_and(|asked| duration(nothing) == Some(asked))
+    };
+    let asks = plain.is_some() || !nothing.iter().any(is_same);
+    (!text.is_empty() && asks).then(|| BadValue {
+        key: name.to_owned(),
         origin: None,
         detail: "is not served by this build: leave it out".to_owned(),
     })

@@ -8,6 +8,13 @@ use super::{ConfigError, PLAIN_NAMES, SECRETS, UNSERVED};
 /// Letters by which a name that is meant for one of ours differs from it, at most.
 const NEAR: usize = 2;
 
+/// In a name that is shorter than this one letter makes another word (`POST`), or another program's
+/// name (`PORT1`): there only the order of letters is taken for a slip.
+const LONG: usize = 5;
+
+/// Well-known names of others that are near to some of ours.
+const FOREIGN: [&str; 1] = ["APP_KEY"];
+
 /// The variables of a file; none where there is no file.
 pub(super) fn read(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
     let refuse = |error| match error {
@@ -23,21 +30,35 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, String>, ConfigError>
 
 /// A warning for each name that is none of ours and nearly is. Others are another program's.
 pub(super) fn misspelt<'a>(names: impl IntoIterator<Item = &'a String>) -> Vec<String> {
-    let secret = |key: &str| SECRETS.contains(&key);
-    let files = PLAIN_NAMES.iter().filter(|(_, key)| secret(key));
+    let files = PLAIN_NAMES.iter().filter(|(_, key)| SECRETS.contains(key));
     let ours: Vec<String> = PLAIN_NAMES
         .iter()
         .map(|(name, _)| (*name).to_owned())
         .chain(UNSERVED.iter().map(|(name, _)| (*name).to_owned()))
         .chain(files.map(|(name, _)| format!("{name}_FILE")))
+        .chain(UNSERVED.iter().map(|(name, _)| format!("{name}_FILE")))
         .collect();
     let warning = |name: &String| {
         let upper = name.to_ascii_uppercase();
-        let far = |ours: &&String| strsim::osa_distance(ours, &upper);
-        let ours = ours.iter().min_by_key(far)?;
-        // In a short name they make another word.
-        let is_near = far(&ours) <= NEAR.min(name.len() / 5);
-        is_near.then(|| format!(".env: the unknown variable {name} is ignored; {ours} is one"))
+        if FOREIGN.contains(&upper.as_str()) {
+            return None;
+        }
+        let near = ours.iter().filter(|ours| is_near(ours, &upper));
+        let ours = near.min_by_key(|ours| strsim::osa_distance(ours, &upper))?;
+        Some(format!(".env: the unknown variable {name} is ignored; {ours} is one"))
     };
     names.into_iter().filter(|name| !ours.contains(name)).filter_map(warning).collect()
+}
+
+fn is_near(ours: &str, name: &str) -> bool {
+    let far = strsim::osa_distance(ours, name);
+    if ours.len().min(name.len()) >= LONG {
+        return far <= NEAR;
+    }
+    let letters = |text: &str| {
+        let mut letters: Vec<char> = text.chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    far <= 1 && letters(ours) == letters(name)
 }

@@ -425,19 +425,48 @@ fn the_shown_configuration_can_be_loaded_again() {
 
 #[test]
 fn what_this_build_does_not_serve_stops_the_start() {
-    for (name, value) in [("REDIS_URL", "redis://cache"), ("ACCOUNTS", "on"), ("RECOVERY", "on")] {
+    for (name, value) in [
+        ("REDIS_URL", "redis://cache"),
+        ("REDIS_URL_FILE", "/run/secrets/redis"),
+        ("WEBHOOK_SECRET_FILE", "/run/secrets/webhook"),
+        ("PROXY_ROOMS_FILE", "off"),
+        ("WEBHOOK_EVENTS", "message:new"),
+        ("PROXY_TIMEOUT", "6s"),
+        ("DRAIN_DELAY", "5s"),
+        ("ACCOUNTS", "on"),
+        ("RECOVERY", "on"),
+    ] {
         let refused = load(&Flags::default(), env(&[(name, value)])).unwrap_err().to_string();
         assert!(refused.contains(name) && refused.contains("not served"), "{refused}");
     }
-    let nothing = [("REDIS_URL", " "), ("ACCOUNTS", "auto"), ("RECOVERY", "off")];
-    assert!(load(&Flags::default(), env(&nothing)).is_ok());
+    for nothing in [
+        ("REDIS_URL", " "),
+        ("REDIS_URL_FILE", ""),
+        ("ACCOUNTS", "auto"),
+        ("RECOVERY", "off"),
+        ("WEBHOOK_EVENTS", "*"),
+        ("PROXY_TIMEOUT", "5s"),
+        ("PROXY_TIMEOUT", "5000ms"),
+        ("DRAIN_DELAY", "0s"),
+        ("DRAIN_DELAY", "0ms"),
+    ] {
+        assert!(load(&Flags::default(), env(&[nothing])).is_ok(), "{nothing:?}");
+    }
 }
 
 #[test]
 fn names_that_are_nearly_ours_are_warned_of() {
     let of = |name: &str| super::dotenv::misspelt([&name.to_owned()]);
     for (name, meant) in [
+        ("PROT", "PORT"),
+        ("HSOT", "HOST"),
+        ("port", "PORT"),
         ("HANDSHAK", "HANDSHAKE"),
+        ("HANDSHK", "HANDSHAKE"),
+        ("MAXPAYLOD", "MAX_PAYLOAD"),
+        ("LIMTIS", "LIMITS"),
+        ("APIKEY", "API_KEYS"),
+        ("REDIS_URI_FILE", "REDIS_URL_FILE"),
         ("HANDHSAKE", "HANDSHAKE"),
         ("handshake", "HANDSHAKE"),
         ("JWT_SECRETS", "JWT_SECRET"),
@@ -450,7 +479,14 @@ fn names_that_are_nearly_ours_are_warned_of() {
         assert_eq!(warnings.len(), 1, "{name}");
         assert!(warnings[0].contains(name) && warnings[0].ends_with(&format!("{meant} is one")));
     }
-    for name in ["HANDSHAKE", "JWT_SECRET_FILE", "NODE_ENV", "POST", "MONGO_URL", "SMTP_HOST"] {
+    let ours = "HANDSHAKE PORT JWT_SECRET_FILE WEBHOOK_SECRET_FILE";
+    let others = "HOSTNAME HOME PATH PWD OLDPWD USER LOGNAME SHELL SHLVL TERM TZ LANG LC_ALL EDITOR \
+        PAGER TMPDIR DISPLAY NODE_ENV NODE_PORT PORT1 PORTS HOSTS POST HOSTIP DEBUG CI APP_ENV \
+        APP_KEY APP_URL APP_NAME BASE_URL SITE_URL DB_HOST DB_URL DB_NAME MONGO_URL MONGODB_URI \
+        PGHOST PGUSER POSTGRES_URL SMTP_HOST SMTP_PORT MAIL_HOST HTTP_PROXY HTTPS_PROXY NO_PROXY \
+        SESSION_SECRET SECRET_KEY RUST_LOG RUST_BACKTRACE LOG_FILE SENTRY_DSN STRIPE_KEY S3_BUCKET \
+        VITE_API_URL NEXTAUTH_URL NEXTAUTH_SECRET AWS_REGION JWT_EXPIRES_IN COOKIE_SECRET TIMEOUT";
+    for name in ours.split_whitespace().chain(others.split_whitespace()) {
         assert!(of(name).is_empty(), "{name}: {:?}", of(name));
     }
 }
