@@ -334,6 +334,18 @@ async fn an_office_that_comes_back_at_once_is_let_in() {
     let all = Box::pin(futures_util::future::join_all(connects));
     let refused = within("everyone", all).await.into_iter().filter_map(Result::err).count();
     assert_eq!(refused, 0);
+    // As browsers do it: by polling, whose connections they keep, and then by an upgrade.
+    let app = TestApp::start().await;
+    let upgrades = (0..300).map(async |n| {
+        let (user, options) = (format!("clerk{n}"), Options::polling());
+        let mut clerk = app.user_with(&user, &[], options).await;
+        clerk.upgrade().await;
+        clerk
+    });
+    let all = Box::pin(futures_util::future::join_all(upgrades));
+    for mut clerk in within_time(4 * DEADLINE, "everyone by polling", all).await {
+        assert_eq!(clerk.emit_ack("nothing", 1).await["code"], "unknown_event");
+    }
 }
 
 #[tokio::test]
@@ -353,5 +365,15 @@ async fn who_comes_out_of_a_tunnel_enters_and_sends_all_at_once() {
         let draft = json!({ "conversationId": conversation, "content": message.to_string() });
         let ack = alice.emit_ack("message:send", draft).await;
         assert_eq!(ack["success"], true, "{message}: {ack}");
+    }
+    // The same over REST, out of the same bucket: 300 at once, and not once more for each door.
+    let path = format!("/api/conversations/{}/messages", conversation.as_str().unwrap());
+    let send = |content: String| {
+        let (post, body) = (reqwest::Method::POST, json!({ "content": content }));
+        app.request_as(&token, post, &path, Some(body))
+    };
+    for message in 150..300 {
+        let answer = send(message.to_string()).await;
+        assert_eq!(answer.status, 201, "{message}: {answer:?}");
     }
 }

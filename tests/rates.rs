@@ -23,6 +23,7 @@ async fn start() -> TestApp {
 
 fn small(config: &mut Config) {
     let rate = Rate { per_second: 1, burst: 3 };
+    config.limits.messages = rate;
     config.limits.rest_writes = rate;
     config.limits.rest_reads = rate;
     config.limits.rest_strangers = rate;
@@ -74,6 +75,24 @@ async fn a_user_who_floods_a_conversation_is_told_to_wait_and_nobody_else() {
     let read = as_user(&app, "bob", Method::GET, &path, Value::Null).await;
     assert_eq!(read.status, 200, "reading is another class");
     assert_eq!(say(&app, "ann", &id).await.status, 201, "another user");
+}
+
+#[tokio::test]
+async fn messages_have_one_bucket_of_a_user_over_both_doors_and_their_own_class() {
+    let app = TestApp::with(|config| {
+        small(config);
+        config.limits.messages = Rate { per_second: 1, burst: 20 };
+    })
+    .await;
+    let id = group(&app).await;
+    let mut bob = app.user("bob").await;
+    for n in 0..10 {
+        let draft = json!({ "conversationId": id, "content": n.to_string() });
+        assert_eq!(bob.emit_ack("message:send", draft).await["success"], true, "{n}");
+    }
+    // Ten are left, and more come only by time; there are three for other changes.
+    let refused = refused(|| say(&app, "bob", &id)).await;
+    assert!((10..=20).contains(&refused), "{refused}");
 }
 
 #[tokio::test]

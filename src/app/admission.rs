@@ -4,10 +4,11 @@
 use std::{hash::Hash, net::IpAddr, sync::Arc};
 
 use axum::{
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use http::Method;
 use ipnet::IpNet;
 
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
     config::Config,
     error::{Error, Result},
     http::client_address::client_address,
-    limits::{RestClass, RestRates, network},
+    limits::{CallerClass, CallerRates, network},
     metrics,
     realtime::wire::Peer,
 };
@@ -27,16 +28,16 @@ const PROBES: [&str; 2] = ["/livez", "/readyz"];
 #[derive(Clone)]
 pub(super) struct Admission {
     authenticator: Authenticator,
-    rates: RestRates,
+    rates: CallerRates,
     trusted_proxies: Arc<[IpNet]>,
 }
 
 impl Admission {
-    /// As configured.
-    pub(super) fn new(config: &Config, authenticator: Authenticator) -> Self {
+    /// As configured; the rates are shared with the sockets.
+    pub(super) fn new(config: &Config, authenticator: Authenticator, rates: CallerRates) -> Self {
         Self {
             authenticator,
-            rates: RestRates::new(&config.limits),
+            rates,
             trusted_proxies: config.server.trusted_proxies.as_slice().into(),
         }
     }
@@ -55,15 +56,16 @@ impl Admission {
         };
         if let Some(credentials) = authenticated.as_ref().and_then(Authenticated::valid) {
             let class = match (credentials.identity.operates(), request.method().is_safe()) {
-                (true, _) => RestClass::Operator,
-                (false, true) => RestClass::Read,
-                (false, false) => RestClass::Write,
+                (true, _) => CallerClass::Operator,
+                (false, true) => CallerClass::Read,
+                (false, false) if sends_a_message(request) => CallerClass::Message,
+                (false, false) => CallerClass::Write,
             };
             self.take(class, &credentials.caller())?;
         } else {
             // Valid credentials are never counted here, so nobody at the same address, as behind a
             // NAT, can keep others out.
-            self.take(RestClass::Stranger, &network(self.address(request)?))?;
+            self.take(CallerClass::Stranger, &network(self.address(request)?))?;
         }
         if let Some(authenticated) = authenticated {
             request.extensions_mut().insert(authenticated);
@@ -77,11 +79,17 @@ impl Admission {
         Ok(client_address(peer, request.headers(), &self.trusted_proxies))
     }
 
-    fn take(&self, class: RestClass, caller: &impl Hash) -> Result<()> {
+    fn take(&self, class: CallerClass, caller: &impl Hash) -> Result<()> {
         self.rates.take(class, caller).inspect_err(|_| {
             metrics::requests_limited(class.as_str()).increment(1);
         })
     }
+}
+
+/// Whether a request that changes something is what `message:send` is, too.
+fn sends_a_message(request: &Request) -> bool {
+    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    request.method() == Method::POST && path == Some("/api/conversations/{id}/messages")
 }
 
 /// Middleware around everything that REST answers.

@@ -36,6 +36,7 @@ use crate::{
     http::{Layers, health::Readiness, unread::OpenBodies},
     id::Ids,
     idempotency::Idempotency,
+    limits::CallerRates,
     marketplace::{self, MarketplaceService},
     metrics,
     payments::{PaymentService, shkeeper::Shkeeper},
@@ -104,8 +105,15 @@ impl App {
 
         let catalogue = Arc::new(events());
         let verifier = authenticator.verifier().clone();
-        let realtime =
-            Realtime::start(&config, catalogue.clone(), verifier, origins, clock.clone());
+        let callers = CallerRates::new(&config.limits);
+        let realtime = Realtime::start(
+            &config,
+            catalogue.clone(),
+            verifier,
+            origins,
+            clock.clone(),
+            callers.clone(),
+        );
         let emitter = realtime.emitter().clone();
         let outlet = emitter.clone();
         db.set_outlet(Arc::new(move |announced| {
@@ -139,7 +147,7 @@ impl App {
         realtime.listen(commands, vec![Arc::new(presence.clone()), Arc::new(typing)]);
 
         let admin = Admin::new(&config, metrics.clone(), clock)?;
-        let admission = Admission::new(&config, authenticator.clone());
+        let admission = Admission::new(&config, authenticator.clone(), callers);
         let state = AppState {
             access,
             admin: admin.clone(),

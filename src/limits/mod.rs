@@ -1,10 +1,10 @@
 //! Rates and caps: what an address and a user may hold, how fast one connection may ask, and how
-//! fast one caller over REST.
+//! fast one caller.
 
 mod address;
+mod caller;
 mod packets;
 mod peer;
-mod rest;
 mod user;
 
 use std::num::NonZeroU32;
@@ -13,9 +13,9 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use serde::Serialize;
 
 pub use address::{AddressLimits, Admission, Place, network};
+pub use caller::{CallerClass, CallerRates};
 pub use packets::{Allowance, PacketLimit};
 pub use peer::{PeerLimits, PeerPlace};
-pub use rest::{RestClass, RestRates};
 pub use user::UserLimits;
 
 use crate::config::{LimitsConfig, Rate};

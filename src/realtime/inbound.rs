@@ -23,9 +23,10 @@ use super::{
     session::{Guard, Sessions},
 };
 use crate::{
+    auth::CredentialKind,
     error::{Code, Error, Result},
     event::is_reserved,
-    limits::{EventClass, EventRates, RestClass},
+    limits::{CallerClass, EventClass, EventRates},
     log_limit, metrics,
     text::well_formed,
 };
@@ -107,11 +108,11 @@ impl Inbound {
         Ok(())
     }
 
-    /// What is stored has a rate of the user, too: they may have many sockets.
+    /// What is stored has a rate of the user, too: they may have many sockets, and REST.
     fn check_user(&self, sessions: &Sessions) -> Result<()> {
         let Some(identity) = self.connection.identity() else { return Ok(()) };
-        let class = if identity.operates() { RestClass::Operator } else { RestClass::Message };
-        sessions.user_rates.take(class, &identity.user_id)
+        let class = if identity.operates() { CallerClass::Operator } else { CallerClass::Message };
+        sessions.callers.take(class, &(CredentialKind::Token, &identity.user_id))
     }
 }
 

@@ -61,7 +61,11 @@ use self::{
     wire::{Door, Setup},
 };
 use crate::{
-    auth::Verifier, clock::Clock, config::Config, event::Namespace, limits::PacketLimit,
+    auth::Verifier,
+    clock::Clock,
+    config::Config,
+    event::Namespace,
+    limits::{CallerRates, PacketLimit},
     origin::OriginPolicy,
 };
 
@@ -90,6 +94,7 @@ impl Realtime {
         verifier: Verifier,
         origins: OriginPolicy,
         clock: Clock,
+        callers: CallerRates,
     ) -> Self {
         let realtime = &config.realtime;
         let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -123,8 +128,15 @@ impl Realtime {
             packets: PacketLimit::new(&config.limits, clock.clone()),
         };
         let links = Arc::<Links>::default();
-        let sessions =
-            Sessions::new(hub.clone(), links.clone(), catalogue.clone(), verifier, clock, config);
+        let sessions = Sessions::new(
+            hub.clone(),
+            links.clone(),
+            catalogue.clone(),
+            verifier,
+            clock,
+            config,
+            callers,
+        );
         let door = Door::new(Setup { engine, hub: hub.clone(), links, origins, tolerance, config });
         let emitter = Emitter::new(hub.clone(), catalogue, realtime.event_audience);
         Self { io, hub, door, emitter, sessions }

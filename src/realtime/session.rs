@@ -36,7 +36,7 @@ use crate::{
     error::{Code, Error, Result},
     event::Namespace,
     id::{Id, Ids},
-    limits::{RestRates, UserLimits},
+    limits::{CallerRates, UserLimits},
     log_limit, metrics,
     room::Room,
     text::well_formed,
@@ -57,7 +57,7 @@ pub(super) struct Sessions {
     pub(super) clock: Clock,
     pub(super) limits: LimitsConfig,
     /// What a user changes over all of their sockets.
-    pub(super) user_rates: RestRates,
+    pub(super) callers: CallerRates,
     users: UserLimits,
     pub(super) queue_length: usize,
     pub(super) max_pending_bytes: usize,
@@ -88,6 +88,7 @@ impl Sessions {
         verifier: Verifier,
         clock: Clock,
         config: &Config,
+        callers: CallerRates,
     ) -> Arc<Self> {
         Arc::new(Self {
             hub,
@@ -100,7 +101,7 @@ impl Sessions {
             leeway: config.auth.leeway,
             clock,
             limits: config.limits.clone(),
-            user_rates: RestRates::new(&config.limits),
+            callers,
             users: UserLimits::new(&config.limits),
             queue_length: config.realtime.queue_length,
             max_pending_bytes: config.realtime.max_pending_bytes,

@@ -28,7 +28,7 @@ use crate::{
     event::{Namespace, Success},
     events,
     id::Id,
-    limits::EventClass,
+    limits::{CallerRates, EventClass},
     room::Room,
 };
 
@@ -116,7 +116,8 @@ impl Server {
         let authenticator = Authenticator::new(&config.auth, origins.clone(), clock.clone());
         let verifier = authenticator.expect("keys").verifier().clone();
         let catalogue = Arc::new(Catalogue::new(&[EVENTS]).expect("a catalogue"));
-        let realtime = Realtime::start(&config, catalogue, verifier, origins, clock);
+        let callers = CallerRates::new(&config.limits);
+        let realtime = Realtime::start(&config, catalogue, verifier, origins, clock, callers);
         let gates: Gates = Arc::new(std::array::from_fn(|_| Semaphore::new(0)));
         realtime.listen(commands(realtime.emitter(), &gates), Vec::new());
         // Accepted sockets inherit it: with a small one the kernel takes writes in parts.

@@ -1,4 +1,4 @@
-//! How fast one caller may ask over REST: a token bucket for each caller and class of requests, kept
+//! How fast one caller may ask, over REST and over all of their sockets: a token bucket for each caller and class of requests, kept
 //! for as long as it is not full.
 
 use std::{
@@ -28,24 +28,24 @@ const SWEEP: usize = 4096;
 
 /// The buckets of all callers. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct RestRates(Option<Arc<[Buckets<DefaultClock>; 5]>>);
+pub struct CallerRates(Option<Arc<[Buckets<DefaultClock>; 5]>>);
 
 /// What a caller asks for, or as what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RestClass {
-    /// A user who changes something.
+pub enum CallerClass {
+    /// A user who changes something over REST, other than by a message.
     Write,
-    /// A user who reads.
+    /// A user who reads over REST.
     Read,
     /// A backend service or an admin.
     Operator,
     /// An address without valid credentials.
     Stranger,
-    /// A user who sends messages, over all of their sockets.
+    /// A user who sends messages, over REST and over all of their sockets.
     Message,
 }
 
-impl RestClass {
+impl CallerClass {
     /// Its name, for metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -59,7 +59,7 @@ impl RestClass {
     }
 }
 
-impl RestRates {
+impl CallerRates {
     /// Rates as configured; none when limits are off.
     #[must_use]
     pub fn new(config: &LimitsConfig) -> Self {
@@ -78,7 +78,7 @@ impl RestRates {
     ///
     /// # Errors
     /// [`Code::RateLimited`] with the time until there is one.
-    pub fn take(&self, class: RestClass, caller: &impl Hash) -> Result<()> {
+    pub fn take(&self, class: CallerClass, caller: &impl Hash) -> Result<()> {
         let Some(buckets) = &self.0 else { return Ok(()) };
         buckets[class as usize].take(caller).map_err(|wait| {
             let sentence = "Too many requests; try again in a moment.";
