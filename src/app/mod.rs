@@ -93,16 +93,6 @@ impl App {
         let authenticator = Authenticator::new(&config.auth, origins.clone(), clock.clone())?;
         let readiness = Readiness::new(config.auth.handshake);
         let (stop, stopping) = watch::channel(false);
-        let open = store::open(&config, &clock, &readiness, &stopping, &layers);
-        let (db, listener) = Box::pin(open).await?;
-        let idempotency = Box::pin(Idempotency::start(db.clone(), authenticator.clone())).await?;
-        // Not before a process that had the store has ended, which listened there, too.
-        let listener = match listener {
-            Some(listener) => listener,
-            None => listen(server).await?,
-        };
-        let address = listener.local_addr()?;
-
         let catalogue = Arc::new(events());
         let verifier = authenticator.verifier().clone();
         let callers = CallerRates::new(&config.limits);
@@ -114,6 +104,17 @@ impl App {
             clock.clone(),
             callers.clone(),
         );
+        let waiting = routes::waiting(&realtime, readiness.clone(), layers.clone());
+        let open = store::open(&config, &clock, &readiness, &stopping, waiting);
+        let (db, listener) = Box::pin(open).await?;
+        let idempotency = Box::pin(Idempotency::start(db.clone(), authenticator.clone())).await?;
+        // Not before a process that had the store has ended, which listened there, too.
+        let listener = match listener {
+            Some(listener) => listener,
+            None => listen(server).await?,
+        };
+        let address = listener.local_addr()?;
+
         let emitter = realtime.emitter().clone();
         let outlet = emitter.clone();
         db.set_outlet(Arc::new(move |announced| {

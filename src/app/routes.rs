@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use axum::{
     Router,
+    extract::Request,
+    handler::Handler,
     middleware::{from_fn, from_fn_with_state},
     routing::{any, get},
 };
 use bytes::Bytes;
-use http::{StatusCode, header::CONTENT_TYPE};
+use http::{Method, StatusCode, header::CONTENT_TYPE};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
     AppState,
     admission::{self, Admission},
+    store,
 };
 use crate::{
     access, admin,
@@ -24,7 +27,7 @@ use crate::{
     metrics::{self, Handle},
     payments, presence,
     realtime::{
-        self, Catalogue,
+        self, Catalogue, Realtime,
         wire::{self, Door},
     },
 };
@@ -66,7 +69,7 @@ pub(super) fn router(
         .layer(from_fn_with_state(admission, admission::layer));
     let door = state.realtime.door().clone();
     let router = rest::layers(router, layers).layer(from_fn(metrics::track)).with_state(state);
-    let router = router.merge(socket_io(door));
+    let router = router.merge(socket_io(door, Door::handle));
     Ok(match token_parameter {
         Some(name) => router.layer(from_fn_with_state(Arc::from(name), take_query_token)),
         None => router,
@@ -84,11 +87,22 @@ fn documents(catalogue: &Catalogue) -> anyhow::Result<Router<AppState>> {
         .route("/api/events.d.ts", get(async move || (text, typescript))))
 }
 
+/// What is answered while the store is away: the probes, and everyone else that it is.
+pub(super) fn waiting(realtime: &Realtime, readiness: Readiness, layers: Layers) -> Router {
+    let origins = layers.origins.clone();
+    let at_the_door = async move |request: Request| {
+        let asks = request.method() == Method::OPTIONS;
+        if asks { Ok(origins.preflight(request.headers())) } else { Err(store::away().await) }
+    };
+    let router = rest::health::router(readiness).fallback(store::away);
+    rest::layers(router, layers).merge(socket_io(realtime.door().clone(), at_the_door))
+}
+
 /// The Socket.IO door stands outside the layers of REST: it has checks of its own.
-fn socket_io(door: Door) -> Router {
+fn socket_io<T: 'static>(door: Door, handler: impl Handler<T, Door> + Sync) -> Router {
     Router::new()
-        .route("/socket.io/", any(Door::handle))
-        .route("/socket.io", any(Door::handle))
+        .route("/socket.io/", any(handler.clone()))
+        .route("/socket.io", any(handler))
         .layer(from_fn_with_state(door.clone(), wire::refusals))
         .with_state(door)
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::Router;
 use tokio::{
     net::TcpListener,
     sync::watch,
@@ -15,10 +16,7 @@ use crate::{
     config::Config,
     db::{Db, prune_events},
     error::{Code, Error},
-    http::{
-        self as rest, Layers,
-        health::{self, Readiness},
-    },
+    http::health::Readiness,
     realtime::wire,
 };
 
@@ -30,14 +28,14 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 const TELL_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Opens the store, with what goes on beside it until `stopping` says true. As long as its server is
-/// away, the public port is listened on, and `/livez` and `/readyz` are answered; then the listener
-/// is given back, too.
+/// away, the public port is listened on, and answered by `waiting`; then the listener is given back,
+/// too.
 pub(super) async fn open(
     config: &Config,
     clock: &Clock,
     readiness: &Readiness,
     stopping: &watch::Receiver<bool>,
-    layers: &Layers,
+    waiting: Router,
 ) -> anyhow::Result<(Db, Option<TcpListener>)> {
     let database = &config.database;
     let open = || Db::open(database, &config.data, clock.clone(), config.patience());
@@ -46,12 +44,10 @@ pub(super) async fn open(
     if opened.as_ref().is_err_and(|error| Db::is_away(database, error)) {
         readiness.report("store", false);
         let (arrived, arrival) = watch::channel(false);
-        let router = health::router(readiness.clone()).fallback(away);
-        let router = rest::layers(router, layers.clone());
         let port = listen(&config.server).await?.into_std()?;
         let copy = TcpListener::from_std(port.try_clone()?)?;
         listener = Some(TcpListener::from_std(port)?);
-        let meanwhile = tokio::spawn(wire::serve(copy, router, config.clone(), arrival));
+        let meanwhile = tokio::spawn(wire::serve(copy, waiting, config.clone(), arrival));
         let mut told: Option<Instant> = None;
         while let Err(error) = &opened
             && Db::is_away(database, error)
@@ -74,8 +70,8 @@ pub(super) async fn open(
     Ok((db, listener))
 }
 
-/// What everyone else is told meanwhile.
-async fn away() -> Error {
+/// What everyone is told meanwhile.
+pub(super) async fn away() -> Error {
     Error::new(Code::Unavailable, "The store is not available; try again.")
         .with_retry_after(RETRY_INTERVAL)
 }

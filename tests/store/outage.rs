@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::json;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use stoa::{
@@ -86,6 +87,22 @@ async fn a_store_that_is_away_at_the_start_is_waited_for() {
         assert_eq!(status("/livez").await, Some((200, false)));
         assert_eq!(status("/api/conversations").await, Some((503, true)));
         assert_eq!(status("/socket.io/?EIO=4&transport=polling").await, Some((503, true)));
+        let door = format!("http://{address}/socket.io/?EIO=4&transport=polling");
+        for (method, code) in [(Method::GET, 503), (Method::POST, 503), (Method::OPTIONS, 204)] {
+            let request = http.request(method, &door).header("origin", "http://localhost:3000");
+            let answer = request.send().await.expect("an answer");
+            assert_eq!(answer.status().as_u16(), code);
+            let headers = answer.headers().clone();
+            assert_eq!(headers["access-control-allow-origin"], "http://localhost:3000");
+            if code == 503 {
+                assert!(headers.contains_key("retry-after"));
+                let said: serde_json::Value = answer.json().await.expect("JSON");
+                assert_eq!(said["message"], "The store is not available; try again.", "{said}");
+            }
+        }
+        let foreign = http.get(&door).header("origin", "https://evil.example").send().await;
+        let foreign = foreign.expect("an answer");
+        assert!(!foreign.headers().contains_key("access-control-allow-origin"));
         server.start();
         tokio::time::timeout(in_time, becomes("/readyz", 200)).await.expect("it is ready then");
     };
