@@ -87,19 +87,17 @@ impl App {
     /// When the store can't be opened, the port is taken, or a key or an origin can't be used.
     pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let metrics = metrics::install()?;
-        let server = &config.server;
         let origins = config.origin_policy()?;
-        let layers = Layers::new(server, origins.clone());
+        let layers = Layers::new(&config.server, origins.clone());
         let authenticator = Authenticator::new(&config.auth, origins.clone(), clock.clone())?;
         let readiness = Readiness::new(config.auth.handshake);
         let (stop, stopping) = watch::channel(false);
         let catalogue = Arc::new(events());
-        let verifier = authenticator.verifier().clone();
         let callers = CallerRates::new(&config.limits);
         let realtime = Realtime::start(
             &config,
             catalogue.clone(),
-            verifier,
+            authenticator.verifier().clone(),
             origins,
             clock.clone(),
             callers.clone(),
@@ -111,7 +109,7 @@ impl App {
         // Not before a process that had the store has ended, which listened there, too.
         let listener = match listener {
             Some(listener) => listener,
-            None => listen(server).await?,
+            None => listen(&config.server).await?,
         };
         let address = listener.local_addr()?;
 
@@ -140,11 +138,7 @@ impl App {
         let payments = PaymentService::new(db.clone(), Ids, clock.clone(), shkeeper, &config);
         store::beside(payments.clone().watch_payouts(config.shkeeper.poll_interval), &stopping);
 
-        let mut commands = Commands::default();
-        access::commands(&access, &mut commands);
-        presence::commands(&presence, &mut commands);
-        chat::commands(&access, &chat, &typing, &mut commands);
-        marketplace::commands(&access, &mut commands);
+        let commands = commands(&access, &presence, &chat, &typing);
         realtime.listen(commands, vec![Arc::new(presence.clone()), Arc::new(typing)]);
 
         let admin = Admin::new(&config, metrics.clone(), clock)?;
@@ -155,7 +149,7 @@ impl App {
             authenticator,
             emits,
             idempotency: idempotency.clone(),
-            open_bodies: OpenBodies::new(server),
+            open_bodies: OpenBodies::new(&config.server),
             realtime: realtime.clone(),
             presence,
             chat,
@@ -173,7 +167,7 @@ impl App {
             config.auth.query.as_deref(),
         )?;
         if let Some(port) = config.metrics.port {
-            let address = SocketAddr::new(server.host, port);
+            let address = SocketAddr::new(config.server.host, port);
             let listener = TcpListener::bind(address)
                 .await
                 .with_context(|| format!("the metrics port {address} can't be listened on"))?;
@@ -182,7 +176,7 @@ impl App {
         }
         store::beside(idempotency.prune(), &stopping);
         tokio::spawn(metrics.keep_up());
-        let drain_timeout = server.drain_timeout;
+        let drain_timeout = config.server.drain_timeout;
         let answering = tokio::spawn(wire::serve(listener, router, config, stopping));
         Ok(Self {
             address,
@@ -262,4 +256,14 @@ impl Drop for App {
     fn drop(&mut self) {
         self.stop.send_replace(true);
     }
+}
+
+/// What clients may ask by event.
+fn commands(access: &Access, presence: &Presence, chat: &ChatService, typing: &Typing) -> Commands {
+    let mut commands = Commands::default();
+    access::commands(access, &mut commands);
+    presence::commands(presence, &mut commands);
+    chat::commands(access, chat, typing, &mut commands);
+    marketplace::commands(access, &mut commands);
+    commands
 }

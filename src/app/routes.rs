@@ -99,7 +99,7 @@ pub(super) fn waiting(realtime: &Realtime, readiness: Readiness, layers: Layers)
 }
 
 /// The Socket.IO door stands outside the layers of REST: it has checks of its own.
-fn socket_io<T: 'static>(door: Door, handler: impl Handler<T, Door> + Sync) -> Router {
+fn socket_io<T: 'static>(door: Door, handler: impl Handler<T, Door>) -> Router {
     Router::new()
         .route("/socket.io/", any(handler.clone()))
         .route("/socket.io", any(handler))
