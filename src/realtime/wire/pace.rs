@@ -35,6 +35,9 @@ struct Inner {
 enum Phase {
     /// Between two requests, since then.
     Idle(Instant),
+    /// The end of an answer waits for a peer that takes it slowly. One that takes nothing at all is
+    /// given up by the kernel (`TCP_USER_TIMEOUT`).
+    Leaving,
     /// Headers are coming, since then.
     Headers(Instant),
     /// A request is being answered, which has limits of its own.
@@ -60,7 +63,7 @@ impl Pace {
             let until = match self.phase() {
                 Phase::Idle(since) => Some(since + idle_timeout),
                 Phase::Headers(since) => Some(since + header_timeout),
-                Phase::Answering => None,
+                Phase::Leaving | Phase::Answering => None,
             };
             tokio::select! {
                 Some(()) = OptionFuture::from(until.map(sleep_until)) => return,
@@ -71,8 +74,18 @@ impl Pace {
 
     /// Bytes have come.
     fn heard(&self) {
-        if matches!(self.phase(), Phase::Idle(_)) {
+        if matches!(self.phase(), Phase::Idle(_) | Phase::Leaving) {
             self.set(Phase::Headers(Instant::now()));
+        }
+    }
+
+    /// Bytes were written, or none were since the peer takes none: what an answer has left behind
+    /// goes out after its body is gone, and only then does the connection stand still.
+    fn wrote(&self, waits: bool) {
+        match self.phase() {
+            Phase::Idle(_) | Phase::Leaving if waits => self.set(Phase::Leaving),
+            Phase::Idle(_) | Phase::Leaving => self.set(Phase::Idle(Instant::now())),
+            Phase::Headers(_) | Phase::Answering => {}
         }
     }
 
@@ -123,7 +136,9 @@ impl AsyncWrite for Paced {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.pace.wrote(written.is_pending());
+        written
     }
 
     fn poll_write_vectored(
@@ -131,7 +146,9 @@ impl AsyncWrite for Paced {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.pace.wrote(written.is_pending());
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
