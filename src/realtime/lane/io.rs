@@ -21,7 +21,6 @@ use crate::{
         events::ClosingReason,
         frame,
         link::{Link, Links},
-        wire::PollingSession,
     },
 };
 
@@ -83,7 +82,7 @@ impl LaneIo {
         link: Arc<Link>,
         upgrading: bool,
     ) -> Self {
-        // Version 3 clients ping by themselves; a polling session knows of its first ping.
+        // Version 3 clients ping by themselves; a polling session has had its first ping.
         let awaited = !upgrading && !link.is_v3();
         let ping = if awaited { FirstPing::Awaited } else { FirstPing::Done };
         let (links, sid, deaf) = (None, Sid::ZERO, false);
@@ -171,12 +170,6 @@ impl Inner {
         }
         if payload == b"2" && self.ping == FirstPing::Awaited {
             self.ping = FirstPing::Seen;
-            return Pass::Swallow(None);
-        }
-        if payload == b"2"
-            && self.upgrading
-            && self.link.polling().is_some_and(PollingSession::is_first_ping)
-        {
             return Pass::Swallow(None);
         }
         if let Some(links) = self.links.as_ref().filter(|_| self.sid == Sid::ZERO)
@@ -312,13 +305,8 @@ impl AsyncWrite for LaneIo {
         if this.ping == FirstPing::Seen {
             lane.lock().wake_reader();
         }
-        if upgrading {
-            if !this.link.change_over(&lane) {
-                return Poll::Ready(Err(io::ErrorKind::AlreadyExists.into()));
-            }
-            if let Some(session) = this.link.polling() {
-                session.answer_first_ping();
-            }
+        if upgrading && !this.link.change_over(&lane) {
+            return Poll::Ready(Err(io::ErrorKind::AlreadyExists.into()));
         }
         if this.upgrading {
             // The engine writes what it still had; the marker may have found no room before.

@@ -4,17 +4,7 @@
 //! packets, answers are written one at a time, and a burst of packets is handed over no faster than
 //! it is done.
 
-use std::{
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{
-            AtomicU8,
-            Ordering::{AcqRel, Acquire},
-        },
-    },
-    time::Duration,
-};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     extract::Request,
@@ -44,7 +34,7 @@ use crate::{
     realtime::{events::ClosingReason, link::Link, names},
 };
 
-const PING: &str = "2";
+/// The answer to a ping.
 const PONG: &str = "3";
 
 /// Packets given to the engine before it is seen whether the client's queue keeps up.
@@ -70,28 +60,6 @@ pub(in crate::realtime) struct PollingSession {
     uri: Uri,
     engine: Engine,
     sessions: Arc<Sessions>,
-    first_ping: FirstPing,
-}
-
-/// What became of the engine's first ping, which comes an interval too early.
-#[derive(Default)]
-struct FirstPing(AtomicU8);
-
-impl FirstPing {
-    const DUE: u8 = 0;
-    const ANSWERED: u8 = 1;
-    const TAKEN_OUT: u8 = 2;
-
-    /// It is answered before it has come. False when it was answered.
-    fn answer(&self) -> bool {
-        self.0.compare_exchange(Self::DUE, Self::ANSWERED, AcqRel, Acquire).is_ok()
-    }
-
-    /// A ping is among what goes to the client: what became of the first one before. It is this one
-    /// unless that was taken out.
-    fn take_out(&self) -> u8 {
-        self.0.swap(Self::TAKEN_OUT, AcqRel)
-    }
 }
 
 /// The engine's answer, read to its end.
@@ -109,18 +77,11 @@ impl PollingSession {
         call(self.engine.clone(), self.request(Method::POST, packet.into()))
     }
 
-    /// The session is about to go on over a websocket: unless its first ping has come by, that is
-    /// answered now.
-    pub(in crate::realtime) fn answer_first_ping(&self) {
-        if !self.v3 && self.first_ping.answer() {
-            // In memory; it waits for nothing.
-            let _ = unconstrained(self.post(PONG)).now_or_never();
-        }
-    }
-
-    /// Whether the ping that the engine writes is the first one, which the websocket is not to hear.
-    pub(in crate::realtime) fn is_first_ping(&self) -> bool {
-        !self.v3 && self.first_ping.take_out() != FirstPing::TAKEN_OUT
+    /// Answers the engine's first ping, which it sends at once where Node's server waits for an
+    /// interval. Nothing else is said to a session before.
+    async fn answer_first_ping(&self) {
+        call(self.engine.clone(), self.request(Method::GET, String::new())).await;
+        self.post(PONG).await;
     }
 
     /// A request to the engine for this session.
@@ -134,25 +95,6 @@ impl PollingSession {
         *request.method_mut() = method;
         *request.uri_mut() = self.uri.clone();
         request
-    }
-
-    /// Takes the engine's first ping out of what the client is about to get.
-    async fn without_first_ping(&self, body: Bytes) -> Bytes {
-        if self.v3 {
-            return body;
-        }
-        let Ok(text) = std::str::from_utf8(&body) else { return body };
-        let packets = || Packets::of(text, false).flatten();
-        if !packets().any(|packet| packet == PING) {
-            return body;
-        }
-        match self.first_ping.take_out() {
-            FirstPing::TAKEN_OUT => return body,
-            FirstPing::DUE => drop(self.post(PONG).await),
-            _ => {}
-        }
-        let rest: Vec<&str> = packets().filter(|packet| *packet != PING).collect();
-        join(&rest, false).into()
     }
 }
 
@@ -187,14 +129,17 @@ pub(super) async fn open(
     let sid: Option<Sid> = open.and_then(Result::ok).and_then(|open| open.sid.parse().ok());
     let sid = sid.ok_or_else(|| Error::internal("the engine opened no session"))?;
     sessions.insert(sid, Arc::downgrade(&link));
-    link.set_polling(PollingSession {
+    let session = PollingSession {
         sid,
         v3: query.v3,
         uri: format!("{uri}&sid={sid}").parse().map_err(Error::internal)?,
         engine: engine.clone(),
         sessions: sessions.clone(),
-        first_ping: FirstPing::default(),
-    });
+    };
+    if !session.v3 {
+        session.answer_first_ping().await;
+    }
+    link.set_polling(session);
     Ok(respond(answer))
 }
 
@@ -204,40 +149,32 @@ pub(super) async fn receive(link: &Link, headers: &HeaderMap) -> Result<Response
     let abandoned = Abandoned(Some(session));
     let polls = link.polls();
     polls.written().await;
-    let body = loop {
-        let poll = call(session.engine.clone(), session.request(Method::GET, String::new()));
-        // Asked whether it has something, it always says so.
-        let mut engine = pin!(unconstrained(poll));
-        let (frames, answer) = loop {
-            // What the engine has by now goes before these: among it is the CONNECT of each.
-            let frames = polls.answer();
-            if !frames.is_empty() {
-                break (frames, engine.as_mut().now_or_never());
-            }
-            tokio::select! {
-                biased;
-                answer = engine.as_mut() => break (frames, Some(answer)),
-                () = polls.filled() => {}
-            }
-        };
-        polls.answered();
-        let answer = answer.unwrap_or_default();
-        if !answer.status().is_success() {
-            abandoned.not();
-            return Err(refused(&answer));
+    let poll = call(session.engine.clone(), session.request(Method::GET, String::new()));
+    // Asked whether it has something, it always says so.
+    let mut engine = pin!(unconstrained(poll));
+    let (frames, answer) = loop {
+        // What the engine has by now goes before these: among it is the CONNECT of each.
+        let frames = polls.answer();
+        if !frames.is_empty() {
+            break (frames, engine.as_mut().now_or_never());
         }
-        let packets = answer.into_body();
-        let had_packets = !packets.is_empty();
-        let mut packets = session.without_first_ping(packets).await;
-        if session.v3 {
-            packets = payload::with_plain_errors(packets);
-        }
-        let body = payload::with_frames(packets, &frames, session.v3);
-        if !had_packets || !body.is_empty() {
-            break body;
+        tokio::select! {
+            biased;
+            answer = engine.as_mut() => break (frames, Some(answer)),
+            () = polls.filled() => {}
         }
     };
+    polls.answered();
     abandoned.not();
+    let answer = answer.unwrap_or_default();
+    if !answer.status().is_success() {
+        return Err(refused(&answer));
+    }
+    let mut packets = answer.into_body();
+    if session.v3 {
+        packets = payload::with_plain_errors(packets);
+    }
+    let body = payload::with_frames(packets, &frames, session.v3);
     let zipped = if accepts_gzip(headers) { payload::gzip(&body) } else { None };
     let encoding = zipped.is_some().then_some([(CONTENT_ENCODING, "gzip")]);
     let body = axum::body::Body::from(polls.write(zipped.unwrap_or(body)));
