@@ -327,7 +327,9 @@ impl Link {
 
     /// Ends the polling session, if it still is one.
     pub(super) fn close_polling(&self) {
-        if let Some(session) = self.polling() {
+        if let Some(session) = self.polling()
+            && !self.polls().end()
+        {
             session.close();
         }
     }

@@ -12,10 +12,14 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot};
 
+use super::frame;
 use crate::event::Namespace;
 
 /// Bytes after which an answer takes no more.
 const ANSWER_BYTES: usize = 256 * 1024;
+
+/// The packet that ends a session (Engine.IO protocol v4, "Packet types").
+const CLOSE: &str = "1";
 
 /// What a frame takes beside its bytes while it waits.
 const FRAME_BYTES: usize = 64;
@@ -45,6 +49,8 @@ struct Outbox {
     polled: bool,
     /// A websocket wants to take over: polls are answered with nothing from now on.
     upgrading: bool,
+    /// The poll that is there is told of the session's end.
+    ended: bool,
 }
 
 /// What waits for a poll.
@@ -186,6 +192,24 @@ impl Polls {
         let mut outbox = self.lock();
         (outbox.upgrading, outbox.polled) = (true, false);
         outbox.fetched();
+    }
+
+    /// The session ends: the poll that is there is told so. False when there is none.
+    pub(super) fn end(&self) -> bool {
+        let mut outbox = self.lock();
+        if !outbox.polled || outbox.ended {
+            return outbox.ended;
+        }
+        outbox.ended = true;
+        outbox.push(Namespace::Root, frame::text(&[CLOSE]));
+        drop(outbox);
+        self.filled.notify_one();
+        true
+    }
+
+    /// Whether a poll has been told of the session's end.
+    pub(super) fn has_ended(&self) -> bool {
+        self.lock().ended
     }
 
     /// The session is about to end: nothing is heard any more. True for the first who says so.

@@ -175,6 +175,9 @@ pub(super) async fn receive(link: &Link, headers: &HeaderMap) -> Result<Response
         packets = payload::with_plain_errors(packets);
     }
     let body = payload::with_frames(packets, &frames, session.v3);
+    if polls.has_ended() {
+        session.close();
+    }
     let zipped = if accepts_gzip(headers) { payload::gzip(&body) } else { None };
     let encoding = zipped.is_some().then_some([(CONTENT_ENCODING, "gzip")]);
     let body = axum::body::Body::from(polls.write(zipped.unwrap_or(body)));
