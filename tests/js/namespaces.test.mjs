@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { assertHas, assertRefused, connect, connect2, open4 } from './support/client.mjs';
+import { Client, assertHas, assertRefused, connect, connect2, open2, open4 } from './support/client.mjs';
 import { once } from './support/deadline.mjs';
 import { startServer } from './support/server.mjs';
 import { tokenFor } from './support/tokens.mjs';
@@ -141,4 +141,48 @@ for (const transports of [['polling'], ['websocket'], ['polling', 'websocket']])
     await server.emit({ room: 'conversation:c1' }, 'message:new', message);
     assert.deepEqual(await alice.heard(), [['message:new', message]]);
   });
+}
+
+const ROUNDS = 60;
+const OPENERS = [
+  { version: '4.8', open: (token, transports) => open4(server, { auth: { token }, transports }) },
+  { version: '2.5', open: (token, transports) => open2(server, { token, transports }) },
+];
+
+async function connectionsOf(userId) {
+  const response = await fetch(`${server.url}/api/presence/${userId}`, {
+    headers: { authorization: `Bearer ${tokenFor(userId)}` },
+  });
+  return (await response.json()).connections;
+}
+
+for (const { version, open } of OPENERS) {
+  for (const transports of [['polling'], ['websocket'], ['polling', 'websocket']]) {
+    test(`a second namespace that is left and entered at once is connected: ${version}, ${transports}`, async () => {
+      const racers = Array.from({ length: ROUNDS }, (_, n) => `${transports[0]}-${n}`);
+      await Promise.all(
+        racers.map(async (userId) => {
+          const token = tokenFor(userId);
+          const root = open(token, transports);
+          const chat = root.io.socket('/chat', { auth: { token } });
+          // Twice while the transport opens, and again as soon as it is there.
+          chat.connect();
+          chat.connect();
+          await once(chat, 'connect');
+          chat.disconnect();
+          chat.connect();
+          await once(chat, 'connect');
+          const client = new Client(server, userId, chat);
+          assertRefused(await client.ask('make-coffee', {}), 'unknown_event');
+          if (!root.connected) await once(root, 'connect');
+          assert.equal(await connectionsOf(userId), 2, 'no ghost');
+          root.disconnect();
+          chat.disconnect();
+        }),
+      );
+      while ((await Promise.all(racers.map(connectionsOf))).some((connections) => connections > 0)) {
+        await new Promise((next) => setTimeout(next, 50));
+      }
+    });
+  }
 }
