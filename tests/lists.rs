@@ -44,6 +44,8 @@ async fn pages(app: &TestApp, token: &str, path: &str, limit: usize) -> Vec<Valu
         let page = get(app, token, &format!("{path}{sign}limit={limit}&cursor={cursor}")).await;
         let found = page["items"].as_array().expect("a list");
         assert!(found.len() <= limit, "{page}");
+        let bytes = page.to_string().len();
+        assert!(bytes <= 60_000, "{path}: {bytes} bytes");
         items.extend(found.iter().cloned());
         match page["nextCursor"].as_str() {
             Some(next) => next.clone_into(&mut cursor),
@@ -471,4 +473,38 @@ async fn a_list_of_payments_has_those_that_its_reader_pays_or_is_paid() {
             assert_eq!(pages(&app, &token, &path, 3).await, expected, "{reader}: {path}");
         }
     }
+}
+
+#[tokio::test]
+async fn pages_of_what_is_large_have_fewer_items_and_lead_through_everything() {
+    let app = TestApp::with(|config| config.limits.enabled = false).await;
+    let ann = app.token("ann", &["buyer"]);
+    let metadata = json!({ "note": "x".repeat(16_000) });
+    let message = json!({ "content": "😀".repeat(6_000) });
+    let [mut conversations, mut messages, mut requests] = [const { Vec::new() }; 3];
+    for n in 0..7 {
+        let body = json!({ "participantIds": [format!("p{n}")], "metadata": metadata });
+        let id = text(&post(&app, &ann, "/conversations", body).await["conversation"]["id"]);
+        post(&app, &ann, &format!("/conversations/{id}/messages"), message.clone()).await;
+        conversations.insert(0, id);
+        let body = json!({ "title": "A chair", "description": "Oak", "budget": { "amount": 40, "currency": "USD" }, "metadata": metadata });
+        let request = post(&app, &ann, "/marketplace/requests", body).await;
+        requests.insert(0, text(&request["id"]));
+    }
+    let messages_of = format!("/conversations/{}/messages", conversations[0]);
+    let first = get(&app, &ann, &messages_of).await["items"][0].clone();
+    messages.push(text(&first["id"]));
+    for _ in 0..6 {
+        let sent = post(&app, &ann, &messages_of, message.clone()).await;
+        messages.insert(0, text(&sent["message"]["id"]));
+    }
+    for limit in [1, 2, 100] {
+        assert_eq!(ids(&pages(&app, &ann, "/conversations", limit).await), conversations);
+        assert_eq!(ids(&pages(&app, &ann, &messages_of, limit).await), messages);
+        assert_eq!(ids(&pages(&app, &ann, "/marketplace/requests", limit).await), requests);
+    }
+    let oldest = messages.pop().expect("a message");
+    messages.reverse();
+    let after = format!("{messages_of}?after={oldest}");
+    assert_eq!(ids(&pages(&app, &ann, &after, 100).await), messages);
 }

@@ -1,5 +1,8 @@
 //! Lists in pages: `?limit=` and an opaque cursor in, `{items, nextCursor}` out
-//! (contract/rest.md, "Conventions").
+//! (contract/rest.md, "Conventions"). A page is bounded in bytes, too: it ends before the item that
+//! would make it too large.
+
+use std::io;
 
 use axum::extract::FromRequestParts;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -10,11 +13,15 @@ use utoipa::{IntoParams, ToSchema};
 use super::body::Query;
 use crate::error::{Error, Result};
 
+/// How many bytes of JSON the items of a page come to at most, but for its first one: 60 kB with what
+/// is around them.
+const MAX_BYTES: usize = 59_000;
+
 /// Which page of a list the caller wants; an extractor, beside which a [`Query`] may stand.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Page {
-    /// How many items: 1–100.
+    /// At most how many items: 1–100. A page has fewer where more would be over 60 kB.
     #[serde(default = "default_limit")]
     #[param(minimum = 1, maximum = 100, default = 50)]
     pub limit: usize,
@@ -74,6 +81,12 @@ pub fn read_cursor<K: DeserializeOwned>(cursor: &str) -> Option<K> {
     serde_json::from_slice(&json).ok()
 }
 
+/// What [`read_cursor`] reads.
+fn cursor(last: &impl Serialize) -> String {
+    let json = serde_json::to_vec(last).unwrap_or_default();
+    URL_SAFE_NO_PAD.encode(json)
+}
+
 /// One page of a list.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -85,21 +98,55 @@ pub struct List<T> {
 }
 
 impl<T> List<T> {
-    /// The page of up to [`Page::fetch`] rows; `key` is where the next page goes on after an item.
-    pub fn of<K: Serialize>(mut rows: Vec<T>, page: &Page, key: impl Fn(&T) -> K) -> Self {
-        let more = rows.len() > page.limit;
-        rows.truncate(page.limit);
-        let next_cursor = rows.last().filter(|_| more).and_then(|last| {
-            let json = serde_json::to_vec(&key(last)).ok()?;
-            Some(URL_SAFE_NO_PAD.encode(json))
-        });
-        Self { items: rows, next_cursor }
+    /// The page of up to [`Page::fetch`] rows, each as the `item` that is shown; `key` is where the
+    /// next page goes on after a row.
+    pub fn of<R, K: Serialize>(
+        rows: Vec<R>,
+        page: &Page,
+        key: impl Fn(&R) -> K,
+        item: impl Fn(R) -> T,
+    ) -> Self
+    where
+        T: Serialize,
+    {
+        let mut list = Self { items: Vec::with_capacity(rows.len()), next_cursor: None };
+        let (mut last, mut bytes) = (None, 0);
+        for row in rows {
+            let after = key(&row);
+            let item = item(row);
+            // And the comma behind it.
+            bytes += json_bytes(&item) + 1;
+            let full = list.items.len() >= page.limit || bytes > MAX_BYTES;
+            if let Some(last) = last.filter(|_| full) {
+                list.next_cursor = Some(cursor(&last));
+                return list;
+            }
+            list.items.push(item);
+            last = Some(after);
+        }
+        list
+    }
+}
+
+/// How many bytes something has as JSON.
+fn json_bytes(item: &impl Serialize) -> usize {
+    struct Counted(usize);
+
+    impl io::Write for Counted {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
     }
 
-    /// The same page with its items as something else, such as rows as documents.
-    pub fn map<U>(self, item: impl FnMut(T) -> U) -> List<U> {
-        List { items: self.items.into_iter().map(item).collect(), next_cursor: self.next_cursor }
-    }
+    let mut counted = Counted(0);
+    // What is no JSON is no answer either, which its caller is told.
+    let _ = serde_json::to_writer(&mut counted, item);
+    counted.0
 }
 
 impl<T: Serialize> axum::response::IntoResponse for List<T> {
@@ -110,6 +157,8 @@ impl<T: Serialize> axum::response::IntoResponse for List<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::identity;
+
     use super::*;
     use crate::error::Code;
 
@@ -137,7 +186,8 @@ mod tests {
             let page = page(&uri).await.unwrap();
             let after: Option<(u32, String)> = page.after().unwrap();
             let rows = all.iter().filter(|row| after.as_ref().is_none_or(|after| *row > after));
-            let list = List::of(rows.take(page.fetch()).cloned().collect(), &page, Clone::clone);
+            let rows = rows.take(page.fetch()).cloned().collect();
+            let list = List::of(rows, &page, Clone::clone, identity);
             seen.extend(list.items);
             match list.next_cursor {
                 Some(cursor) => uri = format!("/x?limit=3&cursor={cursor}"),
@@ -157,9 +207,33 @@ mod tests {
     }
 
     #[test]
+    fn a_page_ends_before_it_is_too_large_and_has_one_item_at_least() {
+        let page = Page { limit: 100, cursor: None };
+        // Their sizes as JSON, which is more than what they are made of.
+        let control = |bytes: usize| "\u{1}".repeat(bytes / 6);
+        for (sizes, shown) in [
+            (vec![200_000], 1),
+            (vec![200_000, 1], 1),
+            (vec![1_200, 200_000, 1], 1),
+            (vec![30_000, 28_000, 6_000], 2),
+            (vec![1_200; 101], 49),
+            (vec![12; 101], 100),
+        ] {
+            let all = sizes.len();
+            let rows = sizes.into_iter().map(control).enumerate().collect();
+            let list = List::of(rows, &page, |(at, _)| *at, |(_, text)| text);
+            assert_eq!(list.items.len(), shown);
+            let next = list.next_cursor.as_deref().and_then(read_cursor::<usize>);
+            assert_eq!(next, (shown < all).then(|| shown - 1));
+            let bytes = serde_json::to_vec(&list).unwrap().len();
+            assert!(shown == 1 || bytes <= 60_000, "{bytes}");
+        }
+    }
+
+    #[test]
     fn the_last_page_has_no_cursor() {
         let page = Page { limit: 2, cursor: None };
-        let list = List::of(vec![1, 2], &page, |n| *n).map(|n| n * 10);
+        let list = List::of(vec![1, 2], &page, |n| *n, |n| n * 10);
         let json = serde_json::to_value(list).unwrap();
         assert_eq!(json, serde_json::json!({"items": [10, 20], "nextCursor": null}));
     }

@@ -1,6 +1,8 @@
 //! REST over the door out (contract/rest.md, "Emit"): backend services send events, operators see
 //! rooms.
 
+use std::convert::identity;
+
 use axum::{Json, extract::State, response::IntoResponse};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -322,7 +324,7 @@ async fn list_rooms(
     page: Page,
 ) -> Result<List<RoomSize>> {
     let rooms = realtime.hub().rooms(&filter.prefix, page.after()?, page.fetch()).await;
-    Ok(List::of(rooms, &page, |room| room.room.clone()))
+    Ok(List::of(rooms, &page, |room| room.room.clone(), identity))
 }
 
 /// Lists who is in a room on this node, by user id.
@@ -343,5 +345,5 @@ async fn list_members(
     let mut members = realtime.hub().members(&room).await;
     members.retain(|member| after.as_ref().is_none_or(|after| member.user_id > *after));
     members.truncate(page.fetch());
-    Ok(List::of(members, &page, |member| member.user_id.clone()))
+    Ok(List::of(members, &page, |member| member.user_id.clone(), identity))
 }

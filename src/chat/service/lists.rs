@@ -26,15 +26,16 @@ impl ChatService {
         let after: Option<(i64, Id)> = page.after()?;
         let unit = async move |tx: &mut Tx<'_>| {
             let (listed, fit) = store::list(tx, &caller.user_id, after, page.fetch()).await?;
-            let list = List::of(listed, &page.at_most(fit), |listed| {
+            let key = |listed: &Listed| {
                 let row = &listed.conversation;
                 (row.last_activity_at.millis(), row.document.id.clone())
-            });
-            Ok(list.map(|Listed { conversation, unread, last_message }| ConversationView {
+            };
+            let view = |Listed { conversation, unread, last_message }| ConversationView {
                 conversation: conversation.document,
                 last_message,
                 unread_count: unread,
-            }))
+            };
+            Ok(List::of(listed, &page.at_most(fit), key, view))
         };
         self.db.read(unit).await
     }
@@ -74,7 +75,7 @@ impl ChatService {
             found(tx, &caller, row).await?;
             let limit = i64::try_from(page.fetch()).unwrap_or(i64::MAX);
             let rows = store::participants_after(tx, &id, after.unwrap_or(0), limit).await?;
-            Ok(List::of(rows, &page, |(place, _)| *place).map(|(_, participant)| participant))
+            Ok(List::of(rows, &page, |(place, _)| *place, |(_, participant)| participant))
         };
         self.db.read(unit).await
     }

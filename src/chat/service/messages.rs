@@ -77,7 +77,7 @@ impl ChatService {
             };
             let limit = i64::try_from(page.fetch()).unwrap_or(i64::MAX);
             let (rows, fit) = store::history(tx, &id, between, order, limit).await?;
-            Ok(List::of(rows, &page.at_most(fit), |row| row.ordinal).map(|row| row.document))
+            Ok(List::of(rows, &page.at_most(fit), |row| row.ordinal, |row| row.document))
         };
         self.db.read(unit).await
     }

@@ -1,6 +1,6 @@
 //! The rules of offers.
 
-use std::sync::Arc;
+use std::{convert::identity, sync::Arc};
 
 use super::{MarketplaceService, advance, conflict, found, hold, hold_offer};
 use crate::{
@@ -88,7 +88,7 @@ impl MarketplaceService {
             if offers.is_empty() {
                 found(tx, &caller, Some(row)).await?;
             }
-            Ok(List::of(offers, &page, |offer| offer.id.to_string()))
+            Ok(List::of(offers, &page, |offer| offer.id.to_string(), identity))
         };
         self.db.read(unit).await
     }

@@ -1,6 +1,6 @@
 //! The rules of requests.
 
-use std::sync::Arc;
+use std::{convert::identity, sync::Arc};
 
 use super::{MarketplaceService, advance, found, hold};
 use crate::{
@@ -76,7 +76,7 @@ impl MarketplaceService {
             };
             let limit = i64::try_from(page.fetch()).unwrap_or(i64::MAX);
             let rows = store::listed::list(tx, &listed, limit).await?;
-            Ok(List::of(rows, &page, |request| request.id.to_string()))
+            Ok(List::of(rows, &page, |request| request.id.to_string(), identity))
         };
         self.db.read(unit).await
     }

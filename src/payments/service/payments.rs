@@ -1,6 +1,6 @@
 //! The rules of payments.
 
-use std::sync::Arc;
+use std::{convert::identity, sync::Arc};
 
 use super::{
     PaymentService, conflict, no_payment, no_request,
@@ -153,7 +153,7 @@ impl PaymentService {
             let limit = i64::try_from(page.fetch()).unwrap_or(i64::MAX);
             let (request, before) = (filter.request_id.as_ref(), before.as_ref());
             let rows = store::payments::list(tx, user, request, before, limit).await?;
-            Ok(List::of(rows, &page, |payment| payment.id.to_string()))
+            Ok(List::of(rows, &page, |payment| payment.id.to_string(), identity))
         };
         self.db.read(unit).await
     }
