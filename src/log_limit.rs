@@ -15,13 +15,18 @@ use tokio::{runtime::Handle, task::JoinHandle, time::Instant};
 /// For how long one line stands for those like it.
 const WINDOW: Duration = Duration::from_mins(1);
 
+/// Lines of one kind and address that are told apart by what they are about, at a time: it may be a
+/// stranger's text. Those beyond it count as one.
+const ABOUT: usize = 4;
+
 /// Lines that are told apart at a time. Addresses are many: those beyond it count as one of each kind.
 const MOST: usize = 1000;
 
 static LINES: LazyLock<Lines> = LazyLock::new(Lines::default);
 
 /// Whether a line may be written, and how many like it were left out since the last one: lines are
-/// alike when they are of one kind, by one address where there is one, and about the same.
+/// alike when they are of one kind, by one address where there is one, and about the same; of the last
+/// only a few are told apart.
 #[must_use]
 pub fn admit(kind: &'static str, address: Option<IpAddr>, about: &str) -> Option<u64> {
     let admitted = LINES.admit(kind, address, about);
@@ -62,6 +67,13 @@ impl Lines {
         let mut state = self.lock();
         let mut key = self.hasher.hash_one((kind, address, about));
         let mut address = address;
+        if !state.written.contains_key(&key) {
+            let alike = |line: &&Written| (line.kind, line.address) == (kind, address);
+            let alike = state.written.values().filter(|line| line.until > now).filter(alike);
+            if alike.count() >= ABOUT {
+                key = self.hasher.hash_one((kind, address));
+            }
+        }
         if state.written.len() >= MOST && !state.written.contains_key(&key) {
             address = None;
             key = self.hasher.hash_one((kind, "others"));
@@ -133,6 +145,23 @@ mod tests {
         tokio::time::advance(WINDOW).await;
         assert_eq!(lines.admit("a", address(1), ""), Some(100));
         assert_eq!(lines.admit("a", address(1), ""), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_lines_are_about_tells_a_few_of_an_address_apart_and_no_more() {
+        let lines = Lines::default();
+        let about = |n: usize| format!("https://{n}.example");
+        for address in [address(1), address(2), None] {
+            let written = (0..400).filter(|n| lines.admit("a", address, &about(*n)).is_some());
+            assert_eq!(written.count(), ABOUT + 1);
+        }
+        assert_eq!(lines.admit("b", address(1), &about(0)), Some(0), "another kind");
+        assert!(lines.lock().written.len() <= 3 * (ABOUT + 1) + 1);
+        tokio::time::advance(WINDOW).await;
+        let (told, left) = lines.sweep();
+        let left_out: usize = told.iter().map(|line| usize::try_from(line.left_out).unwrap()).sum();
+        assert_eq!((left_out, left), (3 * (400 - ABOUT - 1), 0));
+        assert_eq!(lines.admit("a", address(1), &about(7)), Some(0), "the next window");
     }
 
     #[tokio::test(start_paused = true)]

@@ -97,6 +97,26 @@ async fn what_a_stranger_does_again_and_again_is_told_once() {
 }
 
 #[tokio::test]
+async fn origins_that_one_address_makes_up_are_told_of_a_few_times() {
+    let server = Server::start().await;
+    let http = http_client();
+    for n in 0..100 {
+        for path in ["/livez", "/socket.io/?EIO=4&transport=polling"] {
+            for method in [reqwest::Method::GET, reqwest::Method::OPTIONS] {
+                let url = format!("http://{}{path}", server.address);
+                let request = http.request(method, url);
+                let origin = format!("https://{n}.example");
+                let answer = request.header("origin", origin).send();
+                within("an answer", answer).await.expect("an answer");
+            }
+        }
+    }
+    let log = server.log().await;
+    let told = log.iter().filter(|line| line["origin"].is_string()).count();
+    assert!((1..=5).contains(&told), "{told} lines");
+}
+
+#[tokio::test]
 async fn a_page_that_may_not_call_is_told_of_once_with_what_lets_it() {
     let server = Server::start().await;
     let http = http_client();

@@ -1,6 +1,6 @@
 //! What tells browsers which pages may call: CORS for REST and for the polling transport.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use axum::{
     extract::{Request, State},
@@ -17,7 +17,7 @@ use http::{
 };
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::request_id::X_REQUEST_ID;
+use super::{client_address::ClientAddress, request_id::X_REQUEST_ID};
 use crate::{
     error::{Code, Error},
     log_limit,
@@ -42,9 +42,9 @@ impl OriginPolicy {
     /// The answer to `OPTIONS` on the polling transport: 204, or 403 for another page. The headers
     /// that an allowed page asks for are granted, as the Node servers do: apps send their own.
     #[must_use]
-    pub fn preflight(&self, headers: &HeaderMap) -> Response {
+    pub fn preflight(&self, headers: &HeaderMap, address: Option<IpAddr>) -> Response {
         if !self.allows(headers) {
-            return refused(headers).into_response();
+            return refused(headers, address).into_response();
         }
         let mut response = StatusCode::NO_CONTENT.into_response();
         let answer = response.headers_mut();
@@ -65,7 +65,8 @@ impl OriginPolicy {
             .allow_origin(AllowOrigin::predicate(move |_, request| {
                 let allowed = policy.allows(&request.headers);
                 if !allowed {
-                    warn_of(&request.headers);
+                    let address = request.extensions.get().map(|ClientAddress(by)| *by);
+                    warn_of(&request.headers, address);
                 }
                 allowed
             }))
@@ -103,17 +104,18 @@ fn foreign() -> Error {
 }
 
 /// What a page of another origin is told at the Socket.IO door; the operator is told, too.
-pub(crate) fn refused(headers: &HeaderMap) -> Error {
-    warn_of(headers);
+pub(crate) fn refused(headers: &HeaderMap, address: Option<IpAddr>) -> Error {
+    warn_of(headers, address);
     foreign()
 }
 
-/// Tells the operator of a page that may not call: its browser says no more than "CORS".
-fn warn_of(headers: &HeaderMap) {
+/// Tells the operator of a page that may not call: its browser says no more than "CORS". Anyone can
+/// make origins up: of one address a few are told.
+fn warn_of(headers: &HeaderMap, address: Option<IpAddr>) {
     const SHOWN: usize = 100;
     let origin = headers.get(ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes()));
     let origin: String = origin.unwrap_or_default().chars().take(SHOWN).collect();
-    if let Some(left_out) = log_limit::admit("origin", None, &origin) {
+    if let Some(left_out) = log_limit::admit("origin", address, &origin) {
         tracing::warn!(
             ?origin,
             left_out,
@@ -138,7 +140,7 @@ mod tests {
     #[test]
     fn a_polling_preflight_grants_what_an_allowed_page_asks() {
         let mut asks = from("https://app.example.com");
-        let granted = policy().preflight(&asks);
+        let granted = policy().preflight(&asks, None);
         assert_eq!(granted.status(), StatusCode::NO_CONTENT);
         let header = |name| granted.headers()[name].to_str().unwrap().to_owned();
         assert_eq!(header(ACCESS_CONTROL_ALLOW_ORIGIN), "https://app.example.com");
@@ -148,10 +150,10 @@ mod tests {
         assert_eq!(header(VARY), "origin");
 
         asks.insert(ACCESS_CONTROL_REQUEST_HEADERS, HeaderValue::from_static("x-my-app"));
-        let granted = policy().preflight(&asks);
+        let granted = policy().preflight(&asks, None);
         assert_eq!(granted.headers()[ACCESS_CONTROL_ALLOW_HEADERS], "x-my-app");
 
-        let refused = policy().preflight(&from("https://evil.example"));
+        let refused = policy().preflight(&from("https://evil.example"), None);
         assert_eq!(refused.status(), StatusCode::FORBIDDEN);
         assert!(!refused.headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN));
     }

@@ -3,6 +3,7 @@
 //! whole and given to the engine as a lane; polling goes through `polling`.
 
 use std::{
+    net::IpAddr,
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering},
@@ -165,11 +166,11 @@ impl Door {
     pub async fn handle(State(door): State<Self>, request: Request) -> Result<Response> {
         let door = &door.0;
         if request.method() == Method::OPTIONS {
-            return Ok(door.origins.preflight(request.headers()));
+            return Ok(door.origins.preflight(request.headers(), door.address(&request)));
         }
         if !door.origins.allows(request.headers()) {
             metrics::handshakes_refused("origin").increment(1);
-            return Err(cors::refused(request.headers()));
+            return Err(cors::refused(request.headers(), door.address(&request)));
         }
         let query = Query::parse(request.uri().query())?;
         if query.websocket {
@@ -181,15 +182,22 @@ impl Door {
 }
 
 impl Inner {
+    /// Whose request it is, where it came over a connection of ours.
+    fn address(&self, request: &Request) -> Option<IpAddr> {
+        let peer = request.extensions().get::<Peer>();
+        peer.map(|Peer(peer)| client_address(peer.ip(), request.headers(), &self.trusted_proxies))
+    }
+
     /// The link of a new session.
     pub(super) fn open(&self, query: &Query, request: &Request) -> Result<Arc<Link>> {
         if self.draining.load(Ordering::Acquire) {
             let later = Error::new(Code::Unavailable, "This server is shutting down.");
             return Err(later.with_retry_after(Duration::from_secs(1)));
         }
-        let peer = request.extensions().get::<Peer>().map(|Peer(peer)| peer.ip());
-        let Some(peer) = peer else { return Err(Error::internal("a request without a peer")) };
-        let address = client_address(peer, request.headers(), &self.trusted_proxies);
+        let address = self.address(request);
+        let Some(address) = address else {
+            return Err(Error::internal("a request without a peer"));
+        };
         let Some((place, admission)) = self.addresses.admit(address) else {
             metrics::handshakes_refused("address_limit").increment(1);
             return Err(Error::new(Code::RateLimited, "Too many connections from this address.")
