@@ -126,6 +126,44 @@ async fn metadata_of_a_conversation_has_a_bound() {
     }
 }
 
+/// People with ids of so many characters.
+fn with_ids_of(chars: usize, count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("{number:0chars$}")).collect()
+}
+
+#[tokio::test]
+async fn one_call_lets_a_thousand_in_for_a_megabyte_whatever_their_ids() {
+    let app = TestApp::with(|config| config.limits.enabled = false).await;
+    let create = async |people: Vec<String>| {
+        let metadata = "x".repeat(16_000);
+        let body = json!({ "participantIds": people, "type": "group", "metadata": metadata });
+        ann(&app, Method::POST, "/api/conversations", Some(body)).await
+    };
+    let made = create(vec!["bob".to_owned()]).await.body;
+    let id = made["conversation"]["id"].as_str().expect("an id").to_owned();
+    let add = async |people: Vec<String>| {
+        let path = format!("/api/conversations/{id}/participants");
+        ann(&app, Method::POST, &path, Some(json!({ "userIds": people }))).await
+    };
+    let refused = add(with_ids_of(254, 79)).await;
+    assert_eq!(refused.problem(422), "invalid_payload");
+    assert_eq!(refused.body["errors"][0]["pointer"], "/userIds");
+    let before = bytes_kept(&app);
+    assert_eq!(add(with_ids_of(20, 998)).await.status, 200);
+    assert_small(&app, before, "people who come in");
+
+    for (chars, count) in [(254, 999), (254, 158), (41, 999)] {
+        let refused = create(with_ids_of(chars, count)).await;
+        assert_eq!(refused.problem(422), "invalid_payload");
+        assert_eq!(refused.body["errors"][0]["pointer"], "/participantIds");
+    }
+    for (chars, count) in [(36, 999), (40, 999), (254, 157)] {
+        let before = bytes_kept(&app);
+        assert_eq!(create(with_ids_of(chars, count)).await.status, 201);
+        assert_small(&app, before, "a conversation");
+    }
+}
+
 #[tokio::test]
 async fn a_large_emit_to_a_thousand_users_is_kept_once() {
     let app = TestApp::start().await;

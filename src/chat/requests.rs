@@ -15,6 +15,23 @@ use crate::{
 /// The most people in a conversation.
 pub(super) const MAX_PARTICIPANTS: usize = 1000;
 
+/// The most bytes that the ids of those who begin a conversation have together: a thousand of usual
+/// length. Each is kept in several places, so that longer ones would make one call cost megabytes.
+const MAX_IDS_BYTES: usize = 40_000;
+
+/// The same of those who come later: each is told of in an event of its own besides.
+pub(super) const MAX_ADDED_IDS_BYTES: usize = 20_000;
+
+/// Checks that ids have no more than so many bytes together.
+pub(super) fn short_together(ids: &[Id], most: usize) -> garde::Result {
+    if ids.iter().map(|id| id.as_str().len()).sum::<usize>() <= most {
+        return Ok(());
+    }
+    let rule =
+        format!("has ids of more than {most} bytes together; add the others by another call");
+    Err(garde::Error::new(rule))
+}
+
 /// How many of them its document shows.
 pub(super) const SHOWN_PARTICIPANTS: usize = 20;
 
@@ -23,8 +40,9 @@ pub(super) const SHOWN_PARTICIPANTS: usize = 20;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 pub(super) struct CreateConversation {
-    /// Who takes part: 2–1,000 with the caller, who is added when missing.
-    #[garde(length(min = 1, max = MAX_PARTICIPANTS))]
+    /// Who takes part: 2–1,000 with the caller, who is added when missing. Their ids have up to
+    /// 40,000 bytes together.
+    #[garde(length(min = 1, max = MAX_PARTICIPANTS), custom(|ids: &[Id], _| short_together(ids, MAX_IDS_BYTES)))]
     #[schema(min_items = 1, max_items = 1000)]
     pub(super) participant_ids: Vec<Id>,
     /// What a group is called.
@@ -46,7 +64,7 @@ pub(super) struct CreateConversation {
 pub(super) struct AddParticipants {
     /// One user.
     pub(super) user_id: Option<Id>,
-    /// 1–1,000 users.
+    /// 1–1,000 users, whose ids have up to 20,000 bytes together.
     #[schema(min_items = 1, max_items = 1000)]
     pub(super) user_ids: Option<Vec<Id>>,
 }

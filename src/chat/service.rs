@@ -6,7 +6,10 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::{
     announcements::{ForPeople, InConversation, Told, What},
     documents::{Conversation, ConversationKind, Participant, Person},
-    requests::{AddParticipants, CreateConversation, MAX_PARTICIPANTS, SHOWN_PARTICIPANTS},
+    requests::{
+        AddParticipants, CreateConversation, MAX_ADDED_IDS_BYTES, MAX_PARTICIPANTS,
+        SHOWN_PARTICIPANTS, short_together,
+    },
     store::{self, Came, ConversationRow, Member},
 };
 use crate::{
@@ -156,6 +159,8 @@ impl ChatService {
         if users.is_empty() || users.len() > MAX_PARTICIPANTS {
             return Err(Error::invalid(pointer, "has 1–1,000 items"));
         }
+        short_together(&users, MAX_ADDED_IDS_BYTES)
+            .map_err(|rule| Error::invalid(pointer, rule.message()))?;
         let unit = async move |tx: &mut Tx<'_>| {
             let found = hold(tx, &caller, &id).await?;
             found.ensure_open()?;
