@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::json;
 use stoa::config::Rate;
 use tokio::{
@@ -37,6 +38,51 @@ async fn a_user_has_so_many_connections_over_whatever_transport_and_no_more() {
     within("a place to come free", Box::pin(back)).await;
     let metrics = app.get("/metrics").await.body;
     assert!(metrics.as_str().unwrap().contains(r#"reason="user_limit""#));
+}
+
+#[tokio::test]
+async fn what_others_hear_of_a_user_has_one_rate_over_all_of_their_sockets() {
+    let app = TestApp::with(|config| {
+        let rate = Rate { per_second: 1, burst: 4 };
+        (config.limits.typing, config.limits.user_joins) = (rate, rate);
+    })
+    .await;
+    let mut sockets = Vec::new();
+    for _ in 0..10 {
+        sockets.push(app.user("alice").await);
+    }
+    let mut bob = app.user("bob").await;
+    for (event, argument) in [
+        ("typing:start", json!({ "conversationId": "none" })),
+        ("join-chat-room", json!("none")),
+        ("leave-chat-room", json!("none")),
+    ] {
+        let mut limited = 0;
+        for _ in 0..4 {
+            for socket in &mut sockets {
+                let code = socket.emit_ack(event, argument.clone()).await["code"].clone();
+                limited += usize::from(code == "rate_limited");
+            }
+        }
+        assert!(limited >= 30, "{event}: {limited} of 40");
+        assert_ne!(bob.emit_ack(event, argument).await["code"], "rate_limited", "{event}");
+    }
+}
+
+#[tokio::test]
+async fn somebody_with_many_tabs_enters_all_rooms_again_at_once() {
+    let app = TestApp::start().await;
+    let body = json!({ "participantIds": ["bob"] });
+    let token = app.token("alice", &[]);
+    let made = app.request_as(&token, Method::POST, "/api/conversations", Some(body)).await.ok();
+    for _ in 0..10 {
+        let mut tab = app.user("alice").await;
+        for _ in 0..100 {
+            let join = json!({ "conversationId": made["conversation"]["id"] });
+            let ack = tab.emit_ack("conversation:join", join).await;
+            assert_eq!(ack["success"], true, "{ack}");
+        }
+    }
 }
 
 #[tokio::test]

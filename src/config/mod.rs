@@ -366,7 +366,10 @@ pub struct LimitsConfig {
     /// Joins and leaves of one connection.
     #[garde(dive)]
     pub joins: Rate,
-    /// Typing events of one connection.
+    /// Joins and leaves of one user, over all of their connections.
+    #[garde(dive)]
+    pub user_joins: Rate,
+    /// Typing events of one connection, and once more of one user.
     #[garde(dive)]
     pub typing: Rate,
     /// Messages of one connection.

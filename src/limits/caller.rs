@@ -1,5 +1,5 @@
-//! How fast one caller may ask, over REST and over all of their sockets: a token bucket for each caller and class of requests, kept
-//! for as long as it is not full.
+//! How fast one caller may ask, over REST and over all of their sockets: a token bucket for each caller
+//! and class of requests, kept for as long as it is not full.
 
 use std::{
     hash::{BuildHasher, Hash, RandomState},
@@ -28,7 +28,7 @@ const SWEEP: usize = 4096;
 
 /// The buckets of all callers. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct CallerRates(Option<Arc<[Buckets<DefaultClock>; 5]>>);
+pub struct CallerRates(Option<Arc<[Buckets<DefaultClock>; 7]>>);
 
 /// What a caller asks for, or as what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,10 @@ pub enum CallerClass {
     Stranger,
     /// A user who sends messages, over REST and over all of their sockets.
     Message,
+    /// A user who types, over all of their sockets.
+    Typing,
+    /// A user who enters and leaves rooms, over all of their sockets.
+    Join,
 }
 
 impl CallerClass {
@@ -55,6 +59,8 @@ impl CallerClass {
             Self::Operator => "operator",
             Self::Stranger => "stranger",
             Self::Message => "message",
+            Self::Typing => "typing",
+            Self::Join => "join",
         }
     }
 }
@@ -69,6 +75,8 @@ impl CallerRates {
             config.rest_operators,
             config.rest_strangers,
             config.messages,
+            config.typing,
+            config.user_joins,
         ];
         let buckets = || Arc::new(rates.map(|rate| Buckets::new(rate, DefaultClock::default())));
         Self(config.enabled.then(buckets))

@@ -102,16 +102,20 @@ impl Inbound {
             return Err(Error::new(Code::RateLimited, "Too many events; try again in a moment."));
         }
         self.connection.link.heard_event();
-        if class == EventClass::Message {
-            self.check_user(sessions)?;
-        }
-        Ok(())
+        self.check_user(sessions, class)
     }
 
-    /// What is stored has a rate of the user, too: they may have many sockets, and REST.
-    fn check_user(&self, sessions: &Sessions) -> Result<()> {
+    /// What is stored, and what others hear of, has a rate of the user, too: they may have many
+    /// sockets, and REST.
+    fn check_user(&self, sessions: &Sessions, class: EventClass) -> Result<()> {
+        let class = match class {
+            EventClass::Message => CallerClass::Message,
+            EventClass::Typing => CallerClass::Typing,
+            EventClass::Join => CallerClass::Join,
+            EventClass::Refresh | EventClass::Other => return Ok(()),
+        };
         let Some(identity) = self.connection.identity() else { return Ok(()) };
-        let class = if identity.operates() { CallerClass::Operator } else { CallerClass::Message };
+        let class = if identity.operates() { CallerClass::Operator } else { class };
         sessions.callers.take(class, &(CredentialKind::Token, &identity.user_id))
     }
 }
