@@ -92,7 +92,7 @@ pub(super) fn waiting(realtime: &Realtime, readiness: Readiness, layers: Layers)
     let origins = layers.origins.clone();
     let at_the_door = async move |request: Request| {
         let asks = request.method() == Method::OPTIONS;
-        if asks { Ok(origins.preflight(request.headers())) } else { Err(store::away().await) }
+        if asks { Ok(origins.preflight(request.headers(), None)) } else { Err(store::away().await) }
     };
     let router = rest::health::router(readiness).fallback(store::away);
     rest::layers(router, layers).merge(socket_io(realtime.door().clone(), at_the_door))

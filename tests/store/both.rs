@@ -416,6 +416,18 @@ async fn more_than_a_unit_may_keep_is_refused_whole(mut store: Store) {
     };
     assert_eq!(db.write(unit).await.expect_err("a refusal").code(), Code::TooLarge);
     assert_eq!(position(&db, Stream::Conversation(id("c1"))).await, None);
+    // What a new stream takes counts, too.
+    let unit = async |tx: &mut Tx<'_>| {
+        (0..350).for_each(|n| tx.announce(happened(&format!("new-{n}"), 1)));
+        Ok(())
+    };
+    assert_eq!(db.write(unit).await.expect_err("a refusal").code(), Code::TooLarge);
+    assert_eq!(position(&db, Stream::Conversation(id("new-1"))).await, None);
+    let unit = async |tx: &mut Tx<'_>| {
+        (0..350).for_each(|_| tx.announce(happened("c2", 1)));
+        Ok(())
+    };
+    db.write(unit).await.expect("what fits into one stream");
     say(&db, "c1", 100).await;
     assert!(db.is_available());
     db.close().await;

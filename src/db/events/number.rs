@@ -1,6 +1,6 @@
 //! Numbering what a unit of work announces, and keeping it: once, in however many streams it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -11,7 +11,7 @@ use crate::{
     stream::{Announced, DomainEvent, Rendering, Stream},
 };
 
-/// Bytes that an event takes in each of its streams, beside the stream's name.
+/// Bytes that a stream takes, and an event in each of its streams, beside the stream's name.
 const ROW_BYTES: usize = 128;
 
 /// Events after which a long stream is shortened, at most. Few, so that a unit never removes many.
@@ -22,11 +22,13 @@ const MAX_STEP: i64 = 16;
 pub struct Budget {
     bytes: usize,
     limit: usize,
+    /// The streams whose own rows are counted.
+    streams: HashSet<String>,
 }
 
 impl Budget {
     pub(in crate::db) fn new(limits: KeepLimits) -> Self {
-        Self { bytes: 0, limit: limits.unit_bytes }
+        Self { bytes: 0, limit: limits.unit_bytes, streams: HashSet::new() }
     }
 
     /// Takes what an event costs that is to be announced; one for which there is no room takes
@@ -44,15 +46,32 @@ impl Budget {
         self.spend(names.iter().map(String::as_str), &wire(&renderings)?)
     }
 
-    fn spend<'a>(&mut self, names: impl Iterator<Item = &'a str>, wire: &RawValue) -> Result<()> {
-        let rows: usize = names.map(|name| name.len() + ROW_BYTES).sum();
-        let bytes = self.bytes + rows + wire.get().len();
+    fn spend<'a>(
+        &mut self,
+        names: impl Iterator<Item = &'a str> + Clone,
+        wire: &RawValue,
+    ) -> Result<()> {
+        let rows = |name: &str| {
+            let rows = if self.streams.contains(name) { 1 } else { 2 };
+            rows * row_bytes(name)
+        };
+        let bytes = self.bytes + names.clone().map(rows).sum::<usize>() + wire.get().len();
         if bytes > self.limit {
-            return Err(Error::new(Kind::TooLarge, "the events of one unit of work"));
+            return Err(too_large());
         }
         self.bytes = bytes;
+        self.streams.extend(names.map(str::to_owned));
         Ok(())
     }
+}
+
+/// What a row for a stream of this name takes.
+fn row_bytes(name: &str) -> usize {
+    name.len() + ROW_BYTES
+}
+
+fn too_large() -> Error {
+    Error::new(Kind::TooLarge, "the events of one unit of work")
 }
 
 /// Names each share of an event that several streams keep, the same in all of them, so that who is
@@ -89,7 +108,13 @@ pub(in crate::db) async fn number(
         .iter()
         .map(|event| if event.kept() { event.streams() } else { Vec::new() })
         .collect();
-    let mut next = take_numbers(tx, streams.iter().flatten(), limits, after).await?;
+    let counts = counts(streams.iter().flatten());
+    // The row of each stream, and one in it for each of its events: before any of them is written.
+    let rows = counts.iter().map(|(name, events)| (1 + events) * row_bytes(name));
+    if rows.sum::<usize>() > limits.unit_bytes {
+        return Err(too_large());
+    }
+    let mut next = take_numbers(tx, &counts, limits, after).await?;
     let mut announced = Vec::with_capacity(events.len());
     let mut rows = Vec::with_capacity(streams.iter().map(Vec::len).sum());
     let mut budget = Budget::new(limits);
@@ -138,21 +163,27 @@ macro_rules! next {
     };
 }
 
-/// The first number for each of these streams, which are given as often as an event is for them.
+/// How many events there are for each of these streams.
+fn counts<'s>(streams: impl Iterator<Item = &'s Stream>) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for stream in streams {
+        *counts.entry(stream.to_string()).or_default() += 1;
+    }
+    counts
+}
+
+/// The first number for each of these streams, which get so many events.
 async fn take_numbers(
     tx: &mut Tx<'_>,
-    streams: impl Iterator<Item = &Stream>,
+    counts: &BTreeMap<String, usize>,
     limits: KeepLimits,
     after: i64,
 ) -> Result<BTreeMap<String, i64>> {
     const NEXT: &str = next!("");
     const NEXT_AND_NAME: &str = next!(", txid_current() AS name");
-    let mut counts: BTreeMap<String, i64> = BTreeMap::new();
-    for stream in streams {
-        *counts.entry(stream.to_string()).or_default() += 1;
-    }
+    let count = |events: usize| i64::try_from(events).unwrap_or(i64::MAX);
     let rows: Vec<_> =
-        counts.iter().map(|(stream, count)| params![stream, *count, Ids.next()]).collect();
+        counts.iter().map(|(stream, events)| params![stream, count(*events), Ids.next()]).collect();
     let mut next = BTreeMap::new();
     let is_named = tx.is_named();
     let numbered = if is_named { NEXT_AND_NAME } else { NEXT };
@@ -161,7 +192,7 @@ async fn take_numbers(
             tx.name = Some(row.get("name")?);
         }
         let (stream, last): (String, i64) = (row.get("stream")?, row.get("seq")?);
-        let count = counts.get(&stream).copied().unwrap_or(0);
+        let count = counts.get(&stream).copied().map_or(0, count);
         let last = after + last;
         shorten(tx, &stream, last, count, limits.per_stream).await?;
         next.insert(stream, last - count + 1);
