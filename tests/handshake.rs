@@ -5,6 +5,7 @@ use std::time::Duration;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::json;
 use stoa::config::Handshake;
+use tokio::net::TcpListener;
 
 use crate::support::{ConnectError, Options, TestApp, app::sign};
 
@@ -231,4 +232,26 @@ async fn a_refreshed_token_extends_the_life_of_its_socket() {
     assert!(second["expiresAt"].as_str() > first["expiresAt"].as_str());
     assert_eq!(alice.expect("session:closing").await["reason"], "token_expired");
     alice.closed().await;
+}
+
+#[tokio::test]
+async fn keys_that_do_not_come_are_told_of_before_the_session_is_given_up() {
+    // Takes connections and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let source = format!("http://{}/jwks.json", silent.local_addr().expect("its address"));
+    let app = TestApp::with(|config| {
+        config.auth.jwt_jwks = Some(source);
+        config.realtime.connect_timeout = Duration::from_secs(1);
+    })
+    .await;
+    let header = Header::new(Algorithm::HS256);
+    let token = encode(&header, &json!({ "id": "alice" }), &EncodingKey::from_secret(b"another"))
+        .expect("a token");
+    let refusals = transports().map(|options| {
+        let options = options.token(&token);
+        async { app.refusal(options).await }
+    });
+    for refusal in futures_util::future::join_all(refusals).await {
+        assert_eq!(refusal, "Authentication error: keys unavailable");
+    }
 }
