@@ -110,19 +110,19 @@ impl<T> List<T> {
         T: Serialize,
     {
         let mut list = Self { items: Vec::with_capacity(rows.len()), next_cursor: None };
-        let (mut last, mut bytes) = (None, 0);
+        let (mut reached, mut bytes) = (None, 0);
         for row in rows {
             let after = key(&row);
             let item = item(row);
             // And the comma behind it.
             bytes += json_bytes(&item) + 1;
             let full = list.items.len() >= page.limit || bytes > MAX_BYTES;
-            if let Some(last) = last.filter(|_| full) {
+            if let Some(last) = reached.filter(|_| full) {
                 list.next_cursor = Some(cursor(&last));
                 return list;
             }
             list.items.push(item);
-            last = Some(after);
+            reached = Some(after);
         }
         list
     }
