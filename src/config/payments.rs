@@ -13,6 +13,9 @@ pub struct PaymentsConfig {
     /// Coins that are worth a currency one to one, as `COIN=CURRENCY`.
     #[garde(inner(custom(peg)))]
     pub pegged: Vec<String>,
+    /// The chains that such a coin may be on, as the provider writes them before the coin.
+    #[garde(inner(custom(network)))]
+    pub networks: Vec<String>,
 }
 
 impl PaymentsConfig {
@@ -22,11 +25,16 @@ impl PaymentsConfig {
     }
 }
 
+fn code(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
+    (2..=16).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+fn network(network: &str, (): &()) -> garde::Result {
+    require(code(network), "is not a chain, such as ETH")
+}
+
 fn peg(peg: &str, (): &()) -> garde::Result {
-    let code = |text: &str| {
-        let allowed = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
-        (2..=16).contains(&text.len()) && text.bytes().all(allowed)
-    };
     let pair = peg.split_once('=').is_some_and(|(coin, currency)| code(coin) && code(currency));
     require(pair, "is not a coin and its currency, such as USDT=USD")
 }

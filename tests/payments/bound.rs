@@ -42,7 +42,22 @@ async fn a_payout_is_no_more_than_its_payment() {
 async fn a_payout_is_in_its_payment_s_currency_or_a_coin_of_the_same_worth() {
     let app = TestApp::start().await;
     let payment = confirmed(&app, "0xabc").await;
-    for other in ["EUR", "BTC", "ETH", "USDX", "USDT-ETH", "EURC"] {
+    for other in [
+        "EUR",
+        "BTC",
+        "ETH",
+        "USDX",
+        "USDT-ETH",
+        "EURC",
+        "FAKE-USD",
+        "ETH-USD",
+        "EVIL-USDT",
+        "EVIL-ETH-USDT",
+        "ETH-EVIL-USDT",
+        "-USDT",
+        "ETH--USDT",
+        "ETH-EURC",
+    ] {
         assert_refused(&app, payout(&payment, "1", other), "/currency").await;
     }
     app.post("/api/payouts", payout(&payment, "30", "USD")).await.ok();

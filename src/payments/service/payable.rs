@@ -24,15 +24,18 @@ pub(super) struct Pegs(Arc<HashMap<String, String>>);
 impl Pegs {
     /// As configured.
     pub(super) fn new(config: &PaymentsConfig) -> Self {
-        let owned = |(coin, currency): (&str, &str)| (coin.to_owned(), currency.to_owned());
-        Self(Arc::new(config.pegs().map(owned).collect()))
+        let on_chains = config.pegs().flat_map(|(coin, currency)| {
+            let chains = config.networks.iter().map(move |network| format!("{network}-{coin}"));
+            let names = chains.chain([coin.to_owned()]);
+            names.map(|name| (name, currency.to_owned())).collect::<Vec<_>>()
+        });
+        Self(Arc::new(on_chains.collect()))
     }
 
     /// What a currency is counted in: `ETH-USDT` is USDT on a chain, which is worth a USD.
     fn unit<'a>(&'a self, currency: &'a Currency) -> &'a str {
         let code = currency.as_str();
-        let coin = code.rsplit_once('-').map_or(code, |(_, coin)| coin);
-        self.0.get(coin).map_or(coin, String::as_str)
+        self.0.get(code).map_or(code, String::as_str)
     }
 
     /// How much of a currency a payment may be paid out in; none in what it was not paid in.
