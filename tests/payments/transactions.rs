@@ -3,7 +3,11 @@
 use serde_json::json;
 
 use super::confirm;
-use crate::support::{TestApp, app::API_KEY, market::id_of};
+use crate::support::{
+    TestApp,
+    app::{API_KEY, Answer},
+    market::id_of,
+};
 
 /// A transaction's name as SHKeeper and watchers of a chain write it.
 const HASH: &str = "5c504ed432cb51138bcf09aa5e8a410dd4a1e204ef84bfed1be16dfba1b22060";
@@ -79,4 +83,44 @@ async fn a_payout_s_transaction_is_the_same_however_it_is_written() {
         assert_eq!(complete(&again).await.ok()["txHash"], shown, "{again}");
     }
     assert_eq!(complete(&HASH.replace("5c", "5d")).await.problem(409), "conflict");
+}
+
+/// A payout of its own to sam.
+async fn payout(app: &TestApp) -> String {
+    let order = json!({ "sellerId": "sam", "amount": 30, "currency": "USDT", "destination": "0x1",
+        "provider": "decentralized" });
+    id_of(&app.post("/api/payouts", order).await.ok())
+}
+
+async fn change(app: &TestApp, payout: &str, status: &str, hash: &str) -> Answer {
+    let change = json!({ "status": status, "txHash": hash });
+    let path = format!("/api/payouts/{payout}");
+    app.request(reqwest::Method::PATCH, &path, Some(API_KEY), Some(change)).await
+}
+
+#[tokio::test]
+async fn a_transaction_completes_one_payout_however_it_is_written() {
+    let app = TestApp::start().await;
+    let (one, other) = (payout(&app).await, payout(&app).await);
+    change(&app, &one, "completed", "0xaa11").await.ok();
+    for (status, again) in [("completed", "AA11"), ("processing", "aa11"), ("pending", "0XAA11")] {
+        let twice = change(&app, &other, status, again).await;
+        assert_eq!(twice.problem(409), "conflict", "{status} {again}");
+    }
+    let known = app.get(&format!("/api/payouts/{other}")).await.ok();
+    assert_eq!((&known["status"], &known["txHash"]), (&json!("pending"), &json!(null)));
+    change(&app, &other, "completed", "0xaa12").await.ok();
+    change(&app, &one, "completed", "AA11").await.ok();
+}
+
+#[tokio::test]
+async fn two_payouts_by_a_transaction_at_once_are_one() {
+    let app = TestApp::start().await;
+    let (one, other) = (payout(&app).await, payout(&app).await);
+    let both =
+        [change(&app, &one, "completed", "0xaa11"), change(&app, &other, "completed", "AA11")];
+    let answers = futures_util::future::join_all(both).await;
+    let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status.as_u16()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409]);
 }

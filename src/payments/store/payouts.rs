@@ -3,11 +3,11 @@
 use super::{read, word};
 use crate::{
     clock::Timestamp,
-    db::{Row, Tx},
-    error::Result,
+    db::{self, Row, Tx},
+    error::{Code, Error, Result},
     id::Id,
     params,
-    payments::documents::Payout,
+    payments::{documents::Payout, transaction},
 };
 
 const FIND: &str = "SELECT * FROM payouts WHERE id = $1";
@@ -97,9 +97,13 @@ pub(in crate::payments) async fn under_way(
 }
 
 /// Notes where a payout stands.
+///
+/// # Errors
+/// [`Code::Conflict`] when its transaction is another payout's.
 pub(in crate::payments) async fn set_status(tx: &mut Tx<'_>, payout: &Payout) -> Result<()> {
     const STATUS: &str = "
-        UPDATE payouts SET status = $2, task_id = $3, tx_hash = $4, reason = $5, updated_at = $6
+        UPDATE payouts SET status = $2, task_id = $3, tx_hash = $4, reason = $5, updated_at = $6,
+            tx_key = CASE WHEN tx_hash IS NULL OR tx_hash <> $4 THEN $7 ELSE tx_key END
         WHERE id = $1";
     let row = params![
         &payout.id,
@@ -108,8 +112,15 @@ pub(in crate::payments) async fn set_status(tx: &mut Tx<'_>, payout: &Payout) ->
         payout.tx_hash.clone(),
         payout.reason.clone(),
         payout.updated_at,
+        payout.tx_hash.as_deref().map(transaction::key),
     ];
-    tx.execute(STATUS, &row).await?;
+    let used = |error: db::Error| {
+        let sentence = "This transaction is another payout's.";
+        Error::new(Code::Conflict, sentence).with_cause(error)
+    };
+    tx.execute(STATUS, &row)
+        .await
+        .map_err(|error| if error.is_unique() { used(error) } else { error.into() })?;
     Ok(())
 }
 
