@@ -79,9 +79,14 @@ impl Amount {
         if part >= whole {
             return self;
         }
-        let share = self.0.checked_mul(part.0).and_then(|product| product.checked_div(whole.0));
-        let share = share.map(|share| share.trunc_with_scale(MAX_SCALE));
-        share.and_then(|share| Self::new(share).ok()).unwrap_or(Self::ZERO)
+        self.scaled(part, whole).unwrap_or(Self::ZERO)
+    }
+
+    /// As many times of it as `part` is of `whole`, rounded down; none where that is no amount.
+    #[must_use]
+    pub fn scaled(self, part: Self, whole: Self) -> Option<Self> {
+        let scaled = self.0.checked_mul(part.0)?.checked_div(whole.0)?;
+        Self::new(scaled.trunc_with_scale(MAX_SCALE)).ok()
     }
 
     /// The number of a JSON text, which may have an exponent.
@@ -214,6 +219,14 @@ pub struct Money {
     /// Of what, as a code: `USD`, `USDT`.
     #[schema(value_type = String)]
     pub currency: Currency,
+}
+
+impl Money {
+    /// Whether it is enough for a price.
+    #[must_use]
+    pub fn covers(&self, price: &Self) -> bool {
+        self.currency == price.currency && self.amount >= price.amount
+    }
 }
 
 /// Refuses nothing at all as a price (for garde).

@@ -216,6 +216,36 @@ async fn who_may_pay_and_what() {
 }
 
 #[tokio::test]
+async fn nobody_pays_with_less_than_the_price_or_in_another_currency() {
+    let app = TestApp::start().await;
+    let (ann, sam) = (app.buyer("ann"), app.seller("sam"));
+    let request = ann.buys_from(&sam).await;
+    let pay = |money: Value| {
+        let mut pay = money;
+        pay["requestId"] = json!(request);
+        pay["provider"] = json!("decentralized");
+        pay
+    };
+    for money in [
+        json!({ "amount": 0.01 }),
+        json!({ "amount": "0.01" }),
+        json!({ "amount": "35.499999999999999999" }),
+        json!({ "amount": 35.5, "currency": "EUR" }),
+        json!({ "amount": 35.5, "currency": "BTC" }),
+        json!({ "amount": 36, "currency": "VND" }),
+        json!({ "currency": "USDX" }),
+    ] {
+        let refused = app.post("/api/payments", pay(money.clone())).await;
+        assert_eq!(refused.problem(409), "conflict", "{money}");
+    }
+    // More may be asked by a backend: what the delivery costs, say.
+    let dearer = app.post("/api/payments", pay(json!({ "amount": 40 }))).await.ok();
+    confirm(&app, dearer["id"].as_str().expect("an id"), "0xabc").await.ok();
+    let path = format!("/api/marketplace/requests/{request}");
+    assert_eq!(app.get(&path).await.ok()["status"], "paid");
+}
+
+#[tokio::test]
 async fn who_takes_part_sees_a_payment_and_nobody_else() {
     let app = TestApp::start().await;
     let (ann, sam, bob) = (app.buyer("ann"), app.seller("sam"), app.buyer("bob"));

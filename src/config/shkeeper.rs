@@ -56,6 +56,9 @@ pub struct ShkeeperConfig {
     /// How much less than the price still pays it, in hundredths of a percent.
     #[garde(range(max = 1000))]
     pub tolerance_basis_points: u32,
+    /// How far a coin's rate may move after its invoice, in hundredths of a percent.
+    #[garde(range(max = 5000))]
+    pub drift_basis_points: u32,
 }
 
 /// Which callbacks of SHKeeper are believed.

@@ -150,6 +150,13 @@ pub struct Offer {
     pub updated_at: Timestamp,
 }
 
+impl Offer {
+    /// What is to be paid for it.
+    pub(super) fn price(&self) -> Money {
+        Money { amount: self.amount, currency: self.currency.clone() }
+    }
+}
+
 /// Where an offer stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]

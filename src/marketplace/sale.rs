@@ -86,16 +86,15 @@ impl Sale {
     pub fn terms(&self) -> Result<Terms> {
         Move::Pay.from(self.request.status)?;
         let offer = self.offer()?;
-        let price = Money { amount: offer.amount, currency: offer.currency.clone() };
-        Ok(Terms { seller: offer.seller_id.clone(), price })
+        Ok(Terms { seller: offer.seller_id.clone(), price: offer.price() })
     }
 
     fn offer(&self) -> Result<&Offer> {
         self.offer.as_ref().ok_or_else(|| Error::internal("an accepted offer is missing"))
     }
 
-    /// Notes that it is paid, and announces it. False, and nothing, where the request has moved on:
-    /// it was called off, or paid otherwise.
+    /// Notes that it is paid, and announces it. False, and nothing, where the money is not its
+    /// price, or the request has moved on: it was called off, or paid otherwise.
     ///
     /// # Errors
     /// The store's.
@@ -104,6 +103,9 @@ impl Sale {
             return Ok(false);
         }
         let offer = self.offer()?.clone();
+        if !by.money.covers(&offer.price()) {
+            return Ok(false);
+        }
         self.request.status = Move::Pay.from(self.request.status)?;
         self.request.payment_id = Some(by.payment_id.clone());
         self.request.updated_at = tx.now();

@@ -19,7 +19,8 @@ pub(super) struct CreatePayment {
     pub(super) request_id: Id,
     /// Who handles it.
     pub(super) provider: PaymentProvider,
-    /// How much; without it the price of the accepted offer. Only a backend may name another.
+    /// How much; without it the price of the accepted offer. Only a backend may name
+    /// another, and none below it.
     #[garde(inner(custom(money::positive)))]
     pub(super) amount: Option<Amount>,
     /// In which currency; without it that of the accepted offer.

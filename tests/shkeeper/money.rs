@@ -281,6 +281,110 @@ async fn a_transaction_that_paid_a_part_of_an_invoice_confirms_no_other_payment(
 }
 
 #[tokio::test]
+async fn a_transaction_pays_one_invoice_however_it_is_written() {
+    let fake = Fake::start().await;
+    let app = start(&fake, |_| {}).await;
+    let (first, _) = invoiced(&app).await;
+    assert_eq!(fake.deliver(&fake.pay(&first, "35.5", "0xbb")).await, 202);
+    assert!(is_confirmed(&app, &first).await);
+    for (written, triggers) in [("BB", true), ("bb", false), ("0XBB", true)] {
+        let (id, request) = invoiced(&app).await;
+        let told = changed(&fake.pay(&id, "35.5", written), |body| {
+            body["transactions"][0]["trigger"] = json!(triggers);
+        });
+        assert_eq!(fake.deliver(&told).await, 202, "{written}");
+        assert_eq!(payment(&app, &id).await["receivedAmount"], 0, "{written}");
+        // Neither beside one that is its own.
+        let beside = fake.pay(&id, "0.001", &format!("0xc{}", id.replace('-', "")));
+        assert_eq!(fake.deliver(&beside).await, 202, "{written}");
+        let known = payment(&app, &id).await;
+        assert_eq!(
+            (&known["status"], &known["receivedAmount"]),
+            (&json!("partial"), &json!(0.001)),
+            "{written}"
+        );
+        let path = format!("/api/marketplace/requests/{request}");
+        assert_eq!(app.get(&path).await.ok()["status"], "accepted", "{written}");
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_that_pays_two_invoices_at_once_pays_one() {
+    let fake = Fake::start().await;
+    let app = start(&fake, |_| {}).await;
+    let ((one, _), (other, _)) = (invoiced(&app).await, invoiced(&app).await);
+    let (first, second) = (fake.pay(&one, "35.5", "0xbb"), fake.pay(&other, "35.5", "BB"));
+    let both = [&first, &second].map(|callback| fake.deliver(callback));
+    assert_eq!(futures_util::future::join_all(both).await, [202; 2]);
+    let confirmed = [is_confirmed(&app, &one).await, is_confirmed(&app, &other).await];
+    assert_eq!(confirmed.into_iter().filter(|confirmed| *confirmed).count(), 1);
+}
+
+#[tokio::test]
+async fn money_that_no_transaction_shows_is_not_here() {
+    type Change = fn(&mut Value);
+    let fake = Fake::start().await;
+    let app = start(&fake, |_| {}).await;
+    let changes: [(&str, Change, f64); 4] = [
+        ("no transactions", |body| body["transactions"] = json!([]), 0.0),
+        (
+            "none told of",
+            |body| {
+                body.as_object_mut().expect("a body").remove("transactions");
+            },
+            0.0,
+        ),
+        (
+            "coins of little worth",
+            |body| {
+                body["balance_crypto"] = json!("0.01");
+                body["transactions"][0]["amount_crypto"] = json!("0.01");
+            },
+            0.01,
+        ),
+        (
+            "no coins",
+            |body| {
+                body["balance_crypto"] = json!("0");
+                body["transactions"][0]["amount_crypto"] = json!("0");
+            },
+            0.0,
+        ),
+    ];
+    for (place, (what, change, received)) in changes.into_iter().enumerate() {
+        let (id, _) = invoiced(&app).await;
+        let paid = fake.pay(&id, "35.5", &format!("0x1{place}"));
+        assert_eq!(fake.deliver(&changed(&paid, change)).await, 202, "{what}");
+        let known = payment(&app, &id).await;
+        assert_ne!(known["status"], "confirmed", "{what}");
+        // The invoice's coins have SHKeeper's fee in them, so that one is worth a little less.
+        let came = known["receivedAmount"].as_f64().expect("an amount");
+        assert!((received * 0.97..=received).contains(&came), "{what}: {came}");
+        // What is shown later counts then.
+        assert_eq!(fake.deliver(&paid).await, 202, "{what}");
+        assert!(is_confirmed(&app, &id).await, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_rate_may_move_a_little() {
+    let fake = Fake::start().await;
+    let app = start(&fake, |_| {}).await;
+    let (id, _) = invoiced(&app).await;
+    let told = changed(&fake.pay(&id, "35.5", "0x1"), |body| {
+        body["transactions"][0]["amount_crypto"] = json!("35");
+    });
+    assert_eq!(fake.deliver(&told).await, 202);
+    assert!(is_confirmed(&app, &id).await);
+    let (id, _) = invoiced(&app).await;
+    let told = changed(&fake.pay(&id, "35.5", "0x2"), |body| {
+        body["transactions"][0]["amount_crypto"] = json!("33");
+    });
+    assert_eq!(fake.deliver(&told).await, 202);
+    assert_eq!(payment(&app, &id).await["status"], "partial");
+}
+
+#[tokio::test]
 async fn a_payout_is_through_when_that_much_of_that_coin_went() {
     let fake = Fake::start().await;
     let hour = std::time::Duration::from_hours(1);

@@ -1,6 +1,8 @@
 //! What SHKeeper tells: believed when it is signed, kept before it is processed, done once. What
 //! counts of it is the money.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Map, Value};
@@ -29,6 +31,7 @@ use crate::{
         store::{
             self, coins,
             ledger::{self, NewEntry},
+            transactions,
             webhooks::{self, Received},
         },
         transaction,
@@ -106,7 +109,8 @@ impl PaymentService {
                 }
                 Callback::Invoice(told) => {
                     let coins = coins::list(tx, &payment.id).await?;
-                    let paid = money_of(&told, &payment, &coins)?;
+                    ensure_asked_for(&told, &payment, &coins)?;
+                    let paid = money_of(tx, &client, &told, &payment).await?;
                     let least = client.least_for(payment.amount);
                     apply(tx, &mut sale, &mut payment, &told, paid, least).await?
                 }
@@ -165,9 +169,8 @@ impl PaymentService {
     }
 }
 
-/// How much of the price a callback says has come. Its status says nothing of that: what counts is
-/// the balance, as far as the transactions make it up, in the coins that were asked for.
-fn money_of(told: &InvoiceCallback, payment: &Payment, coins: &[Currency]) -> Result<Amount> {
+/// Refuses what tells of money in a currency or a coin that nobody asked for.
+fn ensure_asked_for(told: &InvoiceCallback, payment: &Payment, coins: &[Currency]) -> Result<()> {
     if told.fiat != payment.currency {
         return Err(Error::invalid("/fiat", "is not the currency of the invoice"));
     }
@@ -181,10 +184,65 @@ fn money_of(told: &InvoiceCallback, payment: &Payment, coins: &[Currency]) -> Re
     if let Some(place) = told.transactions.iter().position(in_others) {
         return Err(Error::invalid(format!("/transactions/{place}/crypto"), foreign));
     }
-    let (balance, made_up) = (told.balance_fiat, told.made_up_fiat());
-    // Each is rounded by itself; and older servers may tell the balance alone.
-    let agree = made_up.plus(ROUNDING) >= balance || told.transactions.is_empty();
-    Ok(if agree { balance } else { made_up })
+    Ok(())
+}
+
+/// The money of a callback.
+struct Paid {
+    /// How much of the price it makes up.
+    amount: Amount,
+    /// The name of the transaction that brought it.
+    tx_hash: Option<String>,
+}
+
+/// How much of the price a callback shows to have come. Its status says nothing of that: what counts
+/// is the balance, as far as it is made up by transactions that pay no other payment.
+async fn money_of(
+    tx: &mut Tx<'_>,
+    client: &Shkeeper,
+    told: &InvoiceCallback,
+    payment: &Payment,
+) -> Result<Paid> {
+    let invoiced = coins::invoiced(tx, &payment.id).await?;
+    let mut paid = Paid { amount: Amount::ZERO, tx_hash: None };
+    for transaction in told.distinct_transactions() {
+        let worth = worth(transaction, told, payment, &invoiced, client);
+        if worth == Amount::ZERO {
+            continue;
+        }
+        if !transactions::claim(tx, &transaction.txid, &payment.id).await? {
+            tracing::warn!(payment = %payment.id, "a transaction pays another payment already");
+            continue;
+        }
+        paid.amount = paid.amount.plus(worth);
+        if transaction.trigger {
+            paid.tx_hash = Some(transaction::name(transaction.txid.clone()));
+        }
+    }
+    // Each is rounded by itself.
+    if paid.amount.plus(ROUNDING) >= told.balance_fiat {
+        paid.amount = told.balance_fiat;
+    } else {
+        tracing::warn!(payment = %payment.id, "a balance is more than its transactions show");
+    }
+    Ok(paid)
+}
+
+/// What a transaction brought of the price: what it is said to be worth, or what its coins are worth
+/// by the invoice where that is less by more than a rate moves.
+fn worth(
+    transaction: &Transaction,
+    told: &InvoiceCallback,
+    payment: &Payment,
+    invoiced: &HashMap<Currency, Amount>,
+    client: &Shkeeper,
+) -> Amount {
+    let said = transaction.amount_fiat;
+    let coin = transaction.crypto.as_ref().unwrap_or(&told.crypto);
+    let whole = invoiced.get(coin).copied().unwrap_or(Amount::ZERO);
+    let by_invoice = payment.amount.scaled(transaction.amount_crypto, whole);
+    let by_invoice = by_invoice.unwrap_or(Amount::ZERO);
+    if by_invoice >= client.least_worth(said) { said } else { by_invoice }
 }
 
 /// Notes the money of an invoice, and where its payment stands with it. The money does not fall
@@ -194,16 +252,15 @@ async fn apply(
     sale: &mut Sale,
     payment: &mut Payment,
     told: &InvoiceCallback,
-    paid: Amount,
+    paid: Paid,
     least: Amount,
 ) -> Result<Settled> {
     let before = payment.clone();
-    let trigger = || told.trigger().map(|trigger| transaction::name(trigger.txid.clone()));
-    if let Some(more) = paid.minus(payment.received_amount)
+    if let Some(more) = paid.amount.minus(payment.received_amount)
         && more > Amount::ZERO
     {
-        payment.received_amount = paid;
-        payment.tx_hash = trigger().or(payment.tx_hash.take());
+        payment.received_amount = paid.amount;
+        payment.tx_hash = paid.tx_hash.clone().or(payment.tx_hash.take());
         let entry = NewEntry::of(LedgerKind::Received, payment, more);
         ledger::add(tx, &payment.id, entry).await?;
         let over_before = before.received_amount.minus(payment.amount).unwrap_or(Amount::ZERO);
@@ -226,7 +283,7 @@ async fn apply(
     let here = payment.escrow_state != Some(EscrowState::Refunded);
     if is_whole && here && before.status != PaymentStatus::Confirmed {
         if payment.tx_hash.is_none() {
-            payment.tx_hash = trigger();
+            payment.tx_hash = paid.tx_hash;
         }
         return settle::confirm(tx, sale, payment).await;
     }

@@ -24,6 +24,7 @@ use crate::{
             self, coins,
             ledger::{self, NewEntry},
             payments::PaymentRow,
+            transactions,
         },
         transaction,
     },
@@ -182,7 +183,7 @@ impl PaymentService {
                 PaymentStatus::Failed => return Err(conflict("The payment failed.")),
                 PaymentStatus::Pending | PaymentStatus::Partial => {}
             }
-            if store::payments::is_used(tx, &tx_hash, &id).await? {
+            if !transactions::claim(tx, &tx_hash, &id).await? {
                 return Err(store::payments::used());
             }
             payment.tx_hash = Some(tx_hash);
@@ -261,7 +262,7 @@ fn terms(sale: &Sale, caller: &Identity, request: &CreatePayment) -> Result<(Id,
         amount: request.amount.unwrap_or(price.amount),
         currency: request.currency.clone().unwrap_or_else(|| price.currency.clone()),
     };
-    if money != price && !caller.has(Role::Service) {
+    if money != price && !(caller.has(Role::Service) && money.covers(&price)) {
         return Err(conflict("This is not the price of the accepted offer."));
     }
     Ok((seller, money))

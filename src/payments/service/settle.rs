@@ -24,7 +24,7 @@ use crate::{
 pub(in crate::payments) enum Settled {
     /// The request is paid.
     Applied,
-    /// The money is here, but the request was called off, or paid otherwise.
+    /// The money is here, but is not the price, or the request was called off, or paid otherwise.
     Unapplied,
     /// It had been confirmed before.
     Before,
@@ -37,7 +37,8 @@ impl Settled {
             tracing::warn!(
                 payment = %payment.id,
                 request = %payment.request_id,
-                "a payment was confirmed for a request that was called off or paid before"
+                "a payment was confirmed that does not pay its request: it is not the price, or the \
+                 request was called off or paid before"
             );
         }
     }
@@ -78,7 +79,7 @@ pub(super) async fn confirm(
     };
     if !sale.pay(tx, &by).await? {
         let entry = NewEntry::of(LedgerKind::Unapplied, payment, payment.received_amount);
-        let why = "the request had been called off or paid before";
+        let why = "it is not the price, or the request had been called off or paid before";
         ledger::add(tx, &payment.id, entry.because(why)).await?;
         return Ok(Settled::Unapplied);
     }

@@ -1,7 +1,7 @@
 //! What callbacks say (`callback.py` of SHKeeper 82ff19e4). Fields that older servers do
 //! not send are optional, and those that are new to us are passed over.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -86,7 +86,7 @@ pub enum InvoiceStatus {
 /// A transaction to an invoice's address.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Transaction {
-    /// Its name on its chain. One transaction may pay several invoices.
+    /// Its name on its chain.
     pub txid: String,
     /// Its coin, which may be another than the invoice's.
     #[serde(default)]
@@ -215,21 +215,27 @@ impl InvoiceCallback {
         self.transactions.iter().find(|transaction| transaction.trigger)
     }
 
-    /// What the transactions make up, in the currency of the price; one that is there twice counts
-    /// once.
+    /// The transactions in the order of their keys; one that is there twice is there once.
+    #[must_use]
+    pub fn distinct_transactions(&self) -> Vec<&Transaction> {
+        let mut distinct = BTreeMap::new();
+        for transaction in &self.transactions {
+            let crypto = transaction.crypto.as_ref().unwrap_or(&self.crypto).as_str();
+            distinct.entry((transaction::key(&transaction.txid), crypto)).or_insert(transaction);
+        }
+        distinct.into_values().collect()
+    }
+
+    /// What the transactions make up, in the currency of the price.
     #[must_use]
     pub fn made_up_fiat(&self) -> Amount {
-        let mut counted = HashSet::new();
-        let transactions = self.transactions.iter().filter(|transaction| {
-            let crypto = transaction.crypto.as_ref().unwrap_or(&self.crypto);
-            counted.insert((crypto, transaction::key(&transaction.txid)))
-        });
-        transactions.fold(Amount::ZERO, |sum, transaction| sum.plus(transaction.amount_fiat))
+        let transactions = self.distinct_transactions();
+        transactions.iter().fold(Amount::ZERO, |sum, transaction| sum.plus(transaction.amount_fiat))
     }
 
     /// `invoice|<crypto>|<external id>|<txid>|<status>|<balance in crypto>|<balance in fiat>|<what
     /// the transactions make up>`: the cause and the state, as there is no event id. Our name is
-    /// part of it, since one transaction may pay two invoices. Without a cause the state alone tells
+    /// part of it, since one transaction may be told of two invoices. Without a cause the state alone tells
     /// it, with `-` for the transaction.
     #[must_use]
     pub fn dedupe_key(&self) -> String {

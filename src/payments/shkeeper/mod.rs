@@ -58,6 +58,7 @@ struct Inner {
     crypto: Currency,
     coin_changes: i64,
     tolerance_basis_points: u32,
+    drift_basis_points: u32,
     poll_batch: u32,
     webhooks: WebhookMode,
 }
@@ -94,6 +95,7 @@ impl Shkeeper {
             crypto,
             coin_changes: config.coin_changes.into(),
             tolerance_basis_points: config.tolerance_basis_points,
+            drift_basis_points: config.drift_basis_points,
             poll_batch: config.poll_batch,
             webhooks: config.webhooks,
         }))))
@@ -115,6 +117,12 @@ impl Shkeeper {
     #[must_use]
     pub fn least_for(&self, price: Amount) -> Amount {
         price.less_basis_points(self.0.tolerance_basis_points)
+    }
+
+    /// The least that coins are worth by their invoice when they are said to be worth this now.
+    #[must_use]
+    pub fn least_worth(&self, said: Amount) -> Amount {
+        said.less_basis_points(self.0.drift_basis_points)
     }
 
     /// Payouts whose state is asked for at a time.

@@ -1,7 +1,15 @@
 //! The coins that the provider was asked for, in the table `payment_coins`: money in others was not
 //! asked for.
 
-use crate::{db::Tx, error::Result, id::Id, money::Currency, params};
+use std::collections::HashMap;
+
+use crate::{
+    db::Tx,
+    error::Result,
+    id::Id,
+    money::{Amount, Currency},
+    params,
+};
 
 /// Notes that the provider is asked for a coin; `change` where another had been invoiced.
 pub(in crate::payments) async fn ask(
@@ -24,6 +32,18 @@ pub(in crate::payments) async fn changes(tx: &mut Tx<'_>, payment: &Id) -> Resul
         SELECT CAST(COALESCE(SUM(changes), 0) AS BIGINT) AS changes FROM payment_coins
         WHERE payment_id = $1";
     Ok(tx.one(CHANGES, &params![payment]).await?.get("changes")?)
+}
+
+/// How much of each coin the provider said that a payment is worth, when it said so last.
+pub(in crate::payments) async fn invoiced(
+    tx: &mut Tx<'_>,
+    payment: &Id,
+) -> Result<HashMap<Currency, Amount>> {
+    const INVOICED: &str = "
+        SELECT currency, amount FROM payment_ledger
+        WHERE payment_id = $1 AND kind = 'invoiced' ORDER BY ordinal";
+    let rows = tx.all(INVOICED, &params![payment]).await?;
+    rows.iter().map(|row| Ok((row.get("currency")?, row.get("amount")?))).collect()
 }
 
 /// The coins that a payment may be paid in.

@@ -4,6 +4,7 @@ pub(super) mod coins;
 pub(super) mod ledger;
 pub(super) mod payments;
 pub(super) mod payouts;
+pub(super) mod transactions;
 pub(super) mod webhooks;
 
 use serde::{Serialize, de::DeserializeOwned};

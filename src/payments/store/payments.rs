@@ -79,27 +79,6 @@ pub(in crate::payments) async fn of_token(
     tx.optional(OF_TOKEN, &params![token]).await?.as_ref().map(row).transpose()
 }
 
-/// Whether another payment has this transaction, by any of its names, also as one of several.
-pub(in crate::payments) async fn is_used(
-    tx: &mut Tx<'_>,
-    tx_hash: &str,
-    payment: &Id,
-) -> Result<bool> {
-    const CONFIRMED: &str = "
-        SELECT COUNT(*) AS payments FROM payments WHERE tx_key = $1 AND id <> $2";
-    const RECEIVED: &str = "
-        SELECT COUNT(*) AS entries FROM payment_ledger
-        WHERE tx_hash IN ($1, $2) AND payment_id <> $3 AND kind = 'received'";
-    let key = transaction::key(tx_hash);
-    let row = tx.one(CONFIRMED, &params![&key, payment]).await?;
-    if row.get::<i64>("payments")? > 0 {
-        return Ok(true);
-    }
-    let marked = format!("0x{key}");
-    let row = tx.one(RECEIVED, &params![key, marked, payment]).await?;
-    Ok(row.get::<i64>("entries")? > 0)
-}
-
 /// Payments, the newest first: of one user, who pays or is paid, or of all; for one request or all.
 pub(in crate::payments) async fn list(
     tx: &mut Tx<'_>,
