@@ -102,6 +102,17 @@ async fn a_file_without_its_mark_counts_as_restored() {
     starts_anew(&app, &conversation, 3, &epoch).await;
 }
 
+/// Starts again after the operator has said that the store was restored.
+async fn restored(app: TestApp) -> TestApp {
+    let url = app.database_url();
+    let say_so = |data: &Path| {
+        let done = stoa("restored", data, url);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    let restarted = Box::pin(app.restart_after(say_so));
+    within_time(2 * DEADLINE, "a restart", restarted).await
+}
+
 #[tokio::test]
 async fn an_operator_says_that_the_store_was_restored() {
     let app = unlimited().await;
@@ -109,13 +120,7 @@ async fn an_operator_says_that_the_store_was_restored() {
     say_all(&app, &conversation, 1..=3).await;
     let mut bob = app.user("bob").await;
     let epoch = join(&mut bob, &conversation, None).await["epoch"].clone();
-    let url = app.database_url();
-    let restored = |data: &Path| {
-        let done = stoa("restored", data, url);
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    };
-    let restarted = Box::pin(app.restart_after(restored));
-    let app = within_time(2 * DEADLINE, "a restart", restarted).await;
+    let app = restored(app).await;
     starts_anew(&app, &conversation, 3, &epoch).await;
 }
 
@@ -170,13 +175,7 @@ async fn a_file_that_is_put_beside_the_log_of_one_that_was_killed_is_refused() {
 #[tokio::test]
 async fn what_begins_after_a_restore_is_known_from_its_beginning() {
     let app = unlimited().await;
-    let url = app.database_url();
-    let restored = |data: &Path| {
-        let done = stoa("restored", data, url);
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    };
-    let restarted = Box::pin(app.restart_after(restored));
-    let app = within_time(2 * DEADLINE, "a restart", restarted).await;
+    let app = restored(app).await;
     for dialect in &DIALECTS {
         let conversation = group(&app, &["bob"]).await;
         let mut bob = app.user("bob").await;
@@ -212,13 +211,7 @@ async fn who_heard_nothing_before_a_restore_is_not_told_that_nothing_is_missing(
     let app = unlimited().await;
     let conversation = group(&app, &["bob"]).await;
     say_all(&app, &conversation, 1..=2).await;
-    let url = app.database_url();
-    let restored = |data: &Path| {
-        let done = stoa("restored", data, url);
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    };
-    let restarted = Box::pin(app.restart_after(restored));
-    let app = within_time(2 * DEADLINE, "a restart", restarted).await;
+    let app = restored(app).await;
     for said in [0, 1] {
         say_all(&app, &conversation, 1..=said).await;
         for dialect in &DIALECTS {
