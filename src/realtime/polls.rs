@@ -173,7 +173,7 @@ impl Polls {
                 None => break,
             }
         }
-        outbox.polled = frames.is_empty();
+        outbox.polled = frames.is_empty() && !outbox.upgrading;
         frames
     }
 
@@ -317,6 +317,7 @@ mod tests {
         polls.upgrade();
         assert!(polls.keeps_waiting(), "no poll is given it any more");
         assert!(polls.answer().is_empty());
+        assert!(polls.keeps_waiting(), "not even one that comes");
         assert_eq!(texts(polls.take(Namespace::Root)), ["2"]);
     }
 }
