@@ -115,12 +115,15 @@ impl Polls {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A frame waits for the next poll; how many bytes do then.
-    pub(super) fn push(&self, namespace: Namespace, frame: Bytes) -> usize {
+    /// Frames wait for the next poll; how many bytes do then.
+    pub(super) fn push(&self, namespace: Namespace, frames: &[Bytes]) -> usize {
         let (bytes, was_empty) = {
             let mut outbox = self.lock();
             let was_empty = outbox.waiting.is_empty();
-            outbox.push(namespace, frame);
+            outbox.waiting.reserve(frames.len());
+            for frame in frames {
+                outbox.push(namespace, frame.clone());
+            }
             (outbox.bytes, was_empty)
         };
         if was_empty {
@@ -276,10 +279,10 @@ mod tests {
     fn a_poll_is_answered_in_portions_and_who_waits_is_told_by_the_next_one() {
         let polls = Polls::default();
         let big = frame(&"x".repeat(ANSWER_BYTES));
-        polls.push(Namespace::Root, big.clone());
+        polls.push(Namespace::Root, &[big.clone()]);
         let (taken, mut when_taken) = oneshot::channel();
         polls.watch(Namespace::Root, taken, 0);
-        polls.push(Namespace::Chat, frame("a"));
+        polls.push(Namespace::Chat, &[frame("a")]);
         assert_eq!(polls.answer(), [big], "it fills an answer alone");
         assert!(when_taken.try_recv().is_err(), "the client may not have it yet");
         assert_eq!(polls.answer(), ["a"]);
@@ -297,7 +300,7 @@ mod tests {
             (Namespace::Root, "2"),
             (Namespace::Chat, "b"),
         ] {
-            polls.push(namespace, frame(text));
+            polls.push(namespace, &[frame(text)]);
         }
         assert_eq!(texts(polls.take(Namespace::Chat)), ["a", "b"]);
         assert_eq!(polls.answer(), ["1", "2"]);
@@ -308,11 +311,11 @@ mod tests {
     fn only_for_the_poll_that_is_there_nothing_waits() {
         let polls = Polls::default();
         assert!(!polls.keeps_waiting());
-        polls.push(Namespace::Root, frame("1"));
+        polls.push(Namespace::Root, &[frame("1")]);
         assert!(polls.keeps_waiting(), "no poll is there");
         assert_eq!(polls.answer(), ["1"]);
         assert!(polls.answer().is_empty());
-        polls.push(Namespace::Root, frame("2"));
+        polls.push(Namespace::Root, &[frame("2")]);
         assert!(!polls.keeps_waiting(), "the poll is about to be answered");
         polls.upgrade();
         assert!(polls.keeps_waiting(), "no poll is given it any more");

@@ -1,6 +1,9 @@
 //! Numbering what a unit of work announces, and keeping it: once, in however many streams it is.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    io,
+};
 
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -43,19 +46,19 @@ impl Budget {
         let names: Vec<_> = event.streams().iter().map(Stream::to_string).collect();
         let mut renderings = event.render(0);
         name(&mut renderings, names.len());
-        self.spend(names.iter().map(String::as_str), &wire(&renderings)?)
+        self.spend(names.iter().map(String::as_str), wire_bytes(&renderings)?)
     }
 
     fn spend<'a>(
         &mut self,
         names: impl Iterator<Item = &'a str> + Clone,
-        wire: &RawValue,
+        wire_bytes: usize,
     ) -> Result<()> {
         let rows = |name: &str| {
             let rows = if self.streams.contains(name) { 1 } else { 2 };
             rows * row_bytes(name)
         };
-        let bytes = self.bytes + names.clone().map(rows).sum::<usize>() + wire.get().len();
+        let bytes = self.bytes + names.clone().map(rows).sum::<usize>() + wire_bytes;
         if bytes > self.limit {
             return Err(too_large());
         }
@@ -86,6 +89,27 @@ fn name(renderings: &mut [Rendering], streams: usize) {
 
 fn wire(renderings: &[Rendering]) -> Result<Box<RawValue>> {
     to_raw_value(renderings).map_err(|error| Error::new(Kind::Other, error))
+}
+
+/// How long the same is.
+fn wire_bytes(renderings: &[Rendering]) -> Result<usize> {
+    let mut length = Length(0);
+    let written = serde_json::to_writer(&mut length, renderings);
+    written.map(|()| length.0).map_err(|error| Error::new(Kind::Other, error))
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Numbers what the unit announced and keeps it. Streams are taken in one order everywhere, so
@@ -131,7 +155,7 @@ pub(in crate::db) async fn number(
         name(&mut renderings, numbers.len());
         if !numbers.is_empty() {
             let wire = wire(&renderings)?;
-            budget.spend(numbers.iter().map(|(_, name, _)| name.as_str()), &wire)?;
+            budget.spend(numbers.iter().map(|(_, name, _)| name.as_str()), wire.get().len())?;
             let now = tx.now();
             if numbers.len() > 1 {
                 let id = Ids.next().into_bytes();

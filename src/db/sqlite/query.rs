@@ -3,30 +3,25 @@
 use std::sync::Arc;
 
 use rusqlite::{
-    CachedStatement, Connection, ErrorCode, ToSql, ffi,
+    CachedStatement, ErrorCode, ToSql, ffi,
     types::{ToSqlOutput, ValueRef},
 };
+use smallvec::SmallVec;
 
 use super::Session;
 use crate::db::{Error, Kind, Result, Row, Value};
 
 /// Carries out a statement; how many rows it changed.
 pub(in crate::db) fn execute(session: &Session, sql: &str, params: &[Value]) -> Result<u64> {
-    let done = prepare(&session.connection, sql, params)?.raw_execute();
+    let mut statement = Statement::prepare(session, sql)?;
+    statement.bind(params)?;
+    let done = statement.prepared.raw_execute();
     done.map(|rows| rows as u64).map_err(|error| session.explain(error))
 }
 
 /// Every row of the answer.
 pub(in crate::db) fn rows(session: &Session, sql: &str, params: &[Value]) -> Result<Vec<Row>> {
-    let mut statement = prepare(&session.connection, sql, params)?;
-    let columns: Arc<[Box<str>]> = statement.column_names().into_iter().map(Box::from).collect();
-    let mut answer = Vec::new();
-    let mut rows = statement.raw_query();
-    while let Some(row) = rows.next().map_err(|error| session.explain(error))? {
-        let values = (0..columns.len()).map(|place| value(row.get_ref(place)?));
-        answer.push(Row::new(columns.clone(), values.collect::<Result<_>>()?));
-    }
-    Ok(answer)
+    Statement::prepare(session, sql)?.answers(&[params])
 }
 
 /// The same for each of these rows of parameters.
@@ -35,30 +30,55 @@ pub(in crate::db) fn insert_all<const N: usize>(
     sql: &str,
     params: &[[Value; N]],
 ) -> Result<Vec<Row>> {
-    let mut answers = Vec::new();
-    for params in params {
-        answers.extend(rows(session, sql, params)?);
-    }
-    Ok(answers)
+    let params: Vec<&[Value]> = params.iter().map(<[Value; N]>::as_slice).collect();
+    Statement::prepare(session, sql)?.answers(&params)
 }
 
-/// A statement with its parameters. SQLite takes `$1` for a name and counts by first appearance,
-/// so each is looked up by its number.
-fn prepare<'c>(
-    connection: &'c Connection,
-    sql: &str,
-    params: &[Value],
-) -> Result<CachedStatement<'c>> {
-    let mut statement = connection.prepare_cached(sql)?;
-    for place in 1..=statement.parameter_count() {
-        let number = statement.parameter_name(place).and_then(|name| name[1..].parse().ok());
-        let param = number.and_then(|number: usize| params.get(number.checked_sub(1)?));
-        let Some(param) = param else {
-            return Err(Error::new(Kind::Other, "a parameter is missing"));
+/// A statement that is carried out once or several times.
+struct Statement<'c> {
+    session: &'c Session,
+    prepared: CachedStatement<'c>,
+    /// Which parameter each place takes: SQLite takes `$1` for a name and counts by first appearance.
+    places: SmallVec<[usize; 8]>,
+}
+
+impl<'c> Statement<'c> {
+    fn prepare(session: &'c Session, sql: &str) -> Result<Self> {
+        let prepared = session.connection.prepare_cached(sql)?;
+        let number = |place| {
+            let number = prepared.parameter_name(place)?[1..].parse::<usize>().ok()?;
+            number.checked_sub(1)
         };
-        statement.raw_bind_parameter(place, param)?;
+        let places = (1..=prepared.parameter_count()).map(number).collect::<Option<_>>();
+        let places = places.ok_or_else(|| Error::new(Kind::Other, "a parameter has no number"))?;
+        Ok(Self { session, prepared, places })
     }
-    Ok(statement)
+
+    fn bind(&mut self, params: &[Value]) -> Result<()> {
+        for (at, place) in self.places.iter().enumerate() {
+            let Some(param) = params.get(*place) else {
+                return Err(Error::new(Kind::Other, "a parameter is missing"));
+            };
+            self.prepared.raw_bind_parameter(at + 1, param)?;
+        }
+        Ok(())
+    }
+
+    /// Every row of the answers to these parameters.
+    fn answers(&mut self, params: &[&[Value]]) -> Result<Vec<Row>> {
+        let names = self.prepared.column_names();
+        let columns: Arc<[Box<str>]> = names.into_iter().map(Box::from).collect();
+        let mut answers = Vec::new();
+        for params in params {
+            self.bind(params)?;
+            let mut rows = self.prepared.raw_query();
+            while let Some(row) = rows.next().map_err(|error| self.session.explain(error))? {
+                let values = (0..columns.len()).map(|place| value(row.get_ref(place)?));
+                answers.push(Row::new(columns.clone(), values.collect::<Result<_>>()?));
+            }
+        }
+        Ok(answers)
+    }
 }
 
 fn value(value: ValueRef<'_>) -> Result<Value> {

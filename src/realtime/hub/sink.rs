@@ -13,7 +13,7 @@ use crate::{
         connection::Connection,
         events::ClosingReason,
         frame::{self, MARKER, Outgoing},
-        lane::Lane,
+        lane::{Lane, Run},
         link::{LAST_WORDS, Link},
         polls::Waiting,
     },
@@ -43,14 +43,14 @@ pub(super) struct Polled {
 }
 
 impl Polled {
-    /// The next poll gets it; how many bytes wait for that.
-    fn push(&mut self, frame: Bytes) -> usize {
+    /// The next poll gets them; how many bytes wait for that.
+    fn push(&mut self, frames: &[Bytes]) -> usize {
         match &mut self.before {
             Some(before) => {
-                before.push(frame);
+                before.extend_from_slice(frames);
                 before.iter().map(Bytes::len).sum()
             }
-            None => self.link.polls().push(self.namespace, frame),
+            None => self.link.polls().push(self.namespace, frames),
         }
     }
 
@@ -95,24 +95,33 @@ impl Sink {
         lane.map_or_else(|| Self::Polls(Box::new(polled())), Self::Lane)
     }
 
-    /// Whether a frame would wait behind others.
-    pub(super) fn keeps_waiting(&self) -> bool {
-        let Self::Polls(polled) = self else { return false };
-        polled.link.polls().keeps_waiting()
+    /// Sends frames. A client by polling for which too much waits, in all its namespaces together,
+    /// is told so and closed, as a lane does it; it catches up when it comes back.
+    pub(super) fn send(&mut self, connection: &Connection, run: Run<'_>) {
+        match self {
+            Self::Lane(lane) => lane.send(connection.namespace(), run),
+            Self::Polls(polled) if !polled.leaving => {
+                if polled.push(run.frames) > connection.max_pending_bytes() {
+                    polled.clear();
+                    if polled.link.close_because(ClosingReason::SlowConsumer) {
+                        metrics::slow_consumers().increment(1);
+                    }
+                }
+            }
+            Self::Polls(_) | Self::Closed => {}
+        }
     }
 
-    /// Gives a frame to the next poll. A client for which too much waits, in all its namespaces
-    /// together, is told so and closed; it catches up when it comes back.
-    pub(super) fn give_to_poll(&mut self, connection: &Connection, frame: Bytes) {
-        let Self::Polls(polled) = self else { return };
-        if polled.leaving {
-            return;
-        }
-        if polled.push(frame) > connection.max_pending_bytes() {
-            polled.clear();
-            if polled.link.close_because(ClosingReason::SlowConsumer) {
-                metrics::slow_consumers().increment(1);
+    /// Sends a frame unless it would wait behind others; whether it did.
+    pub(super) fn send_volatile(&mut self, connection: &Connection, frame: &Bytes) -> bool {
+        match self {
+            Self::Lane(lane) => lane.send_volatile(connection.namespace(), frame),
+            Self::Polls(polled) if polled.link.polls().keeps_waiting() => false,
+            Self::Polls(_) => {
+                self.send(connection, frame.into());
+                true
             }
+            Self::Closed => false,
         }
     }
 
@@ -129,9 +138,8 @@ impl Sink {
     /// The CONNECT has been sent: what waited for it goes out.
     pub(super) fn open(&mut self, connection: &Connection) {
         if let Self::Polls(polled) = self {
-            for frame in polled.before.take().into_iter().flatten() {
-                polled.push(frame);
-            }
+            let before = polled.before.take();
+            polled.push(&before.unwrap_or_default());
             self.go_over(connection);
         }
     }
@@ -187,7 +195,7 @@ impl Sink {
                     polled.clear();
                 }
                 if let Some(farewell) = farewell {
-                    polled.push(farewell.frame(polled.namespace).clone());
+                    polled.push(std::slice::from_ref(farewell.frame(polled.namespace)));
                 }
                 let link = connection.link.clone();
                 tokio::spawn(async move {

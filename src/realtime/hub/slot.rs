@@ -116,17 +116,19 @@ impl Slot {
         if !broadcast.numbers.is_empty() && self.holds(broadcast) {
             return true;
         }
-        if broadcast.message.is_bundle() {
-            // It is large, and not the same for all: nothing to gather.
+        let by_poll = match &self.sink {
+            Sink::Lane(_) => false,
+            Sink::Polls(_) => true,
+            Sink::Closed => return false,
+        };
+        // A bundle is large, and not the same for all; and one poll takes all that was gathered.
+        if broadcast.message.is_bundle() || (broadcast.volatile && by_poll) {
             self.write(turn);
         }
-        let Sink::Lane(lane) = &self.sink else {
-            return self.hear_by_poll(&broadcast.message, broadcast.volatile);
-        };
         match &broadcast.message {
             Message::One(event) if broadcast.volatile => {
-                let sent = self.place.is_none()
-                    && lane.send_volatile(self.namespace, event.frame(self.namespace));
+                let frame = event.frame(self.namespace);
+                let sent = self.place.is_none() && self.sink.send_volatile(&self.connection, frame);
                 if !sent {
                     metrics::volatile_dropped().increment(1);
                 }
@@ -137,7 +139,12 @@ impl Slot {
                 turn.give(frame, self.at, &mut self.place);
             }
             Message::One(event) => {
-                lane.send(self.namespace, event.frame(self.namespace).into());
+                self.sink.send(&self.connection, event.frame(self.namespace).into());
+            }
+            Message::Bundle(bundle) if by_poll => {
+                for event in bundle.events(self.namespace, self.user.as_ref()) {
+                    self.sink.send(&self.connection, event.frame(self.namespace).into());
+                }
             }
             Message::Bundle(bundle) => {
                 let frames = bundle.frames(self.namespace, self.user.as_ref());
@@ -145,7 +152,7 @@ impl Slot {
                     return false;
                 }
                 for frame in frames {
-                    lane.send(self.namespace, (&frame).into());
+                    self.sink.send(&self.connection, (&frame).into());
                 }
             }
         }
@@ -159,17 +166,11 @@ impl Slot {
         let is_empty = events.is_empty();
         // It may be much, and is for this connection alone: nothing to gather.
         self.write(turn);
-        if let Sink::Lane(lane) = &self.sink {
-            for some in events.chunks(REPLAYED_AT_ONCE) {
-                let frames: Vec<_> =
-                    some.iter().map(|event| event.frame(self.namespace).clone()).collect();
-                lane.send(self.namespace, Run { frames: &frames, bytes: &frames.concat() });
-            }
-        } else {
-            for event in events {
-                let frame = event.frame(self.namespace).clone();
-                self.sink.give_to_poll(&self.connection, frame);
-            }
+        for some in events.chunks(REPLAYED_AT_ONCE) {
+            let frames: Vec<_> =
+                some.iter().map(|event| event.frame(self.namespace).clone()).collect();
+            let run = Run { frames: &frames, bytes: &frames.concat() };
+            self.sink.send(&self.connection, run);
         }
         let (taken, when_taken) = oneshot::channel();
         if is_empty && caught_up {
@@ -198,40 +199,14 @@ impl Slot {
         self.catch_up.holds(rooms, &broadcast.numbers, event, self.user.as_ref(), most)
     }
 
-    fn hear_by_poll(&mut self, message: &Message, volatile: bool) -> bool {
-        if matches!(self.sink, Sink::Closed) {
-            return false;
-        }
-        match message {
-            // As on a websocket, it does not wait behind others.
-            Message::One(_) if volatile && self.sink.keeps_waiting() => {
-                metrics::volatile_dropped().increment(1);
-                return false;
-            }
-            Message::One(event) => {
-                self.sink.give_to_poll(&self.connection, event.frame(self.namespace).clone());
-            }
-            Message::Bundle(bundle) => {
-                for event in bundle.events(self.namespace, self.user.as_ref()) {
-                    let frame = event.frame(self.namespace).clone();
-                    self.sink.give_to_poll(&self.connection, frame);
-                }
-            }
-        }
-        true
-    }
-
     /// Sends what is for this connection alone.
     pub(super) fn send(&mut self, share: &Share, turn: &mut Turn) {
         let frame = share.frame(self.namespace);
-        let Sink::Lane(lane) = &self.sink else {
-            return self.sink.give_to_poll(&self.connection, frame);
-        };
         if turn.gathers() {
             let frame = turn.add(&frame);
             turn.give(frame, self.at, &mut self.place);
         } else {
-            lane.send(self.namespace, (&frame).into());
+            self.sink.send(&self.connection, (&frame).into());
         }
     }
 
@@ -239,9 +214,8 @@ impl Slot {
     pub(super) fn write(&mut self, turn: &mut Turn) {
         if let Some(portion) = self.place.take()
             && let Some(run) = turn.take(portion)
-            && let Sink::Lane(lane) = &self.sink
         {
-            lane.send(self.namespace, run);
+            self.sink.send(&self.connection, run);
         }
     }
 }
