@@ -48,7 +48,8 @@ pub(super) type Judge = Box<dyn FnMut(u32) -> Option<&'static str> + Send>;
 impl Session {
     /// A connection that writes. A commit is on the disk before it is told (`synchronous=FULL`).
     /// The log is folded in when it has 16 MB: what many commits change is then written once.
-    /// Pages that become free can be given back (`auto_vacuum`), in a file that is made so.
+    /// Pages that become free can be given back (`auto_vacuum`), in a file that is made so. Of what
+    /// is deleted or written over nothing stays in the file (`secure_delete`).
     pub(super) fn to_write(path: &Path) -> Result<Self> {
         let session = Self::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, None)?;
         session.connection.execute_batch(
@@ -56,6 +57,7 @@ impl Session {
              PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
              PRAGMA foreign_keys = ON;
+             PRAGMA secure_delete = ON;
              PRAGMA wal_autocheckpoint = 4000;
              PRAGMA journal_size_limit = 33554432;",
         )?;
