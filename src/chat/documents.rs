@@ -81,6 +81,12 @@ pub struct Message {
     pub reactions: Vec<Reaction>,
 }
 
+/// A message.
+#[derive(Serialize, ToSchema)]
+pub(super) struct MessageAnswer {
+    pub(super) message: Message,
+}
+
 /// One user's reaction to a message.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -1,7 +1,7 @@
 //! Chat over REST (contract/rest.md, "Chat").
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{FromRef, State},
 };
 use http::StatusCode;
@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    documents::{Conversation, Message, Participant},
+    documents::{Conversation, Message, MessageAnswer, Participant},
     events::conversation::ReactionAction,
     requests::{
         AddParticipants, ConversationView, CreateConversation, Draft, EditMessage, MarkRead,
@@ -26,7 +26,7 @@ use crate::{
         list::{List, Page},
     },
     id::Id,
-    idempotency::answer,
+    idempotency::{Subject, answer},
 };
 
 /// The routes.
@@ -52,12 +52,6 @@ where
 #[derive(Serialize, ToSchema)]
 struct ConversationAnswer {
     conversation: Conversation,
-}
-
-/// A message.
-#[derive(Serialize, ToSchema)]
-struct MessageAnswer {
-    message: Message,
 }
 
 /// 201 for what was made, 200 for what was there.
@@ -228,9 +222,10 @@ async fn send_message(
     caller: Caller,
     Path(id): Path<Id>,
     Body(draft): Body<Draft>,
-) -> Result<(StatusCode, Json<MessageAnswer>)> {
+) -> Result<(StatusCode, Extension<Subject>, Json<MessageAnswer>)> {
     answer(chat.send(caller.identity, id, draft), |(message, created)| {
-        (made(created), Json(MessageAnswer { message }))
+        let subject = Subject(message.id.clone());
+        (made(created), Extension(subject), Json(MessageAnswer { message }))
     })
     .await
 }

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     db::{Companion, Tx},
     error::{Code, Error, Result},
+    id::Id,
 };
 
 tokio::task_local! {
@@ -24,6 +25,11 @@ tokio::task_local! {
 
 /// How the result of a unit is answered; none when it is no such result.
 type Render = Arc<dyn Fn(&(dyn Any + Send)) -> Option<Response> + Send + Sync>;
+
+/// What an answer shows that can change later, such as a message: an extension of the response, by
+/// which the answer that is kept can be [written anew](super::rewrite).
+#[derive(Clone, Debug)]
+pub struct Subject(pub Id);
 
 /// One attempt to carry a request out.
 pub(super) struct Attempt {

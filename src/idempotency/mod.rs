@@ -7,6 +7,10 @@
 //! the one who will ask again. Left alone are requests without valid credentials, which get their
 //! 401, webhooks, whose senders know no keys, and `/api/auth/`, whose answers hold tokens.
 //!
+//! What an answer shows may be changed or taken back later. Such an answer names its [`Subject`], and
+//! the unit that changes that has the answer [written anew](rewrite): what was taken back does not
+//! come back.
+//!
 //! A place without an answer, whose request does not run in this process, may be taken over: nothing
 //! was done for it, and what another process still does for it is undone, since each unit first
 //! looks whether the place is still its own.
@@ -33,10 +37,13 @@ use sha2::{Digest, Sha256};
 use tracing::Instrument;
 use uuid::Uuid;
 
-pub use self::attempt::answer;
 use self::{
     attempt::Attempt,
     store::{Answer, Claim},
+};
+pub use self::{
+    attempt::{Subject, answer},
+    store::rewrite,
 };
 use crate::{
     auth::{Authenticated, Authenticator, CredentialKind},
@@ -206,7 +213,7 @@ impl Idempotency {
             Claim::Done(answer) => Ok(replay(answer)),
             Claim::DoneWithoutAnswer => Err(Error::new(
                 Code::Conflict,
-                "This request was carried out; its answer was too large to be kept.",
+                "This request was carried out; its answer was not kept.",
             )),
             Claim::Running => Err(running_still()),
             Claim::OtherBody => Err(other_body()),
@@ -267,6 +274,7 @@ async fn whole(response: Response) -> Result<(Response, Answer)> {
         status: parts.status,
         content_type: content_type.map(str::to_owned),
         body: Some(body.clone()).filter(|body| body.len() <= MAX_ANSWER),
+        subject: parts.extensions.get().map(|Subject(id)| id.clone()),
     };
     Ok((Response::from_parts(parts, Body::from(body)), answer))
 }

@@ -2,18 +2,22 @@
 
 use bytes::Bytes;
 use http::StatusCode;
+use serde::Serialize;
 use uuid::Uuid;
 
-use super::{KEPT_FOR, LEFT_FOR, attempt::Attempt};
+use super::{KEPT_FOR, LEFT_FOR, MAX_ANSWER, attempt::Attempt};
 use crate::{
     db::{Db, Row, Tx},
-    error::Result,
-    id::Ids,
+    error::{Error, Result},
+    id::{Id, Ids},
     params,
 };
 
 /// Rows that one unit of pruning removes, so that it holds nobody up: each may have a large answer.
 const PRUNE_ROWS: i64 = 50;
+
+/// Kept answers that show the same, at most: the unit that changes it writes all of them anew.
+const MAX_ABOUT: i64 = 8;
 
 /// What a request with a key is to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,6 +41,8 @@ pub(super) struct Answer {
     pub(super) content_type: Option<String>,
     /// None is kept of an answer that is too large.
     pub(super) body: Option<Bytes>,
+    /// What it shows that can change later.
+    pub(super) subject: Option<Id>,
 }
 
 /// Takes a place, unless it is taken. One whose answer is too old is free, and so is one without an
@@ -47,12 +53,13 @@ pub(super) async fn claim(db: &Db, place: Vec<u8>, body_hash: Vec<u8>) -> Result
         INSERT INTO idempotency_keys (id, body_hash, attempt, started_at, held_at)
         VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT (id) DO UPDATE SET body_hash = $2, attempt = $3, started_at = $4, held_at = $5,
-            status = NULL, content_type = NULL, answer = NULL
+            status = NULL, content_type = NULL, answer = NULL, subject = NULL
         WHERE idempotency_keys.started_at <= $6
             OR (idempotency_keys.status IS NULL AND idempotency_keys.body_hash = $2
                 AND COALESCE(idempotency_keys.held_at, 0) NOT BETWEEN $7 AND $8)";
     const TAKEN: &str = "
-        SELECT body_hash, status, content_type, answer FROM idempotency_keys WHERE id = $1";
+        SELECT body_hash, status, content_type, answer, subject FROM idempotency_keys
+        WHERE id = $1";
     db.write(async move |tx| {
         let attempt = Ids.next();
         let (now, old) = (tx.now(), before(tx, KEPT_FOR));
@@ -85,9 +92,10 @@ fn read(row: &Row, body_hash: &[u8]) -> Result<Claim> {
         return Ok(Claim::DoneWithoutAnswer);
     };
     Ok(Claim::Done(Answer {
-        status: status.map_err(crate::error::Error::internal)?,
+        status: status.map_err(Error::internal)?,
         content_type: row.get("content_type")?,
         body: Some(body.into()),
+        subject: row.get("subject")?,
     }))
 }
 
@@ -104,12 +112,31 @@ pub(super) async fn keep(tx: &mut Tx<'_>, attempt: &Attempt, answer: &Answer) ->
 }
 
 async fn set_answer(tx: &mut Tx<'_>, place: Vec<u8>, id: Uuid, answer: &Answer) -> Result<bool> {
+    // Where enough others show the same, the place has no answer yet, and gets none.
     const SET: &str = "
-        UPDATE idempotency_keys SET status = $3, content_type = $4, answer = $5
+        UPDATE idempotency_keys SET status = $3, content_type = $4, (answer, subject) = (
+            SELECT CASE WHEN about.answers < $7 THEN $5 ELSE answer END,
+                CASE WHEN about.answers < $7 THEN $6 ELSE subject END
+            FROM (SELECT COUNT(*) AS answers FROM (
+                SELECT 1 FROM idempotency_keys WHERE subject = $6 LIMIT $7) AS same) AS about)
         WHERE id = $1 AND attempt = $2";
     let status = u32::from(answer.status.as_u16());
-    let params = params![place, id, status, answer.content_type.clone(), answer.body.as_deref()];
+    let (content_type, body) = (answer.content_type.clone(), answer.body.as_deref());
+    let params = params![place, id, status, content_type, body, answer.subject.clone(), MAX_ABOUT];
     Ok(tx.execute(SET, &params).await? == 1)
+}
+
+/// Has the kept answers that show something show it as it is: who repeats the request that made it is
+/// not told what was changed or taken back since.
+///
+/// # Errors
+/// The store's.
+pub async fn rewrite(tx: &mut Tx<'_>, subject: &Id, answer: &impl Serialize) -> Result<()> {
+    const REWRITE: &str = "UPDATE idempotency_keys SET answer = $2 WHERE subject = $1";
+    let body = serde_json::to_vec(answer).map_err(Error::internal)?;
+    let body = Some(body).filter(|body| body.len() <= MAX_ANSWER);
+    tx.execute(REWRITE, &params![subject, body.as_deref()]).await?;
+    Ok(())
 }
 
 /// Sees to it in the unit that does some of the work that nobody takes the place until its end; false

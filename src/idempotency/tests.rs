@@ -188,7 +188,12 @@ async fn what_was_lost_is_free_after_a_moment_and_with_a_start() {
     assert_eq!(server.order("k", "other").await.0, 422);
     let answer = server.order("k", "do").await;
     assert_eq!(answer, (201, "call 1".to_owned()));
-    let late = Answer { status: StatusCode::OK, content_type: None, body: Some("late".into()) };
+    let late = Answer {
+        status: StatusCode::OK,
+        content_type: None,
+        body: Some("late".into()),
+        subject: None,
+    };
     let lost = Attempt::new(place_of_alice(), lost);
     store::finish(&server.db, &lost, late).await.unwrap();
     store::release(&server.db, &lost).await.unwrap();
@@ -203,7 +208,12 @@ async fn what_was_lost_is_free_after_a_moment_and_with_a_start() {
 
     // Whose commit seemed to fail, and did not.
     let attempt = Attempt::new(other(), attempt);
-    let kept = Answer { status: StatusCode::OK, content_type: None, body: Some("kept".into()) };
+    let kept = Answer {
+        status: StatusCode::OK,
+        content_type: None,
+        body: Some("kept".into()),
+        subject: None,
+    };
     store::finish(&server.db, &attempt, kept.clone()).await.unwrap();
     store::release(&server.db, &attempt).await.unwrap();
     assert_eq!(store::claim(&server.db, other(), hash).await.unwrap(), Claim::Done(kept));

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{TestApp, app::Answer};
 
 mod reactions;
+mod repeated;
 
 /// Someone who calls REST.
 struct Person<'a> {

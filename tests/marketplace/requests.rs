@@ -280,6 +280,21 @@ async fn a_post_that_is_sent_again_is_answered_again_and_told_once() {
 }
 
 #[tokio::test]
+async fn a_changed_request_is_told_as_it_is_under_the_key_that_made_it() {
+    let app = TestApp::start().await;
+    let bea = Person::buyer(&app, "bea");
+    let token = format!("Bearer {}", bea.token);
+    let headers = [("authorization", token.as_str()), ("idempotency-key", "k1")];
+    let made = app.post_with("/api/marketplace/requests", &headers, &a_chair()).await.ok();
+    let path = format!("/requests/{}", text(&made["id"]));
+    let change = json!({ "title": "A table", "description": "Call nobody." });
+    let changed = bea.patch(&path, change).await.ok();
+    let again = app.post_with("/api/marketplace/requests", &headers, &a_chair()).await;
+    assert_eq!((again.status.as_u16(), &again.body), (201, &changed));
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+}
+
+#[tokio::test]
 async fn requests_offers_and_checkouts_survive_a_restart() {
     let app = TestApp::start().await;
     let sale = Sale::accepted(&app).await;

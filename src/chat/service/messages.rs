@@ -11,7 +11,7 @@ use crate::{
     auth::{Identity, Role},
     chat::{
         announcements::{InConversation, What},
-        documents::Message,
+        documents::{Message, MessageAnswer},
         emoji::is_reaction,
         events::conversation::{MESSAGE_NEW, ReactionAction, ReactionChange},
         requests::{Draft, ReadResult, Stretch},
@@ -24,6 +24,7 @@ use crate::{
         list::{List, Page, read_cursor},
     },
     id::{GivenId, Id},
+    idempotency,
     stream::DomainEvent,
 };
 
@@ -149,9 +150,11 @@ impl ChatService {
             message.document.content.clone_from(&content);
             message.document.edited_at = Some(edited_at);
             rewrite_kept(tx, &message.document).await?;
+            let edited = with_reactions(tx, message).await?;
+            rewrite_answers(tx, &edited).await?;
             let what = What::MessageEdited { message_id, content, edited_at };
-            tx.announce(InConversation { id: message.document.conversation_id.clone(), what });
-            with_reactions(tx, message).await
+            tx.announce(InConversation { id: edited.conversation_id.clone(), what });
+            Ok(edited)
         };
         self.db.write_sized(bytes, unit).await
     }
@@ -173,7 +176,9 @@ impl ChatService {
             store::delete_message(tx, &message_id).await?;
             message.document.content.clear();
             message.document.attachments.clear();
+            message.document.deleted_at = Some(tx.now());
             rewrite_kept(tx, &message.document).await?;
+            rewrite_answers(tx, &message.document).await?;
             let what = What::MessageDeleted { message_id, deleted_at: tx.now() };
             tx.announce(InConversation { id: message.document.conversation_id, what });
             Ok(())
@@ -283,6 +288,12 @@ async fn rewrite_kept(tx: &mut Tx<'_>, message: &Message) -> Result<()> {
         db::rewrite(tx, event, &anew.render(event.seq)).await?;
     }
     Ok(())
+}
+
+/// Has the answers that are kept for who repeats a request show the message as it is, too.
+async fn rewrite_answers(tx: &mut Tx<'_>, message: &Message) -> Result<()> {
+    let answer = MessageAnswer { message: message.clone() };
+    idempotency::rewrite(tx, &message.id, &answer).await
 }
 
 /// Why a conversation does not take a message that answers this one.

@@ -1,6 +1,6 @@
 //! Requests over REST.
 
-use axum::{Json, extract::State};
+use axum::{Extension, Json, extract::State};
 use http::StatusCode;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
         list::{List, Page},
     },
     id::Id,
-    idempotency::answer,
+    idempotency::{Subject, answer},
     marketplace::{
         documents::PurchaseRequest,
         requests::{Cancel, ChangeRequest, CreateRequest, Filter},
@@ -31,9 +31,9 @@ pub(super) async fn create_request(
     State(marketplace): State<MarketplaceService>,
     caller: Caller,
     ValidBody(request): ValidBody<CreateRequest>,
-) -> Result<(StatusCode, Json<PurchaseRequest>)> {
+) -> Result<(StatusCode, Extension<Subject>, Json<PurchaseRequest>)> {
     answer(marketplace.create(caller.identity, request), |request| {
-        (StatusCode::CREATED, Json(request))
+        (StatusCode::CREATED, Extension(Subject(request.id.clone())), Json(request))
     })
     .await
 }

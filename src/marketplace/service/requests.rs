@@ -9,6 +9,7 @@ use crate::{
     error::{Error, Result},
     http::list::{List, Page},
     id::Id,
+    idempotency,
     marketplace::{
         announcements,
         documents::{PurchaseRequest, RequestStatus},
@@ -119,6 +120,7 @@ impl MarketplaceService {
             }
             request.updated_at = tx.now();
             store::requests::set_details(tx, &request).await?;
+            idempotency::rewrite(tx, &request.id, &request).await?;
             tx.announce(announcements::changed(&request, RequestChange::DetailsChanged));
             Ok(request)
         };
