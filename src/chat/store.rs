@@ -350,6 +350,7 @@ pub(super) async fn history(
 pub(super) async fn set_content(tx: &mut Tx<'_>, id: &Id, content: &str) -> Result<()> {
     const EDIT: &str = "UPDATE messages SET content = $2, edited_at = $3 WHERE id = $1";
     tx.execute(EDIT, &params![id, content, tx.now()]).await?;
+    tx.take_back();
     Ok(())
 }
 
@@ -360,6 +361,7 @@ pub(super) async fn delete_message(tx: &mut Tx<'_>, id: &Id) -> Result<()> {
     const REACTIONS: &str = "DELETE FROM reactions WHERE message_id = $1";
     tx.execute(DELETE, &params![id, tx.now()]).await?;
     tx.execute(REACTIONS, &params![id]).await?;
+    tx.take_back();
     Ok(())
 }
 

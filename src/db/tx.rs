@@ -17,6 +17,8 @@ pub struct Tx<'a> {
     /// asked afterwards whether it was committed. None on SQLite, where that is known.
     pub(super) name: Option<i64>,
     pub(super) announced: Vec<Box<dyn DomainEvent>>,
+    /// Whether it takes something back.
+    pub(super) takes_back: bool,
 }
 
 enum Engine<'a> {
@@ -34,7 +36,7 @@ impl<'a> Tx<'a> {
     }
 
     fn new(engine: Engine<'a>, now: Timestamp) -> Self {
-        Self { engine, now, failure: None, name: None, announced: Vec::new() }
+        Self { engine, now, failure: None, name: None, announced: Vec::new(), takes_back: false }
     }
 
     /// When the unit began.
@@ -137,6 +139,12 @@ impl<'a> Tx<'a> {
     /// commit, and only then, it is sent.
     pub fn announce<E: DomainEvent>(&mut self, event: E) {
         self.announced.push(Box::new(event));
+    }
+
+    /// Says that the unit deletes or replaces what nobody is to read again. SQLite's log, which still
+    /// has it, is then folded in and cut off as soon as nobody writes; a server looks after its own.
+    pub fn take_back(&mut self) {
+        self.takes_back = true;
     }
 
     /// Refuses what only a unit that writes may do.

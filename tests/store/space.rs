@@ -80,6 +80,37 @@ async fn what_is_deleted_is_given_back_to_the_disk_while_others_write() {
 }
 
 #[tokio::test]
+async fn what_is_taken_back_is_soon_in_no_file() {
+    let store = Store::sqlite(Clock::system()).await;
+    store.run(&[NOTES]).await;
+    let secret = "a secret of the tests";
+    let holds = |name: &str| {
+        let bytes = fs::read(file(&store, name)).unwrap_or_default();
+        bytes.windows(secret.len()).any(|window| window == secret.as_bytes())
+    };
+    // With pages of its own.
+    let text = secret.repeat(1000);
+    let insert = "INSERT INTO notes (id, text) VALUES (1, $1)";
+    let write = async move |tx: &mut Tx<'_>| Ok(tx.execute(insert, &params![text]).await?);
+    store.db.write(write).await.expect("a note");
+    assert!(holds("stoa.db-wal"));
+    let take_back = async |tx: &mut Tx<'_>| {
+        tx.take_back();
+        Ok(tx.execute("UPDATE notes SET text = ''", &[]).await?)
+    };
+    store.db.write(take_back).await.expect("a note");
+    let forgotten = async {
+        while holds("stoa.db-wal") {
+            tokio::task::yield_now().await;
+        }
+    };
+    in_time(forgotten).await;
+    assert_eq!(store.number("SELECT COUNT(*) FROM notes").await, 1);
+    store.db.close().await;
+    assert!(!holds("stoa.db"));
+}
+
+#[tokio::test]
 async fn a_file_of_an_older_version_learns_to_give_back_when_it_is_opened() {
     let store = Store::sqlite(Clock::system()).await;
     store.run(&[NOTES]).await;

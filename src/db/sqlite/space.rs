@@ -44,11 +44,13 @@ pub(super) struct Space {
     cut_at: u64,
     /// Whether there may be something to give back.
     due: bool,
+    /// Whether the log has what was taken back.
+    forgets: bool,
 }
 
 impl Space {
     pub(super) fn new(log: PathBuf) -> Self {
-        Self { log, cut_at: LOG_BYTES, due: true }
+        Self { log, cut_at: LOG_BYTES, due: true, forgets: false }
     }
 
     /// Notes that something was written.
@@ -56,13 +58,25 @@ impl Space {
         self.due = true;
     }
 
+    /// Notes that something was taken back.
+    pub(super) fn forget(&mut self) {
+        self.forgets = true;
+    }
+
     /// Whether a quiet moment is of use.
     pub(super) fn is_due(&self) -> bool {
         self.due
     }
 
-    /// Gives a little back.
+    /// Gives a little back, and cuts a log off that has what was taken back: where someone reads an
+    /// older moment, after the next commit.
     pub(super) fn step(&mut self, connection: &Connection, mark: &mut Mark) {
+        if self.forgets {
+            match cut_off(connection) {
+                Ok(is_whole) => self.forgets = !is_whole,
+                Err(error) => tracing::warn!(%error, "the database's log was not folded in"),
+            }
+        }
         let done = give_back(connection, mark);
         self.due = matches!(done, Ok(true));
         if let Err(error) = done {
@@ -72,17 +86,11 @@ impl Space {
 
     /// Cuts the log off where it has grown long.
     pub(super) fn cut(&mut self, connection: &Connection) {
-        const CUT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
         let bytes = self.log_bytes();
         if bytes < self.cut_at {
             return;
         }
-        let cut = (|| {
-            connection.busy_timeout(CUT_WAIT)?;
-            let cut = connection.query_row(CUT, [], |_| Ok(()));
-            connection.busy_timeout(BUSY_TIMEOUT)?;
-            cut
-        })();
+        let cut = cut_off(connection);
         let left = self.log_bytes();
         self.cut_at = if left < LOG_BYTES { LOG_BYTES } else { left + CUT_AGAIN };
         if left >= LOG_BYTES || cut.is_err() {
@@ -93,6 +101,16 @@ impl Space {
     fn log_bytes(&self) -> u64 {
         fs::metadata(&self.log).map_or(0, |log| log.len())
     }
+}
+
+/// Folds the log in and cuts it off, unless someone reads an older moment for long; whether that was
+/// done.
+fn cut_off(connection: &Connection) -> Result<bool> {
+    const CUT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
+    connection.busy_timeout(CUT_WAIT)?;
+    let busy = connection.query_row(CUT, [], |row| row.get::<_, i64>(0));
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(busy? == 0)
 }
 
 /// Moves pages from the file's end into free ones, for a short while; whether there is more to do.

@@ -47,14 +47,16 @@ pub(super) struct Batch {
     announced: Vec<Announced>,
     /// Whether a unit was lost because the store is not well.
     outage: bool,
+    /// Whether a unit took something back.
+    takes_back: bool,
     /// The database's number by then, where it was raised.
     number: Option<i64>,
 }
 
 /// How a unit of a batch ended.
 enum End {
-    /// It waits for the commit.
-    Kept(Vec<Announced>),
+    /// It waits for the commit, and may have taken something back.
+    Kept(Vec<Announced>, bool),
     /// It alone is lost.
     Lost(Result<()>),
     /// The whole transaction is lost.
@@ -122,6 +124,9 @@ impl Writer {
                 if let Some(number) = batch.number {
                     self.mark.note(number);
                 }
+                if batch.takes_back {
+                    self.space.forget();
+                }
                 self.shared.report(!batch.outage);
                 if self.committed.blocking_send(batch).is_err() {
                     tracing::error!("nobody is told of a commit: the runtime has ended");
@@ -162,9 +167,10 @@ impl Writer {
         let began = Instant::now();
         for mut unit in units {
             match attempt(session, self.limit, &self.shared, &mut *unit) {
-                End::Kept(announced) => {
+                End::Kept(announced, takes_back) => {
                     batch.units.push(unit);
                     batch.announced.extend(announced);
+                    batch.takes_back |= takes_back;
                 }
                 End::Lost(cause) => {
                     batch.outage |= cause.as_ref().is_err_and(Error::is_outage);
@@ -234,7 +240,7 @@ fn attempt(session: &Session, limit: Duration, shared: &Shared, unit: &mut dyn U
     };
     match (ended, run) {
         (Err(error), _) => End::AllLost(error),
-        (Ok(()), Ok(announced)) => End::Kept(announced),
+        (Ok(()), Ok(announced)) => End::Kept(announced, tx.takes_back),
         (Ok(()), Err(lost)) => End::Lost(lost.cause()),
     }
 }
