@@ -3,3 +3,8 @@
 ALTER TABLE idempotency_keys ADD COLUMN subject TEXT;
 
 CREATE INDEX idempotency_keys_by_subject ON idempotency_keys (subject) WHERE subject IS NOT NULL;
+
+-- Which payment a transaction pays is told by `payment_transactions` alone: nothing writes
+-- `payments.tx_key` any more, and nothing reads it.
+DROP INDEX payments_by_tx_key;
+DROP INDEX payments_by_transaction_key;

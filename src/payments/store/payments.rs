@@ -9,7 +9,6 @@ use crate::{
     payments::{
         documents::{Payment, PaymentInvoice},
         events::PaymentProvider,
-        transaction,
     },
 };
 
@@ -164,11 +163,9 @@ pub(in crate::payments) async fn set_invoice(
 /// # Errors
 /// [`Code::Conflict`] when its transaction confirmed another meanwhile.
 pub(in crate::payments) async fn set_status(tx: &mut Tx<'_>, payment: &Payment) -> Result<()> {
-    // A transaction that had confirmed two under two names is known as the first one's.
     const STATUS: &str = "
         UPDATE payments SET status = $2, escrow_state = $3, tx_hash = $4, received = $5,
-            updated_at = $6,
-            tx_key = CASE WHEN tx_hash IS NULL OR tx_hash <> $4 THEN $7 ELSE tx_key END
+            updated_at = $6
         WHERE id = $1";
     let row = params![
         &payment.id,
@@ -177,7 +174,6 @@ pub(in crate::payments) async fn set_status(tx: &mut Tx<'_>, payment: &Payment) 
         payment.tx_hash.clone(),
         payment.received_amount,
         payment.updated_at,
-        payment.tx_hash.as_deref().map(transaction::key),
     ];
     tx.execute(STATUS, &row)
         .await
