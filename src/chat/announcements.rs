@@ -31,7 +31,7 @@ pub(super) struct InConversation {
 
 /// What happened there.
 pub(super) enum What {
-    MessageCreated(Message),
+    MessageCreated(Box<Message>),
     MessageEdited { message_id: Id, content: String, edited_at: Timestamp },
     MessageDeleted { message_id: Id, deleted_at: Timestamp },
     ReactionChanged { message_id: Id, reaction: ReactionChange },
@@ -134,6 +134,29 @@ impl DomainEvent for InConversation {
     }
 }
 
+/// Names that say something of a message in either dialect: what a sender gave under one of them is
+/// in `metadata` only, so that nobody takes it for the server's word.
+const TAKEN: [&str; 18] = [
+    "id",
+    "_id",
+    "messageId",
+    "conversationId",
+    "chatId",
+    "content",
+    "sender",
+    "senderId",
+    "createdAt",
+    "attachments",
+    "replyTo",
+    "clientMessageId",
+    "metadata",
+    "editedAt",
+    "deletedAt",
+    "reactions",
+    "message",
+    "seq",
+];
+
 /// A new message in both dialects.
 fn created(message: &Message, seq: i64) -> (MessageNew, NewMessage) {
     let for_room = MessageNew {
@@ -145,7 +168,9 @@ fn created(message: &Message, seq: i64) -> (MessageNew, NewMessage) {
         attachments: message.attachments.clone(),
         reply_to: message.reply_to.clone(),
         client_message_id: message.client_message_id.clone(),
+        metadata: message.metadata.clone(),
         seq,
+        spread: message.metadata.without(&TAKEN),
     };
     let for_chat = NewMessage {
         chat_id: message.conversation_id.clone(),
@@ -156,6 +181,7 @@ fn created(message: &Message, seq: i64) -> (MessageNew, NewMessage) {
             sender_id: message.sender.id.clone(),
             created_at: message.created_at,
             attachments: message.attachments.clone(),
+            metadata: message.metadata.clone(),
         },
         sender_id: message.sender.id.clone(),
         seq,
@@ -210,5 +236,50 @@ impl DomainEvent for ForPeople {
                 vec![Rendering::new(Target::Rooms { rooms: rooms(), except }, &payload)]
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn every_name_of_a_message_is_taken() {
+        let id = |text: &str| Id::new(text).unwrap();
+        let file = json!({ "url": "https://a/b" });
+        let mut message = Message {
+            id: id("m1"),
+            underscore_id: id("m1"),
+            conversation_id: id("c1"),
+            content: "Hello".into(),
+            sender: Person { id: id("u1"), first_name: None, last_name: None },
+            created_at: Timestamp::from_millis(0),
+            attachments: vec![serde_json::from_value(file).unwrap()],
+            reply_to: None,
+            client_message_id: None,
+            metadata: serde_json::from_value(json!({ "free": 1 })).unwrap(),
+            edited_at: None,
+            deleted_at: None,
+            reactions: Vec::new(),
+        };
+        let both = |message: &Message| {
+            let (for_room, for_chat) = created(message, 7);
+            [serde_json::to_value(for_room), serde_json::to_value(for_chat)].map(Result::unwrap)
+        };
+        let [for_room, for_chat] = both(&message);
+        let documents = [serde_json::to_value(&message).unwrap(), for_chat["message"].clone()];
+        let all = documents.iter().chain([&for_room, &for_chat]);
+        let mut names: BTreeSet<_> = all.flat_map(|one| one.as_object().unwrap().keys()).collect();
+        assert!(names.remove(&"free".to_owned()), "a free name is spread");
+        assert_eq!(names, TAKEN.map(str::to_owned).iter().collect());
+
+        let theirs = TAKEN.map(|name| (name.to_owned(), json!("theirs")));
+        let theirs = Value::Object(theirs.into_iter().collect());
+        message.metadata = serde_json::from_value(theirs.clone()).unwrap();
+        let [mut heard, _] = both(&message);
+        assert_eq!(heard["metadata"].take(), theirs);
+        assert!(!heard.to_string().contains("theirs"), "{heard}");
     }
 }

@@ -1,12 +1,13 @@
 //! Conversations, messages and people as clients see them, in events and over REST.
 
 use garde::Validate;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::{
     clock::Timestamp,
+    http::fields::{Fields, WithFurther},
     id::{GivenId, Id},
     text,
 };
@@ -25,8 +26,9 @@ pub struct Person {
     pub last_name: Option<String>,
 }
 
-/// A file that hangs on a message; it lies elsewhere.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Validate, ToSchema)]
+/// A file that hangs on a message; it lies elsewhere. Whatever else its sender says of it is told
+/// back.
+#[derive(Clone, Debug, PartialEq, Serialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Attachment {
     /// Where the file is.
@@ -34,16 +36,43 @@ pub struct Attachment {
     #[schema(min_length = 1, max_length = 2048)]
     pub url: String,
     /// The file's name.
-    #[garde(length(chars, min = 1, max = 255), custom(text::line))]
+    #[garde(inner(length(chars, min = 1, max = 255), custom(text::line)))]
     #[schema(min_length = 1, max_length = 255)]
-    pub name: String,
-    /// The file's media type.
-    #[garde(length(chars, min = 1, max = 255), custom(text::line))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The file's media type. Without it, a `type` is read as it.
+    #[garde(inner(length(chars, min = 1, max = 255), custom(text::line)))]
     #[schema(min_length = 1, max_length = 255)]
-    pub mime_type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mime_type: Option<String>,
     /// The file's size, in bytes.
     #[garde(skip)]
-    pub size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// What else its sender says of it: up to 16 KiB of JSON in all attachments of a message.
+    #[garde(skip)]
+    #[serde(flatten)]
+    #[schema(value_type = HashMap<String, Value>)]
+    pub further: Fields,
+}
+
+impl<'de> Deserialize<'de> for Attachment {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Known {
+            url: String,
+            name: Option<String>,
+            mime_type: Option<String>,
+            size: Option<u64>,
+        }
+
+        let WithFurther { known, further } = WithFurther::<Known>::deserialize(from)?;
+        // Browsers say "" of a file whose type they do not know.
+        let or_type = || further.text("type").filter(|kind| !kind.is_empty());
+        let mime_type = known.mime_type.or_else(or_type);
+        Ok(Self { url: known.url, name: known.name, mime_type, size: known.size, further })
+    }
 }
 
 /// A message.
@@ -71,6 +100,9 @@ pub struct Message {
     /// The sender's own id for it, which makes sending it again harmless.
     #[schema(required = true)]
     pub client_message_id: Option<GivenId>,
+    /// What else its sender gave with it.
+    #[schema(value_type = Object)]
+    pub metadata: Fields,
     /// When its text was last changed.
     #[schema(required = true)]
     pub edited_at: Option<Timestamp>,

@@ -7,7 +7,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::documents::{Attachment, Conversation, ConversationKind, Message};
 use crate::{
-    http::json::{self, small_metadata},
+    http::{
+        fields::Fields,
+        json::{self, small_metadata},
+    },
     id::{GivenId, Id},
     text,
 };
@@ -79,13 +82,14 @@ pub(super) struct AddParticipants {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 pub(super) struct Draft {
-    /// The text.
-    #[garde(length(chars, min = 1, max = 8000), custom(text::prose))]
-    #[schema(min_length = 1, max_length = 8000)]
+    /// The text; it may be missing where there are attachments.
+    #[serde(default, deserialize_with = "json::or_default")]
+    #[garde(length(chars, max = 8000), custom(text::prose), custom(said_or(&self.attachments)))]
+    #[schema(max_length = 8000)]
     pub(super) content: String,
     /// The files that come with it.
     #[serde(default, deserialize_with = "json::or_default")]
-    #[garde(length(max = 10), dive)]
+    #[garde(length(max = 10), dive, custom(small_further))]
     #[schema(max_items = 10)]
     pub(super) attachments: Vec<Attachment>,
     /// The message of this conversation that it answers.
@@ -93,15 +97,39 @@ pub(super) struct Draft {
     /// The caller's own id for it: the same one again gives the first message.
     #[serde(default, deserialize_with = "GivenId::any")]
     pub(super) client_message_id: Option<GivenId>,
+    /// Anything for the clients, up to 16 KiB of JSON.
+    #[serde(default, deserialize_with = "json::or_default")]
+    #[garde(custom(|own: &Fields, (): &()| json::small(own.bytes())))]
+    #[schema(value_type = Object)]
+    pub(super) metadata: Fields,
 }
 
 impl Draft {
-    /// Bytes of its texts.
+    /// Bytes of what it carries.
     pub(super) fn bytes(&self) -> usize {
-        let attached =
-            self.attachments.iter().map(|file| file.url.len() + file.name.len()).sum::<usize>();
-        self.content.len() + attached
+        let attached = |file: &Attachment| {
+            file.url.len() + file.name.as_ref().map_or(0, String::len) + file.further.bytes()
+        };
+        let attached = self.attachments.iter().map(attached).sum::<usize>();
+        self.content.len() + attached + self.metadata.bytes()
     }
+}
+
+/// Refuses a message without a text and without a file.
+fn said_or(attachments: &[Attachment]) -> impl FnOnce(&str, &()) -> garde::Result {
+    let without = attachments.is_empty();
+    move |content, ()| {
+        if without && content.is_empty() {
+            return Err(garde::Error::new("is required where there are no attachments"));
+        }
+        Ok(())
+    }
+}
+
+/// Refuses files of which too much is said together.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives references")]
+fn small_further(attachments: &[Attachment], (): &()) -> garde::Result {
+    json::small(attachments.iter().map(|file| file.further.bytes()).sum())
 }
 
 /// A message's new text.

@@ -20,6 +20,7 @@ use crate::{
     access::Access,
     error::{Error, Result},
     event::Success,
+    http::fields::WithFurther,
     id::{GivenId, Id},
     limits::EventClass,
     realtime::{
@@ -33,7 +34,8 @@ use crate::{
 pub fn commands(access: &Access, chat: &ChatService, typing: &Typing, commands: &mut Commands) {
     rooms(access, typing, commands);
     let with = chat.clone();
-    commands.on(&SEND_MESSAGE, EventClass::Message, move |connection, send: SendMessage| {
+    commands.on(&SEND_MESSAGE, EventClass::Message, move |connection, send| {
+        let WithFurther { known: send, further }: WithFurther<SendMessage> = send;
         let chat = with.clone();
         async move {
             let caller = connection.known_identity()?;
@@ -42,6 +44,7 @@ pub fn commands(access: &Access, chat: &ChatService, typing: &Typing, commands: 
                 attachments: send.attachments,
                 reply_to: send.reply_to,
                 client_message_id: send.client_message_id,
+                metadata: further.with(send.metadata),
             };
             let (message, _) = chat.send(caller, send.conversation_id, draft).await?;
             Ok(MessageSent { success: Success, message })

@@ -6,6 +6,8 @@ mod read;
 
 use std::collections::BTreeSet;
 
+use serde::{Serialize, de::DeserializeOwned};
+
 pub(super) use lists::{Listed, list, participants as participants_after};
 pub(super) use reactions::{ReactionCounts, add_reaction, count_reactions, remove_reaction};
 pub(super) use read::{deleted_of_others, sent_up_to, set_read};
@@ -261,9 +263,9 @@ pub(super) async fn insert_message(
     const INSERT: &str = "
         INSERT INTO messages
             (id, conversation_id, ordinal, sender_id, first_name, last_name, content, attachments,
-             reply_to, client_message_id, created_at, sender_ordinal,
+             reply_to, client_message_id, metadata, created_at, sender_ordinal,
              sender_previous)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
         ON CONFLICT (conversation_id, sender_id, client_message_id) DO NOTHING";
     let ordinal = conversation.messages + 1;
     let row = params![
@@ -274,9 +276,10 @@ pub(super) async fn insert_message(
         message.sender.first_name.clone(),
         message.sender.last_name.clone(),
         &message.content,
-        serde_json::to_string(&message.attachments).map_err(Error::internal)?,
+        write_json(&message.attachments)?,
         message.reply_to.clone(),
         message.client_message_id.clone(),
+        Some(&message.metadata).filter(|own| !own.is_empty()).map(write_json).transpose()?,
         message.created_at,
         sender.sent + 1,
         sender.last_sent,
@@ -354,10 +357,11 @@ pub(super) async fn set_content(tx: &mut Tx<'_>, id: &Id, content: &str) -> Resu
     Ok(())
 }
 
-/// Takes a message's content away, with its files and reactions.
+/// Takes a message's content away, with its files, its metadata and its reactions.
 pub(super) async fn delete_message(tx: &mut Tx<'_>, id: &Id) -> Result<()> {
     const DELETE: &str = "
-        UPDATE messages SET content = NULL, attachments = '[]', deleted_at = $2 WHERE id = $1";
+        UPDATE messages
+        SET content = NULL, attachments = '[]', metadata = NULL, deleted_at = $2 WHERE id = $1";
     const REACTIONS: &str = "DELETE FROM reactions WHERE message_id = $1";
     tx.execute(DELETE, &params![id, tx.now()]).await?;
     tx.execute(REACTIONS, &params![id]).await?;
@@ -414,6 +418,7 @@ fn member_row(row: &Row) -> Result<Member> {
 
 fn message_row(row: &Row) -> Result<MessageRow> {
     let id: Id = row.get("id")?;
+    let metadata: Option<String> = row.get("metadata")?;
     let document = Message {
         underscore_id: id.clone(),
         id,
@@ -428,6 +433,7 @@ fn message_row(row: &Row) -> Result<MessageRow> {
         attachments: read_json::<Vec<Attachment>>(row, "attachments")?,
         reply_to: row.get("reply_to")?,
         client_message_id: row.get("client_message_id")?,
+        metadata: metadata.as_deref().map(parse_json).transpose()?.unwrap_or_default(),
         edited_at: row.get("edited_at")?,
         deleted_at: row.get("deleted_at")?,
         reactions: Vec::new(),
@@ -436,6 +442,14 @@ fn message_row(row: &Row) -> Result<MessageRow> {
     Ok(MessageRow { document, ordinal: row.get("ordinal")?, sender_ordinal })
 }
 
-fn read_json<T: serde::de::DeserializeOwned>(row: &Row, column: &str) -> Result<T> {
-    serde_json::from_str(&row.get::<String>(column)?).map_err(Error::internal)
+fn read_json<T: DeserializeOwned>(row: &Row, column: &str) -> Result<T> {
+    parse_json(&row.get::<String>(column)?)
+}
+
+fn parse_json<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(Error::internal)
+}
+
+fn write_json<T: Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(Error::internal)
 }

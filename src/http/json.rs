@@ -1,8 +1,10 @@
 //! Reads JSON and says precisely what is wrong with it: where it stops being JSON, or which fields
 //! are invalid, by JSON pointer (RFC 6901).
 
+use std::io;
+
 use garde::Validate;
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use serde_path_to_error::Segment;
 
@@ -118,17 +120,49 @@ pub fn validate<T: Validate<Context = ()>>(value: &T) -> Result<()> {
 }
 
 /// Bytes of what callers may add to a document as they like: everyone who sees that is sent it.
-const MAX_METADATA_BYTES: usize = 16 * 1024;
+pub(super) const MAX_METADATA_BYTES: usize = 16 * 1024;
+
+/// What is said of more.
+pub(super) const TOO_MUCH_METADATA: &str = "has at most 16 KiB of JSON";
 
 /// Refuses metadata that is too large (for garde).
 ///
 /// # Errors
 /// Says how much it may be.
 pub fn small_metadata(metadata: &serde_json::Value, (): &()) -> garde::Result {
-    if metadata.to_string().len() > MAX_METADATA_BYTES {
-        return Err(garde::Error::new("has at most 16 KiB of JSON"));
+    small(bytes(metadata))
+}
+
+/// Refuses more bytes of what callers may add than that.
+///
+/// # Errors
+/// Says how much it may be.
+pub fn small(bytes: usize) -> garde::Result {
+    if bytes > MAX_METADATA_BYTES {
+        return Err(garde::Error::new(TOO_MUCH_METADATA));
     }
     Ok(())
+}
+
+/// How many bytes something has as JSON.
+pub fn bytes(item: &(impl Serialize + ?Sized)) -> usize {
+    struct Counted(usize);
+
+    impl io::Write for Counted {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut counted = Counted(0);
+    // What is no JSON is no answer either, which its caller is told.
+    let _ = serde_json::to_writer(&mut counted, item);
+    counted.0
 }
 
 /// The error for a value that does not fit its type, from serde's message.

@@ -2,15 +2,13 @@
 //! (contract/rest.md, "Conventions"). A page is bounded in bytes, too: it ends before the item that
 //! would make it too large.
 
-use std::io;
-
 use axum::extract::FromRequestParts;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::request::Parts;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::{IntoParams, ToSchema};
 
-use super::body::Query;
+use super::{body::Query, json};
 use crate::error::{Error, Result};
 
 /// How many bytes of JSON the items of a page come to at most, but for its first one: 60 kB with what
@@ -115,7 +113,7 @@ impl<T> List<T> {
             let after = key(&row);
             let item = item(row);
             // And the comma behind it.
-            bytes += json_bytes(&item) + 1;
+            bytes += json::bytes(&item) + 1;
             let full = list.items.len() >= page.limit || bytes > MAX_BYTES;
             if let Some(last) = reached.filter(|_| full) {
                 list.next_cursor = Some(cursor(&last));
@@ -126,27 +124,6 @@ impl<T> List<T> {
         }
         list
     }
-}
-
-/// How many bytes something has as JSON.
-fn json_bytes(item: &impl Serialize) -> usize {
-    struct Counted(usize);
-
-    impl io::Write for Counted {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    let mut counted = Counted(0);
-    // What is no JSON is no answer either, which its caller is told.
-    let _ = serde_json::to_writer(&mut counted, item);
-    counted.0
 }
 
 impl<T: Serialize> axum::response::IntoResponse for List<T> {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{TestApp, app::Answer};
 
+mod carried;
 mod reactions;
 mod repeated;
 

@@ -128,6 +128,37 @@ test('what is sent to a user reaches every socket of theirs and no one else', as
   assert.deepEqual(await bob.heard(), []);
 });
 
+test('what comes with a message is spread as the Node server does, over no name of ours', async () => {
+  const alice = await connect(server, 'alice');
+  const authorization = `Bearer ${tokenFor('alice')}`;
+  const people = { participantIds: ['bob'] };
+  const made = await server.post('/api/conversations', people, { authorization });
+  const { id } = (await made.json()).conversation;
+  const bob = await connect(server, 'bob');
+  for (const event of ['conversation:join', 'join-chat-room']) await bob.ask(event, id);
+  const file = { url: 'https://files.example.com/1.png', type: 'image/png', width: 640 };
+  const metadata = { kind: 'order', seq: 99, sender: 'mallory', price: { amount: 0.1 + 0.2 } };
+  const send = { conversationId: id, content: null, attachments: [file], ...metadata };
+  const answer = await alice.ask('message:send', send);
+  const attachments = [{ ...file, mimeType: 'image/png' }];
+  assertHas(answer.message, { content: '', attachments, metadata });
+  assertHas(await bob.hear('message:new'), {
+    messageId: answer.message.id,
+    content: '',
+    sender: { id: 'alice', firstName: null, lastName: null },
+    attachments,
+    metadata,
+    kind: 'order',
+    price: metadata.price,
+    seq: 1,
+  });
+  const { message } = await bob.hear('new-message');
+  assertHas(message, { _id: answer.message.id, content: '', attachments, metadata });
+  assertRefused(await alice.ask('message:send', { ...send, attachments: [{}] }), 'invalid_payload');
+  const large = { ...send, note: 'x'.repeat(16 * 1024) };
+  assertRefused(await alice.ask('message:send', large), 'invalid_payload');
+});
+
 test('typing is told to the others in the conversation, not to who types', async () => {
   const alice = await connect(server, 'alice', { claims: inC1 });
   const bob = await connect(server, 'bob', { claims: inC1 });

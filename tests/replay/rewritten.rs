@@ -55,8 +55,11 @@ async fn hears(app: &TestApp, user: &str, conversation: &str, since: i64) -> Vec
 async fn a_deleted_message_is_not_heard_again() {
     let app = TestApp::start().await;
     let id = group(&app, &["bob"]).await;
-    let file = json!({ "url": "https://secret", "name": "s", "mimeType": "a/b", "size": 1 });
-    let message = write(&app, &id, json!({ "content": "secret", "attachments": [file] })).await;
+    let file = json!({ "url": "https://secret", "alt": "secret" });
+    let body = json!({
+        "content": "secret", "attachments": [file], "metadata": { "secret": "secret" },
+    });
+    let message = write(&app, &id, body).await;
     edit(&app, &message, "a second secret").await;
     say(&app, &id, "hello").await;
     assert!(hears(&app, "bob", &id, 0).await.iter().any(|heard| heard.contains("secret")));

@@ -1,6 +1,6 @@
 //! The conversation dialect of chat: colon names, to `conversation:<id>`.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
@@ -8,7 +8,10 @@ use crate::{
     clock::Timestamp,
     event::Success,
     events,
-    http::json,
+    http::{
+        fields::{Fields, WithFurther},
+        json,
+    },
     id::{GivenId, Id},
     realtime::events::{Done, Position},
     room::Room,
@@ -48,8 +51,8 @@ events! {
         JOIN_CONVERSATION: "conversation:join", JoinConversation => ConversationJoined;
         /// Leaves `conversation:<id>`.
         LEAVE_CONVERSATION: "conversation:leave", GivenId => ConversationLeft;
-        /// Writes a message.
-        SEND_MESSAGE: "message:send", SendMessage => MessageSent;
+        /// Writes a message. Further fields are kept with it as its `metadata`.
+        SEND_MESSAGE: "message:send", WithFurther<SendMessage> => MessageSent;
         /// Tells the conversation that the user is typing.
         START_TYPING: "typing:start", StartTyping => Done;
         /// Tells the conversation that the user stopped typing.
@@ -79,8 +82,16 @@ pub struct MessageNew {
     /// The sender's own id for it.
     #[schema(required = true)]
     pub client_message_id: Option<GivenId>,
+    /// What else its sender gave with it.
+    #[schema(value_type = Object)]
+    pub metadata: Fields,
     /// The event's number in the conversation's stream.
     pub seq: i64,
+    /// The fields of `metadata` once more, but for those whose names say something else of a
+    /// message.
+    #[serde(flatten)]
+    #[schema(value_type = HashMap<String, Value>)]
+    pub spread: Fields,
 }
 
 /// A message's text changed.
@@ -268,8 +279,9 @@ impl JoinConversation {
 pub struct SendMessage {
     /// Where to write it.
     pub conversation_id: Id,
-    /// The text.
-    #[schema(min_length = 1, max_length = 8000)]
+    /// The text; it may be missing where there are attachments.
+    #[serde(default, deserialize_with = "json::or_default")]
+    #[schema(max_length = 8000)]
     pub content: String,
     /// The files that come with it.
     #[serde(default, deserialize_with = "json::or_default")]
@@ -280,6 +292,15 @@ pub struct SendMessage {
     /// The client's own id for it: the same one again gives the first message.
     #[serde(default, deserialize_with = "GivenId::any")]
     pub client_message_id: Option<GivenId>,
+    /// Anything for the clients. Its fields and the further ones are kept together, up to 16 KiB of
+    /// JSON; of a name in both, the one in here counts. What is no object is a further field.
+    #[serde(default, deserialize_with = "metadata_or_one")]
+    #[schema(value_type = Object)]
+    pub metadata: Fields,
+}
+
+fn metadata_or_one<'de, D: Deserializer<'de>>(from: D) -> Result<Fields, D::Error> {
+    Fields::or_one("metadata", from)
 }
 
 /// The user is typing.
@@ -357,7 +378,9 @@ mod tests {
             attachments: vec![],
             reply_to: None,
             client_message_id: Some(id("x1").into()),
+            metadata: serde_json::from_value(json!({ "seq": 1, "colour": "red" })).unwrap(),
             seq: 7,
+            spread: serde_json::from_value(json!({ "colour": "red" })).unwrap(),
         };
         assert_eq!(
             serde_json::to_value(event).unwrap(),
@@ -370,7 +393,9 @@ mod tests {
                 "attachments": [],
                 "replyTo": null,
                 "clientMessageId": "x1",
+                "metadata": {"seq": 1, "colour": "red"},
                 "seq": 7,
+                "colour": "red",
             })
         );
     }

@@ -7,6 +7,7 @@ use crate::{
     chat::documents::Attachment,
     clock::Timestamp,
     events,
+    http::fields::Fields,
     id::Id,
     realtime::events::{Done, RoomChanged},
     text::PersonName,
@@ -73,6 +74,10 @@ pub struct ChatMessage {
     /// The files that came with it; left out when there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<Attachment>,
+    /// What else its sender gave with it; left out when there is nothing.
+    #[serde(skip_serializing_if = "Fields::is_empty")]
+    #[schema(value_type = Object)]
+    pub metadata: Fields,
 }
 
 /// Someone has read up to a message.
@@ -225,6 +230,7 @@ mod tests {
                 sender_id: id("u1"),
                 created_at: Timestamp::from_millis(1_764_000_000_000),
                 attachments: vec![],
+                metadata: Fields::default(),
             },
             sender_id: id("u1"),
             seq: 7,
@@ -245,7 +251,9 @@ mod tests {
 
         let file = json!({"url": "https://a/b", "name": "b", "mimeType": "text/plain", "size": 3});
         event.message.attachments = vec![serde_json::from_value(file.clone()).unwrap()];
+        event.message.metadata = serde_json::from_value(json!({ "colour": "red" })).unwrap();
         expected["message"]["attachments"] = json!([file]);
+        expected["message"]["metadata"] = json!({ "colour": "red" });
         assert_eq!(serde_json::to_value(&event).unwrap(), expected);
     }
 

@@ -20,6 +20,7 @@ use crate::{
     db::{self, KeptEvent, Tx},
     error::{Code, Error, Result},
     http::{
+        fields::Fields,
         json,
         list::{List, Page, read_cursor},
     },
@@ -113,6 +114,7 @@ impl ChatService {
                 attachments: draft.attachments,
                 reply_to: draft.reply_to,
                 client_message_id: draft.client_message_id,
+                metadata: draft.metadata,
                 edited_at: None,
                 deleted_at: None,
                 reactions: Vec::new(),
@@ -123,7 +125,8 @@ impl ChatService {
                 let lost = || Error::internal("a message is there and is not found");
                 return Ok((sent.ok_or_else(lost)?, false));
             }
-            tx.announce(InConversation { id, what: What::MessageCreated(message.clone()) });
+            let what = What::MessageCreated(Box::new(message.clone()));
+            tx.announce(InConversation { id, what });
             Ok((message, true))
         };
         self.db.write_sized(bytes, unit).await
@@ -177,6 +180,7 @@ impl ChatService {
             message.document.content.clear();
             message.document.attachments.clear();
             message.document.deleted_at = Some(tx.now());
+            message.document.metadata = Fields::default();
             rewrite_kept(tx, &message.document).await?;
             rewrite_answers(tx, &message.document).await?;
             let what = What::MessageDeleted { message_id, deleted_at: tx.now() };
@@ -275,7 +279,7 @@ async fn rewrite_kept(tx: &mut Tx<'_>, message: &Message) -> Result<()> {
     let mut superseded = edits.saturating_sub(MAX_REWRITTEN);
     for event in &kept {
         let what = if is_new(event) {
-            What::MessageCreated(message.clone())
+            What::MessageCreated(Box::new(message.clone()))
         } else if superseded > 0 {
             superseded -= 1;
             db::rewrite(tx, event, &[]).await?;

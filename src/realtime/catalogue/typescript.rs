@@ -74,9 +74,24 @@ fn declaration(out: &mut String, name: &str, schema: &RefOr<Schema>) -> fmt::Res
             doc(out, "  ", description(property))?;
             writeln!(out, "  {name}{optional}: {};", expression(property))?;
         }
+        further(out, object)?;
     }
     out.push_str("}\n");
     Ok(())
+}
+
+/// The fields that an object may have beside those that are named.
+fn further(out: &mut String, object: &Object) -> fmt::Result {
+    match object.additional_properties.as_deref() {
+        None | Some(AdditionalProperties::FreeForm(false)) => Ok(()),
+        Some(AdditionalProperties::FreeForm(true)) => {
+            out.write_str("  [further: string]: unknown;\n")
+        }
+        Some(AdditionalProperties::RefOr(values)) => {
+            doc(out, "  ", description(values))?;
+            writeln!(out, "  [further: string]: {};", expression(values))
+        }
+    }
 }
 
 /// What an object's interface extends, and the objects whose properties it has: more than one
@@ -176,6 +191,8 @@ fn doc(out: &mut String, indent: &str, words: &str) -> fmt::Result {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use serde::Serialize;
     use utoipa::ToSchema;
 
@@ -211,6 +228,9 @@ mod tests {
         kind: Kind,
         #[serde(flatten)]
         more: Done,
+        /// What else there is.
+        #[serde(flatten)]
+        rest: HashMap<String, serde_json::Value>,
     }
 
     #[derive(Serialize, ToSchema)]
@@ -247,6 +267,8 @@ export interface Sample extends Done {
   orNoList?: Array<number>;
   any: unknown;
   type: Kind;
+  /** What else there is. */
+  [further: string]: unknown;
 }
 ",
             r#"
