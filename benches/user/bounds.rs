@@ -16,9 +16,16 @@ const IDLE: f64 = 16_384.0;
 /// most its own size of them.
 const QUEUED: f64 = 16.0;
 
-/// A message as large as it may be: 8,000 characters of four bytes, kept once as a row, twice in its
-/// event (each dialect), and once in the answer that goes with an `Idempotency-Key`.
-const MESSAGE: f64 = 8_000.0 * 4.0 * 4.0 + 4_096.0;
+/// What a message carries at most: 8,000 characters of four bytes; ten files, each with a URL of 2,048
+/// of them and a name and a type of 255; 16 KiB of what else is said of these; metadata.
+const CARRIED: f64 = (8_000.0 + 10.0 * (2_048.0 + 2.0 * 255.0)) * 4.0 + 16_384.0 + METADATA;
+
+/// Its metadata.
+const METADATA: f64 = 16_384.0;
+
+/// A message as large as it may be: kept once as a row, twice in its event (each dialect, one of which
+/// spreads its metadata), and once in the answer that goes with an `Idempotency-Key`.
+const MESSAGE: f64 = CARRIED * 4.0 + METADATA + 4_096.0;
 
 /// The largest thing that one write makes: a conversation of 1,000 people.
 const WRITE: f64 = 1e6;

@@ -37,6 +37,7 @@ pub struct Work {
     pub token: Arc<str>,
     pub conversation: Arc<str>,
     pub content: Arc<str>,
+    pub message: Arc<Value>,
     pub end: Instant,
     pub tally: Tally,
 }
@@ -75,11 +76,13 @@ pub async fn run(server: &Server, time: Duration) -> Result<Tally> {
     let begun = http.post(url).bearer_auth(&token).json(&conversation).send().await?;
     let begun: Value = begun.error_for_status()?.json().await?;
     let conversation = begun["id"].as_str().or(begun["conversation"]["id"].as_str());
+    let content = "\u{1F4E6}".repeat(8_000);
     let work = Work {
         address,
         token: token.into(),
         conversation: conversation.context("a conversation's id")?.into(),
-        content: "\u{1F4E6}".repeat(8_000).into(),
+        message: message(&content).into(),
+        content: content.into(),
         end: Instant::now() + time,
         tally: Tally::default(),
     };
@@ -99,6 +102,16 @@ pub async fn run(server: &Server, time: Duration) -> Result<Tally> {
     tokio::time::sleep_until(work.end).await;
     tasks.shutdown().await;
     Ok(work.tally)
+}
+
+/// A message as large as it may be.
+fn message(content: &str) -> Value {
+    let of = |characters: usize| "\u{1F4E6}".repeat(characters);
+    let mut files =
+        vec![json!({ "url": of(2_048), "name": of(255), "mimeType": of(255), "size": 1 }); 10];
+    files[0]["alt"] = "x".repeat(16_000).into();
+    let metadata = json!({ "note": "x".repeat(16_000) });
+    json!({ "content": content, "attachments": files, "metadata": metadata })
 }
 
 /// Writes one kind of thing after the other, each as large as it may be.
@@ -128,7 +141,7 @@ async fn write(work: Work, http: reqwest::Client, place: usize) {
             _ => (
                 "messages by REST",
                 format!("/api/conversations/{}/messages", work.conversation),
-                json!({ "content": work.content.as_ref() }),
+                Value::clone(&work.message),
             ),
         };
         let request = http.post(format!("http://{}{path}", work.address));

@@ -76,7 +76,8 @@ async fn write(work: &Work, socket: Socket) -> Result<()> {
         tokio::select! {
             () = tokio::time::sleep_until(work.end) => return Ok(()),
             _ = ticks.tick() => {
-                let message = json!({ "conversationId": work.conversation, "content": work.content });
+                let mut message = Value::clone(&work.message);
+                message["conversationId"] = json!(work.conversation);
                 let event = json!(["message:send", message]);
                 sink.send(Message::text(format!("42{next}{event}"))).await?;
                 next += 1;
