@@ -12,6 +12,7 @@
 //! src/app/                roof: builds everything, the route table, the catalogue, shutdown
 //! src/admin/              beside the roof: the operator's page, and what it asks of this node
 //! src/payments/           floor 6: payments and payouts; shkeeper/ speaks to the provider
+//! src/accounts/           floor 6: people who sign up and sign in here
 //! src/chat/ marketplace/  floor 5
 //! src/presence/ access/   floor 4: who is here; who may enter which room
 //! src/notifications/ points/          so far the names of their events
@@ -53,6 +54,7 @@
 //! then puts a marker into that queue and goes on over the lane when the marker comes by.
 
 pub mod access;
+pub mod accounts;
 pub mod admin;
 pub mod app;
 pub mod auth;

@@ -52,8 +52,13 @@ declare! {
     /// Time to an answer in seconds, by route and method.
     histogram http_duration(route, method) = "stoa_http_request_duration_seconds";
     /// Requests refused because their caller asked too fast, by class: `write` and `read` of users,
-    /// `operator`, and `stranger` for addresses without valid credentials.
+    /// `operator`, `stranger` for addresses without valid credentials, and those of accounts:
+    /// `login`, `account_login`, `address_login`, `registration`, `password_reset`.
     counter requests_limited(class) = "stoa_http_requests_limited_total";
+    /// Passwords that were tried, by outcome: `right` or `wrong`.
+    counter logins(outcome) = "stoa_logins_total";
+    /// Refresh tokens that were used twice: each ended what was refreshed with it.
+    counter refresh_reuses() = "stoa_refresh_tokens_reused_total";
     /// Open Socket.IO connections, by namespace.
     gauge connections(namespace) = "stoa_connections";
     /// Handshakes refused, by the reason's stable code.

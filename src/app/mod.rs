@@ -27,6 +27,7 @@ use self::{admission::Admission, records::StoredRecords};
 pub use self::{catalogue::events, serve::serve};
 use crate::{
     access::{self, Access},
+    accounts::AccountService,
     admin::Admin,
     auth::Authenticator,
     chat::{self, ChatService, Typing},
@@ -52,6 +53,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone, FromRef)]
 struct AppState {
     access: Access,
+    accounts: AccountService,
     admin: Admin,
     authenticator: Authenticator,
     emits: Emits,
@@ -138,6 +140,9 @@ impl App {
         let payments = PaymentService::new(db.clone(), Ids, clock.clone(), shkeeper, &config);
         store::beside(payments.clone().watch_payouts(config.shkeeper.poll_interval), &stopping);
 
+        let accounts = AccountService::new(db.clone(), Ids, callers.clone(), &config)?;
+        store::beside(accounts.clone().prune(), &stopping);
+
         let commands = commands(&access, &presence, &chat, &typing);
         realtime.listen(commands, vec![Arc::new(presence.clone()), Arc::new(typing)]);
 
@@ -145,6 +150,7 @@ impl App {
         let admission = Admission::new(&config, authenticator.clone(), callers);
         let state = AppState {
             access,
+            accounts,
             admin: admin.clone(),
             authenticator,
             emits,

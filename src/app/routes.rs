@@ -19,7 +19,7 @@ use super::{
     store,
 };
 use crate::{
-    access, admin,
+    access, accounts, admin,
     auth::take_query_token,
     chat,
     http::{self as rest, Layers, health::Readiness, openapi, problem},
@@ -49,6 +49,7 @@ pub(super) fn router(
         .merge(chat::routes())
         .merge(marketplace::routes())
         .merge(payments::routes())
+        .merge(accounts::routes())
         .merge(admin::routes())
         .split_for_parts();
     // Answers are kept as callers see them, so failures are rendered below as well as above.

@@ -26,6 +26,8 @@ pub struct Identity {
     pub expires_at: Option<Timestamp>,
     /// The token's own id.
     pub jti: Option<Box<str>>,
+    /// The sign-in that the token belongs to (`sid`), with those before and after it.
+    pub session: Option<Box<str>>,
 }
 
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -43,7 +45,15 @@ impl Identity {
     /// Someone of whom only the id and the roles are known.
     #[must_use]
     pub fn new(user_id: Id, roles: Roles) -> Self {
-        Self { user_id, names: None, roles, rooms: Box::default(), expires_at: None, jti: None }
+        Self {
+            user_id,
+            names: None,
+            roles,
+            rooms: Box::default(),
+            expires_at: None,
+            jti: None,
+            session: None,
+        }
     }
 
     /// Reads the claims of a verified token. What only decorates (names, rooms that are none) is left
@@ -70,6 +80,7 @@ impl Identity {
             rooms: rooms.filter_map(|room| room.parse().ok()).collect(),
             expires_at,
             jti: text("jti").map(Into::into),
+            session: text("sid").map(Into::into),
         })
     }
 

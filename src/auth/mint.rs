@@ -31,6 +31,8 @@ pub struct NewToken {
     pub roles: Roles,
     /// Rooms that the token itself allows.
     pub rooms: Vec<Room>,
+    /// The sign-in that it belongs to, with those that came before and after it.
+    pub session: Option<Id>,
     /// How long it is valid; whole seconds count.
     pub ttl: Duration,
 }
@@ -47,6 +49,7 @@ impl NewToken {
             name: None,
             roles,
             rooms: Vec::new(),
+            session: None,
             ttl,
         }
     }
@@ -77,6 +80,8 @@ struct Claims<'a> {
     roles: Roles,
     #[serde(skip_serializing_if = "<[Room]>::is_empty")]
     rooms: &'a [Room],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<&'a Id>,
     jti: Id,
     iat: i64,
     exp: i64,
@@ -117,6 +122,7 @@ impl Minter {
             name: token.name.as_deref(),
             roles: token.roles,
             rooms: &token.rooms,
+            sid: token.session.as_ref(),
             jti: Ids.next().into(),
             iat: now.seconds(),
             exp: (now + token.ttl).seconds(),

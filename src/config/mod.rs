@@ -1,6 +1,7 @@
 //! Configuration: the embedded `config/default.toml`, a file, the environment, flags; then validated.
 //! Names and meanings are those of contract/environment.md.
 
+mod accounts;
 mod database;
 mod error;
 mod load;
@@ -17,6 +18,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+pub use accounts::{AccountsConfig, AccountsMode, Argon2Config};
 pub use database::DatabaseConfig;
 pub use error::{BadValue, ConfigError};
 pub use load::{Flags, Loaded, PLAIN_NAMES, load, load_here};
@@ -45,6 +47,9 @@ pub struct Config {
     /// Tokens, keys and who may connect.
     #[garde(dive)]
     pub auth: AuthConfig,
+    /// People who sign up and sign in here.
+    #[garde(dive)]
+    pub accounts: AccountsConfig,
     /// The Socket.IO side.
     #[garde(dive)]
     pub realtime: RealtimeConfig,
@@ -387,6 +392,21 @@ pub struct LimitsConfig {
     /// Payouts that one caller begins.
     #[garde(dive)]
     pub payouts: RatePerMinute,
+    /// Passwords that one address tries for one account.
+    #[garde(dive)]
+    pub logins: RatePerMinute,
+    /// Passwords that are tried for one account, from wherever.
+    #[garde(dive)]
+    pub account_logins: RatePerMinute,
+    /// Passwords that one address tries, for whichever account.
+    #[garde(dive)]
+    pub address_logins: RatePerMinute,
+    /// Accounts that one address makes.
+    #[garde(dive)]
+    pub registrations: RatePerMinute,
+    /// Tokens for a new password, for one account.
+    #[garde(dive)]
+    pub password_resets: RatePerMinute,
     /// Offers that may wait for a decision on one purchase request.
     #[garde(range(min = 1))]
     pub offers_per_request: u32,

@@ -433,7 +433,6 @@ fn what_this_build_does_not_serve_stops_the_start() {
         ("WEBHOOK_EVENTS", "message:new"),
         ("PROXY_TIMEOUT", "6s"),
         ("DRAIN_DELAY", "5s"),
-        ("ACCOUNTS", "on"),
         ("RECOVERY", "on"),
     ] {
         let refused = load(&Flags::default(), env(&[(name, value)])).unwrap_err().to_string();
@@ -442,7 +441,6 @@ fn what_this_build_does_not_serve_stops_the_start() {
     for nothing in [
         ("REDIS_URL", " "),
         ("REDIS_URL_FILE", ""),
-        ("ACCOUNTS", "auto"),
         ("RECOVERY", "off"),
         ("WEBHOOK_EVENTS", "*"),
         ("PROXY_TIMEOUT", "5s"),

@@ -1,0 +1,65 @@
+//! What is asked about the token that a caller shows, whoever made it: who they are, and its end.
+
+use super::AccountService;
+use crate::{
+    accounts::{documents::AccountUser, store},
+    auth::{CredentialKind, Identity},
+    error::{Code, Error, Result},
+};
+
+impl AccountService {
+    /// Who a caller is: by their account, else by their token.
+    pub(in crate::accounts) async fn me(&self, caller: &Identity) -> Result<AccountUser> {
+        let user = caller.user_id.clone();
+        let account = self.db.read(async move |tx| store::by_user(tx, &user).await).await?;
+        Ok(match account {
+            Some(account) => account.into(),
+            None => of_token(caller),
+        })
+    }
+
+    /// Ends a caller's token, and the sign-in that it belongs to.
+    ///
+    /// # Errors
+    /// [`Code::Conflict`] when the caller showed no token, or one that can't be ended alone.
+    pub(in crate::accounts) async fn log_out(
+        &self,
+        caller: &Identity,
+        kind: CredentialKind,
+    ) -> Result<()> {
+        if kind != CredentialKind::Token {
+            let sentence = "An API key is no sign-in; take it out of API_KEYS.";
+            return Err(Error::new(Code::Conflict, sentence));
+        }
+        let (user, family, jti) =
+            (caller.user_id.clone(), caller.session.clone(), caller.jti.clone());
+        self.db
+            .write(async move |tx| {
+                if let Some(family) = family
+                    && store::end_family(tx, &user, &family).await?
+                {
+                    return Ok(());
+                }
+                jti.map(drop).ok_or_else(no_id)
+            })
+            .await
+    }
+}
+
+fn of_token(caller: &Identity) -> AccountUser {
+    AccountUser {
+        id: caller.user_id.clone(),
+        underscore_id: caller.user_id.clone(),
+        email: caller.email().map(str::to_owned),
+        first_name: caller.first_name().map(str::to_owned),
+        last_name: caller.last_name().map(str::to_owned),
+        roles: caller.roles,
+        referral_code: None,
+    }
+}
+
+fn no_id() -> Error {
+    let sentence = "This token has no id (jti), so it can't be ended alone; a backend can end all \
+                    tokens of its user (POST /api/auth/revocations).";
+    Error::new(Code::Conflict, sentence).with_reason("token_without_id")
+}
