@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a test that can't go on says why")]
 
+mod accounts;
 mod architecture;
 mod causes;
 mod chat;
