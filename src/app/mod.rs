@@ -39,6 +39,7 @@ use crate::{
     limits::CallerRates,
     marketplace::{self, MarketplaceService},
     metrics,
+    notifications::NotificationService,
     payments::{PaymentService, shkeeper::Shkeeper},
     presence::{self, Presence},
     realtime::{Commands, Emits, Realtime, wire},
@@ -61,6 +62,7 @@ struct AppState {
     presence: Presence,
     chat: ChatService,
     marketplace: MarketplaceService,
+    notifications: NotificationService,
     payments: PaymentService,
 }
 
@@ -134,6 +136,9 @@ impl App {
             config.limits.offers_per_request,
         );
 
+        let notifications = NotificationService::new(db.clone(), Ids);
+        store::beside(notifications.clone().prune(config.notifications.retention), &stopping);
+
         let shkeeper = Shkeeper::new(&config.shkeeper)?;
         let payments = PaymentService::new(db.clone(), Ids, clock.clone(), shkeeper, &config);
         store::beside(payments.clone().watch_payouts(config.shkeeper.poll_interval), &stopping);
@@ -154,6 +159,7 @@ impl App {
             presence,
             chat,
             marketplace,
+            notifications,
             payments,
         };
         let public_metrics = config.metrics.port.is_none().then(|| metrics.clone());

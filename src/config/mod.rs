@@ -5,6 +5,7 @@ mod database;
 mod error;
 mod load;
 mod notation;
+mod notifications;
 mod payments;
 mod secret;
 mod shkeeper;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use database::DatabaseConfig;
 pub use error::{BadValue, ConfigError};
 pub use load::{Flags, Loaded, PLAIN_NAMES, load, load_here};
+pub use notifications::NotificationsConfig;
 pub use payments::PaymentsConfig;
 pub use secret::DevelopmentSecret;
 use shkeeper::base_url;
@@ -59,6 +61,9 @@ pub struct Config {
     /// Rates and caps.
     #[garde(dive)]
     pub limits: LimitsConfig,
+    /// What users are told.
+    #[garde(dive)]
+    pub notifications: NotificationsConfig,
     /// Payments and payouts, by whichever provider.
     #[garde(dive)]
     pub payments: PaymentsConfig,
