@@ -41,6 +41,7 @@ use crate::{
     metrics,
     notifications::NotificationService,
     payments::{PaymentService, shkeeper::Shkeeper},
+    points::PointsService,
     presence::{self, Presence},
     realtime::{Commands, Emits, Realtime, wire},
 };
@@ -64,6 +65,7 @@ struct AppState {
     marketplace: MarketplaceService,
     notifications: NotificationService,
     payments: PaymentService,
+    points: PointsService,
 }
 
 /// A running server.
@@ -139,6 +141,8 @@ impl App {
         let notifications = NotificationService::new(db.clone(), Ids);
         store::beside(notifications.clone().prune(config.notifications.retention), &stopping);
 
+        let points = PointsService::new(db.clone(), Ids, &config.points);
+
         let shkeeper = Shkeeper::new(&config.shkeeper)?;
         let payments = PaymentService::new(db.clone(), Ids, clock.clone(), shkeeper, &config);
         store::beside(payments.clone().watch_payouts(config.shkeeper.poll_interval), &stopping);
@@ -161,6 +165,7 @@ impl App {
             marketplace,
             notifications,
             payments,
+            points,
         };
         let public_metrics = config.metrics.port.is_none().then(|| metrics.clone());
         let router = routes::router(

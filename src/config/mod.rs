@@ -7,6 +7,7 @@ mod load;
 mod notation;
 mod notifications;
 mod payments;
+mod points;
 mod secret;
 mod shkeeper;
 mod validate;
@@ -23,6 +24,7 @@ pub use error::{BadValue, ConfigError};
 pub use load::{Flags, Loaded, PLAIN_NAMES, load, load_here};
 pub use notifications::NotificationsConfig;
 pub use payments::PaymentsConfig;
+pub use points::{Level, PointsConfig};
 pub use secret::DevelopmentSecret;
 use shkeeper::base_url;
 pub use shkeeper::{ShkeeperConfig, WebhookMode};
@@ -67,6 +69,9 @@ pub struct Config {
     /// Payments and payouts, by whichever provider.
     #[garde(dive)]
     pub payments: PaymentsConfig,
+    /// The levels that points reach.
+    #[garde(dive)]
+    pub points: PointsConfig,
     /// The payment provider.
     #[garde(dive)]
     pub shkeeper: ShkeeperConfig,
