@@ -15,7 +15,7 @@
 //! src/accounts/           floor 6: people who sign up and sign in here
 //! src/chat/ marketplace/  floor 5
 //! src/presence/ access/   floor 4: who is here; who may enter which room
-//! src/notifications/ points/          so far the names of their events
+//! src/notifications/ points/          what users are told and earn; rooms above ask in their units
 //! src/realtime/           floor 3: wire/ · lane/ · connection · inbound (one door in) · hub/ ·
 //!                         emitter (one door out) · catalogue/
 //! src/idempotency/        floor 2: a POST that is sent again is not done again

@@ -40,7 +40,9 @@ use crate::{
     limits::CallerRates,
     marketplace::{self, MarketplaceService},
     metrics,
+    notifications::NotificationService,
     payments::{PaymentService, shkeeper::Shkeeper},
+    points::PointsService,
     presence::{self, Presence},
     realtime::{Commands, Emits, Realtime, wire},
 };
@@ -63,7 +65,9 @@ struct AppState {
     presence: Presence,
     chat: ChatService,
     marketplace: MarketplaceService,
+    notifications: NotificationService,
     payments: PaymentService,
+    points: PointsService,
 }
 
 /// A running server.
@@ -136,6 +140,11 @@ impl App {
             config.limits.offers_per_request,
         );
 
+        let notifications = NotificationService::new(db.clone(), Ids);
+        store::beside(notifications.clone().prune(config.notifications.retention), &stopping);
+
+        let points = PointsService::new(db.clone(), Ids, &config.points);
+
         let shkeeper = Shkeeper::new(&config.shkeeper)?;
         let payments = PaymentService::new(db.clone(), Ids, clock.clone(), shkeeper, &config);
         store::beside(payments.clone().watch_payouts(config.shkeeper.poll_interval), &stopping);
@@ -160,7 +169,9 @@ impl App {
             presence,
             chat,
             marketplace,
+            notifications,
             payments,
+            points,
         };
         let public_metrics = config.metrics.port.is_none().then(|| metrics.clone());
         let router = routes::router(

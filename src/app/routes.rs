@@ -25,7 +25,7 @@ use crate::{
     http::{self as rest, Layers, health::Readiness, openapi, problem},
     idempotency, marketplace,
     metrics::{self, Handle},
-    payments, presence,
+    notifications, payments, points, presence,
     realtime::{
         self, Catalogue, Realtime,
         wire::{self, Door},
@@ -50,6 +50,8 @@ pub(super) fn router(
         .merge(marketplace::routes())
         .merge(payments::routes())
         .merge(accounts::routes())
+        .merge(notifications::routes())
+        .merge(points::routes())
         .merge(admin::routes())
         .split_for_parts();
     // Answers are kept as callers see them, so failures are rendered below as well as above.

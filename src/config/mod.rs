@@ -6,7 +6,9 @@ mod database;
 mod error;
 mod load;
 mod notation;
+mod notifications;
 mod payments;
+mod points;
 mod secret;
 mod shkeeper;
 mod validate;
@@ -22,7 +24,9 @@ pub use accounts::{AccountsConfig, AccountsMode, Argon2Config};
 pub use database::DatabaseConfig;
 pub use error::{BadValue, ConfigError};
 pub use load::{Flags, Loaded, PLAIN_NAMES, load, load_here};
+pub use notifications::NotificationsConfig;
 pub use payments::PaymentsConfig;
+pub use points::{Level, PointsConfig};
 pub use secret::DevelopmentSecret;
 use shkeeper::base_url;
 pub use shkeeper::{ShkeeperConfig, WebhookMode};
@@ -64,9 +68,15 @@ pub struct Config {
     /// Rates and caps.
     #[garde(dive)]
     pub limits: LimitsConfig,
+    /// What users are told.
+    #[garde(dive)]
+    pub notifications: NotificationsConfig,
     /// Payments and payouts, by whichever provider.
     #[garde(dive)]
     pub payments: PaymentsConfig,
+    /// The levels that points reach.
+    #[garde(dive)]
+    pub points: PointsConfig,
     /// The payment provider.
     #[garde(dive)]
     pub shkeeper: ShkeeperConfig,
