@@ -109,6 +109,14 @@ impl PointsService {
         Err(Error::internal("every referral code that was tried is taken"))
     }
 
+    /// The same where there is one, for a unit that only reads.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn known_referral_code(&self, tx: &mut Tx<'_>, user: &Id) -> Result<Option<String>> {
+        Ok(store::code_of(tx, user).await?)
+    }
+
     /// Awards points.
     pub(super) async fn give(&self, award: Award) -> Result<(PointsTransaction, bool)> {
         let service = self.clone();

@@ -144,7 +144,7 @@ async fn who_may_not_change_a_password_is_told_why() {
 async fn a_reset_token_sets_a_new_password_once_and_ends_every_sign_in() {
     let app = start().await;
     let ada = register(&app, "ada@example.org").await;
-    let mut socket = ada.socket(&app, Options::websocket()).await;
+    let socket = ada.socket(&app, Options::websocket()).await;
     let (token, second) =
         (token_for(&app, "ADA@example.org").await, token_for(&app, "ada@example.org").await);
     let app = {

@@ -148,6 +148,39 @@ async fn an_address_makes_so_many_accounts_and_is_told_to_wait() {
 }
 
 #[tokio::test]
+async fn who_registers_with_a_code_is_told_to_whose_it_is_in_all_of_their_tabs() {
+    let app = start().await;
+    let ada = register(&app, "ada@example.org").await;
+    let code = ada.body["user"]["referralCode"].as_str().expect("a code").to_owned();
+    let mut tabs = [
+        ada.socket(&app, Options::websocket()).await,
+        ada.socket(&app, Options::polling().namespace("/marketplace")).await,
+    ];
+    let mut body = details("bob@example.org");
+    body["referralCode"] = json!("nobody's");
+    let refused = post(&app, "/api/auth/register", &body).await;
+    assert_eq!(refused.problem(422), "invalid_payload");
+    assert_eq!(refused.body["errors"][0]["pointer"], "/referralCode");
+    body["referralCode"] = json!(code);
+    let bob = post(&app, "/api/auth/register", &body).await.ok();
+    assert_ne!(bob["user"]["referralCode"], json!(code));
+    for tab in &mut tabs {
+        let told = tab.expect("referral-signup").await;
+        assert_eq!(told["referredUserId"], bob["user"]["id"]);
+        assert_eq!(told["name"], "Ada Lovelace");
+    }
+    let again = login(&app, "ada@example.org").await;
+    assert_eq!(again.body["user"]["referralCode"], json!(code));
+    // An address that is taken brings nobody.
+    assert_eq!(post(&app, "/api/auth/register", &body).await.problem(409), "email_taken");
+    body["email"] = json!("cat@example.org");
+    let cat = post(&app, "/api/auth/register", &body).await.ok();
+    for tab in &mut tabs {
+        assert_eq!(tab.expect("referral-signup").await["referredUserId"], cat["user"]["id"]);
+    }
+}
+
+#[tokio::test]
 async fn an_idempotency_key_changes_nothing_so_that_no_answer_with_a_token_is_kept() {
     let app = start().await;
     register(&app, "ada@example.org").await;

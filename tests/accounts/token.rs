@@ -83,7 +83,11 @@ async fn who_has_no_account_is_known_by_their_token() {
     assert_eq!((&user["id"], &user["_id"]), (&json!("ann"), &json!("ann")));
     assert_eq!((&user["email"], &user["roles"]), (&json!("ann@example.org"), &json!(["seller"])));
     assert_eq!((&user["firstName"], &user["lastName"]), (&json!("Ann"), &json!("Lee")));
+    let code = user["referralCode"].as_str().expect("a code");
+    let again = app.request_as(&token, Method::GET, "/api/auth/me", None).await.ok();
+    assert_eq!(again["user"]["referralCode"], code);
     let service = app.get("/api/auth/me").await.ok();
+    assert_eq!(service["user"]["referralCode"], serde_json::Value::Null);
     assert_eq!(service["user"]["id"], "service:tests");
     assert_eq!(service["user"]["email"], serde_json::Value::Null);
     let nobody = app.request(Method::GET, "/api/auth/me", None, None).await;

@@ -21,6 +21,7 @@ use crate::{
     id::{Id, Ids},
     limits::{CallerClass, CallerRates, network},
     metrics,
+    points::PointsService,
 };
 
 /// How often what has ended is removed.
@@ -30,6 +31,7 @@ const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
 #[derive(Clone)]
 pub struct AccountService {
     db: Db,
+    points: PointsService,
     /// None where accounts are off.
     on: Option<Arc<Accounts>>,
 }
@@ -38,6 +40,7 @@ pub struct AccountService {
 pub(super) struct Accounts {
     db: Db,
     ids: Ids,
+    points: PointsService,
     minter: Minter,
     passwords: Passwords,
     rates: CallerRates,
@@ -50,6 +53,7 @@ pub(super) struct Accounts {
 #[derive(Clone)]
 struct Begun {
     account: Account,
+    referral_code: String,
     family: Family,
     at: Timestamp,
 }
@@ -61,16 +65,18 @@ struct Beginning {
     turn_hash: Vec<u8>,
     ttl: Duration,
     most: u32,
+    points: PointsService,
 }
 
 impl Beginning {
     /// Begins it in the unit that makes sure of the account.
     async fn begin(self, tx: &mut Tx<'_>, account: Account) -> Result<Begun> {
-        let Self { id, key_hash, turn_hash, ttl, most } = self;
+        let Self { id, key_hash, turn_hash, ttl, most, points } = self;
         let at = tx.now();
         let family = Family { id, user_id: account.user_id.clone(), expires_at: at + ttl };
         store::begin_family(tx, &family, key_hash, turn_hash, most).await?;
-        Ok(Begun { account, family, at })
+        let referral_code = points.referral_code(tx, &account.user_id).await?;
+        Ok(Begun { account, referral_code, family, at })
     }
 }
 
@@ -79,11 +85,18 @@ impl AccountService {
     ///
     /// # Errors
     /// When they are on and there is no secret to sign tokens with, or a hash can't cost that.
-    pub fn new(db: Db, ids: Ids, rates: CallerRates, config: &Config) -> Result<Self> {
+    pub fn new(
+        db: Db,
+        ids: Ids,
+        rates: CallerRates,
+        points: PointsService,
+        config: &Config,
+    ) -> Result<Self> {
         let on = config.has_accounts();
         tracing::info!(accounts = if on { "on" } else { "off" }, "people register here (ACCOUNTS)");
-        let on = on.then(|| Accounts::new(db.clone(), ids, rates, config)).transpose()?;
-        Ok(Self { db, on: on.map(Arc::new) })
+        let new = || Accounts::new(db.clone(), ids, rates, points.clone(), config).map(Arc::new);
+        let on = on.then(new).transpose()?;
+        Ok(Self { db, points, on })
     }
 
     /// Accounts, where they are on.
@@ -111,7 +124,13 @@ impl AccountService {
 }
 
 impl Accounts {
-    fn new(db: Db, ids: Ids, rates: CallerRates, config: &Config) -> Result<Self> {
+    fn new(
+        db: Db,
+        ids: Ids,
+        rates: CallerRates,
+        points: PointsService,
+        config: &Config,
+    ) -> Result<Self> {
         let auth = &config.auth;
         let no_secret = || Error::internal("accounts need JWT_SECRET to sign tokens with");
         let secret = auth.jwt_secret.as_ref().ok_or_else(no_secret)?;
@@ -120,6 +139,7 @@ impl Accounts {
         Ok(Self {
             db,
             ids,
+            points,
             minter: minter.map_err(|error: SetupError| Error::internal(error))?,
             passwords: Passwords::new(config)?,
             rates,
@@ -159,12 +179,13 @@ impl Accounts {
             turn_hash: first.turn_hash(),
             ttl: self.config.refresh_ttl,
             most: self.config.sign_ins,
+            points: self.points.clone(),
         }
     }
 
     /// What a user is given who has signed in.
     fn signed_in(&self, begun: Begun, refresh: &RefreshToken) -> Result<SignedIn> {
-        let Begun { account, family, at } = begun;
+        let Begun { account, referral_code, family, at } = begun;
         let ttl = self.config.access_ttl;
         let token = NewToken {
             email: Some(account.email.clone()),
@@ -177,23 +198,22 @@ impl Accounts {
             access_token: self.minter.mint(&token, at)?,
             refresh_token: refresh.to_text(),
             expires_at: Timestamp::from_millis((at + ttl).seconds() * 1000),
-            user: account.into(),
+            user: shown(account, Some(referral_code)),
         })
     }
 }
 
-impl From<Account> for AccountUser {
-    fn from(account: Account) -> Self {
-        let Account { user_id, email, first_name, last_name, roles, .. } = account;
-        Self {
-            underscore_id: user_id.clone(),
-            id: user_id,
-            email: Some(email),
-            first_name: Some(first_name),
-            last_name: Some(last_name),
-            roles,
-            referral_code: None,
-        }
+/// A user as they are shown to themselves.
+fn shown(account: Account, referral_code: Option<String>) -> AccountUser {
+    let Account { user_id, email, first_name, last_name, roles, .. } = account;
+    AccountUser {
+        underscore_id: user_id.clone(),
+        id: user_id,
+        email: Some(email),
+        first_name: Some(first_name),
+        last_name: Some(last_name),
+        roles,
+        referral_code,
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use secrecy::ExposeSecret;
+
 use super::{Accounts, Begun};
 use crate::{
     accounts::{
@@ -14,8 +16,8 @@ use crate::{
     auth::{Role, Roles},
     error::{Code, Error, Result},
     metrics,
+    text::PersonName,
 };
-use secrecy::ExposeSecret;
 
 /// What became of a refresh token that was shown.
 #[derive(Clone)]
@@ -52,11 +54,18 @@ impl Accounts {
         };
         let refresh = RefreshToken::first();
         let family = self.beginning(&refresh);
+        let (points, code) = (self.points.clone(), register.referral_code);
         let begun = self
             .db
             .write(async move |tx| {
                 if !store::insert(tx, &account).await? {
                     return Err(taken());
+                }
+                if let Some(code) = code {
+                    let name = format!("{} {}", account.first_name, account.last_name);
+                    let name = PersonName::from_lossy(&name);
+                    let name = name.ok_or_else(|| Error::internal("a name of nothing"))?;
+                    points.sign_up(tx, &code, account.user_id.clone(), name).await?;
                 }
                 family.begin(tx, account).await
             })
@@ -128,14 +137,15 @@ impl Accounts {
         known.ok_or_else(ended)?;
         let next = shown.next();
         let (key, turn, then) = (shown.key_hash(), shown.turn_hash(), next.turn_hash());
-        let ttl = self.config.refresh_ttl;
+        let (points, ttl) = (self.points.clone(), self.config.refresh_ttl);
         let refreshed = self
             .db
             .write(async move |tx| {
                 let at = tx.now();
                 if let Some(family) = store::rotate(tx, key.clone(), turn, then, at + ttl).await? {
                     let account = store::by_user(tx, &family.user_id).await?.ok_or_else(ended)?;
-                    return Ok(Refreshed::Next(Begun { account, family, at }));
+                    let referral_code = points.referral_code(tx, &account.user_id).await?;
+                    return Ok(Refreshed::Next(Begun { account, referral_code, family, at }));
                 }
                 Ok(match store::end_by_key(tx, key).await? {
                     Some(family) if family.expires_at > at => Refreshed::Reused,

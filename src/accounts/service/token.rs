@@ -1,20 +1,34 @@
 //! What is asked about the token that a caller shows, whoever made it: who they are, and its end.
 
-use super::AccountService;
+use super::{AccountService, shown};
 use crate::{
     accounts::{documents::AccountUser, store},
-    auth::{CredentialKind, Identity},
+    auth::{CredentialKind, Identity, Role},
+    db::Tx,
     error::{Code, Error, Result},
 };
 
 impl AccountService {
     /// Who a caller is: by their account, else by their token.
     pub(in crate::accounts) async fn me(&self, caller: &Identity) -> Result<AccountUser> {
-        let user = caller.user_id.clone();
-        let account = self.db.read(async move |tx| store::by_user(tx, &user).await).await?;
+        let (user, points) = (caller.user_id.clone(), self.points.clone());
+        let read = async move |tx: &mut Tx<'_>| {
+            let code = points.known_referral_code(tx, &user).await?;
+            Ok((store::by_user(tx, &user).await?, code))
+        };
+        let (account, code) = self.db.read(read).await?;
+        // A backend brings nobody.
+        let code = match code {
+            None if !caller.has(Role::Service) => {
+                let (user, points) = (caller.user_id.clone(), self.points.clone());
+                let make = async move |tx: &mut Tx<'_>| points.referral_code(tx, &user).await;
+                Some(self.db.write(make).await?)
+            }
+            known => known,
+        };
         Ok(match account {
-            Some(account) => account.into(),
-            None => of_token(caller),
+            Some(account) => shown(account, code),
+            None => of_token(caller, code),
         })
     }
 
@@ -46,7 +60,7 @@ impl AccountService {
     }
 }
 
-fn of_token(caller: &Identity) -> AccountUser {
+fn of_token(caller: &Identity, referral_code: Option<String>) -> AccountUser {
     AccountUser {
         id: caller.user_id.clone(),
         underscore_id: caller.user_id.clone(),
@@ -54,7 +68,7 @@ fn of_token(caller: &Identity) -> AccountUser {
         first_name: caller.first_name().map(str::to_owned),
         last_name: caller.last_name().map(str::to_owned),
         roles: caller.roles,
-        referral_code: None,
+        referral_code,
     }
 }
 
