@@ -3,17 +3,13 @@
 use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
-use stoa::config::{Argon2Config, RatePerMinute};
-use tempfile::TempDir;
+use stoa::config::RatePerMinute;
 
 use super::{
     PASSWORD, believe_this_machine, credentials, login, post, post_from, register, start,
     try_login, with,
 };
-use crate::support::{
-    TestApp,
-    app::{Answer, test_database},
-};
+use crate::support::{TestApp, app::Answer};
 
 /// An answer without what names its request.
 fn plain(answer: &Answer) -> (u16, Vec<String>, Value) {
@@ -134,32 +130,23 @@ async fn an_address_tries_so_many_accounts_before_its_bodies_are_read() {
 
 #[tokio::test]
 async fn a_hash_of_other_parameters_is_made_anew_when_its_owner_signs_in() {
-    let data = TempDir::new().expect("a folder");
-    let url = test_database().await;
-    let server = async |passes| {
-        let (path, url) = (data.path().to_owned(), url.clone());
-        with(|config| {
-            (config.data, config.database.url) = (path, url.map(Into::into));
-            config.accounts.argon2 = Argon2Config { memory_kib: 64, passes, lanes: 1 };
-        })
-        .await
-    };
-    let app = server(1).await;
+    let mut app = start().await;
     register(&app, "ada@example.org").await;
-    app.shutdown(crate::support::DEADLINE * 2).await;
     // Each starts with a hash of the one before.
     for passes in [2, 1] {
-        let app = server(passes).await;
+        app = app.restart_with(|config| config.accounts.argon2.passes = passes).await;
         for _ in 0..2 {
             login(&app, "ada@example.org").await;
         }
         let wrong = try_login(&app, "ada@example.org", "wrong horse battery").await;
         assert_eq!(wrong.problem(401), "credentials_invalid");
-        let parameters = format!("password_hash LIKE '$argon2id$v=19$m=64,t={passes},p=1$%'");
-        app.execute(&format!("UPDATE accounts SET first_name = 'Anew' WHERE {parameters}")).await;
+        app.execute(&format!(
+            "UPDATE accounts SET first_name = 'Anew'
+             WHERE password_hash LIKE '$argon2id$v=19$m=64,t={passes},p=1$%'"
+        ))
+        .await;
         let ada = login(&app, "ada@example.org").await;
         assert_eq!(ada.body["user"]["firstName"], "Anew", "{passes}");
         app.execute("UPDATE accounts SET first_name = 'Ada'").await;
-        app.shutdown(crate::support::DEADLINE * 2).await;
     }
 }
