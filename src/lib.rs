@@ -14,6 +14,7 @@
 //! src/payments/           floor 6: payments and payouts; shkeeper/ speaks to the provider
 //! src/chat/ marketplace/  floor 5
 //! src/presence/ access/   floor 4: who is here; who may enter which room
+//! src/users/              tokens for others, the end of tokens, who is who
 //! src/notifications/ points/          so far the names of their events
 //! src/realtime/           floor 3: wire/ · lane/ · connection · inbound (one door in) · hub/ ·
 //!                         emitter (one door out) · catalogue/
@@ -79,3 +80,4 @@ pub mod realtime;
 pub mod room;
 pub mod stream;
 pub mod text;
+pub mod users;

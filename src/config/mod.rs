@@ -8,6 +8,7 @@ mod notation;
 mod payments;
 mod secret;
 mod shkeeper;
+mod users;
 mod validate;
 
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
@@ -24,6 +25,7 @@ pub use payments::PaymentsConfig;
 pub use secret::DevelopmentSecret;
 use shkeeper::base_url;
 pub use shkeeper::{ShkeeperConfig, WebhookMode};
+pub use users::UsersConfig;
 pub use validate::MIN_SECRET_BYTES;
 use validate::{
     api_key, cookie_name, jwks, log_filter, origin, positive, public_key, query_parameter,
@@ -59,6 +61,9 @@ pub struct Config {
     /// Rates and caps.
     #[garde(dive)]
     pub limits: LimitsConfig,
+    /// Tokens for others, revocations.
+    #[garde(dive)]
+    pub users: UsersConfig,
     /// Payments and payouts, by whichever provider.
     #[garde(dive)]
     pub payments: PaymentsConfig,
