@@ -15,6 +15,7 @@
 //! src/accounts/           floor 6: people who sign up and sign in here
 //! src/chat/ marketplace/  floor 5
 //! src/presence/ access/   floor 4: who is here; who may enter which room
+//! src/users/              tokens for others, the end of tokens, who is who
 //! src/notifications/ points/          what users are told and earn; rooms above ask in their units
 //! src/realtime/           floor 3: wire/ · lane/ · connection · inbound (one door in) · hub/ ·
 //!                         emitter (one door out) · catalogue/
@@ -81,3 +82,4 @@ pub mod realtime;
 pub mod room;
 pub mod stream;
 pub mod text;
+pub mod users;

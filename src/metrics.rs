@@ -61,6 +61,9 @@ declare! {
     counter refresh_reuses() = "stoa_refresh_tokens_reused_total";
     /// Open Socket.IO connections, by namespace.
     gauge connections(namespace) = "stoa_connections";
+    /// Calls refused because of the token or API key that they came with, by the reason's stable
+    /// code.
+    counter credentials_refused(reason) = "stoa_http_credentials_refused_total";
     /// Handshakes refused, by the reason's stable code.
     counter handshakes_refused(reason) = "stoa_handshakes_refused_total";
     /// Events received, by name (`unknown` for one that is not in the catalogue) and outcome: `ok`
@@ -72,6 +75,8 @@ declare! {
     counter volatile_dropped() = "stoa_volatile_events_dropped_total";
     /// Connections closed because they took too little for too long.
     counter slow_consumers() = "stoa_slow_consumers_closed_total";
+    /// Connections closed because their token was revoked or their user blocked.
+    counter revoked_closed() = "stoa_revoked_closed_total";
     /// Transports closed because they sent too much that is no event within its rate.
     counter rate_limited() = "stoa_rate_limited_closed_total";
     /// Open TCP connections that are no websocket.

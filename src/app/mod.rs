@@ -45,6 +45,7 @@ use crate::{
     points::PointsService,
     presence::{self, Presence},
     realtime::{Commands, Emits, Realtime, wire},
+    users::Users,
 };
 
 /// How long what the store still has to do may take at the end. More than it needs: what it has
@@ -68,6 +69,7 @@ struct AppState {
     notifications: NotificationService,
     payments: PaymentService,
     points: PointsService,
+    users: Users,
 }
 
 /// A running server.
@@ -112,6 +114,9 @@ impl App {
         let open = store::open(&config, &clock, &readiness, &stopping, waiting);
         let (db, listener) = Box::pin(open).await?;
         let idempotency = Box::pin(Idempotency::start(db.clone(), authenticator.clone())).await?;
+        let (store, realtime_of) = (db.clone(), realtime.clone());
+        let users = Users::start(store, realtime_of, &authenticator, clock.clone(), &config);
+        let users = Box::pin(users).await.context("who is shut out can't be read")?;
         // Not before a process that had the store has ended, which listened there, too.
         let listener = match listener {
             Some(listener) => listener,
@@ -173,6 +178,7 @@ impl App {
             notifications,
             payments,
             points,
+            users: users.clone(),
         };
         let public_metrics = config.metrics.port.is_none().then(|| metrics.clone());
         let router = routes::router(
@@ -193,6 +199,7 @@ impl App {
             tokio::spawn(wire::serve(listener, router, config.clone(), stopping.clone()));
         }
         store::beside(idempotency.prune(), &stopping);
+        store::beside(users.prune(), &stopping);
         tokio::spawn(metrics.keep_up());
         let drain_timeout = config.server.drain_timeout;
         let answering = tokio::spawn(wire::serve(listener, router, config, stopping));

@@ -30,6 +30,7 @@ use crate::{
         self, Catalogue, Realtime,
         wire::{self, Door},
     },
+    users,
 };
 
 /// Every route of the public port.
@@ -46,6 +47,7 @@ pub(super) fn router(
         .merge(realtime::routes())
         .merge(access::routes())
         .merge(presence::routes())
+        .merge(users::routes())
         .merge(chat::routes())
         .merge(marketplace::routes())
         .merge(payments::routes())

@@ -22,6 +22,9 @@ pub struct Identity {
     pub roles: Roles,
     /// Rooms that the token itself allows.
     pub rooms: Box<[Room]>,
+    /// When the token was issued: never after it was seen, and before everything where it does not
+    /// say so.
+    pub issued_at: Timestamp,
     /// When the token ends; none for a token without `exp`.
     pub expires_at: Option<Timestamp>,
     /// The token's own id.
@@ -38,6 +41,9 @@ struct Names {
     full: Option<PersonName>,
 }
 
+/// When a token was issued that does not say.
+const UNDATED: Timestamp = Timestamp::from_millis(i64::MIN);
+
 /// Where the user's id is looked for, first found wins.
 const ID_CLAIMS: [&str; 4] = ["userId", "sub", "id", "_id"];
 
@@ -50,16 +56,24 @@ impl Identity {
             names: None,
             roles,
             rooms: Box::default(),
+            issued_at: UNDATED,
             expires_at: None,
             jti: None,
             session: None,
         }
     }
 
+    /// Someone who was believed at that moment, without a token.
+    #[must_use]
+    pub fn believed(user_id: Id, at: Timestamp) -> Self {
+        Self { issued_at: at, ..Self::new(user_id, Roles::NONE) }
+    }
+
     /// Reads the claims of a verified token. What only decorates (names, rooms that are none) is left
     /// out when it can't be read; the user's id must be there.
     pub(super) fn from_claims(
         claims: &Map<String, Value>,
+        issued_at: Option<Timestamp>,
         expires_at: Option<Timestamp>,
         role_names: &RoleNames,
     ) -> Result<Self, TokenError> {
@@ -78,6 +92,7 @@ impl Identity {
             names: (names != Names::default()).then(|| Box::new(names)),
             roles: role_names.read(claims),
             rooms: rooms.filter_map(|room| room.parse().ok()).collect(),
+            issued_at: issued_at.unwrap_or(UNDATED),
             expires_at,
             jti: text("jti").map(Into::into),
             session: text("sid").map(Into::into),
@@ -100,6 +115,12 @@ impl Identity {
     #[must_use]
     pub fn last_name(&self) -> Option<&str> {
         Some(self.names.as_ref()?.last.as_ref()?.as_str())
+    }
+
+    /// The full name.
+    #[must_use]
+    pub fn full_name(&self) -> Option<&str> {
+        Some(self.names.as_ref()?.full.as_ref()?.as_str())
     }
 
     /// The name to show: the full name, else given and family name.
@@ -161,7 +182,7 @@ mod tests {
     use super::*;
 
     fn read(claims: &Value) -> Result<Identity, TokenError> {
-        Identity::from_claims(claims.as_object().unwrap(), None, &RoleNames::default())
+        Identity::from_claims(claims.as_object().unwrap(), None, None, &RoleNames::default())
     }
 
     #[test]

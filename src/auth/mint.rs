@@ -53,6 +53,12 @@ impl NewToken {
             ttl,
         }
     }
+
+    /// When it ends that is made now.
+    #[must_use]
+    pub fn expires_at(&self, now: Timestamp) -> Timestamp {
+        Timestamp::from_millis((now + self.ttl).seconds() * 1000)
+    }
 }
 
 /// Makes tokens with the shared secret.
@@ -83,7 +89,7 @@ struct Claims<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<&'a Id>,
     jti: Id,
-    iat: i64,
+    iat: f64,
     exp: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     iss: Option<&'a str>,
@@ -124,13 +130,20 @@ impl Minter {
             rooms: &token.rooms,
             sid: token.session.as_ref(),
             jti: Ids.next().into(),
-            iat: now.seconds(),
-            exp: (now + token.ttl).seconds(),
+            iat: fraction(now),
+            exp: token.expires_at(now).seconds(),
             iss: self.issuer.as_deref(),
             aud: self.audience.as_deref(),
         };
         encode(&Header::default(), &claims, &self.key).map_err(Error::internal)
     }
+}
+
+/// Seconds with the milliseconds: a token of this server is told from one of the same second that was
+/// revoked (RFC 7519, `NumericDate`).
+#[expect(clippy::cast_precision_loss, reason = "exact for the next 285,000 years")]
+fn fraction(at: Timestamp) -> f64 {
+    at.millis() as f64 / 1000.0
 }
 
 impl fmt::Debug for Minter {

@@ -11,6 +11,7 @@ mod payments;
 mod points;
 mod secret;
 mod shkeeper;
+mod users;
 mod validate;
 
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
@@ -30,6 +31,7 @@ pub use points::{Level, PointsConfig};
 pub use secret::DevelopmentSecret;
 use shkeeper::base_url;
 pub use shkeeper::{ShkeeperConfig, WebhookMode};
+pub use users::UsersConfig;
 pub use validate::MIN_SECRET_BYTES;
 use validate::{
     api_key, cookie_name, jwks, log_filter, origin, positive, public_key, query_parameter,
@@ -71,6 +73,9 @@ pub struct Config {
     /// What users are told.
     #[garde(dive)]
     pub notifications: NotificationsConfig,
+    /// Tokens for others, revocations.
+    #[garde(dive)]
+    pub users: UsersConfig,
     /// Payments and payouts, by whichever provider.
     #[garde(dive)]
     pub payments: PaymentsConfig,
