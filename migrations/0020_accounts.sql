@@ -15,7 +15,8 @@ CREATE UNIQUE INDEX accounts_by_email ON accounts (email);
 
 -- What became of one sign-in: a refresh token after the other. A token is the family's key, the same
 -- in all of them, and its turn; of both only the SHA-256 is kept. Who has the key and another turn
--- than the last has a token that was used before.
+-- than the last has a token that was used before. `access_ends_at` is when the last of its access
+-- tokens ends.
 CREATE TABLE refresh_families (
     id TEXT NOT NULL PRIMARY KEY,
     user_id TEXT NOT NULL REFERENCES accounts (user_id),
@@ -23,7 +24,8 @@ CREATE TABLE refresh_families (
     turn_hash BYTEA NOT NULL,
     created_at BIGINT NOT NULL,
     used_at BIGINT NOT NULL,
-    expires_at BIGINT NOT NULL
+    expires_at BIGINT NOT NULL,
+    access_ends_at BIGINT NOT NULL
 );
 
 CREATE UNIQUE INDEX refresh_families_by_key ON refresh_families (key_hash);

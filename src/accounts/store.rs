@@ -30,8 +30,12 @@ pub(super) struct Account {
 pub(super) struct Family {
     pub(super) id: Id,
     pub(super) user_id: Id,
-    /// When its last token ends.
+    /// When its last token was given.
+    pub(super) used_at: Timestamp,
+    /// When that ends.
     pub(super) expires_at: Timestamp,
+    /// When the last of its access tokens ends.
+    pub(super) access_ends_at: Timestamp,
 }
 
 const BY_USER: &str = "SELECT * FROM accounts WHERE user_id = $1";
@@ -106,15 +110,15 @@ pub(super) async fn begin_family(
 ) -> Result<()> {
     const INSERT: &str = "
         INSERT INTO refresh_families
-            (id, user_id, key_hash, turn_hash, created_at, used_at, expires_at)
-        VALUES ($1, $2, $3, $4, $5, $5, $6)";
+            (id, user_id, key_hash, turn_hash, created_at, used_at, expires_at, access_ends_at)
+        VALUES ($1, $2, $3, $4, $5, $5, $6, $7)";
     const LEAVE: &str = "
         DELETE FROM refresh_families WHERE id IN (
             SELECT id FROM refresh_families WHERE user_id = $1
             ORDER BY used_at DESC, id DESC LIMIT 100 OFFSET $2)";
-    let Family { id, user_id, expires_at } = family;
-    let now = tx.now();
-    tx.execute(INSERT, &params![id, user_id, key_hash, turn_hash, now, *expires_at]).await?;
+    let Family { id, user_id, used_at, expires_at, access_ends_at } = family;
+    let row = params![id, user_id, key_hash, turn_hash, *used_at, *expires_at, *access_ends_at];
+    tx.execute(INSERT, &row).await?;
     tx.execute(LEAVE, &params![user_id, most]).await?;
     Ok(())
 }
@@ -133,12 +137,14 @@ pub(super) async fn rotate(
     turn_hash: Vec<u8>,
     next_hash: Vec<u8>,
     expires_at: Timestamp,
+    access_ends_at: Timestamp,
 ) -> Result<Option<Family>> {
     const ROTATE: &str = "
-        UPDATE refresh_families SET turn_hash = $3, used_at = $4, expires_at = $5
+        UPDATE refresh_families SET turn_hash = $3, used_at = $4, expires_at = $5,
+            access_ends_at = CASE WHEN access_ends_at > $6 THEN access_ends_at ELSE $6 END
         WHERE key_hash = $1 AND turn_hash = $2 AND expires_at > $4
         RETURNING *";
-    let row = params![key_hash, turn_hash, next_hash, tx.now(), expires_at];
+    let row = params![key_hash, turn_hash, next_hash, tx.now(), expires_at, access_ends_at];
     tx.optional(ROTATE, &row).await?.as_ref().map(read_family).transpose()
 }
 
@@ -148,24 +154,30 @@ pub(super) async fn end_by_key(tx: &mut Tx<'_>, key_hash: Vec<u8>) -> Result<Opt
     tx.optional(END, &params![key_hash]).await?.as_ref().map(read_family).transpose()
 }
 
-/// Ends one family of a user; whether there was one.
-pub(super) async fn end_family(tx: &mut Tx<'_>, user: &Id, family: &str) -> Result<bool> {
-    const END: &str = "DELETE FROM refresh_families WHERE id = $1 AND user_id = $2";
-    Ok(tx.execute(END, &params![family, user]).await? > 0)
+/// Ends one family of a user.
+pub(super) async fn end_family(tx: &mut Tx<'_>, user: &Id, family: &str) -> Result<Option<Family>> {
+    const END: &str = "DELETE FROM refresh_families WHERE id = $1 AND user_id = $2 RETURNING *";
+    tx.optional(END, &params![family, user]).await?.as_ref().map(read_family).transpose()
 }
 
 /// Ends all families of a user but this.
-pub(super) async fn end_others(tx: &mut Tx<'_>, user: &Id, kept: Option<&str>) -> Result<()> {
-    const END: &str = "DELETE FROM refresh_families WHERE user_id = $1 AND id <> $2";
-    tx.execute(END, &params![user, kept.unwrap_or_default()]).await?;
-    Ok(())
+pub(super) async fn end_others(
+    tx: &mut Tx<'_>,
+    user: &Id,
+    kept: Option<&str>,
+) -> Result<Vec<Family>> {
+    const END: &str = "DELETE FROM refresh_families WHERE user_id = $1 AND id <> $2 RETURNING *";
+    let ended = tx.all(END, &params![user, kept.unwrap_or_default()]).await?;
+    ended.iter().map(read_family).collect()
 }
 
 fn read_family(row: &Row) -> Result<Family> {
     Ok(Family {
         id: row.get("id")?,
         user_id: row.get("user_id")?,
+        used_at: row.get("used_at")?,
         expires_at: row.get("expires_at")?,
+        access_ends_at: row.get("access_ends_at")?,
     })
 }
 

@@ -154,8 +154,14 @@ impl App {
         let payments = PaymentService::new(db.clone(), Ids, clock.clone(), shkeeper, &config);
         store::beside(payments.clone().watch_payouts(config.shkeeper.poll_interval), &stopping);
 
-        let accounts =
-            AccountService::new(db.clone(), Ids, callers.clone(), points.clone(), &config)?;
+        let accounts = AccountService::new(
+            db.clone(),
+            Ids,
+            callers.clone(),
+            points.clone(),
+            users.clone(),
+            &config,
+        )?;
         store::beside(accounts.clone().prune(), &stopping);
 
         let commands = commands(&access, &presence, &chat, &typing);

@@ -21,7 +21,7 @@ use crate::{
 /// say when it was issued was issued before any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Revoked {
-    /// The token of an id.
+    /// The token of an id, or those of a sign-in.
     Token(TokenKey),
     /// A user's, before a moment.
     User(Id, Timestamp),
@@ -37,7 +37,17 @@ impl TokenKey {
     /// That of a token's id.
     #[must_use]
     pub fn of(jti: &str) -> Self {
-        let hash: [u8; 32] = Sha256::digest(jti).into();
+        Self::first_of(Sha256::digest(jti).into())
+    }
+
+    /// That of all tokens of one sign-in, by its id (`sid`).
+    #[must_use]
+    pub fn of_session(id: &str) -> Self {
+        // No token's id has a NUL.
+        Self::first_of(Sha256::new().chain_update("sid\0").chain_update(id).finalize().into())
+    }
+
+    fn first_of(hash: [u8; 32]) -> Self {
         let (first, _) = hash.split_at(16);
         Self(first.iter().fold(0, |key, byte| key << 8 | u128::from(*byte)))
     }
@@ -122,9 +132,7 @@ impl Revocations {
         let of_user = shut_out.users.get(&identity.user_id);
         let mut by_moment = of_user.into_iter().chain(&shut_out.everyone);
         let older = by_moment.any(|revoked| identity.issued_at < revoked.issued_before);
-        // The hash is worked out where there is anything to compare it with.
-        let jti = identity.jti.as_deref().filter(|_| !shut_out.tokens.is_empty());
-        if older || jti.is_some_and(|jti| shut_out.tokens.contains_key(&TokenKey::of(jti))) {
+        if older || shut_out.has_ended(identity) {
             return Err(TokenError::Revoked);
         }
         Ok(())
@@ -191,6 +199,17 @@ impl Revocations {
 }
 
 impl ShutOut {
+    /// Whether a token, or the sign-in that it belongs to, has ended.
+    fn has_ended(&self, identity: &Identity) -> bool {
+        // The hashes are worked out where there is anything to compare them with.
+        if self.tokens.is_empty() {
+            return false;
+        }
+        let jti = identity.jti.as_deref().map(TokenKey::of);
+        let session = identity.session.as_deref().map(TokenKey::of_session);
+        jti.into_iter().chain(session).any(|key| self.tokens.contains_key(&key))
+    }
+
     fn is_blocked(&self, user: &Id, clock: &Clock) -> bool {
         self.blocks.get(user).is_some_and(|until| clock.now() < *until)
     }
@@ -263,6 +282,19 @@ mod tests {
         revocations.forget_ended();
         assert!(revocations.is_empty());
         assert!(revocations.check(&with("one")).is_ok());
+    }
+
+    #[test]
+    fn a_sign_in_ends_with_its_tokens_and_is_not_a_token_of_the_same_name() {
+        let revocations = Revocations::new(Clock::manual(NOW));
+        let session = |id: &str| Identity { session: Some(id.into()), ..issued("ann", 0) };
+        let token = Identity { jti: Some("one".into()), ..session("two") };
+        let until = NOW + Duration::from_secs(60);
+        revocations.revoke(Revoked::Token(TokenKey::of_session("one")), until);
+        assert!(revocations.check(&token).is_ok() && revocations.check(&session("two")).is_ok());
+        assert_eq!(revocations.check(&session("one")), Err(TokenError::Revoked));
+        revocations.revoke(Revoked::Token(TokenKey::of_session("two")), until);
+        assert_eq!(revocations.check(&token), Err(TokenError::Revoked));
     }
 
     #[test]

@@ -107,6 +107,12 @@ impl Config {
         if accounts.refresh_ttl < accounts.access_ttl {
             refuse("refresh_ttl", "has to be as long as accounts.access_ttl, at least");
         }
+        if self.users.revocation_life < accounts.refresh_ttl {
+            refuse(
+                "refresh_ttl",
+                "is longer than users.revocation_life: a refresh token that was revoked would serve again",
+            );
+        }
         let gives_itself = |role: &String| accounts.self_roles.contains(role);
         if !accounts.default_role.as_ref().is_none_or(gives_itself) {
             refuse("default_role", "has to be one of accounts.self_roles");
@@ -158,7 +164,7 @@ mod tests {
     #[test]
     fn what_accounts_can_not_be_is_refused() {
         type Spoil = fn(&mut Config);
-        let cases: [(&str, Spoil); 8] = [
+        let cases: [(&str, Spoil); 9] = [
             ("accounts.mode", |c| {
                 c.accounts.mode = AccountsMode::On;
                 (c.auth.jwt_secret, c.auth.jwt_jwks) = (None, Some("jwks.json".to_owned()));
@@ -169,6 +175,7 @@ mod tests {
             ("accounts.default_role", |c| c.accounts.self_roles = vec!["buyer".to_owned()]),
             ("accounts.access_ttl", |c| c.accounts.access_ttl = Duration::from_millis(999)),
             ("accounts.refresh_ttl", |c| c.accounts.refresh_ttl = Duration::from_mins(1)),
+            ("accounts.refresh_ttl", |c| c.accounts.refresh_ttl = Duration::from_hours(24 * 500)),
             ("accounts.sign_ins", |c| c.accounts.sign_ins = 0),
             ("accounts.argon2.memory_kib", |c| {
                 (c.accounts.argon2.memory_kib, c.accounts.argon2.lanes) = (15, 2);

@@ -33,6 +33,19 @@ impl Realtime {
         close(&self.of(user).await, ClosingReason::Disconnected, is_theirs)
     }
 
+    /// Closes the sockets of a user that are of another sign-in than this, or of none. They may come
+    /// back. Returns how many there were.
+    pub async fn disconnect_others(&self, user: &Id, session: Option<&str>) -> usize {
+        let is_other = |connection: &Connection| {
+            let identity = connection.identity();
+            identity.is_some_and(|identity| {
+                identity.user_id == *user
+                    && (session.is_none() || identity.session.as_deref() != session)
+            })
+        };
+        close(&self.of(user).await, ClosingReason::Disconnected, is_other)
+    }
+
     /// A user's connections: all of theirs are in their room, and so are those of whoever watches.
     async fn of(&self, user: &Id) -> Vec<Arc<Connection>> {
         let mut connections = self.hub.connections(&Room::User(user.clone())).await;

@@ -13,4 +13,4 @@ mod store;
 
 pub use http::routes;
 pub use names::{KnownNames, Names, acting, known};
-pub use service::{Change, Revocation, Users};
+pub use service::{Change, Introduction, Revocation, Users, introduce};

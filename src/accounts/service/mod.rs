@@ -22,6 +22,7 @@ use crate::{
     limits::{CallerClass, CallerRates, network},
     metrics,
     points::PointsService,
+    users::{Change, Revocation, Users},
 };
 
 /// How often what has ended is removed.
@@ -32,6 +33,7 @@ const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
 pub struct AccountService {
     db: Db,
     points: PointsService,
+    users: Users,
     /// None where accounts are off.
     on: Option<Arc<Accounts>>,
 }
@@ -41,6 +43,7 @@ pub(super) struct Accounts {
     db: Db,
     ids: Ids,
     points: PointsService,
+    users: Users,
     minter: Minter,
     passwords: Passwords,
     rates: CallerRates,
@@ -64,6 +67,7 @@ struct Beginning {
     key_hash: Vec<u8>,
     turn_hash: Vec<u8>,
     ttl: Duration,
+    access_ttl: Duration,
     most: u32,
     points: PointsService,
 }
@@ -71,9 +75,15 @@ struct Beginning {
 impl Beginning {
     /// Begins it in the unit that makes sure of the account.
     async fn begin(self, tx: &mut Tx<'_>, account: Account) -> Result<Begun> {
-        let Self { id, key_hash, turn_hash, ttl, most, points } = self;
+        let Self { id, key_hash, turn_hash, ttl, access_ttl, most, points } = self;
         let at = tx.now();
-        let family = Family { id, user_id: account.user_id.clone(), expires_at: at + ttl };
+        let family = Family {
+            id,
+            user_id: account.user_id.clone(),
+            used_at: at,
+            expires_at: at + ttl,
+            access_ends_at: at + access_ttl,
+        };
         store::begin_family(tx, &family, key_hash, turn_hash, most).await?;
         let referral_code = points.referral_code(tx, &account.user_id).await?;
         Ok(Begun { account, referral_code, family, at })
@@ -90,13 +100,14 @@ impl AccountService {
         ids: Ids,
         rates: CallerRates,
         points: PointsService,
+        users: Users,
         config: &Config,
     ) -> Result<Self> {
         let on = config.has_accounts();
         tracing::info!(accounts = if on { "on" } else { "off" }, "people register here (ACCOUNTS)");
-        let new = || Accounts::new(db.clone(), ids, rates, points.clone(), config).map(Arc::new);
-        let on = on.then(new).transpose()?;
-        Ok(Self { db, points, on })
+        let new = || Accounts::new(db.clone(), ids, rates, points.clone(), users.clone(), config);
+        let on = on.then(new).transpose()?.map(Arc::new);
+        Ok(Self { db, points, users, on })
     }
 
     /// Accounts, where they are on.
@@ -129,6 +140,7 @@ impl Accounts {
         ids: Ids,
         rates: CallerRates,
         points: PointsService,
+        users: Users,
         config: &Config,
     ) -> Result<Self> {
         let auth = &config.auth;
@@ -140,6 +152,7 @@ impl Accounts {
             db,
             ids,
             points,
+            users,
             minter: minter.map_err(|error: SetupError| Error::internal(error))?,
             passwords: Passwords::new(config)?,
             rates,
@@ -178,6 +191,7 @@ impl Accounts {
             key_hash: first.key_hash(),
             turn_hash: first.turn_hash(),
             ttl: self.config.refresh_ttl,
+            access_ttl: self.config.access_ttl,
             most: self.config.sign_ins,
             points: self.points.clone(),
         }
@@ -200,6 +214,31 @@ impl Accounts {
             expires_at: Timestamp::from_millis((at + ttl).seconds() * 1000),
             user: shown(account, Some(referral_code)),
         })
+    }
+}
+
+/// Keeps in a unit of work that the tokens of families that have ended are revoked.
+async fn end_tokens(
+    tx: &mut Tx<'_>,
+    users: &Users,
+    families: impl IntoIterator<Item = Family>,
+) -> Result<Vec<Revocation>> {
+    let mut revoked = Vec::new();
+    for Family { id, user_id, access_ends_at, .. } in families {
+        let revocation = users.revocation_of_session(id.as_str(), user_id, access_ends_at);
+        if revocation.until() > tx.now() {
+            users.keep(tx, &revocation).await?;
+            revoked.push(revocation);
+        }
+    }
+    Ok(revoked)
+}
+
+/// Makes what was revoked in a unit of work hold: who comes with it is refused, and the sockets that
+/// came with it are closed.
+async fn apply(users: &Users, revoked: Vec<Revocation>) {
+    for revocation in revoked {
+        users.apply(Change::Revoked(revocation)).await;
     }
 }
 

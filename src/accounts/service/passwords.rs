@@ -4,14 +4,19 @@ use std::net::IpAddr;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::Accounts;
+use super::{Accounts, apply, end_tokens};
 use crate::{
     accounts::{
-        documents::PasswordReset, email::EmailAddress, passwords::Verdict, store,
+        documents::PasswordReset,
+        email::EmailAddress,
+        passwords::Verdict,
+        store::{self, Family},
         tokens::ResetToken,
     },
     auth::Identity,
+    db::{Tx, to_the_end},
     error::{Code, Error, Result},
+    id::Id,
     limits::CallerClass,
 };
 
@@ -41,18 +46,24 @@ impl Accounts {
             return Err(wrong.with_reason("password_wrong"));
         }
         let hash = self.passwords.hash(new).await?;
-        let (user, family) = (account.user_id, caller.session.clone());
-        self.db
-            .write(async move |tx| {
-                let now = store::hold(tx, &user).await?.ok_or_else(no_account)?;
+        let (user, session) = (account.user_id, caller.session.clone());
+        let (db, users) = (self.db.clone(), self.users.clone());
+        to_the_end(async move {
+            let (keeper, whose, kept) = (users.clone(), user.clone(), session.clone());
+            let unit = async move |tx: &mut Tx<'_>| {
+                let now = store::hold(tx, &whose).await?.ok_or_else(no_account)?;
                 if now.password_hash != before {
                     return Err(changed());
                 }
-                store::set_password(tx, &user, &hash).await?;
-                store::end_resets(tx, &user).await?;
-                store::end_others(tx, &user, family.as_deref()).await
-            })
-            .await
+                let ended = set_password(tx, &whose, &hash, kept.as_deref()).await?;
+                end_tokens(tx, &keeper, ended).await
+            };
+            apply(&users, db.write(unit).await?).await;
+            // Those of tokens that came by no password: of older ones, but these still hold.
+            users.disconnect_others(&user, session.as_deref()).await;
+            Ok(())
+        })
+        .await
     }
 
     /// Gives the owner of a reset token a new password. Everything that they signed in with before
@@ -71,18 +82,26 @@ impl Accounts {
         let user = self.db.read(async move |tx| store::of_reset(tx, &asked).await).await?;
         let user = user.ok_or_else(no_reset)?;
         let hash = self.passwords.hash(new).await?;
-        self.db
-            .write(async move |tx| {
+        let (db, users) = (self.db.clone(), self.users.clone());
+        to_the_end(async move {
+            let keeper = users.clone();
+            let unit = async move |tx: &mut Tx<'_>| {
                 store::hold(tx, &user).await?.ok_or_else(no_reset)?;
                 // Of two that use it at once the second finds it gone.
                 if store::of_reset(tx, &token).await?.is_none() {
                     return Err(no_reset());
                 }
-                store::set_password(tx, &user, &hash).await?;
-                store::end_resets(tx, &user).await?;
-                store::end_others(tx, &user, None).await
-            })
-            .await
+                let ended = set_password(tx, &user, &hash, None).await?;
+                let mut revoked = end_tokens(tx, &keeper, ended).await?;
+                let older = keeper.revocation_of_user(user, tx.now());
+                keeper.keep(tx, &older).await?;
+                revoked.push(older);
+                Ok(revoked)
+            };
+            apply(&users, db.write(unit).await?).await;
+            Ok(())
+        })
+        .await
     }
 
     /// A token that sets the password of an address's account. One is given for an address that
@@ -109,6 +128,18 @@ impl Accounts {
             .await?;
         Ok(PasswordReset { reset_token: token.to_text(), expires_at })
     }
+}
+
+/// Sets a new password, and ends what was begun with the one before, but for one family.
+async fn set_password(
+    tx: &mut Tx<'_>,
+    user: &Id,
+    hash: &str,
+    kept: Option<&str>,
+) -> Result<Vec<Family>> {
+    store::set_password(tx, user, hash).await?;
+    store::end_resets(tx, user).await?;
+    store::end_others(tx, user, kept).await
 }
 
 fn no_account() -> Error {

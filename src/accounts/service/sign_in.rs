@@ -4,19 +4,22 @@ use std::net::IpAddr;
 
 use secrecy::ExposeSecret;
 
-use super::{Accounts, Begun};
+use super::{Accounts, Begun, apply, end_tokens};
 use crate::{
     accounts::{
         documents::SignedIn,
         passwords::Verdict,
         requests::{Login, Refresh, Register},
-        store::{self, Account},
+        store::{self, Account, Family},
         tokens::RefreshToken,
     },
-    auth::{Role, Roles},
+    auth::{Identity, Role, Roles},
+    db::{Tx, to_the_end},
     error::{Code, Error, Result},
+    id::Id,
     metrics,
     text::PersonName,
+    users::{Introduction, introduce},
 };
 
 /// What became of a refresh token that was shown.
@@ -25,7 +28,7 @@ enum Refreshed {
     /// It served, and there is another.
     Next(Begun),
     /// It had served before, so its family has ended.
-    Reused,
+    Reused(Id),
     /// It is none, or too old.
     Unknown,
 }
@@ -67,6 +70,13 @@ impl Accounts {
                     let name = name.ok_or_else(|| Error::internal("a name of nothing"))?;
                     points.sign_up(tx, &code, account.user_id.clone(), name).await?;
                 }
+                let who = Introduction {
+                    first_name: account.first_name.clone(),
+                    last_name: account.last_name.clone(),
+                    email: account.email.clone(),
+                    roles: account.roles,
+                };
+                introduce(tx, &account.user_id, who).await?;
                 family.begin(tx, account).await
             })
             .await?;
@@ -87,7 +97,8 @@ impl Accounts {
     /// the same work.
     ///
     /// # Errors
-    /// [`Code::Unauthorized`], [`Code::RateLimited`], [`Code::Unavailable`] when many sign in.
+    /// [`Code::Unauthorized`], [`Code::Forbidden`] for who is blocked, [`Code::RateLimited`],
+    /// [`Code::Unavailable`] when many sign in.
     pub(in crate::accounts) async fn login(
         &self,
         login: Login,
@@ -102,6 +113,8 @@ impl Accounts {
         let outcome = if account.is_some() { "right" } else { "wrong" };
         metrics::logins(outcome).increment(1);
         let account = account.ok_or_else(wrong)?;
+        // Told to nobody but who knows the password.
+        self.users.ensure_not_blocked(&account.user_id)?;
         let newer = match verdict {
             Verdict::RightButOutdated => Some(self.passwords.hash(password).await?),
             _ => None,
@@ -128,38 +141,61 @@ impl Accounts {
     /// else has it, and nobody can tell who.
     ///
     /// # Errors
-    /// [`Code::Unauthorized`].
+    /// [`Code::Unauthorized`], [`Code::Forbidden`] for who is blocked.
     pub(in crate::accounts) async fn refresh(&self, refresh: Refresh) -> Result<SignedIn> {
         let shown = RefreshToken::read(refresh.refresh_token.expose_secret()).ok_or_else(ended)?;
         let key = shown.key_hash();
         // Guesses write nothing.
         let known = self.db.read(async move |tx| store::family(tx, key).await).await?;
-        known.ok_or_else(ended)?;
+        let Family { id, user_id, used_at, .. } = known.ok_or_else(ended)?;
+        let mut family = Identity::believed(user_id, used_at);
+        family.session = Some(id.as_str().into());
+        self.users.ensure_let_in(&family)?;
         let next = shown.next();
-        let (key, turn, then) = (shown.key_hash(), shown.turn_hash(), next.turn_hash());
-        let (points, ttl) = (self.points.clone(), self.config.refresh_ttl);
-        let refreshed = self
-            .db
-            .write(async move |tx| {
-                let at = tx.now();
-                if let Some(family) = store::rotate(tx, key.clone(), turn, then, at + ttl).await? {
-                    let account = store::by_user(tx, &family.user_id).await?.ok_or_else(ended)?;
-                    let referral_code = points.referral_code(tx, &account.user_id).await?;
-                    return Ok(Refreshed::Next(Begun { account, referral_code, family, at }));
-                }
-                Ok(match store::end_by_key(tx, key).await? {
-                    Some(family) if family.expires_at > at => Refreshed::Reused,
-                    _ => Refreshed::Unknown,
-                })
-            })
-            .await?;
-        match refreshed {
+        match to_the_end(self.rotate(&shown, &next)).await? {
             Refreshed::Next(begun) => self.signed_in(begun, &next),
-            Refreshed::Reused => {
+            Refreshed::Reused(user) => {
                 metrics::refresh_reuses().increment(1);
+                tracing::warn!(%user, "a refresh token was used again; its sign-in has ended");
                 Err(reused())
             }
             Refreshed::Unknown => Err(ended()),
+        }
+    }
+
+    /// Gives a family its next token, or ends it when the one that was shown is not its last.
+    fn rotate(
+        &self,
+        shown: &RefreshToken,
+        next: &RefreshToken,
+    ) -> impl Future<Output = Result<Refreshed>> + Send + use<> {
+        let (key, turn, then) = (shown.key_hash(), shown.turn_hash(), next.turn_hash());
+        let (ttl, access_ttl) = (self.config.refresh_ttl, self.config.access_ttl);
+        let (db, points, users) = (self.db.clone(), self.points.clone(), self.users.clone());
+        async move {
+            let keeper = users.clone();
+            let unit = async move |tx: &mut Tx<'_>| {
+                let at = tx.now();
+                let (ends, access_ends) = (at + ttl, at + access_ttl);
+                if let Some(family) =
+                    store::rotate(tx, key.clone(), turn, then, ends, access_ends).await?
+                {
+                    let account = store::by_user(tx, &family.user_id).await?.ok_or_else(ended)?;
+                    let referral_code = points.referral_code(tx, &account.user_id).await?;
+                    let begun = Begun { account, referral_code, family, at };
+                    return Ok((Refreshed::Next(begun), Vec::new()));
+                }
+                Ok(match store::end_by_key(tx, key).await? {
+                    Some(family) if family.expires_at > at => {
+                        let user = family.user_id.clone();
+                        (Refreshed::Reused(user), end_tokens(tx, &keeper, [family]).await?)
+                    }
+                    _ => (Refreshed::Unknown, Vec::new()),
+                })
+            };
+            let (refreshed, revoked) = db.write(unit).await?;
+            apply(&users, revoked).await;
+            Ok(refreshed)
         }
     }
 }

@@ -1,10 +1,10 @@
 //! What is asked about the token that a caller shows, whoever made it: who they are, and its end.
 
-use super::{AccountService, shown};
+use super::{AccountService, apply, end_tokens, shown};
 use crate::{
     accounts::{documents::AccountUser, store},
     auth::{CredentialKind, Identity, Role},
-    db::Tx,
+    db::{Tx, to_the_end},
     error::{Code, Error, Result},
 };
 
@@ -45,18 +45,25 @@ impl AccountService {
             let sentence = "An API key is no sign-in; take it out of API_KEYS.";
             return Err(Error::new(Code::Conflict, sentence));
         }
-        let (user, family, jti) =
-            (caller.user_id.clone(), caller.session.clone(), caller.jti.clone());
-        self.db
-            .write(async move |tx| {
-                if let Some(family) = family
-                    && store::end_family(tx, &user, &family).await?
+        let (db, users, caller) = (self.db.clone(), self.users.clone(), caller.clone());
+        to_the_end(async move {
+            let keeper = users.clone();
+            let unit = async move |tx: &mut Tx<'_>| {
+                if let Some(session) = &caller.session
+                    && let Some(family) = store::end_family(tx, &caller.user_id, session).await?
                 {
-                    return Ok(());
+                    return end_tokens(tx, &keeper, [family]).await;
                 }
-                jti.map(drop).ok_or_else(no_id)
-            })
-            .await
+                let jti = caller.jti.as_deref().ok_or_else(no_id)?;
+                let (user, ends) = (caller.user_id.clone(), caller.expires_at);
+                let revocation = keeper.revocation_of_token(jti, Some(user), ends);
+                keeper.keep(tx, &revocation).await?;
+                Ok(vec![revocation])
+            };
+            apply(&users, db.write(unit).await?).await;
+            Ok(())
+        })
+        .await
     }
 }
 

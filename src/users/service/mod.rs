@@ -8,7 +8,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Mutex;
 
-pub use self::shut_out::{Change, Revocation};
+pub use self::{
+    people::{Introduction, introduce},
+    shut_out::{Change, Revocation},
+};
 use super::store::shut_out as kept;
 use crate::{
     auth::{Authenticator, Minter, Revocations, SetupError},

@@ -15,6 +15,35 @@ use crate::{
     },
 };
 
+/// Who a new user is.
+#[derive(Clone, Debug)]
+pub struct Introduction {
+    /// The given name.
+    pub first_name: String,
+    /// The family name.
+    pub last_name: String,
+    /// Their e-mail address.
+    pub email: String,
+    /// What they are.
+    pub roles: Roles,
+}
+
+/// Keeps who a new user is, in the unit of work that makes them: others see their names before they
+/// act.
+///
+/// # Errors
+/// The store's.
+pub async fn introduce(tx: &mut Tx<'_>, user: &Id, who: Introduction) -> Result<()> {
+    let profile = Profile {
+        first_name: Some(who.first_name),
+        last_name: Some(who.last_name),
+        email: Some(who.email),
+        roles: who.roles,
+        ..nobody(user.clone())
+    };
+    profiles::put(tx, &profile).await
+}
+
 impl Users {
     /// Keeps what a backend tells of a user, instead of what was known.
     pub(in crate::users) async fn put(&self, id: Id, told: PutProfile) -> Result<Profile> {

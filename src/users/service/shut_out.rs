@@ -2,7 +2,7 @@
 
 use super::{NEVER, Users};
 use crate::{
-    auth::{Identity, Revoked, TokenKey},
+    auth::{Identity, Revoked, TokenError, TokenKey},
     clock::Timestamp,
     db::{Tx, to_the_end},
     error::{Code, Error, Result},
@@ -22,6 +22,14 @@ pub struct Revocation {
     user: Option<Id>,
     /// Until when one of them could hold.
     until: Timestamp,
+}
+
+impl Revocation {
+    /// Until when one of its tokens could hold.
+    #[must_use]
+    pub fn until(&self) -> Timestamp {
+        self.until
+    }
 }
 
 /// What has become of users and their tokens, kept in the store.
@@ -47,6 +55,18 @@ impl Users {
         let until = expires_at.map(|at| at + self.leeway);
         let until = until.unwrap_or_else(|| self.clock.now() + self.config.revocation_life);
         Revocation { revoked: Revoked::Token(TokenKey::of(jti)), user, until }
+    }
+
+    /// All tokens of one sign-in of a user (`sid`), the last of which ends then.
+    #[must_use]
+    pub fn revocation_of_session(
+        &self,
+        session: &str,
+        user: Id,
+        expires_at: Timestamp,
+    ) -> Revocation {
+        let revoked = Revoked::Token(TokenKey::of_session(session));
+        Revocation { revoked, user: Some(user), until: expires_at + self.leeway }
     }
 
     /// A user's tokens that were issued before a moment, and those that do not say when they were. One
@@ -92,6 +112,29 @@ impl Users {
         .await
     }
 
+    /// Makes sure that somebody is not shut out.
+    ///
+    /// # Errors
+    /// [`Code::Forbidden`] where they are blocked, [`Code::Unauthorized`] where what they show is
+    /// revoked.
+    pub fn ensure_let_in(&self, identity: &Identity) -> Result<()> {
+        Ok(self.revocations.check(identity)?)
+    }
+
+    /// Makes sure that a user is not blocked.
+    ///
+    /// # Errors
+    /// [`Code::Forbidden`] where they are.
+    pub fn ensure_not_blocked(&self, user: &Id) -> Result<()> {
+        if self.revocations.is_blocked(user) { Err(TokenError::Blocked.into()) } else { Ok(()) }
+    }
+
+    /// Closes a user's sockets that are of another sign-in than this, or of none, on this node. Who is
+    /// not shut out may come back.
+    pub async fn disconnect_others(&self, user: &Id, session: Option<&str>) {
+        self.realtime.disconnect_others(user, session).await;
+    }
+
     /// Does on this node what was committed, here or on another: from now on whoever is shut out is
     /// refused, and their sockets are closed.
     pub async fn apply(&self, change: Change) {
@@ -125,7 +168,10 @@ impl Users {
             (Some(user), before, None) => self.revocation_of_user(user, before.unwrap_or(now)),
             (None, Some(before), None) => self.revocation_of_everyone(before),
             _ => {
-                return Err(Error::invalid("", "takes either userId or jti, or issuedBefore alone"));
+                return Err(Error::invalid(
+                    "",
+                    "takes either userId or jti, or issuedBefore alone",
+                ));
             }
         };
         let of = revocation.user.as_ref().map(Id::as_str);
