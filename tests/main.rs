@@ -38,4 +38,5 @@ mod store;
 mod support;
 mod tokens;
 mod upgrading;
+mod users;
 mod wire;

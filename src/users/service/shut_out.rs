@@ -125,7 +125,10 @@ impl Users {
             (Some(user), before, None) => self.revocation_of_user(user, before.unwrap_or(now)),
             (None, Some(before), None) => self.revocation_of_everyone(before),
             _ => {
-                return Err(Error::invalid("", "takes either userId or jti, or issuedBefore alone"));
+                return Err(Error::invalid(
+                    "",
+                    "takes either userId or jti, or issuedBefore alone",
+                ));
             }
         };
         let of = revocation.user.as_ref().map(Id::as_str);
