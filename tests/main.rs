@@ -39,4 +39,5 @@ mod store;
 mod support;
 mod tokens;
 mod upgrading;
+mod users;
 mod wire;

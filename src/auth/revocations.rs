@@ -237,7 +237,9 @@ mod tests {
     /// Somebody whose token was issued so many milliseconds after now.
     fn issued(user: &str, after: i64) -> Identity {
         let issued_at = Timestamp::from_millis(NOW.millis() + after);
-        Identity { issued_at, ..Identity::new(id(user), Roles::NONE) }
+        let mut identity = Identity::new(id(user), Roles::NONE);
+        identity.issued_at = issued_at;
+        identity
     }
 
     #[test]
@@ -268,7 +270,11 @@ mod tests {
         let clock = Clock::manual(NOW);
         let revocations = Revocations::new(clock.clone());
         let until = NOW + Duration::from_secs(60);
-        let with = |jti: &str| Identity { jti: Some(jti.into()), ..issued("ann", 0) };
+        let with = |jti: &str| {
+            let mut identity = issued("ann", 0);
+            identity.jti = Some(jti.into());
+            identity
+        };
         revocations.revoke(Revoked::Token(TokenKey::of("one")), until);
         revocations.revoke(Revoked::User(id("cat"), NOW), until);
         revocations.block(id("bob"), until);

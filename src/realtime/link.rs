@@ -24,8 +24,9 @@ use super::{
 };
 use crate::limits::{Admission, Allowance, PacketLimit, Place};
 
-/// For how long a client may hear why it is closed: one that polls may be between two polls.
-pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
+/// For how long a client may hear why it is closed: one that polls may be between two polls. Who is shut
+/// out is out within a second.
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(900);
 
 /// The links of websockets by the engine's id, which must never be shown. The engine could carry a
 /// link along with its request, but would take four times as much memory for it.
