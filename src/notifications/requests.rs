@@ -51,10 +51,9 @@ pub(super) struct CreateNotification {
     #[schema(min_items = 1, max_items = 10_000)]
     user_ids: Option<Vec<Id>>,
     /// What it is about, in the sender's words.
-    #[serde(rename = "type")]
-    #[garde(rename("type"), length(chars, min = 1, max = 64), custom(text::line))]
+    #[garde(length(chars, min = 1, max = 64), custom(text::line))]
     #[schema(min_length = 1, max_length = 64)]
-    kind: String,
+    r#type: String,
     /// One line.
     #[garde(length(chars, min = 1, max = 200), custom(text::line))]
     #[schema(min_length = 1, max_length = 200)]
@@ -82,7 +81,7 @@ impl CreateNotification {
             (None, Some(users)) => users.into_iter().collect(),
             _ => return Err(Error::invalid("", "takes either userId or userIds")),
         };
-        let Self { kind, title, body, data, .. } = self;
+        let Self { r#type: kind, title, body, data, .. } = self;
         Ok((Notice { kind, title, body, data }, users))
     }
 }

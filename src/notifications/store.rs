@@ -118,14 +118,14 @@ pub(super) async fn add(
 ) -> Result<Vec<(Id, u64)>> {
     const NEXT: &str = "
         INSERT INTO notification_inboxes (user_id, last_ordinal, unread, read_upto)
-        VALUES ($1, 1, 1, 0)
+        VALUES ($1, $2, $2, $3)
         ON CONFLICT (user_id) DO UPDATE SET
             last_ordinal = notification_inboxes.last_ordinal + 1,
             unread = notification_inboxes.unread + 1
         RETURNING user_id, last_ordinal, unread";
     const ADD: &str = "
         INSERT INTO notifications (user_id, ordinal, id, created_at) VALUES ($1, $2, $3, $4)";
-    let inboxes: Vec<_> = users.iter().map(|user| params![user]).collect();
+    let inboxes: Vec<_> = users.iter().map(|user| params![user, 1_i64, 0_i64]).collect();
     let mut counts = Vec::with_capacity(users.len());
     let mut rows = Vec::with_capacity(users.len());
     for inbox in tx.insert_all(NEXT, &inboxes).await? {

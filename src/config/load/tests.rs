@@ -63,6 +63,8 @@ fn without_settings_the_contract_s_defaults_apply() {
     assert_eq!(config.database.lock_timeout, Duration::from_secs(2));
     assert!(config.database.url.is_none(), "the file in the data folder");
     assert!(config.auth.jwt_secret.is_none() && config.metrics.port.is_none());
+    assert_eq!(config.notifications.retention, Duration::from_hours(90 * 24));
+    assert_eq!(config.points.levels.len(), 5);
     assert!(config.shkeeper.url.is_none(), "no payment provider");
     assert_eq!(config.shkeeper.crypto, "ETH-USDT");
     assert_eq!(config.shkeeper.webhooks, WebhookMode::Signed);
@@ -117,6 +119,28 @@ fn values_are_written_as_the_contract_says() {
     assert!(!config.limits.enabled);
     assert_eq!((config.metrics.port, config.log.format), (Some(9100), Some(LogFormat::Json)));
     assert!(with(&[("LIMITS", "true")]).limits.enabled);
+}
+
+#[test]
+fn levels_are_set_in_the_file_and_a_bad_one_is_named() {
+    let text =
+        "[points]\nlevels = [{ level = 1, points = 0 }, { level = 9, points = 5, perks = ['x'] }]";
+    let (_folder, flags) = file(text);
+    let levels = load(&flags, []).unwrap().config.points.levels;
+    assert_eq!(levels.iter().map(|level| level.level).collect::<Vec<_>>(), [1, 9]);
+    for (text, told) in [
+        ("levels = []", "points.levels"),
+        ("levels = [{ level = 1, points = 5 }]", "begin with one of 0 points"),
+        ("levels = [{ level = 1, points = 0 }, { level = 2, points = 0 }]", "that rise"),
+        ("levels = [{ level = 1, points = 0, perks = [''] }]", "points.levels[0].perks[0]"),
+        ("levels = [{ level = 1, points = 0, perk = 'x' }]", "points.levels"),
+        ("levels = [{ points = 0 }]", "points.levels"),
+    ] {
+        let (_folder, flags) = file(&format!("[points]\n{text}"));
+        let refused = load(&flags, []).unwrap_err().to_string();
+        assert!(refused.contains(told), "{text}: {refused}");
+    }
+    assert!(refusal(&[("STOA_NOTIFICATIONS__RETENTION", "23h")]).contains("at least 24h"));
 }
 
 #[test]
@@ -381,7 +405,7 @@ fn default_toml_explains_every_key_and_names_its_variable() {
     let mut lines = vec![""];
     lines.extend(DEFAULTS.lines());
     for pair in lines.windows(2) {
-        let is_key = pair[1].contains(" = ") && !pair[1].starts_with('#');
+        let is_key = pair[1].contains(" = ") && !pair[1].starts_with(['#', ' ']);
         assert!(!is_key || pair[0].starts_with("# "), "{} has no comment", pair[1]);
     }
     let words: BTreeSet<_> = DEFAULTS.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
