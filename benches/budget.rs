@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 fn run(time: Duration) -> Result<bool> {
     let bounds = Bounds::read()?;
     print!("{}", bounds.table());
-    let server = Server::start()?;
+    let server = Server::start("budget", &[])?;
     let rest = server.measure()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tally = runtime.block_on(drive::run(&server, time))?;

@@ -6,10 +6,11 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use serde::{Serialize, Serializer};
+use humantime_serde::re::humantime::parse_rfc3339;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -85,6 +86,17 @@ impl Serialize for Timestamp {
     }
 }
 
+/// From a moment in UTC since 1970 as RFC 3339 writes it, `2025-11-24T16:00:00.000Z`.
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let since = parse_rfc3339(&text).ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let millis = since.and_then(|since| i64::try_from(since.as_millis()).ok());
+        let rule = "is not a moment in UTC since 1970, such as 2025-11-24T16:00:00.000Z";
+        millis.map(Self).ok_or_else(|| D::Error::custom(rule))
+    }
+}
+
 impl PartialSchema for Timestamp {
     fn schema() -> RefOr<Schema> {
         Object::builder()
@@ -135,7 +147,7 @@ impl Clock {
         if let Some(manual) = &self.0 {
             return Timestamp(manual.load(Ordering::Relaxed));
         }
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
         Timestamp(since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)))
     }
 
@@ -161,5 +173,18 @@ mod tests {
             assert_eq!(Timestamp(far).to_string(), "9999-12-31T23:59:59.999Z");
         }
         assert_eq!(Timestamp(i64::MIN).to_string(), "0000-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_timestamp_reads_back_and_has_no_other_form() {
+        let read = |text: &str| serde_json::from_value::<Timestamp>(text.into());
+        for at in [Timestamp(0), Timestamp(951_827_696_007), Timestamp(253_402_300_799_999)] {
+            assert_eq!(read(&at.to_string()).unwrap(), at);
+        }
+        assert_eq!(read("2000-02-29T12:34:56Z").unwrap(), Timestamp(951_827_696_000));
+        for bad in ["", "tomorrow", "2025-11-24", "2025-02-30T00:00:00Z", "1969-12-31T23:59:59Z"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        assert!(serde_json::from_str::<Timestamp>("1764000000").is_err());
     }
 }

@@ -12,9 +12,11 @@
 //! src/app/                roof: builds everything, the route table, the catalogue, shutdown
 //! src/admin/              beside the roof: the operator's page, and what it asks of this node
 //! src/payments/           floor 6: payments and payouts; shkeeper/ speaks to the provider
+//! src/accounts/           floor 6: people who sign up and sign in here
 //! src/chat/ marketplace/  floor 5
 //! src/presence/ access/   floor 4: who is here; who may enter which room
-//! src/notifications/ points/          so far the names of their events
+//! src/users/              tokens for others, the end of tokens, who is who
+//! src/notifications/ points/          what users are told and earn; rooms above ask in their units
 //! src/realtime/           floor 3: wire/ · lane/ · connection · inbound (one door in) · hub/ ·
 //!                         emitter (one door out) · catalogue/
 //! src/idempotency/        floor 2: a POST that is sent again is not done again
@@ -53,6 +55,7 @@
 //! then puts a marker into that queue and goes on over the lane when the marker comes by.
 
 pub mod access;
+pub mod accounts;
 pub mod admin;
 pub mod app;
 pub mod auth;
@@ -79,3 +82,4 @@ pub mod realtime;
 pub mod room;
 pub mod stream;
 pub mod text;
+pub mod users;

@@ -52,10 +52,18 @@ declare! {
     /// Time to an answer in seconds, by route and method.
     histogram http_duration(route, method) = "stoa_http_request_duration_seconds";
     /// Requests refused because their caller asked too fast, by class: `write` and `read` of users,
-    /// `operator`, and `stranger` for addresses without valid credentials.
+    /// `operator`, `stranger` for addresses without valid credentials, and those of accounts:
+    /// `login`, `account_login`, `address_login`, `registration`, `password_reset`.
     counter requests_limited(class) = "stoa_http_requests_limited_total";
+    /// Passwords that were tried, by outcome: `right` or `wrong`.
+    counter logins(outcome) = "stoa_logins_total";
+    /// Refresh tokens that were used twice: each ended what was refreshed with it.
+    counter refresh_reuses() = "stoa_refresh_tokens_reused_total";
     /// Open Socket.IO connections, by namespace.
     gauge connections(namespace) = "stoa_connections";
+    /// Calls refused because of the token or API key that they came with, by the reason's stable
+    /// code.
+    counter credentials_refused(reason) = "stoa_http_credentials_refused_total";
     /// Handshakes refused, by the reason's stable code.
     counter handshakes_refused(reason) = "stoa_handshakes_refused_total";
     /// Events received, by name (`unknown` for one that is not in the catalogue) and outcome: `ok`
@@ -67,6 +75,8 @@ declare! {
     counter volatile_dropped() = "stoa_volatile_events_dropped_total";
     /// Connections closed because they took too little for too long.
     counter slow_consumers() = "stoa_slow_consumers_closed_total";
+    /// Connections closed because their token was revoked or their user blocked.
+    counter revoked_closed() = "stoa_revoked_closed_total";
     /// Transports closed because they sent too much that is no event within its rate.
     counter rate_limited() = "stoa_rate_limited_closed_total";
     /// Open TCP connections that are no websocket.

@@ -10,7 +10,7 @@ use proc_macro2::Delimiter;
 use source::{Source, Token};
 
 /// Each module's floor. A module may use those on the floors below its own.
-const FLOORS: [(&str, u8); 30] = [
+const FLOORS: [(&str, u8); 31] = [
     ("config", 0),
     ("error", 0),
     ("event", 0),
@@ -32,6 +32,7 @@ const FLOORS: [(&str, u8); 30] = [
     ("cluster", 3),
     ("presence", 4),
     ("access", 4),
+    ("users", 4),
     ("notifications", 4),
     ("points", 4),
     ("chat", 5),

@@ -1,5 +1,5 @@
-//! Each event of the marketplace's and the payments' tables has a cause: a REST call that changed
-//! what is stored, played here from the first request to the last payout.
+//! Each event of the tables of the marketplace, payments, notifications and points has a cause: a
+//! REST call that changed what is stored, played here from the first request to the last reward.
 
 use std::collections::BTreeSet;
 
@@ -52,6 +52,16 @@ async fn play(app: &TestApp, admin: &mut User) {
     app.request(Method::PATCH, &payout, Some(API_KEY), through).await.ok();
 }
 
+/// Tells Ann something, and has her refer somebody and earn by it.
+async fn play_with_points(app: &TestApp) {
+    let notice = json!({ "userId": "ann", "type": "news", "title": "News" });
+    app.post("/api/notifications", notice).await.ok();
+    let referral = json!({ "referrerId": "ann", "referredUserId": "zoe", "name": "Zoe" });
+    app.post("/api/points/referrals", referral).await.ok();
+    let reward = json!({ "referredUserId": "zoe", "points": 1_000_000 });
+    app.post("/api/points/referrals/reward", reward).await.ok();
+}
+
 #[tokio::test]
 async fn every_event_of_the_tables_is_heard_for_its_cause() {
     let app = TestApp::start().await;
@@ -66,13 +76,19 @@ async fn every_event_of_the_tables_is_heard_for_its_cause() {
     }
     let mut admin = app.user_with("root", &["admin"], Options::websocket()).await;
     play(&app, &mut admin).await;
+    play_with_points(&app).await;
     people.push(admin);
 
     let mut heard = BTreeSet::new();
     for person in &mut people {
         heard.extend(person.heard().await);
     }
-    let tables = [stoa::marketplace::events::EVENTS, stoa::payments::events::EVENTS];
+    let tables = [
+        stoa::marketplace::events::EVENTS,
+        stoa::payments::events::EVENTS,
+        stoa::notifications::events::EVENTS,
+        stoa::points::events::EVENTS,
+    ];
     let silent: Vec<_> =
         tables.into_iter().flat_map(declared).filter(|name| !heard.contains(*name)).collect();
     assert!(silent.is_empty(), "no cause was played for {silent:?}");

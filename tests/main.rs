@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a test that can't go on says why")]
 
+mod accounts;
 mod architecture;
 mod causes;
 mod chat;
@@ -20,9 +21,11 @@ mod lists;
 mod log;
 mod many;
 mod marketplace;
+mod notifications;
 mod origins;
 mod payloads;
 mod payments;
+mod points;
 mod polling;
 mod presence;
 mod rates;
@@ -38,4 +41,5 @@ mod store;
 mod support;
 mod tokens;
 mod upgrading;
+mod users;
 mod wire;

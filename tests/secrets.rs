@@ -47,6 +47,7 @@ impl Server {
         command.env("LOG_LEVEL", log[0]).env("LOG_FORMAT", log[1]).env("API_KEYS", key);
         command.env("SHKEEPER_URL", shkeeper.url()).env("SHKEEPER_API_KEY", SHKEEPER_KEY);
         command.env("SHKEEPER_USER", USER).env("SHKEEPER_PASSWORD", PASSWORD);
+        command.env("ACCOUNTS", "on").env("STOA_ACCOUNTS__ARGON2__MEMORY_KIB", "64");
         command.env("PUBLIC_URL", "https://stoa.example.com").env("RUST_LOG", "trace");
         if std::env::var("STOA_TEST_STORE").is_ok_and(|store| store == "postgres") {
             let postgres = Postgres::shared().expect("Postgres on this machine");
@@ -220,9 +221,48 @@ async fn speak(server: &Server) -> Vec<String> {
     assert_eq!(post(&ann, &path, json!({})).await.status(), 200);
     let mut secrets = tokens.1;
     secrets.push(sid);
+    sign_in(server, &mut secrets).await;
     // The rest is the caller's: what is asked of the provider.
     secrets.push(request);
     secrets
+}
+
+/// Registers, signs in, and gives tokens and passwords, right and wrong.
+async fn sign_in(server: &Server, secrets: &mut Vec<String>) {
+    let http = http_client();
+    let post = async |path: &str, body: &Value| -> Value {
+        let request = http.post(server.url(path)).header("x-api-key", API_KEY).json(body);
+        let answer = within(path, request.send()).await.expect("an answer");
+        answer.json().await.unwrap_or_default()
+    };
+    let email = format!("{TEXT}@example.org");
+    let ada = json!({
+        "email": email, "password": text("password"), "firstName": text("first"),
+        "lastName": text("last"),
+    });
+    let mut tokens = post("/api/auth/register", &ada).await;
+    for body in [json!({ "password": text("7") }), json!({ "email": email, "password": TEXT })] {
+        post("/api/auth/login", &body).await;
+    }
+    for _ in 0..2 {
+        let refresh = json!({ "refreshToken": tokens["refreshToken"] });
+        let next = post("/api/auth/refresh", &refresh).await;
+        post("/api/auth/refresh", &refresh).await;
+        let login = json!({ "email": email, "password": text("password") });
+        for tokens in [&tokens, &next] {
+            for name in ["accessToken", "refreshToken"] {
+                secrets.push(tokens[name].as_str().expect(name).to_owned());
+            }
+        }
+        tokens = post("/api/auth/login", &login).await;
+    }
+    let reset = post("/api/auth/password-resets", &json!({ "email": email })).await;
+    let reset = reset["resetToken"].as_str().expect("a token");
+    for password in [text("new password"), text("")] {
+        let body = json!({ "resetToken": reset, "newPassword": password });
+        post("/api/auth/password", &body).await;
+    }
+    secrets.push(reset.to_owned());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -52,7 +52,7 @@ const fn list(
 }
 
 /// What is asked for; `{long}`, `{group}` and `{message}` stand for ids.
-pub const LISTS: [List; 23] = [
+pub const LISTS: [List; 29] = [
     list("a buyer without requests", "nobody", "buyer", "/marketplace/requests"),
     list("paid ones, a new seller", "nobody", "seller", "/marketplace/requests?status=paid"),
     list("a new seller", "nobody", "seller", "/marketplace/requests"),
@@ -81,6 +81,12 @@ pub const LISTS: [List; 23] = [
         "/conversations/{long}/messages?after={message}",
     ),
     list("people of a group", "crowded", "user", "/conversations/{group}/participants"),
+    list("10 notifications", "told", "user", "/notifications"),
+    list("100,000 notifications", "overtold", "user", "/notifications"),
+    list("the unread of them", "overtold", "user", "/notifications?unread=true"),
+    list("how many are unread", "overtold", "user", "/notifications/unread-count"),
+    list("a ledger of 100,000", "earner", "user", "/points/me/ledger"),
+    list("its balance", "earner", "user", "/points/me"),
 ];
 
 impl List {

@@ -1,8 +1,10 @@
-//! The rows: a market and its payments, and conversations of every shape.
+//! The rows: a market and its payments, conversations of every shape, and what users are told and
+//! earn.
 
 use std::time::Instant;
 
 use anyhow::Result;
+use stoa::clock::Clock;
 
 use super::engine::{Cell, Engine};
 
@@ -27,6 +29,11 @@ const OFFERS: &str = "id, request_id, seller_id, amount, currency, status, creat
     updated_at, buyer_id, called_off";
 const PAYMENTS: &str = "id, request_id, buyer_id, seller_id, provider, amount, currency, \
     status, received, ledger_entries, created_at, updated_at";
+
+const CONTENTS: &str = "id, kind, title, body, data, created_at, told, kept";
+const NOTIFICATIONS: &str = "user_id, ordinal, id, created_at, read_at";
+const LEDGER: &str = "user_id, ordinal, id, points, balance, reason, reference, \
+    referred_user_id, created_at";
 
 fn text(text: impl Into<String>) -> Cell {
     Cell::Text(text.into())
@@ -75,6 +82,8 @@ struct Conversation {
 pub fn fill(engine: &mut Engine, rows: usize) -> Result<f64> {
     let start = Instant::now();
     market(engine, rows)?;
+    notifications(engine, rows / 10)?;
+    points(engine, rows / 10)?;
     let all = conversations(rows);
     engine.insert(
         "conversations",
@@ -219,6 +228,74 @@ fn market(engine: &Engine, rows: usize) -> Result<()> {
             ]
         }),
     )
+}
+
+/// As many for one user as there are, of whom the oldest 50 and the newest 10 are unread, and the
+/// newest 10 for another. They are new: old ones would be given up.
+fn notifications(engine: &Engine, rows: usize) -> Result<()> {
+    let now = Clock::system().now().millis();
+    let few = rows.saturating_sub(10);
+    engine.insert(
+        "notification_contents",
+        CONTENTS,
+        &mut (0..rows).map(|n| {
+            let kept = if n < few { 1 } else { 2 };
+            vec![
+                text(id(9, n)),
+                text("offer"),
+                text("An offer for your lamp"),
+                text("What people are told is about as long as this line is, or a little longer."),
+                text("{\"offerId\":\"o1\"}"),
+                Cell::Int(now),
+                int(kept),
+                int(kept),
+            ]
+        }),
+    )?;
+    engine.insert(
+        "notifications",
+        NOTIFICATIONS,
+        &mut (0..rows + 10).map(|n| {
+            let (user, ordinal, of) = match n.checked_sub(rows) {
+                None => ("overtold", n + 1, n),
+                Some(n) => ("told", n + 1, few + n),
+            };
+            let unread = n < 50 || n >= few;
+            let read_at = if unread { Cell::Null } else { Cell::Int(now) };
+            vec![text(user), int(ordinal), text(id(9, of)), Cell::Int(now), read_at]
+        }),
+    )?;
+    engine.insert(
+        "notification_inboxes",
+        "user_id, last_ordinal, unread, read_upto",
+        &mut [("overtold", rows, 60), ("told", 10, 10)]
+            .into_iter()
+            .map(|(user, last, unread)| vec![text(user), int(last), int(unread), int(0)]),
+    )
+}
+
+/// A ledger of one user.
+fn points(engine: &Engine, rows: usize) -> Result<()> {
+    engine.insert(
+        "points_ledger",
+        LEDGER,
+        &mut (1..=rows).map(|n| {
+            vec![
+                text("earner"),
+                int(n),
+                text(id(10, n)),
+                int(1),
+                int(n),
+                text("A purchase"),
+                text(n.to_string()),
+                text(""),
+                at(n),
+            ]
+        }),
+    )?;
+    let account = vec![text("earner"), int(rows), int(rows), int(rows)];
+    let columns = "user_id, points, lifetime, entries";
+    engine.insert("points_accounts", columns, &mut std::iter::once(account))
 }
 
 /// Of a million messages: 2,000 conversations of one user with 150 each, one with 300,000, 50 groups

@@ -1,4 +1,4 @@
-//! The release binary with its limits on, measured from outside, and killed when dropped.
+//! The release binary, measured from outside, and killed when dropped.
 
 use std::{
     env, fs,
@@ -35,12 +35,13 @@ pub struct Held {
 }
 
 impl Server {
-    /// Starts one on a free port, on an empty folder, and waits until it serves.
+    /// Starts one on a free port, on an empty folder of that name, with these settings too, and waits
+    /// until it serves.
     ///
     /// # Errors
     /// When it ends, or does not serve within 30 s.
-    pub fn start() -> Result<Self> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench/work/budget");
+    pub fn start(name: &str, settings: &[(&str, &str)]) -> Result<Self> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench/work").join(name);
         let data = folder.join("data");
         if data.exists() {
             fs::remove_dir_all(&data)?;
@@ -54,7 +55,7 @@ impl Server {
             command.env(name, value.unwrap_or_default());
         }
         command.env("HOST", "127.0.0.1").env("PORT", port.to_string()).env("JWT_SECRET", SECRET);
-        command.env("STOA_DATA", &data).env("LOG_LEVEL", "warn");
+        command.env("STOA_DATA", &data).env("LOG_LEVEL", "warn").envs(settings.iter().copied());
         let child = command.stdout(log.try_clone()?).stderr(log).spawn()?;
         let mut server = Self { child, address: (Ipv4Addr::LOCALHOST, port).into(), data };
         let start = Instant::now();

@@ -68,6 +68,9 @@ impl Admission {
             self.take(CallerClass::Stranger, &network(self.address(request)?))?;
         }
         if let Some(authenticated) = authenticated {
+            if let Some(reason) = authenticated.refusal() {
+                metrics::credentials_refused(reason).increment(1);
+            }
             request.extensions_mut().insert(authenticated);
         }
         Ok(())

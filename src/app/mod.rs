@@ -27,6 +27,7 @@ use self::{admission::Admission, records::StoredRecords};
 pub use self::{catalogue::events, serve::serve};
 use crate::{
     access::{self, Access},
+    accounts::AccountService,
     admin::Admin,
     auth::Authenticator,
     chat::{self, ChatService, Typing},
@@ -39,9 +40,12 @@ use crate::{
     limits::CallerRates,
     marketplace::{self, MarketplaceService},
     metrics,
+    notifications::NotificationService,
     payments::{PaymentService, shkeeper::Shkeeper},
+    points::PointsService,
     presence::{self, Presence},
     realtime::{Commands, Emits, Realtime, wire},
+    users::Users,
 };
 
 /// How long what the store still has to do may take at the end. More than it needs: what it has
@@ -52,6 +56,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone, FromRef)]
 struct AppState {
     access: Access,
+    accounts: AccountService,
     admin: Admin,
     authenticator: Authenticator,
     emits: Emits,
@@ -61,7 +66,10 @@ struct AppState {
     presence: Presence,
     chat: ChatService,
     marketplace: MarketplaceService,
+    notifications: NotificationService,
     payments: PaymentService,
+    points: PointsService,
+    users: Users,
 }
 
 /// A running server.
@@ -106,6 +114,9 @@ impl App {
         let open = store::open(&config, &clock, &readiness, &stopping, waiting);
         let (db, listener) = Box::pin(open).await?;
         let idempotency = Box::pin(Idempotency::start(db.clone(), authenticator.clone())).await?;
+        let (store, realtime_of) = (db.clone(), realtime.clone());
+        let users = Users::start(store, realtime_of, &authenticator, clock.clone(), &config);
+        let users = Box::pin(users).await.context("who is shut out can't be read")?;
         // Not before a process that had the store has ended, which listened there, too.
         let listener = match listener {
             Some(listener) => listener,
@@ -134,9 +145,24 @@ impl App {
             config.limits.offers_per_request,
         );
 
+        let notifications = NotificationService::new(db.clone(), Ids);
+        store::beside(notifications.clone().prune(config.notifications.retention), &stopping);
+
+        let points = PointsService::new(db.clone(), Ids, &config.points);
+
         let shkeeper = Shkeeper::new(&config.shkeeper)?;
         let payments = PaymentService::new(db.clone(), Ids, clock.clone(), shkeeper, &config);
         store::beside(payments.clone().watch_payouts(config.shkeeper.poll_interval), &stopping);
+
+        let accounts = AccountService::new(
+            db.clone(),
+            Ids,
+            callers.clone(),
+            points.clone(),
+            users.clone(),
+            &config,
+        )?;
+        store::beside(accounts.clone().prune(), &stopping);
 
         let commands = commands(&access, &presence, &chat, &typing);
         realtime.listen(commands, vec![Arc::new(presence.clone()), Arc::new(typing)]);
@@ -145,6 +171,7 @@ impl App {
         let admission = Admission::new(&config, authenticator.clone(), callers);
         let state = AppState {
             access,
+            accounts,
             admin: admin.clone(),
             authenticator,
             emits,
@@ -154,7 +181,10 @@ impl App {
             presence,
             chat,
             marketplace,
+            notifications,
             payments,
+            points,
+            users: users.clone(),
         };
         let public_metrics = config.metrics.port.is_none().then(|| metrics.clone());
         let router = routes::router(
@@ -175,6 +205,7 @@ impl App {
             tokio::spawn(wire::serve(listener, router, config.clone(), stopping.clone()));
         }
         store::beside(idempotency.prune(), &stopping);
+        store::beside(users.prune(), &stopping);
         tokio::spawn(metrics.keep_up());
         let drain_timeout = config.server.drain_timeout;
         let answering = tokio::spawn(wire::serve(listener, router, config, stopping));

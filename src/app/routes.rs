@@ -19,17 +19,18 @@ use super::{
     store,
 };
 use crate::{
-    access, admin,
+    access, accounts, admin,
     auth::take_query_token,
     chat,
     http::{self as rest, Layers, health::Readiness, openapi, problem},
     idempotency, marketplace,
     metrics::{self, Handle},
-    payments, presence,
+    notifications, payments, points, presence,
     realtime::{
         self, Catalogue, Realtime,
         wire::{self, Door},
     },
+    users,
 };
 
 /// Every route of the public port.
@@ -46,9 +47,13 @@ pub(super) fn router(
         .merge(realtime::routes())
         .merge(access::routes())
         .merge(presence::routes())
+        .merge(users::routes())
         .merge(chat::routes())
         .merge(marketplace::routes())
         .merge(payments::routes())
+        .merge(accounts::routes())
+        .merge(notifications::routes())
+        .merge(points::routes())
         .merge(admin::routes())
         .split_for_parts();
     // Answers are kept as callers see them, so failures are rendered below as well as above.

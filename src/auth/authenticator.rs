@@ -15,6 +15,9 @@ use crate::{
 /// What browsers say of the page that a request is from.
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
+/// The stable code of an API key that is none.
+const INVALID_KEY: &str = "api_key_invalid";
+
 /// Knows every kind of credentials. Cheap to clone; state gives it to extractors by `FromRef`.
 #[derive(Clone, Debug)]
 pub struct Authenticator(Arc<Inner>);
@@ -48,6 +51,16 @@ impl Authenticated {
         }
     }
 
+    /// The stable code of why credentials that were shown are not valid.
+    #[must_use]
+    pub const fn refusal(&self) -> Option<&'static str> {
+        match &self.0 {
+            Ok(_) | Err(Refusal::Token(TokenError::Missing)) => None,
+            Err(Refusal::Token(error)) => Some(error.code()),
+            Err(Refusal::ApiKey) => Some(INVALID_KEY),
+        }
+    }
+
     /// The credentials.
     ///
     /// # Errors
@@ -56,7 +69,7 @@ impl Authenticated {
         self.0.map_err(|refusal| match refusal {
             Refusal::Token(error) => error.into(),
             Refusal::ApiKey => {
-                Error::new(Code::Unauthorized, "invalid API key").with_reason("api_key_invalid")
+                Error::new(Code::Unauthorized, "invalid API key").with_reason(INVALID_KEY)
             }
         })
     }

@@ -22,10 +22,15 @@ pub struct Identity {
     pub roles: Roles,
     /// Rooms that the token itself allows.
     pub rooms: Box<[Room]>,
+    /// When the token was issued: never after it was seen, and before everything where it does not
+    /// say so.
+    pub issued_at: Timestamp,
     /// When the token ends; none for a token without `exp`.
     pub expires_at: Option<Timestamp>,
     /// The token's own id.
     pub jti: Option<Box<str>>,
+    /// The sign-in that the token belongs to (`sid`), with those before and after it.
+    pub session: Option<Box<str>>,
 }
 
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -36,6 +41,9 @@ struct Names {
     full: Option<PersonName>,
 }
 
+/// When a token was issued that does not say.
+const UNDATED: Timestamp = Timestamp::from_millis(i64::MIN);
+
 /// Where the user's id is looked for, first found wins.
 const ID_CLAIMS: [&str; 4] = ["userId", "sub", "id", "_id"];
 
@@ -43,13 +51,29 @@ impl Identity {
     /// Someone of whom only the id and the roles are known.
     #[must_use]
     pub fn new(user_id: Id, roles: Roles) -> Self {
-        Self { user_id, names: None, roles, rooms: Box::default(), expires_at: None, jti: None }
+        Self {
+            user_id,
+            names: None,
+            roles,
+            rooms: Box::default(),
+            issued_at: UNDATED,
+            expires_at: None,
+            jti: None,
+            session: None,
+        }
+    }
+
+    /// Someone who was believed at that moment, without a token.
+    #[must_use]
+    pub fn believed(user_id: Id, at: Timestamp) -> Self {
+        Self { issued_at: at, ..Self::new(user_id, Roles::NONE) }
     }
 
     /// Reads the claims of a verified token. What only decorates (names, rooms that are none) is left
     /// out when it can't be read; the user's id must be there.
     pub(super) fn from_claims(
         claims: &Map<String, Value>,
+        issued_at: Option<Timestamp>,
         expires_at: Option<Timestamp>,
         role_names: &RoleNames,
     ) -> Result<Self, TokenError> {
@@ -68,8 +92,10 @@ impl Identity {
             names: (names != Names::default()).then(|| Box::new(names)),
             roles: role_names.read(claims),
             rooms: rooms.filter_map(|room| room.parse().ok()).collect(),
+            issued_at: issued_at.unwrap_or(UNDATED),
             expires_at,
             jti: text("jti").map(Into::into),
+            session: text("sid").map(Into::into),
         })
     }
 
@@ -89,6 +115,12 @@ impl Identity {
     #[must_use]
     pub fn last_name(&self) -> Option<&str> {
         Some(self.names.as_ref()?.last.as_ref()?.as_str())
+    }
+
+    /// The full name.
+    #[must_use]
+    pub fn full_name(&self) -> Option<&str> {
+        Some(self.names.as_ref()?.full.as_ref()?.as_str())
     }
 
     /// The name to show: the full name, else given and family name.
@@ -150,7 +182,7 @@ mod tests {
     use super::*;
 
     fn read(claims: &Value) -> Result<Identity, TokenError> {
-        Identity::from_claims(claims.as_object().unwrap(), None, &RoleNames::default())
+        Identity::from_claims(claims.as_object().unwrap(), None, None, &RoleNames::default())
     }
 
     #[test]

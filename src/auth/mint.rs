@@ -31,6 +31,8 @@ pub struct NewToken {
     pub roles: Roles,
     /// Rooms that the token itself allows.
     pub rooms: Vec<Room>,
+    /// The sign-in that it belongs to, with those that came before and after it.
+    pub session: Option<Id>,
     /// How long it is valid; whole seconds count.
     pub ttl: Duration,
 }
@@ -47,8 +49,15 @@ impl NewToken {
             name: None,
             roles,
             rooms: Vec::new(),
+            session: None,
             ttl,
         }
+    }
+
+    /// When it ends that is made now.
+    #[must_use]
+    pub fn expires_at(&self, now: Timestamp) -> Timestamp {
+        Timestamp::from_millis((now + self.ttl).seconds() * 1000)
     }
 }
 
@@ -77,8 +86,10 @@ struct Claims<'a> {
     roles: Roles,
     #[serde(skip_serializing_if = "<[Room]>::is_empty")]
     rooms: &'a [Room],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<&'a Id>,
     jti: Id,
-    iat: i64,
+    iat: f64,
     exp: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     iss: Option<&'a str>,
@@ -117,14 +128,22 @@ impl Minter {
             name: token.name.as_deref(),
             roles: token.roles,
             rooms: &token.rooms,
+            sid: token.session.as_ref(),
             jti: Ids.next().into(),
-            iat: now.seconds(),
-            exp: (now + token.ttl).seconds(),
+            iat: fraction(now),
+            exp: token.expires_at(now).seconds(),
             iss: self.issuer.as_deref(),
             aud: self.audience.as_deref(),
         };
         encode(&Header::default(), &claims, &self.key).map_err(Error::internal)
     }
+}
+
+/// Seconds with the milliseconds: a token of this server is told from one of the same second that was
+/// revoked (RFC 7519, `NumericDate`).
+#[expect(clippy::cast_precision_loss, reason = "exact for the next 285,000 years")]
+fn fraction(at: Timestamp) -> f64 {
+    at.millis() as f64 / 1000.0
 }
 
 impl fmt::Debug for Minter {

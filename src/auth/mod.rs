@@ -10,6 +10,7 @@ mod identity;
 mod jwks;
 mod keys;
 mod mint;
+mod revocations;
 mod roles;
 #[cfg(test)]
 mod tests;
@@ -27,9 +28,10 @@ pub use credentials::{CredentialKind, Credentials};
 pub use extract::{TokenSources, given_token, take_query_token};
 pub use identity::Identity;
 pub use mint::{Minter, NewToken};
+pub use revocations::{Revocations, Revoked, TokenKey};
 pub use roles::{Role, Roles};
 pub use token::TokenError;
-pub use verify::Verifier;
+pub use verify::{MAX_TOKEN_BYTES, Verifier};
 
 /// A setting that can't be used; it stops the start. Never holds the setting's value.
 #[derive(Debug, thiserror::Error)]

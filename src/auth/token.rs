@@ -39,6 +39,12 @@ pub enum TokenError {
     /// `iss` is not the configured one, given here.
     #[error("Authentication error: jwt issuer invalid. expected: {0}")]
     Issuer(Box<str>),
+    /// It is revoked, or older than what its user may use.
+    #[error("Authentication error: token revoked")]
+    Revoked,
+    /// Its user is blocked. Said in the words of a revoked token, which handshakes know.
+    #[error("Authentication error: token revoked")]
+    Blocked,
     /// The JWKS could not be loaded since the start, so nothing is known of the token.
     #[error("Authentication error: keys unavailable")]
     KeysUnavailable,
@@ -62,6 +68,8 @@ impl TokenError {
             Self::Algorithm => "token_algorithm_invalid",
             Self::Audience(_) => "token_audience_invalid",
             Self::Issuer(_) => "token_issuer_invalid",
+            Self::Revoked => "token_revoked",
+            Self::Blocked => "user_blocked",
             Self::KeysUnavailable => Code::Unavailable.as_str(),
         }
     }
@@ -73,6 +81,10 @@ impl From<TokenError> for Error {
         match error {
             TokenError::KeysUnavailable => {
                 Self::new(Code::Unavailable, detail).with_retry_after(KEYS_RETRY)
+            }
+            // Another token would not help.
+            TokenError::Blocked => {
+                Self::new(Code::Forbidden, "This user is blocked.").with_reason(error.code())
             }
             _ => Self::new(Code::Unauthorized, detail).with_reason(error.code()),
         }
@@ -104,6 +116,7 @@ mod tests {
                 "jwt issuer invalid. expected: us",
                 "token_issuer_invalid",
             ),
+            (TokenError::Revoked, "token revoked", "token_revoked"),
         ] {
             let message = format!("Authentication error: {message}");
             assert_eq!(error.to_string(), message);
@@ -111,6 +124,13 @@ mod tests {
             assert_eq!((rest.code(), rest.detail()), (Code::Unauthorized, message.as_str()));
             assert_eq!(rest.code_name(), code);
         }
+    }
+
+    #[test]
+    fn a_blocked_user_is_refused_whatever_the_token() {
+        assert_eq!(TokenError::Blocked.to_string(), "Authentication error: token revoked");
+        let rest = Error::from(TokenError::Blocked);
+        assert_eq!((rest.code(), rest.code_name()), (Code::Forbidden, "user_blocked"));
     }
 
     #[test]

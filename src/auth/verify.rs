@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 
 use super::{
-    Identity, SetupError, TokenError, check_secret,
+    Identity, Revocations, SetupError, TokenError, check_secret,
     jwks::Jwks,
     keys::{Key, KeySet, Signed},
     roles::RoleNames,
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Longer tokens are not read.
-const MAX_TOKEN_BYTES: usize = 8 * 1024;
+pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 /// Verifies tokens with every configured key. Cheap to clone.
 #[derive(Clone)]
@@ -35,6 +35,7 @@ struct Inner {
     audience: Option<Box<str>>,
     leeway: Duration,
     role_names: RoleNames,
+    revocations: Revocations,
     clock: Clock,
 }
 
@@ -66,6 +67,7 @@ impl Verifier {
             audience: auth.jwt_audience.as_deref().map(Into::into),
             leeway: auth.leeway,
             role_names: RoleNames::new(&auth.role_names)?,
+            revocations: Revocations::new(clock.clone()),
             clock,
         };
         if inner.keys.is_empty() && inner.jwks.is_none() {
@@ -85,7 +87,16 @@ impl Verifier {
         let claims = json(payload)?;
         let expires_at = self.0.check_times(&claims)?;
         self.0.check_parties(&claims)?;
-        Identity::from_claims(&claims, expires_at, &self.0.role_names)
+        let issued_at = self.0.issued_at(&claims);
+        let identity = Identity::from_claims(&claims, issued_at, expires_at, &self.0.role_names)?;
+        self.0.revocations.check(&identity)?;
+        Ok(identity)
+    }
+
+    /// Who is shut out, whatever their tokens say.
+    #[must_use]
+    pub fn revocations(&self) -> &Revocations {
+        &self.0.revocations
     }
 }
 
@@ -122,6 +133,14 @@ impl Inner {
             return Err(TokenError::Expired);
         }
         Ok(exp)
+    }
+
+    /// When a token was issued, as far as it can be believed: no later than now. One from the far
+    /// future is of another time, and says nothing.
+    fn issued_at(&self, claims: &Map<String, Value>) -> Option<Timestamp> {
+        let now = self.clock.now();
+        let issued_at = claims.get("iat").and_then(Value::as_f64).map(numeric_date)?;
+        (issued_at <= now + self.leeway).then(|| issued_at.min(now))
     }
 
     /// Checks `aud` and `iss` where they are configured; then a token must have them.
@@ -187,7 +206,7 @@ fn json(part: &str) -> Result<Map<String, Value>, TokenError> {
 /// Seconds since 1970, which may have a fraction (RFC 7519, `NumericDate`).
 fn numeric_date(seconds: f64) -> Timestamp {
     #[expect(clippy::cast_possible_truncation, reason = "saturates, and whole milliseconds count")]
-    Timestamp::from_millis((seconds * 1000.0) as i64)
+    Timestamp::from_millis((seconds * 1000.0).round() as i64)
 }
 
 /// Reads `JWT_PUBLIC_KEY`: a PEM, as one line with `\n` too, or the path of one.

@@ -18,10 +18,10 @@ use crate::{
 pub struct Person {
     /// The user.
     pub id: Id,
-    /// Null when the user's token does not tell.
+    /// Null when neither a token of theirs nor a backend has told.
     #[schema(required = true)]
     pub first_name: Option<String>,
-    /// Null when the user's token does not tell.
+    /// Null when neither a token of theirs nor a backend has told.
     #[schema(required = true)]
     pub last_name: Option<String>,
 }
@@ -181,10 +181,10 @@ pub struct Participant {
     pub underscore_id: Id,
     /// The same as `id`.
     pub user_id: Id,
-    /// Null when the user's token does not tell.
+    /// Null when neither a token of theirs nor a backend has told.
     #[schema(required = true)]
     pub first_name: Option<String>,
-    /// Null when the user's token does not tell.
+    /// Null when neither a token of theirs nor a backend has told.
     #[schema(required = true)]
     pub last_name: Option<String>,
     /// When they came in.

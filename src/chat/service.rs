@@ -1,11 +1,11 @@
 //! The rules of conversations. Each change is one unit of work that holds its conversation, so what
 //! it looked at stays true until it is kept, and announces what happened.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, ops::Deref, sync::Arc};
 
 use super::{
     announcements::{ForPeople, InConversation, Told, What},
-    documents::{Conversation, ConversationKind, Participant, Person},
+    documents::{Conversation, ConversationKind, Person},
     requests::{
         AddParticipants, CreateConversation, MAX_ADDED_IDS_BYTES, MAX_PARTICIPANTS,
         SHOWN_PARTICIPANTS, short_together,
@@ -15,13 +15,13 @@ use super::{
 use crate::{
     access::Access,
     auth::{Identity, Role},
-    clock::Timestamp,
     config::LimitsConfig,
     db::{self, Db, Tx, to_the_end},
     error::{Code, Error, Result},
     id::{Id, Ids},
     room::Room,
     stream::Stream,
+    users::{self, KnownNames, Names},
 };
 
 mod lists;
@@ -43,6 +43,21 @@ struct Found {
     row: ConversationRow,
     /// The caller as a participant; an admin may be none.
     member: Option<Member>,
+}
+
+/// A conversation that somebody acts in.
+struct Held {
+    found: Found,
+    /// Who acts, as others see them.
+    actor: Person,
+}
+
+impl Deref for Held {
+    type Target = Found;
+
+    fn deref(&self) -> &Found {
+        &self.found
+    }
 }
 
 impl Found {
@@ -114,13 +129,14 @@ impl ChatService {
                 let row = row.ok_or_else(|| conflict("Try again: it was just archived."))?;
                 return Ok((complete(tx, row.document).await?, false));
             }
-            let mut all = vec![participant(person(&caller), tx.now())];
-            all.extend(others.map(|user| unnamed(user, tx.now())));
+            let known = users::known(tx, &creator).await?;
+            let actor = person(tx, &caller, known).await?;
+            let all: Vec<_> = [&creator].into_iter().chain(others).cloned().collect();
             let came = Came { after_message: 0, after_event: 0, listed_at: tx.now() };
             conversation.participants =
-                store::add_participants(tx, &conversation.id, all, came).await?;
+                store::add_participants(tx, &conversation.id, &all, came).await?;
             conversation.participants.truncate(SHOWN_PARTICIPANTS);
-            let told = Told::Created(conversation.clone(), person(&caller));
+            let told = Told::Created(conversation.clone(), actor);
             tx.announce(ForPeople { people, told });
             Ok((conversation, true))
         };
@@ -173,16 +189,15 @@ impl ChatService {
                 after_event: db::last_seq(tx, &stream).await?,
                 listed_at: found.row.listed_at,
             };
-            let joining = users.iter().map(|user| unnamed(user, tx.now())).collect();
-            let added = store::add_participants(tx, &id, joining, came).await?;
+            let added = store::add_participants(tx, &id, &users, came).await?;
+            let Held { found, actor: added_by } = found;
             let mut conversation = complete(tx, found.row.document).await?;
             conversation.participant_count += added.len() as u64;
             if conversation.participant_count > MAX_PARTICIPANTS as u64 {
                 return Err(conflict("A conversation has at most 1,000 people."));
             }
             if !added.is_empty() {
-                let (conversation_id, added_by) = (id.clone(), person(&caller));
-                let told = Told::Added { conversation_id, added_by };
+                let told = Told::Added { conversation_id: id.clone(), added_by };
                 let people = added.iter().map(|participant| participant.id.clone()).collect();
                 tx.announce(ForPeople { people, told });
                 tx.announce(InConversation { id, what: What::ParticipantsAdded(added) });
@@ -239,17 +254,16 @@ async fn found(tx: &mut Tx<'_>, caller: &Identity, row: Option<ConversationRow>)
     Ok(Found { row, member })
 }
 
-/// [`found`], held until the end of the unit. Who acts is known by the names of their token.
-async fn hold(tx: &mut Tx<'_>, caller: &Identity, id: &Id) -> Result<Found> {
+/// [`found`], held until the end of the unit, for someone who acts in it.
+async fn hold(tx: &mut Tx<'_>, caller: &Identity, id: &Id) -> Result<Held> {
     let row = store::hold(tx, id).await?;
     let found = found(tx, caller, row).await?;
-    if let Some(Member { document: known, .. }) = &found.member {
-        let now = person(caller);
-        if (&known.first_name, &known.last_name) != (&now.first_name, &now.last_name) {
-            store::rename(tx, id, &now).await?;
-        }
-    }
-    Ok(found)
+    let known = match &found.member {
+        Some(member) => member.names.clone(),
+        None => users::known(tx, &caller.user_id).await?,
+    };
+    let actor = person(tx, caller, known).await?;
+    Ok(Held { found, actor })
 }
 
 /// A conversation with the first who take part.
@@ -262,28 +276,8 @@ fn conflict(sentence: &'static str) -> Error {
     Error::new(Code::Conflict, sentence)
 }
 
-fn person(identity: &Identity) -> Person {
-    Person {
-        id: identity.user_id.clone(),
-        first_name: identity.first_name().map(Into::into),
-        last_name: identity.last_name().map(Into::into),
-    }
-}
-
-fn participant(person: Person, joined_at: Timestamp) -> Participant {
-    Participant {
-        id: person.id.clone(),
-        underscore_id: person.id.clone(),
-        user_id: person.id,
-        first_name: person.first_name,
-        last_name: person.last_name,
-        joined_at,
-        last_read_message_id: None,
-    }
-}
-
-/// Someone whose token has not been seen here.
-fn unnamed(user: &Id, joined_at: Timestamp) -> Participant {
-    let person = Person { id: user.clone(), first_name: None, last_name: None };
-    participant(person, joined_at)
+/// Someone who acts, as others see them.
+async fn person(tx: &mut Tx<'_>, caller: &Identity, known: Option<KnownNames>) -> Result<Person> {
+    let Names { first_name, last_name, .. } = users::acting(tx, caller, known).await?;
+    Ok(Person { id: caller.user_id.clone(), first_name, last_name })
 }

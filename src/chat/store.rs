@@ -22,6 +22,7 @@ use crate::{
     error::{Error, Result},
     id::{GivenId, Id},
     params,
+    users::KnownNames,
 };
 
 const FIND: &str = "SELECT * FROM conversations WHERE id = $1";
@@ -39,6 +40,8 @@ pub(super) struct ConversationRow {
 /// Someone who takes part.
 pub(super) struct Member {
     pub(super) document: Participant,
+    /// What they are called.
+    pub(super) names: Option<KnownNames>,
     /// The number of the last message that they have read.
     pub(super) last_read: i64,
     /// The number of the conversation's last event before they came in.
@@ -147,42 +150,31 @@ pub(super) async fn archive(tx: &mut Tx<'_>, id: &Id) -> Result<()> {
 pub(super) async fn add_participants(
     tx: &mut Tx<'_>,
     conversation: &Id,
-    participants: Vec<Participant>,
+    users: &[Id],
     came: Came,
 ) -> Result<Vec<Participant>> {
     const LAST: &str = "
         SELECT place FROM participants WHERE conversation_id = $1 ORDER BY place DESC LIMIT 1";
     const ADD: &str = "
         INSERT INTO participants
-            (conversation_id, user_id, first_name, last_name, joined_at, last_read, joined_seq,
-             listed_at, place)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            (conversation_id, user_id, joined_at, last_read, joined_seq, listed_at, place)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
         ON CONFLICT (conversation_id, user_id) DO NOTHING
         RETURNING user_id";
     let last = tx.optional(LAST, &params![conversation]).await?;
     let last: i64 = last.map_or(Ok(0), |row| row.get("place"))?;
-    let row = |(participant, place): (&Participant, i64)| {
-        params![
-            conversation,
-            &participant.id,
-            participant.first_name.clone(),
-            participant.last_name.clone(),
-            participant.joined_at,
-            came.after_message,
-            came.after_event,
-            came.listed_at,
-            place,
-        ]
+    let now = tx.now();
+    let Came { after_message, after_event, listed_at } = came;
+    let row = |(user, place)| {
+        params![conversation, user, now, after_message, after_event, listed_at, place]
     };
-    let rows: Vec<_> = participants.iter().zip(last + 1..).map(row).collect();
-    let mut added: BTreeSet<Id> = tx
-        .insert_all(ADD, &rows)
-        .await?
-        .iter()
-        .map(|row| row.get("user_id"))
-        .collect::<std::result::Result<_, _>>()?;
-    count_participants(tx, conversation, i64::try_from(added.len()).unwrap_or(i64::MAX)).await?;
-    Ok(participants.into_iter().filter(|participant| added.remove(&participant.id)).collect())
+    let rows: Vec<_> = users.iter().zip(last + 1..).map(row).collect();
+    let added = tx.insert_all(ADD, &rows).await?.len();
+    let added = i64::try_from(added).unwrap_or(i64::MAX);
+    count_participants(tx, conversation, added).await?;
+    // As they are known.
+    let added = participants_after(tx, conversation, last, added).await?;
+    Ok(added.into_iter().map(|(_, participant)| participant).collect())
 }
 
 /// Takes someone out; whether they were in.
@@ -230,19 +222,11 @@ pub(super) async fn member(
     user: &Id,
 ) -> Result<Option<Member>> {
     const MEMBER: &str = "
-        SELECT * FROM participants WHERE conversation_id = $1 AND user_id = $2";
+        SELECT p.*, f.first_name, f.last_name, f.name, f.named_at
+        FROM participants p LEFT JOIN profiles f ON f.user_id = p.user_id
+        WHERE p.conversation_id = $1 AND p.user_id = $2";
     let row = tx.optional(MEMBER, &params![conversation, user]).await?;
     row.as_ref().map(member_row).transpose()
-}
-
-/// Notes a user's names.
-pub(super) async fn rename(tx: &mut Tx<'_>, conversation: &Id, person: &Person) -> Result<()> {
-    const RENAME: &str = "
-        UPDATE participants SET first_name = $3, last_name = $4
-        WHERE conversation_id = $1 AND user_id = $2";
-    let (first, last) = (person.first_name.clone(), person.last_name.clone());
-    tx.execute(RENAME, &params![conversation, &person.id, first, last]).await?;
-    Ok(())
 }
 
 /// Adds a message of someone who takes part, the next one of a conversation that is held; false when
@@ -397,17 +381,20 @@ fn conversation_row(row: &Row) -> Result<ConversationRow> {
 
 fn member_row(row: &Row) -> Result<Member> {
     let id: Id = row.get("user_id")?;
+    let names = KnownNames::from_row(row)?;
+    let shown = names.as_ref().map(|known| known.names.clone()).unwrap_or_default();
     let document = Participant {
         underscore_id: id.clone(),
         user_id: id.clone(),
         id,
-        first_name: row.get("first_name")?,
-        last_name: row.get("last_name")?,
+        first_name: shown.first_name,
+        last_name: shown.last_name,
         joined_at: row.get("joined_at")?,
         last_read_message_id: row.get("last_read_message_id")?,
     };
     Ok(Member {
         document,
+        names,
         last_read: row.get("last_read")?,
         joined_seq: row.get("joined_seq")?,
         sent: row.get("sent")?,

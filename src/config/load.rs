@@ -42,6 +42,7 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
     ("AUTH_QUERY", "auth.query"),
     ("HANDSHAKE", "auth.handshake"),
     ("API_KEYS", "auth.api_keys"),
+    ("ACCOUNTS", "accounts.mode"),
     ("EVENT_AUDIENCE", "realtime.event_audience"),
     ("PING_INTERVAL", "realtime.ping_interval"),
     ("PING_TIMEOUT", "realtime.ping_timeout"),
@@ -62,7 +63,6 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
 /// Variables of the contract that this build does not serve, with the values that ask for nothing.
 const UNSERVED: &[(&str, &[&str])] = &[
     ("RECOVERY", &["off"]),
-    ("ACCOUNTS", &["auto", "off"]),
     ("PRESENCE_AUDIENCE", &["everyone"]),
     ("MESSAGE_RETENTION", &[]),
     ("REDIS_URL", &[]),

@@ -1,13 +1,17 @@
 //! Configuration: the embedded `config/default.toml`, a file, the environment, flags; then validated.
 //! Names and meanings are those of contract/environment.md.
 
+mod accounts;
 mod database;
 mod error;
 mod load;
 mod notation;
+mod notifications;
 mod payments;
+mod points;
 mod secret;
 mod shkeeper;
+mod users;
 mod validate;
 
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
@@ -17,13 +21,17 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+pub use accounts::{AccountsConfig, AccountsMode, Argon2Config};
 pub use database::DatabaseConfig;
 pub use error::{BadValue, ConfigError};
 pub use load::{Flags, Loaded, PLAIN_NAMES, load, load_here};
+pub use notifications::NotificationsConfig;
 pub use payments::PaymentsConfig;
+pub use points::{Level, PointsConfig};
 pub use secret::DevelopmentSecret;
 use shkeeper::base_url;
 pub use shkeeper::{ShkeeperConfig, WebhookMode};
+pub use users::UsersConfig;
 pub use validate::MIN_SECRET_BYTES;
 use validate::{
     api_key, cookie_name, jwks, log_filter, origin, positive, public_key, query_parameter,
@@ -45,6 +53,9 @@ pub struct Config {
     /// Tokens, keys and who may connect.
     #[garde(dive)]
     pub auth: AuthConfig,
+    /// People who sign up and sign in here.
+    #[garde(dive)]
+    pub accounts: AccountsConfig,
     /// The Socket.IO side.
     #[garde(dive)]
     pub realtime: RealtimeConfig,
@@ -59,9 +70,18 @@ pub struct Config {
     /// Rates and caps.
     #[garde(dive)]
     pub limits: LimitsConfig,
+    /// What users are told.
+    #[garde(dive)]
+    pub notifications: NotificationsConfig,
+    /// Tokens for others, revocations.
+    #[garde(dive)]
+    pub users: UsersConfig,
     /// Payments and payouts, by whichever provider.
     #[garde(dive)]
     pub payments: PaymentsConfig,
+    /// The levels that points reach.
+    #[garde(dive)]
+    pub points: PointsConfig,
     /// The payment provider.
     #[garde(dive)]
     pub shkeeper: ShkeeperConfig,
@@ -387,6 +407,21 @@ pub struct LimitsConfig {
     /// Payouts that one caller begins.
     #[garde(dive)]
     pub payouts: RatePerMinute,
+    /// Passwords that one address tries for one account.
+    #[garde(dive)]
+    pub logins: RatePerMinute,
+    /// Passwords that are tried for one account, from wherever.
+    #[garde(dive)]
+    pub account_logins: RatePerMinute,
+    /// Passwords that one address tries, for whichever account.
+    #[garde(dive)]
+    pub address_logins: RatePerMinute,
+    /// Accounts that one address makes.
+    #[garde(dive)]
+    pub registrations: RatePerMinute,
+    /// Tokens for a new password, for one account.
+    #[garde(dive)]
+    pub password_resets: RatePerMinute,
     /// Offers that may wait for a decision on one purchase request.
     #[garde(range(min = 1))]
     pub offers_per_request: u32,

@@ -51,6 +51,7 @@ impl Config {
         if self.limits.packets.burst > MAX_PACKETS {
             refuse("limits", "packets.burst", "at most 60000 can be counted");
         }
+        self.validate_accounts(&mut report);
         self.validate_shkeeper(&mut report);
         if report.is_empty() { Ok(()) } else { Err(report) }
     }

@@ -42,12 +42,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
         if !is_json(request.headers()) {
-            let detail = if request.body().is_end_stream() {
-                "There is no body; it takes JSON, with Content-Type: application/json."
-            } else {
-                "The body must be JSON, and say so: Content-Type: application/json."
-            };
-            return Err(Error::new(Code::UnsupportedMediaType, detail));
+            return Err(not_json(request.body()));
         }
         let RawBody(bytes) = RawBody::from_request(request, state).await?;
         json::decode(&bytes).map(Self)
@@ -123,13 +118,23 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
 }
 
 /// `application/json`, or a type made of it such as `application/problem+json`.
-fn is_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let Some(content_type) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
         return false;
     };
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence == "application/json"
         || essence.starts_with("application/") && essence.ends_with("+json")
+}
+
+/// Refuses a body that does not say that it is JSON.
+pub(super) fn not_json(body: &axum::body::Body) -> Error {
+    let detail = if body.is_end_stream() {
+        "There is no body; it takes JSON, with Content-Type: application/json."
+    } else {
+        "The body must be JSON, and say so: Content-Type: application/json."
+    };
+    Error::new(Code::UnsupportedMediaType, detail)
 }
 
 /// Why a body did not arrive whole.

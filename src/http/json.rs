@@ -216,7 +216,9 @@ pub(super) fn pointer(path: &serde_path_to_error::Path) -> String {
 fn wire_pointer(path: &str) -> String {
     let mut pointer = String::new();
     for part in path.split(['.', '[']).filter(|part| !part.is_empty()) {
-        push(&mut pointer, &camel_case(part.trim_end_matches(']')));
+        // Where the wire's word is one of Rust's own, as `type` is.
+        let name = part.trim_end_matches(']').trim_start_matches("r#");
+        push(&mut pointer, &camel_case(name));
     }
     pointer
 }

@@ -8,11 +8,16 @@ use axum::{
     extract::{FromRef, FromRequest, Request},
 };
 use bytes::Bytes;
+use garde::Validate;
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::body::cause;
+use super::{
+    body::{cause, is_json, not_json},
+    json,
+};
 use crate::{
     config::ServerConfig,
     error::{Code, Error, Result},
@@ -38,6 +43,7 @@ impl OpenBodies {
 #[derive(Debug)]
 pub struct UnreadBody {
     body: body::Body,
+    is_json: bool,
     limits: OpenBodies,
 }
 
@@ -48,7 +54,8 @@ where
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
-        Ok(Self { body: request.into_body(), limits: OpenBodies::from_ref(state) })
+        let is_json = is_json(request.headers());
+        Ok(Self { body: request.into_body(), is_json, limits: OpenBodies::from_ref(state) })
     }
 }
 
@@ -59,7 +66,7 @@ impl UnreadBody {
     /// [`Code::TooLarge`], before any of it is read where its length is said; [`Code::Timeout`];
     /// [`Code::Malformed`] when it does not arrive whole.
     pub async fn read(self) -> Result<Bytes> {
-        let Self { body, limits } = self;
+        let Self { body, limits, .. } = self;
         let max_bytes = limits.max_bytes;
         if body.size_hint().lower() > u64::try_from(max_bytes).unwrap_or(u64::MAX) {
             return Err(too_large());
@@ -71,6 +78,22 @@ impl UnreadBody {
             Ok(Err(_)) => Err(Error::new(Code::Malformed, "The body did not arrive whole.")),
             Err(_) => Err(Error::new(Code::Timeout, "The body took too long to arrive.")),
         }
+    }
+}
+
+impl UnreadBody {
+    /// Reads it as JSON whose fields keep the rules of `T`, as a [`ValidBody`](super::body::ValidBody).
+    ///
+    /// # Errors
+    /// Those of [`UnreadBody::read`], [`Code::UnsupportedMediaType`], [`Code::Malformed`] and
+    /// [`Code::InvalidPayload`].
+    pub async fn json<T: DeserializeOwned + Validate<Context = ()>>(self) -> Result<T> {
+        if !self.is_json {
+            return Err(not_json(&self.body));
+        }
+        let value = json::decode(&self.read().await?)?;
+        json::validate(&value)?;
+        Ok(value)
     }
 }
 

@@ -11,15 +11,15 @@ use std::{
 };
 
 use governor::{
-    RateLimiter,
+    Quota, RateLimiter,
     clock::{Clock, DefaultClock},
     middleware::NoOpMiddleware,
     state::keyed::DashMapStateStore,
 };
 
-use super::quota;
+use super::{quota, quota_per_minute};
 use crate::{
-    config::{LimitsConfig, Rate},
+    config::LimitsConfig,
     error::{Code, Error, Result},
 };
 
@@ -28,7 +28,7 @@ const SWEEP: usize = 4096;
 
 /// The buckets of all callers. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct CallerRates(Option<Arc<[Buckets<DefaultClock>; 7]>>);
+pub struct CallerRates(Option<Arc<[Buckets<DefaultClock>; 12]>>);
 
 /// What a caller asks for, or as what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,16 @@ pub enum CallerClass {
     Typing,
     /// A user who enters and leaves rooms, over all of their sockets.
     Join,
+    /// An address that tries passwords for one account.
+    Login,
+    /// An account that passwords are tried for.
+    AccountLogin,
+    /// An address that tries passwords for whichever account.
+    AddressLogin,
+    /// An address that makes accounts.
+    Registration,
+    /// An account that a new password is asked for.
+    PasswordReset,
 }
 
 impl CallerClass {
@@ -61,6 +71,11 @@ impl CallerClass {
             Self::Message => "message",
             Self::Typing => "typing",
             Self::Join => "join",
+            Self::Login => "login",
+            Self::AccountLogin => "account_login",
+            Self::AddressLogin => "address_login",
+            Self::Registration => "registration",
+            Self::PasswordReset => "password_reset",
         }
     }
 }
@@ -69,16 +84,21 @@ impl CallerRates {
     /// Rates as configured; none when limits are off.
     #[must_use]
     pub fn new(config: &LimitsConfig) -> Self {
-        let rates = [
-            config.rest_writes,
-            config.rest_reads,
-            config.rest_operators,
-            config.rest_strangers,
-            config.messages,
-            config.typing,
-            config.user_joins,
+        let quotas = [
+            quota(config.rest_writes),
+            quota(config.rest_reads),
+            quota(config.rest_operators),
+            quota(config.rest_strangers),
+            quota(config.messages),
+            quota(config.typing),
+            quota(config.user_joins),
+            quota_per_minute(config.logins),
+            quota_per_minute(config.account_logins),
+            quota_per_minute(config.address_logins),
+            quota_per_minute(config.registrations),
+            quota_per_minute(config.password_resets),
         ];
-        let buckets = || Arc::new(rates.map(|rate| Buckets::new(rate, DefaultClock::default())));
+        let buckets = || Arc::new(quotas.map(|quota| Buckets::new(quota, DefaultClock::default())));
         Self(config.enabled.then(buckets))
     }
 
@@ -104,9 +124,9 @@ struct Buckets<C: Clock> {
 }
 
 impl<C: Clock> Buckets<C> {
-    fn new(rate: Rate, clock: C) -> Self {
+    fn new(quota: Quota, clock: C) -> Self {
         Self {
-            limiter: RateLimiter::new(quota(rate), DashMapStateStore::default(), clock),
+            limiter: RateLimiter::new(quota, DashMapStateStore::default(), clock),
             hasher: RandomState::new(),
             until_sweep: AtomicUsize::new(SWEEP),
         }
@@ -136,10 +156,11 @@ mod tests {
     use governor::clock::FakeRelativeClock;
 
     use super::*;
+    use crate::config::Rate;
 
     fn buckets(per_second: u32, burst: u32) -> (Buckets<FakeRelativeClock>, FakeRelativeClock) {
         let clock = FakeRelativeClock::default();
-        (Buckets::new(Rate { per_second, burst }, clock.clone()), clock)
+        (Buckets::new(quota(Rate { per_second, burst }), clock.clone()), clock)
     }
 
     #[test]

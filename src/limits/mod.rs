@@ -18,7 +18,7 @@ pub use packets::{Allowance, PacketLimit};
 pub use peer::{PeerLimits, PeerPlace};
 pub use user::UserLimits;
 
-use crate::config::{LimitsConfig, Rate};
+use crate::config::{LimitsConfig, Rate, RatePerMinute};
 
 /// What kind of event a rate is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -56,6 +56,13 @@ impl EventRates {
 }
 
 fn quota(rate: Rate) -> Quota {
-    let at_least_one = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
     Quota::per_second(at_least_one(rate.per_second)).allow_burst(at_least_one(rate.burst))
+}
+
+fn quota_per_minute(rate: RatePerMinute) -> Quota {
+    Quota::per_minute(at_least_one(rate.per_minute)).allow_burst(at_least_one(rate.burst))
+}
+
+fn at_least_one(n: u32) -> NonZeroU32 {
+    NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN)
 }

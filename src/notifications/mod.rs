@@ -1,3 +1,18 @@
-//! Notifications of one user, and how many of them are unread.
+//! Notifications: what users are told, which of it they have read, and how many are unread.
+//!
+//! A notification for many is kept once, and each of its users has a row that says whether they
+//! have read it. How many are unread is a number that every change keeps right, so that nothing is
+//! ever counted. Other rooms tell users something in a unit of their own:
+//! [`NotificationService::notify`].
 
+mod announcements;
 pub mod events;
+mod http;
+mod prune;
+mod requests;
+mod service;
+mod store;
+
+pub use http::routes;
+pub use requests::Notice;
+pub use service::NotificationService;

@@ -1,3 +1,18 @@
-//! Points, levels and referrals of users.
+//! Points: what users earn, in a ledger that only grows, with levels and referrals.
+//!
+//! The balance changes in the unit that adds to the ledger, so it is the sum of it at any time.
+//! Rooms above ask in a unit of their own: [`PointsService::award`], [`PointsService::sign_up`],
+//! [`PointsService::referral_code`].
 
+mod announcements;
+pub mod documents;
 pub mod events;
+mod http;
+mod levels;
+mod requests;
+mod service;
+mod store;
+
+pub use http::routes;
+pub use requests::Award;
+pub use service::PointsService;

@@ -61,6 +61,8 @@ struct Own {
 #[derive(Default)]
 struct State {
     phase: Phase,
+    /// Nothing it asks for is done any more.
+    shut_out: bool,
     rooms: Vec<Room>,
 }
 
@@ -199,7 +201,7 @@ impl Connection {
         true
     }
 
-    /// Whether its token, if it has one, still holds, and it has not ended.
+    /// Whether its token, if it has one, still holds, and it is not shut out and has not ended.
     pub(super) fn may_act(&self, now: Timestamp) -> bool {
         let leeway = self.sessions.leeway;
         let expired = self
@@ -208,7 +210,19 @@ impl Connection {
             .as_ref()
             .and_then(|identity| identity.expires_at)
             .is_some_and(|expires_at| expires_at + leeway <= now);
-        !expired && self.lock().phase != Phase::Gone
+        !expired && !self.is_shut_out()
+    }
+
+    /// Has nothing done any more that it asks for. False when that was so before.
+    pub(super) fn shut_out(&self) -> bool {
+        let mut state = self.lock();
+        state.phase != Phase::Gone && !std::mem::replace(&mut state.shut_out, true)
+    }
+
+    /// Whether nothing that it asks for is done any more: it is shut out, or has ended.
+    pub(super) fn is_shut_out(&self) -> bool {
+        let state = self.lock();
+        state.shut_out || state.phase == Phase::Gone
     }
 
     /// Registers with the hub. Frames wait until CONNECT has passed.

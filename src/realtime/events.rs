@@ -59,8 +59,10 @@ impl SessionClosing {
 pub enum ClosingReason {
     /// The token ended.
     TokenExpired,
-    /// The token or its user was revoked.
+    /// The token was revoked, or its user blocked.
     Revoked,
+    /// An operator closed it.
+    Disconnected,
     /// The client reads more slowly than it is sent to.
     SlowConsumer,
     /// The client sends too much.

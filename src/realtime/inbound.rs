@@ -92,7 +92,7 @@ impl MessageHandler<LocalAdapter, ()> for Inbound {
 impl Inbound {
     fn check(&self, sessions: &Sessions, class: EventClass) -> Result<()> {
         if !self.connection.may_act(sessions.clock.now()) {
-            return Err(Error::new(Code::Unauthorized, "This socket's token has ended."));
+            return Err(ended());
         }
         if !sessions.limits.enabled {
             return Ok(());
@@ -173,13 +173,22 @@ fn run(asked: Asked, command: &Arc<Command>, payload: &RawValue, most: usize) {
     let span = tracing::debug_span!("event", name, connection = %connection.id());
     let work = (command.run)(connection.clone(), payload);
     let answered = async move {
-        let result = AssertUnwindSafe(work)
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|_| Err(Error::internal(format!("the handler of {name} panicked"))));
+        // It may have waited for its turn.
+        let result = if asked.connection.is_shut_out() {
+            Err(ended())
+        } else {
+            AssertUnwindSafe(work)
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|_| Err(Error::internal(format!("the handler of {name} panicked"))))
+        };
         asked.answer(name, result);
     };
     enqueue(&connection, answered.instrument(span), payload.get().len(), most);
+}
+
+fn ended() -> Error {
+    Error::new(Code::Unauthorized, "This socket's token has ended.")
 }
 
 fn enqueue(

@@ -24,8 +24,9 @@ use super::{
 };
 use crate::limits::{Admission, Allowance, PacketLimit, Place};
 
-/// For how long a client may hear why it is closed: one that polls may be between two polls.
-pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
+/// For how long a client may hear why it is closed: one that polls may be between two polls. Who is shut
+/// out is out within a second.
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(900);
 
 /// The links of websockets by the engine's id, which must never be shown. The engine could carry a
 /// link along with its request, but would take four times as much memory for it.
@@ -63,6 +64,8 @@ struct State {
     admission: Admission,
     /// Counts against the address while the transport lives.
     place: Place,
+    /// The session has been ended: it goes over to no websocket any more.
+    closed: bool,
 }
 
 /// One connection, and as many more as there are namespaces.
@@ -196,10 +199,10 @@ impl Link {
     }
 
     /// The polling session has come over to a websocket: what is sent from now on goes there,
-    /// after what the engine still has. False when it came over to another one before.
+    /// after what the engine still has. False when it came over to another one before, or is ended.
     pub(super) fn change_over(&self, lane: &Arc<Lane>) -> bool {
         let mut state = self.lock();
-        if state.lane.is_some() {
+        if state.closed || state.lane.is_some() {
             return false;
         }
         state.lane = Some(lane.clone());
@@ -275,20 +278,41 @@ impl Link {
         if self.polling().is_some() && !self.polls().close() {
             return false;
         }
-        let connections = self.connections();
-        let Some(last) = connections.last() else {
-            self.close();
-            return true;
-        };
+        self.say_and_close(reason, &self.connections());
+        true
+    }
+
+    /// Ends the session because of those of its connections that are meant: they are told why, and
+    /// nothing they ask for is done any more. Whoever else shares the transport comes back by
+    /// themselves. Returns how many are meant and were not shut out before.
+    pub(super) fn shut_out(
+        self: &Arc<Self>,
+        reason: ClosingReason,
+        is_meant: impl Fn(&Connection) -> bool,
+    ) -> usize {
+        let mut meant = self.connections();
+        meant.retain(|connection| is_meant(connection) && connection.shut_out());
+        if !meant.is_empty() {
+            // What is sent from now on is not heard, in any of its namespaces.
+            if self.polling().is_some() {
+                self.polls().close();
+            }
+            self.say_and_close(reason, &meant);
+        }
+        meant.len()
+    }
+
+    fn say_and_close(self: &Arc<Self>, reason: ClosingReason, connections: &[Arc<Connection>]) {
+        let Some(last) = connections.last() else { return self.close() };
         if self.lock().lane.is_some() {
             // The first to close it would have the last word.
             let farewell = Outgoing::of(&SessionClosing::because(reason));
-            for connection in &connections {
+            for connection in connections {
                 connection.send(farewell.clone());
             }
             last.close_transport();
         } else {
-            for connection in &connections {
+            for connection in connections {
                 connection.close(reason);
             }
         }
@@ -298,7 +322,11 @@ impl Link {
             tokio::time::sleep(LAST_WORDS).await;
             link.close();
         });
-        true
+    }
+
+    /// Whether it is a polling session that is about to end.
+    pub(super) fn is_closing(&self) -> bool {
+        self.polling().is_some() && self.polls().is_closing()
     }
 
     /// Ends the session when nobody is connected over it then: who was refused, or has left every
@@ -318,7 +346,11 @@ impl Link {
 
     /// Ends the session, whatever it is carried by.
     pub(super) fn close(&self) {
-        let lane = self.lock().lane.clone();
+        let lane = {
+            let mut state = self.lock();
+            state.closed = true;
+            state.lane.clone()
+        };
         if let Some(lane) = lane {
             lane.close(None);
         }

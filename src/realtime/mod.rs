@@ -7,7 +7,7 @@
 //! | `lane/` | the write side of a websocket, and the stream that the engine has |
 //! | `link`, `polls` | one Engine.IO session, under its connections; what waits for its polls |
 //! | `connection` | one Socket.IO socket: its owner, its rooms |
-//! | `session`, `expiry` | the handshake, the end of a connection, the ends of tokens |
+//! | `session`, `expiry`, `shutting` | the handshake, the end of a connection, the ends of tokens |
 //! | `commands`, `inbound`, `queue` | what clients ask, in order, answered once |
 //! | `hub/` | rooms and fan-out, in shards |
 //! | `replay` | entering a room with what was missed of it |
@@ -35,6 +35,7 @@ mod polls;
 mod queue;
 mod replay;
 mod session;
+mod shutting;
 pub mod wire;
 
 use std::{num::NonZeroUsize, sync::Arc};

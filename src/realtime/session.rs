@@ -28,9 +28,10 @@ use super::{
     hub::Hub,
     inbound::Inbound,
     link::{Link, Links},
+    shutting::Looks,
 };
 use crate::{
-    auth::{Identity, Role, Roles, TokenError, Verifier, given_token},
+    auth::{Identity, Role, TokenError, Verifier, given_token},
     clock::Clock,
     config::{Config, EventAudience, Handshake, LimitsConfig},
     error::{Code, Error, Result},
@@ -65,8 +66,9 @@ pub(super) struct Sessions {
     pub(super) expiries: Expiries,
     /// For how long a token still holds after its end.
     pub(super) leeway: Duration,
+    pub(super) looks: Looks,
     links: Arc<Links>,
-    verifier: Verifier,
+    pub(super) verifier: Verifier,
     handshake: Handshake,
     pub(super) audience: EventAudience,
     pub(super) catalogue: Arc<Catalogue>,
@@ -92,6 +94,7 @@ impl Sessions {
     ) -> Arc<Self> {
         Arc::new(Self {
             hub,
+            looks: Looks::default(),
             links,
             expiries: Expiries::start(
                 clock.clone(),
@@ -151,18 +154,7 @@ impl Sessions {
         let link = opening.link(&self.links).ok_or(Refusal::NoLink)?;
         let identity = match self.authenticate(&opening, &link).await {
             Ok(identity) => identity,
-            Err(error) => {
-                metrics::handshakes_refused(error.code()).increment(1);
-                let (address, about) = (link.address, error.code());
-                if let Some(left_out) = log_limit::admit("handshake", Some(address), about) {
-                    tracing::info!(%address, %error, left_out, "a handshake was refused");
-                }
-                if link.is_v3() {
-                    // The engine waits for a CONNECT of later versions only.
-                    link.close_if_vacant(self.connect_timeout);
-                }
-                return Err(Refusal::Token(error));
-            }
+            Err(error) => return Err(self.refuse(&link, error)),
         };
         if let Some(identity) = &identity
             && !self.users.admit(&identity.user_id)
@@ -172,8 +164,8 @@ impl Sessions {
         }
         link.admit();
         let engine = Arc::downgrade(&opening.socket);
-        let connection =
-            Connection::new(Ids.next(), namespace, identity.clone(), link, engine, self.clone());
+        let (id, owner) = (Ids.next(), identity.clone());
+        let connection = Connection::new(id, namespace, owner, link.clone(), engine, self.clone());
         opening.socket.on_fallback(Inbound { connection: Guard(connection.clone()) });
         opening.socket.on_disconnect(Ending(connection.clone()));
         connection.enter();
@@ -183,8 +175,27 @@ impl Sessions {
             if identity.has(Role::Admin) {
                 let _ = connection.join(Room::Admins);
             }
+            // Whoever revokes the token from now on finds the connection.
+            if let Err(error) = self.verifier.revocations().check(&identity) {
+                connection.finish();
+                return Err(self.refuse(&link, error));
+            }
         }
         Ok(())
+    }
+
+    /// Notes that a handshake is refused.
+    fn refuse(&self, link: &Arc<Link>, error: TokenError) -> Refusal {
+        metrics::handshakes_refused(error.code()).increment(1);
+        let (address, about) = (link.address, error.code());
+        if let Some(left_out) = log_limit::admit("handshake", Some(address), about) {
+            tracing::info!(%address, %error, left_out, "a handshake was refused");
+        }
+        if link.is_v3() {
+            // The engine waits for a CONNECT of later versions only.
+            link.close_if_vacant(self.connect_timeout);
+        }
+        Refusal::Token(error)
     }
 
     async fn authenticate(
@@ -254,16 +265,27 @@ impl Sessions {
         if self.handshake != Handshake::Trusting {
             return Err(Error::forbidden());
         }
+        let identity = Arc::new(Identity::believed(user.clone(), self.clock.now()));
+        self.verifier.revocations().check(&identity)?;
         if !self.users.admit(user) {
             return Err(Error::new(Code::RateLimited, TOO_MANY));
         }
-        let identity = Arc::new(Identity::new(user.clone(), Roles::default()));
         if !connection.identify_first(identity.clone(), || self.arrived(connection, &identity)) {
             self.users.release(user);
             return connection.known_identity();
         }
         connection.join(Room::User(user.clone()))?;
+        self.ensure_not_revoked(connection, &identity)?;
         Ok(identity)
+    }
+
+    /// Refuses and closes a connection whose token was revoked, or whose user was blocked, while it
+    /// became its own. Whoever does so afterwards finds the connection.
+    fn ensure_not_revoked(&self, connection: &Arc<Connection>, identity: &Identity) -> Result<()> {
+        self.verifier.revocations().check(identity).map_err(|error| {
+            connection.link.shut_out(ClosingReason::Revoked, |other| self.is_refused(other));
+            error.into()
+        })
     }
 
     /// Whom a new token for a connection speaks for: its owner, or it is refused.
@@ -293,8 +315,8 @@ impl Sessions {
         }
         self.expiries.forget(connection, &old);
         self.expiries.watch(connection, &identity);
-        connection.identify(identity);
-        Ok(())
+        connection.identify(identity.clone());
+        self.ensure_not_revoked(connection, &identity)
     }
 }
 

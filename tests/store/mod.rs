@@ -25,7 +25,7 @@ macro_rules! on_both {
 mod backups;
 mod both;
 mod doubt;
-mod engine;
+pub mod engine;
 mod fair;
 mod migrations;
 mod older;

@@ -120,6 +120,12 @@ impl TestApp {
         Self::run(self.config, self.clock, self.data).await
     }
 
+    /// The same, with another configuration.
+    pub async fn restart_with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.config);
+        self.restart().await
+    }
+
     /// Its database, beside the server.
     pub fn database(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.data.path().join("stoa.db")).expect("the database")

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    ChatService, Found, conflict, found, hold,
+    ChatService, Found, Held, conflict, found, hold,
     lists::{count, unread},
-    person,
 };
 use crate::{
     auth::{Identity, Role},
@@ -109,7 +108,7 @@ impl ChatService {
                 underscore_id: message_id,
                 conversation_id: id.clone(),
                 content: draft.content,
-                sender: person(&caller),
+                sender: conversation.actor.clone(),
                 created_at: tx.now(),
                 attachments: draft.attachments,
                 reply_to: draft.reply_to,
@@ -243,7 +242,7 @@ impl ChatService {
         message_id: Id,
     ) -> Result<ReadResult> {
         let unit = async move |tx: &mut Tx<'_>| {
-            let mut conversation = hold(tx, &caller, &id).await?;
+            let mut conversation = hold(tx, &caller, &id).await?.found;
             let member = conversation.member.as_mut().ok_or_else(Error::forbidden)?;
             let user_id = caller.user_id.clone();
             let message = in_conversation(tx, &id, &message_id, "/messageId").await?;
@@ -333,7 +332,7 @@ async fn sent(
 }
 
 /// A message that the caller may know of, with its conversation held until the end of the unit.
-async fn hold_message(tx: &mut Tx<'_>, caller: &Identity, id: &Id) -> Result<(Found, MessageRow)> {
+async fn hold_message(tx: &mut Tx<'_>, caller: &Identity, id: &Id) -> Result<(Held, MessageRow)> {
     let none = || Error::new(Code::NotFound, "There is no such message.");
     let message = store::message(tx, id).await?.ok_or_else(none)?;
     let held = hold(tx, caller, &message.document.conversation_id).await;

@@ -86,11 +86,12 @@ const REACTIONS: &str = "
 
 /// The first 20 who take part in each.
 const PARTICIPANTS: &str = "
-    SELECT o.*
+    SELECT o.*, f.first_name, f.last_name, f.name, f.named_at
     FROM participants p JOIN conversations c ON c.id = p.conversation_id
         LEFT JOIN participants o ON o.conversation_id = c.id AND o.place <= COALESCE((
             SELECT f.place FROM participants f WHERE f.conversation_id = p.conversation_id
             ORDER BY f.place LIMIT 1 OFFSET 19), 9223372036854775807)
+        LEFT JOIN profiles f ON f.user_id = o.user_id
     WHERE p.user_id = $1 AND p.listed_at >= $2 AND p.listed_at <= $3
         AND (c.last_activity_at, c.id) >= ($4, $5) AND (c.last_activity_at, c.id) <= ($6, $7)";
 
@@ -214,8 +215,9 @@ pub(in crate::chat) async fn participants(
     limit: i64,
 ) -> Result<Vec<(i64, Participant)>> {
     const PARTICIPANTS: &str = "
-        SELECT * FROM participants WHERE conversation_id = $1 AND place > $2
-        ORDER BY place LIMIT $3";
+        SELECT p.*, f.first_name, f.last_name, f.name, f.named_at
+        FROM participants p LEFT JOIN profiles f ON f.user_id = p.user_id
+        WHERE p.conversation_id = $1 AND p.place > $2 ORDER BY p.place LIMIT $3";
     let rows = tx.all(PARTICIPANTS, &params![conversation, after, limit]).await?;
     rows.iter().map(|row| Ok((row.get("place")?, member_row(row)?.document))).collect()
 }

@@ -64,6 +64,8 @@ fn without_settings_the_contract_s_defaults_apply() {
     assert_eq!(config.database.lock_timeout, Duration::from_secs(2));
     assert!(config.database.url.is_none(), "the file in the data folder");
     assert!(config.auth.jwt_secret.is_none() && config.metrics.port.is_none());
+    assert_eq!(config.notifications.retention, Duration::from_hours(90 * 24));
+    assert_eq!(config.points.levels.len(), 5);
     assert!(config.shkeeper.url.is_none(), "no payment provider");
     assert_eq!(config.shkeeper.crypto, "ETH-USDT");
     assert_eq!(config.shkeeper.webhooks, WebhookMode::Signed);
@@ -118,6 +120,28 @@ fn values_are_written_as_the_contract_says() {
     assert!(!config.limits.enabled);
     assert_eq!((config.metrics.port, config.log.format), (Some(9100), Some(LogFormat::Json)));
     assert!(with(&[("LIMITS", "true")]).limits.enabled);
+}
+
+#[test]
+fn levels_are_set_in_the_file_and_a_bad_one_is_named() {
+    let text =
+        "[points]\nlevels = [{ level = 1, points = 0 }, { level = 9, points = 5, perks = ['x'] }]";
+    let (_folder, flags) = file(text);
+    let levels = load(&flags, []).unwrap().config.points.levels;
+    assert_eq!(levels.iter().map(|level| level.level).collect::<Vec<_>>(), [1, 9]);
+    for (text, told) in [
+        ("levels = []", "points.levels"),
+        ("levels = [{ level = 1, points = 5 }]", "begin with one of 0 points"),
+        ("levels = [{ level = 1, points = 0 }, { level = 2, points = 0 }]", "that rise"),
+        ("levels = [{ level = 1, points = 0, perks = [''] }]", "points.levels[0].perks[0]"),
+        ("levels = [{ level = 1, points = 0, perk = 'x' }]", "points.levels"),
+        ("levels = [{ points = 0 }]", "points.levels"),
+    ] {
+        let (_folder, flags) = file(&format!("[points]\n{text}"));
+        let refused = load(&flags, []).unwrap_err().to_string();
+        assert!(refused.contains(told), "{text}: {refused}");
+    }
+    assert!(refusal(&[("STOA_NOTIFICATIONS__RETENTION", "23h")]).contains("at least 24h"));
 }
 
 #[test]
@@ -365,7 +389,6 @@ fn what_this_build_does_not_serve_stops_the_start() {
         ("WEBHOOK_EVENTS", "message:new"),
         ("PROXY_TIMEOUT", "6s"),
         ("DRAIN_DELAY", "5s"),
-        ("ACCOUNTS", "on"),
         ("RECOVERY", "on"),
     ] {
         let refused = load(&Flags::default(), env(&[(name, value)])).unwrap_err().to_string();
@@ -374,7 +397,6 @@ fn what_this_build_does_not_serve_stops_the_start() {
     for nothing in [
         ("REDIS_URL", " "),
         ("REDIS_URL_FILE", ""),
-        ("ACCOUNTS", "auto"),
         ("RECOVERY", "off"),
         ("WEBHOOK_EVENTS", "*"),
         ("PROXY_TIMEOUT", "5s"),

@@ -69,6 +69,7 @@ pub(super) enum Item {
     /// Tells everyone, and says who everyone is.
     CloseAll(Arc<Outgoing>, oneshot::Sender<Vec<Arc<Connection>>>),
     Rooms(RoomsQuestion),
+    All(oneshot::Sender<Vec<Arc<Connection>>>),
     Members(Room, oneshot::Sender<Vec<Arc<Connection>>>),
 }
 
@@ -306,6 +307,11 @@ impl Hub {
             users: count_users(members).len(),
         });
         sized.take(limit).collect()
+    }
+
+    /// Every connection there is.
+    pub(super) async fn all(&self) -> Vec<Arc<Connection>> {
+        self.ask(Item::All).await.into_iter().flatten().collect()
     }
 
     /// The connections that are in a room.

@@ -119,6 +119,9 @@ impl Shard {
                 let _ = answer.send(self.say_goodbye(&farewell));
             }
             Item::Rooms(question) => self.answer_rooms(question),
+            Item::All(answer) => {
+                let _ = answer.send(self.connections());
+            }
             Item::Members(room, answer) => {
                 let members = self.rooms.get(&room).into_iter().flat_map(Members::iter);
                 let slots = members.filter_map(|slot| self.slots.get(slot as usize));
@@ -182,10 +185,13 @@ impl Shard {
         }
     }
 
+    fn connections(&self) -> Vec<Arc<Connection>> {
+        self.slots.iter().map(|(_, slot)| slot.connection.clone()).collect()
+    }
+
     /// Tells everyone; closing the transports is the caller's, in its own time.
     fn say_goodbye(&mut self, farewell: &Arc<Outgoing>) -> Vec<Arc<Connection>> {
-        let connections: Vec<_> =
-            self.slots.iter().map(|(_, slot)| slot.connection.clone()).collect();
+        let connections = self.connections();
         for connection in &connections {
             self.send(connection, &Share::Event(farewell.clone()));
         }

@@ -194,12 +194,20 @@ impl Sink {
                 if polled.link.polls().is_closing() {
                     polled.clear();
                 }
+                let (taken, when_taken) = oneshot::channel();
                 if let Some(farewell) = farewell {
                     polled.push(std::slice::from_ref(farewell.frame(polled.namespace)));
+                    if polled.before.is_none() {
+                        polled.link.polls().watch(polled.namespace, taken, 0);
+                    }
                 }
                 let link = connection.link.clone();
                 tokio::spawn(async move {
-                    tokio::time::sleep(LAST_WORDS).await;
+                    // Who polls again has heard it.
+                    tokio::select! {
+                        Ok(()) = when_taken => {}
+                        () = tokio::time::sleep(LAST_WORDS) => {}
+                    }
                     link.close();
                 });
                 return;

@@ -220,6 +220,9 @@ impl Inner {
             Some(sid) => self.session(sid)?,
             None => self.open(query, &request)?,
         };
+        if link.is_closing() {
+            return Err(Error::new(Code::Malformed, UNKNOWN_SESSION));
+        }
         let protocol = first_protocol(request.headers());
         let upgrade = hyper::upgrade::on(&mut request);
         let (engine, tolerance) = (self.engine.clone(), self.tolerance.clone());

@@ -33,7 +33,7 @@ fn default_toml_explains_every_key_and_names_its_variable() {
     let mut lines = vec![""];
     lines.extend(DEFAULTS.lines());
     for pair in lines.windows(2) {
-        let is_key = pair[1].contains(" = ") && !pair[1].starts_with('#');
+        let is_key = pair[1].contains(" = ") && !pair[1].starts_with(['#', ' ']);
         assert!(!is_key || pair[0].starts_with("# "), "{} has no comment", pair[1]);
     }
     let words: BTreeSet<_> = DEFAULTS.split(|c: char| !c.is_alphanumeric() && c != '_').collect();

@@ -1,0 +1,313 @@
+//! Who is shut out: revoked tokens, users whose older tokens are revoked, blocked users. It is all in
+//! memory, since each handshake and each call asks; what is kept of it is the users' room's to keep.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    num::ParseIntError,
+    str::FromStr,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use sha2::{Digest, Sha256};
+
+use super::{Identity, TokenError};
+use crate::{
+    clock::{Clock, Timestamp},
+    id::Id,
+};
+
+/// Which tokens are revoked. Those that a moment revokes were issued before it; a token that does not
+/// say when it was issued was issued before any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Revoked {
+    /// The token of an id, or those of a sign-in.
+    Token(TokenKey),
+    /// A user's, before a moment.
+    User(Id, Timestamp),
+    /// Everyone's, before a moment.
+    Everyone(Timestamp),
+}
+
+/// A token's own id (`jti`), by a hash of it: it may be long, and is nobody's to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TokenKey(u128);
+
+impl TokenKey {
+    /// That of a token's id.
+    #[must_use]
+    pub fn of(jti: &str) -> Self {
+        Self::first_of(Sha256::digest(jti).into())
+    }
+
+    /// That of all tokens of one sign-in, by its id (`sid`).
+    #[must_use]
+    pub fn of_session(id: &str) -> Self {
+        // No token's id has a NUL.
+        Self::first_of(Sha256::new().chain_update("sid\0").chain_update(id).finalize().into())
+    }
+
+    fn first_of(hash: [u8; 32]) -> Self {
+        let (first, _) = hash.split_at(16);
+        Self(first.iter().fold(0, |key, byte| key << 8 | u128::from(*byte)))
+    }
+}
+
+/// In hexadecimal digits.
+impl fmt::Display for TokenKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl FromStr for TokenKey {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        u128::from_str_radix(text, 16).map(Self)
+    }
+}
+
+/// Who is shut out. Cheap to clone.
+#[derive(Clone)]
+pub struct Revocations(Arc<Inner>);
+
+struct Inner {
+    clock: Clock,
+    shut_out: RwLock<ShutOut>,
+}
+
+#[derive(Default)]
+struct ShutOut {
+    everyone: Option<Before>,
+    users: HashMap<Id, Before>,
+    /// Until when each is remembered.
+    tokens: HashMap<TokenKey, Timestamp>,
+    /// Until when each lasts.
+    blocks: HashMap<Id, Timestamp>,
+}
+
+/// The tokens that were issued before a moment.
+#[derive(Clone, Copy)]
+struct Before {
+    issued_before: Timestamp,
+    /// Until when this is remembered.
+    until: Timestamp,
+}
+
+impl Before {
+    /// These and those of another.
+    fn and(self, other: Option<Self>) -> Self {
+        other.map_or(self, |other| Self {
+            issued_before: self.issued_before.max(other.issued_before),
+            until: self.until.max(other.until),
+        })
+    }
+}
+
+impl Revocations {
+    /// Nobody is.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self(Arc::new(Inner { clock, shut_out: RwLock::default() }))
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, ShutOut> {
+        self.0.shut_out.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, ShutOut> {
+        self.0.shut_out.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a token's holder is let in.
+    ///
+    /// # Errors
+    /// [`TokenError::Blocked`] and [`TokenError::Revoked`].
+    pub fn check(&self, identity: &Identity) -> Result<(), TokenError> {
+        let shut_out = self.read();
+        if shut_out.is_blocked(&identity.user_id, &self.0.clock) {
+            return Err(TokenError::Blocked);
+        }
+        let of_user = shut_out.users.get(&identity.user_id);
+        let mut by_moment = of_user.into_iter().chain(&shut_out.everyone);
+        let older = by_moment.any(|revoked| identity.issued_at < revoked.issued_before);
+        if older || shut_out.has_ended(identity) {
+            return Err(TokenError::Revoked);
+        }
+        Ok(())
+    }
+
+    /// Whether a user is blocked now.
+    #[must_use]
+    pub fn is_blocked(&self, user: &Id) -> bool {
+        self.read().is_blocked(user, &self.0.clock)
+    }
+
+    /// Revokes tokens, and remembers it until none of them can hold any more.
+    pub fn revoke(&self, revoked: Revoked, until: Timestamp) {
+        let mut shut_out = self.write();
+        match revoked {
+            Revoked::Token(key) => {
+                let remembered = shut_out.tokens.entry(key).or_insert(until);
+                *remembered = until.max(*remembered);
+            }
+            Revoked::User(user, issued_before) => {
+                let before = Before { issued_before, until };
+                let before = before.and(shut_out.users.get(&user).copied());
+                shut_out.users.insert(user, before);
+            }
+            Revoked::Everyone(issued_before) => {
+                let before = Before { issued_before, until };
+                shut_out.everyone = Some(before.and(shut_out.everyone));
+            }
+        }
+    }
+
+    /// Blocks a user until then, instead of until another time.
+    pub fn block(&self, user: Id, until: Timestamp) {
+        self.write().blocks.insert(user, until);
+    }
+
+    /// Ends a user's block.
+    pub fn unblock(&self, user: &Id) {
+        self.write().blocks.remove(user);
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let shut_out = self.read();
+        shut_out.users.len() + shut_out.tokens.len() + shut_out.blocks.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Forgets what has ended.
+    pub fn forget_ended(&self) {
+        let now = self.0.clock.now();
+        let mut shut_out = self.write();
+        shut_out.users.retain(|_, before| now < before.until);
+        shut_out.tokens.retain(|_, until| now < *until);
+        shut_out.blocks.retain(|_, until| now < *until);
+        shut_out.everyone = shut_out.everyone.filter(|before| now < before.until);
+    }
+}
+
+impl ShutOut {
+    /// Whether a token, or the sign-in that it belongs to, has ended.
+    fn has_ended(&self, identity: &Identity) -> bool {
+        // The hashes are worked out where there is anything to compare them with.
+        if self.tokens.is_empty() {
+            return false;
+        }
+        let jti = identity.jti.as_deref().map(TokenKey::of);
+        let session = identity.session.as_deref().map(TokenKey::of_session);
+        jti.into_iter().chain(session).any(|key| self.tokens.contains_key(&key))
+    }
+
+    fn is_blocked(&self, user: &Id, clock: &Clock) -> bool {
+        self.blocks.get(user).is_some_and(|until| clock.now() < *until)
+    }
+}
+
+impl fmt::Debug for Revocations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Revocations").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::auth::Roles;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    fn id(text: &str) -> Id {
+        Id::new(text).unwrap()
+    }
+
+    /// Somebody whose token was issued so many milliseconds after now.
+    fn issued(user: &str, after: i64) -> Identity {
+        let issued_at = Timestamp::from_millis(NOW.millis() + after);
+        let mut identity = Identity::new(id(user), Roles::NONE);
+        identity.issued_at = issued_at;
+        identity
+    }
+
+    #[test]
+    fn a_user_is_shut_out_with_the_tokens_of_before() {
+        let revocations = Revocations::new(Clock::manual(NOW));
+        let undated = Identity::new(id("ann"), Roles::NONE);
+        assert!(revocations.check(&undated).is_ok());
+        revocations.revoke(Revoked::User(id("ann"), NOW), Timestamp::from_millis(i64::MAX));
+        for (identity, refusal) in [
+            (undated, Err(TokenError::Revoked)),
+            (issued("ann", -1), Err(TokenError::Revoked)),
+            (issued("ann", 0), Ok(())),
+            (issued("bob", -1), Ok(())),
+        ] {
+            assert_eq!(revocations.check(&identity), refusal, "{identity:?}");
+        }
+        // What comes late takes nothing back.
+        let earlier = NOW - Duration::from_secs(9);
+        revocations.revoke(Revoked::User(id("ann"), earlier), earlier);
+        assert_eq!(revocations.check(&issued("ann", -1)), Err(TokenError::Revoked));
+        revocations.revoke(Revoked::Everyone(NOW), NOW);
+        assert_eq!(revocations.check(&issued("bob", -1)), Err(TokenError::Revoked));
+        assert!(revocations.check(&issued("bob", 0)).is_ok());
+    }
+
+    #[test]
+    fn a_token_is_known_by_its_id_and_what_has_ended_is_forgotten() {
+        let clock = Clock::manual(NOW);
+        let revocations = Revocations::new(clock.clone());
+        let until = NOW + Duration::from_secs(60);
+        let with = |jti: &str| {
+            let mut identity = issued("ann", 0);
+            identity.jti = Some(jti.into());
+            identity
+        };
+        revocations.revoke(Revoked::Token(TokenKey::of("one")), until);
+        revocations.revoke(Revoked::User(id("cat"), NOW), until);
+        revocations.block(id("bob"), until);
+        assert_eq!(revocations.check(&with("one")), Err(TokenError::Revoked));
+        assert!(revocations.check(&with("two")).is_ok());
+        assert_eq!(revocations.check(&issued("bob", 0)), Err(TokenError::Blocked));
+        revocations.forget_ended();
+        assert_eq!(revocations.len(), 3);
+        clock.advance(Duration::from_secs(60));
+        assert!(revocations.check(&issued("bob", 0)).is_ok(), "a block ends by itself");
+        revocations.forget_ended();
+        assert!(revocations.is_empty());
+        assert!(revocations.check(&with("one")).is_ok());
+    }
+
+    #[test]
+    fn a_sign_in_ends_with_its_tokens_and_is_not_a_token_of_the_same_name() {
+        let revocations = Revocations::new(Clock::manual(NOW));
+        let session = |id: &str| Identity { session: Some(id.into()), ..issued("ann", 0) };
+        let token = Identity { jti: Some("one".into()), ..session("two") };
+        let until = NOW + Duration::from_secs(60);
+        revocations.revoke(Revoked::Token(TokenKey::of_session("one")), until);
+        assert!(revocations.check(&token).is_ok() && revocations.check(&session("two")).is_ok());
+        assert_eq!(revocations.check(&session("one")), Err(TokenError::Revoked));
+        revocations.revoke(Revoked::Token(TokenKey::of_session("two")), until);
+        assert_eq!(revocations.check(&token), Err(TokenError::Revoked));
+    }
+
+    #[test]
+    fn a_key_reads_back() {
+        let key = TokenKey::of("0198c4a0");
+        assert_eq!(key.to_string().len(), 32);
+        assert_eq!(key.to_string().parse(), Ok(key));
+        assert_ne!(key, TokenKey::of("0198c4a1"));
+    }
+}

@@ -1,0 +1,98 @@
+//! Sockets that are closed from above: those whose token is revoked or whose user is blocked, and those
+//! of a user whom an operator disconnects.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use tokio::sync::Mutex;
+
+use super::{Connection, Realtime, events::ClosingReason, session::Sessions};
+use crate::{id::Id, metrics, room::Room};
+
+/// The looks through all sockets. One serves everyone who asked before it began.
+#[derive(Default)]
+pub(super) struct Looks {
+    asked: AtomicU64,
+    done: Mutex<u64>,
+}
+
+impl Realtime {
+    /// Closes the sockets of a user, or without one everyone's, that may not be here any more: their
+    /// tokens are revoked, or they are blocked. What they have asked for and was not begun is refused.
+    /// Returns how many there were.
+    pub async fn close_revoked(&self, user: Option<&Id>) -> usize {
+        let Some(user) = user else { return self.look_through().await };
+        self.close_refused(&self.of(user).await)
+    }
+
+    /// Closes every socket of a user, who may come back. Returns how many there were.
+    pub async fn disconnect(&self, user: &Id) -> usize {
+        let is_theirs = |connection: &Connection| connection.user_id().as_ref() == Some(user);
+        close(&self.of(user).await, ClosingReason::Disconnected, is_theirs)
+    }
+
+    /// Closes the sockets of a user that are of another sign-in than this, or of none. They may come
+    /// back. Returns how many there were.
+    pub async fn disconnect_others(&self, user: &Id, session: Option<&str>) -> usize {
+        let is_other = |connection: &Connection| {
+            let identity = connection.identity();
+            identity.is_some_and(|identity| {
+                identity.user_id == *user
+                    && (session.is_none() || identity.session.as_deref() != session)
+            })
+        };
+        close(&self.of(user).await, ClosingReason::Disconnected, is_other)
+    }
+
+    /// A user's connections: all of theirs are in their room, and so are those of whoever watches.
+    async fn of(&self, user: &Id) -> Vec<Arc<Connection>> {
+        let mut connections = self.hub.connections(&Room::User(user.clone())).await;
+        connections.retain(|connection| connection.user_id().as_ref() == Some(user));
+        connections
+    }
+
+    async fn look_through(&self) -> usize {
+        let looks = &self.sessions.looks;
+        let own = looks.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut done = looks.done.lock().await;
+        if *done >= own {
+            return 0;
+        }
+        let upto = looks.asked.load(Ordering::SeqCst);
+        let closed = self.close_refused(&self.hub.all().await);
+        *done = upto;
+        closed
+    }
+
+    fn close_refused(&self, connections: &[Arc<Connection>]) -> usize {
+        let is_refused = |connection: &Connection| self.sessions.is_refused(connection);
+        let closed = close(connections, ClosingReason::Revoked, is_refused);
+        metrics::revoked_closed().increment(closed as u64);
+        closed
+    }
+}
+
+impl Sessions {
+    /// Whether a connection's token is revoked, or its user blocked.
+    pub(super) fn is_refused(&self, connection: &Connection) -> bool {
+        let identity = connection.identity();
+        identity.is_some_and(|identity| self.verifier.revocations().check(&identity).is_err())
+    }
+}
+
+/// Closes those of the connections that are meant, and what they share a transport with.
+fn close(
+    connections: &[Arc<Connection>],
+    reason: ClosingReason,
+    is_meant: impl Fn(&Connection) -> bool,
+) -> usize {
+    let mut closed = 0;
+    for connection in connections {
+        if is_meant(connection) {
+            closed += connection.link.shut_out(reason, &is_meant);
+        }
+    }
+    closed
+}

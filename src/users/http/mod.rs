@@ -1,0 +1,26 @@
+//! Users over REST (contract/rest.md, "Users" and "Auth").
+
+mod people;
+mod shut_out;
+mod tokens;
+
+use axum::extract::FromRef;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::Users;
+use crate::auth::Authenticator;
+
+/// The routes.
+pub fn routes<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Authenticator: FromRef<S>,
+    Users: FromRef<S>,
+{
+    OpenApiRouter::new()
+        .routes(routes!(tokens::mint_token))
+        .routes(routes!(shut_out::revoke_tokens))
+        .routes(routes!(people::put_user, people::get_user))
+        .routes(routes!(shut_out::disconnect_user))
+        .routes(routes!(shut_out::block_user, shut_out::unblock_user))
+}

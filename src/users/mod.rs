@@ -1,0 +1,16 @@
+//! Users: tokens that are made for them and how these end, blocks, and what backends tell of people.
+//!
+//! Who is shut out is known to [`auth`](crate::auth), which every handshake and every call asks; this
+//! room keeps it in the store, and has the sockets of those who are shut out closed. Whatever becomes
+//! of a token goes through [`Users::apply`].
+
+mod documents;
+mod http;
+mod names;
+mod requests;
+mod service;
+mod store;
+
+pub use http::routes;
+pub use names::{KnownNames, Names, acting, known};
+pub use service::{Change, Introduction, Revocation, Users, introduce};

@@ -1,0 +1,92 @@
+//! The names that people are shown by. The newest win: those of the token with which someone acts, or
+//! those that a backend has told since it was issued.
+
+use super::store;
+use crate::{
+    auth::Identity,
+    clock::Timestamp,
+    db::{Row, Tx},
+    error::Result,
+    id::Id,
+};
+
+/// What somebody is called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// The given name.
+    pub first_name: Option<String>,
+    /// The family name.
+    pub last_name: Option<String>,
+    /// The full name, as one.
+    pub name: Option<String>,
+}
+
+impl Names {
+    /// Those that a token tells.
+    fn of(identity: &Identity) -> Self {
+        Self {
+            first_name: identity.first_name().map(Into::into),
+            last_name: identity.last_name().map(Into::into),
+            name: identity.full_name().map(Into::into),
+        }
+    }
+}
+
+/// Names as they are kept.
+#[derive(Clone, Debug)]
+pub struct KnownNames {
+    /// The names.
+    pub names: Names,
+    /// Since when they hold.
+    named_at: Timestamp,
+}
+
+impl KnownNames {
+    /// Reads a row with the columns `first_name`, `last_name`, `name` and `named_at` of a profile, which
+    /// are null where there is none: stores of other rooms join them to their own.
+    ///
+    /// # Errors
+    /// When it has not these columns.
+    pub fn from_row(row: &Row) -> Result<Option<Self>> {
+        let Some(named_at) = row.get("named_at")? else { return Ok(None) };
+        let names = Names {
+            first_name: row.get("first_name")?,
+            last_name: row.get("last_name")?,
+            name: row.get("name")?,
+        };
+        Ok(Some(Self { names, named_at }))
+    }
+}
+
+/// What is known of a user's names.
+///
+/// # Errors
+/// The store's.
+pub async fn known(tx: &mut Tx<'_>, user: &Id) -> Result<Option<KnownNames>> {
+    let profile = store::profiles::find(tx, user).await?;
+    profile.as_ref().map_or(Ok(None), KnownNames::from_row)
+}
+
+/// The names of someone who acts, in the unit in which they do. Those of their token are kept when they
+/// are new.
+///
+/// # Errors
+/// The store's.
+pub async fn acting(
+    tx: &mut Tx<'_>,
+    identity: &Identity,
+    known: Option<KnownNames>,
+) -> Result<Names> {
+    let told = Names::of(identity);
+    // A token that does not say when it was issued is as new as what nobody knows the time of.
+    let told_at = identity.issued_at.max(Timestamp::from_millis(0));
+    match known {
+        Some(known) if told == Names::default() || told_at < known.named_at => Ok(known.names),
+        Some(known) if told == known.names => Ok(told),
+        None if told == Names::default() => Ok(told),
+        _ => {
+            store::profiles::note(tx, &identity.user_id, &told, told_at).await?;
+            Ok(told)
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What callers ask of this room, and the rules of its fields (contract/rest.md, "Users" and "Auth").
+
+use garde::Validate;
+use serde::Deserialize;
+use url::Url;
+use utoipa::ToSchema;
+
+use crate::{
+    auth::Role,
+    clock::Timestamp,
+    id::Id,
+    room::Room,
+    text::{self, PersonName},
+};
+
+/// A token to make.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct MintToken {
+    /// Whom it speaks for.
+    pub(super) user_id: Id,
+    /// Their e-mail address.
+    #[garde(inner(custom(mail_address)))]
+    #[schema(min_length = 3, max_length = 254)]
+    pub(super) email: Option<String>,
+    /// Their given name.
+    pub(super) first_name: Option<PersonName>,
+    /// Their family name.
+    pub(super) last_name: Option<PersonName>,
+    /// Their full name, as one.
+    pub(super) name: Option<PersonName>,
+    /// What they are. `admin` and `service` are for API keys alone to give.
+    #[serde(default, deserialize_with = "crate::http::json::or_default")]
+    #[garde(length(max = 5))]
+    #[schema(max_items = 5)]
+    pub(super) roles: Vec<Role>,
+    /// Rooms that the token itself lets them into.
+    #[serde(default, deserialize_with = "crate::http::json::or_default")]
+    #[garde(length(max = 100))]
+    #[schema(value_type = Vec<String>, max_items = 100)]
+    pub(super) rooms: Vec<Room>,
+    /// How long it lives, in seconds. Without it: `users.token_life`.
+    #[garde(inner(range(min = 1)))]
+    #[schema(minimum = 1)]
+    pub(super) ttl_seconds: Option<u32>,
+}
+
+/// Tokens to revoke: those of a user or of everyone that were issued before a moment, or one.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct Revoke {
+    /// The user whose tokens they are.
+    pub(super) user_id: Option<Id>,
+    /// Those that were issued before this; without it, before now. Without `userId` everyone's.
+    pub(super) issued_before: Option<Timestamp>,
+    /// The id of a single token.
+    #[garde(inner(length(bytes, min = 1, max = 8192)))]
+    #[schema(min_length = 1, max_length = 8192)]
+    pub(super) jti: Option<String>,
+    /// When that token ends by itself, after which its revocation need not be remembered.
+    pub(super) expires_at: Option<Timestamp>,
+}
+
+/// What a backend tells of a user.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct PutProfile {
+    /// The given name.
+    pub(super) first_name: Option<PersonName>,
+    /// The family name.
+    pub(super) last_name: Option<PersonName>,
+    /// The full name, as one.
+    pub(super) name: Option<PersonName>,
+    /// A picture: an http or https URL.
+    #[garde(inner(custom(web_address)))]
+    #[schema(max_length = 2048)]
+    pub(super) avatar_url: Option<String>,
+    /// The e-mail address, which only the user, admins and services are shown.
+    #[garde(inner(custom(mail_address)))]
+    #[schema(min_length = 3, max_length = 254)]
+    pub(super) email: Option<String>,
+    /// What the user is, to be shown; it gives no rights.
+    #[serde(default, deserialize_with = "crate::http::json::or_default")]
+    #[garde(length(max = 5))]
+    #[schema(max_items = 5)]
+    pub(super) roles: Vec<Role>,
+}
+
+/// A user to shut out.
+#[derive(Default, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct BlockUser {
+    /// Until when; without it, until somebody ends it.
+    pub(super) until: Option<Timestamp>,
+    /// Why, for operators: the user is not told.
+    #[garde(inner(length(chars, min = 1, max = 500), custom(text::line)))]
+    #[schema(min_length = 1, max_length = 500)]
+    pub(super) reason: Option<String>,
+}
+
+/// A user to disconnect.
+#[derive(Default, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub(super) struct DisconnectUser {
+    /// Why, for the log: the user is not told.
+    #[garde(inner(length(chars, min = 1, max = 500), custom(text::line)))]
+    #[schema(min_length = 1, max_length = 500)]
+    pub(super) reason: Option<String>,
+}
+
+/// Something to write to: what it looks like is its provider's to say.
+fn mail_address(email: &str, (): &()) -> garde::Result {
+    let plain = !email.contains(|c: char| c.is_whitespace() || c.is_control());
+    let parts =
+        email.rsplit_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
+    if plain && parts && email.len() <= 254 {
+        return Ok(());
+    }
+    Err(garde::Error::new("is not an e-mail address of at most 254 bytes"))
+}
+
+/// Nothing that a page would run.
+fn web_address(address: &str, (): &()) -> garde::Result {
+    let is_web = Url::parse(address).is_ok_and(|url| ["http", "https"].contains(&url.scheme()));
+    if is_web && address.len() <= 2048 && !address.contains(char::is_control) {
+        return Ok(());
+    }
+    Err(garde::Error::new("is not an http or https URL of at most 2,048 bytes"))
+}

@@ -1,0 +1,115 @@
+//! The rules of this room.
+
+mod people;
+mod shut_out;
+mod tokens;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Mutex;
+
+pub use self::{
+    people::{Introduction, introduce},
+    shut_out::{Change, Revocation},
+};
+use super::store::shut_out as kept;
+use crate::{
+    auth::{Authenticator, Minter, Revocations, SetupError},
+    clock::{Clock, Timestamp},
+    config::{AuthConfig, Config, UsersConfig},
+    db::{Db, Tx},
+    error::Result,
+    realtime::Realtime,
+};
+
+/// How often it is looked for what has ended.
+const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
+
+/// A moment that does not come.
+const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
+
+/// Users. Cheap to clone.
+#[derive(Clone)]
+pub struct Users {
+    db: Db,
+    realtime: Realtime,
+    revocations: Revocations,
+    /// None where there is no secret to sign with.
+    minter: Option<Minter>,
+    clock: Clock,
+    config: UsersConfig,
+    /// For how long a token still holds after its end.
+    leeway: Duration,
+    /// Blocks begin and end one after the other, in memory as in the store.
+    blocking: Arc<Mutex<()>>,
+}
+
+impl Users {
+    /// Users in this store; who is shut out is from now on, for this authenticator too.
+    ///
+    /// # Errors
+    /// The store's, and [`SetupError`] of the secret that tokens are signed with.
+    pub async fn start(
+        db: Db,
+        realtime: Realtime,
+        authenticator: &Authenticator,
+        clock: Clock,
+        config: &Config,
+    ) -> anyhow::Result<Self> {
+        let users = Self {
+            db,
+            realtime,
+            revocations: authenticator.verifier().revocations().clone(),
+            minter: minter(&config.auth)?,
+            clock,
+            config: config.users.clone(),
+            leeway: config.auth.leeway,
+            blocking: Arc::default(),
+        };
+        users.load().await?;
+        Ok(users)
+    }
+
+    /// Reads who is shut out.
+    async fn load(&self) -> Result<()> {
+        let mut place = Some(kept::Place::default());
+        while let Some(from) = place {
+            let unit = async move |tx: &mut Tx<'_>| kept::revocations(tx, &from).await;
+            let (revocations, next) = self.db.read(unit).await?;
+            for (revoked, until) in revocations {
+                self.revocations.revoke(revoked, until);
+            }
+            place = next;
+        }
+        let mut after = Some(String::new());
+        while let Some(from) = after {
+            let unit = async move |tx: &mut Tx<'_>| kept::blocks(tx, &from).await;
+            let blocks = self.db.read(unit).await?;
+            after = blocks.last().map(|(user, _)| user.to_string());
+            for (user, until) in blocks {
+                self.revocations.block(user, until.unwrap_or(NEVER));
+            }
+        }
+        self.revocations.forget_ended();
+        Ok(())
+    }
+
+    /// Forgets what has ended, now and then, for ever.
+    pub async fn prune(self) {
+        loop {
+            self.revocations.forget_ended();
+            match self.db.write(async |tx: &mut Tx<'_>| kept::prune(tx).await).await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => tracing::warn!(?error, "old revocations could not be removed"),
+            }
+            tokio::time::sleep(PRUNE_INTERVAL).await;
+        }
+    }
+}
+
+fn minter(auth: &AuthConfig) -> Result<Option<Minter>, SetupError> {
+    let (issuer, audience) = (auth.jwt_issuer.as_deref(), auth.jwt_audience.as_deref());
+    let secret = auth.jwt_secret.as_ref();
+    secret.map(|secret| Minter::new(secret, issuer, audience)).transpose()
+}

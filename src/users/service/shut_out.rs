@@ -1,0 +1,245 @@
+//! Revocations, blocks, and sockets that are closed for the time being.
+
+use super::{NEVER, Users};
+use crate::{
+    auth::{Identity, Revoked, TokenError, TokenKey},
+    clock::Timestamp,
+    db::{Tx, to_the_end},
+    error::{Code, Error, Result},
+    id::Id,
+    users::{
+        documents::BlockView,
+        requests::{BlockUser, DisconnectUser, Revoke},
+        store::shut_out as kept,
+    },
+};
+
+/// Tokens that are to be good no more.
+#[derive(Clone, Debug)]
+pub struct Revocation {
+    revoked: Revoked,
+    /// Whose they are, where that is known: others need not be looked through.
+    user: Option<Id>,
+    /// Until when one of them could hold.
+    until: Timestamp,
+}
+
+impl Revocation {
+    /// Until when one of its tokens could hold.
+    #[must_use]
+    pub fn until(&self) -> Timestamp {
+        self.until
+    }
+}
+
+/// What has become of users and their tokens, kept in the store.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// Tokens were revoked.
+    Revoked(Revocation),
+    /// A user was blocked, until then.
+    Blocked(Id, Timestamp),
+    /// A user's block was ended.
+    Unblocked(Id),
+}
+
+impl Users {
+    /// A token by its id, with whose it is and when it ends, where that is known.
+    #[must_use]
+    pub fn revocation_of_token(
+        &self,
+        jti: &str,
+        user: Option<Id>,
+        expires_at: Option<Timestamp>,
+    ) -> Revocation {
+        let until = expires_at.map(|at| at + self.leeway);
+        let until = until.unwrap_or_else(|| self.clock.now() + self.config.revocation_life);
+        Revocation { revoked: Revoked::Token(TokenKey::of(jti)), user, until }
+    }
+
+    /// All tokens of one sign-in of a user (`sid`), the last of which ends then.
+    #[must_use]
+    pub fn revocation_of_session(
+        &self,
+        session: &str,
+        user: Id,
+        expires_at: Timestamp,
+    ) -> Revocation {
+        let revoked = Revoked::Token(TokenKey::of_session(session));
+        Revocation { revoked, user: Some(user), until: expires_at + self.leeway }
+    }
+
+    /// A user's tokens that were issued before a moment, and those that do not say when they were. One
+    /// that tells its second alone counts as issued at the beginning of that; this server's own tell the
+    /// millisecond.
+    #[must_use]
+    pub fn revocation_of_user(&self, user: Id, issued_before: Timestamp) -> Revocation {
+        let until = issued_before + self.config.revocation_life;
+        let revoked = Revoked::User(user.clone(), issued_before);
+        Revocation { revoked, user: Some(user), until }
+    }
+
+    /// The same of everyone.
+    fn revocation_of_everyone(&self, issued_before: Timestamp) -> Revocation {
+        let until = issued_before + self.config.revocation_life;
+        Revocation { revoked: Revoked::Everyone(issued_before), user: None, until }
+    }
+
+    /// Keeps a revocation in a unit of work. It holds once that is committed and
+    /// [`Users::apply`] has been told.
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`] when as many are kept as may be; the store's.
+    pub async fn keep(&self, tx: &mut Tx<'_>, revocation: &Revocation) -> Result<()> {
+        self.ensure_room()?;
+        kept::revoke(tx, &revocation.revoked, revocation.until).await
+    }
+
+    /// Revokes tokens: who comes with one is refused, the sockets that came with one are closed. Done
+    /// to its end even when the caller has hung up.
+    ///
+    /// # Errors
+    /// Those of [`Users::keep`].
+    pub async fn revoke(&self, revocation: Revocation) -> Result<()> {
+        let users = self.clone();
+        to_the_end(async move {
+            let (this, kept) = (users.clone(), revocation.clone());
+            let unit = async move |tx: &mut Tx<'_>| this.keep(tx, &kept).await;
+            users.db.write(unit).await?;
+            users.apply(Change::Revoked(revocation)).await;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Makes sure that somebody is not shut out.
+    ///
+    /// # Errors
+    /// [`Code::Forbidden`] where they are blocked, [`Code::Unauthorized`] where what they show is
+    /// revoked.
+    pub fn ensure_let_in(&self, identity: &Identity) -> Result<()> {
+        Ok(self.revocations.check(identity)?)
+    }
+
+    /// Makes sure that a user is not blocked.
+    ///
+    /// # Errors
+    /// [`Code::Forbidden`] where they are.
+    pub fn ensure_not_blocked(&self, user: &Id) -> Result<()> {
+        if self.revocations.is_blocked(user) { Err(TokenError::Blocked.into()) } else { Ok(()) }
+    }
+
+    /// Closes a user's sockets that are of another sign-in than this, or of none, on this node. Who is
+    /// not shut out may come back.
+    pub async fn disconnect_others(&self, user: &Id, session: Option<&str>) {
+        self.realtime.disconnect_others(user, session).await;
+    }
+
+    /// Does on this node what was committed, here or on another: from now on whoever is shut out is
+    /// refused, and their sockets are closed.
+    pub async fn apply(&self, change: Change) {
+        let user = match change {
+            Change::Revoked(Revocation { revoked, user, until }) => {
+                self.revocations.revoke(revoked, until);
+                user
+            }
+            Change::Blocked(user, until) => {
+                self.revocations.block(user.clone(), until);
+                Some(user)
+            }
+            Change::Unblocked(user) => return self.revocations.unblock(&user),
+        };
+        // What is refused from now on, first; then whoever came in before.
+        self.realtime.close_revoked(user.as_ref()).await;
+    }
+
+    /// Revokes what an operator names.
+    pub(in crate::users) async fn revoke_named(&self, by: &Identity, named: Revoke) -> Result<()> {
+        let Revoke { user_id, issued_before, jti, expires_at } = named;
+        let now = self.clock.now();
+        if issued_before.is_some_and(|before| before > now + self.leeway) {
+            return Err(Error::invalid("/issuedBefore", "lies in the future"));
+        }
+        if expires_at.is_some() && jti.is_none() {
+            return Err(Error::invalid("/expiresAt", "goes with jti alone"));
+        }
+        let revocation = match (user_id, issued_before, jti) {
+            (None, None, Some(jti)) => self.revocation_of_token(&jti, None, expires_at),
+            (Some(user), before, None) => self.revocation_of_user(user, before.unwrap_or(now)),
+            (None, Some(before), None) => self.revocation_of_everyone(before),
+            _ => {
+                return Err(Error::invalid(
+                    "",
+                    "takes either userId or jti, or issuedBefore alone",
+                ));
+            }
+        };
+        let of = revocation.user.as_ref().map(Id::as_str);
+        tracing::info!(by = %by.user_id, of, "tokens are revoked");
+        self.revoke(revocation).await
+    }
+
+    /// Shuts a user out.
+    pub(in crate::users) async fn block(
+        &self,
+        by: &Identity,
+        user: Id,
+        asked: BlockUser,
+    ) -> Result<()> {
+        let BlockUser { until, reason } = asked;
+        if until.is_some_and(|until| until <= self.clock.now()) {
+            return Err(Error::invalid("/until", "lies in the past"));
+        }
+        self.ensure_room()?;
+        tracing::info!(by = %by.user_id, %user, "a user is blocked");
+        let (users, blocked_by) = (self.clone(), by.user_id.clone());
+        to_the_end(async move {
+            let _turn = users.blocking.lock().await;
+            let blocked = user.clone();
+            let unit = async move |tx: &mut Tx<'_>| {
+                let block = BlockView { since: tx.now(), until, reason, blocked_by };
+                kept::block(tx, &blocked, &block).await
+            };
+            users.db.write(unit).await?;
+            users.apply(Change::Blocked(user, until.unwrap_or(NEVER))).await;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Lets a user in again. Tokens that were revoked stay so.
+    pub(in crate::users) async fn unblock(&self, by: &Identity, user: Id) -> Result<()> {
+        tracing::info!(by = %by.user_id, %user, "a user's block is ended");
+        let users = self.clone();
+        to_the_end(async move {
+            let _turn = users.blocking.lock().await;
+            let blocked = user.clone();
+            let unit = async move |tx: &mut Tx<'_>| kept::unblock(tx, &blocked).await;
+            users.db.write(unit).await?;
+            users.apply(Change::Unblocked(user)).await;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Closes a user's sockets, who may come back; how many there were.
+    pub(in crate::users) async fn disconnect(
+        &self,
+        by: &Identity,
+        user: &Id,
+        asked: DisconnectUser,
+    ) -> usize {
+        let disconnected = self.realtime.disconnect(user).await;
+        let reason = asked.reason.as_deref();
+        tracing::info!(by = %by.user_id, %user, reason, disconnected, "a user was disconnected");
+        disconnected
+    }
+
+    fn ensure_room(&self) -> Result<()> {
+        if self.revocations.len() < self.config.max_revocations {
+            return Ok(());
+        }
+        let sentence = "As many revocations and blocks are kept as may be (users.max_revocations).";
+        Err(Error::new(Code::Unavailable, sentence))
+    }
+}

@@ -1,0 +1,122 @@
+//! Revoked tokens and blocked users, in the tables `revocations` and `blocks`.
+
+use crate::{
+    auth::{Revoked, TokenKey},
+    clock::Timestamp,
+    db::{Row, Tx},
+    error::{Error, Result},
+    id::Id,
+    params,
+    users::documents::BlockView,
+};
+
+/// Rows read or removed in one unit.
+pub(in crate::users) const ROWS: i64 = 1000;
+
+/// Keeps that tokens are revoked. What was kept before is not taken back.
+pub(in crate::users) async fn revoke(
+    tx: &mut Tx<'_>,
+    revoked: &Revoked,
+    until: Timestamp,
+) -> Result<()> {
+    const REVOKE: &str = "
+        INSERT INTO revocations (kind, subject, issued_before, ends_at) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (kind, subject) DO UPDATE SET
+            issued_before = CASE WHEN revocations.issued_before > excluded.issued_before
+                THEN revocations.issued_before ELSE excluded.issued_before END,
+            ends_at = CASE WHEN revocations.ends_at > excluded.ends_at
+                THEN revocations.ends_at ELSE excluded.ends_at END";
+    let (kind, subject, before) = match revoked {
+        Revoked::Token(key) => ("token", key.to_string(), Timestamp::from_millis(0)),
+        Revoked::User(user, before) => ("user", user.to_string(), *before),
+        Revoked::Everyone(before) => ("everyone", String::new(), *before),
+    };
+    tx.execute(REVOKE, &params![kind, subject, before, until]).await?;
+    Ok(())
+}
+
+/// Where a walk through the revocations stands.
+pub(in crate::users) type Place = (String, String);
+
+/// The next revocations after a place, each with until when it is kept; and the place after them, when
+/// there may be more.
+pub(in crate::users) async fn revocations(
+    tx: &mut Tx<'_>,
+    (kind, subject): &Place,
+) -> Result<(Vec<(Revoked, Timestamp)>, Option<Place>)> {
+    const NEXT: &str = "
+        SELECT kind, subject, issued_before, ends_at FROM revocations
+        WHERE (kind, subject) > ($1, $2) ORDER BY kind, subject LIMIT $3";
+    let rows = tx.all(NEXT, &params![kind, subject, ROWS]).await?;
+    let revocations = rows.iter().map(revocation).collect::<Result<Vec<_>>>()?;
+    let place = |row: &Row| Ok::<_, Error>((row.get("kind")?, row.get("subject")?));
+    let more = rows.last().filter(|_| rows.len() as i64 == ROWS);
+    Ok((revocations, more.map(place).transpose()?))
+}
+
+fn revocation(row: &Row) -> Result<(Revoked, Timestamp)> {
+    let (kind, subject): Place = (row.get("kind")?, row.get("subject")?);
+    let before = row.get("issued_before")?;
+    let revoked = match kind.as_str() {
+        "token" => Revoked::Token(subject.parse::<TokenKey>().map_err(Error::internal)?),
+        "user" => Revoked::User(row.get("subject")?, before),
+        _ => Revoked::Everyone(before),
+    };
+    Ok((revoked, row.get("ends_at")?))
+}
+
+/// Keeps that a user is blocked, instead of an earlier block.
+pub(in crate::users) async fn block(tx: &mut Tx<'_>, user: &Id, block: &BlockView) -> Result<()> {
+    const BLOCK: &str = "
+        INSERT INTO blocks (user_id, since, ends_at, reason, blocked_by)
+        VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (user_id) DO UPDATE SET since = $2, ends_at = $3, reason = $4, blocked_by = $5";
+    let BlockView { since, until, reason, blocked_by } = block.clone();
+    tx.execute(BLOCK, &params![user, since, until, reason, blocked_by]).await?;
+    Ok(())
+}
+
+/// Ends a user's block, if there is one.
+pub(in crate::users) async fn unblock(tx: &mut Tx<'_>, user: &Id) -> Result<()> {
+    const UNBLOCK: &str = "DELETE FROM blocks WHERE user_id = $1";
+    tx.execute(UNBLOCK, &params![user]).await?;
+    Ok(())
+}
+
+/// A user's block, while it lasts.
+pub(in crate::users) async fn block_of(tx: &mut Tx<'_>, user: &Id) -> Result<Option<BlockView>> {
+    const BLOCK: &str = "SELECT * FROM blocks WHERE user_id = $1";
+    let Some(row) = tx.optional(BLOCK, &params![user]).await? else { return Ok(None) };
+    let block = BlockView {
+        since: row.get("since")?,
+        until: row.get("ends_at")?,
+        reason: row.get("reason")?,
+        blocked_by: row.get("blocked_by")?,
+    };
+    Ok(Some(block).filter(|block| block.until.is_none_or(|until| tx.now() < until)))
+}
+
+/// The blocks of the next users after `after`, each with its end.
+pub(in crate::users) async fn blocks(
+    tx: &mut Tx<'_>,
+    after: &str,
+) -> Result<Vec<(Id, Option<Timestamp>)>> {
+    const NEXT: &str = "
+        SELECT user_id, ends_at FROM blocks WHERE user_id > $1 ORDER BY user_id LIMIT $2";
+    let rows = tx.all(NEXT, &params![after, ROWS]).await?;
+    rows.iter().map(|row| Ok((row.get("user_id")?, row.get("ends_at")?))).collect()
+}
+
+/// Removes some of what has ended; whether there may be more of it.
+pub(in crate::users) async fn prune(tx: &mut Tx<'_>) -> Result<bool> {
+    const REVOCATIONS: &str = "
+        DELETE FROM revocations WHERE (kind, subject) IN (
+            SELECT kind, subject FROM revocations WHERE ends_at <= $1 ORDER BY ends_at LIMIT $2)";
+    const BLOCKS: &str = "
+        DELETE FROM blocks WHERE user_id IN (
+            SELECT user_id FROM blocks WHERE ends_at <= $1 ORDER BY ends_at LIMIT $2)";
+    let now = tx.now();
+    let revocations = tx.execute(REVOCATIONS, &params![now, ROWS]).await?;
+    let blocks = tx.execute(BLOCKS, &params![now, ROWS]).await?;
+    Ok(revocations + blocks > 0)
+}

@@ -1,0 +1,577 @@
+//! Notifications: who hears of them and in which order, what is read and what is left, and what many
+//! cost.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+use stoa::{
+    clock::{Clock, Timestamp},
+    db::Tx,
+    error::{Code, Error},
+    id::{Id, Ids},
+    notifications::{Notice, NotificationService},
+};
+
+use crate::{
+    store::engine::Store,
+    support::{
+        Client, Options, TestApp, User,
+        app::{API_KEY, Answer},
+    },
+};
+
+const API: &str = "/api/notifications";
+
+/// Someone's own calls.
+struct Reader<'a> {
+    app: &'a TestApp,
+    token: String,
+}
+
+impl Reader<'_> {
+    async fn call(&self, method: Method, path: &str) -> Answer {
+        self.app.request_as(&self.token, method, &format!("{API}{path}"), None).await
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        self.call(Method::GET, path).await.ok()
+    }
+
+    async fn post(&self, path: &str) -> Value {
+        self.call(Method::POST, path).await.ok()
+    }
+
+    async fn unread(&self) -> u64 {
+        self.get("/unread-count").await["unreadCount"].as_u64().expect("a count")
+    }
+
+    async fn titles(&self, query: &str) -> Vec<String> {
+        titles(&self.get(query).await)
+    }
+}
+
+fn reader<'a>(app: &'a TestApp, user: &str) -> Reader<'a> {
+    Reader { app, token: app.token(user, &[]) }
+}
+
+fn titles(page: &Value) -> Vec<String> {
+    let items = page["items"].as_array().expect("a list").iter();
+    items.map(|item| item["title"].as_str().expect("a title").to_owned()).collect()
+}
+
+fn notice(title: &str) -> Value {
+    json!({ "type": "offer", "title": title, "body": "35.50 USD", "data": { "offer": "o1" } })
+}
+
+fn to(users: Value, title: &str) -> Value {
+    let mut body = notice(title);
+    let field = if users.is_array() { "userIds" } else { "userId" };
+    body[field] = users;
+    body
+}
+
+async fn send(app: &TestApp, users: impl Into<Value>, title: &str) -> Value {
+    let answer = app.post(API, to(users.into(), title)).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    answer.body
+}
+
+fn id_of(sent: &Value) -> String {
+    sent["notification"]["id"].as_str().expect("an id").to_owned()
+}
+
+fn people(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("p{n:05}")).collect()
+}
+
+/// The next kept event of this socket, presence aside.
+async fn next_event(client: &mut Client) -> (String, Value) {
+    loop {
+        let packet = client.next_raw().await;
+        let Some(event) = packet.strip_prefix("42") else { continue };
+        let event: Value = serde_json::from_str(event).expect("an event");
+        let name = event[0].as_str().expect("a name");
+        if !name.starts_with("user") {
+            return (name.to_owned(), event[1].clone());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_notification_is_heard_in_all_tabs_of_its_user_and_by_nobody_else() {
+    let app = TestApp::start().await;
+    let mut tabs: Vec<User> = Vec::new();
+    for options in [
+        Options::websocket(),
+        Options::polling(),
+        Options::upgrade(),
+        Options::websocket().namespace("/marketplace"),
+    ] {
+        tabs.push(app.user_with("ann", &[], options).await);
+    }
+    let mut others = [
+        app.user("bob").await,
+        app.user_with("root", &["admin"], Options::websocket()).await,
+        app.user_with("ann", &[], Options::websocket().namespace("/chat")).await,
+    ];
+    let sent = send(&app, "ann", "An offer").await;
+    assert_eq!(sent["recipients"], 1);
+    let notification = &sent["notification"];
+    assert_eq!(notification["id"], notification["_id"]);
+    assert_eq!(notification["data"], json!({ "offer": "o1" }));
+    assert_eq!(notification["readAt"], Value::Null);
+    for tab in &mut tabs {
+        assert_eq!(tab.expect("new-notification").await, json!({ "notification": notification }));
+        assert_eq!(tab.expect("unread-count-update").await, json!({ "unreadCount": 1 }));
+        tab.expect_nothing().await;
+    }
+    for other in &mut others {
+        other.expect_nothing().await;
+    }
+    let ann = reader(&app, "ann");
+    assert_eq!(ann.get("").await, json!({ "items": [notification], "nextCursor": null }));
+    assert_eq!(ann.unread().await, 1);
+}
+
+#[tokio::test]
+async fn each_change_tells_the_count_after_it_and_what_changes_nothing_tells_nothing() {
+    let app = TestApp::start().await;
+    let mut tab = app.user("ann").await;
+    let ann = reader(&app, "ann");
+    let mut ids = Vec::new();
+    for (title, count) in [("one", 1), ("two", 2), ("three", 3), ("four", 4)] {
+        ids.push(id_of(&send(&app, "ann", title).await));
+        tab.expect("new-notification").await;
+        assert_eq!(tab.expect("unread-count-update").await["unreadCount"], count);
+    }
+    let read =
+        |modified: u64, unread: u64| json!({ "modifiedCount": modified, "unreadCount": unread });
+
+    assert_eq!(ann.post(&format!("/{}/read", ids[1])).await, read(1, 3));
+    assert_eq!(tab.expect("unread-count-update").await["unreadCount"], 3);
+    assert_eq!(ann.post(&format!("/{}/read", ids[1])).await, read(0, 3));
+    tab.expect_nothing().await;
+
+    // One that is read, then one that is not.
+    for (id, count) in [(&ids[1], 3), (&ids[3], 2)] {
+        let gone = ann.call(Method::DELETE, &format!("/{id}")).await;
+        assert_eq!(gone.status, 204);
+        assert_eq!(tab.expect("unread-count-update").await["unreadCount"], count);
+        let again = ann.call(Method::DELETE, &format!("/{id}")).await;
+        assert_eq!(again.problem(404), "not_found");
+    }
+    tab.expect_nothing().await;
+
+    assert_eq!(ann.post("/read-all").await, read(2, 0));
+    assert_eq!(tab.expect("unread-count-update").await["unreadCount"], 0);
+    assert_eq!(ann.post("/read-all").await, read(0, 0));
+    assert_eq!(ann.post(&format!("/{}/read", ids[0])).await, read(0, 0));
+    tab.expect_nothing().await;
+    assert_eq!(ann.titles("").await, ["three", "one"]);
+    assert_eq!(ann.unread().await, 0);
+    send(&app, "ann", "five").await;
+    tab.expect("new-notification").await;
+    assert_eq!(tab.expect("unread-count-update").await["unreadCount"], 1);
+}
+
+#[tokio::test]
+async fn a_list_has_the_newest_first_and_says_when_each_was_read() {
+    let clock = Clock::manual(Timestamp::from_millis(1_764_000_000_000));
+    let app = TestApp::with_clock(clock.clone(), |_| {}).await;
+    let ann = reader(&app, "ann");
+    let mut ids = Vec::new();
+    for n in 0..9 {
+        ids.push(id_of(&send(&app, json!(["ann", "bob"]), &n.to_string()).await));
+        if n == 2 || n == 5 {
+            clock.advance(Duration::from_mins(1));
+            ann.post("/read-all").await;
+        }
+    }
+    clock.advance(Duration::from_mins(1));
+    ann.post(&format!("/{}/read", ids[7])).await;
+    assert_eq!(ann.titles("?unread=true").await, ["8", "6"]);
+    assert_eq!(ann.unread().await, 2);
+    let all = ann.get("?limit=100").await;
+    assert_eq!(titles(&all), ["8", "7", "6", "5", "4", "3", "2", "1", "0"]);
+    let read_at: Vec<&Value> =
+        all["items"].as_array().expect("a list").iter().map(|item| &item["readAt"]).collect();
+    let at = |minute: &str| json!(format!("2025-11-24T16:0{minute}:00.000Z"));
+    let (none, first, second, third) = (Value::Null, at("1"), at("2"), at("3"));
+    assert_eq!(read_at, [&none, &third, &none, &second, &second, &second, &first, &first, &first]);
+    for (query, expected) in
+        [("", 9), ("unread=true&", 2), ("unread=false&", 9)].map(|(query, n)| (query, n))
+    {
+        let (mut seen, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = ann.get(&format!("?{query}limit=2&cursor={cursor}")).await;
+            seen.extend(titles(&page));
+            let Some(next) = page["nextCursor"].as_str() else { break };
+            next.clone_into(&mut cursor);
+        }
+        assert_eq!(seen.len(), expected, "{seen:?}");
+    }
+    // What one reads is unread to the other.
+    assert_eq!(reader(&app, "bob").unread().await, 9);
+    for bad in ["?unread=maybe", "?limit=101", "?cursor=AAAA"] {
+        assert_eq!(ann.call(Method::GET, bad).await.problem(422), "invalid_payload", "{bad}");
+    }
+    assert_eq!(reader(&app, "stranger").get("").await["items"], json!([]));
+    assert_eq!(reader(&app, "stranger").unread().await, 0);
+}
+
+#[tokio::test]
+async fn pages_of_large_notifications_have_fewer_of_them() {
+    let app = TestApp::start().await;
+    for n in 0..5 {
+        let mut body = to(json!("ann"), &n.to_string());
+        body["body"] = json!("x".repeat(4000));
+        body["data"] = json!("y".repeat(16_000));
+        app.post(API, body).await.ok();
+    }
+    let ann = reader(&app, "ann");
+    let page = ann.get("").await;
+    assert!(page.to_string().len() <= 60_000);
+    assert_eq!(titles(&page), ["4", "3"]);
+    let cursor = page["nextCursor"].as_str().expect("a cursor");
+    assert_eq!(ann.titles(&format!("?cursor={cursor}")).await, ["2", "1"]);
+}
+
+#[tokio::test]
+async fn who_asks_for_anothers_notification_is_told_that_there_is_none() {
+    let app = TestApp::start().await;
+    let id = id_of(&send(&app, "ann", "Hers").await);
+    send(&app, "bob", "His").await;
+    let mut tab = app.user("ann").await;
+    for user in ["bob", "nobody"] {
+        let bob = reader(&app, user);
+        for (method, path) in [
+            (Method::POST, format!("/{id}/read")),
+            (Method::DELETE, format!("/{id}")),
+            (Method::POST, "/no-such-id/read".to_owned()),
+            (Method::DELETE, "/no-such-id".to_owned()),
+        ] {
+            let refused = bob.call(method, &path).await;
+            assert_eq!(refused.problem(404), "not_found", "{path}");
+            assert_eq!(refused.body["detail"], "There is no such notification.");
+        }
+    }
+    tab.expect_nothing().await;
+    assert_eq!(reader(&app, "ann").unread().await, 1);
+}
+
+#[tokio::test]
+async fn only_backends_and_admins_send_and_every_field_has_its_bound() {
+    let app = TestApp::start().await;
+    let mut tab = app.user("ann").await;
+    for roles in [&[][..], &["user"], &["buyer", "seller"]] {
+        let body = Some(to(json!("ann"), "No"));
+        let refused = app.request_as(&app.token("eve", roles), Method::POST, API, body).await;
+        assert_eq!(refused.problem(403), "forbidden");
+    }
+    let anyone = app.request(Method::POST, API, None, Some(to(json!("ann"), "No"))).await;
+    assert_eq!(anyone.status, 401);
+    let (long, many) = ("x".repeat(300), people(10_001));
+    for (field, value, pointer) in [
+        ("type", json!(""), "/type"),
+        ("type", json!("é".repeat(65)), "/type"),
+        ("type", json!("a\nb"), "/type"),
+        ("title", json!(""), "/title"),
+        ("title", json!("é".repeat(201)), "/title"),
+        ("title", json!("a\nb"), "/title"),
+        ("body", json!("é".repeat(4001)), "/body"),
+        ("body", json!("a\u{0}b"), "/body"),
+        ("data", json!("x".repeat(16 * 1024 - 1)), "/data"),
+        ("userId", json!(""), "/userId"),
+        ("userId", json!("a b"), "/userId"),
+        ("userId", json!(long), "/userId"),
+        ("userId", Value::Null, ""),
+        ("userIds", json!(["bob"]), ""),
+        ("userIds", json!([]), "/userIds"),
+        ("userIds", json!(["a b"]), "/userIds/0"),
+        ("userIds", json!(many), "/userIds"),
+        ("other", json!(1), "/other"),
+    ] {
+        let mut body = to(json!("ann"), "A title");
+        if field == "userIds" && value != json!(["bob"]) {
+            body.as_object_mut().expect("an object").remove("userId");
+        }
+        body[field] = value;
+        let refused = app.post(API, body).await;
+        assert_eq!(refused.problem(422), "invalid_payload", "{field}");
+        assert_eq!(refused.body["errors"][0]["pointer"], pointer, "{field}: {}", refused.body);
+    }
+    tab.expect_nothing().await;
+    assert_eq!(reader(&app, "ann").unread().await, 0);
+
+    // At their bounds, and what may be left out.
+    let body = json!({ "userId": "ann", "type": "é".repeat(64), "title": "é".repeat(200),
+        "body": "é".repeat(4000), "data": "x".repeat(16 * 1024 - 2) });
+    assert_eq!(app.post(API, body).await.status, 201);
+    let body = json!({ "userId": 7, "type": "x", "title": "y" });
+    let root = app.token("root", &["admin"]);
+    let sent = app.request_as(&root, Method::POST, API, Some(body)).await.ok();
+    assert_eq!(
+        (&sent["notification"]["body"], &sent["notification"]["data"]),
+        (&json!(""), &Value::Null)
+    );
+    assert_eq!(reader(&app, "7").unread().await, 1);
+}
+
+#[tokio::test]
+async fn two_hundred_at_once_are_counted_one_by_one_and_heard_in_that_order() {
+    let app = TestApp::with(|config| config.limits.enabled = false).await;
+    let mut tabs = [app.user("ann").await.into_client(), app.user("ann").await.into_client()];
+    let sent = join_all((0..200).map(|n| {
+        let app = &app;
+        async move { id_of(&send(app, "ann", &n.to_string()).await) }
+    }))
+    .await;
+    let mut orders = Vec::new();
+    for tab in &mut tabs {
+        let mut ids = Vec::new();
+        for count in 1..=200 {
+            let (name, told) = next_event(tab).await;
+            assert_eq!(name, "new-notification", "before {count}");
+            ids.push(told["notification"]["id"].as_str().expect("an id").to_owned());
+            let (name, counted) = next_event(tab).await;
+            assert_eq!(
+                (name.as_str(), &counted["unreadCount"]),
+                ("unread-count-update", &json!(count))
+            );
+        }
+        orders.push(ids);
+    }
+    assert_eq!(orders[0], orders[1]);
+    assert_eq!(
+        orders[0].iter().collect::<BTreeSet<_>>(),
+        sent.iter().collect::<BTreeSet<_>>(),
+        "each once"
+    );
+    let ann = reader(&app, "ann");
+    assert_eq!(ann.unread().await, 200);
+    // The list has the same order.
+    let newest = ann.get("?limit=100").await;
+    let listed = newest["items"].as_array().expect("a list").iter();
+    let listed: Vec<_> = listed.map(|item| item["id"].as_str().expect("an id")).collect();
+    assert_eq!(listed, orders[0].iter().rev().take(100).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_is_sent_read_and_deleted_at_once_is_counted_right() {
+    let app = TestApp::with(|config| config.limits.enabled = false).await;
+    let mut ids = Vec::new();
+    for n in 0..60 {
+        ids.push(id_of(&send(&app, json!(["ann", "bob"]), &n.to_string()).await));
+    }
+    let mut tab = app.user("ann").await.into_client();
+    let ann = reader(&app, "ann");
+    let sends = join_all((0..40).map(|_| send(&app, json!(["bob", "ann"]), "new")));
+    // Each twice: once is no change.
+    let reads =
+        join_all(
+            ids[..40].iter().chain(&ids[..20]).map(|id| {
+                let ann = &ann;
+                async move {
+                    ann.post(&format!("/{id}/read")).await["modifiedCount"].as_u64().expect("n")
+                }
+            }),
+        );
+    let deletes = join_all(ids[30..50].iter().map(|id| {
+        let ann = &ann;
+        async move { ann.call(Method::DELETE, &format!("/{id}")).await.status }
+    }));
+    let (_, reads, deletes) = tokio::join!(sends, reads, deletes);
+    assert!(deletes.iter().all(|status| *status == 204));
+    let read: u64 = reads.iter().sum();
+    let mut heard = Vec::new();
+    let changes = 40 + usize::try_from(read).expect("a number") + 20;
+    while heard.len() < changes {
+        let (name, told) = next_event(&mut tab).await;
+        if name == "unread-count-update" {
+            heard.push(told["unreadCount"].as_u64().expect("a count"));
+        }
+    }
+    let steps = std::iter::once(60).chain(heard.iter().copied()).zip(&heard);
+    for (before, after) in steps {
+        assert!(before.abs_diff(*after) <= 1, "{before} then {after}");
+    }
+    let unread = ann.get("?unread=true&limit=100").await;
+    assert_eq!(titles(&unread).len() as u64, ann.unread().await);
+    assert_eq!(heard.last(), Some(&ann.unread().await));
+    assert_eq!(reader(&app, "bob").unread().await, 100);
+}
+
+#[tokio::test]
+async fn one_call_tells_thousands_and_each_of_them_once() {
+    let app = TestApp::start().await;
+    let mut first = app.user("p00000").await;
+    let mut last = app.user("p01049").await;
+    let mut other = app.user("p01050").await;
+    send(&app, "p01049", "Before").await;
+    last.expect("new-notification").await;
+    last.expect("unread-count-update").await;
+    let mut users = people(1050);
+    // Twice, and in no order.
+    users.extend(people(10));
+    users.reverse();
+    let mut body = to(json!(users), "For all");
+    body["data"] = json!("x".repeat(16_000));
+    let sent = app.post(API, body).await;
+    assert_eq!(sent.status, 201, "{sent:?}");
+    let sent = sent.body;
+    assert_eq!(sent["recipients"], 1050);
+    for (tab, count) in [(&mut first, 1), (&mut last, 2)] {
+        assert_eq!(tab.expect("new-notification").await["notification"], sent["notification"]);
+        assert_eq!(tab.expect("unread-count-update").await["unreadCount"], count);
+        tab.expect_nothing().await;
+    }
+    other.expect_nothing().await;
+    let id = id_of(&sent);
+    for user in ["p00000", "p00007", "p00199", "p00200", "p01048"] {
+        let user = reader(&app, user);
+        assert_eq!(user.get("").await["items"], json!([sent["notification"]]));
+        user.post(&format!("/{id}/read")).await;
+        assert_eq!(user.unread().await, 0);
+    }
+    assert_eq!(reader(&app, "p00001").unread().await, 1);
+}
+
+/// Sends with a key, and a body.
+async fn send_with_key(app: &TestApp, key: &str, body: &Value) -> Answer {
+    app.post_with(API, &[("x-api-key", API_KEY), ("idempotency-key", key)], body).await
+}
+
+#[tokio::test]
+async fn a_call_that_was_cut_goes_on_where_it_ended_when_it_comes_again() {
+    let app = TestApp::start().await;
+    let body = to(json!(people(450)), "For all");
+    let sent = send_with_key(&app, "k1", &body).await;
+    assert_eq!(sent.status, 201, "{sent:?}");
+    // As a server leaves it that was killed after the first of three units.
+    for statement in [
+        "DELETE FROM idempotency_keys",
+        "UPDATE notification_contents SET told = 200",
+        "DELETE FROM notifications WHERE user_id >= 'p00200'",
+        "DELETE FROM notification_inboxes WHERE user_id >= 'p00200'",
+    ] {
+        app.execute(statement).await;
+    }
+    let mut early = app.user("p00199").await;
+    let mut late = app.user("p00200").await;
+    let again = send_with_key(&app, "k1", &body).await;
+    assert_eq!((again.status, &again.body), (sent.status, &sent.body));
+    assert_eq!(late.expect("new-notification").await["notification"], sent.body["notification"]);
+    assert_eq!(late.expect("unread-count-update").await["unreadCount"], 1);
+    for user in ["p00000", "p00199", "p00200", "p00449"] {
+        assert_eq!(reader(&app, user).unread().await, 1, "{user}");
+    }
+    // It is done now, and its answer kept.
+    let kept = send_with_key(&app, "k1", &body).await;
+    assert_eq!((kept.status, &kept.body), (sent.status, &sent.body));
+    assert_eq!(kept.headers["idempotency-replayed"], "true");
+    early.expect_nothing().await;
+    late.expect_nothing().await;
+
+    // Another key is another notification, and so is none.
+    let other = send_with_key(&app, "k2", &body).await;
+    assert_ne!(other.body["notification"]["id"], sent.body["notification"]["id"]);
+    app.post(API, body).await.ok();
+    assert_eq!(reader(&app, "p00449").unread().await, 3);
+}
+
+#[tokio::test]
+async fn what_is_old_goes_and_is_not_unread_any_more() {
+    let clock = Clock::manual(Timestamp::from_millis(1_764_000_000_000));
+    let app = TestApp::with_clock(clock.clone(), |_| {}).await;
+    for n in 0..60 {
+        send(&app, json!(["ann", "bob"]), &n.to_string()).await;
+    }
+    let ann = reader(&app, "ann");
+    let read = ann.get("?limit=1").await["items"][0]["id"].as_str().expect("an id").to_owned();
+    ann.post(&format!("/{read}/read")).await;
+    reader(&app, "bob").post("/read-all").await;
+    clock.advance(Duration::from_hours(89 * 24));
+    send(&app, json!(["ann", "bob"]), "kept").await;
+    clock.advance(Duration::from_hours(2 * 24));
+    let mut tab = app.user("ann").await;
+    let join = json!({ "userId": "ann", "since": 0 });
+    let seq = tab.emit_ack("join-user-room", join).await["seq"].clone();
+    drop(tab);
+
+    let app = app.restart().await;
+    let ann = reader(&app, "ann");
+    crate::support::within("old ones to go", async {
+        while ann.titles("").await != ["kept"] {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    assert_eq!(ann.unread().await, 1);
+    assert_eq!(ann.titles("?unread=true").await, ["kept"]);
+    assert_eq!(reader(&app, "bob").unread().await, 1);
+    let mut tab = app.user("ann").await;
+    let join = json!({ "userId": "ann", "since": seq });
+    assert_eq!(tab.emit_ack("join-user-room", join).await["recovered"], true);
+    let told = tab.queued("unread-count-update");
+    assert_eq!(told.last(), Some(&json!({ "unreadCount": 1 })));
+    assert!(told.len() < 10, "a few at a time: {told:?}");
+    send(&app, "ann", "new").await;
+    assert_eq!(tab.expect("unread-count-update").await["unreadCount"], 2);
+}
+
+#[tokio::test]
+async fn counts_and_lists_stay_over_a_restart() {
+    let app = TestApp::start().await;
+    for n in 0..3 {
+        send(&app, "ann", &n.to_string()).await;
+    }
+    let before = reader(&app, "ann").get("").await;
+    let app = app.restart().await;
+    let ann = reader(&app, "ann");
+    assert_eq!(ann.get("").await, before);
+    assert_eq!(ann.unread().await, 3);
+    let mut tab = app.user("ann").await;
+    let join = json!({ "userId": "ann", "since": 0 });
+    assert_eq!(tab.emit_ack("join-user-room", join).await["recovered"], true);
+    assert_eq!(tab.queued("new-notification").len(), 3);
+    let counts: Vec<_> = tab.queued("unread-count-update");
+    assert_eq!(counts, [1, 2, 3].map(|n| json!({ "unreadCount": n })));
+}
+
+#[tokio::test]
+async fn another_rooms_unit_tells_users_with_its_own_rows_or_not_at_all() {
+    for store in
+        [Some(Store::sqlite(Clock::system()).await), Store::postgres(Clock::system()).await]
+    {
+        let Some(store) = store else { continue };
+        let notifications = NotificationService::new(store.db.clone(), Ids);
+        let users: BTreeSet<Id> = ["ann", "bob"].map(|id| Id::new(id).expect("an id")).into();
+        let notice = || Notice {
+            kind: "offer".to_owned(),
+            title: "An offer".to_owned(),
+            body: String::new(),
+            data: Value::Null,
+        };
+        let unit = |keep: bool| {
+            let (notifications, users, notice) = (notifications.clone(), users.clone(), notice());
+            async move |tx: &mut Tx<'_>| {
+                let told = notifications.notify(tx, &users, notice).await?;
+                if keep { Ok(told) } else { Err(Error::new(Code::Conflict, "Not now.")) }
+            }
+        };
+        assert!(store.db.write(unit(false)).await.is_err());
+        store.db.write(unit(true)).await.expect("a unit");
+        let inboxes = store.db.read(async |tx: &mut Tx<'_>| {
+            Ok(tx.all("SELECT unread FROM notification_inboxes ORDER BY user_id", &[]).await?)
+        });
+        let unread: Vec<i64> =
+            inboxes.await.expect("rows").iter().map(|row| row.get(0).expect("n")).collect();
+        assert_eq!(unread, [1, 1]);
+        let sent: Vec<_> = store.sent().into_iter().map(|(.., data)| data).collect();
+        assert_eq!(sent.len(), 2, "one for both users: {sent:?}");
+        assert!(sent[0].contains("An offer"), "{sent:?}");
+        assert_eq!(sent[1], r#"{"unreadCount":1}"#);
+    }
+}

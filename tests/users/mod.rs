@@ -1,0 +1,75 @@
+//! Users through the front door: tokens made for them and the end of tokens, blocks, and what is known
+//! of people (contract/rest.md, "Auth" and "Users").
+
+mod blocks;
+mod people;
+mod races;
+mod revocations;
+mod tokens;
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use stoa::clock::{Clock, Timestamp};
+
+use crate::support::{
+    Options, TestApp,
+    app::{Answer, User},
+};
+
+/// What who is shut out is told at the handshake.
+const REVOKED: &str = "Authentication error: token revoked";
+
+/// Within this the sockets of who is shut out are closed.
+const A_SECOND: Duration = Duration::from_secs(1);
+
+/// Half past a second, in the middle of the night.
+fn clock() -> Clock {
+    Clock::manual(Timestamp::from_millis(1_764_000_000_500))
+}
+
+/// Every way to be connected.
+fn transports() -> [Options; 5] {
+    let options = [Options::websocket(), Options::polling(), Options::upgrade()];
+    let [websocket, polling, upgrade] = options;
+    let (old, old_polling) = (websocket.clone().protocol(3), polling.clone().protocol(3));
+    [websocket, polling, upgrade, old, old_polling]
+}
+
+/// A tab for each of them. What is in a header serves both protocols.
+async fn tabs(app: &TestApp, user: &str, token: &str) -> Vec<User> {
+    let mut tabs = Vec::new();
+    for options in transports() {
+        let options = options.header("authorization", &format!("Bearer {token}"));
+        tabs.push(app.own(user, app.connect(options).await.expect("a connection")));
+    }
+    tabs
+}
+
+/// Asserts that a socket is told why it is closed, and is closed within a second.
+async fn expect_end(tab: &mut User, reason: &str) {
+    let told = tab.expect("session:closing").await;
+    let retryable = reason != "revoked";
+    assert_eq!(told, json!({ "reason": reason, "retryable": retryable }));
+    tab.closed_within(A_SECOND + Duration::from_millis(500)).await;
+}
+
+/// `GET /api/users/{id}` with a token.
+async fn look(app: &TestApp, token: &str, user: &str) -> Answer {
+    app.request_as(token, Method::GET, &format!("/api/users/{user}"), None).await
+}
+
+/// Whether a token is good on REST and at the handshake.
+async fn is_let_in(app: &TestApp, token: &str) -> bool {
+    let answer = app.request_as(token, Method::GET, "/api/presence/alice", None).await;
+    let connected = app.connect(Options::websocket().token(token)).await;
+    assert_eq!(connected.is_ok(), answer.status == 200, "{answer:?}");
+    answer.status == 200
+}
+
+/// Revokes as the backend service.
+async fn revoke(app: &TestApp, named: Value) {
+    let answer = app.post("/api/auth/revocations", named).await;
+    assert_eq!((answer.status.as_u16(), &answer.body), (204, &Value::Null), "{answer:?}");
+}

@@ -1,0 +1,171 @@
+//! Who is shut out while they come in, while many others are, or while what they asked for waits.
+
+use std::{sync::Arc, time::Duration};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::{Connection as _, Executor as _, PgConnection};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    sync::Notify,
+};
+
+use super::{A_SECOND, REVOKED, expect_end, revoke};
+use crate::support::{ConnectError, Options, TestApp, app::sign, within_time};
+
+/// The key of tokens whose JWK set comes late.
+const LATE_SECRET: &str = "a secret that the server has to ask for first";
+
+/// Answers requests for a JWK set once it may; says when it is asked.
+async fn late_keys(asked: Arc<Notify>, may_answer: Arc<Notify>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let source = format!("http://{}/jwks.json", listener.local_addr().expect("its address"));
+    let key = URL_SAFE_NO_PAD.encode(LATE_SECRET);
+    let keys = json!({ "keys": [{ "kty": "oct", "kid": "late", "alg": "HS256", "k": key }] });
+    let keys = keys.to_string();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 2048];
+            let _ = stream.read(&mut request).await;
+            asked.notify_one();
+            may_answer.notified().await;
+            may_answer.notify_one();
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close";
+            let answer = format!("{head}\r\nContent-Length: {}\r\n\r\n{keys}", keys.len());
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    source
+}
+
+#[tokio::test]
+async fn a_token_that_is_revoked_in_the_middle_of_its_handshake_is_refused() {
+    for options in [Options::websocket(), Options::polling(), Options::websocket().protocol(3)] {
+        let (asked, may_answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let source = late_keys(asked.clone(), may_answer.clone()).await;
+        let app = TestApp::with(|config| config.auth.jwt_jwks = Some(source)).await;
+        let now = stoa::clock::Clock::system().now().seconds();
+        let token = |user: &str| {
+            sign(&json!({ "userId": user, "iat": now - 1, "exp": now + 600 }), LATE_SECRET)
+        };
+        let bearer = |user: &str| format!("Bearer {}", token(user));
+        let connect =
+            |user: &str| app.connect(options.clone().header("authorization", &bearer(user)));
+        let (alice, bob, ()) = tokio::join!(connect("alice"), connect("bob"), async {
+            within_time(A_SECOND * 5, "the keys to be asked for", asked.notified()).await;
+            revoke(&app, json!({ "userId": "alice" })).await;
+            may_answer.notify_one();
+        });
+        match alice {
+            Err(ConnectError::Refused { message }) => assert_eq!(message, REVOKED),
+            other => panic!("{:?}", other.err()),
+        }
+        assert!(bob.is_ok(), "{:?}", bob.err());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_comes_in_while_they_are_shut_out_is_refused_or_closed() {
+    let app = TestApp::with(|config| config.limits.enabled = false).await;
+    for round in 0..25 {
+        let user = format!("u{round}");
+        let token = app.token(&user, &[]);
+        let ways = [Options::websocket(), Options::polling(), Options::polling()];
+        let ways = ways.iter().cycle().take(12).enumerate().map(|(n, way)| {
+            let connecting = app.connect(way.clone().token(&token));
+            async move {
+                let mut connected = connecting.await;
+                if let Ok(tab) = connected.as_mut()
+                    && n % 3 == 2
+                {
+                    // It goes on to a websocket, or does not come to that.
+                    drop(tab.start_upgrade());
+                }
+                connected
+            }
+        });
+        let shut_out = async {
+            tokio::time::sleep(Duration::from_micros(rand::random_range(0..8000))).await;
+            if round % 2 == 0 {
+                revoke(&app, json!({ "userId": user })).await;
+            } else {
+                let answer = app.post(&format!("/api/users/{user}/block"), json!({})).await;
+                assert_eq!(answer.status, 204);
+            }
+        };
+        let (ways, ()) = tokio::join!(join_all(ways), shut_out);
+        for connected in ways {
+            match connected {
+                // One that was connecting may be cut before it is told.
+                Ok(mut tab) => drop(tab.closed_within(A_SECOND * 2).await),
+                Err(ConnectError::Refused { message }) => assert_eq!(message, REVOKED),
+                Err(_) => {}
+            }
+        }
+        app.until_offline(&user, Duration::from_secs(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn many_tokens_that_are_revoked_at_once_are_all_out() {
+    const MANY: usize = 100;
+    let app = TestApp::with(|config| config.limits.enabled = false).await;
+    let mut bob = app.user("bob").await;
+    let jti = |n: usize| format!("token-{n}");
+    let mut tabs = Vec::new();
+    for n in 0..MANY {
+        let token = app.token_with(&format!("u{}", n % 10), json!({ "jti": jti(n) }));
+        let tab = app.connect(Options::websocket().token(&token)).await.expect("a connection");
+        tabs.push(app.own("u", tab));
+    }
+    join_all((0..MANY).map(|n| revoke(&app, json!({ "jti": jti(n) })))).await;
+    for tab in &mut tabs {
+        expect_end(tab, "revoked").await;
+    }
+    bob.expect_nothing().await;
+}
+
+/// A row that another holds keeps the first message waiting, and the second one behind it.
+#[tokio::test]
+async fn what_waits_behind_something_else_is_not_done_for_who_is_shut_out() {
+    let app = TestApp::start().await;
+    let Some(url) = app.database_url() else { return };
+    let bob = app.token("bob", &[]);
+    let talk = Some(json!({ "participantIds": ["alice"] }));
+    let talk = app.request_as(&bob, Method::POST, "/api/conversations", talk).await.ok();
+    let id = talk["conversation"]["id"].as_str().unwrap().to_owned();
+    let mut alice = app.user("alice").await;
+    let mut holder = PgConnection::connect(&url).await.unwrap();
+    holder.execute("BEGIN; SELECT * FROM conversations FOR UPDATE").await.unwrap();
+    for content in ["begun", "not begun"] {
+        alice.emit("message:send", json!({ "conversationId": id, "content": content }));
+    }
+    // Answered after them by the reader, and out of their queue.
+    let waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    let begun = async {
+        while holder.fetch_optional(waiting).await.unwrap().is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    within_time(A_SECOND * 5, "the first message to wait", begun).await;
+    assert_eq!(app.post("/api/users/alice/block", json!({})).await.status, 204);
+    expect_end(&mut alice, "revoked").await;
+    holder.execute("COMMIT").await.unwrap();
+    holder.close().await.unwrap();
+    let path = format!("/api/conversations/{id}/messages");
+    let written = async {
+        loop {
+            let messages = app.request_as(&bob, Method::GET, &path, None).await.ok();
+            if messages["items"] != json!([]) {
+                return messages;
+            }
+        }
+    };
+    let messages = within_time(A_SECOND * 5, "the first message", written).await;
+    let written: Vec<&Value> =
+        messages["items"].as_array().unwrap().iter().map(|item| &item["content"]).collect();
+    assert_eq!(written, ["begun"]);
+}

@@ -1,0 +1,295 @@
+//! Revoked tokens.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use stoa::config::Handshake;
+
+use super::{A_SECOND, REVOKED, clock, expect_end, is_let_in, look, revoke, tabs, transports};
+use crate::support::{Options, TestApp, app::sign, poll::Poll};
+
+#[tokio::test]
+async fn a_revoked_user_is_out_in_every_tab_and_a_newer_token_lets_them_in() {
+    let clock = clock();
+    let app = TestApp::with_clock(clock.clone(), |_| {}).await;
+    let token = app.token("alice", &["admin"]);
+    let mut all = tabs(&app, "alice", &token).await;
+    let mut bob = app.user("bob").await;
+    revoke(&app, json!({ "userId": "alice" })).await;
+    for tab in &mut all {
+        expect_end(tab, "revoked").await;
+    }
+    for options in transports() {
+        let options = options.header("authorization", &format!("Bearer {token}"));
+        assert_eq!(app.refusal(options).await, REVOKED);
+    }
+    let answer = look(&app, &token, "alice").await;
+    assert_eq!(answer.problem(401), "token_revoked");
+    assert_eq!(answer.body["detail"], REVOKED);
+    bob.expect_nothing().await;
+    clock.advance(A_SECOND);
+    assert!(is_let_in(&app, &app.token("alice", &[])).await);
+    assert!(!is_let_in(&app, &token).await);
+}
+
+#[tokio::test]
+async fn one_token_is_revoked_by_its_id_and_the_users_other_tabs_stay() {
+    let app = TestApp::start().await;
+    let long = "j".repeat(2000);
+    for jti in ["one", long.as_str(), "nul \u{0} and é"] {
+        let lost = app.token_with("alice", json!({ "jti": jti }));
+        let other = app.token_with("alice", json!({ "jti": "another" }));
+        let mut lost_tabs = tabs(&app, "alice", &lost).await;
+        let mut other_tabs = tabs(&app, "alice", &other).await;
+        revoke(&app, json!({ "jti": jti })).await;
+        for tab in &mut lost_tabs {
+            expect_end(tab, "revoked").await;
+        }
+        assert!(!is_let_in(&app, &lost).await);
+        for tab in &mut other_tabs {
+            assert_eq!(tab.emit_ack("join-user-room", "alice").await["success"], true);
+            assert_eq!(tab.queued("session:closing"), Vec::<Value>::new());
+        }
+        assert!(is_let_in(&app, &other).await);
+    }
+}
+
+#[tokio::test]
+async fn everyones_tokens_of_before_a_moment_are_revoked_and_api_keys_go_on() {
+    let clock = clock();
+    let app = TestApp::with_clock(clock.clone(), |_| {}).await;
+    let (alice, operator) = (app.token("alice", &[]), app.token("olga", &["admin"]));
+    let mut all = tabs(&app, "alice", &alice).await;
+    clock.advance(Duration::from_secs(10));
+    let later = app.token("bob", &[]);
+    let mut bob = app.own("bob", app.connect(Options::websocket().token(&later)).await.unwrap());
+    let moment = clock.now() - Duration::from_secs(5);
+    let named = Some(json!({ "issuedBefore": moment.to_string() }));
+    let answer = app.request_as(&operator, Method::POST, "/api/auth/revocations", named).await;
+    assert_eq!(answer.status, 204, "{answer:?}");
+    for tab in &mut all {
+        expect_end(tab, "revoked").await;
+    }
+    assert!(!is_let_in(&app, &alice).await);
+    assert_eq!(look(&app, &operator, "alice").await.problem(401), "token_revoked");
+    assert!(is_let_in(&app, &later).await);
+    bob.expect_nothing().await;
+    assert_eq!(app.get("/api/presence/alice").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_token_is_as_old_as_it_says_and_older_than_any_where_it_does_not() {
+    let clock = clock();
+    let app = TestApp::with_clock(clock.clone(), |_| {}).await;
+    let made = async |name: &str| {
+        let answer = app.post("/api/auth/tokens", json!({ "userId": name })).await.ok();
+        answer["token"].as_str().expect("a token").to_owned()
+    };
+    let before = made("alice").await;
+    clock.advance(Duration::from_millis(1));
+    revoke(&app, json!({ "userId": "alice" })).await;
+    // In the same second.
+    let after = made("alice").await;
+    assert!(!is_let_in(&app, &before).await);
+    assert!(is_let_in(&app, &after).await);
+    let now = clock.now().seconds();
+    for (claims, good) in [
+        (json!({ "iat": now }), false),
+        (json!({ "iat": now + 1 }), true),
+        // Milliseconds, or nothing that could be read.
+        (json!({ "iat": now * 1000 }), false),
+        (json!({ "iat": null }), false),
+        (json!({ "iat": "now" }), false),
+    ] {
+        assert_eq!(
+            is_let_in(&app, &app.token_with("alice", claims.clone())).await,
+            good,
+            "{claims}"
+        );
+    }
+    let undated = sign(&json!({ "userId": "alice" }), crate::support::app::SECRET);
+    assert!(!is_let_in(&app, &undated).await);
+    let of_others = sign(&json!({ "userId": "bob" }), crate::support::app::SECRET);
+    assert!(is_let_in(&app, &of_others).await);
+    // What was issued before an earlier moment; the later one stays.
+    revoke(&app, json!({ "userId": "alice", "issuedBefore": "2025-01-01T00:00:00Z" })).await;
+    assert!(!is_let_in(&app, &before).await);
+}
+
+#[tokio::test]
+async fn a_revocation_outlasts_a_restart_and_ends_with_the_tokens() {
+    let clock = clock();
+    let life = Duration::from_secs(3600);
+    let app =
+        TestApp::with_clock(clock.clone(), |config| config.users.revocation_life = life).await;
+    let exp = clock.now().seconds() + 100_000;
+    let claims = |jti: &str| json!({ "jti": jti, "exp": exp });
+    let tokens = [
+        app.token_with("alice", claims("a")),
+        app.token_with("bob", claims("b")),
+        app.token_with("carol", claims("c")),
+    ];
+    revoke(&app, json!({ "userId": "alice" })).await;
+    revoke(&app, json!({ "jti": "b" })).await;
+    let soon = clock.now() + Duration::from_secs(60);
+    revoke(&app, json!({ "jti": "c", "expiresAt": soon.to_string() })).await;
+    let mut app = app.restart().await;
+    for token in &tokens {
+        assert!(!is_let_in(&app, token).await);
+    }
+    // With the time by which a token may be off.
+    for (seconds, shut_out) in
+        [(64, [true, true, true]), (2, [true, true, false]), (3600, [false; 3])]
+    {
+        clock.advance(Duration::from_secs(seconds));
+        app = app.restart().await;
+        for (token, shut_out) in tokens.iter().zip(shut_out) {
+            assert_eq!(!is_let_in(&app, token).await, shut_out, "{seconds}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_polls_is_told_by_the_poll_and_neither_heard_nor_changed_over_any_more() {
+    let app = TestApp::start().await;
+    let talk = json!({ "participantIds": ["alice", "bob"] });
+    let bob = app.token("bob", &[]);
+    let talk = app.request_as(&bob, Method::POST, "/api/conversations", Some(talk)).await.ok();
+    let id = talk["conversation"]["id"].as_str().unwrap().to_owned();
+    for protocol in [3, 4] {
+        let token = app.token_with("alice", json!({ "jti": format!("t{protocol}") }));
+        let session = Poll::connected(app.address(), protocol, &token).await;
+        let (heard, ()) = tokio::join!(session.until("session:closing"), async {
+            revoke(&app, json!({ "jti": format!("t{protocol}") })).await;
+        });
+        let told = heard.iter().find(|packet| packet.contains("session:closing")).unwrap();
+        assert!(told.contains(r#""reason":"revoked","retryable":false"#), "{told}");
+        // It may poll once more to hear of the end; nothing that it says is done.
+        let message = json!(["message:send", { "conversationId": id, "content": "late" }]);
+        session.post(&format!("42{message}")).await;
+        let upgrade = session.url.replace("http://", "ws://").replace("=polling", "=websocket");
+        let refused = tokio_tungstenite::connect_async(upgrade).await;
+        assert!(refused.is_err(), "it changed over");
+        let ended = async { while session.get().await.0 == 200 {} };
+        crate::support::within_time(A_SECOND * 2, "the end of the session", ended).await;
+        let path = format!("/api/conversations/{id}/messages");
+        let messages = app.request_as(&bob, Method::GET, &path, None).await.ok();
+        assert_eq!(messages["items"], json!([]));
+    }
+}
+
+#[tokio::test]
+async fn a_namespace_that_shows_another_token_is_not_told_that_it_is_revoked() {
+    let app = TestApp::start().await;
+    let ways = [Options::websocket(), Options::polling(), Options::upgrade()];
+    for (way, options) in ways.into_iter().enumerate() {
+        let lost = format!("lost-{way}");
+        let token = |jti: &str| app.token_with("alice", json!({ "jti": jti }));
+        let mut tab = app.connect(options.token(&token(&lost))).await.unwrap();
+        tab.join_namespace("/chat", &json!({ "token": token("good") })).await.unwrap();
+        tab.join_namespace("/marketplace", &json!({ "token": token(&lost) })).await.unwrap();
+        revoke(&app, json!({ "jti": lost })).await;
+        for namespace in ["/", "/marketplace"] {
+            let told = tab.expect_in(namespace, "session:closing").await;
+            assert_eq!(told["reason"], "revoked", "{namespace}");
+        }
+        tab.closed_within(A_SECOND * 2).await;
+        assert!(!tab.held_events().contains("session:closing"));
+        assert!(is_let_in(&app, &token("good")).await);
+    }
+}
+
+#[tokio::test]
+async fn a_socket_does_not_go_on_with_a_revoked_token() {
+    let app = TestApp::start().await;
+    let mut alice = app.user("alice").await;
+    let revoked = app.token_with("alice", json!({ "jti": "gone" }));
+    revoke(&app, json!({ "jti": "gone" })).await;
+    let ack = alice.emit_ack("auth:refresh", json!({ "token": revoked })).await;
+    assert_eq!((&ack["code"], &ack["error"]), (&json!("forbidden"), &json!(REVOKED)));
+    alice.expect_nothing().await;
+    // It is as good as its token: renewed, it hears of the end of the new one.
+    let next = app.token_with("alice", json!({ "jti": "next" }));
+    assert_eq!(alice.emit_ack("auth:refresh", json!({ "token": next })).await["success"], true);
+    revoke(&app, json!({ "jti": "next" })).await;
+    expect_end(&mut alice, "revoked").await;
+}
+
+#[tokio::test]
+async fn who_is_believed_without_a_token_is_out_and_may_say_again_who_they_are() {
+    let clock = clock();
+    let trusting = |config: &mut stoa::config::Config| config.auth.handshake = Handshake::Trusting;
+    let app = TestApp::with_clock(clock.clone(), trusting).await;
+    let mut tab = app.connect(Options::websocket()).await.unwrap();
+    assert_eq!(tab.emit_ack("join-user-room", "alice").await["success"], true);
+    clock.advance(A_SECOND);
+    revoke(&app, json!({ "userId": "alice" })).await;
+    let mut tab = app.own("alice", tab);
+    expect_end(&mut tab, "revoked").await;
+    let mut tab = app.connect(Options::websocket()).await.unwrap();
+    assert_eq!(tab.emit_ack("join-user-room", "alice").await["success"], true);
+    assert_eq!(app.post("/api/users/alice/block", json!({})).await.status, 204);
+    let mut tab = app.own("alice", tab);
+    expect_end(&mut tab, "revoked").await;
+    let mut tab = app.connect(Options::websocket()).await.unwrap();
+    for event in ["join-user-room", "user-online", "join-buyer-room"] {
+        assert_eq!(tab.emit_ack(event, "alice").await["code"], "forbidden", "{event}");
+    }
+    assert_eq!(tab.emit_ack("user-online", "bob").await["success"], true);
+}
+
+#[tokio::test]
+async fn what_can_not_be_revoked_is_told() {
+    let app = TestApp::with_clock(clock(), |_| {}).await;
+    for (named, pointer) in [
+        (json!({}), ""),
+        (json!({ "userId": "a", "jti": "b" }), ""),
+        (json!({ "jti": "b", "issuedBefore": "2025-01-01T00:00:00Z" }), ""),
+        (json!({ "userId": "a", "expiresAt": "2025-01-01T00:00:00Z" }), "/expiresAt"),
+        (json!({ "userId": "a", "issuedBefore": "2026-01-01T00:00:00Z" }), "/issuedBefore"),
+        (json!({ "userId": "a", "issuedBefore": "yesterday" }), "/issuedBefore"),
+        (json!({ "userId": "a b" }), "/userId"),
+        (json!({ "jti": "" }), "/jti"),
+        (json!({ "jti": "j".repeat(8193) }), "/jti"),
+        (json!({ "user": "a" }), "/user"),
+    ] {
+        let answer = app.post("/api/auth/revocations", named.clone()).await;
+        assert_eq!(answer.problem(422), "invalid_payload", "{named}");
+        assert_eq!(answer.body["errors"][0]["pointer"], pointer, "{named}: {answer:?}");
+    }
+    // `null` counts as absent.
+    revoke(&app, json!({ "userId": "a", "jti": null, "issuedBefore": null })).await;
+}
+
+#[tokio::test]
+async fn only_services_and_admins_revoke() {
+    let app = TestApp::start().await;
+    let named = || Some(json!({ "userId": "alice" }));
+    let path = "/api/auth/revocations";
+    for roles in [&["user"][..], &["seller", "buyer"], &[]] {
+        let token = app.token("alice", roles);
+        let answer = app.request_as(&token, Method::POST, path, named()).await;
+        assert_eq!(answer.problem(403), "forbidden");
+    }
+    let narrow = Some(crate::support::app::NARROW_KEY);
+    assert_eq!(app.request(Method::POST, path, narrow, named()).await.problem(403), "forbidden");
+    assert_eq!(app.request(Method::POST, path, None, named()).await.problem(401), "token_missing");
+    for role in ["service", "admin"] {
+        let token = app.token("olga", &[role]);
+        assert_eq!(app.request_as(&token, Method::POST, path, named()).await.status, 204);
+    }
+}
+
+#[tokio::test]
+async fn no_more_are_kept_than_may_be() {
+    let app = TestApp::with(|config| config.users.max_revocations = 2).await;
+    revoke(&app, json!({ "userId": "alice" })).await;
+    assert_eq!(app.post("/api/users/bob/block", json!({})).await.status, 204);
+    for path in ["/api/auth/revocations", "/api/users/carol/block"] {
+        let body = if path.ends_with("block") { json!({}) } else { json!({ "jti": "x" }) };
+        let answer = app.post(path, body).await;
+        assert_eq!(answer.problem(503), "unavailable");
+        assert!(answer.body["detail"].as_str().unwrap().contains("users.max_revocations"));
+    }
+}
