@@ -196,14 +196,7 @@ impl App {
             public_metrics,
             config.auth.query.as_deref(),
         )?;
-        if let Some(port) = config.metrics.port {
-            let address = SocketAddr::new(config.server.host, port);
-            let listener = TcpListener::bind(address)
-                .await
-                .with_context(|| format!("the metrics port {address} can't be listened on"))?;
-            let router = metrics::router(metrics.clone());
-            tokio::spawn(wire::serve(listener, router, config.clone(), stopping.clone()));
-        }
+        serve_metrics(&config, &metrics, &stopping).await?;
         store::beside(idempotency.prune(), &stopping);
         store::beside(users.prune(), &stopping);
         tokio::spawn(metrics.keep_up());
@@ -281,6 +274,22 @@ async fn listen(server: &ServerConfig) -> anyhow::Result<TcpListener> {
     let address = SocketAddr::new(server.host, server.port);
     let listener = TcpListener::bind(address).await;
     listener.with_context(|| format!("the port {address} can't be listened on"))
+}
+
+/// Serves `/metrics` on a port of its own, where there is one.
+async fn serve_metrics(
+    config: &Config,
+    metrics: &metrics::Handle,
+    stopping: &watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let Some(port) = config.metrics.port else { return Ok(()) };
+    let address = SocketAddr::new(config.server.host, port);
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("the metrics port {address} can't be listened on"))?;
+    let router = metrics::router(metrics.clone());
+    tokio::spawn(wire::serve(listener, router, config.clone(), stopping.clone()));
+    Ok(())
 }
 
 impl Drop for App {
