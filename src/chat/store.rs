@@ -1,11 +1,13 @@
 //! Conversations and messages in the store.
 
+mod contacts;
 mod lists;
 mod reactions;
 mod read;
 
 use std::collections::BTreeSet;
 
+pub(super) use contacts::{Membership, members, memberships, memberships_after, shared};
 pub(super) use lists::{Listed, list, participants as participants_after};
 pub(super) use reactions::{ReactionCounts, add_reaction, count_reactions, remove_reaction};
 pub(super) use read::{deleted_of_others, sent_up_to, set_read};

@@ -2,12 +2,14 @@
 //! change once, after a moment in which it may undo itself (contract/events.md, "Presence").
 
 mod announcer;
+mod contacts;
 pub mod events;
 mod http;
 mod registry;
 mod socket;
 
 pub use self::{
+    contacts::{Circle, Contacts, Search},
     http::routes,
     registry::{Presence, Status},
     socket::commands,
