@@ -125,12 +125,11 @@ fn batches(circles: &HashMap<Id, (usize, Circle)>) -> Vec<Vec<Id>> {
     let mut batches: Vec<Vec<Id>> = Vec::new();
     let mut room = 0;
     for (id, (size, _)) in circles {
-        match batches.last_mut().filter(|_| *size <= room) {
-            Some(batch) => batch.push(id.clone()),
-            None => {
-                batches.push(vec![id.clone()]);
-                room = ROWS;
-            }
+        if let Some(batch) = batches.last_mut().filter(|_| *size <= room) {
+            batch.push(id.clone());
+        } else {
+            batches.push(vec![id.clone()]);
+            room = ROWS;
         }
         room = room.saturating_sub(*size);
     }

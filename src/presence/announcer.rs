@@ -247,13 +247,13 @@ async fn run(
             () = tokio::time::sleep_until(next) => {}
             () = this.wake.notified() => continue,
         }
-        let announced = this.announce(&registry, &emitter).await;
-        if let Err(error) = &announced
+        let pass = this.announce(&registry, &emitter).await;
+        if let Err(error) = &pass
             && !failed
         {
             tracing::warn!(?error, "who came or went is told later: contacts can't be looked for");
         }
-        failed = announced.is_err();
+        failed = pass.is_err();
         if Instant::now() >= forget_at {
             registry.forget_the_long_gone();
             forget_at = Instant::now() + FORGET_EVERY;
