@@ -1,5 +1,7 @@
 //! Who is here: one announcement per change, whatever the connections do.
 
+mod contacts;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};

@@ -101,7 +101,11 @@ impl Client {
         Ok(Self {
             stream,
             seat,
-            token: token::sign(seat.user)?,
+            // Admins are told of everyone, whoever else is.
+            token: match seat.role {
+                Role::Observer(_) => token::of_an_admin(seat.user)?,
+                _ => token::sign(seat.user)?,
+            },
             stage: Stage::Connecting,
             since: Instant::now(),
             inbox: Inbox::default(),

@@ -36,6 +36,14 @@ pub fn sign(n: u32) -> Result<String> {
     sign_as(user(n), None)
 }
 
+/// A token of the `n`th user, who is an admin.
+///
+/// # Errors
+/// When it cannot be signed.
+pub fn of_an_admin(n: u32) -> Result<String> {
+    sign_as(user(n), Some("admin".into()))
+}
+
 /// A token of a backend service.
 ///
 /// # Errors

@@ -47,6 +47,8 @@ pub enum Work {
     Relay,
     /// That, and who came and went.
     Presence,
+    /// The same, told to those who share a conversation.
+    Contacts,
     /// `message:send`, stored and announced.
     Messages,
 }
@@ -133,6 +135,9 @@ impl Peer {
                 ("LIMITS", "off".into()),
                 ("LOG_LEVEL", "warn".into()),
             ]);
+            if work == Work::Contacts {
+                environment.push(("PRESENCE_AUDIENCE", "contacts".into()));
+            }
         } else {
             let presence = if work == Work::Presence { "on" } else { "off" };
             environment.push(("PRESENCE", presence.into()));

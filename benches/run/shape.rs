@@ -20,6 +20,8 @@ const CONNECT_LIMIT: Duration = Duration::from_mins(1);
 const STORM_LIMIT: Duration = Duration::from_mins(2);
 const SETTLE_LIMIT: Duration = Duration::from_mins(1);
 const OBSERVERS: u32 = 10;
+/// Users of a storm who share a conversation.
+const CIRCLE: usize = 6;
 /// Publications of a burst.
 const BURST: u32 = 1000;
 /// Where presence is not asked for, connections are of a few users, whose news are soon told.
@@ -46,6 +48,8 @@ pub enum Shape {
     Memory,
     /// Connections of as many users, 500 handshakes at a time, who all are told of each other.
     Storm,
+    /// The same where only those are told who share a conversation, six in each, and admins.
+    StormContacts,
     /// 50 writers in 10 conversations, one message of each under way.
     Messages,
     /// The same with 8 messages of each under way.
@@ -119,6 +123,7 @@ impl Shape {
             Self::Connect => "connecting",
             Self::Memory => "idle connections",
             Self::Storm => "connect storm, presence on",
+            Self::StormContacts => "connect storm, presence among six each",
             Self::Messages => "50 writers in 10 conversations, one in flight each",
             Self::Pipelined => "50 writers in 10 conversations, 8 in flight each",
         }
@@ -126,13 +131,14 @@ impl Shape {
 
     /// In how many rounds it is measured: a storm takes minutes where presence is naive.
     pub fn rounds(self) -> u32 {
-        if self == Self::Storm { 1 } else { u32::MAX }
+        if matches!(self, Self::Storm | Self::StormContacts) { 1 } else { u32::MAX }
     }
 
     /// Whether a server does that work at all: the ceiling has no polls, and the others keep nothing.
     pub fn is_for(self, peer: Peer) -> bool {
         match self {
             Self::Polling => peer != Peer::Ceiling,
+            Self::StormContacts => peer.is_stoa(),
             Self::PollingKept => peer.is_stoa() || peer == Peer::Node,
             _ => true,
         }
@@ -142,6 +148,7 @@ impl Shape {
     pub fn work(self) -> Work {
         match self {
             Self::Storm => Work::Presence,
+            Self::StormContacts => Work::Contacts,
             Self::Messages | Self::Pipelined => Work::Messages,
             _ => Work::Relay,
         }
@@ -168,6 +175,13 @@ impl Shape {
             Self::Connect => connect(&server, &mut swarm, scale.connections),
             Self::Memory => memory(&server, &mut swarm, scale.connections),
             Self::Storm => storm(&server, &mut swarm, scale.connections),
+            Self::StormContacts => {
+                let users: Vec<u32> = (0..scale.connections).collect();
+                let groups = users.chunks(CIRCLE);
+                let begun = groups.map(|group| chat::begin_group(server.address(), group));
+                begun.collect::<Result<Vec<_>>>()?;
+                storm(&server, &mut swarm, scale.connections)
+            }
             Self::Messages => messages(peer, &server, &mut swarm, 1, scale),
             Self::Pipelined => messages(peer, &server, &mut swarm, 8, scale),
         };

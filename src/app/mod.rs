@@ -132,9 +132,9 @@ impl App {
             }
         }));
         let emits = Emits::new(db.clone(), emitter.clone());
-        let presence = Presence::start(&config.presence, emitter.clone(), clock.clone());
-        let typing = Typing::start_watch(emitter, config.realtime.typing_timeout);
         let records = Arc::new(StoredRecords(db.clone()));
+        let typing = Typing::start_watch(emitter.clone(), config.realtime.typing_timeout);
+        let presence = Presence::start(&config.presence, emitter, clock.clone(), records.clone());
         let hub = realtime.hub().clone();
         let access = Access::new(config.rooms.policy, records, db.clone(), hub);
         let chat = ChatService::new(db.clone(), access.clone(), Ids, &config.limits);

@@ -1,4 +1,7 @@
-//! Who belongs in which room by what is stored: the business rooms know, the policy asks.
+//! Who belongs in which room, and who has to do with whom, by what is stored: the business rooms know,
+//! the policy and presence ask.
+
+use std::collections::HashSet;
 
 use futures_util::future::BoxFuture;
 
@@ -8,7 +11,9 @@ use crate::{
     chat,
     db::Db,
     error::Result,
+    id::Id,
     marketplace,
+    presence::{Contacts, Search},
     room::Room,
 };
 
@@ -46,6 +51,23 @@ impl Records for StoredRecords {
                 }
                 _ => Ok(0),
             }
+        })
+    }
+}
+
+impl Contacts for StoredRecords {
+    fn find<'a>(&'a self, search: &'a mut Search<'_>) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            chat::find_contacts(&self.0, search).await?;
+            marketplace::find_contacts(&self.0, search).await
+        })
+    }
+
+    fn among<'a>(&'a self, user: &'a Id, others: &'a [Id]) -> BoxFuture<'a, Result<HashSet<Id>>> {
+        Box::pin(async move {
+            let mut contacts = chat::contacts_among(&self.0, user, others).await?;
+            contacts.extend(marketplace::contacts_among(&self.0, user, others).await?);
+            Ok(contacts)
         })
     }
 }

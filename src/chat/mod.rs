@@ -1,6 +1,7 @@
 //! Chat: conversations in both dialects. A conversation and a chat of the same id are one thing.
 
 mod announcements;
+mod contacts;
 pub mod documents;
 mod emoji;
 pub mod events;
@@ -12,6 +13,7 @@ mod socket;
 mod store;
 mod typing;
 
+pub use contacts::{contacts_among, find_contacts};
 pub use http::routes;
 pub use rights::{heard_after, standing};
 pub use service::ChatService;

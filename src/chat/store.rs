@@ -1,5 +1,6 @@
 //! Conversations and messages in the store.
 
+mod contacts;
 mod lists;
 mod reactions;
 mod read;
@@ -8,6 +9,7 @@ use std::collections::BTreeSet;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+pub(super) use contacts::{Membership, members, memberships, memberships_after, shared};
 pub(super) use lists::{Listed, list, participants as participants_after};
 pub(super) use reactions::{ReactionCounts, add_reaction, count_reactions, remove_reaction};
 pub(super) use read::{deleted_of_others, sent_up_to, set_read};

@@ -48,6 +48,7 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
     ("PING_TIMEOUT", "realtime.ping_timeout"),
     ("DATABASE_URL", "database.url"),
     ("EVENT_RETENTION", "database.event_retention"),
+    ("PRESENCE_AUDIENCE", "presence.audience"),
     ("PRESENCE_GRACE", "presence.grace"),
     ("ROOM_POLICY", "rooms.policy"),
     ("LIMITS", "limits.enabled"),
@@ -63,7 +64,6 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
 /// Variables of the contract that this build does not serve, with the values that ask for nothing.
 const UNSERVED: &[(&str, &[&str])] = &[
     ("RECOVERY", &["off"]),
-    ("PRESENCE_AUDIENCE", &["everyone"]),
     ("MESSAGE_RETENTION", &[]),
     ("REDIS_URL", &[]),
     ("WEBHOOK_URL", &[]),

@@ -346,6 +346,20 @@ pub struct PresenceConfig {
     #[serde(with = "humantime_serde")]
     #[garde(custom(positive))]
     pub window: Duration,
+    /// `PRESENCE_AUDIENCE`
+    pub audience: PresenceAudience,
+}
+
+/// `PRESENCE_AUDIENCE`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PresenceAudience {
+    /// Every socket is told of everyone.
+    Everyone,
+    /// Those who share a conversation or a request with the user, and admins.
+    Contacts,
+    /// Nobody is told; REST answers.
+    Off,
 }
 
 /// `[rooms]`

@@ -2,7 +2,7 @@
 //!
 //! One SQL text serves both engines: `$1`… for parameters, times as BIGINT milliseconds, flags as
 //! BIGINT 0 and 1, JSON and decimals as TEXT, blobs as BYTEA, `CAST(SUM(x) AS BIGINT)`, `RETURNING`,
-//! `ON CONFLICT`. Constraints are never deferred.
+//! `ON CONFLICT`; several ids are one parameter ([`Value::keys`]). Constraints are never deferred.
 //!
 //! Units that write run one after the other on SQLite, but side by side on Postgres (READ
 //! COMMITTED): a change that depends on a state names that state in its `WHERE` and looks at how

@@ -28,6 +28,16 @@ pub enum Value {
     Blob(Vec<u8>),
 }
 
+impl Value {
+    /// Several ids, as the keys of a JSON object: on both engines `json_each(json(CAST($1 AS TEXT)))`
+    /// has a row for each, with the id as its `key`.
+    #[must_use]
+    pub fn keys(ids: &[Id]) -> Self {
+        let keys = ids.iter().map(|id| format!("{}:0", serde_json::Value::from(id.as_str())));
+        Self::Text(format!("{{{}}}", keys.collect::<Vec<_>>().join(",")))
+    }
+}
+
 macro_rules! values {
     ($($from:ty: $value:ident => $to:expr;)+) => { $(
         impl From<$from> for Value {
@@ -175,6 +185,14 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_become_the_keys_of_an_object() {
+        let ids = ["u1", r#"a"b\c"#, "é"].map(|id| Id::new(id).unwrap());
+        let Value::Text(json) = Value::keys(&ids) else { panic!("a text") };
+        assert_eq!(json, r#"{"u1":0,"a\"b\\c":0,"é":0}"#);
+        assert_eq!(Value::keys(&[]), Value::Text("{}".to_owned()));
+    }
 
     #[test]
     fn a_row_is_read_by_name_and_by_place() {

@@ -4,6 +4,7 @@
 //! request, and announces what happened. Payments say through a [`Sale`] that it is paid.
 
 mod announcements;
+mod contacts;
 pub mod documents;
 pub mod events;
 mod http;
@@ -15,6 +16,7 @@ mod service;
 mod socket;
 mod store;
 
+pub use contacts::{contacts_among, find_contacts};
 pub use http::routes;
 pub use rights::standing;
 pub use sale::{PaidBy, Sale, Terms};

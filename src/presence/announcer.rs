@@ -3,7 +3,7 @@
 //! whose state ended where it began is not spoken of.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -11,27 +11,45 @@ use std::{
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
+    contacts::{Contacts, Search},
     events::{UserOffline, UserOnline, UserStatus, UserStatusChange},
     registry::{Registry, Settled},
 };
 use crate::{
     clock::Timestamp,
+    error::Result,
     event::{Dialect, ServerEvent},
     id::Id,
     metrics,
-    realtime::{Bundle, Emitter, Outgoing, Part},
+    realtime::{Bundle, Emitter, Outgoing, Part, Picks},
 };
 
 /// How often the long gone are forgotten.
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 
-/// Users told of in one bundle.
+/// Events in one bundle.
 const MOST_AT_ONCE: usize = 1000;
+
+/// Users whose contacts are looked for together.
+const SOUGHT_AT_ONCE: usize = 500;
+
+/// Until contacts are looked for again, when that failed.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Who is told (`PRESENCE_AUDIENCE`).
+pub(super) enum Audience {
+    /// Every socket.
+    Everyone,
+    /// The user's contacts, and admins.
+    Contacts(Arc<dyn Contacts>),
+    Nobody,
+}
 
 pub(super) struct Announcer {
     due: Mutex<Due>,
     wake: Notify,
     window: Duration,
+    audience: Audience,
 }
 
 #[derive(Default)]
@@ -50,10 +68,20 @@ pub(super) struct Change {
 }
 
 impl Announcer {
-    pub(super) fn start(registry: Arc<Registry>, emitter: Emitter, window: Duration) -> Arc<Self> {
-        let announcer = Arc::new(Self { due: Mutex::default(), wake: Notify::new(), window });
+    pub(super) fn start(
+        registry: Arc<Registry>,
+        emitter: Emitter,
+        window: Duration,
+        audience: Audience,
+    ) -> Arc<Self> {
+        let announcer =
+            Arc::new(Self { due: Mutex::default(), wake: Notify::new(), window, audience });
         tokio::spawn(run(Arc::downgrade(&announcer), registry, emitter, window));
         announcer
+    }
+
+    pub(super) fn audience(&self) -> &Audience {
+        &self.audience
     }
 
     fn lock(&self) -> MutexGuard<'_, Due> {
@@ -81,40 +109,125 @@ impl Announcer {
         self.wake.notify_one();
     }
 
-    /// The users whose time has come.
-    fn take_due(&self) -> (Vec<Id>, HashSet<Id>) {
+    /// The users whose time has come, each with whether they asked to be announced again.
+    fn take_due(&self) -> HashMap<Id, bool> {
         let mut due = self.lock();
         let later = due.looks.split_off(&Instant::now());
         let looks = std::mem::replace(&mut due.looks, later);
         if looks.is_empty() {
-            return (Vec::new(), HashSet::new());
+            return HashMap::new();
         }
-        (looks.into_values().flatten().collect(), std::mem::take(&mut due.again))
+        let looks = looks.into_values().flatten().map(|user| (user, false));
+        let again = due.again.drain().map(|user| (user, true));
+        looks.chain(again).collect()
+    }
+
+    /// Looks at users once more.
+    fn put_back(&self, users: &[(Id, bool)]) {
+        for (user, again) in users {
+            if *again {
+                self.again(user.clone());
+            }
+            self.look_soon(user.clone());
+        }
     }
 
     fn next(&self) -> Option<Instant> {
         self.lock().looks.first_key_value().map(|(at, _)| *at)
     }
 
-    fn announce(&self, registry: &Registry, emitter: &Emitter) {
-        let (looks, mut again) = self.take_due();
-        let looks: HashSet<Id> = looks.into_iter().collect();
-        let mut parts = Vec::new();
-        for user in looks {
-            match registry.settle(&user) {
-                Settled::Unchanged => {}
-                Settled::Later(at) => self.look_at(user, at),
-                Settled::Changed(change) => {
-                    // It is told anyhow.
-                    again.remove(&user);
-                    tell(&change, &mut parts);
+    /// One pass.
+    ///
+    /// # Errors
+    /// What the search for contacts says; whoever was not spoken of is due again.
+    async fn announce(&self, registry: &Registry, emitter: &Emitter) -> Result<()> {
+        let due = self.take_due();
+        match &self.audience {
+            Audience::Contacts(contacts) => {
+                return self.announce_to(contacts.as_ref(), due, registry, emitter).await;
+            }
+            Audience::Everyone => {
+                let mut parts = Vec::new();
+                for (user, again) in due {
+                    self.speak_of(&user, again, registry, &mut parts);
+                }
+                let mut parts = parts.into_iter().peekable();
+                while parts.peek().is_some() {
+                    let some = parts.by_ref().take(MOST_AT_ONCE).collect();
+                    emitter.emit_bundle(Bundle::new(some));
+                }
+            }
+            Audience::Nobody => {
+                for user in due.into_keys() {
+                    self.speak_of(&user, false, registry, &mut Vec::new());
                 }
             }
         }
-        parts.extend(again.iter().filter_map(|user| registry.current(user)).map(status_change));
-        let mut parts = parts.into_iter().peekable();
-        while parts.peek().is_some() {
-            emitter.emit_bundle(Bundle::new(parts.by_ref().take(MOST_AT_ONCE).collect()));
+        Ok(())
+    }
+
+    async fn announce_to(
+        &self,
+        contacts: &dyn Contacts,
+        due: HashMap<Id, bool>,
+        registry: &Registry,
+        emitter: &Emitter,
+    ) -> Result<()> {
+        let mut due: Vec<(Id, bool)> = due.into_iter().collect();
+        due.retain(|(user, again)| self.has_news(user, registry) || *again);
+        let mut left = due.as_slice();
+        while !left.is_empty() {
+            let (some, rest) = left.split_at(left.len().min(SOUGHT_AT_ONCE));
+            let users: Vec<Id> = some.iter().map(|(user, _)| user.clone()).collect();
+            let mut search = Search::new(&users, registry);
+            if let Err(error) = contacts.find(&mut search).await {
+                self.put_back(left);
+                return Err(error);
+            }
+            // What is told is what they are by now.
+            let (mut parts, mut numbers) = (Vec::new(), Vec::with_capacity(some.len()));
+            for (user, again) in some {
+                let first = parts.len();
+                self.speak_of(user, *again, registry, &mut parts);
+                numbers.push(first..parts.len());
+            }
+            let found = search.found().into_iter().map(|(contact, places)| {
+                let mut picks = Picks::default();
+                for number in places.iter().flat_map(|place| numbers[place].clone()) {
+                    picks.insert(number);
+                }
+                (contact, picks)
+            });
+            if !parts.is_empty() {
+                emitter.emit_picked(Bundle::new(parts), found);
+            }
+            left = rest;
+        }
+        Ok(())
+    }
+
+    /// Whether there is something to tell of a user now.
+    fn has_news(&self, user: &Id, registry: &Registry) -> bool {
+        match registry.look(user) {
+            Settled::Unchanged => false,
+            Settled::Later(at) => {
+                self.look_at(user.clone(), at);
+                false
+            }
+            Settled::Changed(_) => true,
+        }
+    }
+
+    /// Adds what is to be told of a user, which counts as told from now on.
+    fn speak_of(&self, user: &Id, again: bool, registry: &Registry, parts: &mut Vec<Part>) {
+        match registry.settle(user) {
+            Settled::Unchanged => {}
+            Settled::Later(at) => self.look_at(user.clone(), at),
+            // Whoever asked to be announced again is.
+            Settled::Changed(change) => return tell(change, parts),
+        }
+        if again {
+            parts.extend(registry.current(user).map(status_change));
         }
     }
 }
@@ -126,6 +239,7 @@ async fn run(
     window: Duration,
 ) {
     let mut forget_at = Instant::now() + FORGET_EVERY;
+    let mut failed = false;
     loop {
         let Some(this) = announcer.upgrade() else { return };
         let next = this.next().unwrap_or(forget_at).min(forget_at);
@@ -133,19 +247,25 @@ async fn run(
             () = tokio::time::sleep_until(next) => {}
             () = this.wake.notified() => continue,
         }
-        this.announce(&registry, &emitter);
+        let pass = this.announce(&registry, &emitter).await;
+        if let Err(error) = &pass
+            && !failed
+        {
+            tracing::warn!(?error, "who came or went is told later: contacts can't be looked for");
+        }
+        failed = pass.is_err();
         if Instant::now() >= forget_at {
             registry.forget_the_long_gone();
             forget_at = Instant::now() + FORGET_EVERY;
         }
         drop(this);
         // Whoever comes meanwhile is told of together.
-        tokio::time::sleep(window).await;
+        tokio::time::sleep(if failed { TRY_AGAIN_AFTER } else { window }).await;
     }
 }
 
 /// A change in both dialects.
-fn tell(change: &Change, parts: &mut Vec<Part>) {
+fn tell(change: Change, parts: &mut Vec<Part>) {
     let user_id = change.user.clone();
     let except = Some(change.user.clone());
     let conversation = match change.status {
@@ -158,8 +278,7 @@ fn tell(change: &Change, parts: &mut Vec<Part>) {
     };
     metrics::presence_transitions(to).increment(1);
     parts.push(conversation);
-    let Change { user, status, at } = change;
-    parts.push(status_change(Change { user: user.clone(), status: *status, at: *at }));
+    parts.push(status_change(change));
 }
 
 fn status_change(change: Change) -> Part {

@@ -39,10 +39,11 @@ where
 )]
 async fn get_presence(
     State(presence): State<Presence>,
-    _caller: Caller,
+    caller: Caller,
     Path(user): Path<Id>,
-) -> Json<Status> {
-    Json(presence.status(&user))
+) -> Result<Json<Status>> {
+    let mut statuses = presence.statuses(&caller.identity, &[user]).await?;
+    statuses.pop().map(Json).ok_or_else(|| Error::internal("no status of a user"))
 }
 
 /// Users to ask for.
@@ -70,12 +71,12 @@ struct PresenceAnswer {
 )]
 async fn query_presence(
     State(presence): State<Presence>,
-    _caller: Caller,
+    caller: Caller,
     Body(query): Body<PresenceQuery>,
 ) -> Result<Json<PresenceAnswer>> {
     if query.user_ids.is_empty() || query.user_ids.len() > MAX_USERS {
         return Err(Error::invalid("/userIds", format!("has 1–{MAX_USERS} items")));
     }
-    let items = query.user_ids.iter().map(|user| presence.status(user)).collect();
+    let items = presence.statuses(&caller.identity, &query.user_ids).await?;
     Ok(Json(PresenceAnswer { items }))
 }

@@ -1,13 +1,16 @@
 //! Presence: who is here. A user is online while a connection of theirs is open; others hear of a
-//! change once, after a moment in which it may undo itself (contract/events.md, "Presence").
+//! change once, after a moment in which it may undo itself: everyone, their contacts, or nobody
+//! (contract/events.md, "Presence").
 
 mod announcer;
+mod contacts;
 pub mod events;
 mod http;
 mod registry;
 mod socket;
 
 pub use self::{
+    contacts::{Circle, Contacts, Search},
     http::routes,
     registry::{Presence, Status},
     socket::commands,

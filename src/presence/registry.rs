@@ -11,12 +11,15 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    announcer::{Announcer, Change},
+    announcer::{Announcer, Audience, Change},
+    contacts::Contacts,
     events::UserStatus,
 };
 use crate::{
+    auth::Identity,
     clock::{Clock, Timestamp},
-    config::PresenceConfig,
+    config::{PresenceAudience, PresenceConfig},
+    error::Result,
     id::Id,
     realtime::{Connection, Emitter, Observer},
     room::Room,
@@ -66,15 +69,45 @@ pub struct Status {
 impl Presence {
     /// Starts the task that announces changes; it ends with the last clone.
     #[must_use]
-    pub fn start(config: &PresenceConfig, emitter: Emitter, clock: Clock) -> Self {
+    pub fn start(
+        config: &PresenceConfig,
+        emitter: Emitter,
+        clock: Clock,
+        contacts: Arc<dyn Contacts>,
+    ) -> Self {
+        let audience = match config.audience {
+            PresenceAudience::Everyone => Audience::Everyone,
+            PresenceAudience::Contacts => Audience::Contacts(contacts),
+            PresenceAudience::Off => Audience::Nobody,
+        };
         let registry = Arc::new(Registry { users: DashMap::new(), clock, grace: config.grace });
-        let announcer = Announcer::start(registry.clone(), emitter, config.window);
+        let announcer = Announcer::start(registry.clone(), emitter, config.window, audience);
         Self { registry, announcer }
     }
 
+    /// How users stand, as far as the caller may know: where contacts are told, anybody else is to
+    /// them as one who was never here.
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`](crate::error::Code::Unavailable) while the store that knows contacts is
+    /// away.
+    pub(super) async fn statuses(&self, caller: &Identity, users: &[Id]) -> Result<Vec<Status>> {
+        let own = &caller.user_id;
+        let shown = match self.announcer.audience() {
+            // Asked for all of them, so that a stranger who is here takes the same time as nobody.
+            Audience::Contacts(contacts) if !caller.operates() => {
+                Some(contacts.among(own, users).await?)
+            }
+            _ => None,
+        };
+        let is_shown =
+            |user: &Id| user == own || shown.as_ref().is_none_or(|shown| shown.contains(user));
+        let status = |user| if is_shown(user) { self.status(user) } else { Status::unknown(user) };
+        Ok(users.iter().map(status).collect())
+    }
+
     /// How a user stands.
-    #[must_use]
-    pub fn status(&self, user: &Id) -> Status {
+    fn status(&self, user: &Id) -> Status {
         let known = self.registry.users.get(user);
         let connections = known.as_ref().map_or(0, |known| known.connections.len());
         Status {
@@ -91,27 +124,39 @@ impl Presence {
     }
 }
 
+impl Status {
+    /// Of a user who was never here.
+    fn unknown(user: &Id) -> Self {
+        let user_id = user.clone();
+        Self { user_id, status: UserStatus::Offline, last_seen: None, connections: 0 }
+    }
+}
+
 const fn status(connections: usize) -> UserStatus {
     if connections == 0 { UserStatus::Offline } else { UserStatus::Online }
 }
 
 impl Registry {
+    /// Whether a connection of a user's is open.
+    pub(super) fn is_here(&self, user: &Id) -> bool {
+        self.users.get(user).is_some_and(|known| !known.connections.is_empty())
+    }
+
     /// What others are to be told of a user now, if anything; and when to look again, if their
     /// absence is too young to be told.
+    pub(super) fn look(&self, user: &Id) -> Settled {
+        let known = self.users.get(user);
+        known.map_or(Settled::Unchanged, |known| known.news(user, self.grace))
+    }
+
+    /// The same, and from now on it counts as told.
     pub(super) fn settle(&self, user: &Id) -> Settled {
         let Some(mut known) = self.users.get_mut(user) else { return Settled::Unchanged };
-        let now = status(known.connections.len());
-        if now == known.told {
-            return Settled::Unchanged;
+        let news = known.news(user, self.grace);
+        if let Settled::Changed(change) = &news {
+            known.told = change.status;
         }
-        if let Some(since) = known.away_since {
-            let due = since + self.grace;
-            if due > Instant::now() {
-                return Settled::Later(due);
-            }
-        }
-        known.told = now;
-        Settled::Changed(Change { user: user.clone(), status: now, at: known.changed })
+        news
     }
 
     /// The user's status as it is, for an announcement that was asked for.
@@ -127,6 +172,21 @@ impl Registry {
         self.users.retain(|_, user| {
             user.told == UserStatus::Online || !user.away_since.is_some_and(gone)
         });
+    }
+}
+
+impl User {
+    /// What others do not know yet of this user, whose id is `id`.
+    fn news(&self, id: &Id, grace: Duration) -> Settled {
+        let now = status(self.connections.len());
+        if now == self.told {
+            return Settled::Unchanged;
+        }
+        let due = self.away_since.map(|since| since + grace);
+        match due.filter(|due| *due > Instant::now()) {
+            Some(due) => Settled::Later(due),
+            None => Settled::Changed(Change { user: id.clone(), status: now, at: self.changed }),
+        }
     }
 }
 

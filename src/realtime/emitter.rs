@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{
     Catalogue,
     frame::Outgoing,
-    hub::{Audience, Broadcast, Bundle, Except, Hub, Message, Receipt},
+    hub::{Audience, Broadcast, Bundle, Except, Hub, Message, Picks, Receipt},
 };
 pub use crate::stream::Target;
 use crate::{
@@ -92,8 +92,19 @@ impl Emitter {
 
     /// Sends many small events to everyone, as one write for each socket.
     pub fn emit_bundle(&self, bundle: Bundle) {
+        self.broadcast_bundle(Audience::Everyone { kept_for: Vec::new() }, bundle);
+    }
+
+    /// Sends each of these users what is picked for them of many small events, and admins all of
+    /// them, as one write for each socket.
+    pub fn emit_picked(&self, bundle: Bundle, picks: impl IntoIterator<Item = (Id, Picks)>) {
+        let picks = picks.into_iter().map(|(user, picks)| (Room::User(user), picks));
+        self.broadcast_bundle(Audience::Each(picks.collect()), bundle);
+    }
+
+    fn broadcast_bundle(&self, to: Audience, bundle: Bundle) {
         self.hub.broadcast(Broadcast {
-            to: Audience::Everyone { kept_for: Vec::new() },
+            to,
             except: Except::Nobody,
             namespaces: Namespaces::ALL,
             message: Message::Bundle(Box::new(bundle)),

@@ -50,7 +50,7 @@ pub use self::{
     emitter::{Emit, Emitter, Target},
     frame::Outgoing,
     http::routes,
-    hub::{Bundle, Hub, Part, RoomMember, RoomSize},
+    hub::{Bundle, Hub, Part, Picks, RoomMember, RoomSize},
     replay::{Entrance, enter},
     session::Observer,
 };

@@ -1,4 +1,5 @@
-// Who is here: one word when a user comes, one when they are gone, to everyone but themselves.
+// Who is here: one word when a user comes, one when they are gone, to everyone but themselves, or to
+// their contacts.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -6,6 +7,7 @@ import { test } from 'node:test';
 import { connect } from './support/client.mjs';
 import { once } from './support/deadline.mjs';
 import { startServer } from './support/server.mjs';
+import { tokenFor } from './support/tokens.mjs';
 
 const server = await startServer({ PRESENCE_GRACE: '200ms' });
 
@@ -139,4 +141,39 @@ test('a connection that breaks off is gone like one that closes', async () => {
   client.socket.io.engine.transport.ws.terminate();
   await closed;
   await isGone(watcher, alice);
+});
+
+test('with PRESENCE_AUDIENCE=contacts those hear who share a conversation, and admins', async () => {
+  const server = await startServer({ PRESENCE_GRACE: '200ms', PRESENCE_AUDIENCE: 'contacts' });
+  const as = (userId) => ({ authorization: `Bearer ${tokenFor(userId)}` });
+  const group = { participantIds: ['bob', 'bea'], type: 'group' };
+  const begun = await server.post('/api/conversations', group, as('alice'));
+  assert.equal(begun.status, 201);
+  const sees = async (userId) => {
+    const asked = { userIds: ['alice'] };
+    const answer = await server.post('/api/presence/query', asked, as(userId));
+    return (await answer.json()).items[0];
+  };
+
+  const root = await connect(server, 'root', { claims: { role: 'admin' } });
+  const bob = await connect(server, 'bob');
+  const bea = await connect(server, 'bea', { namespace: '/chat' });
+  const carol = await connect(server, 'carol');
+  const alice = await connect(server, 'alice', { options: { transports: ['polling'] } });
+  for (const watcher of [root, bob, bea]) {
+    await watcher.hear('user:online', ({ userId }) => userId === 'alice');
+  }
+  assert.equal((await sees('bob')).status, 'online');
+  const unknown = { userId: 'alice', status: 'offline', lastSeen: null, connections: 0 };
+  assert.deepEqual(await sees('carol'), unknown);
+
+  const again = await alice.ask('user-online', 'alice');
+  assert.deepEqual(again, { success: true, room: 'user-alice' });
+  alice.close();
+  for (const watcher of [root, bob]) await isGone(watcher, 'alice');
+  await bea.hear('user:offline', ({ userId }) => userId === 'alice');
+  assert.deepEqual(await heardOf(carol, 'alice', 'bob', 'bea', 'root'), []);
+  const [comesToBea] = online('alice');
+  const [goesToBea] = offline('alice');
+  assert.deepEqual(await heardOf(bea, 'alice'), [comesToBea, goesToBea]);
 });

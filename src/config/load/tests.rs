@@ -5,7 +5,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::config::{Environment, Handshake, LogFormat, RoomPolicy, WebhookMode};
+use crate::config::{Environment, Handshake, LogFormat, PresenceAudience, RoomPolicy, WebhookMode};
 
 mod written;
 
@@ -51,6 +51,7 @@ fn without_settings_the_contract_s_defaults_apply() {
     assert_eq!(config.realtime.ping_interval, Duration::from_secs(25));
     assert_eq!(config.realtime.ping_timeout, Duration::from_mins(1));
     assert_eq!(config.presence.grace, Duration::from_secs(3));
+    assert_eq!(config.presence.audience, PresenceAudience::Everyone);
     assert_eq!(config.auth.cookies, ["token", "accessToken"]);
     assert_eq!(config.auth.handshake, Handshake::Required);
     assert_eq!(config.rooms.policy, RoomPolicy::Strict);
@@ -98,6 +99,7 @@ fn values_are_written_as_the_contract_says() {
         ("STOA_REALTIME__MAX_PENDING_BYTES", "2MiB"),
         ("STOA_SERVER__MAX_HEADER_BYTES", "8192"),
         ("PRESENCE_GRACE", "300ms"),
+        ("PRESENCE_AUDIENCE", "contacts"),
         ("DRAIN_TIMEOUT", "2m"),
         ("STOA_LIMITS__JOINS__PER_SECOND", "7"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,127.0.0.1,::1"),
@@ -113,6 +115,7 @@ fn values_are_written_as_the_contract_says() {
     assert_eq!(config.realtime.max_pending_bytes, 2 * 1024 * 1024);
     assert_eq!(config.server.max_header_bytes, 8192);
     assert_eq!(config.presence.grace, Duration::from_millis(300));
+    assert_eq!(config.presence.audience, PresenceAudience::Contacts);
     assert_eq!(config.server.drain_timeout, Duration::from_mins(2));
     assert_eq!((config.limits.joins.per_second, config.limits.joins.burst), (7, 500));
     let proxies: Vec<_> = config.server.trusted_proxies.iter().map(ToString::to_string).collect();
@@ -175,6 +178,11 @@ fn a_bad_value_names_its_key_and_its_origin() {
         ("PING_TIMEOUT", "0s", "realtime.ping_timeout (from PING_TIMEOUT): has to be longer"),
         ("MAX_PAYLOAD", "big", "server.max_payload_bytes (from MAX_PAYLOAD): a size is written"),
         ("HANDSHAKE", "maybe", "auth.handshake (from HANDSHAKE): unknown variant `maybe`"),
+        (
+            "PRESENCE_AUDIENCE",
+            "friends",
+            "presence.audience (from PRESENCE_AUDIENCE): unknown variant `friends`",
+        ),
         ("LIMITS", "maybe", "limits.enabled (from LIMITS): `maybe` is neither on nor off"),
         ("METRICS_PORT", "x", "metrics.port (from METRICS_PORT): a port is a number"),
         ("TRUSTED_PROXIES", "10/8", "server.trusted_proxies (from TRUSTED_PROXIES): `10/8` is"),

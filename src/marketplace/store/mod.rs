@@ -1,6 +1,7 @@
 //! Requests, offers and checkouts in the store.
 
 pub(super) mod checkouts;
+pub(super) mod contacts;
 pub(super) mod listed;
 pub(super) mod offers;
 pub(super) mod requests;

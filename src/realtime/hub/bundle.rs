@@ -1,5 +1,5 @@
-//! A bundle: many small events for everyone, written as one. A thousand users who come online in
-//! one moment cost each socket one write, not a thousand.
+//! A bundle: many small events for everyone, or some of them for each, written as one. A thousand
+//! users who come online in one moment cost each socket one write, not a thousand.
 
 use std::{
     collections::HashMap,
@@ -27,7 +27,45 @@ pub struct Part {
     pub except: Option<Id>,
 }
 
-/// Events for everyone, each but for one user.
+/// Which events of a bundle, by their numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Picks(SmallVec<[u64; 2]>);
+
+impl Picks {
+    /// One event more.
+    pub fn insert(&mut self, number: usize) {
+        let (word, bit) = (number / 64, number % 64);
+        if word >= self.0.len() {
+            self.0.resize(word + 1, 0);
+        }
+        self.0[word] |= 1 << bit;
+    }
+
+    /// All that others are.
+    pub fn add(&mut self, others: &Self) {
+        if others.0.len() > self.0.len() {
+            self.0.resize(others.0.len(), 0);
+        }
+        for (word, more) in self.0.iter_mut().zip(&others.0) {
+            *word |= more;
+        }
+    }
+
+    /// Their numbers, in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().zip((0..).step_by(64)).flat_map(|(word, first)| {
+            let mut left = *word;
+            std::iter::from_fn(move || {
+                let bit = left.trailing_zeros() as usize;
+                // Without its last one.
+                left &= left.checked_sub(1)?;
+                Some(first + bit)
+            })
+        })
+    }
+}
+
+/// Events for many, each but for one user.
 pub struct Bundle {
     parts: Vec<Part>,
     encoded: [OnceLock<Encoded>; 3],
@@ -53,14 +91,21 @@ impl Bundle {
         namespace: Namespace,
         user: Option<&Id>,
     ) -> impl Iterator<Item = &Arc<Outgoing>> {
-        let heard = move |part: &&Part| {
-            part.namespaces.contains(namespace)
-                && (part.except.is_none() || part.except.as_ref() != user)
-        };
-        self.parts.iter().filter(heard).map(|part| &part.event)
+        heard(self.parts.iter(), namespace, user)
     }
 
-    /// The same as runs of whole frames.
+    /// Those of them that were picked for the user.
+    pub(super) fn picked(
+        &self,
+        picks: &Picks,
+        namespace: Namespace,
+        user: Option<&Id>,
+    ) -> impl Iterator<Item = &Arc<Outgoing>> {
+        let parts = picks.iter().filter_map(|number| self.parts.get(number));
+        heard(parts, namespace, user)
+    }
+
+    /// All that a user hears, as runs of whole frames.
     pub(super) fn frames(&self, namespace: Namespace, user: Option<&Id>) -> SmallVec<[Bytes; 2]> {
         let encoded = self.encoded[namespace as usize].get_or_init(|| self.encode(namespace));
         let gaps = user.and_then(|user| encoded.gaps.get(user));
@@ -94,6 +139,19 @@ impl Bundle {
         }
         Encoded { frames: frames.freeze(), gaps }
     }
+}
+
+/// Those of the events that a user hears in a namespace.
+fn heard<'a>(
+    parts: impl Iterator<Item = &'a Part>,
+    namespace: Namespace,
+    user: Option<&Id>,
+) -> impl Iterator<Item = &'a Arc<Outgoing>> {
+    let heard = move |part: &&Part| {
+        part.namespaces.contains(namespace)
+            && (part.except.is_none() || part.except.as_ref() != user)
+    };
+    parts.filter(heard).map(|part| &part.event)
 }
 
 #[cfg(test)]
@@ -131,5 +189,25 @@ mod tests {
             assert_eq!(frames, events.concat(), "{user:?}");
         }
         assert!(bundle.frames(Namespace::Marketplace, None).is_empty());
+    }
+
+    #[test]
+    fn who_hears_some_hears_those_in_their_order() {
+        let bundle = Bundle::new((0..200).map(|n| part(&n.to_string(), None)).collect());
+        let mut picks = Picks::default();
+        for number in [199, 0, 63, 64, 130, 63] {
+            picks.insert(number);
+        }
+        let mut more = Picks::default();
+        more.insert(7);
+        more.add(&picks);
+        picks.add(&more);
+        assert_eq!(picks, more);
+        assert_eq!(picks.iter().collect::<Vec<_>>(), [0, 7, 63, 64, 130, 199]);
+        let data = |event: &Arc<Outgoing>| event.data().get().to_owned();
+        let heard: Vec<_> = bundle.picked(&picks, Namespace::Chat, None).map(data).collect();
+        assert_eq!(heard, ["0", "7", "63", "64", "130", "199"]);
+        assert_eq!(bundle.picked(&picks, Namespace::Marketplace, None).count(), 0);
+        assert_eq!(Picks::default().iter().count(), 0);
     }
 }

@@ -22,7 +22,7 @@ use serde::Serialize;
 use smallvec::SmallVec;
 use tokio::sync::{mpsc, oneshot};
 
-pub use bundle::{Bundle, Part};
+pub use bundle::{Bundle, Part, Picks};
 
 use super::{connection::Connection, frame::Outgoing, lane::Lane};
 use crate::{event::Namespaces, id::Id, metrics, room::Room, stream::Stream};
@@ -123,6 +123,8 @@ pub(super) enum Audience {
         kept_for: Vec<Room>,
     },
     Rooms(SmallVec<[Room; 1]>),
+    /// Of a bundle each user, by their own room, what is picked for them; admins all of it.
+    Each(Vec<(Room, Picks)>),
 }
 
 /// Who doesn't.
@@ -147,7 +149,7 @@ impl Message {
         matches!(self, Self::Bundle(_))
     }
 
-    /// Counts deliveries, by event.
+    /// Counts deliveries to as many sockets, by event.
     fn count(&self, sockets: usize) {
         match self {
             Self::One(event) => metrics::events_out(event.label()).increment(sockets as u64),
@@ -241,7 +243,7 @@ impl Hub {
     /// Hands a broadcast to every shard, in one order for each room that it reaches.
     pub(super) fn broadcast(&self, broadcast: Broadcast) {
         let mut stripes: SmallVec<[usize; 1]> = match &broadcast.to {
-            Audience::Everyone { .. } => (0..STRIPES).collect(),
+            Audience::Everyone { .. } | Audience::Each(_) => (0..STRIPES).collect(),
             Audience::Rooms(rooms) => rooms.iter().map(|room| self.stripe(room)).collect(),
         };
         // Always in the same order, so that no two wait for each other.

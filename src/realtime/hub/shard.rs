@@ -223,7 +223,7 @@ impl Shard {
     fn may_reach(&self, item: &Item) -> bool {
         match item {
             Item::Broadcast(broadcast) => match &broadcast.to {
-                Audience::Everyone { .. } => true,
+                Audience::Everyone { .. } | Audience::Each(_) => true,
                 Audience::Rooms(rooms) => rooms.iter().any(|room| self.rooms.contains_key(room)),
             },
             _ => true,
@@ -266,10 +266,30 @@ impl Shard {
                     pace.keep(effort).await;
                 }
             }
+            Audience::Each(heard) => {
+                for at in members(rooms, &[Room::Admins]) {
+                    if let Some(slot) = slots.get_mut(at) {
+                        sockets += usize::from(slot.hear(&mut delivery, turn));
+                    }
+                    pace.keep(effort).await;
+                }
+                for (room, picks) in heard {
+                    delivery.pick(picks);
+                    for at in members(rooms, std::slice::from_ref(room)) {
+                        // Whoever else is let in there is not the one who may know.
+                        if let Some(slot) = slots.get_mut(at).filter(|slot| slot.owns(room)) {
+                            slot.hear(&mut delivery, turn);
+                        }
+                        pace.keep(effort).await;
+                    }
+                    pace.keep(1).await;
+                }
+            }
         }
         if sockets > 0 {
             broadcast.message.count(sockets);
         }
+        delivery.count_picked();
         if let Some(receipt) = &broadcast.receipt {
             receipt.add(sockets);
         }

@@ -2,6 +2,7 @@
 //! end of the turn.
 
 use std::{
+    collections::BTreeMap,
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
 };
@@ -9,7 +10,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    Audience, Broadcast, Except, Message, Replay, Replayed,
+    Audience, Broadcast, Bundle, Except, Message, Picks, Replay, Replayed,
     catch_up::CatchUp,
     sink::{Share, Sink},
     turn::{Place, Turn},
@@ -55,6 +56,10 @@ pub(super) struct Delivery<'a> {
     number: u64,
     /// Where its frames are in the turn, once they are.
     frames: [Option<usize>; 3],
+    /// What is picked of a bundle for whoever comes next; none hears all of it.
+    picks: Option<&'a Picks>,
+    /// How many of these were delivered, by event.
+    picked: BTreeMap<&'static str, u64>,
 }
 
 impl<'a> Delivery<'a> {
@@ -63,7 +68,20 @@ impl<'a> Delivery<'a> {
             Except::User(user) => Some((hash(user), user)),
             Except::Nobody | Except::Rooms(_) => None,
         };
-        Self { broadcast, except, number, frames: [None; 3] }
+        let picked = BTreeMap::new();
+        Self { broadcast, except, number, frames: [None; 3], picks: None, picked }
+    }
+
+    /// From now on only this is heard of the bundle.
+    pub(super) fn pick(&mut self, picks: &'a Picks) {
+        self.picks = Some(picks);
+    }
+
+    /// Counts what was delivered of what was picked, by event.
+    pub(super) fn count_picked(self) {
+        for (label, events) in self.picked {
+            metrics::events_out(label).increment(events);
+        }
     }
 
     /// Where an event's frame is in the turn.
@@ -99,6 +117,11 @@ impl Slot {
         self.user.as_ref()
     }
 
+    /// Whether a room is that of the connection's owner.
+    pub(super) fn owns(&self, room: &Room) -> bool {
+        matches!((room, &self.user), (Room::User(id), Some(user)) if id == user)
+    }
+
     /// Whether the connection is one of those that hear a broadcast; one for which it was dropped is
     /// none of them.
     pub(super) fn hear(&mut self, delivery: &mut Delivery, turn: &mut Turn) -> bool {
@@ -124,6 +147,9 @@ impl Slot {
         // A bundle is large, and not the same for all; and one poll takes all that was gathered.
         if broadcast.message.is_bundle() || (broadcast.volatile && by_poll) {
             self.write(turn);
+        }
+        if let (Message::Bundle(bundle), Some(picks)) = (&broadcast.message, delivery.picks) {
+            return self.hear_picked(bundle, picks, &mut delivery.picked);
         }
         match &broadcast.message {
             Message::One(event) if broadcast.volatile => {
@@ -156,6 +182,26 @@ impl Slot {
                 }
             }
         }
+        true
+    }
+
+    /// Sends what is picked of a bundle, and counts it; false when there is nothing to send.
+    fn hear_picked(
+        &mut self,
+        bundle: &Bundle,
+        picks: &Picks,
+        picked: &mut BTreeMap<&'static str, u64>,
+    ) -> bool {
+        let mut frames = Vec::new();
+        for event in bundle.picked(picks, self.namespace, self.user.as_ref()) {
+            *picked.entry(event.label()).or_default() += 1;
+            frames.push(event.frame(self.namespace).clone());
+        }
+        if frames.is_empty() {
+            return false;
+        }
+        let run = Run { frames: &frames, bytes: &frames.concat() };
+        self.sink.send(&self.connection, run);
         true
     }
 
@@ -194,6 +240,8 @@ impl Slot {
         let rooms = match &broadcast.to {
             Audience::Rooms(rooms) => rooms.as_slice(),
             Audience::Everyone { kept_for } => kept_for,
+            // Nothing that is kept.
+            Audience::Each(_) => &[],
         };
         let most = self.connection.replay_bytes();
         self.catch_up.holds(rooms, &broadcast.numbers, event, self.user.as_ref(), most)
