@@ -293,8 +293,13 @@ mod tests {
     #[test]
     fn a_sign_in_ends_with_its_tokens_and_is_not_a_token_of_the_same_name() {
         let revocations = Revocations::new(Clock::manual(NOW));
-        let session = |id: &str| Identity { session: Some(id.into()), ..issued("ann", 0) };
-        let token = Identity { jti: Some("one".into()), ..session("two") };
+        let session = |id: &str| {
+            let mut identity = issued("ann", 0);
+            identity.session = Some(id.into());
+            identity
+        };
+        let mut token = session("two");
+        token.jti = Some("one".into());
         let until = NOW + Duration::from_secs(60);
         revocations.revoke(Revoked::Token(TokenKey::of_session("one")), until);
         assert!(revocations.check(&token).is_ok() && revocations.check(&session("two")).is_ok());
