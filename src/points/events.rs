@@ -24,7 +24,7 @@ pub struct LevelUp {
     pub old_level: u32,
     /// The level now.
     pub new_level: u32,
-    /// All points ever earned.
+    /// All points ever earned, less what was corrected.
     pub lifetime_points: i64,
     /// What the new level brings.
     pub perks: Vec<String>,

@@ -2,7 +2,9 @@
 //!
 //! The balance changes in the unit that adds to the ledger, so it is the sum of it at any time.
 //! Rooms above ask in a unit of their own: [`PointsService::award`], [`PointsService::sign_up`],
-//! [`PointsService::referral_code`].
+//! [`PointsService::referral_code`]. One that awards points to several users does so in the order of
+//! their ids, and tells them something after that, so that units never wait for each other in a
+//! circle.
 
 mod announcements;
 pub mod documents;

@@ -159,11 +159,7 @@ impl PointsService {
         let (account, code) = self.db.read(unit).await?;
         let referral_code = match code {
             Some(code) => code,
-            None => {
-                let (service, user) = (self.clone(), caller.user_id.clone());
-                let unit = async move |tx: &mut Tx<'_>| service.referral_code(tx, &user).await;
-                self.db.write(unit).await?
-            }
+            None => self.new_code(caller.user_id.clone()).await?,
         };
         let (level, next) = self.levels.of(account.lifetime);
         Ok(PointsAccount {
@@ -174,6 +170,11 @@ impl PointsService {
             perks: level.perks.clone(),
             referral_code,
         })
+    }
+
+    async fn new_code(&self, user: Id) -> Result<String> {
+        let service = self.clone();
+        self.db.write(async move |tx: &mut Tx<'_>| service.referral_code(tx, &user).await).await
     }
 
     /// The caller's ledger, newest first.
