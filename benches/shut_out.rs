@@ -67,7 +67,7 @@ fn main() -> ExitCode {
 
 /// Whether all claims are met.
 async fn run(sockets: usize) -> Result<bool> {
-    let server = Server::start()?;
+    let server = Server::start("shut_out", &[])?;
     let address = server.address();
     let crowd = (0..sockets).map(|n| (format!("u{}", n / OF_ONE), format!("crowd-{n}")));
     let crowd = connect(address, crowd.collect(), false).await?;

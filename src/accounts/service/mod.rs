@@ -211,7 +211,7 @@ impl Accounts {
         Ok(SignedIn {
             access_token: self.minter.mint(&token, at)?,
             refresh_token: refresh.to_text(),
-            expires_at: Timestamp::from_millis((at + ttl).seconds() * 1000),
+            expires_at: token.expires_at(at),
             user: shown(account, Some(referral_code)),
         })
     }
