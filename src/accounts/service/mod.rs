@@ -104,7 +104,7 @@ impl AccountService {
         config: &Config,
     ) -> Result<Self> {
         let on = config.has_accounts();
-        tracing::info!(accounts = if on { "on" } else { "off" }, "people register here (ACCOUNTS)");
+        tracing::info!("accounts are {} (ACCOUNTS)", if on { "on" } else { "off" });
         let new = || Accounts::new(db.clone(), ids, rates, points.clone(), users.clone(), config);
         let on = on.then(new).transpose()?.map(Arc::new);
         Ok(Self { db, points, users, on })
