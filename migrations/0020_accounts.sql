@@ -1,5 +1,5 @@
 -- People who signed up here. `email` is in lower case, `roles` are words with a space between them,
--- `password_hash` is a PHC string.
+-- `password_hash` is a PHC string of the password of that number, the first of which is 1.
 CREATE TABLE accounts (
     user_id TEXT NOT NULL PRIMARY KEY,
     email TEXT NOT NULL,
@@ -8,7 +8,7 @@ CREATE TABLE accounts (
     last_name TEXT NOT NULL,
     roles TEXT NOT NULL,
     created_at BIGINT NOT NULL,
-    password_changed_at BIGINT NOT NULL
+    password_number BIGINT NOT NULL
 );
 
 CREATE UNIQUE INDEX accounts_by_email ON accounts (email);

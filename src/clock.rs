@@ -22,6 +22,9 @@ use utoipa::{
 /// The first and the last moment that a year of four digits names.
 const WRITABLE: (i64, i64) = (-62_167_219_200_000, 253_402_300_799_999);
 
+/// The longest text of a moment: with nanoseconds.
+const MAX_LENGTH: usize = 30;
+
 /// A moment in UTC, in milliseconds since 1970. On the wire an ISO 8601 string with milliseconds and a
 /// year of four digits; what lies beyond is told as the last moment of 9999.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,7 +93,9 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let since = parse_rfc3339(&text).ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let short = Some(&text).filter(|text| text.len() <= MAX_LENGTH);
+        let since = short.and_then(|text| parse_rfc3339(text).ok());
+        let since = since.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
         let millis = since.and_then(|since| i64::try_from(since.as_millis()).ok());
         let rule = "is not a moment in UTC since 1970, such as 2025-11-24T16:00:00.000Z";
         millis.map(Self).ok_or_else(|| D::Error::custom(rule))
@@ -102,6 +107,7 @@ impl PartialSchema for Timestamp {
         Object::builder()
             .schema_type(Type::String)
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .max_length(Some(MAX_LENGTH))
             .description(Some("A moment in UTC, ISO 8601 with milliseconds."))
             .examples(["2025-11-24T16:00:00.000Z"])
             .into()

@@ -79,8 +79,18 @@ impl Server {
     /// # Errors
     /// When it can't be signed.
     pub fn token(user: &str) -> Result<String> {
+        Self::token_with(user, &[], user)
+    }
+
+    /// A token for a user with these roles, of that id.
+    ///
+    /// # Errors
+    /// When it can't be signed.
+    pub fn token_with(user: &str, roles: &[&str], jti: &str) -> Result<String> {
         let now = Clock::system().now().seconds();
-        let claims = json!({ "userId": user, "iat": now, "exp": now + DAY_S });
+        let claims = json!({
+            "userId": user, "roles": roles, "jti": jti, "iat": now, "exp": now + DAY_S
+        });
         let key = EncodingKey::from_secret(SECRET.as_bytes());
         Ok(encode(&Header::default(), &claims, &key)?)
     }

@@ -23,6 +23,8 @@ pub(super) struct Account {
     pub(super) first_name: String,
     pub(super) last_name: String,
     pub(super) roles: Roles,
+    /// Which of its passwords it is, from 1.
+    pub(super) password_number: i64,
 }
 
 /// A refresh family.
@@ -44,13 +46,22 @@ const BY_USER: &str = "SELECT * FROM accounts WHERE user_id = $1";
 pub(super) async fn insert(tx: &mut Tx<'_>, account: &Account) -> Result<bool> {
     const INSERT: &str = "
         INSERT INTO accounts (user_id, email, password_hash, first_name, last_name, roles,
-            created_at, password_changed_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
+            created_at, password_number)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         ON CONFLICT (email) DO NOTHING";
-    let Account { user_id, email, password_hash, first_name, last_name, roles } = account;
+    let Account { user_id, email, password_hash, first_name, last_name, roles, password_number } =
+        account;
     let roles: Vec<_> = roles.iter().map(Role::as_str).collect();
-    let now = tx.now();
-    let row = params![user_id, email, password_hash, first_name, last_name, roles.join(" "), now];
+    let row = params![
+        user_id,
+        email,
+        password_hash,
+        first_name,
+        last_name,
+        roles.join(" "),
+        tx.now(),
+        *password_number,
+    ];
     Ok(tx.execute(INSERT, &row).await? == 1)
 }
 
@@ -81,9 +92,9 @@ pub(super) async fn set_hash(tx: &mut Tx<'_>, user: &Id, hash: &str) -> Result<(
 /// Sets a new password.
 pub(super) async fn set_password(tx: &mut Tx<'_>, user: &Id, hash: &str) -> Result<()> {
     const SET: &str = "
-        UPDATE accounts SET password_hash = $2, password_changed_at = $3 WHERE user_id = $1";
-    let now = tx.now();
-    tx.execute(SET, &params![user, hash, now]).await?;
+        UPDATE accounts SET password_hash = $2, password_number = password_number + 1
+        WHERE user_id = $1";
+    tx.execute(SET, &params![user, hash]).await?;
     Ok(())
 }
 
@@ -96,6 +107,7 @@ fn account(row: &Row) -> Result<Account> {
         first_name: row.get("first_name")?,
         last_name: row.get("last_name")?,
         roles: roles.split_whitespace().filter_map(Role::from_name).collect(),
+        password_number: row.get("password_number")?,
     })
 }
 

@@ -29,7 +29,7 @@ use crate::{
     access::{self, Access},
     accounts::AccountService,
     admin::Admin,
-    auth::Authenticator,
+    auth::{Authenticator, Minter},
     chat::{self, ChatService, Typing},
     clock::Clock,
     config::{Config, ServerConfig},
@@ -114,9 +114,8 @@ impl App {
         let open = store::open(&config, &clock, &readiness, &stopping, waiting);
         let (db, listener) = Box::pin(open).await?;
         let idempotency = Box::pin(Idempotency::start(db.clone(), authenticator.clone())).await?;
-        let (store, realtime_of) = (db.clone(), realtime.clone());
-        let users = Users::start(store, realtime_of, &authenticator, clock.clone(), &config);
-        let users = Box::pin(users).await.context("who is shut out can't be read")?;
+        let users = users(&db, &realtime, &authenticator, &clock, &config);
+        let users = Box::pin(users).await?;
         // Not before a process that had the store has ended, which listened there, too.
         let listener = match listener {
             Some(listener) => listener,
@@ -267,6 +266,36 @@ impl App {
             let _ = draining.await;
         }
     }
+}
+
+/// Users, who are shut out for this authenticator too.
+async fn users(
+    db: &Db,
+    realtime: &Realtime,
+    authenticator: &Authenticator,
+    clock: &Clock,
+    config: &Config,
+) -> anyhow::Result<Users> {
+    let revocations = authenticator.verifier().revocations().clone();
+    let minter = Minter::configured(&config.auth)?;
+    let (db, realtime, clock) = (db.clone(), realtime.clone(), clock.clone());
+    Ok(Users::start(db, realtime, revocations, minter, clock, config).await?)
+}
+
+/// Serves the metrics on a port of their own, where they have one.
+async fn serve_metrics(
+    config: &Config,
+    metrics: &metrics::Handle,
+    stopping: &watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let Some(port) = config.metrics.port else { return Ok(()) };
+    let address = SocketAddr::new(config.server.host, port);
+    let listener = TcpListener::bind(address).await;
+    let listener =
+        listener.with_context(|| format!("the metrics port {address} can't be listened on"))?;
+    let router = metrics::router(metrics.clone());
+    tokio::spawn(wire::serve(listener, router, config.clone(), stopping.clone()));
+    Ok(())
 }
 
 /// Binds the public port.

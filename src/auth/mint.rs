@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::{Roles, SetupError};
 use crate::{
     clock::Timestamp,
+    config::AuthConfig,
     error::{Error, Result},
     id::{Id, Ids},
     room::Room,
@@ -115,6 +116,16 @@ impl Minter {
             issuer: issuer.map(Into::into),
             audience: audience.map(Into::into),
         })
+    }
+
+    /// As configured; none where there is no secret to sign with.
+    ///
+    /// # Errors
+    /// Those of [`Minter::new`].
+    pub fn configured(auth: &AuthConfig) -> Result<Option<Self>, SetupError> {
+        let (issuer, audience) = (auth.jwt_issuer.as_deref(), auth.jwt_audience.as_deref());
+        let secret = auth.jwt_secret.as_ref();
+        secret.map(|secret| Self::new(secret, issuer, audience)).transpose()
     }
 
     /// A signed token, with an id of its own.

@@ -54,11 +54,7 @@ pub(super) fn mint(mut config: Config, token: &NewToken) -> Result<String> {
     {
         eprintln!("made a development secret in {}", secret.path.display());
     }
-    let auth = &config.auth;
-    let secret = auth
-        .jwt_secret
-        .as_ref()
+    let minter = Minter::configured(&config.auth)?
         .context("tokens are signed with JWT_SECRET, and only a public key is configured")?;
-    let minter = Minter::new(secret, auth.jwt_issuer.as_deref(), auth.jwt_audience.as_deref())?;
     Ok(minter.mint(token, Clock::system().now())?)
 }

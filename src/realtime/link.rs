@@ -5,7 +5,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -54,6 +54,8 @@ struct Rare {
     /// How many connections ask that nothing is read: their queues are long.
     paused_by: AtomicU32,
     resumed: Notify,
+    /// The session has been ended: it goes over to no websocket any more.
+    closed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -64,8 +66,6 @@ struct State {
     admission: Admission,
     /// Counts against the address while the transport lives.
     place: Place,
-    /// The session has been ended: it goes over to no websocket any more.
-    closed: bool,
 }
 
 /// One connection, and as many more as there are namespaces.
@@ -202,7 +202,7 @@ impl Link {
     /// after what the engine still has. False when it came over to another one before, or is ended.
     pub(super) fn change_over(&self, lane: &Arc<Lane>) -> bool {
         let mut state = self.lock();
-        if state.closed || state.lane.is_some() {
+        if state.lane.is_some() || self.rare().closed.load(Ordering::Acquire) {
             return false;
         }
         state.lane = Some(lane.clone());
@@ -347,8 +347,10 @@ impl Link {
     /// Ends the session, whatever it is carried by.
     pub(super) fn close(&self) {
         let lane = {
-            let mut state = self.lock();
-            state.closed = true;
+            let state = self.lock();
+            if let Some(rare) = self.rare.get() {
+                rare.closed.store(true, Ordering::Release);
+            }
             state.lane.clone()
         };
         if let Some(lane) = lane {

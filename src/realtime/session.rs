@@ -315,8 +315,9 @@ impl Sessions {
         }
         self.expiries.forget(connection, &old);
         self.expiries.watch(connection, &identity);
-        connection.identify(identity.clone());
-        self.ensure_not_revoked(connection, &identity)
+        let own = identity.clone();
+        connection.identify(identity);
+        self.ensure_not_revoked(connection, &own)
     }
 }
 

@@ -30,6 +30,17 @@ impl Names {
             name: identity.full_name().map(Into::into),
         }
     }
+
+    /// These, and the others where these say nothing. The given and the family name are one, and a full
+    /// name is of no use beside others than its own.
+    fn over(self, others: &Self) -> Self {
+        let others = others.clone();
+        if self.first_name.is_none() && self.last_name.is_none() {
+            Self { name: self.name.or(others.name), ..others }
+        } else {
+            self
+        }
+    }
 }
 
 /// Names as they are kept.
@@ -77,16 +88,36 @@ pub async fn acting(
     identity: &Identity,
     known: Option<KnownNames>,
 ) -> Result<Names> {
-    let told = Names::of(identity);
     // A token that does not say when it was issued is as new as what nobody knows the time of.
     let told_at = identity.issued_at.max(Timestamp::from_millis(0));
-    match known {
-        Some(known) if told == Names::default() || told_at < known.named_at => Ok(known.names),
-        Some(known) if told == known.names => Ok(told),
-        None if told == Names::default() => Ok(told),
-        _ => {
-            store::profiles::note(tx, &identity.user_id, &told, told_at).await?;
-            Ok(told)
+    let (known, named_at) = known.map(|known| (known.names, known.named_at)).unzip();
+    let known = known.unwrap_or_default();
+    let told = Names::of(identity).over(&known);
+    if told == known || named_at.is_some_and(|named_at| told_at < named_at) {
+        return Ok(known);
+    }
+    store::profiles::note(tx, &identity.user_id, &told, told_at).await?;
+    Ok(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_token_does_not_tell_stays() {
+        let names = |first: &str, last: &str, name: &str| {
+            let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+            Names { first_name: some(first), last_name: some(last), name: some(name) }
+        };
+        let known = names("Ada", "Lovelace", "Ada L.");
+        for (told, shown) in [
+            (names("", "", ""), known.clone()),
+            (names("", "", "Countess"), names("Ada", "Lovelace", "Countess")),
+            (names("Augusta", "", ""), names("Augusta", "", "")),
+            (names("", "Byron", "A. Byron"), names("", "Byron", "A. Byron")),
+        ] {
+            assert_eq!(told.over(&known), shown);
         }
     }
 }

@@ -38,7 +38,7 @@ pub(super) struct MintToken {
     /// Rooms that the token itself lets them into.
     #[serde(default, deserialize_with = "crate::http::json::or_default")]
     #[garde(length(max = 100))]
-    #[schema(value_type = Vec<String>, max_items = 100)]
+    #[schema(max_items = 100)]
     pub(super) rooms: Vec<Room>,
     /// How long it lives, in seconds. Without it: `users.token_life`.
     #[garde(inner(range(min = 1)))]
@@ -114,6 +114,7 @@ pub(super) struct DisconnectUser {
 }
 
 /// Something to write to: what it looks like is its provider's to say.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives references")]
 fn mail_address(email: &str, (): &()) -> garde::Result {
     let plain = !email.contains(|c: char| c.is_whitespace() || c.is_control());
     let parts =
@@ -125,6 +126,7 @@ fn mail_address(email: &str, (): &()) -> garde::Result {
 }
 
 /// Nothing that a page would run.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives references")]
 fn web_address(address: &str, (): &()) -> garde::Result {
     let is_web = Url::parse(address).is_ok_and(|url| ["http", "https"].contains(&url.scheme()));
     if is_web && address.len() <= 2048 && !address.contains(char::is_control) {

@@ -93,3 +93,27 @@ async fn who_has_no_account_is_known_by_their_token() {
     let nobody = app.request(Method::GET, "/api/auth/me", None, None).await;
     assert_eq!(nobody.problem(401), "token_missing");
 }
+
+#[tokio::test]
+async fn who_is_blocked_or_revoked_gets_no_tokens_by_those_they_had() {
+    let app = start().await;
+    let ada = register(&app, "ada@example.org").await;
+    let block = format!("/api/users/{}/block", ada.id());
+    assert_eq!(app.post(&block, json!({})).await.status, 204);
+    let right = super::try_login(&app, "ada@example.org", super::PASSWORD).await;
+    assert_eq!(right.problem(403), "user_blocked");
+    // That somebody is blocked is told to nobody else.
+    let wrong = super::try_login(&app, "ada@example.org", "wrong horse battery").await;
+    assert_eq!(wrong.problem(401), "credentials_invalid");
+    assert_eq!(try_refresh(&app, ada.refresh()).await.problem(403), "user_blocked");
+    assert_eq!(app.request(Method::DELETE, &block, Some(API_KEY), None).await.status, 204);
+    let next = try_refresh(&app, ada.refresh()).await;
+    assert_eq!(next.status, 200, "a refusal takes no turn: {next:?}");
+    let ada = super::SignedIn::of(next);
+
+    let revoke = json!({ "userId": ada.id() });
+    assert_eq!(app.post("/api/auth/revocations", revoke).await.status, 204);
+    assert!(!ada.is_in(&app).await);
+    assert_eq!(try_refresh(&app, ada.refresh()).await.problem(401), "token_revoked");
+    assert!(login(&app, "ada@example.org").await.is_in(&app).await);
+}

@@ -48,7 +48,7 @@ async fn a_blocked_user_is_out_whatever_their_tokens_until_they_are_let_in() {
 async fn a_block_ends_by_itself_and_outlasts_a_restart() {
     let clock = clock();
     let app = TestApp::with_clock(clock.clone(), |_| {}).await;
-    let until = clock.now() + Duration::from_secs(60);
+    let until = clock.now() + Duration::from_mins(1);
     let body = json!({ "until": until.to_string() });
     assert_eq!(app.post("/api/users/alice/block", body).await.status, 204);
     assert_eq!(app.post("/api/users/bob/block", json!({})).await.status, 204);

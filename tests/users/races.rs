@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use futures_util::future::join_all;
+use futures_util::{SinkExt, StreamExt, future::join_all};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection};
@@ -12,9 +12,10 @@ use tokio::{
     net::TcpListener,
     sync::Notify,
 };
+use tokio_tungstenite::{connect_async, tungstenite::Message};
 
 use super::{A_SECOND, REVOKED, expect_end, revoke};
-use crate::support::{ConnectError, Options, TestApp, app::sign, within_time};
+use crate::support::{ConnectError, Options, TestApp, app::sign, poll::Poll, within_time};
 
 /// The key of tokens whose JWK set comes late.
 const LATE_SECRET: &str = "a secret that the server has to ask for first";
@@ -105,6 +106,32 @@ async fn whoever_comes_in_while_they_are_shut_out_is_refused_or_closed() {
                 Err(_) => {}
             }
         }
+        app.until_offline(&user, Duration::from_secs(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn who_is_changing_over_is_out_too() {
+    let app = TestApp::start().await;
+    for protocol in [3, 4] {
+        let user = format!("u{protocol}");
+        let session = Poll::connected(app.address(), protocol, &app.token(&user, &[])).await;
+        let url = session.url.replace("http://", "ws://").replace("=polling", "=websocket");
+        let (mut websocket, _) = connect_async(url).await.expect("a websocket");
+        websocket.send(Message::text("2probe")).await.expect("a probe");
+        let answer = websocket.next().await.expect("an answer").expect("a frame");
+        assert_eq!(answer.to_text().expect("a text"), "3probe");
+        assert_eq!(app.post(&format!("/api/users/{user}/block"), json!({})).await.status, 204);
+        // It may be cut by now.
+        let _ = websocket.send(Message::text("5")).await;
+        let _ = websocket.send(Message::text(r#"42["user-online","u"]"#)).await;
+        let ended = async {
+            while let Some(Ok(frame)) = websocket.next().await {
+                assert!(!frame.to_string().contains("success"), "{frame}");
+            }
+            while session.get().await.0 == 200 {}
+        };
+        within_time(A_SECOND * 2, "the end", ended).await;
         app.until_offline(&user, Duration::from_secs(10)).await;
     }
 }

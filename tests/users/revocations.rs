@@ -120,7 +120,7 @@ async fn a_token_is_as_old_as_it_says_and_older_than_any_where_it_does_not() {
 #[tokio::test]
 async fn a_revocation_outlasts_a_restart_and_ends_with_the_tokens() {
     let clock = clock();
-    let life = Duration::from_secs(3600);
+    let life = Duration::from_hours(1);
     let app =
         TestApp::with_clock(clock.clone(), |config| config.users.revocation_life = life).await;
     let exp = clock.now().seconds() + 100_000;
@@ -132,7 +132,7 @@ async fn a_revocation_outlasts_a_restart_and_ends_with_the_tokens() {
     ];
     revoke(&app, json!({ "userId": "alice" })).await;
     revoke(&app, json!({ "jti": "b" })).await;
-    let soon = clock.now() + Duration::from_secs(60);
+    let soon = clock.now() + Duration::from_mins(1);
     revoke(&app, json!({ "jti": "c", "expiresAt": soon.to_string() })).await;
     let mut app = app.restart().await;
     for token in &tokens {

@@ -81,8 +81,8 @@ async fn tokens_with_power_are_made_for_api_keys_alone() {
 #[tokio::test]
 async fn what_is_no_token_is_told() {
     let app = TestApp::with(|config| {
-        config.users.token_life = Duration::from_secs(60);
-        config.users.longest_token_life = Duration::from_secs(600);
+        config.users.token_life = Duration::from_mins(1);
+        config.users.longest_token_life = Duration::from_mins(10);
     })
     .await;
     let rooms: Vec<_> = (0..100).map(|n| format!("chat-{n}{}", "r".repeat(200))).collect();

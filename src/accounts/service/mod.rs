@@ -104,7 +104,7 @@ impl AccountService {
         config: &Config,
     ) -> Result<Self> {
         let on = config.has_accounts();
-        tracing::info!(accounts = if on { "on" } else { "off" }, "people register here (ACCOUNTS)");
+        tracing::info!("accounts are {} (ACCOUNTS)", if on { "on" } else { "off" });
         let new = || Accounts::new(db.clone(), ids, rates, points.clone(), users.clone(), config);
         let on = on.then(new).transpose()?.map(Arc::new);
         Ok(Self { db, points, users, on })
@@ -211,7 +211,7 @@ impl Accounts {
         Ok(SignedIn {
             access_token: self.minter.mint(&token, at)?,
             refresh_token: refresh.to_text(),
-            expires_at: Timestamp::from_millis((at + ttl).seconds() * 1000),
+            expires_at: token.expires_at(at),
             user: shown(account, Some(referral_code)),
         })
     }

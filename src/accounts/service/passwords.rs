@@ -39,8 +39,8 @@ impl Accounts {
         let account = self.db.read(async move |tx| store::by_user(tx, &user).await).await?;
         let account = account.ok_or_else(no_account)?;
         self.admit_password(&account.email, address)?;
-        let before = account.password_hash;
-        let verdict = self.passwords.check(old, Some(before.clone())).await?;
+        let before = account.password_number;
+        let verdict = self.passwords.check(old, Some(account.password_hash)).await?;
         if verdict == Verdict::Wrong {
             let wrong = Error::invalid("/oldPassword", "is not your password");
             return Err(wrong.with_reason("password_wrong"));
@@ -52,7 +52,7 @@ impl Accounts {
             let (keeper, whose, kept) = (users.clone(), user.clone(), session.clone());
             let unit = async move |tx: &mut Tx<'_>| {
                 let now = store::hold(tx, &whose).await?.ok_or_else(no_account)?;
-                if now.password_hash != before {
+                if now.password_number != before {
                     return Err(changed());
                 }
                 let ended = set_password(tx, &whose, &hash, kept.as_deref()).await?;

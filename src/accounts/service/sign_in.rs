@@ -54,6 +54,7 @@ impl Accounts {
             first_name: register.first_name.into(),
             last_name: register.last_name.into(),
             roles,
+            password_number: 1,
         };
         let refresh = RefreshToken::first();
         let family = self.beginning(&refresh);
@@ -126,7 +127,7 @@ impl Accounts {
             .write(async move |tx| {
                 // The password may have been changed since, and with it every sign-in ended.
                 let now = store::hold(tx, &account.user_id).await?;
-                let now = now.filter(|now| now.password_hash == account.password_hash);
+                let now = now.filter(|now| now.password_number == account.password_number);
                 let account = now.ok_or_else(wrong)?;
                 if let Some(hash) = newer {
                     store::set_hash(tx, &account.user_id, &hash).await?;

@@ -14,9 +14,9 @@ pub use self::{
 };
 use super::store::shut_out as kept;
 use crate::{
-    auth::{Authenticator, Minter, Revocations, SetupError},
+    auth::{Minter, Revocations},
     clock::{Clock, Timestamp},
-    config::{AuthConfig, Config, UsersConfig},
+    config::{Config, UsersConfig},
     db::{Db, Tx},
     error::Result,
     realtime::Realtime,
@@ -45,22 +45,24 @@ pub struct Users {
 }
 
 impl Users {
-    /// Users in this store; who is shut out is from now on, for this authenticator too.
+    /// Users in this store; who is shut out there is from now on. Tokens are made where there is who
+    /// signs them.
     ///
     /// # Errors
-    /// The store's, and [`SetupError`] of the secret that tokens are signed with.
+    /// The store's.
     pub async fn start(
         db: Db,
         realtime: Realtime,
-        authenticator: &Authenticator,
+        revocations: Revocations,
+        minter: Option<Minter>,
         clock: Clock,
         config: &Config,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self> {
         let users = Self {
             db,
             realtime,
-            revocations: authenticator.verifier().revocations().clone(),
-            minter: minter(&config.auth)?,
+            revocations,
+            minter,
             clock,
             config: config.users.clone(),
             leeway: config.auth.leeway,
@@ -106,10 +108,4 @@ impl Users {
             tokio::time::sleep(PRUNE_INTERVAL).await;
         }
     }
-}
-
-fn minter(auth: &AuthConfig) -> Result<Option<Minter>, SetupError> {
-    let (issuer, audience) = (auth.jwt_issuer.as_deref(), auth.jwt_audience.as_deref());
-    let secret = auth.jwt_secret.as_ref();
-    secret.map(|secret| Minter::new(secret, issuer, audience)).transpose()
 }

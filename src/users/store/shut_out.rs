@@ -38,8 +38,7 @@ pub(in crate::users) async fn revoke(
 /// Where a walk through the revocations stands.
 pub(in crate::users) type Place = (String, String);
 
-/// The next revocations after a place, each with until when it is kept; and the place after them, when
-/// there may be more.
+/// The next revocations after a place, each with until when it is kept; and the place of the last one.
 pub(in crate::users) async fn revocations(
     tx: &mut Tx<'_>,
     (kind, subject): &Place,
@@ -50,8 +49,7 @@ pub(in crate::users) async fn revocations(
     let rows = tx.all(NEXT, &params![kind, subject, ROWS]).await?;
     let revocations = rows.iter().map(revocation).collect::<Result<Vec<_>>>()?;
     let place = |row: &Row| Ok::<_, Error>((row.get("kind")?, row.get("subject")?));
-    let more = rows.last().filter(|_| rows.len() as i64 == ROWS);
-    Ok((revocations, more.map(place).transpose()?))
+    Ok((revocations, rows.last().map(place).transpose()?))
 }
 
 fn revocation(row: &Row) -> Result<(Revoked, Timestamp)> {
