@@ -95,9 +95,14 @@ async fn fifty_awards_with_one_reference_are_one_entry() {
 #[tokio::test]
 async fn a_thousand_awards_at_once_add_up_exactly() {
     let app = TestApp::with(levels).await;
-    for round in 0..10_i64 {
-        let awards = (0..100).map(|n| {
-            let (app, n) = (&app, round * 100 + n);
+    // Whichever come first, there is enough to correct.
+    award(&app, "ann", 50_000, "start").await.ok();
+    // Postgres takes them side by side, and each waits for its turn at the account.
+    let at_once = if app.database_url().is_some() { 250 } else { 1000 };
+    let all: Vec<i64> = (0..1000).collect();
+    for some in all.chunks(at_once) {
+        let awards = some.iter().map(|n| {
+            let (app, n) = (&app, *n);
             // Some of them corrections.
             let points = if n % 10 == 9 { -n / 2 - 1 } else { n + 1000 };
             async move { (points, award(app, "ann", points, &format!("order-{n}")).await) }
@@ -105,10 +110,11 @@ async fn a_thousand_awards_at_once_add_up_exactly() {
         let answers = join_all(awards).await;
         assert!(answers.iter().all(|(_, answer)| answer.status == 201), "{:?}", answers[9]);
     }
-    let expected: i64 = (0..1000).map(|n| if n % 10 == 9 { -n / 2 - 1 } else { n + 1000 }).sum();
+    let sum: i64 = all.iter().map(|n| if n % 10 == 9 { -n / 2 - 1 } else { n + 1000 }).sum();
+    let expected = 50_000 + sum;
     assert_eq!(stands(&app, "ann").await, [expected, expected, 7]);
     let entries = ledger(&app, "ann").await;
-    assert_eq!(entries.len(), 1000);
+    assert_eq!(entries.len(), 1001);
     let number = |entry: &Value, name: &str| entry[name].as_i64().expect("a number");
     let mut balance = 0;
     for entry in entries.iter().rev() {
@@ -117,7 +123,7 @@ async fn a_thousand_awards_at_once_add_up_exactly() {
     }
     assert_eq!(balance, expected);
     let ids: BTreeSet<_> = entries.iter().map(|entry| entry["id"].to_string()).collect();
-    assert_eq!(ids.len(), 1000);
+    assert_eq!(ids.len(), 1001);
 }
 
 #[tokio::test]
