@@ -202,9 +202,9 @@ fn people() -> Vec<String> {
             last_activity_at)
             VALUES ('c1', 'group', 'null', 'ann', 1, 0, 1), ('c2', 'group', 'null', 'ann', 2, 0, 2)",
         "INSERT INTO participants (conversation_id, user_id, first_name, last_name, joined_at,
-            last_read)
-            VALUES ('c1', 'ann', 'Ann', 'Old', 1, 0), ('c2', 'ann', 'Ann', 'New', 2, 0),
-                ('c2', 'bob', NULL, NULL, 2, 0), ('c2', 'cat', NULL, 'Cat', 2, 0)",
+            last_read, place)
+            VALUES ('c1', 'ann', 'Ann', 'Old', 1, 0, 1), ('c2', 'ann', 'Ann', 'New', 2, 0, 1),
+                ('c2', 'bob', NULL, NULL, 2, 0, 2), ('c2', 'cat', NULL, 'Cat', 2, 0, 3)",
     ]
     .map(str::to_owned)
     .to_vec()
