@@ -16,7 +16,7 @@ use crate::{
     auth::{Identity, Role, Roles},
     db::{Tx, to_the_end},
     error::{Code, Error, Result},
-    id::Id,
+    id::{Id, Ids},
     metrics,
     text::PersonName,
     users::{Introduction, introduce},
@@ -48,7 +48,7 @@ impl Accounts {
             return Err(taken());
         }
         let account = Account {
-            user_id: self.ids.next().into(),
+            user_id: Ids.next().into(),
             email: register.email.as_str().to_owned(),
             password_hash: self.passwords.hash(register.password).await?,
             first_name: register.first_name.into(),
