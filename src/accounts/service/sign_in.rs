@@ -149,8 +149,7 @@ impl Accounts {
         // Guesses write nothing.
         let known = self.db.read(async move |tx| store::family(tx, key).await).await?;
         let Family { id, user_id, used_at, .. } = known.ok_or_else(ended)?;
-        let mut family = Identity::believed(user_id, used_at);
-        family.session = Some(id.as_str().into());
+        let family = Identity::believed(user_id, used_at).in_session(id.as_str());
         self.users.ensure_let_in(&family)?;
         let next = shown.next();
         match to_the_end(self.rotate(&shown, &next)).await? {
