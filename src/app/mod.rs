@@ -44,7 +44,7 @@ use crate::{
     payments::{PaymentService, shkeeper::Shkeeper},
     points::PointsService,
     presence::{self, Presence},
-    realtime::{Commands, Emits, Realtime, wire},
+    realtime::{Commands, Emits, Emitter, Realtime, wire},
     users::Users,
 };
 
@@ -124,12 +124,7 @@ impl App {
         let address = listener.local_addr()?;
 
         let emitter = realtime.emitter().clone();
-        let outlet = emitter.clone();
-        db.set_outlet(Arc::new(move |announced| {
-            for event in announced {
-                outlet.publish(event);
-            }
-        }));
+        send_what_is_committed(&db, emitter.clone());
         let emits = Emits::new(db.clone(), emitter.clone());
         let records = Arc::new(StoredRecords(db.clone()));
         let typing = Typing::start_watch(emitter.clone(), config.realtime.typing_timeout);
@@ -153,14 +148,7 @@ impl App {
         let payments = PaymentService::new(db.clone(), Ids, clock.clone(), shkeeper, &config);
         store::beside(payments.clone().watch_payouts(config.shkeeper.poll_interval), &stopping);
 
-        let accounts = AccountService::new(
-            db.clone(),
-            Ids,
-            callers.clone(),
-            points.clone(),
-            users.clone(),
-            &config,
-        )?;
+        let accounts = AccountService::new(&db, &callers, &points, &users, &config)?;
         store::beside(accounts.clone().prune(), &stopping);
 
         let commands = commands(&access, &presence, &chat, &typing);
@@ -282,14 +270,16 @@ async fn users(
     Ok(Users::start(db, realtime, revocations, minter, clock, config).await?)
 }
 
-/// Binds the public port.
-async fn listen(server: &ServerConfig) -> anyhow::Result<TcpListener> {
-    let address = SocketAddr::new(server.host, server.port);
-    let listener = TcpListener::bind(address).await;
-    listener.with_context(|| format!("the port {address} can't be listened on"))
+/// Has the events of committed units sent.
+fn send_what_is_committed(db: &Db, emitter: Emitter) {
+    db.set_outlet(Arc::new(move |announced| {
+        for event in announced {
+            emitter.publish(event);
+        }
+    }));
 }
 
-/// Serves `/metrics` on a port of its own, where there is one.
+/// Serves the metrics on a port of their own, where they have one.
 async fn serve_metrics(
     config: &Config,
     metrics: &metrics::Handle,
@@ -297,12 +287,19 @@ async fn serve_metrics(
 ) -> anyhow::Result<()> {
     let Some(port) = config.metrics.port else { return Ok(()) };
     let address = SocketAddr::new(config.server.host, port);
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("the metrics port {address} can't be listened on"))?;
+    let listener = TcpListener::bind(address).await;
+    let listener =
+        listener.with_context(|| format!("the metrics port {address} can't be listened on"))?;
     let router = metrics::router(metrics.clone());
     tokio::spawn(wire::serve(listener, router, config.clone(), stopping.clone()));
     Ok(())
+}
+
+/// Binds the public port.
+async fn listen(server: &ServerConfig) -> anyhow::Result<TcpListener> {
+    let address = SocketAddr::new(server.host, server.port);
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("the port {address} can't be listened on"))
 }
 
 impl Drop for App {
