@@ -428,6 +428,8 @@ async fn what_happened_while_the_store_was_away_is_told_when_it_is_back() {
     alice.group(&["bob"]).await;
     flo.group(&["bob"]).await;
     let mut bob = app.user("bob").await;
+    // No pass is under way that would fail in place of the one that is to tell of her.
+    hears(&mut bob, "user-status-change", "bob").await;
     server.stop();
     let asks = Caller::new(&app, "bob");
     let asked = async || asks.call(Method::GET, "/api/presence/alice", None).await;
