@@ -546,7 +546,7 @@ async fn another_rooms_unit_tells_users_with_its_own_rows_or_not_at_all() {
         [Some(Store::sqlite(Clock::system()).await), Store::postgres(Clock::system()).await]
     {
         let Some(store) = store else { continue };
-        let notifications = NotificationService::new(store.db.clone(), Ids);
+        let notifications = NotificationService::new(store.db.clone(), Ids, causes());
         let users: BTreeSet<Id> = ["ann", "bob"].map(|id| Id::new(id).expect("an id")).into();
         let notice = || Notice {
             kind: "offer".to_owned(),

@@ -136,21 +136,36 @@ impl App {
         let presence = Presence::start(&config.presence, emitter, clock.clone(), records.clone());
         let hub = realtime.hub().clone();
         let access = Access::new(config.rooms.policy, records, db.clone(), hub);
-        let chat = ChatService::new(db.clone(), access.clone(), Ids, &config.limits);
+        let causes = config.notifications.causes.clone();
+        let notifications = NotificationService::new(db.clone(), Ids, causes);
+        store::beside(notifications.clone().prune(config.notifications.retention), &stopping);
+        let chat = ChatService::new(
+            db.clone(),
+            access.clone(),
+            Ids,
+            notifications.clone(),
+            presence.clone(),
+            &config.limits,
+        );
         let marketplace = MarketplaceService::new(
             db.clone(),
             access.clone(),
             Ids,
+            notifications.clone(),
             config.limits.offers_per_request,
         );
-
-        let notifications = NotificationService::new(db.clone(), Ids);
-        store::beside(notifications.clone().prune(config.notifications.retention), &stopping);
 
         let points = PointsService::new(db.clone(), Ids, &config.points);
 
         let shkeeper = Shkeeper::new(&config.shkeeper)?;
-        let payments = PaymentService::new(db.clone(), Ids, clock.clone(), shkeeper, &config);
+        let payments = PaymentService::new(
+            db.clone(),
+            Ids,
+            clock.clone(),
+            shkeeper,
+            notifications.clone(),
+            &config,
+        );
         store::beside(payments.clone().watch_payouts(config.shkeeper.poll_interval), &stopping);
 
         let accounts = AccountService::new(
