@@ -297,22 +297,6 @@ async fn users(
     Ok(Users::start(db, realtime, revocations, minter, clock, config).await?)
 }
 
-/// Serves the metrics on a port of their own, where they have one.
-async fn serve_metrics(
-    config: &Config,
-    metrics: &metrics::Handle,
-    stopping: &watch::Receiver<bool>,
-) -> anyhow::Result<()> {
-    let Some(port) = config.metrics.port else { return Ok(()) };
-    let address = SocketAddr::new(config.server.host, port);
-    let listener = TcpListener::bind(address).await;
-    let listener =
-        listener.with_context(|| format!("the metrics port {address} can't be listened on"))?;
-    let router = metrics::router(metrics.clone());
-    tokio::spawn(wire::serve(listener, router, config.clone(), stopping.clone()));
-    Ok(())
-}
-
 /// Binds the public port.
 async fn listen(server: &ServerConfig) -> anyhow::Result<TcpListener> {
     let address = SocketAddr::new(server.host, server.port);
