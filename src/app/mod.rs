@@ -3,6 +3,7 @@
 mod admission;
 pub mod catalogue;
 mod records;
+mod rooms;
 mod routes;
 mod serve;
 mod store;
@@ -23,7 +24,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use self::{admission::Admission, records::StoredRecords};
+use self::{admission::Admission, rooms::Rooms};
 pub use self::{catalogue::events, serve::serve};
 use crate::{
     access::{self, Access},
@@ -35,13 +36,12 @@ use crate::{
     config::{Config, ServerConfig},
     db::Db,
     http::{Layers, health::Readiness, unread::OpenBodies},
-    id::Ids,
     idempotency::Idempotency,
     limits::CallerRates,
     marketplace::{self, MarketplaceService},
     metrics,
     notifications::NotificationService,
-    payments::{PaymentService, shkeeper::Shkeeper},
+    payments::PaymentService,
     points::PointsService,
     presence::{self, Presence},
     realtime::{Commands, Emits, Realtime, wire},
@@ -130,54 +130,11 @@ impl App {
                 outlet.publish(event);
             }
         }));
-        let emits = Emits::new(db.clone(), emitter.clone());
-        let records = Arc::new(StoredRecords(db.clone()));
-        let typing = Typing::start_watch(emitter.clone(), config.realtime.typing_timeout);
-        let presence = Presence::start(&config.presence, emitter, clock.clone(), records.clone());
-        let hub = realtime.hub().clone();
-        let access = Access::new(config.rooms.policy, records, db.clone(), hub);
-        let causes = config.notifications.causes.clone();
-        let notifications = NotificationService::new(db.clone(), Ids, causes);
-        store::beside(notifications.clone().prune(config.notifications.retention), &stopping);
-        let chat = ChatService::new(
-            db.clone(),
-            access.clone(),
-            Ids,
-            notifications.clone(),
-            presence.clone(),
-            &config.limits,
-        );
-        let marketplace = MarketplaceService::new(
-            db.clone(),
-            access.clone(),
-            Ids,
-            notifications.clone(),
-            config.limits.offers_per_request,
-        );
-
-        let points = PointsService::new(db.clone(), Ids, &config.points);
-
-        let shkeeper = Shkeeper::new(&config.shkeeper)?;
-        let payments = PaymentService::new(
-            db.clone(),
-            Ids,
-            clock.clone(),
-            shkeeper,
-            notifications.clone(),
-            &config,
-        );
-        store::beside(payments.clone().watch_payouts(config.shkeeper.poll_interval), &stopping);
-
-        let accounts = AccountService::new(
-            db.clone(),
-            Ids,
-            callers.clone(),
-            points.clone(),
-            users.clone(),
-            &config,
-        )?;
-        store::beside(accounts.clone().prune(), &stopping);
-
+        let emits = Emits::new(db.clone(), emitter);
+        let rooms =
+            Rooms::start(&config, &clock, &db, &realtime, &users, callers.clone(), &stopping)?;
+        let Rooms { access, accounts, chat, marketplace, notifications, .. } = rooms;
+        let Rooms { payments, points, presence, typing, .. } = rooms;
         let commands = commands(&access, &presence, &chat, &typing);
         realtime.listen(commands, vec![Arc::new(presence.clone()), Arc::new(typing)]);
 

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     auth::Identity,
-    config::CausesConfig,
+    config::{CausesConfig, NotificationsConfig},
     db::{Db, Tx, to_the_end},
     error::{Code, Error, Result},
     http::list::{List, Page},
@@ -42,8 +42,8 @@ pub struct NotificationService {
 impl NotificationService {
     /// Notifications in this store, and how users are told of what happens elsewhere.
     #[must_use]
-    pub fn new(db: Db, ids: Ids, causes: CausesConfig) -> Self {
-        Self { db, ids, causes: Arc::new(causes) }
+    pub fn new(db: Db, ids: Ids, config: &NotificationsConfig) -> Self {
+        Self { db, ids, causes: Arc::new(config.causes.clone()) }
     }
 
     /// Tells users something in a unit of work of another room: it is kept with that, and each of
