@@ -3,6 +3,7 @@
 mod admission;
 pub mod catalogue;
 mod records;
+mod rooms;
 mod routes;
 mod serve;
 mod store;
@@ -23,7 +24,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use self::{admission::Admission, records::StoredRecords};
+use self::{admission::Admission, rooms::Rooms};
 pub use self::{catalogue::events, serve::serve};
 use crate::{
     access::{self, Access},
@@ -35,13 +36,12 @@ use crate::{
     config::{Config, ServerConfig},
     db::Db,
     http::{Layers, health::Readiness, unread::OpenBodies},
-    id::Ids,
     idempotency::Idempotency,
     limits::CallerRates,
     marketplace::{self, MarketplaceService},
     metrics,
     notifications::NotificationService,
-    payments::{PaymentService, shkeeper::Shkeeper},
+    payments::PaymentService,
     points::PointsService,
     presence::{self, Presence},
     realtime::{Commands, Emits, Emitter, Realtime, wire},
@@ -125,32 +125,10 @@ impl App {
 
         let emitter = realtime.emitter().clone();
         send_what_is_committed(&db, emitter.clone());
-        let emits = Emits::new(db.clone(), emitter.clone());
-        let records = Arc::new(StoredRecords(db.clone()));
-        let typing = Typing::start_watch(emitter.clone(), config.realtime.typing_timeout);
-        let presence = Presence::start(&config.presence, emitter, clock.clone(), records.clone());
-        let hub = realtime.hub().clone();
-        let access = Access::new(config.rooms.policy, records, db.clone(), hub);
-        let chat = ChatService::new(db.clone(), access.clone(), Ids, &config.limits);
-        let marketplace = MarketplaceService::new(
-            db.clone(),
-            access.clone(),
-            Ids,
-            config.limits.offers_per_request,
-        );
-
-        let notifications = NotificationService::new(db.clone(), Ids);
-        store::beside(notifications.clone().prune(config.notifications.retention), &stopping);
-
-        let points = PointsService::new(db.clone(), Ids, &config.points);
-
-        let shkeeper = Shkeeper::new(&config.shkeeper)?;
-        let payments = PaymentService::new(db.clone(), Ids, clock.clone(), shkeeper, &config);
-        store::beside(payments.clone().watch_payouts(config.shkeeper.poll_interval), &stopping);
-
-        let accounts = AccountService::new(&db, &callers, &points, &users, &config)?;
-        store::beside(accounts.clone().prune(), &stopping);
-
+        let emits = Emits::new(db.clone(), emitter);
+        let rooms = Rooms::start(&config, &clock, &db, &realtime, &users, &callers, &stopping)?;
+        let Rooms { access, accounts, chat, marketplace, notifications, .. } = rooms;
+        let Rooms { payments, points, presence, typing, .. } = rooms;
         let commands = commands(&access, &presence, &chat, &typing);
         realtime.listen(commands, vec![Arc::new(presence.clone()), Arc::new(typing)]);
 
