@@ -77,10 +77,9 @@ fn names(known: &'static [&'static str]) -> impl Fn(&CauseConfig, &()) -> garde:
             text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name)
         });
         for name in named {
-            let knows = known.contains(&name);
             let listed = known.iter().map(|name| format!("{{{name}}}")).collect::<Vec<_>>();
             require(
-                knows,
+                known.contains(&name),
                 &format!("{{{name}}} stands for nothing here; {} do", listed.join(" ")),
             )?;
         }

@@ -125,16 +125,9 @@ fn filled(template: &str, placeholders: &[(&'static str, String)], most: usize) 
             let (_, value) = placeholders.iter().find(|(known, _)| *known == name)?;
             Some((value, after))
         });
-        rest = match placeholder {
-            Some((value, after)) => {
-                text.push_str(value);
-                after
-            }
-            None => {
-                text.push('{');
-                after
-            }
-        };
+        let (part, then) = placeholder.map_or(("{", after), |(value, then)| (value.as_str(), then));
+        text.push_str(part);
+        rest = then;
     }
     text.push_str(rest);
     text.chars().take(most).collect()

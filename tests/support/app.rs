@@ -96,6 +96,7 @@ impl TestApp {
                 hex::encode(Sha256::digest(NARROW_KEY))
             ),
         ];
+        notify_of_nothing(&mut config);
         change(&mut config);
         Self::run(config, clock, data).await
     }
@@ -307,6 +308,25 @@ impl TestApp {
     pub async fn shutdown(self, deadline: Duration) {
         self.app.stop();
         within_time(deadline, "the server to stop", self.app.stopped()).await;
+    }
+}
+
+/// What happens makes no notifications, so that a test hears what it is about; tests/notified.rs has
+/// them.
+fn notify_of_nothing(config: &mut Config) {
+    let causes = &mut config.notifications.causes;
+    for cause in [
+        &mut causes.offer_received,
+        &mut causes.offer_accepted,
+        &mut causes.offer_rejected,
+        &mut causes.request_cancelled,
+        &mut causes.delivery_shipped,
+        &mut causes.delivery_confirmed,
+        &mut causes.payment_received,
+        &mut causes.payout_completed,
+        &mut causes.message_received,
+    ] {
+        cause.enabled = false;
     }
 }
 
