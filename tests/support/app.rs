@@ -98,11 +98,11 @@ impl TestApp {
         ];
         notify_of_nothing(&mut config);
         change(&mut config);
-        Self::run(config, clock, data).await
+        Box::pin(Self::run(config, clock, data)).await
     }
 
     async fn run(config: Config, clock: Clock, data: TempDir) -> Self {
-        let app = App::start(config.clone(), clock.clone()).await.expect("a server");
+        let app = Box::pin(App::start(config.clone(), clock.clone())).await.expect("a server");
         let backend =
             Backend { address: app.address(), http: http_client(), fences: Arc::default() };
         Self { app, backend, clock, config, data }
