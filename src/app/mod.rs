@@ -305,22 +305,6 @@ async fn listen(server: &ServerConfig) -> anyhow::Result<TcpListener> {
     listener.with_context(|| format!("the port {address} can't be listened on"))
 }
 
-/// Serves `/metrics` on a port of its own, where there is one.
-async fn serve_metrics(
-    config: &Config,
-    metrics: &metrics::Handle,
-    stopping: &watch::Receiver<bool>,
-) -> anyhow::Result<()> {
-    let Some(port) = config.metrics.port else { return Ok(()) };
-    let address = SocketAddr::new(config.server.host, port);
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("the metrics port {address} can't be listened on"))?;
-    let router = metrics::router(metrics.clone());
-    tokio::spawn(wire::serve(listener, router, config.clone(), stopping.clone()));
-    Ok(())
-}
-
 impl Drop for App {
     fn drop(&mut self) {
         self.stop.send_replace(true);
