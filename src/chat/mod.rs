@@ -6,6 +6,7 @@ pub mod documents;
 mod emoji;
 pub mod events;
 mod http;
+mod personal;
 mod requests;
 mod rights;
 mod service;
@@ -15,6 +16,7 @@ mod typing;
 
 pub use contacts::{contacts_among, find_contacts};
 pub use http::routes;
+pub use personal::Personal;
 pub use rights::{heard_after, standing};
 pub use service::ChatService;
 pub use socket::commands;

@@ -9,6 +9,7 @@ pub mod documents;
 pub mod events;
 mod http;
 pub mod moves;
+mod personal;
 mod requests;
 mod rights;
 mod sale;
@@ -18,6 +19,7 @@ mod store;
 
 pub use contacts::{contacts_among, find_contacts};
 pub use http::routes;
+pub use personal::Personal;
 pub use rights::standing;
 pub use sale::{PaidBy, Sale, Terms};
 pub use service::MarketplaceService;

@@ -8,11 +8,13 @@
 mod announcements;
 pub mod events;
 mod http;
+mod personal;
 mod prune;
 mod requests;
 mod service;
 mod store;
 
 pub use http::routes;
+pub use personal::Personal;
 pub use requests::Notice;
 pub use service::NotificationService;

@@ -8,6 +8,7 @@ mod announcements;
 pub mod documents;
 pub mod events;
 mod http;
+mod personal;
 mod requests;
 mod service;
 pub mod shkeeper;
@@ -16,4 +17,5 @@ mod transaction;
 mod watch;
 
 pub use http::routes;
+pub use personal::Personal;
 pub use service::PaymentService;

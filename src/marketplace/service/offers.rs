@@ -130,7 +130,7 @@ impl MarketplaceService {
             let (request, offer) = hold_offer(tx, &caller, &id).await?;
             ensure_is(&caller, Some(&request.buyer_id))?;
             let offer = end(tx, &request, offer, OfferStatus::Rejected).await?;
-            tx.announce(announcements::rejected(&offer, reason));
+            tx.announce(announcements::rejected(&offer, reason).about(request.id.clone()));
             tx.announce(announcements::changed(&request, RequestChange::OfferRejected));
             Ok(offer)
         };

@@ -142,7 +142,7 @@ impl MarketplaceService {
             request.cancel_reason = Some(reason);
             advance(tx, &mut request, Move::Cancel).await?;
             let sellers = store::offers::call_off(tx, &id).await?;
-            tx.announce(announcements::cancelled(&request, sellers));
+            tx.announce(announcements::cancelled(&request, sellers).about(id));
             tx.announce(announcements::changed(&request, RequestChange::StatusChanged));
             Ok(request)
         };
