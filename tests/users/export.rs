@@ -95,6 +95,6 @@ async fn an_export_is_for_oneself_and_for_operators() {
     assert_eq!(get(&app.token("root", &["admin"])).await.status, 200);
     assert_eq!(get(&app.token("bob", &["seller"])).await.problem(403), "forbidden");
     let nobody = app.request(Method::GET, "/api/users/ann/export", None, None).await;
-    assert_eq!(nobody.problem(401), "unauthorized");
+    assert_eq!(nobody.problem(401), "token_missing");
     assert!(export(&app, "ann").await.is_empty(), "nothing is known of her");
 }

@@ -151,9 +151,11 @@ impl Life {
         let [bought, open, cancelled] = self.requests.clone();
         let offers = |request: &str| format!("/marketplace/requests/{request}/offers");
         let price = json!({ "amount": "35.50", "currency": "USD" });
-        for request in [&open, &cancelled] {
-            post(bob, request, offers(request), &price).await;
-        }
+        post(bob, "waiting", offers(&cancelled), &price).await;
+        let refused = post(bob, "refused", offers(&open), &price).await;
+        let path = format!("/marketplace/offers/{refused}/reject");
+        post(&token, "reject", path, &json!({ "reason": words })).await;
+        post(bob, "again", offers(&open), &price).await;
         let offer = post(bob, "offer", offers(&bought), &price).await;
         app.request_as(
             &token,
