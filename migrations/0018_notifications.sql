@@ -27,18 +27,22 @@ CREATE TABLE notification_inboxes (
 );
 
 -- Each user's notifications, numbered in the order in which they heard of them. `read_at` is when
--- one was read by itself; what was read with all others is told by `notification_reads`.
+-- one was read by itself; what was read with all others is told by `notification_reads`. `topic` is
+-- what it is about, where one that is unread is enough.
 CREATE TABLE notifications (
     user_id TEXT NOT NULL,
     ordinal BIGINT NOT NULL,
     id TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     read_at BIGINT,
+    topic TEXT,
     PRIMARY KEY (user_id, ordinal)
 );
 
 CREATE UNIQUE INDEX notifications_by_id ON notifications (id, user_id);
 CREATE INDEX notifications_by_age ON notifications (created_at);
+CREATE INDEX notifications_of_topic ON notifications (user_id, topic, ordinal)
+    WHERE topic IS NOT NULL AND read_at IS NULL;
 CREATE INDEX notifications_unread ON notifications (user_id, ordinal) WHERE read_at IS NULL;
 
 -- When a user read all up to a number, however many those were.

@@ -36,9 +36,10 @@
 //!    `/socket.io/` goes to the [`realtime::wire::Door`], which checks origin, version and how many
 //!    sockets the address holds. A websocket is taken over whole: its write side becomes a *lane*,
 //!    and the engine (socketioxide) gets a stream whose writes pass through that lane. The handshake
-//!    verifies the token and makes a [`realtime::Connection`]. From then on one handler receives
-//!    every event of it, in order, in the reader's task: table look-up by name → limits → the
-//!    connection's queue → typed payload → command. It always acknowledges.
+//!    verifies the token, which [`users`] may have revoked, and makes a [`realtime::Connection`].
+//!    From then on one handler receives every event of it, in order, in the reader's task: table
+//!    look-up by name → limits → the connection's queue → typed payload → command. It always
+//!    acknowledges.
 //! 2. **Do.** A command asks [`access`] whether the connection may enter a room, tells [`presence`]
 //!    or [`chat`] what it wants; a REST handler calls the same services, or those of the
 //!    [`marketplace`] and of [`payments`], and a payment provider's callback does too.

@@ -22,6 +22,7 @@ mod log;
 mod many;
 mod marketplace;
 mod notifications;
+mod notified;
 mod origins;
 mod payloads;
 mod payments;

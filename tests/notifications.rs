@@ -8,6 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use stoa::{
     clock::{Clock, Timestamp},
+    config::Config,
     db::Tx,
     error::{Code, Error},
     id::{Id, Ids},
@@ -546,7 +547,8 @@ async fn another_rooms_unit_tells_users_with_its_own_rows_or_not_at_all() {
         [Some(Store::sqlite(Clock::system()).await), Store::postgres(Clock::system()).await]
     {
         let Some(store) = store else { continue };
-        let notifications = NotificationService::new(store.db.clone(), Ids);
+        let notifications =
+            NotificationService::new(store.db.clone(), Ids, &Config::for_tests().notifications);
         let users: BTreeSet<Id> = ["ann", "bob"].map(|id| Id::new(id).expect("an id")).into();
         let notice = || Notice {
             kind: "offer".to_owned(),

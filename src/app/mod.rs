@@ -4,6 +4,7 @@ mod admission;
 pub mod catalogue;
 mod personal;
 mod records;
+mod rooms;
 mod routes;
 mod serve;
 mod store;
@@ -24,7 +25,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use self::{admission::Admission, records::StoredRecords};
+use self::{admission::Admission, rooms::Rooms};
 pub use self::{catalogue::events, serve::serve};
 use crate::{
     access::{self, Access},
@@ -36,16 +37,15 @@ use crate::{
     config::{Config, ServerConfig},
     db::Db,
     http::{Layers, health::Readiness, unread::OpenBodies},
-    id::Ids,
     idempotency::Idempotency,
     limits::CallerRates,
     marketplace::{self, MarketplaceService},
     metrics,
     notifications::NotificationService,
-    payments::{PaymentService, shkeeper::Shkeeper},
+    payments::PaymentService,
     points::PointsService,
     presence::{self, Presence},
-    realtime::{Commands, Emits, Realtime, wire},
+    realtime::{Commands, Emits, Emitter, Realtime, wire},
     users::Users,
 };
 
@@ -125,45 +125,11 @@ impl App {
         let address = listener.local_addr()?;
 
         let emitter = realtime.emitter().clone();
-        let outlet = emitter.clone();
-        db.set_outlet(Arc::new(move |announced| {
-            for event in announced {
-                outlet.publish(event);
-            }
-        }));
-        let emits = Emits::new(db.clone(), emitter.clone());
-        let records = Arc::new(StoredRecords(db.clone()));
-        let typing = Typing::start_watch(emitter.clone(), config.realtime.typing_timeout);
-        let presence = Presence::start(&config.presence, emitter, clock.clone(), records.clone());
-        let hub = realtime.hub().clone();
-        let access = Access::new(config.rooms.policy, records, db.clone(), hub);
-        let chat = ChatService::new(db.clone(), access.clone(), Ids, &config.limits);
-        let marketplace = MarketplaceService::new(
-            db.clone(),
-            access.clone(),
-            Ids,
-            config.limits.offers_per_request,
-        );
-
-        let notifications = NotificationService::new(db.clone(), Ids);
-        store::beside(notifications.clone().prune(config.notifications.retention), &stopping);
-
-        let points = PointsService::new(db.clone(), Ids, &config.points);
-
-        let shkeeper = Shkeeper::new(&config.shkeeper)?;
-        let payments = PaymentService::new(db.clone(), Ids, clock.clone(), shkeeper, &config);
-        store::beside(payments.clone().watch_payouts(config.shkeeper.poll_interval), &stopping);
-
-        let accounts = AccountService::new(
-            db.clone(),
-            Ids,
-            callers.clone(),
-            points.clone(),
-            users.clone(),
-            &config,
-        )?;
-        store::beside(accounts.clone().prune(), &stopping);
-
+        send_what_is_committed(&db, emitter.clone());
+        let emits = Emits::new(db.clone(), emitter);
+        let rooms = Rooms::start(&config, &clock, &db, &realtime, &users, &callers, &stopping)?;
+        let Rooms { access, accounts, chat, marketplace, notifications, .. } = rooms;
+        let Rooms { payments, points, presence, typing, .. } = rooms;
         let commands = commands(&access, &presence, &chat, &typing);
         realtime.listen(commands, vec![Arc::new(presence.clone()), Arc::new(typing)]);
 
@@ -283,6 +249,15 @@ async fn users(
     let (db, realtime, clock) = (db.clone(), realtime.clone(), clock.clone());
     let personal = personal::parts();
     Ok(Users::start(db, realtime, revocations, minter, clock, config, personal).await?)
+}
+
+/// Has the events of committed units sent.
+fn send_what_is_committed(db: &Db, emitter: Emitter) {
+    db.set_outlet(Arc::new(move |announced| {
+        for event in announced {
+            emitter.publish(event);
+        }
+    }));
 }
 
 /// Serves the metrics on a port of their own, where they have one.

@@ -16,7 +16,7 @@ use crate::{clock::Timestamp, id::Id, room::Room, text::PersonName};
 pub struct Identity {
     /// The user; `service:<name>` for an API key.
     pub user_id: Id,
-    /// How the token names them, when it does.
+    /// How the token names them and its sign-in, when it does.
     names: Option<Box<Names>>,
     /// What the caller is.
     pub roles: Roles,
@@ -29,8 +29,6 @@ pub struct Identity {
     pub expires_at: Option<Timestamp>,
     /// The token's own id.
     pub jti: Option<Box<str>>,
-    /// The sign-in that the token belongs to (`sid`), with those before and after it.
-    pub session: Option<Box<str>>,
 }
 
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -39,6 +37,7 @@ struct Names {
     first: Option<PersonName>,
     last: Option<PersonName>,
     full: Option<PersonName>,
+    session: Option<Box<str>>,
 }
 
 /// When a token was issued that does not say.
@@ -59,7 +58,6 @@ impl Identity {
             issued_at: UNDATED,
             expires_at: None,
             jti: None,
-            session: None,
         }
     }
 
@@ -67,6 +65,13 @@ impl Identity {
     #[must_use]
     pub fn believed(user_id: Id, at: Timestamp) -> Self {
         Self { issued_at: at, ..Self::new(user_id, Roles::NONE) }
+    }
+
+    /// The same person by a token of this sign-in.
+    #[must_use]
+    pub fn in_session(mut self, session: &str) -> Self {
+        self.names.get_or_insert_default().session = Some(session.into());
+        self
     }
 
     /// Reads the claims of a verified token. What only decorates (names, rooms that are none) is left
@@ -86,6 +91,7 @@ impl Identity {
             first: text("firstName").and_then(PersonName::from_lossy),
             last: text("lastName").and_then(PersonName::from_lossy),
             full: text("name").and_then(PersonName::from_lossy),
+            session: text("sid").map(Into::into),
         };
         Ok(Self {
             user_id: user_id.ok_or(TokenError::UserId)?,
@@ -95,8 +101,13 @@ impl Identity {
             issued_at: issued_at.unwrap_or(UNDATED),
             expires_at,
             jti: text("jti").map(Into::into),
-            session: text("sid").map(Into::into),
         })
+    }
+
+    /// The sign-in that the token belongs to (`sid`), with those before and after it.
+    #[must_use]
+    pub fn session(&self) -> Option<&str> {
+        self.names.as_ref()?.session.as_deref()
     }
 
     /// The e-mail address the token names.

@@ -206,7 +206,7 @@ impl ShutOut {
             return false;
         }
         let jti = identity.jti.as_deref().map(TokenKey::of);
-        let session = identity.session.as_deref().map(TokenKey::of_session);
+        let session = identity.session().map(TokenKey::of_session);
         jti.into_iter().chain(session).any(|key| self.tokens.contains_key(&key))
     }
 
@@ -293,14 +293,10 @@ mod tests {
     #[test]
     fn a_sign_in_ends_with_its_tokens_and_is_not_a_token_of_the_same_name() {
         let revocations = Revocations::new(Clock::manual(NOW));
-        let session = |id: &str| {
-            let mut identity = issued("ann", 0);
-            identity.session = Some(id.into());
-            identity
-        };
+        let session = |id: &str| issued("ann", 0).in_session(id);
         let mut token = session("two");
         token.jti = Some("one".into());
-        let until = NOW + Duration::from_secs(60);
+        let until = NOW + Duration::from_mins(1);
         revocations.revoke(Revoked::Token(TokenKey::of_session("one")), until);
         assert!(revocations.check(&token).is_ok() && revocations.check(&session("two")).is_ok());
         assert_eq!(revocations.check(&session("one")), Err(TokenError::Revoked));

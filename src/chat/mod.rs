@@ -5,6 +5,7 @@ mod contacts;
 pub mod documents;
 mod emoji;
 pub mod events;
+mod happenings;
 mod http;
 mod personal;
 mod requests;

@@ -19,6 +19,8 @@ use crate::{
     db::{self, Db, Tx, to_the_end},
     error::{Code, Error, Result},
     id::{Id, Ids},
+    notifications::NotificationService,
+    presence::Presence,
     room::Room,
     stream::Stream,
     users::{self, KnownNames, Names},
@@ -36,6 +38,8 @@ pub struct ChatService {
     db: Db,
     access: Access,
     ids: Ids,
+    notifications: NotificationService,
+    presence: Presence,
     reactions: ReactionLimits,
 }
 
@@ -77,12 +81,19 @@ impl Found {
 }
 
 impl ChatService {
-    /// Chat over this store; who is removed is taken out of the rooms.
+    /// Chat over this store; who is removed is taken out of the rooms, who is away is notified.
     #[must_use]
-    pub fn new(db: Db, access: Access, ids: Ids, limits: &LimitsConfig) -> Self {
+    pub fn new(
+        db: Db,
+        access: Access,
+        ids: Ids,
+        notifications: NotificationService,
+        presence: Presence,
+        limits: &LimitsConfig,
+    ) -> Self {
         let reactions =
             ReactionLimits { per_user: limits.reactions_per_user, kinds: limits.reaction_kinds };
-        Self { db, access, ids, reactions }
+        Self { db, access, ids, notifications, presence, reactions }
     }
 
     /// Begins a conversation; the direct one of the same two is given back, with false.

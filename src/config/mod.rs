@@ -25,7 +25,7 @@ pub use accounts::{AccountsConfig, AccountsMode, Argon2Config};
 pub use database::DatabaseConfig;
 pub use error::{BadValue, ConfigError};
 pub use load::{Flags, Loaded, PLAIN_NAMES, load, load_here};
-pub use notifications::NotificationsConfig;
+pub use notifications::{CauseConfig, CausesConfig, NotificationsConfig};
 pub use payments::PaymentsConfig;
 pub use points::{Level, PointsConfig};
 pub use secret::DevelopmentSecret;

@@ -7,6 +7,7 @@ mod announcements;
 mod contacts;
 pub mod documents;
 pub mod events;
+mod happenings;
 mod http;
 pub mod moves;
 mod personal;

@@ -72,6 +72,12 @@ impl Sale {
         Ok(Some(Self { request, offer }))
     }
 
+    /// What is bought, in its buyer's words.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.request.title
+    }
+
     /// Who buys.
     #[must_use]
     pub fn buyer(&self) -> &Id {

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     auth::Identity,
+    config::{CausesConfig, NotificationsConfig},
     db::{Db, Tx, to_the_end},
     error::{Code, Error, Result},
     http::list::{List, Page},
@@ -35,13 +36,14 @@ const RESUMED_FOR: Duration = Duration::from_hours(24);
 pub struct NotificationService {
     pub(super) db: Db,
     ids: Ids,
+    pub(super) causes: Arc<CausesConfig>,
 }
 
 impl NotificationService {
-    /// Notifications in this store.
+    /// Notifications in this store, and how users are told of what happens elsewhere.
     #[must_use]
-    pub fn new(db: Db, ids: Ids) -> Self {
-        Self { db, ids }
+    pub fn new(db: Db, ids: Ids, config: &NotificationsConfig) -> Self {
+        Self { db, ids, causes: Arc::new(config.causes.clone()) }
     }
 
     /// Tells users something in a unit of work of another room: it is kept with that, and each of
@@ -56,13 +58,24 @@ impl NotificationService {
         users: &BTreeSet<Id>,
         notice: Notice,
     ) -> Result<Notification> {
+        self.notify_about(tx, users, notice, None).await
+    }
+
+    /// The same, about a topic.
+    pub(super) async fn notify_about(
+        &self,
+        tx: &mut Tx<'_>,
+        users: &BTreeSet<Id>,
+        notice: Notice,
+        topic: Option<&str>,
+    ) -> Result<Notification> {
         let notification = notification(self.ids.next().into(), notice, tx.now());
         if users.is_empty() {
             return Ok(notification);
         }
         let users: Vec<_> = users.iter().cloned().collect();
         store::insert_content(tx, &notification, users.len(), None).await?;
-        tell(tx, &notification, &users, 0).await?;
+        tell(tx, &notification, topic, &users, 0).await?;
         Ok(notification)
     }
 
@@ -101,14 +114,14 @@ impl NotificationService {
             let from = told;
             told += USERS_AT_ONCE;
             let unit = async move |tx: &mut Tx<'_>| {
-                tell(tx, &notification, &users[from..from + USERS_AT_ONCE], from).await
+                tell(tx, &notification, None, &users[from..from + USERS_AT_ONCE], from).await
             };
             self.db.write(unit).await?;
         }
         // The last of the units gives back what is answered, so the answer is kept with it.
         let unit = async move |tx: &mut Tx<'_>| {
             if told < users.len() {
-                tell(tx, &notification, &users[told..], told).await?;
+                tell(tx, &notification, None, &users[told..], told).await?;
             }
             Ok(Sent { notification, recipients: users.len() })
         };
@@ -218,10 +231,11 @@ impl NotificationService {
 async fn tell(
     tx: &mut Tx<'_>,
     notification: &Notification,
+    topic: Option<&str>,
     users: &[Id],
     after: usize,
 ) -> Result<()> {
-    let counts = store::add(tx, notification, users).await?;
+    let counts = store::add(tx, notification, topic, users).await?;
     if !store::set_told(tx, &notification.id, after, after + users.len()).await? {
         let sentence = "The same request is carried out by another call; ask again.";
         return Err(Error::new(Code::Conflict, sentence));

@@ -1,6 +1,8 @@
 //! Notifications in the store. A unit that changes somebody's notifications holds their inbox first,
 //! of several users in the order of their ids, and then what the notifications say.
 
+use std::collections::BTreeSet;
+
 use super::{events::Notification, requests::Notice};
 use crate::{
     clock::Timestamp,
@@ -41,6 +43,17 @@ pub(super) async fn inbox(tx: &mut Tx<'_>, user: &Id) -> Result<Option<Inbox>> {
 /// The same, held until the end of the unit.
 pub(super) async fn hold_inbox(tx: &mut Tx<'_>, user: &Id) -> Result<Option<Inbox>> {
     tx.hold(INBOX, &params![user]).await?.as_ref().map(read_inbox).transpose()
+}
+
+/// Holds the inboxes of these users, in their order, until the end of the unit.
+pub(super) async fn hold_inboxes(tx: &mut Tx<'_>, users: &BTreeSet<&Id>) -> Result<()> {
+    const HOLD: &str = "
+        INSERT INTO notification_inboxes (user_id, last_ordinal, unread, read_upto)
+        VALUES ($1, $2, $2, $2)
+        ON CONFLICT (user_id) DO UPDATE SET unread = notification_inboxes.unread";
+    let inboxes: Vec<_> = users.iter().map(|user| params![*user, 0_i64]).collect();
+    tx.insert_all(HOLD, &inboxes).await?;
+    Ok(())
 }
 
 const INBOX: &str = "
@@ -98,6 +111,16 @@ pub(super) async fn of_request(
     Ok(Some((read(&row)?, told)))
 }
 
+/// Whether a user has an unread notification about a topic.
+pub(super) async fn has_unread_about(tx: &mut Tx<'_>, user: &Id, topic: &str) -> Result<bool> {
+    const FIND: &str = "
+        SELECT ordinal FROM notifications
+        WHERE user_id = $1 AND topic = $2 AND read_at IS NULL AND ordinal > (
+            SELECT read_upto FROM notification_inboxes WHERE user_id = $1)
+        LIMIT 1";
+    Ok(tx.optional(FIND, &params![user, topic]).await?.is_some())
+}
+
 /// Notes that more users have been told; false when another has told them.
 pub(super) async fn set_told(
     tx: &mut Tx<'_>,
@@ -114,6 +137,7 @@ pub(super) async fn set_told(
 pub(super) async fn add(
     tx: &mut Tx<'_>,
     notification: &Notification,
+    topic: Option<&str>,
     users: &[Id],
 ) -> Result<Vec<(Id, u64)>> {
     const NEXT: &str = "
@@ -124,13 +148,14 @@ pub(super) async fn add(
             unread = notification_inboxes.unread + 1
         RETURNING user_id, last_ordinal, unread";
     const ADD: &str = "
-        INSERT INTO notifications (user_id, ordinal, id, created_at) VALUES ($1, $2, $3, $4)";
+        INSERT INTO notifications (user_id, ordinal, id, created_at, topic)
+        VALUES ($1, $2, $3, $4, $5)";
     let inboxes: Vec<_> = users.iter().map(|user| params![user, 1_i64, 0_i64]).collect();
     let mut counts = Vec::with_capacity(users.len());
     let mut rows = Vec::with_capacity(users.len());
     for inbox in tx.insert_all(NEXT, &inboxes).await? {
         let (user, ordinal): (Id, i64) = (inbox.get("user_id")?, inbox.get("last_ordinal")?);
-        rows.push(params![&user, ordinal, &notification.id, notification.created_at]);
+        rows.push(params![&user, ordinal, &notification.id, notification.created_at, topic]);
         counts.push((user, inbox.get("unread")?));
     }
     tx.insert_all(ADD, &rows).await?;

@@ -7,6 +7,7 @@
 mod announcements;
 pub mod documents;
 pub mod events;
+mod happenings;
 mod http;
 mod personal;
 mod requests;

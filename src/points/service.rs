@@ -114,7 +114,7 @@ impl PointsService {
     /// # Errors
     /// The store's.
     pub async fn known_referral_code(&self, tx: &mut Tx<'_>, user: &Id) -> Result<Option<String>> {
-        Ok(store::code_of(tx, user).await?)
+        store::code_of(tx, user).await
     }
 
     /// Awards points.

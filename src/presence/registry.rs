@@ -106,6 +106,12 @@ impl Presence {
         Ok(users.iter().map(status).collect())
     }
 
+    /// Whether a connection of a user's is open.
+    #[must_use]
+    pub fn is_online(&self, user: &Id) -> bool {
+        self.registry.is_here(user)
+    }
+
     /// How a user stands.
     fn status(&self, user: &Id) -> Status {
         let known = self.registry.users.get(user);

@@ -304,13 +304,17 @@ impl Link {
 
     fn say_and_close(self: &Arc<Self>, reason: ClosingReason, connections: &[Arc<Connection>]) {
         let Some(last) = connections.last() else { return self.close() };
-        if self.lock().lane.is_some() {
+        let lane = self.lock().lane.clone();
+        if let Some(lane) = lane {
             // The first to close it would have the last word.
             let farewell = Outgoing::of(&SessionClosing::because(reason));
             for connection in connections {
                 connection.send(farewell.clone());
             }
-            last.close_transport();
+            // Who is still coming in or changing over hears it when they have.
+            if connections.iter().all(|connection| lane.is_open(connection.namespace())) {
+                last.close_transport();
+            }
         } else {
             for connection in connections {
                 connection.close(reason);

@@ -279,7 +279,7 @@ mod tests {
     fn a_poll_is_answered_in_portions_and_who_waits_is_told_by_the_next_one() {
         let polls = Polls::default();
         let big = frame(&"x".repeat(ANSWER_BYTES));
-        polls.push(Namespace::Root, &[big.clone()]);
+        polls.push(Namespace::Root, std::slice::from_ref(&big));
         let (taken, mut when_taken) = oneshot::channel();
         polls.watch(Namespace::Root, taken, 0);
         polls.push(Namespace::Chat, &[frame("a")]);

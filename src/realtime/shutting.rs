@@ -39,8 +39,7 @@ impl Realtime {
         let is_other = |connection: &Connection| {
             let identity = connection.identity();
             identity.is_some_and(|identity| {
-                identity.user_id == *user
-                    && (session.is_none() || identity.session.as_deref() != session)
+                identity.user_id == *user && (session.is_none() || identity.session() != session)
             })
         };
         close(&self.of(user).await, ClosingReason::Disconnected, is_other)

@@ -62,7 +62,8 @@ async fn until_limited(app: &TestApp, email: &str, address: Ipv4Addr) -> usize {
         let answer = post_from(app, address, "/api/auth/login", &tried).await;
         if answer.status == 429 {
             assert_eq!(answer.problem(429), "rate_limited");
-            let wait: u64 = answer.headers["retry-after"].to_str().unwrap().parse().unwrap();
+            let wait = answer.headers["retry-after"].to_str().expect("a text");
+            let wait: u64 = wait.parse().expect("seconds");
             assert!((1..=60).contains(&wait), "{wait}");
             return n;
         }
@@ -134,7 +135,7 @@ async fn a_hash_of_other_parameters_is_made_anew_when_its_owner_signs_in() {
     register(&app, "ada@example.org").await;
     // Each starts with a hash of the one before.
     for passes in [2, 1] {
-        app = app.restart_with(|config| config.accounts.argon2.passes = passes).await;
+        app = Box::pin(app.restart_with(|config| config.accounts.argon2.passes = passes)).await;
         for _ in 0..2 {
             login(&app, "ada@example.org").await;
         }

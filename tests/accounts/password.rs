@@ -30,7 +30,7 @@ async fn ask_reset(app: &TestApp, email: &str) -> Answer {
 async fn token_for(app: &TestApp, email: &str) -> String {
     let answer = ask_reset(app, email).await;
     assert_eq!(
-        (answer.status.as_u16(), &*answer.headers["cache-control"].as_bytes()),
+        (answer.status.as_u16(), answer.headers["cache-control"].as_bytes()),
         (201, &b"no-store"[..])
     );
     answer.body["resetToken"].as_str().expect("a token").to_owned()

@@ -191,3 +191,48 @@ async fn payments_of_an_older_postgres_store_have_one_key_for_a_transaction() {
     let folder = TempDir::new().expect("a folder");
     assert_up_to_date(Some(url), &folder).await;
 }
+
+/// The first version that knows people by one name, wherever they take part.
+const PROFILES: i64 = 17;
+
+/// Ann was called otherwise where she came first; Bob has no name.
+fn people() -> Vec<String> {
+    [
+        "INSERT INTO conversations (id, kind, metadata, created_by, created_at, messages,
+            last_activity_at)
+            VALUES ('c1', 'group', 'null', 'ann', 1, 0, 1), ('c2', 'group', 'null', 'ann', 2, 0, 2)",
+        "INSERT INTO participants (conversation_id, user_id, first_name, last_name, joined_at,
+            last_read, place)
+            VALUES ('c1', 'ann', 'Ann', 'Old', 1, 0, 1), ('c2', 'ann', 'Ann', 'New', 2, 0, 1),
+                ('c2', 'bob', NULL, NULL, 2, 0, 2), ('c2', 'cat', NULL, 'Cat', 2, 0, 3)",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+async fn assert_named(url: Option<String>, folder: &TempDir) {
+    let mut config = Config::for_tests().database;
+    config.url = url.map(SecretString::from);
+    let db = Db::open(&config, folder.path(), Clock::system(), std::time::Duration::ZERO).await;
+    let db = db.expect("a store");
+    let names = "SELECT user_id || ' ' || COALESCE(first_name, '-') || ' ' || last_name
+        FROM profiles ORDER BY user_id";
+    let names = texts(&db, names).await;
+    assert_eq!(names, [Some("ann Ann New".to_owned()), Some("cat - Cat".to_owned())]);
+    db.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_of_an_older_sqlite_store_have_the_names_they_came_with_last() {
+    let folder = TempDir::new().expect("a folder");
+    older_sqlite(&folder, PROFILES, people());
+    assert_named(None, &folder).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_of_an_older_postgres_store_have_the_names_they_came_with_last() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let (url, folder) = (postgres.database().await, TempDir::new().expect("a folder"));
+    older_postgres(&url, PROFILES, people()).await;
+    assert_named(Some(url), &folder).await;
+}

@@ -27,7 +27,8 @@ async fn names(app: &TestApp, token: &str, id: &str) -> Vec<String> {
     };
     let get = async |path: String| app.request_as(token, Method::GET, &path, None).await.ok();
     let list = get("/api/conversations".to_owned()).await;
-    let listed = list["items"].as_array().unwrap().iter().find(|item| item["id"] == id).unwrap();
+    let items = list["items"].as_array().expect("items");
+    let listed = items.iter().find(|item| item["id"] == id).expect("the conversation");
     let one = get(format!("/api/conversations/{id}")).await;
     let page = get(format!("/api/conversations/{id}/participants")).await;
     let names_in = names(&page["items"]);

@@ -13,7 +13,7 @@ use super::{
     tokens::RefreshToken,
 };
 use crate::{
-    auth::{Minter, NewToken, Role, Roles, SetupError},
+    auth::{Minter, NewToken, Role, Roles},
     clock::Timestamp,
     config::{AccountsConfig, Config},
     db::{Db, Tx},
@@ -41,7 +41,6 @@ pub struct AccountService {
 /// Accounts where they are on.
 pub(super) struct Accounts {
     db: Db,
-    ids: Ids,
     points: PointsService,
     users: Users,
     minter: Minter,
@@ -96,18 +95,18 @@ impl AccountService {
     /// # Errors
     /// When they are on and there is no secret to sign tokens with, or a hash can't cost that.
     pub fn new(
-        db: Db,
-        ids: Ids,
-        rates: CallerRates,
-        points: PointsService,
-        users: Users,
+        db: &Db,
+        rates: &CallerRates,
+        points: &PointsService,
+        users: &Users,
         config: &Config,
     ) -> Result<Self> {
         let on = config.has_accounts();
         tracing::info!("accounts are {} (ACCOUNTS)", if on { "on" } else { "off" });
-        let new = || Accounts::new(db.clone(), ids, rates, points.clone(), users.clone(), config);
-        let on = on.then(new).transpose()?.map(Arc::new);
-        Ok(Self { db, points, users, on })
+        let (db, points, users) = (db.clone(), points.clone(), users.clone());
+        let without = Self { db, points, users, on: None };
+        let on = on.then(|| Accounts::new(&without, rates.clone(), config)).transpose()?;
+        Ok(Self { on: on.map(Arc::new), ..without })
     }
 
     /// Accounts, where they are on.
@@ -135,25 +134,15 @@ impl AccountService {
 }
 
 impl Accounts {
-    fn new(
-        db: Db,
-        ids: Ids,
-        rates: CallerRates,
-        points: PointsService,
-        users: Users,
-        config: &Config,
-    ) -> Result<Self> {
-        let auth = &config.auth;
+    fn new(over: &AccountService, rates: CallerRates, config: &Config) -> Result<Self> {
+        let minter = Minter::configured(&config.auth).map_err(Error::internal)?;
         let no_secret = || Error::internal("accounts need JWT_SECRET to sign tokens with");
-        let secret = auth.jwt_secret.as_ref().ok_or_else(no_secret)?;
-        let minter = Minter::new(secret, auth.jwt_issuer.as_deref(), auth.jwt_audience.as_deref());
         let config = &config.accounts;
         Ok(Self {
-            db,
-            ids,
-            points,
-            users,
-            minter: minter.map_err(|error: SetupError| Error::internal(error))?,
+            db: over.db.clone(),
+            points: over.points.clone(),
+            users: over.users.clone(),
+            minter: minter.ok_or_else(no_secret)?,
             passwords: Passwords::new(config)?,
             rates,
             self_roles: roles(&config.self_roles),
@@ -187,7 +176,7 @@ impl Accounts {
     /// A family that begins with this token.
     fn beginning(&self, first: &RefreshToken) -> Beginning {
         Beginning {
-            id: self.ids.next().into(),
+            id: Ids.next().into(),
             key_hash: first.key_hash(),
             turn_hash: first.turn_hash(),
             ttl: self.config.refresh_ttl,

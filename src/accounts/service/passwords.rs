@@ -46,7 +46,7 @@ impl Accounts {
             return Err(wrong.with_reason("password_wrong"));
         }
         let hash = self.passwords.hash(new).await?;
-        let (user, session) = (account.user_id, caller.session.clone());
+        let (user, session) = (account.user_id, caller.session().map(str::to_owned));
         let (db, users) = (self.db.clone(), self.users.clone());
         to_the_end(async move {
             let (keeper, whose, kept) = (users.clone(), user.clone(), session.clone());

@@ -16,7 +16,7 @@ use crate::{
     auth::{Identity, Role, Roles},
     db::{Tx, to_the_end},
     error::{Code, Error, Result},
-    id::Id,
+    id::{Id, Ids},
     metrics,
     text::PersonName,
     users::{Introduction, introduce},
@@ -48,7 +48,7 @@ impl Accounts {
             return Err(taken());
         }
         let account = Account {
-            user_id: self.ids.next().into(),
+            user_id: Ids.next().into(),
             email: register.email.as_str().to_owned(),
             password_hash: self.passwords.hash(register.password).await?,
             first_name: register.first_name.into(),
@@ -149,8 +149,7 @@ impl Accounts {
         // Guesses write nothing.
         let known = self.db.read(async move |tx| store::family(tx, key).await).await?;
         let Family { id, user_id, used_at, .. } = known.ok_or_else(ended)?;
-        let mut family = Identity::believed(user_id, used_at);
-        family.session = Some(id.as_str().into());
+        let family = Identity::believed(user_id, used_at).in_session(id.as_str());
         self.users.ensure_let_in(&family)?;
         let next = shown.next();
         match to_the_end(self.rotate(&shown, &next)).await? {

@@ -49,7 +49,7 @@ impl AccountService {
         to_the_end(async move {
             let keeper = users.clone();
             let unit = async move |tx: &mut Tx<'_>| {
-                if let Some(session) = &caller.session
+                if let Some(session) = caller.session()
                     && let Some(family) = store::end_family(tx, &caller.user_id, session).await?
                 {
                     return end_tokens(tx, &keeper, [family]).await;

@@ -13,6 +13,7 @@ use crate::{
         documents::{Message, MessageAnswer},
         emoji::is_reaction,
         events::conversation::{MESSAGE_NEW, ReactionAction, ReactionChange},
+        happenings,
         requests::{Draft, ReadResult, Stretch},
         store::{self, Between, MessageRow, Order, ReactionCounts},
     },
@@ -25,11 +26,15 @@ use crate::{
     },
     id::{GivenId, Id},
     idempotency,
+    notifications::Cause,
     stream::DomainEvent,
 };
 
 /// Kept edits of one message that are written anew when it changes.
 const MAX_REWRITTEN: usize = 8;
+
+/// The most people of a conversation whose messages make notifications.
+const MAX_NOTIFIED: u64 = 100;
 
 /// How many reactions a message takes.
 #[derive(Clone, Copy)]
@@ -93,6 +98,7 @@ impl ChatService {
     ) -> Result<(Message, bool)> {
         json::validate(&draft)?;
         let message_id = Id::from(self.ids.next());
+        let (notifications, presence) = (self.notifications.clone(), self.presence.clone());
         let bytes = draft.bytes();
         let unit = async move |tx: &mut Tx<'_>| {
             let conversation = hold(tx, &caller, &id).await?;
@@ -126,6 +132,15 @@ impl ChatService {
             }
             let what = What::MessageCreated(Box::new(message.clone()));
             tx.announce(InConversation { id, what });
+            let conversation = &conversation.row.document;
+            if conversation.participant_count <= MAX_NOTIFIED
+                && notifications.tells_of(Cause::MessageReceived)
+            {
+                let mut away = store::people(tx, &conversation.id).await?;
+                away.retain(|user| *user != caller.user_id && !presence.is_online(user));
+                let happenings = vec![happenings::written(conversation, &message, away)];
+                notifications.notify_of(tx, happenings).await?;
+            }
             Ok((message, true))
         };
         self.db.write_sized(bytes, unit).await

@@ -18,6 +18,7 @@ use crate::{
         announcements,
         documents::{PurchaseRequest, RequestStatus},
         events::RequestChange,
+        happenings,
         moves::Move,
         requests::ChangeDelivery,
         rights::ensure_is,
@@ -85,6 +86,7 @@ impl MarketplaceService {
         id: Id,
         change: ChangeDelivery,
     ) -> Result<PurchaseRequest> {
+        let notifications = self.notifications.clone();
         let unit = async move |tx: &mut Tx<'_>| {
             let mut request = hold(tx, &caller, &id).await?.document;
             ensure_is(&caller, request.seller_id.as_ref())?;
@@ -105,6 +107,9 @@ impl MarketplaceService {
             store::requests::set_delivery(tx, &request).await?;
             tx.announce(announcements::delivery_changed(&request));
             tx.announce(announcements::changed(&request, RequestChange::DeliveryChanged));
+            if ships {
+                notifications.notify_of(tx, vec![happenings::shipped(&request)]).await?;
+            }
             Ok(request)
         };
         self.db.write(unit).await
@@ -117,6 +122,7 @@ impl MarketplaceService {
         id: Id,
         code: String,
     ) -> Result<Tried> {
+        let notifications = self.notifications.clone();
         let unit = async move |tx: &mut Tx<'_>| {
             let row = hold(tx, &caller, &id).await?;
             let mut request = row.document;
@@ -137,6 +143,7 @@ impl MarketplaceService {
             advance(tx, &mut request, Move::Deliver).await?;
             tx.announce(announcements::delivered(&request));
             tx.announce(announcements::changed(&request, RequestChange::StatusChanged));
+            notifications.notify_of(tx, vec![happenings::delivered(&request)]).await?;
             Ok(Tried::Right(Box::new(request)))
         };
         self.db.write(unit).await

@@ -18,6 +18,7 @@ use crate::{
     db::{Db, Tx, to_the_end},
     error::{Code, Error, Result},
     id::{Id, Ids},
+    notifications::NotificationService,
     room::Room,
 };
 
@@ -27,6 +28,7 @@ pub struct MarketplaceService {
     db: Db,
     access: Access,
     ids: Ids,
+    notifications: NotificationService,
     offers_per_request: u32,
 }
 
@@ -34,8 +36,14 @@ impl MarketplaceService {
     /// The marketplace over this store; who may not be in a request's room any more is taken out.
     /// So many offers may wait for a decision on one request.
     #[must_use]
-    pub fn new(db: Db, access: Access, ids: Ids, offers_per_request: u32) -> Self {
-        Self { db, access, ids, offers_per_request }
+    pub fn new(
+        db: Db,
+        access: Access,
+        ids: Ids,
+        notifications: NotificationService,
+        offers_per_request: u32,
+    ) -> Self {
+        Self { db, access, ids, notifications, offers_per_request }
     }
 
     /// Carries out a unit after which some may not be in the request's room any more: they hear of

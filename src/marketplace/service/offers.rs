@@ -1,6 +1,6 @@
 //! The rules of offers.
 
-use std::{convert::identity, sync::Arc};
+use std::{collections::BTreeSet, convert::identity, sync::Arc};
 
 use super::{MarketplaceService, advance, conflict, found, hold, hold_offer};
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
         announcements,
         documents::{Offer, OfferStatus, PurchaseRequest, RequestStatus},
         events::RequestChange,
+        happenings,
         moves::Move,
         requests::CreateOffer,
         rights::{ensure_is, ensure_trades_as, no_request},
@@ -34,6 +35,7 @@ impl MarketplaceService {
         ensure_trades_as(&caller, Role::Seller)?;
         let id = Id::from(self.ids.next());
         let most = self.offers_per_request;
+        let notifications = self.notifications.clone();
         let unit = async move |tx: &mut Tx<'_>| {
             let request = hold(tx, &caller, &request_id).await?.document;
             if request.buyer_id == caller.user_id {
@@ -64,6 +66,8 @@ impl MarketplaceService {
             }
             tx.announce(announcements::offered(request.buyer_id.clone(), &offer));
             tx.announce(announcements::changed(&request, RequestChange::OfferCreated));
+            let happenings = vec![happenings::offered(&request, &offer)];
+            notifications.notify_of(tx, happenings).await?;
             Ok(offer)
         };
         self.db.write(unit).await
@@ -99,6 +103,7 @@ impl MarketplaceService {
         caller: Arc<Identity>,
         id: Id,
     ) -> Result<PurchaseRequest> {
+        let notifications = self.notifications.clone();
         let unit = async move |tx: &mut Tx<'_>| {
             let (mut request, offer) = hold_offer(tx, &caller, &id).await?;
             ensure_is(&caller, Some(&request.buyer_id))?;
@@ -109,11 +114,16 @@ impl MarketplaceService {
             ensure_pending(&offer)?;
             store::offers::set_status(tx, &id, OfferStatus::Accepted).await?;
             tx.announce(announcements::accepted(&offer));
+            let mut losers = BTreeSet::new();
             for other in store::offers::reject_pending(tx, &request.id).await? {
                 let reason = Some(ANOTHER_WAS_ACCEPTED.to_owned());
                 tx.announce(announcements::rejected(&other, reason));
+                losers.insert(other.seller_id);
             }
             tx.announce(announcements::changed(&request, RequestChange::OfferAccepted));
+            let rejected = happenings::rejected(&request, losers, Some(ANOTHER_WAS_ACCEPTED));
+            let happenings = vec![happenings::accepted(&request, &offer), rejected];
+            notifications.notify_of(tx, happenings).await?;
             Ok(request)
         };
         self.write_and_recheck(unit).await
@@ -126,12 +136,17 @@ impl MarketplaceService {
         id: Id,
         reason: Option<String>,
     ) -> Result<Offer> {
+        let notifications = self.notifications.clone();
         let unit = async move |tx: &mut Tx<'_>| {
             let (request, offer) = hold_offer(tx, &caller, &id).await?;
             ensure_is(&caller, Some(&request.buyer_id))?;
             let offer = end(tx, &request, offer, OfferStatus::Rejected).await?;
-            tx.announce(announcements::rejected(&offer, reason).about(request.id.clone()));
+            let rejected = announcements::rejected(&offer, reason.clone());
+            tx.announce(rejected.about(request.id.clone()));
             tx.announce(announcements::changed(&request, RequestChange::OfferRejected));
+            let sellers = BTreeSet::from([offer.seller_id.clone()]);
+            let happenings = vec![happenings::rejected(&request, sellers, reason.as_deref())];
+            notifications.notify_of(tx, happenings).await?;
             Ok(offer)
         };
         self.db.write(unit).await

@@ -14,6 +14,7 @@ use crate::{
         announcements,
         documents::{PurchaseRequest, RequestStatus},
         events::RequestChange,
+        happenings,
         moves::Move,
         requests::{ChangeRequest, CreateRequest, Filter},
         rights::{ensure_is, ensure_trades_as},
@@ -134,6 +135,7 @@ impl MarketplaceService {
         id: Id,
         reason: String,
     ) -> Result<PurchaseRequest> {
+        let notifications = self.notifications.clone();
         let unit = async move |tx: &mut Tx<'_>| {
             let mut request = hold(tx, &caller, &id).await?.document;
             if !caller.has(Role::Admin) {
@@ -142,8 +144,10 @@ impl MarketplaceService {
             request.cancel_reason = Some(reason);
             advance(tx, &mut request, Move::Cancel).await?;
             let sellers = store::offers::call_off(tx, &id).await?;
-            tx.announce(announcements::cancelled(&request, sellers).about(id));
+            tx.announce(announcements::cancelled(&request, sellers.clone()).about(id));
             tx.announce(announcements::changed(&request, RequestChange::StatusChanged));
+            let happenings = vec![happenings::cancelled(&request, &caller.user_id, sellers)];
+            notifications.notify_of(tx, happenings).await?;
             Ok(request)
         };
         self.write_and_recheck(unit).await

@@ -17,6 +17,7 @@ use crate::{
     id::Id,
     marketplace::Sale,
     money::{Amount, Currency},
+    notifications::NotificationService,
     payments::{
         announcements,
         documents::{LedgerKind, Payment},
@@ -95,6 +96,7 @@ impl PaymentService {
         key: String,
         callback: Callback,
     ) -> Result<()> {
+        let notifications = self.notifications.clone();
         let unit = async move |tx: &mut Tx<'_>| {
             // The request is held first, as everywhere, so that two callbacks wait for each other
             // here.
@@ -112,7 +114,7 @@ impl PaymentService {
                     ensure_asked_for(&told, &payment, &coins)?;
                     let paid = money_of(tx, &client, &told, &payment).await?;
                     let least = client.least_for(payment.amount);
-                    apply(tx, &mut sale, &mut payment, &told, paid, least).await?
+                    apply(tx, &notifications, &mut sale, &mut payment, &told, paid, least).await?
                 }
             };
             Ok((payment, settled))
@@ -145,9 +147,10 @@ impl PaymentService {
             };
             let keep = async move |tx: &mut Tx<'_>| webhooks::keep(tx, received).await;
             service.db.write_sized(raw.len(), keep).await?;
+            let notifications = service.notifications.clone();
             let process = async move |tx: &mut Tx<'_>| {
                 if webhooks::begin(tx, &key).await? {
-                    payouts::told(tx, &payout, told).await?;
+                    payouts::told(tx, &notifications, &payout, told).await?;
                 }
                 Ok(())
             };
@@ -249,6 +252,7 @@ fn worth(
 /// because callbacks overtook each other.
 async fn apply(
     tx: &mut Tx<'_>,
+    notifications: &NotificationService,
     sale: &mut Sale,
     payment: &mut Payment,
     told: &InvoiceCallback,
@@ -285,7 +289,7 @@ async fn apply(
         if payment.tx_hash.is_none() {
             payment.tx_hash = paid.tx_hash;
         }
-        return settle::confirm(tx, sale, payment).await;
+        return settle::confirm(tx, notifications, sale, payment).await;
     }
     let under_way = matches!(before.status, PaymentStatus::Pending | PaymentStatus::Partial);
     if told.status == InvoiceStatus::Cancelled && under_way {

@@ -22,6 +22,7 @@ use crate::{
     db::Db,
     error::{Code, Error, Result},
     id::{Id, Ids},
+    notifications::NotificationService,
 };
 
 /// When to try again what the provider did not answer.
@@ -39,6 +40,7 @@ pub struct PaymentService {
     pub(super) db: Db,
     ids: Ids,
     clock: Clock,
+    notifications: NotificationService,
     pub(super) shkeeper: Option<Provider>,
     /// Invoices, by buyer.
     invoices: Allowance,
@@ -75,6 +77,7 @@ impl PaymentService {
         ids: Ids,
         clock: Clock,
         shkeeper: Option<Shkeeper>,
+        notifications: NotificationService,
         config: &Config,
     ) -> Self {
         let shkeeper = shkeeper
@@ -93,6 +96,7 @@ impl PaymentService {
             db,
             ids,
             clock,
+            notifications,
             shkeeper,
             // One of a buyer at a time: what comes next finds what was answered.
             invoices: allowance(limits.invoices, 1),

@@ -166,6 +166,7 @@ impl PaymentService {
         tx_hash: String,
     ) -> Result<(Payment, Settled)> {
         let tx_hash = transaction::name(tx_hash);
+        let notifications = self.notifications.clone();
         let unit = async move |tx: &mut Tx<'_>| {
             let (mut sale, mut payment) = settle::hold(tx, &id).await?;
             match payment.status {
@@ -188,7 +189,7 @@ impl PaymentService {
             }
             payment.tx_hash = Some(tx_hash);
             payment.received_amount = payment.received_amount.max(payment.amount);
-            let settled = settle::confirm(tx, &mut sale, &mut payment).await?;
+            let settled = settle::confirm(tx, &notifications, &mut sale, &mut payment).await?;
             Ok((payment, settled))
         };
         let (payment, settled) = self.db.write(unit).await?;

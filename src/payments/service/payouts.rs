@@ -11,10 +11,12 @@ use crate::{
     db::{Tx, to_the_end},
     error::{Code, Error, Result},
     id::Id,
+    notifications::NotificationService,
     payments::{
         announcements,
         documents::Payout,
         events::{PaymentProvider, PayoutStatus},
+        happenings,
         requests::CreatePayout,
         shkeeper::{
             PayoutOrder, PayoutProgress, ProviderError, ROUNDING, StartedPayout,
@@ -216,6 +218,7 @@ impl PaymentService {
         tx_hash: Option<String>,
     ) -> Result<Payout> {
         let tx_hash = tx_hash.map(transaction::name);
+        let notifications = self.notifications.clone();
         let unit = async move |tx: &mut Tx<'_>| {
             let payout = payouts::hold(tx, &id).await?.ok_or_else(no_payout)?;
             match (payout.status, status) {
@@ -227,7 +230,7 @@ impl PaymentService {
                 }
                 _ => {}
             }
-            advance(tx, payout, status, tx_hash, None).await
+            advance(tx, &notifications, payout, status, tx_hash, None).await
         };
         self.db.write(unit).await
     }
@@ -239,7 +242,10 @@ impl PaymentService {
         status: PayoutStatus,
         tx_hash: Option<String>,
     ) -> Result<()> {
-        self.db.write(async move |tx| settle(tx, &id, status, tx_hash).await).await
+        let notifications = self.notifications.clone();
+        let unit =
+            async move |tx: &mut Tx<'_>| settle(tx, &notifications, &id, status, tx_hash).await;
+        self.db.write(unit).await
     }
 }
 
@@ -282,7 +288,12 @@ pub(super) fn paid_out() -> Error {
 }
 
 /// Notes what a callback tells, where it is of the money that was asked for.
-pub(super) async fn told(tx: &mut Tx<'_>, id: &Id, told: PayoutCallback) -> Result<()> {
+pub(super) async fn told(
+    tx: &mut Tx<'_>,
+    notifications: &NotificationService,
+    id: &Id,
+    told: PayoutCallback,
+) -> Result<()> {
     let payout = payouts::find(tx, id).await?.ok_or_else(no_payout)?;
     if told.crypto != payout.currency {
         return Err(Error::invalid("/crypto", "is not the coin of this payout"));
@@ -291,13 +302,14 @@ pub(super) async fn told(tx: &mut Tx<'_>, id: &Id, told: PayoutCallback) -> Resu
     if most < payout.amount || least < told.amount {
         return Err(Error::invalid("/amount", "is not the amount of this payout"));
     }
-    settle(tx, id, told.status.into(), Some(told.tx_hash)).await
+    settle(tx, notifications, id, told.status.into(), Some(told.tx_hash)).await
 }
 
 /// Notes what the provider says of a payout. That money left is a fact, also where it was held to
 /// have failed.
 pub(super) async fn settle(
     tx: &mut Tx<'_>,
+    notifications: &NotificationService,
     id: &Id,
     status: PayoutStatus,
     tx_hash: Option<String>,
@@ -321,11 +333,12 @@ pub(super) async fn settle(
         tracing::error!(payout = %id, "a payout that was held to have failed is through");
     }
     let reason = (status == PayoutStatus::Failed).then(|| "the provider says so".to_owned());
-    advance(tx, payout, status, tx_hash, reason).await.map(drop)
+    advance(tx, notifications, payout, status, tx_hash, reason).await.map(drop)
 }
 
 async fn advance(
     tx: &mut Tx<'_>,
+    notifications: &NotificationService,
     mut payout: Payout,
     status: PayoutStatus,
     tx_hash: Option<String>,
@@ -342,6 +355,7 @@ async fn advance(
     }
     if changed && status == PayoutStatus::Completed {
         tx.announce(announcements::payout_completed(&payout));
+        notifications.notify_of(tx, vec![happenings::payout_completed(&payout)]).await?;
     }
     Ok(payout)
 }

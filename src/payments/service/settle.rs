@@ -8,10 +8,12 @@ use crate::{
     id::Id,
     marketplace::{PaidBy, Sale},
     money::{Amount, Money},
+    notifications::NotificationService,
     payments::{
         announcements,
         documents::{LedgerKind, Payment},
         events::PaymentStatus,
+        happenings,
         store::{
             self,
             ledger::{self, NewEntry},
@@ -56,6 +58,7 @@ pub(super) async fn hold(tx: &mut Tx<'_>, id: &Id) -> Result<(Sale, Payment)> {
 /// Confirms a payment whose money and transaction are noted in `payment`.
 pub(super) async fn confirm(
     tx: &mut Tx<'_>,
+    notifications: &NotificationService,
     sale: &mut Sale,
     payment: &mut Payment,
 ) -> Result<Settled> {
@@ -84,5 +87,6 @@ pub(super) async fn confirm(
         return Ok(Settled::Unapplied);
     }
     tx.announce(announcements::received(payment));
+    notifications.notify_of(tx, vec![happenings::received(sale, payment)]).await?;
     Ok(Settled::Applied)
 }

@@ -196,6 +196,11 @@ impl Lane {
         self.lock().gates[namespace as usize].await_marker();
     }
 
+    /// Whether what is sent to a namespace goes out at once.
+    pub(super) fn is_open(&self, namespace: Namespace) -> bool {
+        self.lock().gates[namespace as usize].is_open()
+    }
+
     /// Sends last words, where the namespace is connected, then closes the socket; nothing is taken
     /// after that.
     pub(super) fn close(self: &Arc<Self>, last: Option<(Namespace, Bytes)>) {

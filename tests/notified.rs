@@ -1,0 +1,190 @@
+//! What happens in conversations, in the marketplace and to money, as those to whom it happens are
+//! notified of it.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{TestApp, app::API_KEY, market::id_of};
+
+/// What a user has been notified of, the newest first: type, title, body and data.
+async fn told(app: &TestApp, user: &str) -> Vec<[Value; 4]> {
+    let token = app.token(user, &[]);
+    let answer = app.request_as(&token, Method::GET, "/api/notifications", None).await.ok();
+    let notifications = answer["items"].as_array().expect("a list");
+    let part = |notification: &Value, name: &str| notification[name].clone();
+    notifications
+        .iter()
+        .map(|it| [part(it, "type"), part(it, "title"), part(it, "body"), part(it, "data")])
+        .collect()
+}
+
+/// The types of the same.
+async fn kinds(app: &TestApp, user: &str) -> Vec<String> {
+    let told = told(app, user).await;
+    told.iter().map(|[kind, ..]| kind.as_str().expect("a type").to_owned()).collect()
+}
+
+async fn service(app: &TestApp, method: Method, path: &str, body: Value) -> Value {
+    app.request(method, path, Some(API_KEY), Some(body)).await.ok()
+}
+
+async fn begin(app: &TestApp, user: &str, others: &[&str]) -> String {
+    let body = json!({ "participantIds": others });
+    let token = app.token(user, &[]);
+    let path = "/api/conversations";
+    id_of(&app.request_as(&token, Method::POST, path, Some(body)).await.ok()["conversation"])
+}
+
+async fn write(app: &TestApp, user: &str, conversation: &str) -> Value {
+    let token = app.token_with(user, json!({ "firstName": "Ann", "lastName": "Lee" }));
+    let path = format!("/api/conversations/{conversation}/messages");
+    let body = json!({ "content": "A secret" });
+    app.request_as(&token, Method::POST, &path, Some(body)).await.ok()
+}
+
+#[tokio::test]
+async fn whoever_buys_and_sells_is_notified_of_each_step_of_the_other() {
+    let app = TestApp::start().await;
+    let (ann, bob, cat) = (app.buyer("ann"), app.seller("bob"), app.seller("cat"));
+    let request = ann.request().await;
+    let offer = bob.offer(&request, "35.50").await;
+    let lost = cat.offer(&request, "39").await;
+    let [newest, oldest] = &told(&app, "ann").await[..] else { panic!("two offers") };
+    assert_eq!(newest[2], "39 USD for A lamp");
+    let data = json!({ "requestId": request, "offerId": offer, "sellerId": "bob" });
+    assert_eq!(
+        *oldest,
+        [json!("offer-received"), json!("New offer"), json!("35.5 USD for A lamp"), data]
+    );
+    let mut tab = app.user_with("bob", &["seller"], crate::support::Options::websocket()).await;
+    ann.accept(&offer).await;
+    let heard = tab.expect("new-notification").await;
+    assert_eq!(heard["notification"]["type"], "offer-accepted");
+    assert_eq!(tab.expect("unread-count-update").await, json!({ "unreadCount": 1 }));
+    let [[kind, .., data]] = &told(&app, "cat").await[..] else { panic!("one rejection") };
+    assert_eq!(kind, "offer-rejected");
+    assert_eq!(data["requestId"], json!(request), "{lost}");
+
+    let payment = ann.pay(&request).await;
+    let path = format!("/api/payments/{payment}/confirm");
+    let confirmed = json!({ "txHash": "0xabc" });
+    service(&app, Method::POST, &path, confirmed.clone()).await;
+    service(&app, Method::POST, &path, confirmed).await;
+    let path = format!("/api/marketplace/requests/{request}/delivery");
+    for status in ["shipped", "at the door"] {
+        let delivery = json!({ "status": status, "carrier": "DHL", "trackingNumber": "7" });
+        bob.patch(&path, delivery).await.ok();
+    }
+    let [shipped, ..] = &told(&app, "ann").await[..] else { panic!("it is on its way") };
+    let data = json!({ "requestId": request, "carrier": "DHL", "trackingNumber": "7" });
+    assert_eq!((&shipped[0], &shipped[3]), (&json!("delivery-shipped"), &data));
+    let code = bob.post_nothing(&format!("{path}/code")).await.ok()["deliveryCode"].clone();
+    let confirm = format!("{path}/confirm");
+    ann.post(&confirm, json!({ "code": "22222222" })).await.problem(422);
+    ann.post(&confirm, json!({ "code": code })).await.ok();
+
+    let payout = json!({ "sellerId": "bob", "paymentId": payment, "amount": "35.50",
+        "currency": "USD", "destination": "0x1", "provider": "decentralized" });
+    let payout = id_of(&service(&app, Method::POST, "/api/payouts", payout).await);
+    let path = format!("/api/payouts/{payout}");
+    let through = json!({ "status": "completed", "txHash": "0xdef" });
+    service(&app, Method::PATCH, &path, through.clone()).await;
+    service(&app, Method::PATCH, &path, through).await;
+    let kinds_of_bob =
+        ["payout-completed", "delivery-confirmed", "payment-received", "offer-accepted"];
+    assert_eq!(kinds(&app, "bob").await, kinds_of_bob);
+    assert_eq!(kinds(&app, "ann").await, ["delivery-shipped", "offer-received", "offer-received"]);
+    assert_eq!(kinds(&app, "cat").await, ["offer-rejected"]);
+}
+
+#[tokio::test]
+async fn a_request_that_is_called_off_is_told_to_all_but_who_did_it() {
+    let app = TestApp::start().await;
+    let (ann, bob) = (app.buyer("ann"), app.seller("bob"));
+    let cancelled = json!({ "reason": "Found one" });
+    let request = ann.request().await;
+    let offer = bob.offer(&request, "39").await;
+    bob.post(&format!("/api/marketplace/offers/{offer}/reject"), json!({})).await.problem(403);
+    ann.post(&format!("/api/marketplace/offers/{offer}/reject"), json!({ "reason": "Blue" }))
+        .await
+        .ok();
+    assert_eq!(told(&app, "bob").await[0][3], json!({ "requestId": request, "reason": "Blue" }));
+    ann.post(&format!("/api/marketplace/requests/{request}/cancel"), cancelled.clone()).await.ok();
+    let request = ann.request().await;
+    bob.offer(&request, "39").await;
+    let admin = app.token("root", &["admin"]);
+    let path = format!("/api/marketplace/requests/{request}/cancel");
+    app.request_as(&admin, Method::POST, &path, Some(cancelled)).await.ok();
+    let [newest, ..] = &told(&app, "ann").await[..] else { panic!("it was called off") };
+    assert_eq!(
+        (&newest[0], &newest[2]),
+        (&json!("request-cancelled"), &json!("A lamp: Found one"))
+    );
+    assert_eq!(kinds(&app, "ann").await.len(), 3, "two offers, and what an admin did");
+    let kinds_of_bob = ["request-cancelled", "request-cancelled", "offer-rejected"];
+    assert_eq!(kinds(&app, "bob").await, kinds_of_bob);
+}
+
+#[tokio::test]
+async fn who_is_away_is_told_once_of_the_messages_of_a_conversation_until_they_have_read_it() {
+    let app = TestApp::start().await;
+    let conversation = begin(&app, "ann", &["bob", "cat"]).await;
+    let other = begin(&app, "ann", &["bob"]).await;
+    let _cat = app.user("cat").await;
+    let message = write(&app, "ann", &conversation).await["message"]["id"].clone();
+    write(&app, "ann", &conversation).await;
+    write(&app, "cat", &conversation).await;
+    write(&app, "ann", &other).await;
+    let [of_other, first] = &told(&app, "bob").await[..] else { panic!("one a conversation") };
+    let data = json!({ "conversationId": conversation, "messageId": message });
+    assert_eq!(*first, [json!("message-received"), json!("New message"), json!("Ann Lee"), data]);
+    assert_eq!(of_other[3]["conversationId"], json!(other));
+    assert_eq!(kinds(&app, "cat").await, [""; 0], "she is here");
+    assert_eq!(kinds(&app, "ann").await, ["message-received"], "of what cat wrote");
+
+    let bob = app.token("bob", &[]);
+    app.request_as(&bob, Method::POST, "/api/notifications/read-all", None).await.ok();
+    write(&app, "ann", &conversation).await;
+    write(&app, "ann", &conversation).await;
+    assert_eq!(kinds(&app, "bob").await.len(), 3);
+    let newest =
+        app.request_as(&bob, Method::GET, "/api/notifications?unread=true", None).await.ok();
+    let path = format!("/api/notifications/{}", newest["items"][0]["id"].as_str().expect("an id"));
+    app.request_as(&bob, Method::POST, &format!("{path}/read"), None).await.ok();
+    write(&app, "ann", &conversation).await;
+    assert_eq!(kinds(&app, "bob").await.len(), 4, "the last one was read by itself");
+    app.request_as(&bob, Method::DELETE, &path, None).await.ok();
+    write(&app, "ann", &conversation).await;
+    assert_eq!(kinds(&app, "bob").await.len(), 3, "one is unread still");
+}
+
+#[tokio::test]
+async fn nobody_is_notified_of_messages_to_very_many() {
+    let app = TestApp::start().await;
+    let many: Vec<_> = (0..100).map(|n| format!("member-{n}")).collect();
+    let many: Vec<_> = many.iter().map(String::as_str).collect();
+    let crowd = begin(&app, "ann", &many).await;
+    let group = begin(&app, "ann", &many[1..]).await;
+    write(&app, "ann", &crowd).await;
+    write(&app, "ann", &group).await;
+    assert_eq!(kinds(&app, "member-0").await, [""; 0]);
+    assert_eq!(kinds(&app, "member-99").await, ["message-received"]);
+}
+
+#[tokio::test]
+async fn an_operator_says_of_what_users_are_notified_and_how() {
+    let app = TestApp::with(|config| {
+        let causes = &mut config.notifications.causes;
+        causes.message_received.enabled = false;
+        causes.offer_received.r#type = "deal".to_owned();
+        causes.offer_received.title = "{title}".to_owned();
+        causes.offer_received.body = "{amount}".to_owned();
+    })
+    .await;
+    let request = app.buyer("ann").request().await;
+    app.seller("bob").offer(&request, "12.30").await;
+    let conversation = begin(&app, "bob", &["ann"]).await;
+    write(&app, "bob", &conversation).await;
+    let [[kind, title, body, _]] = &told(&app, "ann").await[..] else { panic!("the offer alone") };
+    assert_eq!([kind, title, body], ["deal", "A lamp", "12.3"]);
+}
