@@ -13,3 +13,9 @@ CREATE INDEX grants_by_user ON grants (user_id, room);
 CREATE INDEX offers_by_seller ON offers (seller_id, id);
 CREATE INDEX checkouts_by_buyer ON checkouts (buyer_id, id);
 CREATE INDEX payouts_by_seller ON payouts (seller_id, id);
+
+-- Whose names or words a notification has: with them it says nothing any more.
+ALTER TABLE notification_contents ADD COLUMN words_of TEXT;
+
+CREATE INDEX notification_contents_of_words ON notification_contents (words_of, id)
+    WHERE words_of IS NOT NULL;

@@ -1,4 +1,5 @@
-//! What notifications keep of people: what they were told. Erased, what nobody else was told goes with it.
+//! What notifications keep of people: what they were told. Erased, what nobody else was told goes
+//! with it, and so does what others were told with their names and words.
 
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use serde::Serialize;
@@ -7,7 +8,7 @@ use serde_json::Value;
 use super::{events::Notification, store};
 use crate::{
     clock::Timestamp,
-    db::Tx,
+    db::{self, Tx},
     error::Result,
     id::Id,
     idempotency,
@@ -63,19 +64,27 @@ impl PersonalData for Personal {
         from: &'a Place,
     ) -> LocalBoxFuture<'a, Result<Option<Place>>> {
         async move {
-            store::hold_inbox(tx, user).await?;
-            let removed = store::remove_some(tx, user, ROWS).await?;
-            for (id, is_kept) in &removed {
-                if !is_kept {
-                    idempotency::forget(tx, id).await?;
+            match from.table {
+                0 => {
+                    store::hold_inbox(tx, user).await?;
+                    let removed = store::remove_some(tx, user, ROWS).await?;
+                    for (id, is_kept) in &removed {
+                        if !is_kept {
+                            idempotency::forget(tx, id).await?;
+                        }
+                    }
+                    Ok(from.without(removed.len() as u64))
                 }
+                1 => Ok(from.without(store::forget_inbox(tx, user, ROWS).await?)),
+                2 => {
+                    let silenced = store::silence_some(tx, user, ROWS).await?;
+                    for id in &silenced {
+                        db::take_back(tx, id).await?;
+                    }
+                    Ok(from.without(silenced.len() as u64))
+                }
+                _ => Ok(None),
             }
-            let more = from.without(removed.len() as u64).filter(|next| next.table == from.table);
-            if more.is_some() {
-                return Ok(more);
-            }
-            let reads = store::forget_inbox(tx, user, ROWS).await?;
-            Ok(from.without(reads).filter(|next| next.table == from.table))
         }
         .boxed_local()
     }

@@ -73,11 +73,12 @@ pub(super) async fn insert_content(
     notification: &Notification,
     users: usize,
     request_key: Option<Vec<u8>>,
+    words_of: Option<&Id>,
 ) -> Result<()> {
     const INSERT: &str = "
         INSERT INTO notification_contents
-            (id, kind, title, body, data, created_at, told, kept, request_key)
-        VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8)";
+            (id, kind, title, body, data, created_at, told, kept, request_key, words_of)
+        VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9)";
     let row = params![
         &notification.id,
         &notification.kind,
@@ -87,6 +88,7 @@ pub(super) async fn insert_content(
         notification.created_at,
         number(users),
         request_key,
+        words_of,
     ];
     tx.execute(INSERT, &row).await?;
     Ok(())
@@ -264,6 +266,18 @@ async fn leave(tx: &mut Tx<'_>, id: &Id) -> Result<bool> {
     const FORGET: &str = "DELETE FROM notification_contents WHERE id = $1 AND kept <= 0";
     tx.execute(LEAVE, &params![id]).await?;
     Ok(tx.execute(FORGET, &params![id]).await? > 0)
+}
+
+/// Leaves nothing of what some notifications of others say in a user's words or with their names; which
+/// those were.
+pub(super) async fn silence_some(tx: &mut Tx<'_>, user: &Id, limit: i64) -> Result<Vec<Id>> {
+    const SILENCE: &str = "
+        UPDATE notification_contents SET title = '', body = '', data = 'null', words_of = NULL
+        WHERE id IN (
+            SELECT id FROM notification_contents WHERE words_of = $1 ORDER BY id LIMIT $2)
+        RETURNING id";
+    let rows = tx.all(SILENCE, &params![user, limit]).await?;
+    rows.iter().map(|row| Ok(row.get("id")?)).collect()
 }
 
 /// Forgets where a user stands, and some of when they read all; how many of those.

@@ -40,7 +40,7 @@ async fn an_export_has_everything_that_somebody_left() {
             ("conversation", 2),
             ("grant", 1),
             ("message", 4),
-            ("notification", 2),
+            ("notification", 7),
             ("offer", 1),
             ("payment", 1),
             ("points", 1),
