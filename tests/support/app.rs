@@ -101,7 +101,7 @@ impl TestApp {
     }
 
     async fn run(config: Config, clock: Clock, data: TempDir) -> Self {
-        let app = App::start(config.clone(), clock.clone()).await.expect("a server");
+        let app = Box::pin(App::start(config.clone(), clock.clone())).await.expect("a server");
         let backend =
             Backend { address: app.address(), http: http_client(), fences: Arc::default() };
         Self { app, backend, clock, config, data }
