@@ -20,6 +20,7 @@
 //! src/realtime/           floor 3: wire/ · lane/ · connection · inbound (one door in) · hub/ ·
 //!                         emitter (one door out) · catalogue/
 //! src/idempotency/        floor 2: a POST that is sent again is not done again
+//! src/personal.rs         what is kept of somebody, told or erased; each room brings its part
 //! src/auth/ db/ http/ metrics.rs limits/                    floor 1
 //! src/config/ error.rs event.rs stream.rs clock.rs id.rs log_limit.rs money.rs origin.rs room.rs
 //! text.rs                                                                         floor 0
@@ -77,6 +78,7 @@ pub mod money;
 pub mod notifications;
 pub mod origin;
 pub mod payments;
+pub mod personal;
 pub mod points;
 pub mod presence;
 pub mod realtime;

@@ -115,8 +115,8 @@ pub trait DomainEvent: Send + 'static {
         true
     }
 
-    /// What it shows that can change later, so that it can be found and written anew with it. Only
-    /// for an event of one stream.
+    /// What it shows that can change later, so that it can be found and written anew with it; one of
+    /// several streams can be taken back.
     fn subject(&self) -> Option<&Id> {
         None
     }
@@ -130,6 +130,26 @@ impl DomainEvent for Rendering {
 
     fn render(&self, _: i64) -> Vec<Self> {
         vec![self.clone()]
+    }
+}
+
+/// A wire event with somebody's words in it, which can be taken back with what they are about.
+pub struct About {
+    rendering: Rendering,
+    subject: Id,
+}
+
+impl DomainEvent for About {
+    fn streams(&self) -> Vec<Stream> {
+        self.rendering.streams()
+    }
+
+    fn render(&self, _: i64) -> Vec<Rendering> {
+        vec![self.rendering.clone()]
+    }
+
+    fn subject(&self) -> Option<&Id> {
+        Some(&self.subject)
     }
 }
 
@@ -261,6 +281,12 @@ impl Rendering {
         let mut streams = self.to.streams();
         streams.extend(self.participants.iter().map(Stream::from));
         streams.into_iter().collect()
+    }
+
+    /// So that it can be taken back with what its words are about.
+    #[must_use]
+    pub fn about(self, subject: Id) -> About {
+        About { rendering: self, subject }
     }
 
     /// Leaves the sockets of this user out.

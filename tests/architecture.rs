@@ -10,7 +10,7 @@ use proc_macro2::Delimiter;
 use source::{Source, Token};
 
 /// Each module's floor. A module may use those on the floors below its own.
-const FLOORS: [(&str, u8); 31] = [
+const FLOORS: [(&str, u8); 32] = [
     ("config", 0),
     ("error", 0),
     ("event", 0),
@@ -28,6 +28,7 @@ const FLOORS: [(&str, u8); 31] = [
     ("metrics", 1),
     ("limits", 1),
     ("idempotency", 2),
+    ("personal", 2),
     ("realtime", 3),
     ("cluster", 3),
     ("presence", 4),

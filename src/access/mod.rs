@@ -4,6 +4,7 @@
 pub mod events;
 mod grants;
 mod http;
+mod personal;
 mod recheck;
 mod socket;
 mod store;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use self::grants::Grants;
-pub use self::{http::routes, socket::commands};
+pub use self::{http::routes, personal::Personal, socket::commands};
 
 use crate::{
     auth::{Identity, Role},

@@ -1,6 +1,7 @@
 //! The grants, in the table `grants`.
 
 use crate::{
+    clock::Timestamp,
     db::{Result, Tx},
     id::Id,
     params,
@@ -28,4 +29,40 @@ pub(super) async fn revoke(tx: &mut Tx<'_>, room: &Room, user: &Id) -> Result<()
     const REVOKE: &str = "DELETE FROM grants WHERE room = $1 AND user_id = $2";
     tx.execute(REVOKE, &params![room, user]).await?;
     Ok(())
+}
+
+/// A right to enter a room that a user was given.
+pub(super) struct Grant {
+    pub(super) room: Room,
+    pub(super) granted_by: Id,
+    pub(super) granted_at: Timestamp,
+}
+
+/// The grants of a user, by room.
+pub(super) async fn grants_of(
+    tx: &mut Tx<'_>,
+    user: &Id,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Grant>> {
+    const OF_USER: &str = "
+        SELECT room, granted_by, granted_at FROM grants WHERE user_id = $1 AND room > $2
+        ORDER BY room LIMIT $3";
+    let rows = tx.all(OF_USER, &params![user, after, limit]).await?;
+    let grants = rows.iter().map(|row| {
+        Ok(Grant {
+            room: row.get("room")?,
+            granted_by: row.get("granted_by")?,
+            granted_at: row.get("granted_at")?,
+        })
+    });
+    grants.collect()
+}
+
+/// Gives some grants of a user up; how many.
+pub(super) async fn erase(tx: &mut Tx<'_>, user: &Id, limit: i64) -> Result<u64> {
+    const ERASE: &str = "
+        DELETE FROM grants WHERE (room, user_id) IN (
+            SELECT room, user_id FROM grants WHERE user_id = $1 ORDER BY room LIMIT $2)";
+    tx.execute(ERASE, &params![user, limit]).await
 }

@@ -8,10 +8,12 @@ pub mod documents;
 mod email;
 mod http;
 mod passwords;
+mod personal;
 mod requests;
 mod service;
 mod store;
 mod tokens;
 
 pub use http::routes;
+pub use personal::Personal;
 pub use service::AccountService;

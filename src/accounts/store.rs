@@ -222,6 +222,24 @@ pub(super) async fn end_resets(tx: &mut Tx<'_>, user: &Id) -> Result<()> {
     Ok(())
 }
 
+/// When a user signed in, and until when that serves.
+pub(super) async fn families(tx: &mut Tx<'_>, user: &Id) -> Result<Vec<Family>> {
+    const OF_USER: &str = "
+        SELECT * FROM refresh_families WHERE user_id = $1 ORDER BY used_at LIMIT 100";
+    tx.all(OF_USER, &params![user]).await?.iter().map(read_family).collect()
+}
+
+/// Removes a user's account, with all that they sign in with.
+pub(super) async fn erase(tx: &mut Tx<'_>, user: &Id) -> Result<()> {
+    const ERASE: &str = "DELETE FROM accounts WHERE user_id = $1";
+    if hold(tx, user).await?.is_some() {
+        end_resets(tx, user).await?;
+        end_others(tx, user, None).await?;
+        tx.execute(ERASE, &params![user]).await?;
+    }
+    Ok(())
+}
+
 /// Removes what has ended; whether there may be more of it.
 pub(super) async fn prune(db: &Db) -> Result<bool> {
     const FAMILIES: &str = "

@@ -2,6 +2,7 @@
 
 mod admission;
 pub mod catalogue;
+mod personal;
 mod records;
 mod rooms;
 mod routes;
@@ -163,6 +164,7 @@ impl App {
         )?;
         serve_metrics(&config, &metrics, &stopping).await?;
         store::beside(idempotency.prune(), &stopping);
+        store::beside(users.clone().carry_out_erasures(), &stopping);
         store::beside(users.prune(), &stopping);
         tokio::spawn(metrics.keep_up());
         let drain_timeout = config.server.drain_timeout;
@@ -245,7 +247,8 @@ async fn users(
     let revocations = authenticator.verifier().revocations().clone();
     let minter = Minter::configured(&config.auth)?;
     let (db, realtime, clock) = (db.clone(), realtime.clone(), clock.clone());
-    Ok(Users::start(db, realtime, revocations, minter, clock, config).await?)
+    let personal = personal::parts();
+    Ok(Users::start(db, realtime, revocations, minter, clock, config, personal).await?)
 }
 
 /// Has the events of committed units sent.

@@ -28,5 +28,6 @@ pub(super) fn written(
             ("title", conversation.title.clone().unwrap_or_default()),
         ],
         data: json!({ "conversationId": conversation.id, "messageId": message.id }),
+        words_of: Some(message.sender.id.clone()),
     }
 }

@@ -7,6 +7,7 @@ mod emoji;
 pub mod events;
 mod happenings;
 mod http;
+mod personal;
 mod requests;
 mod rights;
 mod service;
@@ -16,6 +17,7 @@ mod typing;
 
 pub use contacts::{contacts_among, find_contacts};
 pub use http::routes;
+pub use personal::Personal;
 pub use rights::{heard_after, standing};
 pub use service::ChatService;
 pub use socket::commands;

@@ -30,6 +30,7 @@ mod lists;
 mod messages;
 
 use self::messages::ReactionLimits;
+pub(super) use self::messages::erase;
 
 /// Conversations and their messages. Cheap to clone.
 #[derive(Clone)]

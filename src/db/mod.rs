@@ -52,8 +52,9 @@ pub use self::{
     companion::{Companion, accompanied, companion},
     error::{Error, Kind, Result},
     events::{
-        Beginning, Budget, KeptEvent, Portion, Position, StoredEvent, beginning, events_about,
-        events_after, last_seq, position, prune_events, rewrite,
+        Beginning, Budget, KeptAt, KeptEvent, KeptWire, Portion, Position, StoredEvent, beginning,
+        empty_after, events_about, events_after, kept_after, kept_at, last_seq, position,
+        prune_events, rewrite, set_kept, take_back,
     },
     to_the_end::to_the_end,
     tx::Tx,

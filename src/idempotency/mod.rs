@@ -43,7 +43,7 @@ use self::{
 };
 pub use self::{
     attempt::{Subject, answer},
-    store::rewrite,
+    store::{answer_at, answers_after, forget, rewrite, set_answer_at},
 };
 use crate::{
     auth::{Authenticated, Authenticator, CredentialKind},

@@ -139,6 +139,52 @@ pub async fn rewrite(tx: &mut Tx<'_>, subject: &Id, answer: &impl Serialize) -> 
     Ok(())
 }
 
+/// Forgets the answers that show something which nobody is to be told again: who repeats the request
+/// that made it is told that it was done.
+///
+/// # Errors
+/// The store's.
+pub async fn forget(tx: &mut Tx<'_>, subject: &Id) -> Result<()> {
+    const FORGET: &str = "UPDATE idempotency_keys SET answer = NULL WHERE subject = $1";
+    tx.execute(FORGET, &params![subject]).await?;
+    Ok(())
+}
+
+/// The kept answers after a place, each with its own; at most `limit`.
+///
+/// # Errors
+/// The store's.
+pub async fn answers_after(
+    tx: &mut Tx<'_>,
+    place: &[u8],
+    limit: i64,
+) -> Result<Vec<(Vec<u8>, Option<Vec<u8>>)>> {
+    const AFTER: &str = "
+        SELECT id, answer FROM idempotency_keys WHERE id > $1 ORDER BY id LIMIT $2";
+    let rows = tx.all(AFTER, &params![place, limit]).await?;
+    rows.iter().map(|row| Ok((row.get("id")?, row.get("answer")?))).collect()
+}
+
+/// The answer that is kept in a place, held until the end of the unit.
+///
+/// # Errors
+/// The store's.
+pub async fn answer_at(tx: &mut Tx<'_>, place: &[u8]) -> Result<Option<Vec<u8>>> {
+    const AT: &str = "SELECT answer FROM idempotency_keys WHERE id = $1";
+    let row = tx.hold(AT, &params![place]).await?;
+    Ok(row.map_or(Ok(None), |row| row.get("answer"))?)
+}
+
+/// Keeps another answer in a place instead of the one that is there.
+///
+/// # Errors
+/// The store's.
+pub async fn set_answer_at(tx: &mut Tx<'_>, place: &[u8], answer: &[u8]) -> Result<()> {
+    const SET: &str = "UPDATE idempotency_keys SET answer = $2 WHERE id = $1";
+    tx.execute(SET, &params![place, answer]).await?;
+    Ok(())
+}
+
 /// Sees to it in the unit that does some of the work that nobody takes the place until its end; false
 /// when another has taken it already.
 pub(super) async fn hold(tx: &mut Tx<'_>, attempt: &Attempt) -> Result<bool> {

@@ -19,6 +19,7 @@ pub(super) fn offered(request: &PurchaseRequest, offer: &Offer) -> Happening {
         topic: None,
         placeholders: priced(request, &offer.price()),
         data: json!({ "requestId": request.id, "offerId": offer.id, "sellerId": offer.seller_id }),
+        words_of: Some(request.buyer_id.clone()),
     }
 }
 
@@ -30,6 +31,7 @@ pub(super) fn accepted(request: &PurchaseRequest, offer: &Offer) -> Happening {
         topic: None,
         placeholders: priced(request, &offer.price()),
         data: json!({ "requestId": request.id, "offerId": offer.id }),
+        words_of: Some(request.buyer_id.clone()),
     }
 }
 
@@ -45,6 +47,7 @@ pub(super) fn rejected(
         topic: None,
         placeholders: reasoned(request, reason),
         data: json!({ "requestId": request.id, "reason": reason }),
+        words_of: Some(request.buyer_id.clone()),
     }
 }
 
@@ -60,6 +63,7 @@ pub(super) fn cancelled(request: &PurchaseRequest, by: &Id, sellers: Vec<Id>) ->
         topic: None,
         placeholders: reasoned(request, reason),
         data: json!({ "requestId": request.id, "reason": reason }),
+        words_of: Some(request.buyer_id.clone()),
     }
 }
 
@@ -72,6 +76,7 @@ pub(super) fn shipped(request: &PurchaseRequest) -> Happening {
         users: BTreeSet::from([request.buyer_id.clone()]),
         topic: None,
         data: json!({ "requestId": request.id, "carrier": carrier, "trackingNumber": number }),
+        words_of: Some(request.buyer_id.clone()),
         placeholders: vec![
             ("title", request.title.clone()),
             ("carrier", carrier.unwrap_or_default()),
@@ -88,6 +93,7 @@ pub(super) fn delivered(request: &PurchaseRequest) -> Happening {
         topic: None,
         placeholders: vec![("title", request.title.clone())],
         data: json!({ "requestId": request.id }),
+        words_of: Some(request.buyer_id.clone()),
     }
 }
 

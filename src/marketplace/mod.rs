@@ -10,6 +10,7 @@ pub mod events;
 mod happenings;
 mod http;
 pub mod moves;
+mod personal;
 mod requests;
 mod rights;
 mod sale;
@@ -19,6 +20,7 @@ mod store;
 
 pub use contacts::{contacts_among, find_contacts};
 pub use http::routes;
+pub use personal::Personal;
 pub use rights::standing;
 pub use sale::{PaidBy, Sale, Terms};
 pub use service::MarketplaceService;

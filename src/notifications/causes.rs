@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Notice, NotificationService, store};
+use super::{Notice, NotificationService, service::About, store};
 use crate::{
     config::{CauseConfig, CausesConfig},
     db::Tx,
@@ -69,6 +69,8 @@ pub struct Happening {
     pub placeholders: Vec<(&'static str, String)>,
     /// What clients are given with it.
     pub data: Value,
+    /// Whose names or words are among that: with them it goes.
+    pub words_of: Option<Id>,
 }
 
 impl NotificationService {
@@ -100,7 +102,7 @@ impl NotificationService {
             let users: BTreeSet<_> = told.iter().flat_map(|happening| &happening.users).collect();
             store::hold_inboxes(tx, &users).await?;
         }
-        for Happening { cause, users, topic, placeholders, data } in told {
+        for Happening { cause, users, topic, placeholders, data, words_of } in told {
             let words = cause.words(&self.causes).clone();
             let notice = Notice {
                 kind: words.r#type,
@@ -108,7 +110,8 @@ impl NotificationService {
                 body: filled(&words.body, &placeholders, MAX_BODY),
                 data,
             };
-            self.notify_about(tx, &users, notice, topic.as_deref()).await?;
+            let about = About { topic: topic.as_deref(), words_of: words_of.as_ref() };
+            self.notify_about(tx, &users, notice, about).await?;
         }
         Ok(())
     }

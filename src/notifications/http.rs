@@ -1,7 +1,7 @@
 //! Notifications over REST (contract/rest.md, "Notifications").
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{FromRef, State},
 };
 use http::{HeaderMap, Method, StatusCode, Uri};
@@ -20,7 +20,7 @@ use crate::{
         list::{List, Page},
     },
     id::Id,
-    idempotency::{self, answer},
+    idempotency::{self, Subject, answer},
 };
 
 /// The routes.
@@ -55,11 +55,14 @@ async fn send_notification(
     uri: Uri,
     headers: HeaderMap,
     ValidBody(request): ValidBody<CreateNotification>,
-) -> Result<(StatusCode, Json<Sent>)> {
+) -> Result<(StatusCode, Extension<Subject>, Json<Sent>)> {
     let caller = (operator.kind, &operator.identity.user_id);
     let name = idempotency::name_of(caller, &Method::POST, uri.path(), &headers)?;
     let (notice, users) = request.read()?;
-    answer(notifications.send(notice, users, name), |sent| (StatusCode::CREATED, Json(sent))).await
+    answer(notifications.send(notice, users, name), |sent| {
+        (StatusCode::CREATED, Extension(Subject(sent.notification.id.clone())), Json(sent))
+    })
+    .await
 }
 
 /// Lists the caller's notifications, newest first.

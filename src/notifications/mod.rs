@@ -9,6 +9,7 @@ mod announcements;
 mod causes;
 pub mod events;
 mod http;
+mod personal;
 mod prune;
 mod requests;
 mod service;
@@ -16,5 +17,6 @@ mod store;
 
 pub use causes::{Cause, Happening};
 pub use http::routes;
+pub use personal::Personal;
 pub use requests::Notice;
 pub use service::NotificationService;

@@ -31,6 +31,15 @@ const USERS_AT_ONCE: usize = 200;
 /// For how long a request that comes again goes on where it ended (contract/rest.md, "Conventions").
 const RESUMED_FOR: Duration = Duration::from_hours(24);
 
+/// What a notification is about.
+#[derive(Clone, Copy, Default)]
+pub(super) struct About<'a> {
+    /// Something of which one that is unread is enough.
+    pub(super) topic: Option<&'a str>,
+    /// Somebody whose names or words it has.
+    pub(super) words_of: Option<&'a Id>,
+}
+
 /// Notifications of users. Cheap to clone.
 #[derive(Clone)]
 pub struct NotificationService {
@@ -58,24 +67,24 @@ impl NotificationService {
         users: &BTreeSet<Id>,
         notice: Notice,
     ) -> Result<Notification> {
-        self.notify_about(tx, users, notice, None).await
+        self.notify_about(tx, users, notice, About::default()).await
     }
 
-    /// The same, about a topic.
+    /// The same, about something or somebody.
     pub(super) async fn notify_about(
         &self,
         tx: &mut Tx<'_>,
         users: &BTreeSet<Id>,
         notice: Notice,
-        topic: Option<&str>,
+        about: About<'_>,
     ) -> Result<Notification> {
         let notification = notification(self.ids.next().into(), notice, tx.now());
         if users.is_empty() {
             return Ok(notification);
         }
         let users: Vec<_> = users.iter().cloned().collect();
-        store::insert_content(tx, &notification, users.len(), None).await?;
-        tell(tx, &notification, topic, &users, 0).await?;
+        store::insert_content(tx, &notification, users.len(), None, about.words_of).await?;
+        tell(tx, &notification, about, &users, 0).await?;
         Ok(notification)
     }
 
@@ -114,14 +123,15 @@ impl NotificationService {
             let from = told;
             told += USERS_AT_ONCE;
             let unit = async move |tx: &mut Tx<'_>| {
-                tell(tx, &notification, None, &users[from..from + USERS_AT_ONCE], from).await
+                let some = &users[from..from + USERS_AT_ONCE];
+                tell(tx, &notification, About::default(), some, from).await
             };
             self.db.write(unit).await?;
         }
         // The last of the units gives back what is answered, so the answer is kept with it.
         let unit = async move |tx: &mut Tx<'_>| {
             if told < users.len() {
-                tell(tx, &notification, None, &users[told..], told).await?;
+                tell(tx, &notification, About::default(), &users[told..], told).await?;
             }
             Ok(Sent { notification, recipients: users.len() })
         };
@@ -144,7 +154,7 @@ impl NotificationService {
                 return Ok(begun);
             }
             let notification = notification(id, notice, tx.now());
-            store::insert_content(tx, &notification, users, key).await?;
+            store::insert_content(tx, &notification, users, key, None).await?;
             Ok((notification, 0))
         };
         self.db.write_sized(bytes, unit).await
@@ -231,16 +241,20 @@ impl NotificationService {
 async fn tell(
     tx: &mut Tx<'_>,
     notification: &Notification,
-    topic: Option<&str>,
+    about: About<'_>,
     users: &[Id],
     after: usize,
 ) -> Result<()> {
-    let counts = store::add(tx, notification, topic, users).await?;
+    let counts = store::add(tx, notification, about.topic, users).await?;
     if !store::set_told(tx, &notification.id, after, after + users.len()).await? {
         let sentence = "The same request is carried out by another call; ask again.";
         return Err(Error::new(Code::Conflict, sentence));
     }
-    tx.announce(announcements::told(notification, users.iter()));
+    let told = announcements::told(notification, users.iter());
+    match about.words_of {
+        Some(_) => tx.announce(told.about(notification.id.clone())),
+        None => tx.announce(told),
+    }
     announce_counts(tx, counts);
     Ok(())
 }

@@ -73,11 +73,12 @@ pub(super) async fn insert_content(
     notification: &Notification,
     users: usize,
     request_key: Option<Vec<u8>>,
+    words_of: Option<&Id>,
 ) -> Result<()> {
     const INSERT: &str = "
         INSERT INTO notification_contents
-            (id, kind, title, body, data, created_at, told, kept, request_key)
-        VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8)";
+            (id, kind, title, body, data, created_at, told, kept, request_key, words_of)
+        VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9)";
     let row = params![
         &notification.id,
         &notification.kind,
@@ -87,6 +88,7 @@ pub(super) async fn insert_content(
         notification.created_at,
         number(users),
         request_key,
+        words_of,
     ];
     tx.execute(INSERT, &row).await?;
     Ok(())
@@ -236,12 +238,57 @@ pub(super) async fn set_unread(tx: &mut Tx<'_>, user: &Id, unread: u64) -> Resul
 pub(super) async fn remove(tx: &mut Tx<'_>, user: &Id, id: &Id) -> Result<Option<Place>> {
     const REMOVE: &str = "
         DELETE FROM notifications WHERE id = $1 AND user_id = $2 RETURNING ordinal, read_at";
+    let Some(row) = tx.optional(REMOVE, &params![id, user]).await? else { return Ok(None) };
+    leave(tx, id).await?;
+    place(&row).map(Some)
+}
+
+/// Takes some notifications from a user, the oldest first, whose inbox is held; what they said, and
+/// whether others still have that.
+pub(super) async fn remove_some(tx: &mut Tx<'_>, user: &Id, limit: i64) -> Result<Vec<(Id, bool)>> {
+    const REMOVE: &str = "
+        DELETE FROM notifications WHERE (user_id, ordinal) IN (
+            SELECT user_id, ordinal FROM notifications WHERE user_id = $1
+            ORDER BY ordinal LIMIT $2)
+        RETURNING id";
+    let mut removed = Vec::new();
+    for row in tx.all(REMOVE, &params![user, limit]).await? {
+        let id: Id = row.get("id")?;
+        let is_kept = !leave(tx, &id).await?;
+        removed.push((id, is_kept));
+    }
+    Ok(removed)
+}
+
+/// Notes that one user less has a notification; whether it was the last.
+async fn leave(tx: &mut Tx<'_>, id: &Id) -> Result<bool> {
     const LEAVE: &str = "UPDATE notification_contents SET kept = kept - 1 WHERE id = $1";
     const FORGET: &str = "DELETE FROM notification_contents WHERE id = $1 AND kept <= 0";
-    let Some(row) = tx.optional(REMOVE, &params![id, user]).await? else { return Ok(None) };
     tx.execute(LEAVE, &params![id]).await?;
-    tx.execute(FORGET, &params![id]).await?;
-    place(&row).map(Some)
+    Ok(tx.execute(FORGET, &params![id]).await? > 0)
+}
+
+/// Leaves nothing of what some notifications of others say in a user's words or with their names; which
+/// those were.
+pub(super) async fn silence_some(tx: &mut Tx<'_>, user: &Id, limit: i64) -> Result<Vec<Id>> {
+    const SILENCE: &str = "
+        UPDATE notification_contents SET title = '', body = '', data = 'null', words_of = NULL
+        WHERE id IN (
+            SELECT id FROM notification_contents WHERE words_of = $1 ORDER BY id LIMIT $2)
+        RETURNING id";
+    let rows = tx.all(SILENCE, &params![user, limit]).await?;
+    rows.iter().map(|row| Ok(row.get("id")?)).collect()
+}
+
+/// Forgets where a user stands, and some of when they read all; how many of those.
+pub(super) async fn forget_inbox(tx: &mut Tx<'_>, user: &Id, limit: i64) -> Result<u64> {
+    const INBOX: &str = "DELETE FROM notification_inboxes WHERE user_id = $1";
+    const READS: &str = "
+        DELETE FROM notification_reads WHERE (user_id, upto) IN (
+            SELECT user_id, upto FROM notification_reads WHERE user_id = $1
+            ORDER BY upto LIMIT $2)";
+    tx.execute(INBOX, &params![user]).await?;
+    Ok(tx.execute(READS, &params![user, limit]).await?)
 }
 
 /// The oldest notifications of all users, as far as they are from before a time: each as its user and

@@ -22,6 +22,7 @@ pub(super) fn received(sale: &Sale, payment: &Payment) -> Happening {
             ("currency", payment.currency.to_string()),
         ],
         data: json!({ "paymentId": payment.id, "requestId": payment.request_id }),
+        words_of: Some(payment.buyer_id.clone()),
     }
 }
 
@@ -36,5 +37,6 @@ pub(super) fn payout_completed(payout: &Payout) -> Happening {
             ("currency", payout.currency.to_string()),
         ],
         data: json!({ "payoutId": payout.id, "txHash": payout.tx_hash }),
+        words_of: None,
     }
 }

@@ -9,6 +9,7 @@ pub mod documents;
 pub mod events;
 mod happenings;
 mod http;
+mod personal;
 mod requests;
 mod service;
 pub mod shkeeper;
@@ -17,4 +18,5 @@ mod transaction;
 mod watch;
 
 pub use http::routes;
+pub use personal::Personal;
 pub use service::PaymentService;

@@ -11,10 +11,12 @@ pub mod documents;
 pub mod events;
 mod http;
 mod levels;
+mod personal;
 mod requests;
 mod service;
 mod store;
 
 pub use http::routes;
+pub use personal::Personal;
 pub use requests::Award;
 pub use service::PointsService;

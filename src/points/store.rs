@@ -162,12 +162,57 @@ pub(super) async fn insert_referral(tx: &mut Tx<'_>, referral: &Referral) -> Res
 /// Who referred a user.
 pub(super) async fn referral(tx: &mut Tx<'_>, referred: &Id) -> Result<Option<Referral>> {
     const REFERRAL: &str = "SELECT * FROM referrals WHERE referred_user_id = $1";
-    let Some(row) = tx.optional(REFERRAL, &params![referred]).await? else { return Ok(None) };
+    tx.optional(REFERRAL, &params![referred]).await?.as_ref().map(read_referral).transpose()
+}
+
+fn read_referral(row: &Row) -> Result<Referral> {
     let name: String = row.get("name")?;
-    Ok(Some(Referral {
+    Ok(Referral {
         referrer_id: row.get("referrer_id")?,
         referred_user_id: row.get("referred_user_id")?,
         name: PersonName::try_from(name).map_err(Error::internal)?,
         joined_at: row.get("joined_at")?,
-    }))
+    })
+}
+
+/// The referrals of those whom a user referred, in the order of their ids.
+pub(super) async fn referred_by(
+    tx: &mut Tx<'_>,
+    user: &Id,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Referral>> {
+    const REFERRED: &str = "
+        SELECT * FROM referrals WHERE referrer_id = $1 AND referred_user_id > $2
+        ORDER BY referred_user_id LIMIT $3";
+    let rows = tx.all(REFERRED, &params![user, after, limit]).await?;
+    rows.iter().map(read_referral).collect()
+}
+
+/// Removes some of a user's ledger, and with the last of it their account; how many entries.
+pub(super) async fn erase_ledger(tx: &mut Tx<'_>, user: &Id, limit: i64) -> Result<u64> {
+    const ENTRIES: &str = "
+        DELETE FROM points_ledger WHERE (user_id, ordinal) IN (
+            SELECT user_id, ordinal FROM points_ledger WHERE user_id = $1
+            ORDER BY ordinal LIMIT $2)";
+    const ACCOUNT_OF: &str = "DELETE FROM points_accounts WHERE user_id = $1";
+    tx.hold(ACCOUNT, &params![user]).await?;
+    let removed = tx.execute(ENTRIES, &params![user, limit]).await?;
+    if removed < limit.unsigned_abs() {
+        tx.execute(ACCOUNT_OF, &params![user]).await?;
+    }
+    Ok(removed)
+}
+
+/// Removes a user's code, who referred them, and some of those whom they referred; how many of these.
+pub(super) async fn erase_referrals(tx: &mut Tx<'_>, user: &Id, limit: i64) -> Result<u64> {
+    const CODE: &str = "DELETE FROM referral_codes WHERE user_id = $1";
+    const OWN: &str = "DELETE FROM referrals WHERE referred_user_id = $1";
+    const OTHERS: &str = "
+        DELETE FROM referrals WHERE referred_user_id IN (
+            SELECT referred_user_id FROM referrals WHERE referrer_id = $1
+            ORDER BY referred_user_id LIMIT $2)";
+    tx.execute(CODE, &params![user]).await?;
+    tx.execute(OWN, &params![user]).await?;
+    Ok(tx.execute(OTHERS, &params![user, limit]).await?)
 }

@@ -1,4 +1,5 @@
-//! Users: tokens that are made for them and how these end, blocks, and what backends tell of people.
+//! Users: tokens that are made for them and how these end, blocks, what backends tell of people, and all
+//! that is kept of somebody, told or erased.
 //!
 //! Who is shut out is known to [`auth`](crate::auth), which every handshake and every call asks; this
 //! room keeps it in the store, and has the sockets of those who are shut out closed. Whatever becomes
@@ -7,10 +8,12 @@
 mod documents;
 mod http;
 mod names;
+mod personal;
 mod requests;
 mod service;
 mod store;
 
 pub use http::routes;
 pub use names::{KnownNames, Names, acting, known};
+pub use personal::Personal;
 pub use service::{Change, Introduction, Revocation, Users, introduce};

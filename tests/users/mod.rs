@@ -1,7 +1,10 @@
-//! Users through the front door: tokens made for them and the end of tokens, blocks, and what is known
-//! of people (contract/rest.md, "Auth" and "Users").
+//! Users through the front door: tokens made for them and the end of tokens, blocks, what is known of
+//! people, and its end (contract/rest.md, "Auth" and "Users").
 
 mod blocks;
+mod erasure;
+mod export;
+mod life;
 mod people;
 mod races;
 mod revocations;

@@ -191,10 +191,8 @@ impl ChatService {
                 return Ok(());
             }
             store::delete_message(tx, &message_id).await?;
-            message.document.content.clear();
-            message.document.attachments.clear();
+            empty(&mut message.document);
             message.document.deleted_at = Some(tx.now());
-            message.document.metadata = Fields::default();
             rewrite_kept(tx, &message.document).await?;
             rewrite_answers(tx, &message.document).await?;
             let what = What::MessageDeleted { message_id, deleted_at: tx.now() };
@@ -280,6 +278,31 @@ impl ChatService {
         };
         self.db.write(unit).await
     }
+}
+
+/// Takes away what a message of somebody says who is erased, and their names. Nobody is told: they wrote
+/// thousands, maybe.
+pub(in crate::chat) async fn erase(tx: &mut Tx<'_>, message: &Message) -> Result<()> {
+    store::hold(tx, &message.conversation_id).await?;
+    // Only what is read while the conversation is held stays true.
+    let Some(MessageRow { document: mut message, .. }) = store::message(tx, &message.id).await?
+    else {
+        return Ok(());
+    };
+    store::personal::erase_message(tx, &message.id).await?;
+    empty(&mut message);
+    (message.sender.first_name, message.sender.last_name) = (None, None);
+    message.client_message_id = None;
+    message.deleted_at = message.deleted_at.or(Some(tx.now()));
+    rewrite_kept(tx, &message).await?;
+    rewrite_answers(tx, &message).await
+}
+
+/// Leaves nothing of what a message says.
+fn empty(message: &mut Message) {
+    message.content.clear();
+    message.attachments.clear();
+    message.metadata = Fields::default();
 }
 
 /// Has the kept events that show a message show it as it is: who hears them again does not hear what

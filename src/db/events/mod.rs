@@ -1,16 +1,18 @@
 //! The kept events: numbered without holes in commit order, read back by number, changed with what
 //! they show, and given up when they are old (contract/events.md, "Missed events").
 
+mod kept;
 mod number;
 mod prune;
 mod restored;
 mod subject;
 
 pub use self::{
+    kept::{KeptAt, KeptWire, empty_after, kept_after, kept_at, set_kept},
     number::Budget,
     prune::prune_events,
     restored::{Beginning, beginning},
-    subject::{KeptEvent, events_about, rewrite},
+    subject::{KeptEvent, events_about, rewrite, take_back},
 };
 pub(super) use self::{number::number, restored::start_anew};
 use super::{Error, Kind, Result, Row, Tx};

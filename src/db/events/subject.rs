@@ -41,6 +41,24 @@ pub async fn events_about(tx: &mut Tx<'_>, subject: &Id) -> Result<Vec<KeptEvent
         .collect()
 }
 
+/// Takes back the kept events that show this, wherever they are: they show nothing any more, and their
+/// numbers stay.
+///
+/// # Errors
+/// The store's.
+pub async fn take_back(tx: &mut Tx<'_>, subject: &Id) -> Result<()> {
+    const ABOUT: &str = "SELECT shared FROM events WHERE subject = $1 AND shared IS NOT NULL";
+    const EMPTY: &str = "
+        UPDATE events SET wire = '[]', shared = NULL, subject = NULL WHERE subject = $1";
+    const SHARED: &str = "DELETE FROM shared_events WHERE id = $1";
+    let shared = tx.all(ABOUT, &params![subject]).await?;
+    tx.execute(EMPTY, &params![subject]).await?;
+    for row in shared {
+        tx.execute(SHARED, &params![row.get::<Vec<u8>>("shared")?]).await?;
+    }
+    Ok(())
+}
+
 /// Writes a kept event anew, as these wire events. With none of them it shows nothing any more, and
 /// its number stays.
 ///

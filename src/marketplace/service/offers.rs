@@ -141,7 +141,8 @@ impl MarketplaceService {
             let (request, offer) = hold_offer(tx, &caller, &id).await?;
             ensure_is(&caller, Some(&request.buyer_id))?;
             let offer = end(tx, &request, offer, OfferStatus::Rejected).await?;
-            tx.announce(announcements::rejected(&offer, reason.clone()));
+            let rejected = announcements::rejected(&offer, reason.clone());
+            tx.announce(rejected.about(request.id.clone()));
             tx.announce(announcements::changed(&request, RequestChange::OfferRejected));
             let sellers = BTreeSet::from([offer.seller_id.clone()]);
             let happenings = vec![happenings::rejected(&request, sellers, reason.as_deref())];

@@ -144,7 +144,7 @@ impl MarketplaceService {
             request.cancel_reason = Some(reason);
             advance(tx, &mut request, Move::Cancel).await?;
             let sellers = store::offers::call_off(tx, &id).await?;
-            tx.announce(announcements::cancelled(&request, sellers.clone()));
+            tx.announce(announcements::cancelled(&request, sellers.clone()).about(id));
             tx.announce(announcements::changed(&request, RequestChange::StatusChanged));
             let happenings = vec![happenings::cancelled(&request, &caller.user_id, sellers)];
             notifications.notify_of(tx, happenings).await?;

@@ -67,7 +67,7 @@ pub(in crate::marketplace) async fn sellers(tx: &mut Tx<'_>, checkout: &Id) -> R
     Ok(sellers.collect::<Result<BTreeSet<_>>>()?.into_iter().collect())
 }
 
-async fn complete(tx: &mut Tx<'_>, found: Option<Row>) -> Result<Option<Checkout>> {
+pub(super) async fn complete(tx: &mut Tx<'_>, found: Option<Row>) -> Result<Option<Checkout>> {
     use CheckoutStatus::{Confirmed, Failed, Open, Pending};
 
     const REQUESTS: &str = "

@@ -4,4 +4,5 @@ pub(super) mod checkouts;
 pub(super) mod contacts;
 pub(super) mod listed;
 pub(super) mod offers;
+pub(super) mod personal;
 pub(super) mod requests;

@@ -138,7 +138,7 @@ pub(in crate::marketplace) async fn reject_pending(
     Ok(offers)
 }
 
-fn row(row: &Row) -> Result<Offer> {
+pub(super) fn row(row: &Row) -> Result<Offer> {
     use OfferStatus::{Accepted, Pending, Rejected, Withdrawn};
 
     let id: Id = row.get("id")?;

@@ -80,6 +80,18 @@ pub(in crate::payments) async fn of_token(tx: &mut Tx<'_>, token: &str) -> Resul
     tx.optional(OF_TOKEN, &params![token]).await?.as_ref().map(row).transpose()
 }
 
+/// The payouts to a user, in the order of their ids.
+pub(in crate::payments) async fn of_seller(
+    tx: &mut Tx<'_>,
+    seller: &Id,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Payout>> {
+    const OF_SELLER: &str = "
+        SELECT * FROM payouts WHERE seller_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+    tx.all(OF_SELLER, &params![seller, after, limit]).await?.iter().map(row).collect()
+}
+
 /// Payouts by SHKeeper that are not through, in the order of their ids, from the one after `after`.
 /// Those without any answer yet only if they were asked for before `asked_before`.
 pub(in crate::payments) async fn under_way(

@@ -1,6 +1,7 @@
 //! Users over REST (contract/rest.md, "Users" and "Auth").
 
 mod people;
+mod personal;
 mod shut_out;
 mod tokens;
 
@@ -20,7 +21,8 @@ where
     OpenApiRouter::new()
         .routes(routes!(tokens::mint_token))
         .routes(routes!(shut_out::revoke_tokens))
-        .routes(routes!(people::put_user, people::get_user))
+        .routes(routes!(people::put_user, people::get_user, personal::erase_user))
+        .routes(routes!(personal::export_user))
         .routes(routes!(shut_out::disconnect_user))
         .routes(routes!(shut_out::block_user, shut_out::unblock_user))
 }

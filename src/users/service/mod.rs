@@ -1,12 +1,14 @@
 //! The rules of this room.
 
+mod erasure;
+mod export;
 mod people;
 mod shut_out;
 mod tokens;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 pub use self::{
     people::{Introduction, introduce},
@@ -19,6 +21,7 @@ use crate::{
     config::{Config, UsersConfig},
     db::{Db, Tx},
     error::Result,
+    personal::PersonalData,
     realtime::Realtime,
 };
 
@@ -42,11 +45,15 @@ pub struct Users {
     leeway: Duration,
     /// Blocks begin and end one after the other, in memory as in the store.
     blocking: Arc<Mutex<()>>,
+    /// What each room keeps of people, what they sign in with first.
+    personal: Arc<[Box<dyn PersonalData>]>,
+    /// Told when somebody is to be erased.
+    erasing: Arc<Notify>,
 }
 
 impl Users {
     /// Users in this store; who is shut out there is from now on. Tokens are made where there is who
-    /// signs them.
+    /// signs them; of each room comes what it keeps of people.
     ///
     /// # Errors
     /// The store's.
@@ -57,6 +64,7 @@ impl Users {
         minter: Option<Minter>,
         clock: Clock,
         config: &Config,
+        personal: Vec<Box<dyn PersonalData>>,
     ) -> Result<Self> {
         let users = Self {
             db,
@@ -67,6 +75,8 @@ impl Users {
             config: config.users.clone(),
             leeway: config.auth.leeway,
             blocking: Arc::default(),
+            personal: personal.into(),
+            erasing: Arc::default(),
         };
         users.load().await?;
         Ok(users)

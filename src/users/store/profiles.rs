@@ -60,6 +60,13 @@ pub(in crate::users) async fn put(tx: &mut Tx<'_>, profile: &Profile) -> Result<
     Ok(())
 }
 
+/// Forgets what is known of a user.
+pub(in crate::users) async fn forget(tx: &mut Tx<'_>, user: &Id) -> Result<()> {
+    const FORGET: &str = "DELETE FROM profiles WHERE user_id = $1";
+    tx.execute(FORGET, &params![user]).await?;
+    Ok(())
+}
+
 /// Notes names, unless newer ones have come meanwhile.
 pub(in crate::users) async fn note(
     tx: &mut Tx<'_>,

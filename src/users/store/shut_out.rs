@@ -74,6 +74,13 @@ pub(in crate::users) async fn block(tx: &mut Tx<'_>, user: &Id, block: &BlockVie
     Ok(())
 }
 
+/// Forgets why a user is blocked; the block stays.
+pub(in crate::users) async fn forget_reason(tx: &mut Tx<'_>, user: &Id) -> Result<()> {
+    const FORGET: &str = "UPDATE blocks SET reason = NULL WHERE user_id = $1";
+    tx.execute(FORGET, &params![user]).await?;
+    Ok(())
+}
+
 /// Ends a user's block, if there is one.
 pub(in crate::users) async fn unblock(tx: &mut Tx<'_>, user: &Id) -> Result<()> {
     const UNBLOCK: &str = "DELETE FROM blocks WHERE user_id = $1";

@@ -1,0 +1,91 @@
+//! What notifications keep of people: what they were told. Erased, what nobody else was told goes
+//! with it, and so does what others were told with their names and words.
+
+use futures_util::{FutureExt, future::LocalBoxFuture};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{events::Notification, store};
+use crate::{
+    clock::Timestamp,
+    db::{self, Tx},
+    error::Result,
+    id::Id,
+    idempotency,
+    personal::{Lines, PersonalData, Place, ROWS},
+};
+
+/// This room's part.
+pub struct Personal;
+
+/// A notification, as a line.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NotificationLine {
+    id: Id,
+    kind: String,
+    title: String,
+    body: String,
+    data: Value,
+    created_at: Timestamp,
+    read_at: Option<Timestamp>,
+}
+
+impl PersonalData for Personal {
+    fn export<'a>(
+        &'a self,
+        tx: &'a mut Tx<'_>,
+        user: &'a Id,
+        from: &'a Place,
+        lines: &'a mut Lines,
+    ) -> LocalBoxFuture<'a, Result<Option<Place>>> {
+        async move {
+            if from.table > 0 {
+                return Ok(None);
+            }
+            let before = from.key()?.unwrap_or(i64::MAX);
+            let told = store::list(tx, user, false, before, ROWS).await?;
+            let next = from.behind(&told, |(ordinal, _)| ordinal.to_string());
+            for (_, notification) in told {
+                let Notification { id, kind, title, body, data, created_at, read_at, .. } =
+                    notification;
+                let line = NotificationLine { id, kind, title, body, data, created_at, read_at };
+                lines.add("notification", &line)?;
+            }
+            Ok(next)
+        }
+        .boxed_local()
+    }
+
+    fn erase<'a>(
+        &'a self,
+        tx: &'a mut Tx<'_>,
+        user: &'a Id,
+        from: &'a Place,
+    ) -> LocalBoxFuture<'a, Result<Option<Place>>> {
+        async move {
+            match from.table {
+                0 => {
+                    store::hold_inbox(tx, user).await?;
+                    let removed = store::remove_some(tx, user, ROWS).await?;
+                    for (id, is_kept) in &removed {
+                        if !is_kept {
+                            idempotency::forget(tx, id).await?;
+                        }
+                    }
+                    Ok(from.without(removed.len() as u64))
+                }
+                1 => Ok(from.without(store::forget_inbox(tx, user, ROWS).await?)),
+                2 => {
+                    let silenced = store::silence_some(tx, user, ROWS).await?;
+                    for id in &silenced {
+                        db::take_back(tx, id).await?;
+                    }
+                    Ok(from.without(silenced.len() as u64))
+                }
+                _ => Ok(None),
+            }
+        }
+        .boxed_local()
+    }
+}

@@ -1,0 +1,126 @@
+//! What the server keeps of somebody, to be told to them or erased: each room brings its own part, and
+//! the roof puts them together (contract/rest.md, "Users").
+
+use std::str::FromStr;
+
+use futures_util::{FutureExt, future::LocalBoxFuture};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{
+    db::Tx,
+    error::{Error, Result},
+    id::Id,
+};
+
+/// Rows that one unit reads or erases: few, so that others have their turn soon.
+pub const ROWS: i64 = 50;
+
+/// What a room keeps of people. A walk through it is many small units; a part says after each where the
+/// next one begins, and nothing when it is through.
+pub trait PersonalData: Send + Sync {
+    /// Writes some of what is kept of a user, from a place on.
+    ///
+    /// # Errors
+    /// The store's.
+    fn export<'a>(
+        &'a self,
+        tx: &'a mut Tx<'_>,
+        user: &'a Id,
+        from: &'a Place,
+        lines: &'a mut Lines,
+    ) -> LocalBoxFuture<'a, Result<Option<Place>>>;
+
+    /// Erases some of it, from a place on. Done again it changes nothing more.
+    ///
+    /// # Errors
+    /// The store's.
+    fn erase<'a>(
+        &'a self,
+        _tx: &'a mut Tx<'_>,
+        _user: &'a Id,
+        _from: &'a Place,
+    ) -> LocalBoxFuture<'a, Result<Option<Place>>> {
+        async { Ok(None) }.boxed_local()
+    }
+
+    /// Takes a user's names and words out of one object of a kept event or answer; whether there were
+    /// any. What the object has in it is asked about by itself.
+    fn redact(&self, _object: &mut Map<String, Value>, _user: &Id) -> bool {
+        false
+    }
+}
+
+/// Where a walk through what a room keeps of somebody stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Which of the room's tables, from 0.
+    pub table: usize,
+    /// The key of the last row there; empty before the first.
+    pub after: String,
+}
+
+impl Place {
+    /// Behind some rows of the table, as far as there may be more, else at the beginning of the next.
+    #[must_use]
+    pub fn behind<T>(&self, rows: &[T], key: impl Fn(&T) -> String) -> Option<Self> {
+        Some(match rows.last() {
+            Some(last) if is_full(rows.len()) => Self { table: self.table, after: key(last) },
+            _ => Self { table: self.table + 1, after: String::new() },
+        })
+    }
+
+    /// At the same table once more where so many rows were removed that there may be others, else at
+    /// the beginning of the next.
+    #[must_use]
+    pub fn without(&self, removed: u64) -> Option<Self> {
+        let table = usize::try_from(removed).is_ok_and(|removed| !is_full(removed));
+        Some(Self { table: self.table + usize::from(table), after: String::new() })
+    }
+
+    /// The key of the last row; none before the first.
+    ///
+    /// # Errors
+    /// When it is no key of this kind.
+    pub fn key<T>(&self) -> Result<Option<T>>
+    where
+        T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
+    {
+        let key = Some(self.after.as_str()).filter(|key| !key.is_empty());
+        key.map(str::parse).transpose().map_err(Error::internal)
+    }
+}
+
+fn is_full(rows: usize) -> bool {
+    i64::try_from(rows).is_ok_and(|rows| rows >= ROWS)
+}
+
+/// JSON Lines: one object a line, with a `type`.
+#[derive(Debug, Default)]
+pub struct Lines(Vec<u8>);
+
+impl Lines {
+    /// Adds an object, which has no `type` of its own.
+    ///
+    /// # Errors
+    /// When it can't be written as one.
+    pub fn add(&mut self, kind: &'static str, object: &impl Serialize) -> Result<()> {
+        #[derive(Serialize)]
+        struct Line<'a, T: Serialize> {
+            #[serde(rename = "type")]
+            line: &'static str,
+            #[serde(flatten)]
+            object: &'a T,
+        }
+        let line = Line { line: kind, object };
+        serde_json::to_writer(&mut self.0, &line).map_err(Error::internal)?;
+        self.0.push(b'\n');
+        Ok(())
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}

@@ -1,0 +1,71 @@
+//! What this room keeps of people: who they are, and why they are blocked. The block itself stays until
+//! it ends.
+
+use futures_util::{FutureExt, future::LocalBoxFuture};
+use serde_json::{Map, Value};
+
+use super::store::{profiles, shut_out};
+use crate::{
+    db::Tx,
+    error::Result,
+    id::Id,
+    personal::{Lines, PersonalData, Place},
+};
+
+/// Names of a person, wherever one is shown.
+const NAMES: [&str; 6] = ["firstName", "lastName", "name", "userName", "avatarUrl", "email"];
+
+/// This room's part.
+pub struct Personal;
+
+impl PersonalData for Personal {
+    fn export<'a>(
+        &'a self,
+        tx: &'a mut Tx<'_>,
+        user: &'a Id,
+        _from: &'a Place,
+        lines: &'a mut Lines,
+    ) -> LocalBoxFuture<'a, Result<Option<Place>>> {
+        async move {
+            if let Some(profile) = profiles::profile(tx, user).await? {
+                lines.add("user", &profile)?;
+            }
+            Ok(None)
+        }
+        .boxed_local()
+    }
+
+    fn erase<'a>(
+        &'a self,
+        tx: &'a mut Tx<'_>,
+        user: &'a Id,
+        _from: &'a Place,
+    ) -> LocalBoxFuture<'a, Result<Option<Place>>> {
+        async move {
+            profiles::forget(tx, user).await?;
+            shut_out::forget_reason(tx, user).await?;
+            Ok(None)
+        }
+        .boxed_local()
+    }
+
+    /// A person as others see them, in whatever room.
+    fn redact(&self, object: &mut Map<String, Value>, user: &Id) -> bool {
+        if !["id", "userId"]
+            .iter()
+            .any(|key| object.get(*key).is_some_and(|id| id == user.as_str()))
+        {
+            return false;
+        }
+        let mut changed = false;
+        for name in NAMES {
+            if let Some(value) = object.get_mut(name)
+                && !value.is_null()
+            {
+                *value = Value::Null;
+                changed = true;
+            }
+        }
+        changed
+    }
+}

@@ -1,0 +1,45 @@
+//! Who is to be erased, in the table `erasures`.
+
+use crate::{
+    clock::Timestamp,
+    db::{Row, Tx},
+    error::Result,
+    id::Id,
+    params,
+};
+
+/// Somebody who is to be erased.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::users) struct Erasure {
+    pub(in crate::users) user: Id,
+    /// When somebody last asked for it.
+    pub(in crate::users) asked_at: Timestamp,
+}
+
+/// Notes that a user is to be erased.
+pub(in crate::users) async fn ask(tx: &mut Tx<'_>, user: &Id) -> Result<()> {
+    const ASK: &str = "
+        INSERT INTO erasures (user_id, asked_at) VALUES ($1, $2)
+        ON CONFLICT (user_id) DO UPDATE SET asked_at = $2";
+    let now = tx.now();
+    tx.execute(ASK, &params![user, now]).await?;
+    Ok(())
+}
+
+/// The next who is to be erased, after this user.
+pub(in crate::users) async fn next(tx: &mut Tx<'_>, after: &str) -> Result<Option<Erasure>> {
+    const NEXT: &str = "
+        SELECT user_id, asked_at FROM erasures WHERE user_id > $1 ORDER BY user_id LIMIT 1";
+    tx.optional(NEXT, &params![after]).await?.as_ref().map(erasure).transpose()
+}
+
+/// Notes that it is done, unless somebody has asked again since.
+pub(in crate::users) async fn end(tx: &mut Tx<'_>, done: &Erasure) -> Result<()> {
+    const END: &str = "DELETE FROM erasures WHERE user_id = $1 AND asked_at = $2";
+    tx.execute(END, &params![&done.user, done.asked_at]).await?;
+    Ok(())
+}
+
+fn erasure(row: &Row) -> Result<Erasure> {
+    Ok(Erasure { user: row.get("user_id")?, asked_at: row.get("asked_at")? })
+}

@@ -1,0 +1,249 @@
+//! Somebody is erased: nothing shows their words or names any more, and what others have goes on.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection, Row as _};
+
+use super::{
+    expect_end,
+    export::export,
+    life::{Life, TRACE, configure, keyed},
+    tabs,
+};
+use crate::support::{TestApp, within};
+
+/// How many are still to be erased.
+async fn waiting(app: &TestApp) -> i64 {
+    const COUNT: &str = "SELECT COUNT(*) FROM erasures";
+    match app.database_url() {
+        None => app.database().query_row(COUNT, [], |row| row.get(0)).expect("a count"),
+        Some(url) => {
+            let mut connection = PgConnection::connect(&url).await.expect("a connection");
+            let row = sqlx::query(COUNT).fetch_one(&mut connection).await.expect("a count");
+            row.get(0)
+        }
+    }
+}
+
+async fn until_erased(app: &TestApp) {
+    let done = async {
+        let mut again = tokio::time::interval(Duration::from_millis(20));
+        while waiting(app).await > 0 {
+            again.tick().await;
+        }
+    };
+    within("everybody to be erased", done).await;
+}
+
+async fn erase(app: &TestApp, user: &str) {
+    let path = format!("/api/users/{user}");
+    let answer = app.request(Method::DELETE, &path, Some(crate::support::app::API_KEY), None).await;
+    assert_eq!((answer.status.as_u16(), &answer.body), (202, &Value::Null), "{answer:?}");
+}
+
+/// Which of a folder's files hold a text, in any case.
+fn holding(folder: &Path, text: &str) -> Vec<String> {
+    let files = fs::read_dir(folder).expect("a folder").map(|file| file.expect("a file").path());
+    let has = |path: &Path| {
+        let bytes = fs::read(path).expect("a file").to_ascii_lowercase();
+        bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    };
+    let held = files.filter(|path| path.is_file() && has(path));
+    held.map(|path| path.display().to_string()).collect()
+}
+
+#[tokio::test]
+async fn what_others_have_goes_on_without_their_words_and_names() {
+    let app = TestApp::with(configure).await;
+    let life = Life::live(&app).await;
+    let bob = app.token_with("bob", json!({ "firstName": "Bob" }));
+    let get = async |path: String| app.request_as(&bob, Method::GET, &path, None).await.ok();
+    let unread = get("/api/conversations".to_owned()).await;
+    assert!(unread.to_string().contains(TRACE), "it was there");
+    erase(&app, &life.user).await;
+    until_erased(&app).await;
+
+    let mut deleted = 0;
+    for (conversation, messages) in life.conversations.iter().zip([2, 3]) {
+        let found = get(format!("/api/conversations/{conversation}/messages")).await;
+        let items = found["items"].as_array().expect("messages");
+        assert_eq!(items.len(), messages);
+        for message in items.iter().filter(|message| message["sender"]["id"] == life.user) {
+            let nobody = json!({ "id": life.user, "firstName": null, "lastName": null });
+            assert_eq!((&message["content"], &message["sender"]), (&json!(""), &nobody));
+            assert_eq!((&message["attachments"], &message["metadata"]), (&json!([]), &json!({})));
+            assert!(message["deletedAt"].is_string() && message["clientMessageId"].is_null());
+            deleted += 1;
+        }
+        let people = get(format!("/api/conversations/{conversation}/participants")).await;
+        let her =
+            people["items"].as_array().expect("people").iter().find(|one| one["id"] == life.user);
+        let her = her.expect("her place");
+        assert_eq!((&her["firstName"], &her["lastReadMessageId"]), (&Value::Null, &Value::Null));
+    }
+    assert_eq!(deleted, life.messages.len());
+    let list = get("/api/conversations".to_owned()).await;
+    assert!(!list.to_string().contains(TRACE), "{list}");
+    assert!(list["items"].as_array().expect("a list").iter().all(|item| item["unreadCount"] == 0));
+    let others =
+        list["items"].as_array().unwrap().iter().find(|i| i["id"] == life.conversations[1]);
+    assert_eq!(others.expect("bob's")["title"], "Bob's");
+
+    let payment = app.get(&format!("/api/payments/{}", life.payment)).await.ok();
+    assert_eq!((&payment["buyerId"], &payment["amount"]), (&json!(life.user), &json!(35.5)));
+    let statuses = ["accepted", "cancelled", "cancelled"];
+    for (request, status) in life.requests.iter().zip(statuses) {
+        let request = app.get(&format!("/api/marketplace/requests/{request}")).await.ok();
+        assert_eq!((&request["status"], &request["title"]), (&json!(status), &json!("")));
+        assert_eq!((&request["description"], &request["cancelReason"]), (&json!(""), &Value::Null));
+        assert_eq!(request["budget"]["amount"], 40.5);
+    }
+    let kinds = export(&app, &life.user).await;
+    let kinds: Vec<_> = kinds.iter().map(|(kind, lines)| (kind.as_str(), lines.len())).collect();
+    let left = [("conversation", 2), ("message", 4), ("offer", 1), ("payment", 1), ("request", 3)];
+    assert_eq!(kinds, left);
+    let offer = &export(&app, &life.user).await["offer"][0];
+    assert_eq!((&offer["status"], &offer["message"]), (&json!("withdrawn"), &Value::Null));
+    assert_eq!(app.get(&format!("/api/users/{}", life.user)).await.problem(404), "not_found");
+    let points = get("/api/points/me".to_owned()).await;
+    assert_eq!(points["points"], 20, "the referrer keeps them");
+    let told = get("/api/notifications".to_owned()).await;
+    let told = told["items"].as_array().expect("a list");
+    assert!(told.iter().any(|one| one["title"] == "To all"), "{told:?}");
+    // What was written in her words says nothing any more.
+    let of = |kind: &str| told.iter().find(|one| one["type"] == kind).expect(kind);
+    for kind in ["message-received", "offer-accepted", "offer-rejected"] {
+        assert_eq!((&of(kind)["body"], &of(kind)["data"]), (&json!(""), &Value::Null), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn who_comes_back_or_repeats_hears_nothing_of_them() {
+    let app = TestApp::with(configure).await;
+    let life = Life::live(&app).await;
+    erase(&app, &life.user).await;
+    until_erased(&app).await;
+    let mut bob =
+        app.user_with("bob", &["buyer", "seller"], crate::support::Options::websocket()).await;
+    for conversation in &life.conversations {
+        let join = json!({ "conversationId": conversation, "since": 0 });
+        assert_eq!(bob.emit_ack("conversation:join", join).await["recovered"], true);
+    }
+    for room in ["join-seller-room", "join-buyer-room"] {
+        assert_eq!(bob.emit_ack(room, "bob").await["success"], true);
+    }
+    let back = bob.emit_ack("join-user-room", json!({ "userId": "bob", "since": 0 })).await;
+    assert_eq!(back["recovered"], true, "{back}");
+    for name in [
+        "message:new",
+        "message:edited",
+        "conversation:created",
+        "conversation:added",
+        "conversation:participant:added",
+        "new-offer",
+        "request-cancelled",
+        "seller-offer-update",
+        "referral-signup",
+        "new-notification",
+    ] {
+        let heard = bob.queued(name);
+        assert!(!heard.is_empty(), "{name} is still heard");
+        let heard = Value::from(heard).to_string();
+        assert!(!heard.contains(TRACE), "{name}: {heard}");
+    }
+    let bob = app.token_with("bob", json!({ "firstName": "Bob" }));
+    let path = format!("/api/conversations/{}/participants", life.conversations[1]);
+    let again = keyed(&app, &bob, "add", &path, &json!({ "userId": life.user })).await;
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    assert!(!again.body.to_string().contains(TRACE), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_file_holds_nothing_of_who_was_erased_and_a_restart_goes_on() {
+    let app = TestApp::with(configure).await;
+    let life = Life::live(&app).await;
+    for number in 0..300 {
+        let path = format!("/api/conversations/{}/messages", life.conversations[number % 2]);
+        let long = format!("{TRACE} ").repeat(1 + number * number % 101);
+        let body = Some(json!({ "content": long }));
+        app.request_as(&life.token, Method::POST, &path, body).await.ok();
+    }
+    let user = life.user.clone();
+    erase(&app, &user).await;
+    // In the middle of it, most likely.
+    let app = app.restart().await;
+    until_erased(&app).await;
+    // In no file of the running server, soon: neither in the database nor in its log.
+    let folder = PathBuf::from(app.database().path().expect("a file"));
+    let folder = folder.parent().expect("a folder");
+    let forgotten = async {
+        let mut again = tokio::time::interval(Duration::from_millis(20));
+        while !holding(folder, TRACE).is_empty() {
+            again.tick().await;
+        }
+    };
+    within("the files to forget", forgotten).await;
+    let app = app.restart_after(|folder| assert_eq!(holding(folder, TRACE), [""; 0])).await;
+    erase(&app, &user).await;
+    erase(&app, "nobody").await;
+    until_erased(&app).await;
+    let bob = app.token("bob", &[]);
+    let path = format!("/api/conversations/{}/messages", life.conversations[0]);
+    let history = app.request_as(&bob, Method::GET, &path, None).await.ok();
+    assert_eq!(history["items"].as_array().map(Vec::len), Some(50));
+}
+
+#[tokio::test]
+async fn a_file_says_who_is_to_be_erased_when_the_server_was_killed_before() {
+    let app = TestApp::with(configure).await;
+    let life = Life::live(&app).await;
+    let asked = "INSERT INTO erasures (user_id, asked_at) VALUES";
+    app.execute(&format!("{asked} ('{}', 1)", life.user)).await;
+    let found = |folder: &Path| assert!(!holding(folder, TRACE).is_empty(), "it is found");
+    let app = app.restart_after(found).await;
+    until_erased(&app).await;
+    app.restart_after(|folder| assert_eq!(holding(folder, TRACE), [""; 0])).await;
+}
+
+#[tokio::test]
+async fn who_is_erased_is_out_at_once_and_nothing_lets_them_in() {
+    let app = TestApp::with(configure).await;
+    let life = Life::live(&app).await;
+    let mut tabs = tabs(&app, &life.user, &life.token).await;
+    let mut bob = app.user("bob").await;
+    erase(&app, &life.user).await;
+    for tab in &mut tabs {
+        expect_end(tab, "revoked").await;
+    }
+    assert!(!super::is_let_in(&app, &life.token).await);
+    until_erased(&app).await;
+    let refresh = json!({ "refreshToken": life.refresh_token });
+    let answer = app.post_with("/api/auth/refresh", &[], &refresh).await;
+    assert_eq!(answer.problem(401), "refresh_token_invalid");
+    let login =
+        json!({ "email": format!("{TRACE}@example.org"), "password": "correct horse battery" });
+    let answer = app.post_with("/api/auth/login", &[], &login).await;
+    assert_eq!(answer.problem(401), "credentials_invalid");
+    // Of many messages nobody is told one by one.
+    assert!(!bob.heard().await.contains("message:deleted"));
+}
+
+#[tokio::test]
+async fn only_services_and_admins_erase() {
+    let app = TestApp::start().await;
+    let erase =
+        async |token: &str| app.request_as(token, Method::DELETE, "/api/users/ann", None).await;
+    assert_eq!(erase(&app.token("ann", &["buyer"])).await.problem(403), "forbidden");
+    assert_eq!(erase(&app.token("bob", &[])).await.problem(403), "forbidden");
+    let nobody = app.request(Method::DELETE, "/api/users/ann", None, None).await;
+    assert_eq!(nobody.problem(401), "token_missing");
+    assert_eq!(waiting(&app).await, 0);
+    assert_eq!(erase(&app.token("root", &["admin"])).await.status, 202);
+    until_erased(&app).await;
+}
