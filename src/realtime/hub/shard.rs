@@ -86,7 +86,8 @@ impl Shard {
                 }
                 if let Some(slot) = self.slot(&connection) {
                     slot.sink.open(&connection);
-                    if farewell.is_some() {
+                    // Who had come in by then has been told with the others.
+                    if farewell.is_some() && !slot.let_go {
                         slot.sink.close(&connection, farewell.as_ref());
                     }
                 }
@@ -194,6 +195,9 @@ impl Shard {
         let connections = self.connections();
         for connection in &connections {
             self.send(connection, &Share::Event(farewell.clone()));
+            if let Some(slot) = self.slot(connection) {
+                slot.let_go = true;
+            }
         }
         self.farewell = Some(farewell.clone());
         connections

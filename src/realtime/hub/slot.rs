@@ -36,6 +36,8 @@ pub(super) struct Slot {
     at: usize,
     pub(super) connection: Arc<Connection>,
     namespace: Namespace,
+    /// It was told that the server stops.
+    pub(super) let_go: bool,
     user: Option<Id>,
     /// A hash of the user, so that most comparisons end here.
     user_hash: u64,
@@ -96,6 +98,7 @@ impl Slot {
         Self {
             at,
             namespace: connection.namespace(),
+            let_go: false,
             user_hash: user.as_ref().map_or(0, hash),
             user,
             sink: Sink::new(&connection, lane),
