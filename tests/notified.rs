@@ -3,14 +3,12 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use stoa::config::Config;
 
-use crate::support::{TestApp, app::API_KEY, market::id_of};
-
-/// Users are told of what happens to them, as by default.
-fn notifying(config: &mut Config) {
-    config.notifications = Config::for_tests().notifications;
-}
+use crate::support::{
+    TestApp,
+    app::{API_KEY, notifying},
+    market::id_of,
+};
 
 /// What a user has been notified of, the newest first: type, title, body and data.
 async fn told(app: &TestApp, user: &str) -> Vec<[Value; 4]> {

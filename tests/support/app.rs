@@ -311,8 +311,13 @@ impl TestApp {
     }
 }
 
-/// What happens makes no notifications, so that a test hears what it is about; tests/notified.rs has
-/// them.
+/// What happens makes notifications, as by default.
+pub fn notifying(config: &mut Config) {
+    config.notifications = Config::for_tests().notifications;
+}
+
+/// What happens makes no notifications, so that a test hears what it is about, unless it
+/// is [`notifying`].
 fn notify_of_nothing(config: &mut Config) {
     let causes = &mut config.notifications.causes;
     for cause in [

@@ -6,7 +6,7 @@ use stoa::config::{AccountsMode, Argon2Config, Config};
 
 use crate::support::{
     TestApp,
-    app::{API_KEY, Answer},
+    app::{API_KEY, Answer, notifying},
     market::id_of,
 };
 
@@ -33,6 +33,7 @@ pub struct Life {
 
 /// What all of it needs.
 pub fn configure(config: &mut Config) {
+    notifying(config);
     config.accounts.mode = AccountsMode::On;
     config.accounts.argon2 = Argon2Config { memory_kib: 64, passes: 1, lanes: 1 };
     config.limits.enabled = false;
