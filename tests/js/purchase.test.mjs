@@ -8,12 +8,19 @@ import { assertHas, assertRefused, connected, open4 } from './support/client.mjs
 import { startServer } from './support/server.mjs';
 import { tokenFor } from './support/tokens.mjs';
 
+// The marketplace's own events are what is looked at; tests/notified.rs has what users are notified of.
+const causes = 'OFFER_RECEIVED OFFER_ACCEPTED OFFER_REJECTED REQUEST_CANCELLED DELIVERY_SHIPPED ' +
+  'DELIVERY_CONFIRMED PAYMENT_RECEIVED PAYOUT_COMPLETED';
+const quiet = Object.fromEntries(
+  causes.split(' ').map((cause) => [`STOA_NOTIFICATIONS__CAUSES__${cause}__ENABLED`, 'false']),
+);
+
 const ROLES = { ann: 'buyer', sam: 'seller', eve: 'seller', lou: 'seller', olga: 'user' };
 const PRICE = { amount: 35.5, currency: 'USD' };
 
 const servers = {
-  documented: await startServer(),
-  participants: await startServer({ EVENT_AUDIENCE: 'participants' }),
+  documented: await startServer(quiet),
+  participants: await startServer({ EVENT_AUDIENCE: 'participants', ...quiet }),
 };
 
 for (const [audience, server] of Object.entries(servers)) {
