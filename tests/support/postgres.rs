@@ -77,7 +77,7 @@ impl Postgres {
         server.arg("-D").arg(self.data()).arg("-k").arg(self.folder.path());
         server.args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "logging_collector=off"]);
         // Of all tests at once, and of those that have ended and not hung up yet.
-        server.args(["-c", "max_connections=1000"]);
+        server.args(["-c", "max_connections=2000"]);
         let server = server.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         self.server = Some(server.spawn().expect("a shell"));
         let socket = self.folder.path().join(".s.PGSQL.5432");
