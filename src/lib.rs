@@ -27,7 +27,8 @@
 //! ```
 //!
 //! A room has the same furniture everywhere: `mod.rs` (what it does), `events.rs` (its wire events,
-//! declared once with [`events!`]), `http.rs` (routes), `socket.rs` (what clients may ask by event).
+//! declared once with [`events!`]), `http.rs` (routes), `socket.rs` (what clients may ask by event),
+//! `happenings.rs` (what users are notified of), `personal.rs` (what it keeps of people).
 //!
 //! # One event's journey
 //!

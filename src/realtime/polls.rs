@@ -126,7 +126,7 @@ impl Polls {
             }
             (outbox.bytes, was_empty)
         };
-        if was_empty {
+        if was_empty && !frames.is_empty() {
             self.filled.notify_one();
         }
         bytes
