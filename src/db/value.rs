@@ -32,8 +32,8 @@ impl Value {
     /// Several ids, as the keys of a JSON object: on both engines `json_each(json(CAST($1 AS TEXT)))`
     /// has a row for each, with the id as its `key`.
     #[must_use]
-    pub fn keys(ids: &[Id]) -> Self {
-        let keys = ids.iter().map(|id| format!("{}:0", serde_json::Value::from(id.as_str())));
+    pub fn keys<'a>(ids: impl IntoIterator<Item = &'a Id>) -> Self {
+        let keys = ids.into_iter().map(|id| format!("{}:0", serde_json::Value::from(id.as_str())));
         Self::Text(format!("{{{}}}", keys.collect::<Vec<_>>().join(",")))
     }
 }

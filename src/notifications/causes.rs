@@ -88,13 +88,11 @@ impl NotificationService {
     /// The store's.
     pub async fn notify_of(&self, tx: &mut Tx<'_>, happenings: Vec<Happening>) -> Result<()> {
         let mut told = happenings;
-        told.retain(|happening| self.tells_of(happening.cause));
+        told.retain(|happening| self.tells_of(happening.cause) && !happening.users.is_empty());
         for Happening { topic, users, .. } in &mut told {
             let Some(topic) = topic else { continue };
-            for user in users.clone() {
-                if store::has_unread_about(tx, &user, topic).await? {
-                    users.remove(&user);
-                }
+            for told_enough in store::with_unread_about(tx, users, topic).await? {
+                users.remove(&told_enough);
             }
         }
         told.retain(|happening| !happening.users.is_empty());

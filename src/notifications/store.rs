@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{events::Notification, requests::Notice};
 use crate::{
     clock::Timestamp,
-    db::{Row, Tx},
+    db::{Row, Tx, Value},
     error::{Error, Result},
     id::Id,
     params,
@@ -113,14 +113,20 @@ pub(super) async fn of_request(
     Ok(Some((read(&row)?, told)))
 }
 
-/// Whether a user has an unread notification about a topic.
-pub(super) async fn has_unread_about(tx: &mut Tx<'_>, user: &Id, topic: &str) -> Result<bool> {
+/// Those of these users who have an unread notification about a topic.
+pub(super) async fn with_unread_about(
+    tx: &mut Tx<'_>,
+    users: &BTreeSet<Id>,
+    topic: &str,
+) -> Result<Vec<Id>> {
     const FIND: &str = "
-        SELECT ordinal FROM notifications
-        WHERE user_id = $1 AND topic = $2 AND read_at IS NULL AND ordinal > (
-            SELECT read_upto FROM notification_inboxes WHERE user_id = $1)
-        LIMIT 1";
-    Ok(tx.optional(FIND, &params![user, topic]).await?.is_some())
+        SELECT asked.key AS id FROM json_each(json(CAST($1 AS TEXT))) AS asked
+        WHERE EXISTS (
+            SELECT 1 FROM notifications
+            WHERE user_id = asked.key AND topic = $2 AND read_at IS NULL AND ordinal > (
+                SELECT read_upto FROM notification_inboxes WHERE user_id = asked.key))";
+    let rows = tx.all(FIND, &params![Value::keys(users), topic]).await?;
+    rows.iter().map(|row| Ok(row.get("id")?)).collect()
 }
 
 /// Notes that more users have been told; false when another has told them.
