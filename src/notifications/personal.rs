@@ -57,26 +57,17 @@ impl PersonalData for Personal {
         .boxed_local()
     }
 
-    fn erase<'a>(
-        &'a self,
-        tx: &'a mut Tx<'_>,
-        user: &'a Id,
-        from: &'a Place,
-    ) -> LocalBoxFuture<'a, Result<Option<Place>>> {
+    fn erase<'a>(&'a self, tx: &'a mut Tx<'_>, user: &'a Id, from: &'a Place) -> LocalBoxFuture<'a, Result<Option<Place>>> {
         async move {
             match from.table {
                 0 => {
-                    store::hold_inbox(tx, user).await?;
-                    let removed = store::remove_some(tx, user, ROWS).await?;
-                    for (id, is_kept) in &removed {
-                        if !is_kept {
-                            idempotency::forget(tx, id).await?;
-                        }
+                    let (forgotten, rows) = store::erase_some(tx, user, ROWS).await?;
+                    for id in &forgotten {
+                        idempotency::forget(tx, id).await?;
                     }
-                    Ok(from.without(removed.len() as u64))
+                    Ok(from.without(rows))
                 }
-                1 => Ok(from.without(store::forget_inbox(tx, user, ROWS).await?)),
-                2 => {
+                1 => {
                     let silenced = store::silence_some(tx, user, ROWS).await?;
                     for id in &silenced {
                         db::take_back(tx, id).await?;

@@ -249,21 +249,40 @@ pub(super) async fn remove(tx: &mut Tx<'_>, user: &Id, id: &Id) -> Result<Option
     place(&row).map(Some)
 }
 
-/// Takes some notifications from a user, the oldest first, whose inbox is held; what they said, and
-/// whether others still have that.
-pub(super) async fn remove_some(tx: &mut Tx<'_>, user: &Id, limit: i64) -> Result<Vec<(Id, bool)>> {
+/// Takes some notifications from a user, the oldest first, and some of when they read all; what was said
+/// by those that nobody has any more, and how many rows there were of either at the most. With the last
+/// of both goes where the user stands, in the same unit: whatever they are told meanwhile is told before
+/// it and goes too, or begins anew.
+pub(super) async fn erase_some(tx: &mut Tx<'_>, user: &Id, limit: i64) -> Result<(Vec<Id>, u64)> {
     const REMOVE: &str = "
         DELETE FROM notifications WHERE (user_id, ordinal) IN (
             SELECT user_id, ordinal FROM notifications WHERE user_id = $1
             ORDER BY ordinal LIMIT $2)
         RETURNING id";
-    let mut removed = Vec::new();
-    for row in tx.all(REMOVE, &params![user, limit]).await? {
-        let id: Id = row.get("id")?;
-        let is_kept = !leave(tx, &id).await?;
-        removed.push((id, is_kept));
+    const READS: &str = "
+        DELETE FROM notification_reads WHERE (user_id, upto) IN (
+            SELECT user_id, upto FROM notification_reads WHERE user_id = $1
+            ORDER BY upto LIMIT $2)";
+    const STANDS: &str = "DELETE FROM notification_inboxes WHERE user_id = $1";
+    if hold_inbox(tx, user).await?.is_none() {
+        return Ok((Vec::new(), 0));
     }
-    Ok(removed)
+    let removed = tx.all(REMOVE, &params![user, limit]).await?;
+    let removed: Result<BTreeSet<Id>> = removed.iter().map(|row| Ok(row.get("id")?)).collect();
+    let removed = removed?;
+    let mut forgotten = Vec::new();
+    // In their order, since others may leave the same.
+    for id in &removed {
+        if leave(tx, id).await? {
+            forgotten.push(id.clone());
+        }
+    }
+    let reads = tx.execute(READS, &params![user, limit]).await?;
+    let rows = reads.max(removed.len() as u64);
+    if rows < limit.unsigned_abs() {
+        tx.execute(STANDS, &params![user]).await?;
+    }
+    Ok((forgotten, rows))
 }
 
 /// Notes that one user less has a notification; whether it was the last.
@@ -284,17 +303,6 @@ pub(super) async fn silence_some(tx: &mut Tx<'_>, user: &Id, limit: i64) -> Resu
         RETURNING id";
     let rows = tx.all(SILENCE, &params![user, limit]).await?;
     rows.iter().map(|row| Ok(row.get("id")?)).collect()
-}
-
-/// Forgets where a user stands, and some of when they read all; how many of those.
-pub(super) async fn forget_inbox(tx: &mut Tx<'_>, user: &Id, limit: i64) -> Result<u64> {
-    const INBOX: &str = "DELETE FROM notification_inboxes WHERE user_id = $1";
-    const READS: &str = "
-        DELETE FROM notification_reads WHERE (user_id, upto) IN (
-            SELECT user_id, upto FROM notification_reads WHERE user_id = $1
-            ORDER BY upto LIMIT $2)";
-    tx.execute(INBOX, &params![user]).await?;
-    Ok(tx.execute(READS, &params![user, limit]).await?)
 }
 
 /// The oldest notifications of all users, as far as they are from before a time: each as its user and

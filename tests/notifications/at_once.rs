@@ -163,3 +163,49 @@ async fn a_call_that_was_cut_goes_on_where_it_ended_when_it_comes_again() {
     app.post(API, body).await.ok();
     assert_eq!(reader(&app, "p00449").unread().await, 3);
 }
+
+/// Who is erased is told something between any two steps of that.
+#[tokio::test]
+async fn what_comes_while_somebody_is_erased_leaves_them_where_they_begin() {
+    for store in
+        [Some(Store::sqlite(Clock::system()).await), Store::postgres(Clock::system()).await]
+    {
+        let Some(store) = store else { continue };
+        let notifications =
+            NotificationService::new(store.db.clone(), Ids, &Config::for_tests().notifications);
+        let ann = Id::new("ann").expect("an id");
+        let tell = async || {
+            let (notifications, ann) = (notifications.clone(), BTreeSet::from([ann.clone()]));
+            let unit = async move |tx: &mut Tx<'_>| {
+                let notice = Notice {
+                    kind: "note".to_owned(),
+                    title: "A note".to_owned(),
+                    body: String::new(),
+                    data: Value::Null,
+                };
+                notifications.notify(tx, &ann, notice).await
+            };
+            store.db.write(unit).await.expect("a notification");
+        };
+        for _ in 0..5 {
+            tell().await;
+        }
+        let mut place = Some(Place::default());
+        let mut steps = 0;
+        while let Some(from) = place {
+            let ann = ann.clone();
+            let unit = async move |tx: &mut Tx<'_>| Personal.erase(tx, &ann, &from).await;
+            place = store.db.write(unit).await.expect("a step");
+            tell().await;
+            steps += 1;
+        }
+        // As many as came before, so that each number would come again.
+        for _ in 0..5 {
+            tell().await;
+        }
+        let told = store.number("SELECT COUNT(*) FROM notifications").await;
+        assert_eq!(told, steps + 5);
+        assert_eq!(store.number("SELECT unread FROM notification_inboxes").await, told);
+        assert_eq!(store.number("SELECT MAX(ordinal) FROM notifications").await, told);
+    }
+}

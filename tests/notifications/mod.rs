@@ -14,7 +14,8 @@ use stoa::{
     db::Tx,
     error::{Code, Error},
     id::{Id, Ids},
-    notifications::{Notice, NotificationService},
+    notifications::{Notice, NotificationService, Personal},
+    personal::{PersonalData, Place},
 };
 
 use crate::{
