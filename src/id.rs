@@ -1,7 +1,9 @@
-//! Identifiers: what counts as one when a client or another backend sends it, and new ones of ours.
+//! Identifiers: what counts as one when a client or another backend sends it, and new ones of ours; and
+//! codes that people read out.
 
 use std::{borrow::Borrow, fmt, sync::Arc};
 
+use rand::seq::IndexedRandom;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Number;
 use utoipa::{
@@ -178,6 +180,21 @@ impl std::str::FromStr for Id {
     }
 }
 
+/// The characters of a code: none is taken for another when it is read out.
+const CODE_ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
+
+/// How many of them a code has: 40 bits.
+const CODE_LENGTH: usize = 8;
+
+/// A new code that people read out and type in. It is no secret for long: who may try some has to be
+/// counted.
+#[must_use]
+pub fn readable_code() -> String {
+    let mut random = rand::rng();
+    let letters = std::iter::repeat_with(|| CODE_ALPHABET.choose(&mut random).copied());
+    letters.flatten().take(CODE_LENGTH).map(char::from).collect()
+}
+
 impl From<Uuid> for Id {
     fn from(uuid: Uuid) -> Self {
         Self(uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()).to_owned().into())
@@ -278,5 +295,14 @@ mod tests {
         assert!(GivenId::any(serde_json::json!(" 42")).is_err());
         assert!(serde_json::from_str::<GivenId>("0.5").is_err());
         assert!(GivenId::from_text("  1").is_err());
+    }
+
+    #[test]
+    fn a_code_is_of_letters_and_digits_that_are_taken_for_no_others() {
+        let code = readable_code();
+        assert_eq!(code.len(), 8);
+        assert!(code.bytes().all(|letter| CODE_ALPHABET.contains(&letter)), "{code}");
+        assert!(!CODE_ALPHABET.iter().any(|letter| b"01IO".contains(letter)));
+        assert_ne!(code, readable_code());
     }
 }

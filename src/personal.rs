@@ -16,6 +16,10 @@ use crate::{
 /// Rows that one unit reads or erases: few, so that others have their turn soon.
 pub const ROWS: i64 = 50;
 
+/// A step of a walk through what a room keeps of somebody: where the next one begins, none when it is
+/// through.
+pub type Step<'a> = LocalBoxFuture<'a, Result<Option<Place>>>;
+
 /// What a room keeps of people. A walk through it is many small units; a part says after each where the
 /// next one begins, and nothing when it is through.
 pub trait PersonalData: Send + Sync {
@@ -29,18 +33,13 @@ pub trait PersonalData: Send + Sync {
         user: &'a Id,
         from: &'a Place,
         lines: &'a mut Lines,
-    ) -> LocalBoxFuture<'a, Result<Option<Place>>>;
+    ) -> Step<'a>;
 
     /// Erases some of it, from a place on. Done again it changes nothing more.
     ///
     /// # Errors
     /// The store's.
-    fn erase<'a>(
-        &'a self,
-        _tx: &'a mut Tx<'_>,
-        _user: &'a Id,
-        _from: &'a Place,
-    ) -> LocalBoxFuture<'a, Result<Option<Place>>> {
+    fn erase<'a>(&'a self, _tx: &'a mut Tx<'_>, _user: &'a Id, _from: &'a Place) -> Step<'a> {
         async { Ok(None) }.boxed_local()
     }
 
@@ -61,6 +60,21 @@ pub struct Place {
 }
 
 impl Place {
+    /// Writes the rows that come from here on, and goes behind them.
+    ///
+    /// # Errors
+    /// Those of [`Lines::add`].
+    pub fn tell<T: Serialize>(
+        &self,
+        lines: &mut Lines,
+        kind: &'static str,
+        rows: &[T],
+        id: impl Fn(&T) -> &Id,
+    ) -> Result<Option<Self>> {
+        rows.iter().try_for_each(|row| lines.add(kind, row))?;
+        Ok(self.behind(rows, |row| id(row).to_string()))
+    }
+
     /// Behind some rows of the table, as far as there may be more, else at the beginning of the next.
     #[must_use]
     pub fn behind<T>(&self, rows: &[T], key: impl Fn(&T) -> String) -> Option<Self> {

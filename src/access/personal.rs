@@ -1,15 +1,14 @@
 //! What access keeps of people: the rooms that they were let into.
 
-use futures_util::{FutureExt, future::LocalBoxFuture};
+use futures_util::FutureExt;
 use serde::Serialize;
 
 use super::store::{self, Grant};
 use crate::{
     clock::Timestamp,
     db::Tx,
-    error::Result,
     id::Id,
-    personal::{Lines, PersonalData, Place, ROWS},
+    personal::{Lines, PersonalData, Place, ROWS, Step},
     room::Room,
 };
 
@@ -33,7 +32,7 @@ impl PersonalData for Personal {
         user: &'a Id,
         from: &'a Place,
         lines: &'a mut Lines,
-    ) -> LocalBoxFuture<'a, Result<Option<Place>>> {
+    ) -> Step<'a> {
         async move {
             if from.table > 0 {
                 return Ok(None);
@@ -48,12 +47,7 @@ impl PersonalData for Personal {
         .boxed_local()
     }
 
-    fn erase<'a>(
-        &'a self,
-        tx: &'a mut Tx<'_>,
-        user: &'a Id,
-        from: &'a Place,
-    ) -> LocalBoxFuture<'a, Result<Option<Place>>> {
+    fn erase<'a>(&'a self, tx: &'a mut Tx<'_>, user: &'a Id, from: &'a Place) -> Step<'a> {
         async move {
             match from.table {
                 0 => Ok(from.without(store::erase(tx, user, ROWS).await?)),

@@ -1,6 +1,6 @@
 //! What accounts keep of people: who they registered as, and when they signed in.
 
-use futures_util::{FutureExt, future::LocalBoxFuture};
+use futures_util::FutureExt;
 use serde::Serialize;
 
 use super::store;
@@ -8,9 +8,8 @@ use crate::{
     auth::Roles,
     clock::Timestamp,
     db::Tx,
-    error::Result,
     id::Id,
-    personal::{Lines, PersonalData, Place},
+    personal::{Lines, PersonalData, Place, Step},
 };
 
 /// This room's part.
@@ -43,7 +42,7 @@ impl PersonalData for Personal {
         user: &'a Id,
         _from: &'a Place,
         lines: &'a mut Lines,
-    ) -> LocalBoxFuture<'a, Result<Option<Place>>> {
+    ) -> Step<'a> {
         async move {
             let Some(account) = store::by_user(tx, user).await? else { return Ok(None) };
             let families = store::families(tx, user).await?;
@@ -65,12 +64,7 @@ impl PersonalData for Personal {
         .boxed_local()
     }
 
-    fn erase<'a>(
-        &'a self,
-        tx: &'a mut Tx<'_>,
-        user: &'a Id,
-        _from: &'a Place,
-    ) -> LocalBoxFuture<'a, Result<Option<Place>>> {
+    fn erase<'a>(&'a self, tx: &'a mut Tx<'_>, user: &'a Id, _from: &'a Place) -> Step<'a> {
         async move {
             store::erase(tx, user).await?;
             Ok(None)

@@ -1,7 +1,7 @@
 //! What chat keeps of people: the conversations that they are in, what they wrote, their reactions. Erased,
 //! they stay in their conversations by their id, and others see their messages as deleted.
 
-use futures_util::{FutureExt, future::LocalBoxFuture};
+use futures_util::FutureExt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -15,7 +15,7 @@ use crate::{
     db::Tx,
     error::{Error, Result},
     id::Id,
-    personal::{Lines, PersonalData, Place, ROWS},
+    personal::{Lines, PersonalData, Place, ROWS, Step},
 };
 
 /// This room's part.
@@ -52,7 +52,7 @@ impl PersonalData for Personal {
         user: &'a Id,
         from: &'a Place,
         lines: &'a mut Lines,
-    ) -> LocalBoxFuture<'a, Result<Option<Place>>> {
+    ) -> Step<'a> {
         async move {
             match from.table {
                 0 => {
@@ -87,12 +87,7 @@ impl PersonalData for Personal {
         .boxed_local()
     }
 
-    fn erase<'a>(
-        &'a self,
-        tx: &'a mut Tx<'_>,
-        user: &'a Id,
-        from: &'a Place,
-    ) -> LocalBoxFuture<'a, Result<Option<Place>>> {
+    fn erase<'a>(&'a self, tx: &'a mut Tx<'_>, user: &'a Id, from: &'a Place) -> Step<'a> {
         async move {
             match from.table {
                 0 => Ok(from.without(own::erase_reactions(tx, user, ROWS).await?)),

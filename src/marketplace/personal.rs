@@ -1,7 +1,7 @@
 //! What the marketplace keeps of people: what they asked for, offered and paid together. Erased, that
 //! stays by their id, for the money's sake, without their words; what still waits for them is ended.
 
-use futures_util::{FutureExt, future::LocalBoxFuture};
+use futures_util::FutureExt;
 use serde_json::{Map, Value};
 
 use super::{
@@ -16,7 +16,7 @@ use crate::{
     error::Result,
     id::Id,
     idempotency,
-    personal::{Lines, PersonalData, Place, ROWS},
+    personal::{Lines, PersonalData, Place, ROWS, Step},
 };
 
 /// What the sellers are told with offers on a request that is called off.
@@ -32,24 +32,21 @@ impl PersonalData for Personal {
         user: &'a Id,
         from: &'a Place,
         lines: &'a mut Lines,
-    ) -> LocalBoxFuture<'a, Result<Option<Place>>> {
+    ) -> Step<'a> {
         async move {
             let after = from.after.as_str();
             match from.table {
                 0 => {
                     let requests = own::requests_of(tx, user, after, ROWS).await?;
-                    requests.iter().try_for_each(|request| lines.add("request", request))?;
-                    Ok(from.behind(&requests, |request| request.id.to_string()))
+                    from.tell(lines, "request", &requests, |request| &request.id)
                 }
                 1 => {
                     let offers = own::offers_of(tx, user, after, ROWS).await?;
-                    offers.iter().try_for_each(|offer| lines.add("offer", offer))?;
-                    Ok(from.behind(&offers, |offer| offer.id.to_string()))
+                    from.tell(lines, "offer", &offers, |offer| &offer.id)
                 }
                 2 => {
                     let checkouts = own::checkouts_of(tx, user, after, ROWS).await?;
-                    checkouts.iter().try_for_each(|checkout| lines.add("checkout", checkout))?;
-                    Ok(from.behind(&checkouts, |checkout| checkout.id.to_string()))
+                    from.tell(lines, "checkout", &checkouts, |checkout| &checkout.id)
                 }
                 _ => Ok(None),
             }
@@ -57,12 +54,7 @@ impl PersonalData for Personal {
         .boxed_local()
     }
 
-    fn erase<'a>(
-        &'a self,
-        tx: &'a mut Tx<'_>,
-        user: &'a Id,
-        from: &'a Place,
-    ) -> LocalBoxFuture<'a, Result<Option<Place>>> {
+    fn erase<'a>(&'a self, tx: &'a mut Tx<'_>, user: &'a Id, from: &'a Place) -> Step<'a> {
         async move {
             let after = from.after.as_str();
             match from.table {

@@ -1,7 +1,7 @@
 //! What notifications keep of people: what they were told. Erased, what nobody else was told goes
 //! with it, and so does what others were told with their names and words.
 
-use futures_util::{FutureExt, future::LocalBoxFuture};
+use futures_util::FutureExt;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -9,10 +9,9 @@ use super::{events::Notification, store};
 use crate::{
     clock::Timestamp,
     db::{self, Tx},
-    error::Result,
     id::Id,
     idempotency,
-    personal::{Lines, PersonalData, Place, ROWS},
+    personal::{Lines, PersonalData, Place, ROWS, Step},
 };
 
 /// This room's part.
@@ -38,7 +37,7 @@ impl PersonalData for Personal {
         user: &'a Id,
         from: &'a Place,
         lines: &'a mut Lines,
-    ) -> LocalBoxFuture<'a, Result<Option<Place>>> {
+    ) -> Step<'a> {
         async move {
             if from.table > 0 {
                 return Ok(None);
@@ -57,7 +56,7 @@ impl PersonalData for Personal {
         .boxed_local()
     }
 
-    fn erase<'a>(&'a self, tx: &'a mut Tx<'_>, user: &'a Id, from: &'a Place) -> LocalBoxFuture<'a, Result<Option<Place>>> {
+    fn erase<'a>(&'a self, tx: &'a mut Tx<'_>, user: &'a Id, from: &'a Place) -> Step<'a> {
         async move {
             match from.table {
                 0 => {

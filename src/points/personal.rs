@@ -1,15 +1,14 @@
 //! What points keep of people: what they earned, who referred them and whom they referred. Erased, their
 //! referrer keeps the points.
 
-use futures_util::{FutureExt, future::LocalBoxFuture};
+use futures_util::FutureExt;
 use serde_json::{Map, Value};
 
 use super::store;
 use crate::{
     db::Tx,
-    error::Result,
     id::Id,
-    personal::{Lines, PersonalData, Place, ROWS},
+    personal::{Lines, PersonalData, Place, ROWS, Step},
 };
 
 /// This room's part.
@@ -22,7 +21,7 @@ impl PersonalData for Personal {
         user: &'a Id,
         from: &'a Place,
         lines: &'a mut Lines,
-    ) -> LocalBoxFuture<'a, Result<Option<Place>>> {
+    ) -> Step<'a> {
         async move {
             match from.table {
                 0 => {
@@ -38,8 +37,7 @@ impl PersonalData for Personal {
                 }
                 2 => {
                     let others = store::referred_by(tx, user, &from.after, ROWS).await?;
-                    others.iter().try_for_each(|referral| lines.add("referral", referral))?;
-                    Ok(from.behind(&others, |referral| referral.referred_user_id.to_string()))
+                    from.tell(lines, "referral", &others, |referral| &referral.referred_user_id)
                 }
                 _ => Ok(None),
             }
@@ -47,12 +45,7 @@ impl PersonalData for Personal {
         .boxed_local()
     }
 
-    fn erase<'a>(
-        &'a self,
-        tx: &'a mut Tx<'_>,
-        user: &'a Id,
-        from: &'a Place,
-    ) -> LocalBoxFuture<'a, Result<Option<Place>>> {
+    fn erase<'a>(&'a self, tx: &'a mut Tx<'_>, user: &'a Id, from: &'a Place) -> Step<'a> {
         async move {
             match from.table {
                 0 => Ok(from.without(store::erase_ledger(tx, user, ROWS).await?)),

@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use rand::seq::IndexedRandom;
-
 use super::{
     announcements,
     documents::{PointsAccount, PointsTransaction, Referral},
@@ -18,16 +16,9 @@ use crate::{
     db::{Db, Tx},
     error::{Code, Error, Result},
     http::list::{List, Page},
-    id::{Id, Ids},
+    id::{Id, Ids, readable_code},
     text::PersonName,
 };
-
-/// The characters of a referral code: none is taken for another, so that 8 of them, 40 bits, can be
-/// read out.
-const ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
-
-/// The length of a referral code.
-const CODE_LENGTH: usize = 8;
 
 /// How many codes are tried before it is said that there is none.
 const CODES_TRIED: usize = 8;
@@ -101,7 +92,7 @@ impl PointsService {
             if let Some(code) = store::code_of(tx, user).await? {
                 return Ok(code);
             }
-            let code = random_code();
+            let code = readable_code();
             if store::insert_code(tx, user, &code).await? {
                 return Ok(code);
             }
@@ -277,10 +268,4 @@ fn sum(before: i64, points: i64) -> Result<i64> {
         let sentence = "A correction takes at most the points that there are.";
         Error::new(Code::Conflict, sentence).with_reason("insufficient_points")
     })
-}
-
-fn random_code() -> String {
-    let mut random = rand::rng();
-    let letters = std::iter::repeat_with(|| ALPHABET.choose(&mut random).copied());
-    letters.flatten().take(CODE_LENGTH).map(char::from).collect()
 }

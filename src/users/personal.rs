@@ -1,15 +1,14 @@
 //! What this room keeps of people: who they are, and why they are blocked. The block itself stays until
 //! it ends.
 
-use futures_util::{FutureExt, future::LocalBoxFuture};
+use futures_util::FutureExt;
 use serde_json::{Map, Value};
 
 use super::store::{profiles, shut_out};
 use crate::{
     db::Tx,
-    error::Result,
     id::Id,
-    personal::{Lines, PersonalData, Place},
+    personal::{Lines, PersonalData, Place, Step},
 };
 
 /// Names of a person, wherever one is shown.
@@ -25,7 +24,7 @@ impl PersonalData for Personal {
         user: &'a Id,
         _from: &'a Place,
         lines: &'a mut Lines,
-    ) -> LocalBoxFuture<'a, Result<Option<Place>>> {
+    ) -> Step<'a> {
         async move {
             if let Some(profile) = profiles::profile(tx, user).await? {
                 lines.add("user", &profile)?;
@@ -35,12 +34,7 @@ impl PersonalData for Personal {
         .boxed_local()
     }
 
-    fn erase<'a>(
-        &'a self,
-        tx: &'a mut Tx<'_>,
-        user: &'a Id,
-        _from: &'a Place,
-    ) -> LocalBoxFuture<'a, Result<Option<Place>>> {
+    fn erase<'a>(&'a self, tx: &'a mut Tx<'_>, user: &'a Id, _from: &'a Place) -> Step<'a> {
         async move {
             profiles::forget(tx, user).await?;
             shut_out::forget_reason(tx, user).await?;
