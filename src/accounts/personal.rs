@@ -31,6 +31,7 @@ struct AccountLine {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct SignIn {
+    since: Timestamp,
     used_at: Timestamp,
     expires_at: Timestamp,
 }
@@ -47,6 +48,7 @@ impl PersonalData for Personal {
             let Some(account) = store::by_user(tx, user).await? else { return Ok(None) };
             let families = store::families(tx, user).await?;
             let sign_in = |family: store::Family| SignIn {
+                since: family.created_at,
                 used_at: family.used_at,
                 expires_at: family.expires_at,
             };

@@ -32,6 +32,8 @@ pub(super) struct Account {
 pub(super) struct Family {
     pub(super) id: Id,
     pub(super) user_id: Id,
+    /// When it began.
+    pub(super) created_at: Timestamp,
     /// When its last token was given.
     pub(super) used_at: Timestamp,
     /// When that ends.
@@ -123,13 +125,22 @@ pub(super) async fn begin_family(
     const INSERT: &str = "
         INSERT INTO refresh_families
             (id, user_id, key_hash, turn_hash, created_at, used_at, expires_at, access_ends_at)
-        VALUES ($1, $2, $3, $4, $5, $5, $6, $7)";
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     const LEAVE: &str = "
         DELETE FROM refresh_families WHERE id IN (
             SELECT id FROM refresh_families WHERE user_id = $1
             ORDER BY used_at DESC, id DESC LIMIT 100 OFFSET $2)";
-    let Family { id, user_id, used_at, expires_at, access_ends_at } = family;
-    let row = params![id, user_id, key_hash, turn_hash, *used_at, *expires_at, *access_ends_at];
+    let Family { id, user_id, created_at, used_at, expires_at, access_ends_at } = family;
+    let row = params![
+        id,
+        user_id,
+        key_hash,
+        turn_hash,
+        *created_at,
+        *used_at,
+        *expires_at,
+        *access_ends_at
+    ];
     tx.execute(INSERT, &row).await?;
     tx.execute(LEAVE, &params![user_id, most]).await?;
     Ok(())
@@ -187,6 +198,7 @@ fn read_family(row: &Row) -> Result<Family> {
     Ok(Family {
         id: row.get("id")?,
         user_id: row.get("user_id")?,
+        created_at: row.get("created_at")?,
         used_at: row.get("used_at")?,
         expires_at: row.get("expires_at")?,
         access_ends_at: row.get("access_ends_at")?,

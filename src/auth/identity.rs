@@ -22,8 +22,8 @@ pub struct Identity {
     pub roles: Roles,
     /// Rooms that the token itself allows.
     pub rooms: Box<[Room]>,
-    /// When the token was issued: never after it was seen, and before everything where it does not
-    /// say so.
+    /// When the token was issued, or the sign-in that it goes on with began: never after it was seen,
+    /// and before everything where it does not say so.
     pub issued_at: Timestamp,
     /// When the token ends; none for a token without `exp`.
     pub expires_at: Option<Timestamp>,

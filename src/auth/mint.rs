@@ -32,8 +32,8 @@ pub struct NewToken {
     pub roles: Roles,
     /// Rooms that the token itself allows.
     pub rooms: Vec<Room>,
-    /// The sign-in that it belongs to, with those that came before and after it.
-    pub session: Option<Id>,
+    /// The sign-in that it belongs to, with those that came before and after it; and when that began.
+    pub session: Option<(Id, Timestamp)>,
     /// How long it is valid; whole seconds count.
     pub ttl: Duration,
 }
@@ -89,6 +89,9 @@ struct Claims<'a> {
     rooms: &'a [Room],
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<&'a Id>,
+    /// When that began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid_iat: Option<f64>,
     jti: Id,
     iat: f64,
     exp: i64,
@@ -139,7 +142,8 @@ impl Minter {
             name: token.name.as_deref(),
             roles: token.roles,
             rooms: &token.rooms,
-            sid: token.session.as_ref(),
+            sid: token.session.as_ref().map(|(id, _)| id),
+            sid_iat: token.session.as_ref().map(|(_, since)| fraction(*since)),
             jti: Ids.next().into(),
             iat: fraction(now),
             exp: token.expires_at(now).seconds(),

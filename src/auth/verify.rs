@@ -20,6 +20,11 @@ use crate::{
     text::well_formed,
 };
 
+/// The claim of this server's own tokens that says when their sign-in (`sid`) began, as `iat` does of a
+/// token. Others' have names of their own for it (`auth_time`), by which a token that was refreshed
+/// after a revocation would be refused for as long as they keep people signed in.
+const SESSION_SINCE: &str = "sidIat";
+
 /// Longer tokens are not read.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
@@ -136,11 +141,14 @@ impl Inner {
     }
 
     /// When a token was issued, as far as it can be believed: no later than now. One from the far
-    /// future is of another time, and says nothing.
+    /// future is of another time, and says nothing. One of a sign-in is as old as that: who refreshes
+    /// what was revoked has nothing newer.
     fn issued_at(&self, claims: &Map<String, Value>) -> Option<Timestamp> {
         let now = self.clock.now();
-        let issued_at = claims.get("iat").and_then(Value::as_f64).map(numeric_date)?;
-        (issued_at <= now + self.leeway).then(|| issued_at.min(now))
+        let [issued_at, since] = ["iat", SESSION_SINCE]
+            .map(|name| claims.get(name).and_then(Value::as_f64).map(numeric_date));
+        let issued_at = issued_at.filter(|at| *at <= now + self.leeway)?.min(now);
+        Some(since.map_or(issued_at, |since| since.min(issued_at)))
     }
 
     /// Checks `aud` and `iss` where they are configured; then a token must have them.

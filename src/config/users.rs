@@ -22,7 +22,7 @@ pub struct UsersConfig {
     pub longest_token_life: Duration,
     /// How long it is remembered that tokens were revoked whose end is not known.
     #[serde(with = "humantime_serde")]
-    #[garde(custom(seconds))]
+    #[garde(custom(seconds), custom(at_least(self.longest_token_life)))]
     pub revocation_life: Duration,
     /// Revocations and blocks that are kept.
     #[garde(range(min = 1))]
@@ -35,4 +35,38 @@ fn seconds(duration: &Duration, (): &()) -> garde::Result {
 
 fn at_most(longest: Duration) -> impl FnOnce(&Duration, &()) -> garde::Result {
     move |duration, ()| require(*duration <= longest, "is longer than longest_token_life")
+}
+
+fn at_least(longest: Duration) -> impl FnOnce(&Duration, &()) -> garde::Result {
+    move |duration, ()| {
+        let sentence =
+            "is shorter than longest_token_life: a token that was revoked would hold again";
+        require(*duration >= longest, sentence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    use super::*;
+
+    #[test]
+    fn a_revocation_is_remembered_for_as_long_as_a_token_of_ours_may_live() {
+        let refused = |change: fn(&mut UsersConfig)| {
+            let mut users = Config::for_tests().users;
+            change(&mut users);
+            let report = users.validate().err();
+            report.map(|report| report.iter().map(|(path, _)| path.to_string()).collect::<Vec<_>>())
+        };
+        assert_eq!(refused(|users| users.revocation_life = users.longest_token_life), None);
+        let shorter = refused(|users| {
+            users.longest_token_life = users.revocation_life + Duration::from_secs(1);
+        });
+        assert_eq!(shorter, Some(vec!["revocation_life".to_owned()]));
+        let longer = refused(|users| {
+            users.token_life = users.longest_token_life + Duration::from_secs(1);
+        });
+        assert_eq!(longer, Some(vec!["token_life".to_owned()]));
+    }
 }

@@ -155,3 +155,27 @@ async fn what_is_kept_of_tokens_and_passwords_shows_none_of_them() {
         assert!(!holds(secret), "{secret}");
     }
 }
+
+#[tokio::test]
+async fn a_sign_in_of_before_what_was_revoked_is_out_however_often_it_was_refreshed_since() {
+    let clock = Clock::manual(Timestamp::from_millis(1_764_000_000_000));
+    let app = with_clock(clock.clone(), |_| {}).await;
+    let ada = register(&app, "ada@example.org").await;
+    let stolen = login(&app, "ada@example.org").await;
+    clock.advance(Duration::from_mins(10));
+    let moment = clock.now();
+    let newer = login(&app, "ada@example.org").await;
+    clock.advance(Duration::from_mins(10));
+    let refreshed_since = [refreshed(&app, &ada).await, refreshed(&app, &stolen).await];
+    let mut socket = refreshed_since[1].socket(&app, Options::websocket()).await;
+    let newer = refreshed(&app, &newer).await;
+    let revoke = json!({ "userId": ada.id(), "issuedBefore": moment.to_string() });
+    assert_eq!(app.post("/api/auth/revocations", revoke).await.status, 204);
+    expect_revoked(&mut socket).await;
+    for out in &refreshed_since {
+        assert!(!out.is_in(&app).await);
+        assert_eq!(try_refresh(&app, out.refresh()).await.problem(401), "token_revoked");
+    }
+    assert!(newer.is_in(&app).await);
+    refreshed(&app, &newer).await;
+}

@@ -79,6 +79,7 @@ impl Beginning {
         let family = Family {
             id,
             user_id: account.user_id.clone(),
+            created_at: at,
             used_at: at,
             expires_at: at + ttl,
             access_ends_at: at + access_ttl,
@@ -194,7 +195,7 @@ impl Accounts {
             email: Some(account.email.clone()),
             first_name: Some(account.first_name.clone()),
             last_name: Some(account.last_name.clone()),
-            session: Some(family.id),
+            session: Some((family.id, family.created_at)),
             ..NewToken::new(account.user_id.clone(), account.roles, ttl)
         };
         Ok(SignedIn {

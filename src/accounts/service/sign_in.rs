@@ -26,7 +26,7 @@ use crate::{
 #[derive(Clone)]
 enum Refreshed {
     /// It served, and there is another.
-    Next(Begun),
+    Next(Box<Begun>),
     /// It had served before, so its family has ended.
     Reused(Id),
     /// It is none, or too old.
@@ -148,12 +148,12 @@ impl Accounts {
         let key = shown.key_hash();
         // Guesses write nothing.
         let known = self.db.read(async move |tx| store::family(tx, key).await).await?;
-        let Family { id, user_id, used_at, .. } = known.ok_or_else(ended)?;
-        let family = Identity::believed(user_id, used_at).in_session(id.as_str());
+        let Family { id, user_id, created_at, .. } = known.ok_or_else(ended)?;
+        let family = Identity::believed(user_id, created_at).in_session(id.as_str());
         self.users.ensure_let_in(&family)?;
         let next = shown.next();
         match to_the_end(self.rotate(&shown, &next)).await? {
-            Refreshed::Next(begun) => self.signed_in(begun, &next),
+            Refreshed::Next(begun) => self.signed_in(*begun, &next),
             Refreshed::Reused(user) => {
                 metrics::refresh_reuses().increment(1);
                 tracing::warn!(%user, "a refresh token was used again; its sign-in has ended");
@@ -183,7 +183,7 @@ impl Accounts {
                     let account = store::by_user(tx, &family.user_id).await?.ok_or_else(ended)?;
                     let referral_code = points.referral_code(tx, &account.user_id).await?;
                     let begun = Begun { account, referral_code, family, at };
-                    return Ok((Refreshed::Next(begun), Vec::new()));
+                    return Ok((Refreshed::Next(begun.into()), Vec::new()));
                 }
                 Ok(match store::end_by_key(tx, key).await? {
                     Some(family) if family.expires_at > at => {

@@ -321,6 +321,20 @@ async fn a_minted_token_says_what_it_was_made_of() {
     assert!(identity.jti.is_some() && identity.jti != again.jti);
 }
 
+#[tokio::test]
+async fn a_token_of_a_sign_in_is_as_old_as_that() {
+    let secret = SecretString::from(SECRET);
+    let minter = Minter::new(&secret, None, None).unwrap();
+    let since = clock().now() - Duration::from_hours(1);
+    let token = NewToken {
+        session: Some((Id::new("s1").unwrap(), since)),
+        ..NewToken::new(Id::new("ada").unwrap(), Roles::NONE, Duration::from_secs(90))
+    };
+    let token = minter.mint(&token, clock().now()).unwrap();
+    let identity = verifier(&with_secret()).verify(&token).await.unwrap();
+    assert_eq!((identity.issued_at, identity.session()), (since, Some("s1")));
+}
+
 #[test]
 fn a_key_that_can_not_be_used_stops_the_start() {
     let key = |pem: &str| AuthConfig { jwt_public_key: Some(pem.to_owned()), ..settings() };
