@@ -12,10 +12,10 @@ use http::Method;
 use ipnet::IpNet;
 
 use crate::{
-    auth::{Authenticated, Authenticator},
+    auth::{Authenticated, Authenticator, CredentialKind},
     config::Config,
     error::{Error, Result},
-    http::client_address::client_address,
+    http::{body::Recheck, client_address::client_address},
     limits::{CallerClass, CallerRates, network},
     metrics,
     realtime::wire::Peer,
@@ -54,6 +54,7 @@ impl Admission {
         } else {
             None
         };
+        let mut recheck = None;
         if let Some(credentials) = authenticated.as_ref().and_then(Authenticated::valid) {
             let class = match (credentials.identity.operates(), request.method().is_safe()) {
                 (true, _) => CallerClass::Operator,
@@ -62,6 +63,11 @@ impl Admission {
                 (false, false) => CallerClass::Write,
             };
             self.take(class, &credentials.caller())?;
+            if credentials.kind == CredentialKind::Token && !request.method().is_safe() {
+                let revocations = self.authenticator.verifier().revocations().clone();
+                let identity = credentials.identity.clone();
+                recheck = Some(Recheck::new(move || Ok(revocations.check(&identity)?)));
+            }
         } else {
             // Valid credentials are never counted here, so nobody at the same address, as behind a
             // NAT, can keep others out.
@@ -72,6 +78,9 @@ impl Admission {
                 metrics::credentials_refused(reason).increment(1);
             }
             request.extensions_mut().insert(authenticated);
+        }
+        if let Some(recheck) = recheck {
+            request.extensions_mut().insert(recheck);
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! Extractors for what a request carries: its JSON body, its query and its path, all refused in the
 //! same words (contract/rest.md, "Conventions").
 
+use std::{fmt, sync::Arc};
+
 use axum::extract::{
     self, FromRequest, FromRequestParts, OptionalFromRequest, Request,
     path::ErrorKind,
@@ -28,6 +30,35 @@ pub struct ValidBody<T>(pub T);
 /// The body as it came, within the same limits, for what is signed.
 #[derive(Clone, Debug)]
 pub struct RawBody(pub Bytes);
+
+/// Asked once more when a body is here, since that may take as long as its sender likes: whether they may
+/// still be heard. An extension of the request.
+#[derive(Clone)]
+pub struct Recheck(Arc<dyn Fn() -> Result<()> + Send + Sync>);
+
+impl Recheck {
+    /// Asks this.
+    #[must_use]
+    pub fn new(ask: impl Fn() -> Result<()> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ask))
+    }
+
+    /// That of a request; who sent it is heard where it has none.
+    pub(super) fn of(request: &Request) -> Option<Self> {
+        request.extensions().get().cloned()
+    }
+
+    /// What it says now.
+    pub(super) fn ask(this: Option<&Self>) -> Result<()> {
+        this.map_or(Ok(()), |Self(ask)| ask())
+    }
+}
+
+impl fmt::Debug for Recheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recheck").finish_non_exhaustive()
+    }
+}
 
 /// The query. 422 with a pointer to what is not of its type; unknown names are `T`'s to refuse.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +113,10 @@ impl<S: Send + Sync> FromRequest<S> for RawBody {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
-        Bytes::from_request(request, state).await.map(Self).map_err(|e| unread(&e))
+        let recheck = Recheck::of(&request);
+        let bytes = Bytes::from_request(request, state).await.map_err(|e| unread(&e))?;
+        Recheck::ask(recheck.as_ref())?;
+        Ok(Self(bytes))
     }
 }
 

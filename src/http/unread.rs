@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::{
-    body::{cause, is_json, not_json},
+    body::{Recheck, cause, is_json, not_json},
     json,
 };
 use crate::{
@@ -45,6 +45,7 @@ pub struct UnreadBody {
     body: body::Body,
     is_json: bool,
     limits: OpenBodies,
+    recheck: Option<Recheck>,
 }
 
 impl<S: Send + Sync> FromRequest<S> for UnreadBody
@@ -54,8 +55,9 @@ where
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
-        let is_json = is_json(request.headers());
-        Ok(Self { body: request.into_body(), is_json, limits: OpenBodies::from_ref(state) })
+        let (is_json, recheck) = (is_json(request.headers()), Recheck::of(&request));
+        let limits = OpenBodies::from_ref(state);
+        Ok(Self { body: request.into_body(), is_json, limits, recheck })
     }
 }
 
@@ -64,16 +66,16 @@ impl UnreadBody {
     ///
     /// # Errors
     /// [`Code::TooLarge`], before any of it is read where its length is said; [`Code::Timeout`];
-    /// [`Code::Malformed`] when it does not arrive whole.
+    /// [`Code::Malformed`] when it does not arrive whole; what is said of who was shut out meanwhile.
     pub async fn read(self) -> Result<Bytes> {
-        let Self { body, limits, .. } = self;
+        let Self { body, limits, recheck, .. } = self;
         let max_bytes = limits.max_bytes;
         if body.size_hint().lower() > u64::try_from(max_bytes).unwrap_or(u64::MAX) {
             return Err(too_large());
         }
         let read = timeout(limits.within, Limited::new(body, max_bytes).collect());
         match read.await {
-            Ok(Ok(whole)) => Ok(whole.to_bytes()),
+            Ok(Ok(whole)) => Recheck::ask(recheck.as_ref()).map(|()| whole.to_bytes()),
             Ok(Err(error)) if cause::<LengthLimitError>(&*error).is_some() => Err(too_large()),
             Ok(Err(_)) => Err(Error::new(Code::Malformed, "The body did not arrive whole.")),
             Err(_) => Err(Error::new(Code::Timeout, "The body took too long to arrive.")),
@@ -88,11 +90,22 @@ impl UnreadBody {
     /// Those of [`UnreadBody::read`], [`Code::UnsupportedMediaType`], [`Code::Malformed`] and
     /// [`Code::InvalidPayload`].
     pub async fn json<T: DeserializeOwned + Validate<Context = ()>>(self) -> Result<T> {
+        self.json_with(|_| Ok(())).await
+    }
+
+    /// The same, where a field has a rule that needs more than the body.
+    ///
+    /// # Errors
+    /// Those of [`UnreadBody::json`]; what that rule says is told with what is wrong with the others.
+    pub async fn json_with<T>(self, further: impl FnOnce(&T) -> Result<()>) -> Result<T>
+    where
+        T: DeserializeOwned + Validate<Context = ()>,
+    {
         if !self.is_json {
             return Err(not_json(&self.body));
         }
         let value = json::decode(&self.read().await?)?;
-        json::validate(&value)?;
+        json::validate(&value).and(further(&value))?;
         Ok(value)
     }
 }

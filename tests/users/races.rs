@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::Notify,
 };
 use tokio_tungstenite::{connect_async, tungstenite::Message};
 
 use super::{A_SECOND, REVOKED, expect_end, revoke};
-use crate::support::{ConnectError, Options, TestApp, app::sign, poll::Poll, within_time};
+use crate::support::{ConnectError, Options, TestApp, app::sign, poll::Poll, raw, within_time};
 
 /// The key of tokens whose JWK set comes late.
 const LATE_SECRET: &str = "a secret that the server has to ask for first";
@@ -195,4 +195,45 @@ async fn what_waits_behind_something_else_is_not_done_for_who_is_shut_out() {
             written().await.iter().map(|message| message["content"].clone()).collect();
         assert_eq!(contents, ["begun"]);
     }
+}
+
+/// The server says that it reads a body once it knows whose it is.
+#[tokio::test]
+async fn whose_body_is_on_its_way_while_they_are_shut_out_is_not_heard() {
+    let app = TestApp::start().await;
+    let bob = app.token("bob", &[]);
+    let talk = Some(json!({ "participantIds": ["alice", "carol"] }));
+    let talk = app.request_as(&bob, Method::POST, "/api/conversations", talk).await.ok();
+    let id = talk["conversation"]["id"].as_str().unwrap().to_owned();
+    let path = format!("/api/conversations/{id}/messages");
+    let body = r#"{"content":"too late"}"#;
+    let answers = async |user: &str, key: &str| {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Authorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+             {key}Expect: 100-continue\r\n\r\n",
+            app.token(user, &[]),
+            body.len(),
+        );
+        let mut stream = TcpStream::connect(app.address()).await.expect("a connection");
+        stream.write_all(head.as_bytes()).await.expect("a head");
+        raw::until(&mut stream, "100 Continue").await;
+        stream
+    };
+    let mut begun = Vec::new();
+    for user in ["alice", "carol"] {
+        for key in ["", "Idempotency-Key: k1\r\n"] {
+            begun.push((user, answers(user, key).await));
+        }
+    }
+    assert_eq!(app.post("/api/users/alice/block", json!({})).await.status, 204);
+    revoke(&app, json!({ "userId": "carol" })).await;
+    for (user, mut stream) in begun {
+        stream.write_all(body.as_bytes()).await.expect("a body");
+        let answer = raw::rest(&mut stream, A_SECOND * 5).await;
+        let refused = if user == "alice" { "user_blocked" } else { "token_revoked" };
+        assert!(answer.contains(refused), "{answer}");
+    }
+    let written = app.request_as(&bob, Method::GET, &path, None).await.ok();
+    assert_eq!(written["items"], json!([]));
 }
