@@ -145,7 +145,8 @@ pub async fn rewrite(tx: &mut Tx<'_>, subject: &Id, answer: &impl Serialize) -> 
 /// # Errors
 /// The store's.
 pub async fn forget(tx: &mut Tx<'_>, subject: &Id) -> Result<()> {
-    const FORGET: &str = "UPDATE idempotency_keys SET answer = NULL WHERE subject = $1";
+    const FORGET: &str = "
+        UPDATE idempotency_keys SET answer = NULL, subject = NULL WHERE subject = $1";
     tx.execute(FORGET, &params![subject]).await?;
     Ok(())
 }

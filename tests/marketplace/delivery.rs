@@ -335,3 +335,50 @@ async fn what_was_paid_is_told_with_every_digit() {
     };
     assert!(packet.contains(&format!(r#""amount":{PRICE},"#)), "{packet}");
 }
+
+/// How many kept events have a text.
+async fn kept_with(app: &TestApp, text: &str) -> i64 {
+    let having = |table| format!("(SELECT COUNT(*) FROM {table} WHERE wire LIKE '%{text}%')");
+    app.count(&format!("SELECT {} + {}", having("events"), having("shared_events"))).await
+}
+
+#[tokio::test]
+async fn a_code_that_does_not_serve_any_more_is_in_plain_nowhere() {
+    use stoa::config::EventAudience::{Documented, Participants};
+
+    for audience in [Documented, Participants] {
+        let app = TestApp::with(|config| config.realtime.event_audience = audience).await;
+        let sale = Sale::shipped(&app).await;
+        let path = format!("/api/marketplace{}", sale.path("/delivery/code"));
+        let token = format!("Bearer {}", sale.sam.token);
+        let code = async |key: &str| {
+            let headers = [("authorization", token.as_str()), ("idempotency-key", key)];
+            app.post_with(&path, &headers, &json!({})).await
+        };
+        let serves = async |key: &str| {
+            let made = code(key).await;
+            assert_eq!(made.status, 201, "{made:?}");
+            assert_eq!(code(key).await.body, made.body, "while it serves");
+            let made = text(&made.body["deliveryCode"]);
+            assert_eq!(kept_with(&app, &made).await, 1);
+            made
+        };
+        let is_forgotten = async |key: &str, made: &str| {
+            let again = code(key).await;
+            assert_eq!(again.problem(409), "conflict", "{again:?}");
+            assert_eq!(kept_with(&app, made).await, 0);
+        };
+        let first = serves("k1").await;
+        let second = serves("k2").await;
+        is_forgotten("k1", &first).await;
+        for _ in 0..4 {
+            invalid(&sale.confirm(&other(&second)).await, "/code");
+        }
+        assert_eq!(code("k2").await.status, 201, "one try is left");
+        invalid(&sale.confirm(&other(&second)).await, "/code");
+        is_forgotten("k2", &second).await;
+        let third = serves("k3").await;
+        assert_eq!(sale.confirm(&third).await.ok()["status"], "delivered");
+        is_forgotten("k3", &third).await;
+    }
+}

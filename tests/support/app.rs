@@ -17,7 +17,7 @@ use reqwest::{Method, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
 use stoa::{app::App, clock::Clock, config::Config};
 use tempfile::TempDir;
 
@@ -145,6 +145,18 @@ impl TestApp {
                 let mut connection = PgConnection::connect(&url).await.expect("a connection");
                 connection.execute(AssertSqlSafe(sql.to_owned())).await.expect(sql);
                 connection.close().await.expect("its end");
+            }
+        }
+    }
+
+    /// The number that a query gives in its database, past it.
+    pub async fn count(&self, sql: &str) -> i64 {
+        match self.database_url() {
+            None => self.database().query_row(sql, [], |row| row.get(0)).expect(sql),
+            Some(url) => {
+                let mut connection = PgConnection::connect(&url).await.expect("a connection");
+                let row = connection.fetch_one(AssertSqlSafe(sql.to_owned())).await.expect(sql);
+                row.get(0)
             }
         }
     }

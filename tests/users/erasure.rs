@@ -8,7 +8,6 @@ use std::{
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use sqlx::{Connection as _, PgConnection, Row as _};
 
 use super::{
     expect_end,
@@ -20,15 +19,7 @@ use crate::support::{TestApp, within};
 
 /// How many are still to be erased.
 async fn waiting(app: &TestApp) -> i64 {
-    const COUNT: &str = "SELECT COUNT(*) FROM erasures";
-    match app.database_url() {
-        None => app.database().query_row(COUNT, [], |row| row.get(0)).expect("a count"),
-        Some(url) => {
-            let mut connection = PgConnection::connect(&url).await.expect("a connection");
-            let row = sqlx::query(COUNT).fetch_one(&mut connection).await.expect("a count");
-            row.get(0)
-        }
-    }
+    app.count("SELECT COUNT(*) FROM erasures").await
 }
 
 async fn until_erased(app: &TestApp) {

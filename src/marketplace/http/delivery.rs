@@ -1,6 +1,6 @@
 //! Delivery over REST.
 
-use axum::{Json, extract::State};
+use axum::{Extension, Json, extract::State};
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,11 +10,11 @@ use crate::{
     error::Result,
     http::body::{Path, ValidBody},
     id::Id,
-    idempotency::answer,
+    idempotency::{Subject, answer},
     marketplace::{
         documents::PurchaseRequest,
         requests::{ChangeDelivery, ConfirmDelivery},
-        service::MarketplaceService,
+        service::{MarketplaceService, code_subject},
     },
 };
 
@@ -40,9 +40,10 @@ pub(super) async fn make_code(
     State(marketplace): State<MarketplaceService>,
     caller: Caller,
     Path(id): Path<Id>,
-) -> Result<(StatusCode, Json<DeliveryCode>)> {
+) -> Result<(StatusCode, Extension<Subject>, Json<DeliveryCode>)> {
     answer(marketplace.make_code(caller.identity, id.clone()), move |delivery_code| {
-        (StatusCode::CREATED, Json(DeliveryCode { request_id: id.clone(), delivery_code }))
+        let code = DeliveryCode { request_id: id.clone(), delivery_code };
+        (StatusCode::CREATED, Extension(Subject(code_subject(&id))), Json(code))
     })
     .await
 }

@@ -1,19 +1,20 @@
 //! The rules of delivery. The seller has a code made and hands it over with the goods; the buyer
-//! enters it. The request keeps a hash of it, and it may be tried five times. In plain it is in the
-//! event that tells of it, as long as that is kept.
+//! enters it. The request keeps a hash of it, and it may be tried five times. In plain it is where it is
+//! told again, in the event and in the answer under an `Idempotency-Key`, as long as it serves.
 
 use std::sync::Arc;
 
-use rand::seq::IndexedRandom;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use uuid::Uuid;
 
 use super::{MarketplaceService, advance, conflict, hold};
 use crate::{
     auth::Identity,
-    db::Tx,
+    db::{self, Tx},
     error::{Error, Result},
-    id::Id,
+    id::{Id, readable_code},
+    idempotency,
     marketplace::{
         announcements,
         documents::{PurchaseRequest, RequestStatus},
@@ -25,12 +26,6 @@ use crate::{
         store,
     },
 };
-
-/// The characters of a code: none is taken for another, so that 8 of them, 40 bits, can be read out.
-const ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
-
-/// The length of a code.
-const LENGTH: usize = 8;
 
 /// How often a code may be tried.
 const TRIES: u32 = 5;
@@ -66,14 +61,16 @@ impl MarketplaceService {
         caller: Arc<Identity>,
         id: Id,
     ) -> Result<String> {
-        let code = random_code();
+        let code = readable_code();
         let unit = async move |tx: &mut Tx<'_>| {
             let request = hold(tx, &caller, &id).await?.document;
             ensure_is(&caller, request.seller_id.as_ref())?;
             ensure_under_way(&request)?;
+            forget_code(tx, &id).await?;
             store::requests::set_code(tx, &id, hash(&id, &code), TRIES).await?;
-            let seller = caller.user_id.clone();
-            tx.announce(announcements::code_generated(&request, seller, code.clone()));
+            let generated =
+                announcements::code_generated(&request, caller.user_id.clone(), code.clone());
+            tx.announce(generated.about(code_subject(&id)));
             Ok(code)
         };
         self.db.write(unit).await
@@ -137,8 +134,13 @@ impl MarketplaceService {
             }
             if !bool::from(hash(&id, &code).ct_eq(&expected)) {
                 store::requests::take_try(tx, &id).await?;
-                return Ok(Tried::Wrong { left: row.code_tries - 1 });
+                let left = row.code_tries - 1;
+                if left == 0 {
+                    forget_code(tx, &id).await?;
+                }
+                return Ok(Tried::Wrong { left });
             }
+            forget_code(tx, &id).await?;
             request.delivery.get_or_insert_default().delivered_at = Some(tx.now());
             advance(tx, &mut request, Move::Deliver).await?;
             tx.announce(announcements::delivered(&request));
@@ -178,18 +180,26 @@ impl MarketplaceService {
     }
 }
 
-fn random_code() -> String {
-    let mut random = rand::rng();
-    let letters = std::iter::repeat_with(|| ALPHABET.choose(&mut random).copied());
-    letters.flatten().take(LENGTH).map(char::from).collect()
-}
-
 /// Refuses what belongs to goods that are on their way.
 fn ensure_under_way(request: &PurchaseRequest) -> Result<()> {
     match request.status {
         RequestStatus::Paid | RequestStatus::Shipped => Ok(()),
         _ => Err(conflict("This is for a request that is paid or shipped.")),
     }
+}
+
+/// What shows the code of a request that serves, and nothing else of the request: what shows that is
+/// written anew with it.
+pub(in crate::marketplace) fn code_subject(request: &Id) -> Id {
+    let hash = Sha256::digest(format!("delivery code {request}"));
+    Uuid::from_bytes(std::array::from_fn(|at| hash[at])).into()
+}
+
+/// Leaves the code of a request in plain nowhere: it does not serve any more.
+async fn forget_code(tx: &mut Tx<'_>, request: &Id) -> Result<()> {
+    let subject = code_subject(request);
+    db::take_back(tx, &subject).await?;
+    idempotency::forget(tx, &subject).await
 }
 
 /// What is stored of a code, however it is written. The request is in it, so that equal codes do

@@ -6,6 +6,7 @@ mod delivery;
 mod offers;
 mod requests;
 
+pub(super) use self::delivery::code_subject;
 use super::{
     documents::{Offer, PurchaseRequest},
     moves::Move,
