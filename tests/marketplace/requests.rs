@@ -348,3 +348,23 @@ async fn metadata_is_not_larger_than_sellers_can_be_sent() {
         assert_eq!(answer.body["errors"][0]["pointer"], "/metadata");
     }
 }
+
+#[tokio::test]
+async fn what_is_kept_for_sellers_tells_a_changed_request_as_it_is() {
+    let app = TestApp::start().await;
+    let (bea, sam) = (Person::buyer(&app, "bea"), Person::seller(&app, "sam"));
+    let mut secret = a_chair();
+    secret["description"] = json!("Call 555-1234.");
+    let path = format!("/requests/{}", text(&bea.post("/requests", secret).await.ok()["id"]));
+    bea.post("/requests", a_chair()).await.ok();
+    // Something else about it is kept as it was.
+    let offer = sam.offer(path.trim_start_matches("/requests/")).await;
+    bea.post(&format!("/offers/{offer}/reject"), json!({ "reason": "Too blue" })).await.ok();
+    let kept = async |text: &str| {
+        app.count(&format!("SELECT COUNT(*) FROM events WHERE wire LIKE '%{text}%'")).await
+    };
+    assert_eq!(kept("555-1234").await, 1);
+    bea.patch(&path, json!({ "description": "Of pine." })).await.ok();
+    assert_eq!((kept("555-1234").await, kept("Of pine.").await), (0, 1));
+    assert_eq!((kept("new-purchase-request").await, kept("Too blue").await), (2, 1));
+}

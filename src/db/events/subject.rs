@@ -21,13 +21,14 @@ pub struct KeptEvent {
     pub created_at: Timestamp,
 }
 
-/// The kept events that show this, in their order.
+/// The kept events that show this and are in one stream alone, in their order.
 ///
 /// # Errors
 /// The store's.
 pub async fn events_about(tx: &mut Tx<'_>, subject: &Id) -> Result<Vec<KeptEvent>> {
     const ABOUT: &str = "
-        SELECT stream, seq, wire, created_at FROM events WHERE subject = $1 ORDER BY seq";
+        SELECT stream, seq, wire, created_at FROM events
+        WHERE subject = $1 AND shared IS NULL ORDER BY seq";
     let rows = tx.all(ABOUT, &params![subject]).await?;
     rows.iter()
         .map(|row| {

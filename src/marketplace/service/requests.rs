@@ -5,7 +5,7 @@ use std::{convert::identity, sync::Arc};
 use super::{MarketplaceService, advance, found, hold};
 use crate::{
     auth::{Identity, Role},
-    db::Tx,
+    db::{self, Tx},
     error::{Error, Result},
     http::list::{List, Page},
     id::Id,
@@ -13,7 +13,7 @@ use crate::{
     marketplace::{
         announcements,
         documents::{PurchaseRequest, RequestStatus},
-        events::RequestChange,
+        events::{NEW_PURCHASE_REQUEST, RequestChange},
         happenings,
         moves::Move,
         requests::{ChangeRequest, CreateRequest, Filter},
@@ -53,7 +53,7 @@ impl MarketplaceService {
                 updated_at: tx.now(),
             };
             store::requests::insert(tx, &request).await?;
-            tx.announce(announcements::requested(&request));
+            tx.announce(announcements::requested(&request).about(request.id.clone()));
             Ok(request)
         };
         self.db.write(unit).await
@@ -121,6 +121,7 @@ impl MarketplaceService {
             }
             request.updated_at = tx.now();
             store::requests::set_details(tx, &request).await?;
+            rewrite_kept(tx, &request).await?;
             idempotency::rewrite(tx, &request.id, &request).await?;
             tx.announce(announcements::changed(&request, RequestChange::DetailsChanged));
             Ok(request)
@@ -176,4 +177,16 @@ impl MarketplaceService {
         };
         self.db.write(unit).await
     }
+}
+
+/// Has the kept event that tells of an open request tell of it as it is: who hears it again does not
+/// hear what was taken back.
+async fn rewrite_kept(tx: &mut Tx<'_>, request: &PurchaseRequest) -> Result<()> {
+    for event in db::events_about(tx, &request.id).await? {
+        let mut told = event.renderings.iter().map(|rendering| rendering.event.as_str());
+        if told.any(|name| name == NEW_PURCHASE_REQUEST.name) {
+            db::rewrite(tx, &event, &[announcements::requested(request)]).await?;
+        }
+    }
+    Ok(())
 }
