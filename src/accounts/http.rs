@@ -63,7 +63,8 @@ async fn register(
 ) -> Result<(StatusCode, Unkept<Json<SignedIn>>)> {
     let accounts = accounts.on()?;
     accounts.admit_registration(address)?;
-    let signed_in = accounts.register(body.json().await?).await?;
+    let register = body.json_with(|register: &Register| accounts.check_role(register)).await?;
+    let signed_in = accounts.register(register).await?;
     Ok((StatusCode::CREATED, unkept(Json(signed_in))))
 }
 

@@ -32,7 +32,6 @@ pub(super) struct Register {
     /// The family name.
     pub(super) last_name: PersonName,
     /// One of those that people may give themselves here: `user`, `buyer` or `seller`.
-    #[garde(inner(length(bytes, max = 32)))]
     #[schema(max_length = 32)]
     pub(super) role: Option<String>,
     /// The code of who brought them.

@@ -108,14 +108,28 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 /// # Errors
 /// [`Code::InvalidPayload`] with every invalid field.
 pub fn validate<T: Validate<Context = ()>>(value: &T) -> Result<()> {
-    let Err(report) = value.validate() else { return Ok(()) };
-    let fields: Vec<FieldError> = report
+    validate_with(value, Ok(()))
+}
+
+/// The same, with a rule that needs more than the value.
+///
+/// # Errors
+/// [`Code::InvalidPayload`] with every invalid field, those of that rule too.
+pub fn validate_with<T>(value: &T, further: Result<()>) -> Result<()>
+where
+    T: Validate<Context = ()>,
+{
+    let Err(report) = value.validate() else { return further };
+    let mut fields: Vec<FieldError> = report
         .iter()
         .map(|(path, error)| FieldError {
             pointer: wire_pointer(&path.to_string()),
             detail: error.to_string(),
         })
         .collect();
+    if let Err(error) = further {
+        fields.extend(error.fields().iter().cloned());
+    }
     Err(many_invalid(fields))
 }
 

@@ -105,7 +105,7 @@ impl UnreadBody {
             return Err(not_json(&self.body));
         }
         let value = json::decode(&self.read().await?)?;
-        json::validate(&value).and(further(&value))?;
+        json::validate_with(&value, further(&value))?;
         Ok(value)
     }
 }

@@ -208,3 +208,19 @@ async fn an_idempotency_key_changes_nothing_so_that_no_answer_with_a_token_is_ke
     assert!(!two.headers.contains_key("idempotency-replayed"));
     assert_ne!(two.ok()["refreshToken"], one["refreshToken"]);
 }
+
+#[tokio::test]
+async fn a_role_that_nobody_gives_themselves_is_told_with_what_else_is_wrong() {
+    let app = start().await;
+    let mut body = details("ada@example.org");
+    (body["password"], body["role"]) = (json!("short"), json!("admin"));
+    let answer = post(&app, "/api/auth/register", &body).await;
+    assert_eq!(answer.problem(422), "invalid_payload");
+    let errors = answer.body["errors"].as_array().expect("fields");
+    let pointers: Vec<_> = errors.iter().map(|error| &error["pointer"]).collect();
+    assert_eq!(pointers, ["/password", "/role"], "{answer:?}");
+    body["password"] = json!(super::PASSWORD);
+    body["role"] = json!("x".repeat(33));
+    let answer = post(&app, "/api/auth/register", &body).await;
+    assert_eq!(answer.body["errors"].as_array().map(Vec::len), Some(1), "{answer:?}");
+}

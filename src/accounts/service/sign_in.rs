@@ -84,6 +84,14 @@ impl Accounts {
         self.signed_in(begun, &refresh)
     }
 
+    /// Makes sure that a role is one that people give themselves.
+    ///
+    /// # Errors
+    /// [`Code::InvalidPayload`].
+    pub(in crate::accounts) fn check_role(&self, register: &Register) -> Result<()> {
+        self.roles(register.role.as_deref()).map(drop)
+    }
+
     /// The roles of who gives themselves one, or none.
     fn roles(&self, role: Option<&str>) -> Result<Roles> {
         let Some(name) = role else { return Ok(self.default_roles) };
