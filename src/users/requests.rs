@@ -51,7 +51,8 @@ pub(super) struct MintToken {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 pub(super) struct Revoke {
-    /// The user whose tokens they are.
+    /// The user whose tokens they are. Beside `jti`: whose token that is, so that nobody else's sockets
+    /// are looked through.
     pub(super) user_id: Option<Id>,
     /// Those that were issued before this; without it, before now. Without `userId` everyone's.
     pub(super) issued_before: Option<Timestamp>,

@@ -56,6 +56,23 @@ async fn one_token_is_revoked_by_its_id_and_the_users_other_tabs_stay() {
 }
 
 #[tokio::test]
+async fn a_token_whose_user_is_named_is_out_in_their_tabs_and_others_are_not_looked_at() {
+    let app = TestApp::start().await;
+    let alices = app.token_with("alice", json!({ "jti": "one" }));
+    let bobs = app.token_with("bob", json!({ "jti": "one" }));
+    let mut alice =
+        app.own("alice", app.connect(Options::websocket().token(&alices)).await.unwrap());
+    let mut bob = app.own("bob", app.connect(Options::websocket().token(&bobs)).await.unwrap());
+    revoke(&app, json!({ "jti": "one", "userId": "alice" })).await;
+    expect_end(&mut alice, "revoked").await;
+    bob.expect_nothing().await;
+    // Neither token is good for anything new.
+    assert!(!is_let_in(&app, &alices).await && !is_let_in(&app, &bobs).await);
+    revoke(&app, json!({ "jti": "one" })).await;
+    expect_end(&mut bob, "revoked").await;
+}
+
+#[tokio::test]
 async fn everyones_tokens_of_before_a_moment_are_revoked_and_api_keys_go_on() {
     let clock = clock();
     let app = TestApp::with_clock(clock.clone(), |_| {}).await;
@@ -244,7 +261,7 @@ async fn what_can_not_be_revoked_is_told() {
     let app = TestApp::with_clock(clock(), |_| {}).await;
     for (named, pointer) in [
         (json!({}), ""),
-        (json!({ "userId": "a", "jti": "b" }), ""),
+        (json!({ "userId": "a", "jti": "b", "issuedBefore": "2025-01-01T00:00:00Z" }), ""),
         (json!({ "jti": "b", "issuedBefore": "2025-01-01T00:00:00Z" }), ""),
         (json!({ "userId": "a", "expiresAt": "2025-01-01T00:00:00Z" }), "/expiresAt"),
         (json!({ "userId": "a", "issuedBefore": "2026-01-01T00:00:00Z" }), "/issuedBefore"),

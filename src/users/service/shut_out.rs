@@ -164,14 +164,12 @@ impl Users {
             return Err(Error::invalid("/expiresAt", "goes with jti alone"));
         }
         let revocation = match (user_id, issued_before, jti) {
-            (None, None, Some(jti)) => self.revocation_of_token(&jti, None, expires_at),
+            (user, None, Some(jti)) => self.revocation_of_token(&jti, user, expires_at),
             (Some(user), before, None) => self.revocation_of_user(user, before.unwrap_or(now)),
             (None, Some(before), None) => self.revocation_of_everyone(before),
             _ => {
-                return Err(Error::invalid(
-                    "",
-                    "takes either userId or jti, or issuedBefore alone",
-                ));
+                let rule = "takes userId, or jti with or without userId, or issuedBefore alone";
+                return Err(Error::invalid("", rule));
             }
         };
         let of = revocation.user.as_ref().map(Id::as_str);
