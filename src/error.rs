@@ -200,6 +200,13 @@ impl Error {
         Self::new(Code::Forbidden, "You may not do this.")
     }
 
+    /// [`Code::Forbidden`] with what the call needs: a role, a scope, or to be somebody of whom the
+    /// caller knows.
+    #[must_use]
+    pub fn needs(what: &str) -> Self {
+        Self::new(Code::Forbidden, format!("This needs {what}."))
+    }
+
     /// [`Code::Internal`] with a cause that only the log sees.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::new(Code::Internal, "The server failed; the request id tells us where.")

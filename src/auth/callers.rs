@@ -11,7 +11,7 @@ use crate::{error::Error, room::Room};
 
 /// Declares a caller and whom it lets in. A narrowed API key is only good for [`EmitCaller`].
 macro_rules! caller {
-    ($(#[doc = $doc:literal])+ $caller:ident, $allows:expr) => {
+    ($(#[doc = $doc:literal])+ $caller:ident, $needs:literal, $allows:expr) => {
         $(#[doc = $doc])+
         #[derive(Clone, Debug)]
         pub struct $caller {
@@ -30,10 +30,13 @@ macro_rules! caller {
             async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
                 let Credentials { identity, kind, scopes } = credentials(parts, state).await?;
                 let allows: fn(&Identity) -> bool = $allows;
-                if scopes.is_none() && allows(&identity) {
+                if scopes.is_some() {
+                    return Err(Error::needs("an API key that is not narrowed to some emits"));
+                }
+                if allows(&identity) {
                     Ok(Self { identity, kind })
                 } else {
-                    Err(Error::forbidden())
+                    Err(Error::needs($needs))
                 }
             }
         }
@@ -42,22 +45,22 @@ macro_rules! caller {
 
 caller! {
     /// Anyone with a valid token, or a backend service with an API key.
-    Caller, |_| true
+    Caller, "credentials", |_| true
 }
 
 caller! {
     /// A backend service, by token or API key.
-    ServiceCaller, |identity| identity.has(Role::Service)
+    ServiceCaller, "the role service: a backend's API key, or its token", |identity| identity.has(Role::Service)
 }
 
 caller! {
     /// An admin.
-    AdminCaller, |identity| identity.has(Role::Admin)
+    AdminCaller, "the role admin", |identity| identity.has(Role::Admin)
 }
 
 caller! {
     /// A backend service or an admin.
-    OperatorCaller, Identity::operates
+    OperatorCaller, "the role admin or service", Identity::operates
 }
 
 /// A backend service at the emit door, where its API key may be narrowed to some events and rooms.
@@ -87,7 +90,7 @@ where
         if identity.has(Role::Service) {
             Ok(Self { identity, scopes })
         } else {
-            Err(Error::forbidden())
+            Err(Error::needs("the role service: a backend's API key, or its token"))
         }
     }
 }

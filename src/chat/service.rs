@@ -68,7 +68,7 @@ impl Deref for Held {
 impl Found {
     /// The caller as a participant.
     fn member(&self) -> Result<&Member> {
-        self.member.as_ref().ok_or_else(Error::forbidden)
+        self.member.as_ref().ok_or_else(takes_part)
     }
 
     /// Refuses what an archived conversation does not take.
@@ -233,7 +233,9 @@ impl ChatService {
             let found = hold(tx, &caller, &id).await?;
             let creator = found.row.document.created_by == caller.user_id;
             if !(user == caller.user_id || creator || caller.has(Role::Admin)) {
-                return Err(Error::forbidden());
+                return Err(Error::needs(
+                    "that participant, the conversation's creator, or an admin",
+                ));
             }
             if found.row.document.kind == ConversationKind::Direct {
                 return Err(conflict("A direct conversation stays between two."));
@@ -282,6 +284,11 @@ async fn hold(tx: &mut Tx<'_>, caller: &Identity, id: &Id) -> Result<Held> {
 async fn complete(tx: &mut Tx<'_>, mut conversation: Conversation) -> Result<Conversation> {
     conversation.participants = store::first_participants(tx, &conversation.id).await?;
     Ok(conversation)
+}
+
+/// For an admin, who sees all and takes part in some.
+fn takes_part() -> Error {
+    Error::needs("somebody who takes part in the conversation")
 }
 
 fn conflict(sentence: &'static str) -> Error {

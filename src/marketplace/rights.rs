@@ -84,13 +84,16 @@ pub(super) fn no_checkout() -> Error {
 /// # Errors
 /// [`Code::Forbidden`].
 pub(super) fn ensure_trades_as(identity: &Identity, role: Role) -> Result<()> {
-    if identity.trades_as(role) { Ok(()) } else { Err(Error::forbidden()) }
+    if identity.trades_as(role) {
+        return Ok(());
+    }
+    Err(Error::needs(&format!("the role {}, or none at all", role.as_str())))
 }
 
-/// Refuses who is not the one in question.
+/// Refuses who is not the one in question, in words for them.
 ///
 /// # Errors
 /// [`Code::Forbidden`].
-pub(super) fn ensure_is(identity: &Identity, user: Option<&Id>) -> Result<()> {
-    if user == Some(&identity.user_id) { Ok(()) } else { Err(Error::forbidden()) }
+pub(super) fn ensure_is(identity: &Identity, user: Option<&Id>, who: &str) -> Result<()> {
+    if user == Some(&identity.user_id) { Ok(()) } else { Err(Error::needs(who)) }
 }

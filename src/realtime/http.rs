@@ -186,7 +186,7 @@ fn allowed(caller: &EmitCaller, request: EmitRequest) -> Result<Emit> {
         Target::Rooms { rooms, .. } => rooms.iter().all(|room| caller.may_emit(event, Some(room))),
     };
     if !may {
-        return Err(Error::forbidden());
+        return Err(Error::needs("an API key whose scopes have this event and all of its targets"));
     }
     let id = Ids.next();
     tracing::debug!(%id, event, "emit");

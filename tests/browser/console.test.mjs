@@ -135,7 +135,7 @@ test('in production an operator needs a credential, which stays in the tab', asy
   await signIn(page, 'a-wrong-key');
   await page.getByText('invalid API key').waitFor();
   await signIn(page, token({ userId: 'alice', role: 'user' }));
-  await page.getByText('You may not do this.').waitFor();
+  await page.getByText('This needs the role admin or service.').waitFor();
   await signIn(page, token({ userId: 'olga', role: 'admin' }));
   await page.getByText('Sending needs the role service; yours is admin.').waitFor();
   await page.getByRole('button', { name: 'Sign out' }).click();

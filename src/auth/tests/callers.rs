@@ -97,6 +97,21 @@ async fn a_callers_role_opens_its_doors_and_no_others() {
 }
 
 #[tokio::test]
+async fn who_may_not_is_told_what_it_needs() {
+    let token = bearer(&json!({"userId": "alice", "role": "user"}));
+    for (path, needs) in [
+        ("/service", "This needs the role service: a backend's API key, or its token."),
+        ("/admin", "This needs the role admin."),
+        ("/operator", "This needs the role admin or service."),
+        ("/emit", "This needs the role service: a backend's API key, or its token."),
+    ] {
+        assert_eq!(refusal(&get(path, &[("authorization", &token)]).await).1, needs);
+    }
+    let narrowed = refusal(&get("/any", &[("x-api-key", "narrowed")]).await);
+    assert_eq!(narrowed.1, "This needs an API key that is not narrowed to some emits.");
+}
+
+#[tokio::test]
 async fn without_valid_credentials_every_door_answers_401_in_the_contracts_words() {
     let old = bearer(&json!({"userId": "alice", "role": "service", "exp": 1}));
     for path in ["/any", "/service", "/admin", "/operator", "/emit"] {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     ChatService, Found, Held, conflict, found, hold,
     lists::{count, unread},
+    takes_part,
 };
 use crate::{
     auth::{Identity, Role},
@@ -157,7 +158,7 @@ impl ChatService {
         let unit = async move |tx: &mut Tx<'_>| {
             let (conversation, mut message) = hold_message(tx, &caller, &message_id).await?;
             if message.document.sender.id != caller.user_id {
-                return Err(Error::forbidden());
+                return Err(Error::needs("the message's author"));
             }
             conversation.member()?;
             conversation.ensure_open()?;
@@ -185,7 +186,7 @@ impl ChatService {
         let unit = async move |tx: &mut Tx<'_>| {
             let (_, mut message) = hold_message(tx, &caller, &message_id).await?;
             if message.document.sender.id != caller.user_id && !caller.has(Role::Admin) {
-                return Err(Error::forbidden());
+                return Err(Error::needs("the message's author, or an admin"));
             }
             if message.document.deleted_at.is_some() {
                 return Ok(());
@@ -256,7 +257,7 @@ impl ChatService {
     ) -> Result<ReadResult> {
         let unit = async move |tx: &mut Tx<'_>| {
             let mut conversation = hold(tx, &caller, &id).await?.found;
-            let member = conversation.member.as_mut().ok_or_else(Error::forbidden)?;
+            let member = conversation.member.as_mut().ok_or_else(takes_part)?;
             let user_id = caller.user_id.clone();
             let message = in_conversation(tx, &id, &message_id, "/messageId").await?;
             let mut modified_count = 0;

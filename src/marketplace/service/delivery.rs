@@ -64,7 +64,7 @@ impl MarketplaceService {
         let code = readable_code();
         let unit = async move |tx: &mut Tx<'_>| {
             let request = hold(tx, &caller, &id).await?.document;
-            ensure_is(&caller, request.seller_id.as_ref())?;
+            ensure_is(&caller, request.seller_id.as_ref(), "the seller whose offer was accepted")?;
             ensure_under_way(&request)?;
             forget_code(tx, &id).await?;
             store::requests::set_code(tx, &id, hash(&id, &code), TRIES).await?;
@@ -86,7 +86,7 @@ impl MarketplaceService {
         let notifications = self.notifications.clone();
         let unit = async move |tx: &mut Tx<'_>| {
             let mut request = hold(tx, &caller, &id).await?.document;
-            ensure_is(&caller, request.seller_id.as_ref())?;
+            ensure_is(&caller, request.seller_id.as_ref(), "the seller whose offer was accepted")?;
             ensure_under_way(&request)?;
             let ships = change.status == SHIPPED && request.status == RequestStatus::Paid;
             let before = request.delivery.clone();
@@ -123,7 +123,7 @@ impl MarketplaceService {
         let unit = async move |tx: &mut Tx<'_>| {
             let row = hold(tx, &caller, &id).await?;
             let mut request = row.document;
-            ensure_is(&caller, Some(&request.buyer_id))?;
+            ensure_is(&caller, Some(&request.buyer_id), "the request's buyer")?;
             Move::Deliver.from(request.status)?;
             let Some(expected) = row.code_hash else {
                 return Err(conflict("The seller has not made a delivery code yet."));
@@ -159,7 +159,7 @@ impl MarketplaceService {
     ) -> Result<PurchaseRequest> {
         let unit = async move |tx: &mut Tx<'_>| {
             let mut request = hold(tx, &caller, &id).await?.document;
-            ensure_is(&caller, Some(&request.buyer_id))?;
+            ensure_is(&caller, Some(&request.buyer_id), "the request's buyer")?;
             if !matches!(request.status, RequestStatus::Shipped | RequestStatus::Delivered) {
                 return Err(conflict("The request is not shipped, or done already."));
             }

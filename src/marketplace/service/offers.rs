@@ -106,7 +106,7 @@ impl MarketplaceService {
         let notifications = self.notifications.clone();
         let unit = async move |tx: &mut Tx<'_>| {
             let (mut request, offer) = hold_offer(tx, &caller, &id).await?;
-            ensure_is(&caller, Some(&request.buyer_id))?;
+            ensure_is(&caller, Some(&request.buyer_id), "the request's buyer")?;
             request.accepted_offer_id = Some(id.clone());
             request.seller_id = Some(offer.seller_id.clone());
             // Before the offer's own status: of two at once the later finds the request taken.
@@ -139,7 +139,7 @@ impl MarketplaceService {
         let notifications = self.notifications.clone();
         let unit = async move |tx: &mut Tx<'_>| {
             let (request, offer) = hold_offer(tx, &caller, &id).await?;
-            ensure_is(&caller, Some(&request.buyer_id))?;
+            ensure_is(&caller, Some(&request.buyer_id), "the request's buyer")?;
             let offer = end(tx, &request, offer, OfferStatus::Rejected).await?;
             let rejected = announcements::rejected(&offer, reason.clone());
             tx.announce(rejected.about(request.id.clone()));
@@ -160,7 +160,7 @@ impl MarketplaceService {
     ) -> Result<()> {
         let unit = async move |tx: &mut Tx<'_>| {
             let (request, offer) = hold_offer(tx, &caller, &id).await?;
-            ensure_is(&caller, Some(&offer.seller_id))?;
+            ensure_is(&caller, Some(&offer.seller_id), "the offer's seller")?;
             end(tx, &request, offer, OfferStatus::Withdrawn).await?;
             tx.announce(announcements::changed(&request, RequestChange::OfferWithdrawn));
             Ok(())

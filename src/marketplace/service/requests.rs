@@ -106,7 +106,7 @@ impl MarketplaceService {
         let ChangeRequest { title, description, budget, category, metadata } = change;
         let unit = async move |tx: &mut Tx<'_>| {
             let mut request = hold(tx, &caller, &id).await?.document;
-            ensure_is(&caller, Some(&request.buyer_id))?;
+            ensure_is(&caller, Some(&request.buyer_id), "the request's buyer")?;
             if request.status != RequestStatus::Open {
                 return Err(conflict("Only an open request can be changed."));
             }
@@ -140,7 +140,7 @@ impl MarketplaceService {
         let unit = async move |tx: &mut Tx<'_>| {
             let mut request = hold(tx, &caller, &id).await?.document;
             if !caller.has(Role::Admin) {
-                ensure_is(&caller, Some(&request.buyer_id))?;
+                ensure_is(&caller, Some(&request.buyer_id), "the request's buyer")?;
             }
             request.cancel_reason = Some(reason);
             advance(tx, &mut request, Move::Cancel).await?;
@@ -164,7 +164,7 @@ impl MarketplaceService {
             let row = hold(tx, &caller, &id).await?;
             let (mut request, paid) = (row.document, row.paid);
             if !caller.has(Role::Service) {
-                ensure_is(&caller, Some(&request.buyer_id))?;
+                ensure_is(&caller, Some(&request.buyer_id), "the request's buyer")?;
             }
             advance(tx, &mut request, Move::Complete).await?;
             let (seller, payment) = (request.seller_id.clone(), request.payment_id.clone());

@@ -17,7 +17,7 @@ impl Users {
     /// Everything that is kept of a user, for themselves and for operators.
     pub(in crate::users) fn export(&self, caller: &Identity, user: Id) -> Result<Body> {
         if caller.user_id != user && !caller.operates() {
-            return Err(Error::forbidden());
+            return Err(Error::needs("the user themselves, or the role admin or service"));
         }
         let begin = Some((self.clone(), user, 0_usize, Place::default()));
         let lines = try_unfold(begin, |mut at| async move {
