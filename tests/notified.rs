@@ -163,6 +163,42 @@ async fn who_is_away_is_told_once_of_the_messages_of_a_conversation_until_they_h
 }
 
 #[tokio::test]
+async fn who_has_read_a_conversation_has_read_that_there_was_something() {
+    let app = TestApp::with(notifying).await;
+    let conversation = begin(&app, "ann", &["bob"]).await;
+    let other = begin(&app, "cat", &["bob"]).await;
+    let bob = app.token("bob", &[]);
+    let unread = async || {
+        let path = "/api/notifications/unread-count";
+        app.request_as(&bob, Method::GET, path, None).await.ok()["unreadCount"].clone()
+    };
+    let read = async |message: &Value| {
+        let path = format!("/api/conversations/{conversation}/read");
+        let body = Some(json!({ "messageId": message["message"]["id"] }));
+        app.request_as(&bob, Method::POST, &path, body).await.ok()
+    };
+    write(&app, "cat", &other).await;
+    let first = write(&app, "ann", &conversation).await;
+    let second = write(&app, "ann", &conversation).await;
+    assert_eq!(unread().await, 2);
+    assert_eq!(read(&first).await["unreadCount"], 1);
+    assert_eq!(unread().await, 2, "there is something still");
+    let mut tab = app.user("bob").await;
+    read(&second).await;
+    assert_eq!(tab.expect("unread-count-update").await, json!({ "unreadCount": 1 }));
+    read(&second).await;
+    tab.expect_nothing().await;
+    tab.into_client().close().await;
+    app.until_offline("bob", std::time::Duration::from_secs(10)).await;
+    // What comes now is news.
+    let third = write(&app, "ann", &conversation).await;
+    assert_eq!(unread().await, 2);
+    app.request_as(&bob, Method::POST, "/api/notifications/read-all", None).await.ok();
+    read(&third).await;
+    assert_eq!(unread().await, 0);
+}
+
+#[tokio::test]
 async fn nobody_is_notified_of_messages_to_very_many() {
     let app = TestApp::with(notifying).await;
     let many: Vec<_> = (0..100).map(|n| format!("member-{n}")).collect();

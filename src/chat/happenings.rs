@@ -22,7 +22,7 @@ pub(super) fn written(
     Happening {
         cause: Cause::MessageReceived,
         users: away,
-        topic: Some(format!("conversation/{}", conversation.id)),
+        topic: Some(topic(&conversation.id)),
         placeholders: vec![
             ("sender", names.join(" ")),
             ("title", conversation.title.clone().unwrap_or_default()),
@@ -30,4 +30,9 @@ pub(super) fn written(
         data: json!({ "conversationId": conversation.id, "messageId": message.id }),
         words_of: Some(message.sender.id.clone()),
     }
+}
+
+/// What notifications of messages are about: one unread notification a conversation is enough.
+pub(super) fn topic(conversation: &Id) -> String {
+    format!("conversation/{conversation}")
 }

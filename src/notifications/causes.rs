@@ -5,7 +5,11 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Notice, NotificationService, service::About, store};
+use super::{
+    Notice, NotificationService,
+    service::{About, read_one},
+    store,
+};
 use crate::{
     config::{CauseConfig, CausesConfig},
     db::Tx,
@@ -110,6 +114,18 @@ impl NotificationService {
             };
             let about = About { topic: topic.as_deref(), words_of: words_of.as_ref() };
             self.notify_about(tx, &users, notice, about).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes that a user has seen what they were notified of about a topic, in the unit of work in which
+    /// they did; after its other rows are held. What comes next about it is news again.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn read_about(&self, tx: &mut Tx<'_>, user: &Id, topic: &str) -> Result<()> {
+        if let Some(id) = store::unread_about(tx, user, topic).await? {
+            read_one(tx, user, &id).await?;
         }
         Ok(())
     }

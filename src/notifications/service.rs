@@ -187,19 +187,8 @@ impl NotificationService {
 
     /// Notes that the caller has read a notification.
     pub(super) async fn read(&self, caller: Arc<Identity>, id: Id) -> Result<ReadResult> {
-        let unit = async move |tx: &mut Tx<'_>| {
-            let user = &caller.user_id;
-            let inbox = store::hold_inbox(tx, user).await?.ok_or_else(none)?;
-            let place = store::find(tx, user, &id).await?.ok_or_else(none)?;
-            if !place.is_unread(&inbox) {
-                return Ok(ReadResult { modified_count: 0, unread_count: inbox.unread });
-            }
-            let unread = less(inbox.unread, 1)?;
-            store::set_read(tx, user, place.ordinal).await?;
-            store::set_unread(tx, user, unread).await?;
-            tx.announce(announcements::counted(unread, [user].into_iter()));
-            Ok(ReadResult { modified_count: 1, unread_count: unread })
-        };
+        let unit =
+            async move |tx: &mut Tx<'_>| read_one(tx, &caller.user_id, &id).await?.ok_or_else(none);
         self.db.write(unit).await
     }
 
@@ -257,6 +246,20 @@ async fn tell(
     }
     announce_counts(tx, counts);
     Ok(())
+}
+
+/// Notes that a user has read a notification; none that they do not have.
+pub(super) async fn read_one(tx: &mut Tx<'_>, user: &Id, id: &Id) -> Result<Option<ReadResult>> {
+    let Some(inbox) = store::hold_inbox(tx, user).await? else { return Ok(None) };
+    let Some(place) = store::find(tx, user, id).await? else { return Ok(None) };
+    if !place.is_unread(&inbox) {
+        return Ok(Some(ReadResult { modified_count: 0, unread_count: inbox.unread }));
+    }
+    let unread = less(inbox.unread, 1)?;
+    store::set_read(tx, user, place.ordinal).await?;
+    store::set_unread(tx, user, unread).await?;
+    tx.announce(announcements::counted(unread, [user].into_iter()));
+    Ok(Some(ReadResult { modified_count: 1, unread_count: unread }))
 }
 
 /// Tells users how many are unread, all who have as many by one event.

@@ -129,6 +129,17 @@ pub(super) async fn with_unread_about(
     rows.iter().map(|row| Ok(row.get("id")?)).collect()
 }
 
+/// A user's unread notification about a topic.
+pub(super) async fn unread_about(tx: &mut Tx<'_>, user: &Id, topic: &str) -> Result<Option<Id>> {
+    const FIND: &str = "
+        SELECT id FROM notifications
+        WHERE user_id = $1 AND topic = $2 AND read_at IS NULL AND ordinal > (
+            SELECT read_upto FROM notification_inboxes WHERE user_id = $1)
+        ORDER BY ordinal DESC LIMIT 1";
+    let found = tx.optional(FIND, &params![user, topic]).await?;
+    Ok(found.map(|row| row.get("id")).transpose()?)
+}
+
 /// Notes that more users have been told; false when another has told them.
 pub(super) async fn set_told(
     tx: &mut Tx<'_>,

@@ -343,7 +343,7 @@ async fn kept_with(app: &TestApp, text: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn a_code_that_does_not_serve_any_more_is_in_plain_nowhere() {
+async fn a_code_that_does_not_serve_any_more_is_kept_nowhere() {
     use stoa::config::EventAudience::{Documented, Participants};
 
     for audience in [Documented, Participants] {

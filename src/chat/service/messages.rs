@@ -255,6 +255,7 @@ impl ChatService {
         id: Id,
         message_id: Id,
     ) -> Result<ReadResult> {
+        let notifications = self.notifications.clone();
         let unit = async move |tx: &mut Tx<'_>| {
             let mut conversation = hold(tx, &caller, &id).await?.found;
             let member = conversation.member.as_mut().ok_or_else(takes_part)?;
@@ -272,6 +273,9 @@ impl ChatService {
             }
             let unread_count = unread(tx, &conversation.row, member).await?;
             if modified_count > 0 {
+                if unread_count == 0 {
+                    notifications.read_about(tx, &user_id, &happenings::topic(&id)).await?;
+                }
                 let what = What::MessagesRead { user_id, message_id, modified_count };
                 tx.announce(InConversation { id, what });
             }
