@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::connection::Connection;
 use crate::{
     error::{Error, Result},
-    event::{Direction, EventType, Namespace},
+    event::{ByNamespace, Direction, EventType, Namespace},
     http::json,
     limits::EventClass,
 };
@@ -28,7 +28,7 @@ pub(super) struct Command {
 
 /// Everything that clients may ask, by namespace and name.
 #[derive(Default)]
-pub struct Commands([HashMap<&'static str, Arc<Command>>; 3]);
+pub struct Commands(ByNamespace<HashMap<&'static str, Arc<Command>>>);
 
 impl Commands {
     /// Does `handler` for an event: its payload is read, its answer acknowledged.
@@ -53,12 +53,12 @@ impl Commands {
         let command = Arc::new(Command { name: event.name, class, run: Box::new(run) });
         for namespace in Namespace::ALL {
             if event.dialect.namespaces().contains(namespace) {
-                self.0[namespace as usize].insert(event.name, command.clone());
+                self.0[namespace].insert(event.name, command.clone());
             }
         }
     }
 
     pub(super) fn find(&self, namespace: Namespace, name: &str) -> Option<&Arc<Command>> {
-        self.0[namespace as usize].get(name)
+        self.0[namespace].get(name)
     }
 }

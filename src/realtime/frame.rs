@@ -10,7 +10,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::value::RawValue;
 use socketioxide::socket::Sid;
 
-use crate::event::{EventName, Namespace, ServerEvent};
+use crate::event::{ByNamespace, EventName, Namespace, ServerEvent};
 
 /// Opcodes with the FIN bit set.
 const TEXT: u8 = 0x81;
@@ -141,7 +141,7 @@ pub struct Outgoing {
     /// The name under which it is counted: not every name that comes from outside.
     label: &'static str,
     data: Box<RawValue>,
-    frames: [OnceLock<Bytes>; 3],
+    frames: ByNamespace<OnceLock<Bytes>>,
 }
 
 impl Outgoing {
@@ -162,7 +162,7 @@ impl Outgoing {
     }
 
     fn with(event: &str, data: Box<RawValue>, label: &'static str) -> Arc<Self> {
-        Arc::new(Self { event: event.into(), label, data, frames: Default::default() })
+        Arc::new(Self { event: event.into(), label, data, frames: ByNamespace::default() })
     }
 
     /// The event's name.
@@ -184,7 +184,7 @@ impl Outgoing {
 
     /// The websocket frame for a namespace.
     pub(super) fn frame(&self, namespace: Namespace) -> &Bytes {
-        self.frames[namespace as usize].get_or_init(|| {
+        self.frames[namespace].get_or_init(|| {
             let event = escaped(&self.event);
             text(&[prefix(namespace, Kind::Event), "[\"", &event, "\",", self.data.get(), "]"])
         })

@@ -65,7 +65,7 @@ use crate::{
     auth::Verifier,
     clock::Clock,
     config::Config,
-    event::Namespace,
+    event::ByNamespace,
     limits::{CallerRates, PacketLimit},
     origin::OriginPolicy,
 };
@@ -125,7 +125,7 @@ impl Realtime {
             max_pending_bytes: realtime.max_pending_bytes,
             max_payload_bytes: payload,
             stall_timeout: realtime.stall_timeout,
-            farewell: Namespace::ALL.map(|namespace| farewell.frame(namespace).clone()),
+            farewell: ByNamespace::new(|namespace| farewell.frame(namespace).clone()),
             packets: PacketLimit::new(&config.limits, clock.clone()),
         };
         let links = Arc::<Links>::default();

@@ -25,7 +25,7 @@ use crate::{
     auth::{Authenticator, Minter, NewToken, Roles},
     clock::Clock,
     config::{Config, Handshake},
-    event::{Namespace, Success},
+    event::{ByNamespace, Namespace, Success},
     events,
     id::Id,
     limits::{CallerRates, EventClass},
@@ -89,7 +89,7 @@ impl fmt::Display for Violation {
 
 type Seen<T> = Result<T, Violation>;
 
-type Gates = Arc<[Semaphore; 3]>;
+type Gates = Arc<ByNamespace<Semaphore>>;
 
 /// A server without REST, and with commands of its own.
 struct Server {
@@ -118,7 +118,7 @@ impl Server {
         let catalogue = Arc::new(Catalogue::new(&[EVENTS]).expect("a catalogue"));
         let callers = CallerRates::new(&config.limits);
         let realtime = Realtime::start(&config, catalogue, verifier, origins, clock, callers);
-        let gates: Gates = Arc::new(std::array::from_fn(|_| Semaphore::new(0)));
+        let gates: Gates = Arc::new(ByNamespace::new(|_| Semaphore::new(0)));
         realtime.listen(commands(realtime.emitter(), &gates), Vec::new());
         // Accepted sockets inherit it: with a small one the kernel takes writes in parts.
         let socket = TcpSocket::new_v4().expect("a socket");
@@ -136,7 +136,7 @@ impl Server {
 
     /// Lets so many `check:wait` of a namespace pass.
     fn open_gate(&self, namespace: Namespace, permits: usize) {
-        self.gates[namespace as usize].add_permits(permits);
+        self.gates[namespace].add_permits(permits);
     }
 
     /// Tells a room.
@@ -171,7 +171,7 @@ fn commands(emitter: &Emitter, gates: &Gates) -> Commands {
     commands.on(&WAIT, EventClass::Other, move |connection, number: u64| {
         let gates = gates.clone();
         async move {
-            let gate = &gates[connection.namespace() as usize];
+            let gate = &gates[connection.namespace()];
             gate.acquire().await.expect("an open gate").forget();
             Ok(number)
         }

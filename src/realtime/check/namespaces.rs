@@ -10,7 +10,7 @@ use super::{
     room, within,
 };
 use crate::{
-    event::{EventName, Namespace},
+    event::{ByNamespace, EventName, Namespace},
     realtime::{Emit, Target, events::ClosingReason},
 };
 
@@ -141,18 +141,19 @@ async fn one_namespace_that_keeps_up_does_not_let_another_overflow() -> Seen<()>
         client.ask(Namespace::Root, &WAIT, &number).await?;
         client.ask(Namespace::Chat, &WAIT, &number).await?;
     }
-    let mut answered = [0, 0];
+    let mut answered = ByNamespace::<usize>::default();
+    let both = |of: &ByNamespace<usize>| [of[Namespace::Root], of[Namespace::Chat]];
     server.open_gate(Namespace::Chat, ASKED);
-    while answered != [ASKED, ASKED] {
+    while both(&answered) != [ASKED, ASKED] {
         match client.next().await? {
             Packet::Acknowledged(namespace, _, answer) => {
-                let next = &mut answered[namespace as usize];
+                let next = &mut answered[namespace];
                 if answer != format!("[{next}]") {
                     return Err(Violation::Order(format!("{answer} instead of {next}")));
                 }
                 *next += 1;
                 // By now `/` holds up the reading of both.
-                if answered == [0, 10] {
+                if both(&answered) == [0, 10] {
                     server.open_gate(Namespace::Root, ASKED);
                 }
             }

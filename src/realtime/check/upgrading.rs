@@ -21,7 +21,7 @@ use super::{
     polling::Polling,
     room, within,
 };
-use crate::event::Namespace;
+use crate::event::{ByNamespace, Namespace};
 
 /// A numbered stream that goes no faster than all who hear it: what is on the way to a polling
 /// client never fills the engine's queue.
@@ -45,11 +45,11 @@ impl Stream {
     }
 
     /// Checks that this is the next of what was heard.
-    fn hear(&self, packet: &Packet, heard: &mut [usize; 3]) -> Seen<()> {
+    fn hear(&self, packet: &Packet, heard: &mut ByNamespace<usize>) -> Seen<()> {
         let Packet::Event(namespace, event) = packet else {
             return Err(Violation::Order(format!("{packet:?} after {heard:?}")));
         };
-        let next = &mut heard[*namespace as usize];
+        let next = &mut heard[*namespace];
         if *event != format!(r#"["check:told",{{"number":{next},"padding":"x"}}]"#) {
             return Err(Violation::Order(format!("{event} instead of {next}")));
         }
@@ -79,8 +79,8 @@ async fn change(
         polling.expect(&Packet::Acknowledged(Namespace::Chat, ack, done())).await?;
     }
     ready.wait().await;
-    let mut heard = [0; 3];
-    while heard[0] < change_at {
+    let mut heard = ByNamespace::default();
+    while heard[Namespace::Root] < change_at {
         let packet = polling.next().await?;
         stream.hear(&packet, &mut heard)?;
     }
@@ -89,7 +89,7 @@ async fn change(
         stream.hear(&packet, &mut heard)?;
     }
     let all = stream.left.len();
-    while heard[0] < all || (chat && heard[1] < all) {
+    while heard[Namespace::Root] < all || (chat && heard[Namespace::Chat] < all) {
         stream.hear(&websocket.next().await?, &mut heard)?;
     }
     let (more, _) = websocket.asked(Namespace::Root, &PAUSE, &0).await?;

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
 use crate::{
-    event::{Namespace, Namespaces},
+    event::{ByNamespace, Namespace, Namespaces},
     id::Id,
     metrics,
     realtime::frame::Outgoing,
@@ -68,7 +68,7 @@ impl Picks {
 /// Events for many, each but for one user.
 pub struct Bundle {
     parts: Vec<Part>,
-    encoded: [OnceLock<Encoded>; 3],
+    encoded: ByNamespace<OnceLock<Encoded>>,
 }
 
 /// The frames of a namespace, one after another.
@@ -82,7 +82,7 @@ impl Bundle {
     /// A bundle of events, in this order.
     #[must_use]
     pub fn new(parts: Vec<Part>) -> Self {
-        Self { parts, encoded: Default::default() }
+        Self { parts, encoded: ByNamespace::default() }
     }
 
     /// The events that a user hears in a namespace.
@@ -107,7 +107,7 @@ impl Bundle {
 
     /// All that a user hears, as runs of whole frames.
     pub(super) fn frames(&self, namespace: Namespace, user: Option<&Id>) -> SmallVec<[Bytes; 2]> {
-        let encoded = self.encoded[namespace as usize].get_or_init(|| self.encode(namespace));
+        let encoded = self.encoded[namespace].get_or_init(|| self.encode(namespace));
         let gaps = user.and_then(|user| encoded.gaps.get(user));
         let mut runs = SmallVec::new();
         let mut start = 0;

@@ -16,7 +16,7 @@ use super::{
     turn::{Place, Turn},
 };
 use crate::{
-    event::Namespace,
+    event::{ByNamespace, Namespace},
     id::Id,
     metrics,
     realtime::{
@@ -57,7 +57,7 @@ pub(super) struct Delivery<'a> {
     /// Its number among the shard's broadcasts.
     number: u64,
     /// Where its frames are in the turn, once they are.
-    frames: [Option<usize>; 3],
+    frames: ByNamespace<Option<usize>>,
     /// What is picked of a bundle for whoever comes next; none hears all of it.
     picks: Option<&'a Picks>,
     /// How many of these were delivered, by event.
@@ -70,8 +70,8 @@ impl<'a> Delivery<'a> {
             Except::User(user) => Some((hash(user), user)),
             Except::Nobody | Except::Rooms(_) => None,
         };
-        let picked = BTreeMap::new();
-        Self { broadcast, except, number, frames: [None; 3], picks: None, picked }
+        let (frames, picked) = (ByNamespace::default(), BTreeMap::new());
+        Self { broadcast, except, number, frames, picks: None, picked }
     }
 
     /// From now on only this is heard of the bundle.
@@ -88,7 +88,7 @@ impl<'a> Delivery<'a> {
 
     /// Where an event's frame is in the turn.
     fn frame(&mut self, event: &Outgoing, namespace: Namespace, turn: &mut Turn) -> usize {
-        *self.frames[namespace as usize].get_or_insert_with(|| turn.add(event.frame(namespace)))
+        *self.frames[namespace].get_or_insert_with(|| turn.add(event.frame(namespace)))
     }
 }
 

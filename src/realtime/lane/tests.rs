@@ -25,7 +25,7 @@ async fn lane() -> (Arc<Lane>, LaneIo, TcpStream) {
         max_pending_bytes: 1000,
         max_payload_bytes: 1000,
         stall_timeout: Duration::from_secs(5),
-        farewell: Namespace::ALL.map(|namespace| frame::text(&["bye ", namespace.path()])),
+        farewell: ByNamespace::new(|namespace| frame::text(&["bye ", namespace.path()])),
         packets: None,
     };
     let lane = Lane::new(stream, Arc::new(tolerance));

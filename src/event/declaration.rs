@@ -1,0 +1,163 @@
+//! How a room declares its events, once for everything that is made of them.
+
+use std::borrow::Cow;
+
+use serde::{Serialize, Serializer};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Object, RefOr,
+        schema::{Schema, Type},
+    },
+};
+
+use super::namespace::Dialect;
+
+/// Who says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Direction {
+    /// The server, to sockets.
+    ServerToClient,
+    /// A client, to the server; it is acknowledged.
+    ClientToServer,
+}
+
+/// The type of a payload or an acknowledgement: how documents name and describe it.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Its name in the documents.
+    pub name: fn() -> Cow<'static, str>,
+    /// Its schema, which refers to other types by name.
+    pub schema: fn() -> RefOr<Schema>,
+    /// Adds the types it refers to, by name.
+    pub nested: fn(&mut Vec<(String, RefOr<Schema>)>),
+}
+
+impl Shape {
+    /// The shape of a type.
+    #[must_use]
+    pub const fn of<T: ToSchema>() -> Self {
+        Self { name: T::name, schema: T::schema, nested: T::schemas }
+    }
+}
+
+/// One event of the wire contract, as a room declares it with [`events!`](crate::events).
+#[derive(Clone, Copy, Debug)]
+pub struct EventType {
+    /// The name on the wire.
+    pub name: &'static str,
+    /// Whose name it is.
+    pub dialect: Dialect,
+    /// Who says it.
+    pub direction: Direction,
+    /// Who hears it, in the contract's words.
+    pub to: &'static str,
+    /// What it means: the doc comment of its declaration, as it stands there.
+    pub doc: &'static str,
+    /// Whether it is kept for replay ("Missed events"); typing, presence and sessions are not.
+    pub kept: bool,
+    /// What it carries.
+    pub payload: Shape,
+    /// How a success is acknowledged, for what clients send.
+    pub ack: Option<Shape>,
+}
+
+impl EventType {
+    /// What it means, in one line.
+    #[must_use]
+    pub fn description(&self) -> String {
+        self.doc.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// The payload of one event that the server sends: the type alone decides the name on the wire.
+pub trait ServerEvent: Serialize {
+    /// The event.
+    const EVENT: EventType;
+}
+
+/// The `success: true` of an acknowledgement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Success;
+
+impl Serialize for Success {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bool(true)
+    }
+}
+
+impl PartialSchema for Success {
+    fn schema() -> RefOr<Schema> {
+        let object = Object::builder().schema_type(Type::Boolean).enum_values(Some([true]));
+        object.description(Some("It was done.")).into()
+    }
+}
+
+impl ToSchema for Success {}
+
+/// Declares the events of one dialect in a room: a constant for each, [`ServerEvent`] for each
+/// payload that the server sends, and `EVENTS` with all of them.
+///
+/// What the server sends names its payload, whether it is `kept` or `ephemeral`, and who hears it;
+/// what a client sends names its payload and the acknowledgement of a success.
+///
+/// ```ignore
+/// events! {
+///     server(Conversation) {
+///         /// A user came online.
+///         USER_ONLINE: "user:online", UserOnline, ephemeral, to "everyone but the user";
+///     }
+///     client(Conversation) {
+///         /// Enters a conversation.
+///         JOIN_CONVERSATION: "conversation:join", JoinConversation => ConversationJoined;
+///     }
+/// }
+/// ```
+#[macro_export]
+macro_rules! events {
+    (@kept kept) => { true };
+    (@kept ephemeral) => { false };
+    (
+        $(server($server:ident) { $(
+            $(#[doc = $sent_doc:literal])+
+            $sent:ident: $sent_name:literal, $payload:ty, $kept:ident, to $to:literal;
+        )+ })?
+        $(client($client:ident) { $(
+            $(#[doc = $heard_doc:literal])+
+            $heard:ident: $heard_name:literal, $argument:ty => $ack:ty;
+        )+ })?
+    ) => {
+        $($(
+            $(#[doc = $sent_doc])+
+            pub const $sent: $crate::event::EventType = $crate::event::EventType {
+                name: $sent_name,
+                dialect: $crate::event::Dialect::$server,
+                direction: $crate::event::Direction::ServerToClient,
+                to: $to,
+                doc: concat!($($sent_doc, "\n"),+),
+                kept: $crate::events!(@kept $kept),
+                payload: $crate::event::Shape::of::<$payload>(),
+                ack: None,
+            };
+            impl $crate::event::ServerEvent for $payload {
+                const EVENT: $crate::event::EventType = $sent;
+            }
+        )+)?
+        $($(
+            $(#[doc = $heard_doc])+
+            pub const $heard: $crate::event::EventType = $crate::event::EventType {
+                name: $heard_name,
+                dialect: $crate::event::Dialect::$client,
+                direction: $crate::event::Direction::ClientToServer,
+                to: "the server",
+                doc: concat!($($heard_doc, "\n"),+),
+                kept: false,
+                payload: $crate::event::Shape::of::<$argument>(),
+                ack: Some($crate::event::Shape::of::<$ack>()),
+            };
+        )+)?
+        /// Every event declared here.
+        pub const EVENTS: &[$crate::event::EventType] = &[$($($sent,)+)? $($($heard,)+)?];
+    };
+}

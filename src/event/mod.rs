@@ -1,0 +1,12 @@
+//! Events by name: how a room declares what it sends and hears (its `events.rs`), and which names
+//! may be sent at all.
+
+mod declaration;
+mod name;
+mod namespace;
+
+pub use self::{
+    declaration::{Direction, EventType, ServerEvent, Shape, Success},
+    name::{EventName, InvalidEventName, is_reserved},
+    namespace::{ByNamespace, Dialect, Namespace, Namespaces},
+};
