@@ -8,7 +8,7 @@ use crate::{events, id::Id, realtime::events::RoomChanged};
 events! {
     client(Marketplace) {
         /// Enters `user-<id>`; every socket of an authenticated user is there already.
-        JOIN_USER_ROOM: "join-user-room", JoinUserRoom => RoomChanged;
+        JOIN_USER_ROOM: "join-user-room", JoinUserRoom => RoomChanged, rate Join;
     }
 }
 

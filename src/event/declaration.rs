@@ -1,6 +1,6 @@
 //! How a room declares its events, once for everything that is made of them.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, marker::PhantomData};
 
 use serde::{Serialize, Serializer};
 use utoipa::{
@@ -71,6 +71,74 @@ impl EventType {
     }
 }
 
+/// How often clients may send an event: those of one kind share a rate (`limits`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventClass {
+    /// Joins and leaves.
+    Join,
+    /// Typing.
+    Typing,
+    /// Messages.
+    Message,
+    /// New tokens: with each, every room is checked again.
+    Refresh,
+    /// Everything else, unknown names too.
+    Other,
+}
+
+/// One event that clients send: it carries a `P`, and a success is acknowledged with an `A`.
+#[derive(Debug)]
+pub struct ClientEvent<P, A> {
+    event: EventType,
+    class: EventClass,
+    handled: PhantomData<fn(P) -> A>,
+}
+
+impl<P, A> Clone for ClientEvent<P, A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P, A> Copy for ClientEvent<P, A> {}
+
+impl<P: ToSchema, A: ToSchema> ClientEvent<P, A> {
+    /// The event of this name.
+    #[must_use]
+    pub const fn new(
+        name: &'static str,
+        dialect: Dialect,
+        class: EventClass,
+        doc: &'static str,
+    ) -> Self {
+        let event = EventType {
+            name,
+            dialect,
+            direction: Direction::ClientToServer,
+            to: "the server",
+            doc,
+            kept: false,
+            payload: Shape::of::<P>(),
+            ack: Some(Shape::of::<A>()),
+        };
+        Self { event, class, handled: PhantomData }
+    }
+}
+
+impl<P, A> ClientEvent<P, A> {
+    /// What the contract says of it.
+    #[must_use]
+    pub const fn event(&self) -> EventType {
+        self.event
+    }
+
+    /// How often it may be sent.
+    #[must_use]
+    pub const fn class(&self) -> EventClass {
+        self.class
+    }
+}
+
 /// The payload of one event that the server sends: the type alone decides the name on the wire.
 pub trait ServerEvent: Serialize {
     /// The event.
@@ -96,11 +164,13 @@ impl PartialSchema for Success {
 
 impl ToSchema for Success {}
 
-/// Declares the events of one dialect in a room: a constant for each, [`ServerEvent`] for each
-/// payload that the server sends, and `EVENTS` with all of them.
+/// Declares the events of one dialect in a room: a constant for each (an [`EventType`], or the
+/// [`ClientEvent`] that its command is given to), [`ServerEvent`] for each payload that the server
+/// sends, and `EVENTS` with all of them.
 ///
 /// What the server sends names its payload, whether it is `kept` or `ephemeral`, and who hears it;
-/// what a client sends names its payload and the acknowledgement of a success.
+/// what a client sends names its payload, the acknowledgement of a success, and its rate, as one of
+/// [`EventClass`].
 ///
 /// ```ignore
 /// events! {
@@ -110,7 +180,7 @@ impl ToSchema for Success {}
 ///     }
 ///     client(Conversation) {
 ///         /// Enters a conversation.
-///         JOIN_CONVERSATION: "conversation:join", JoinConversation => ConversationJoined;
+///         JOIN_CONVERSATION: "conversation:join", JoinConversation => ConversationJoined, rate Join;
 ///     }
 /// }
 /// ```
@@ -125,7 +195,7 @@ macro_rules! events {
         )+ })?
         $(client($client:ident) { $(
             $(#[doc = $heard_doc:literal])+
-            $heard:ident: $heard_name:literal, $argument:ty => $ack:ty;
+            $heard:ident: $heard_name:literal, $argument:ty => $ack:ty, rate $class:ident;
         )+ })?
     ) => {
         $($(
@@ -146,18 +216,15 @@ macro_rules! events {
         )+)?
         $($(
             $(#[doc = $heard_doc])+
-            pub const $heard: $crate::event::EventType = $crate::event::EventType {
-                name: $heard_name,
-                dialect: $crate::event::Dialect::$client,
-                direction: $crate::event::Direction::ClientToServer,
-                to: "the server",
-                doc: concat!($($heard_doc, "\n"),+),
-                kept: false,
-                payload: $crate::event::Shape::of::<$argument>(),
-                ack: Some($crate::event::Shape::of::<$ack>()),
-            };
+            pub const $heard: $crate::event::ClientEvent<$argument, $ack> =
+                $crate::event::ClientEvent::new(
+                    $heard_name,
+                    $crate::event::Dialect::$client,
+                    $crate::event::EventClass::$class,
+                    concat!($($heard_doc, "\n"),+),
+                );
         )+)?
         /// Every event declared here.
-        pub const EVENTS: &[$crate::event::EventType] = &[$($($sent,)+)? $($($heard,)+)?];
+        pub const EVENTS: &[$crate::event::EventType] = &[$($($sent,)+)? $($($heard.event(),)+)?];
     };
 }

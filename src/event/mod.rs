@@ -6,7 +6,7 @@ mod name;
 mod namespace;
 
 pub use self::{
-    declaration::{Direction, EventType, ServerEvent, Shape, Success},
+    declaration::{ClientEvent, Direction, EventClass, EventType, ServerEvent, Shape, Success},
     name::{EventName, InvalidEventName, is_reserved},
     namespace::{ByNamespace, Dialect, Namespace, Namespaces},
 };

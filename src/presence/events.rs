@@ -33,7 +33,7 @@ pub mod marketplace {
         }
         client(Marketplace) {
             /// Enters `user-<id>` and has the user's status announced to everyone.
-            ANNOUNCE_ONLINE: "user-online", Id => RoomChanged;
+            ANNOUNCE_ONLINE: "user-online", Id => RoomChanged, rate Other;
         }
     }
 }

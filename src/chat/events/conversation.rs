@@ -48,15 +48,15 @@ events! {
     }
     client(Conversation) {
         /// Enters `conversation:<id>`; with `since`, the missed events come first.
-        JOIN_CONVERSATION: "conversation:join", JoinConversation => ConversationJoined;
+        JOIN_CONVERSATION: "conversation:join", JoinConversation => ConversationJoined, rate Join;
         /// Leaves `conversation:<id>`.
-        LEAVE_CONVERSATION: "conversation:leave", GivenId => ConversationLeft;
+        LEAVE_CONVERSATION: "conversation:leave", GivenId => ConversationLeft, rate Join;
         /// Writes a message. Further fields are kept with it as its `metadata`.
-        SEND_MESSAGE: "message:send", WithFurther<SendMessage> => MessageSent;
+        SEND_MESSAGE: "message:send", WithFurther<SendMessage> => MessageSent, rate Message;
         /// Tells the conversation that the user is typing.
-        START_TYPING: "typing:start", StartTyping => Done;
+        START_TYPING: "typing:start", StartTyping => Done, rate Typing;
         /// Tells the conversation that the user stopped typing.
-        STOP_TYPING: "typing:stop", StopTyping => Done;
+        STOP_TYPING: "typing:stop", StopTyping => Done, rate Typing;
     }
 }
 

@@ -32,13 +32,13 @@ events! {
     }
     client(Marketplace) {
         /// Enters `chat-<id>`; with `since`, the missed events come first.
-        JOIN_CHAT_ROOM: "join-chat-room", JoinChatRoom => RoomChanged;
+        JOIN_CHAT_ROOM: "join-chat-room", JoinChatRoom => RoomChanged, rate Join;
         /// Leaves `chat-<id>`.
-        LEAVE_CHAT_ROOM: "leave-chat-room", Id => RoomChanged;
+        LEAVE_CHAT_ROOM: "leave-chat-room", Id => RoomChanged, rate Join;
         /// Tells the chat that the user is typing.
-        TYPING_START: "typing-start", StartChatTyping => Done;
+        TYPING_START: "typing-start", StartChatTyping => Done, rate Typing;
         /// Tells the chat that the user stopped typing.
-        TYPING_STOP: "typing-stop", StopChatTyping => Done;
+        TYPING_STOP: "typing-stop", StopChatTyping => Done, rate Typing;
     }
 }
 

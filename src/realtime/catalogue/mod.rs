@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn an_event_is_found_by_its_name_and_who_says_it() {
-        let catalogue = Catalogue::new(&[&[AUTH_EXPIRING], &[REFRESH_AUTH]]).unwrap();
+        let catalogue = Catalogue::new(&[&[AUTH_EXPIRING], &[REFRESH_AUTH.event()]]).unwrap();
         assert_eq!(catalogue.sent("auth:expiring").unwrap().dialect, Dialect::Both);
         assert!(catalogue.heard("auth:refresh").unwrap().ack.is_some());
         assert!(catalogue.heard("auth:expiring").is_none());
