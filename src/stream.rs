@@ -8,7 +8,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
 use crate::{
-    event::{EventName, Namespace, ServerEvent},
+    event::{EventName, Kept, Namespace},
     id::Id,
     room::Room,
 };
@@ -208,9 +208,27 @@ pub struct Rendering {
 }
 
 impl Rendering {
-    /// An event of the catalogue to this target.
+    /// A kept event of the catalogue to this target.
+    ///
+    /// ```
+    /// use stoa::{chat::events::conversation::MessageReaction, stream::{Rendering, Target}};
+    ///
+    /// fn announced(reaction: &MessageReaction) -> Rendering {
+    ///     Rendering::new(Target::Everyone, reaction)
+    /// }
+    /// ```
+    ///
+    /// One that is not kept does not compile:
+    ///
+    /// ```compile_fail
+    /// use stoa::{realtime::events::SessionClosing, stream::{Rendering, Target}};
+    ///
+    /// fn announced(closing: &SessionClosing) -> Rendering {
+    ///     Rendering::new(Target::Everyone, closing)
+    /// }
+    /// ```
     #[must_use]
-    pub fn new<E: ServerEvent>(to: Target, payload: &E) -> Self {
+    pub fn new<E: Kept>(to: Target, payload: &E) -> Self {
         let data = to_raw_value(payload).unwrap_or_else(|error| {
             tracing::error!(%error, event = E::EVENT.name, "a payload could not be written");
             RawValue::NULL.to_owned()
@@ -227,21 +245,21 @@ impl Rendering {
         }
     }
 
-    /// An event of the catalogue to a room.
+    /// A kept event of the catalogue to a room.
     #[must_use]
-    pub fn to_room<E: ServerEvent>(room: Room, payload: &E) -> Self {
+    pub fn to_room<E: Kept>(room: Room, payload: &E) -> Self {
         Self::to_rooms([room], payload)
     }
 
-    /// An event of the catalogue to several rooms; a socket gets it once.
+    /// A kept event of the catalogue to several rooms; a socket gets it once.
     #[must_use]
-    pub fn to_rooms<E: ServerEvent>(rooms: impl Into<Vec<Room>>, payload: &E) -> Self {
+    pub fn to_rooms<E: Kept>(rooms: impl Into<Vec<Room>>, payload: &E) -> Self {
         Self::new(Target::Rooms { rooms: rooms.into(), except: Vec::new() }, payload)
     }
 
-    /// An event of the catalogue to every authenticated socket.
+    /// A kept event of the catalogue to every authenticated socket.
     #[must_use]
-    pub fn to_everyone<E: ServerEvent>(payload: &E) -> Self {
+    pub fn to_everyone<E: Kept>(payload: &E) -> Self {
         Self::new(Target::Everyone, payload)
     }
 

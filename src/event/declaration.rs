@@ -145,6 +145,21 @@ pub trait ServerEvent: Serialize {
     const EVENT: EventType;
 }
 
+/// Is kept for replay: a unit of work announces it, and nobody hears it before that is committed
+/// (contract/events.md, "Missed events").
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not declared as kept: no stream may number it",
+    note = "what is ephemeral goes to the emitter, past the store"
+)]
+pub trait Kept: ServerEvent {}
+
+/// Is heard by who is there, and is not kept: it goes to the emitter, past the store.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not declared as ephemeral: it may not be sent past the store",
+    note = "what is kept is announced in a unit of work, as a `Rendering`"
+)]
+pub trait Ephemeral: ServerEvent {}
+
 /// The `success: true` of an acknowledgement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Success;
@@ -165,8 +180,8 @@ impl PartialSchema for Success {
 impl ToSchema for Success {}
 
 /// Declares the events of one dialect in a room: a constant for each (an [`EventType`], or the
-/// [`ClientEvent`] that its command is given to), [`ServerEvent`] for each payload that the server
-/// sends, and `EVENTS` with all of them.
+/// [`ClientEvent`] that its command is given to), [`ServerEvent`] and [`Kept`] or [`Ephemeral`] for
+/// each payload that the server sends, and `EVENTS` with all of them.
 ///
 /// What the server sends names its payload, whether it is `kept` or `ephemeral`, and who hears it;
 /// what a client sends names its payload, the acknowledgement of a success, and its rate, as one of
@@ -186,8 +201,10 @@ impl ToSchema for Success {}
 /// ```
 #[macro_export]
 macro_rules! events {
-    (@kept kept) => { true };
-    (@kept ephemeral) => { false };
+    (@is_kept kept) => { true };
+    (@is_kept ephemeral) => { false };
+    (@impl kept $payload:ty) => { impl $crate::event::Kept for $payload {} };
+    (@impl ephemeral $payload:ty) => { impl $crate::event::Ephemeral for $payload {} };
     (
         $(server($server:ident) { $(
             $(#[doc = $sent_doc:literal])+
@@ -206,13 +223,14 @@ macro_rules! events {
                 direction: $crate::event::Direction::ServerToClient,
                 to: $to,
                 doc: concat!($($sent_doc, "\n"),+),
-                kept: $crate::events!(@kept $kept),
+                kept: $crate::events!(@is_kept $kept),
                 payload: $crate::event::Shape::of::<$payload>(),
                 ack: None,
             };
             impl $crate::event::ServerEvent for $payload {
                 const EVENT: $crate::event::EventType = $sent;
             }
+            $crate::events!(@impl $kept $payload);
         )+)?
         $($(
             $(#[doc = $heard_doc])+

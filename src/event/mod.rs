@@ -6,7 +6,9 @@ mod name;
 mod namespace;
 
 pub use self::{
-    declaration::{ClientEvent, Direction, EventClass, EventType, ServerEvent, Shape, Success},
+    declaration::{
+        ClientEvent, Direction, Ephemeral, EventClass, EventType, Kept, ServerEvent, Shape, Success,
+    },
     name::{EventName, InvalidEventName, is_reserved},
     namespace::{ByNamespace, Dialect, Namespace, Namespaces},
 };

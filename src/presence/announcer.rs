@@ -18,7 +18,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     error::Result,
-    event::{Dialect, ServerEvent},
+    event::{Dialect, Ephemeral},
     id::Id,
     metrics,
     realtime::{Bundle, Emitter, Outgoing, Part, Picks},
@@ -286,7 +286,7 @@ fn status_change(change: Change) -> Part {
     part(&UserStatusChange { user_id, status, last_seen }, None)
 }
 
-fn part<E: ServerEvent>(event: &E, except: Option<Id>) -> Part {
+fn part<E: Ephemeral>(event: &E, except: Option<Id>) -> Part {
     let dialect: Dialect = E::EVENT.dialect;
     Part { event: Outgoing::of(event), namespaces: dialect.namespaces(), except }
 }

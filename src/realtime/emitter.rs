@@ -17,7 +17,7 @@ use super::{
 pub use crate::stream::Target;
 use crate::{
     config::EventAudience,
-    event::{EventName, Namespace, Namespaces, ServerEvent},
+    event::{Ephemeral, EventName, Namespace, Namespaces},
     id::Id,
     room::Room,
     stream::{Announced, Rendering, Stream},
@@ -56,12 +56,30 @@ impl Emitter {
     }
 
     /// Sends an event to a room.
-    pub fn emit_to_room<E: ServerEvent>(&self, room: Room, event: &E) {
+    ///
+    /// ```
+    /// use stoa::{realtime::{Emitter, events::SessionClosing}, room::Room};
+    ///
+    /// fn tell(emitter: &Emitter, room: Room, closing: &SessionClosing) {
+    ///     emitter.emit_to_room(room, closing);
+    /// }
+    /// ```
+    ///
+    /// One that is kept does not go past the store:
+    ///
+    /// ```compile_fail
+    /// use stoa::{chat::events::conversation::MessageReaction, realtime::Emitter, room::Room};
+    ///
+    /// fn tell(emitter: &Emitter, room: Room, reaction: &MessageReaction) {
+    ///     emitter.emit_to_room(room, reaction);
+    /// }
+    /// ```
+    pub fn emit_to_room<E: Ephemeral>(&self, room: Room, event: &E) {
         self.broadcast_to(room, Except::Nobody, event);
     }
 
     /// Sends an event to every socket of its dialect.
-    pub fn emit_global<E: ServerEvent>(&self, event: &E) {
+    pub fn emit_global<E: Ephemeral>(&self, event: &E) {
         self.hub.broadcast(Broadcast {
             to: Audience::Everyone { kept_for: Vec::new() },
             except: Except::Nobody,
@@ -74,13 +92,13 @@ impl Emitter {
     }
 
     /// Sends an event to every socket of a user.
-    pub fn send_to_user<E: ServerEvent>(&self, user: &Id, event: &E) {
+    pub fn send_to_user<E: Ephemeral>(&self, user: &Id, event: &E) {
         self.emit_to_room(Room::User(user.clone()), event);
     }
 
     /// Sends an event to a conversation's room of the event's dialect, except to the sockets of
     /// one user.
-    pub fn broadcast_to_conversation<E: ServerEvent>(
+    pub fn broadcast_to_conversation<E: Ephemeral>(
         &self,
         room: Room,
         event: &E,
@@ -116,7 +134,7 @@ impl Emitter {
 
     /// Sends an event from outside that is not kept; how many sockets of this node it was written
     /// to.
-    pub async fn emit(&self, emit: Emit) -> usize {
+    pub(super) async fn emit(&self, emit: Emit) -> usize {
         let (receipt, sockets) = self.hub.receipt();
         let volatile = emit.volatile;
         self.send(emit.into(), Arc::default(), volatile, Some(receipt));
@@ -164,7 +182,7 @@ impl Emitter {
         });
     }
 
-    fn broadcast_to<E: ServerEvent>(&self, room: Room, except: Except, event: &E) {
+    fn broadcast_to<E: Ephemeral>(&self, room: Room, except: Except, event: &E) {
         self.hub.broadcast(Broadcast {
             to: Audience::Rooms(SmallVec::from_buf([room])),
             except,

@@ -10,7 +10,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::value::RawValue;
 use socketioxide::socket::Sid;
 
-use crate::event::{ByNamespace, EventName, Namespace, ServerEvent};
+use crate::event::{ByNamespace, Ephemeral, EventName, Namespace};
 
 /// Opcodes with the FIN bit set.
 const TEXT: u8 = 0x81;
@@ -147,13 +147,13 @@ pub struct Outgoing {
 impl Outgoing {
     /// An event whose name came from outside and was checked.
     #[must_use]
-    pub fn named(event: &EventName, data: Box<RawValue>, label: &'static str) -> Arc<Self> {
+    pub(super) fn named(event: &EventName, data: Box<RawValue>, label: &'static str) -> Arc<Self> {
         Self::with(event.as_str(), data, label)
     }
 
-    /// An event of the catalogue.
+    /// An event of the catalogue that is not kept.
     #[must_use]
-    pub fn of<E: ServerEvent>(payload: &E) -> Arc<Self> {
+    pub fn of<E: Ephemeral>(payload: &E) -> Arc<Self> {
         let data = serde_json::value::to_raw_value(payload).unwrap_or_else(|error| {
             tracing::error!(%error, event = E::EVENT.name, "a payload could not be written");
             RawValue::NULL.to_owned()
