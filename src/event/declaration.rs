@@ -61,6 +61,20 @@ pub struct EventType {
     pub payload: Shape,
     /// How a success is acknowledged, for what clients send.
     pub ack: Option<Shape>,
+    /// What says the same in the other dialect.
+    pub twin: Twin,
+}
+
+/// What says in the other dialect what an event says, or a part of it. The conversation dialect's
+/// declarations name that of the marketplace.
+#[derive(Clone, Copy, Debug)]
+pub enum Twin {
+    /// Nothing does, or the same event.
+    None,
+    /// This does, in the marketplace dialect.
+    Is(fn() -> EventType),
+    /// Something does in the conversation dialect, and names this as its twin.
+    Named,
 }
 
 impl EventType {
@@ -110,6 +124,7 @@ impl<P: ToSchema, A: ToSchema> ClientEvent<P, A> {
         dialect: Dialect,
         class: EventClass,
         doc: &'static str,
+        twin: Twin,
     ) -> Self {
         let event = EventType {
             name,
@@ -120,6 +135,7 @@ impl<P: ToSchema, A: ToSchema> ClientEvent<P, A> {
             kept: false,
             payload: Shape::of::<P>(),
             ack: Some(Shape::of::<A>()),
+            twin,
         };
         Self { event, class, handled: PhantomData }
     }
@@ -160,6 +176,20 @@ pub trait Kept: ServerEvent {}
 )]
 pub trait Ephemeral: ServerEvent {}
 
+/// An event that the other dialect has no name for, or the same one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has a twin in the other dialect, which would not hear of it",
+    note = "twins are told together"
+)]
+pub trait Alone: ServerEvent {}
+
+/// An event of the conversation dialect that is told in the marketplace dialect, too.
+#[diagnostic::on_unimplemented(message = "`{Self}` is not declared with a twin")]
+pub trait Twinned: ServerEvent {
+    /// As what it is told there.
+    type Twin: ServerEvent;
+}
+
 /// The `success: true` of an acknowledgement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Success;
@@ -180,66 +210,125 @@ impl PartialSchema for Success {
 impl ToSchema for Success {}
 
 /// Declares the events of one dialect in a room: a constant for each (an [`EventType`], or the
-/// [`ClientEvent`] that its command is given to), [`ServerEvent`] and [`Kept`] or [`Ephemeral`] for
-/// each payload that the server sends, and `EVENTS` with all of them.
+/// [`ClientEvent`] that its command is given to); for each payload that the server sends
+/// [`ServerEvent`], [`Kept`] or [`Ephemeral`], and [`Alone`] or [`Twinned`]; and `EVENTS` with all of
+/// them.
 ///
 /// What the server sends names its payload, whether it is `kept` or `ephemeral`, and who hears it;
 /// what a client sends names its payload, the acknowledgement of a success, and its rate, as one of
-/// [`EventClass`].
+/// [`EventClass`]. Each says whether it stands `alone` or has a `twin` that says the same in the other
+/// dialect; in the conversation dialect also which: its payload, or for clients its constant. Where a
+/// room speaks one dialect `only`, or both have the same name, there is nothing to say.
 ///
-/// ```ignore
-/// events! {
-///     server(Conversation) {
-///         /// A user came online.
-///         USER_ONLINE: "user:online", UserOnline, ephemeral, to "everyone but the user";
+/// ```
+/// use stoa::{event::Success, id::Id};
+///
+/// #[derive(serde::Serialize, utoipa::ToSchema)]
+/// pub struct Pinned {
+///     message_id: Id,
+/// }
+///
+/// stoa::events! {
+///     server(Conversation only) {
+///         /// A message was pinned.
+///         MESSAGE_PINNED: "message:pinned", Pinned, kept, to "conversation:<id>";
 ///     }
-///     client(Conversation) {
-///         /// Enters a conversation.
-///         JOIN_CONVERSATION: "conversation:join", JoinConversation => ConversationJoined, rate Join;
+///     client(Conversation only) {
+///         /// Pins a message.
+///         PIN_MESSAGE: "message:pin", Id => Success, rate Message;
+///     }
+/// }
+/// ```
+///
+/// Where both dialects are spoken, one that says nothing of the other does not compile:
+///
+/// ```compile_fail
+/// # #[derive(serde::Serialize, utoipa::ToSchema)]
+/// # pub struct Pinned {
+/// #     message_id: stoa::id::Id,
+/// # }
+/// stoa::events! {
+///     server(Conversation) {
+///         /// A message was pinned.
+///         MESSAGE_PINNED: "message:pinned", Pinned, kept, to "conversation:<id>";
 ///     }
 /// }
 /// ```
 #[macro_export]
 macro_rules! events {
+    (@dialect ($dialect:ident $(only)?)) => { $crate::event::Dialect::$dialect };
+
     (@is_kept kept) => { true };
     (@is_kept ephemeral) => { false };
+
+    (@twin $by:ident (Both)) => { $crate::event::Twin::None };
+    (@twin $by:ident ($dialect:ident only)) => { $crate::event::Twin::None };
+    (@twin $by:ident ($dialect:ident), alone) => { $crate::event::Twin::None };
+    (@twin $by:ident (Marketplace), twin) => { $crate::event::Twin::Named };
+    (@twin server (Conversation), twin $twin:path) => {
+        $crate::event::Twin::Is(|| <$twin as $crate::event::ServerEvent>::EVENT)
+    };
+    (@twin client (Conversation), twin $twin:path) => {
+        $crate::event::Twin::Is(|| $twin.event())
+    };
+    (@twin $by:ident ($dialect:ident)) => {
+        compile_error!(
+            "say whether it is `alone` or has a `twin` in the other dialect, \
+             or that the room speaks this dialect `only`"
+        )
+    };
+
     (@impl kept $payload:ty) => { impl $crate::event::Kept for $payload {} };
     (@impl ephemeral $payload:ty) => { impl $crate::event::Ephemeral for $payload {} };
+
+    (@told (Marketplace) $payload:ty, twin) => {};
+    (@told (Conversation) $payload:ty, twin $twin:path) => {
+        impl $crate::event::Twinned for $payload {
+            type Twin = $twin;
+        }
+    };
+    (@told $dialect:tt $payload:ty $(, alone)?) => { impl $crate::event::Alone for $payload {} };
+
     (
-        $(server($server:ident) { $(
+        $(server $server:tt { $(
             $(#[doc = $sent_doc:literal])+
-            $sent:ident: $sent_name:literal, $payload:ty, $kept:ident, to $to:literal;
+            $sent:ident: $sent_name:literal, $payload:ty, $kept:ident, to $to:literal
+                $(, $sent_stands:ident $($sent_twin:path)?)?;
         )+ })?
-        $(client($client:ident) { $(
+        $(client $client:tt { $(
             $(#[doc = $heard_doc:literal])+
-            $heard:ident: $heard_name:literal, $argument:ty => $ack:ty, rate $class:ident;
+            $heard:ident: $heard_name:literal, $argument:ty => $ack:ty, rate $class:ident
+                $(, $heard_stands:ident $($heard_twin:path)?)?;
         )+ })?
     ) => {
         $($(
             $(#[doc = $sent_doc])+
             pub const $sent: $crate::event::EventType = $crate::event::EventType {
                 name: $sent_name,
-                dialect: $crate::event::Dialect::$server,
+                dialect: $crate::events!(@dialect $server),
                 direction: $crate::event::Direction::ServerToClient,
                 to: $to,
                 doc: concat!($($sent_doc, "\n"),+),
                 kept: $crate::events!(@is_kept $kept),
                 payload: $crate::event::Shape::of::<$payload>(),
                 ack: None,
+                twin: $crate::events!(@twin server $server $(, $sent_stands $($sent_twin)?)?),
             };
             impl $crate::event::ServerEvent for $payload {
                 const EVENT: $crate::event::EventType = $sent;
             }
             $crate::events!(@impl $kept $payload);
+            $crate::events!(@told $server $payload $(, $sent_stands $($sent_twin)?)?);
         )+)?
         $($(
             $(#[doc = $heard_doc])+
             pub const $heard: $crate::event::ClientEvent<$argument, $ack> =
                 $crate::event::ClientEvent::new(
                     $heard_name,
-                    $crate::event::Dialect::$client,
+                    $crate::events!(@dialect $client),
                     $crate::event::EventClass::$class,
                     concat!($($heard_doc, "\n"),+),
+                    $crate::events!(@twin client $client $(, $heard_stands $($heard_twin)?)?),
                 );
         )+)?
         /// Every event declared here.

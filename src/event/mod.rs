@@ -7,7 +7,8 @@ mod namespace;
 
 pub use self::{
     declaration::{
-        ClientEvent, Direction, Ephemeral, EventClass, EventType, Kept, ServerEvent, Shape, Success,
+        Alone, ClientEvent, Direction, Ephemeral, EventClass, EventType, Kept, ServerEvent, Shape,
+        Success, Twin, Twinned,
     },
     name::{EventName, InvalidEventName, is_reserved},
     namespace::{ByNamespace, Dialect, Namespace, Namespaces},

@@ -13,7 +13,7 @@ use crate::{
 };
 
 events! {
-    server(Marketplace) {
+    server(Marketplace only) {
         /// A buyer made a request.
         NEW_PURCHASE_REQUEST: "new-purchase-request", PurchaseRequest, kept, to "sellers";
         /// A seller made an offer.
@@ -41,7 +41,7 @@ events! {
         /// A checkout's payment failed.
         CHECKOUT_PAYMENT_FAILED: "template-checkout-payment-failed", TemplateCheckoutPaymentFailed, kept, to "everyone";
     }
-    client(Marketplace) {
+    client(Marketplace only) {
         /// Enters `request-<id>`.
         JOIN_REQUEST_ROOM: "join-request-room", Id => RoomChanged, rate Join;
         /// Leaves `request-<id>`.

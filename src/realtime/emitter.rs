@@ -17,7 +17,7 @@ use super::{
 pub use crate::stream::Target;
 use crate::{
     config::EventAudience,
-    event::{Ephemeral, EventName, Namespace, Namespaces},
+    event::{Alone, Ephemeral, EventName, Namespace, Namespaces, Twinned},
     id::Id,
     room::Room,
     stream::{Announced, Rendering, Stream},
@@ -67,19 +67,19 @@ impl Emitter {
     ///
     /// One that is kept does not go past the store:
     ///
-    /// ```compile_fail
+    /// ```compile_fail,E0277
     /// use stoa::{chat::events::conversation::MessageReaction, realtime::Emitter, room::Room};
     ///
     /// fn tell(emitter: &Emitter, room: Room, reaction: &MessageReaction) {
     ///     emitter.emit_to_room(room, reaction);
     /// }
     /// ```
-    pub fn emit_to_room<E: Ephemeral>(&self, room: Room, event: &E) {
+    pub fn emit_to_room<E: Ephemeral + Alone>(&self, room: Room, event: &E) {
         self.broadcast_to(room, Except::Nobody, event);
     }
 
     /// Sends an event to every socket of its dialect.
-    pub fn emit_global<E: Ephemeral>(&self, event: &E) {
+    pub fn emit_global<E: Ephemeral + Alone>(&self, event: &E) {
         self.hub.broadcast(Broadcast {
             to: Audience::Everyone { kept_for: Vec::new() },
             except: Except::Nobody,
@@ -91,21 +91,19 @@ impl Emitter {
         });
     }
 
-    /// Sends an event to every socket of a user.
-    pub fn send_to_user<E: Ephemeral>(&self, user: &Id, event: &E) {
-        self.emit_to_room(Room::User(user.clone()), event);
-    }
-
-    /// Sends an event to a conversation's room of the event's dialect, except to the sockets of
-    /// one user.
-    pub fn broadcast_to_conversation<E: Ephemeral>(
+    /// Sends an event to a conversation in both dialects, except to the sockets of one user.
+    pub fn broadcast_to_conversation<E>(
         &self,
-        room: Room,
+        conversation: &Id,
         event: &E,
+        twin: &E::Twin,
         except_user: Option<&Id>,
-    ) {
-        let except = except_user.map_or(Except::Nobody, |user| Except::User(user.clone()));
-        self.broadcast_to(room, except, event);
+    ) where
+        E: Ephemeral + Twinned<Twin: Ephemeral>,
+    {
+        let except = || except_user.map_or(Except::Nobody, |user| Except::User(user.clone()));
+        self.broadcast_to(Room::Conversation(conversation.clone()), except(), event);
+        self.broadcast_to(Room::Chat(conversation.clone()), except(), twin);
     }
 
     /// Sends many small events to everyone, as one write for each socket.

@@ -48,7 +48,6 @@ pub use self::{
     connection::Connection,
     emits::Emits,
     emitter::{Emit, Emitter, Target},
-    frame::Outgoing,
     http::routes,
     hub::{Bundle, Hub, Part, Picks, RoomMember, RoomSize},
     replay::{Entrance, enter},
@@ -56,6 +55,7 @@ pub use self::{
 };
 use self::{
     events::{ClosingReason, SessionClosing},
+    frame::Outgoing,
     lane::Tolerance,
     link::Links,
     session::Sessions,

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
 use crate::{
-    event::{ByNamespace, Namespace, Namespaces},
+    event::{ByNamespace, Ephemeral, Namespace, Namespaces, Twinned},
     id::Id,
     metrics,
     realtime::frame::Outgoing,
@@ -19,12 +19,29 @@ use crate::{
 
 /// One event of a bundle.
 pub struct Part {
-    /// The event.
-    pub event: Arc<Outgoing>,
+    event: Arc<Outgoing>,
     /// Where it is heard.
-    pub namespaces: Namespaces,
+    namespaces: Namespaces,
     /// The user who does not hear it.
-    pub except: Option<Id>,
+    except: Option<Id>,
+}
+
+impl Part {
+    /// An event in both dialects. In its own, one user does not hear it.
+    #[must_use]
+    pub fn twins<E>(event: &E, except: Id, twin: &E::Twin) -> [Self; 2]
+    where
+        E: Ephemeral + Twinned<Twin: Ephemeral>,
+    {
+        [Self { except: Some(except), ..Self::again(event) }, Self::again(twin)]
+    }
+
+    /// An event in its own dialect: to who was told before, and in the other one, too.
+    #[must_use]
+    pub fn again<E: Ephemeral>(event: &E) -> Self {
+        let namespaces = E::EVENT.dialect.namespaces();
+        Self { event: Outgoing::of(event), namespaces, except: None }
+    }
 }
 
 /// Which events of a bundle, by their numbers.
