@@ -80,15 +80,7 @@ impl Emitter {
 
     /// Sends an event to every socket of its dialect.
     pub fn emit_global<E: Ephemeral + Alone>(&self, event: &E) {
-        self.hub.broadcast(Broadcast {
-            to: Audience::Everyone { kept_for: Vec::new() },
-            except: Except::Nobody,
-            namespaces: E::EVENT.dialect.namespaces(),
-            message: Message::One(Outgoing::of(event)),
-            volatile: false,
-            numbers: Arc::default(),
-            receipt: None,
-        });
+        self.hub.broadcast(ephemeral(Audience::Everyone { kept_for: Vec::new() }, event));
     }
 
     /// Sends an event to a conversation in both dialects, except to the sockets of one user.
@@ -119,15 +111,7 @@ impl Emitter {
     }
 
     fn broadcast_bundle(&self, to: Audience, bundle: Bundle) {
-        self.hub.broadcast(Broadcast {
-            to,
-            except: Except::Nobody,
-            namespaces: Namespaces::ALL,
-            message: Message::Bundle(Box::new(bundle)),
-            volatile: false,
-            numbers: Arc::default(),
-            receipt: None,
-        });
+        self.hub.broadcast(plain(to, Namespaces::ALL, Message::Bundle(Box::new(bundle))));
     }
 
     /// Sends an event from outside that is not kept; how many sockets of this node it was written
@@ -181,16 +165,26 @@ impl Emitter {
     }
 
     fn broadcast_to<E: Ephemeral>(&self, room: Room, except: Except, event: &E) {
-        self.hub.broadcast(Broadcast {
-            to: Audience::Rooms(SmallVec::from_buf([room])),
-            except,
-            namespaces: E::EVENT.dialect.namespaces(),
-            message: Message::One(Outgoing::of(event)),
-            volatile: false,
-            numbers: Arc::default(),
-            receipt: None,
-        });
+        let to = Audience::Rooms(SmallVec::from_buf([room]));
+        self.hub.broadcast(Broadcast { except, ..ephemeral(to, event) });
     }
+}
+
+/// What is neither kept nor counted, for all of an audience.
+fn plain(to: Audience, namespaces: Namespaces, message: Message) -> Broadcast {
+    Broadcast {
+        to,
+        except: Except::Nobody,
+        namespaces,
+        message,
+        volatile: false,
+        numbers: Arc::default(),
+        receipt: None,
+    }
+}
+
+fn ephemeral<E: Ephemeral>(to: Audience, event: &E) -> Broadcast {
+    plain(to, E::EVENT.dialect.namespaces(), Message::One(Outgoing::of(event)))
 }
 
 /// Where an event is heard, and the name under which it is counted.
