@@ -6,7 +6,7 @@ use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use super::connection::Connection;
+use super::{Catalogue, connection::Connection};
 use crate::{
     error::{Error, Result},
     event::{ByNamespace, ClientEvent, EventClass, Namespace},
@@ -23,6 +23,17 @@ pub(super) struct Command {
     pub(super) name: &'static str,
     pub(super) class: EventClass,
     pub(super) run: Run,
+}
+
+/// What of that the catalogue and the commands do not agree on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswered {
+    /// An event is declared, and nothing is done for it.
+    #[error("nothing is done for {0:?}")]
+    Event(&'static str),
+    /// Something is done for an event that is in no catalogue.
+    #[error("{0:?} is not in the catalogue")]
+    Command(&'static str),
 }
 
 /// Everything that clients may ask, by namespace and name.
@@ -118,7 +129,68 @@ impl Commands {
         }
     }
 
+    /// That every event which clients may send has its command, and every command its event: rooms
+    /// may forget one or the other, and a client would hear of it first.
+    ///
+    /// # Errors
+    /// [`Unanswered`]
+    pub(super) fn check(&self, catalogue: &Catalogue) -> Result<(), Unanswered> {
+        for event in catalogue.iter().filter(|event| event.ack.is_some()) {
+            for namespace in event.dialect.namespaces().iter() {
+                self.find(namespace, event.name).ok_or(Unanswered::Event(event.name))?;
+            }
+        }
+        let commands = Namespace::ALL.into_iter().flat_map(|namespace| self.0[namespace].keys());
+        match commands.copied().find(|name| catalogue.heard(name).is_none()) {
+            Some(name) => Err(Unanswered::Command(name)),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn find(&self, namespace: Namespace, name: &str) -> Option<&Arc<Command>> {
         self.0[namespace].get(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        events,
+        id::Id,
+        realtime::events::{Done, REFRESH_AUTH},
+    };
+
+    events! {
+        client(Conversation only) {
+            /// Asks for something.
+            ASK: "ask", Id => Done, rate Other;
+        }
+    }
+
+    async fn ask((): (), _: Arc<Connection>, _: Id) -> Result<Done> {
+        Ok(Done::default())
+    }
+
+    #[test]
+    fn what_is_forgotten_is_found() {
+        let catalogue = Catalogue::new(&[EVENTS]).unwrap();
+        let mut commands = Commands::default();
+        assert_eq!(commands.check(&catalogue), Err(Unanswered::Event("ask")));
+        commands.on(ASK, &(), ask);
+        assert_eq!(commands.check(&catalogue), Ok(()));
+        let other = Catalogue::new(&[&[REFRESH_AUTH.event()]]).unwrap();
+        assert_eq!(commands.check(&other), Err(Unanswered::Event("auth:refresh")));
+        let none = Catalogue::new(&[]).unwrap();
+        assert_eq!(commands.check(&none), Err(Unanswered::Command("ask")));
+    }
+
+    #[test]
+    fn a_command_is_found_where_its_dialect_is_spoken() {
+        let mut commands = Commands::default();
+        commands.on(ASK, &(), ask);
+        let found = Namespace::ALL.map(|namespace| commands.find(namespace, "ask").is_some());
+        assert_eq!(found, [true, true, false]);
+        assert_eq!(commands.find(Namespace::Root, "ask").unwrap().class, EventClass::Other);
     }
 }

@@ -44,7 +44,7 @@ use socketioxide::{ParserConfig, SocketIo};
 
 pub use self::{
     catalogue::Catalogue,
-    commands::Commands,
+    commands::{Commands, Unanswered},
     connection::Connection,
     emits::Emits,
     emitter::{Emit, Emitter, Target},
@@ -144,8 +144,17 @@ impl Realtime {
     }
 
     /// Opens the namespaces: these commands are heard, these observers hear of connections.
-    pub fn listen(&self, commands: Commands, observers: Vec<Arc<dyn Observer>>) {
+    ///
+    /// # Errors
+    /// [`Unanswered`] when an event of the catalogue has no command, or a command no event.
+    pub fn listen(
+        &self,
+        commands: Commands,
+        observers: Vec<Arc<dyn Observer>>,
+    ) -> Result<(), Unanswered> {
+        commands.check(&self.sessions.catalogue)?;
         self.sessions.listen(&self.io, commands, observers);
+        Ok(())
     }
 
     /// Answers `/socket.io/`.

@@ -119,7 +119,8 @@ impl Server {
         let callers = CallerRates::new(&config.limits);
         let realtime = Realtime::start(&config, catalogue, verifier, origins, clock, callers);
         let gates: Gates = Arc::new(ByNamespace::new(|_| Semaphore::new(0)));
-        realtime.listen(commands(realtime.emitter(), &gates), Vec::new());
+        let commands = commands(realtime.emitter(), &gates);
+        realtime.listen(commands, Vec::new()).expect("a command for each event");
         // Accepted sockets inherit it: with a small one the kernel takes writes in parts.
         let socket = TcpSocket::new_v4().expect("a socket");
         SockRef::from(&socket).set_send_buffer_size(16 * 1024).expect("a buffer");
