@@ -3,6 +3,7 @@
 
 mod blocked;
 mod client;
+mod counted;
 mod namespaces;
 mod order;
 mod polling;

@@ -125,8 +125,8 @@ impl Slot {
         matches!((room, &self.user), (Room::User(id), Some(user)) if id == user)
     }
 
-    /// Whether the connection is one of those that hear a broadcast; one for which it was dropped is
-    /// none of them.
+    /// Whether the connection is one of those that hear a broadcast: also when it waits for a replay,
+    /// or was among it; not when it was dropped, or comes after the last words.
     pub(super) fn hear(&mut self, delivery: &mut Delivery, turn: &mut Turn) -> bool {
         let broadcast = delivery.broadcast;
         if !broadcast.namespaces.contains(self.namespace) || self.seen == delivery.number {
@@ -139,14 +139,13 @@ impl Slot {
             return false;
         }
         self.seen = delivery.number;
+        if !self.sink.takes() {
+            return false;
+        }
         if !broadcast.numbers.is_empty() && self.holds(broadcast) {
             return true;
         }
-        let by_poll = match &self.sink {
-            Sink::Lane(_) => false,
-            Sink::Polls(_) => true,
-            Sink::Closed => return false,
-        };
+        let by_poll = matches!(self.sink, Sink::Polls(_));
         // A bundle is large, and not the same for all; and one poll takes all that was gathered.
         if broadcast.message.is_bundle() || (broadcast.volatile && by_poll) {
             self.write(turn);

@@ -158,7 +158,7 @@ impl Lane {
     pub(super) fn send_volatile(self: &Arc<Self>, namespace: Namespace, frame: &Bytes) -> bool {
         let idle = {
             let state = self.lock();
-            state.is_idle() && state.gates[namespace].is_open()
+            state.phase == Phase::Open && state.is_idle() && state.gates[namespace].is_open()
         };
         if idle {
             self.send(namespace, frame.into());

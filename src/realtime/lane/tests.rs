@@ -75,6 +75,18 @@ async fn frames_wait_for_connect_and_earlier_ones_are_not_for_the_next_connectio
 }
 
 #[tokio::test]
+async fn a_lane_that_closes_does_not_say_that_it_took_what_is_volatile() {
+    let (lane, mut io, _peer) = lane().await;
+    lane.hold(Namespace::Root);
+    lane.enter(Namespace::Root);
+    io.write_all(&frames(&["40{}"])[0]).await.unwrap();
+    let volatile = &frames(&["volatile"])[0];
+    assert!(lane.send_volatile(Namespace::Root, volatile));
+    lane.close(None);
+    assert!(!lane.send_volatile(Namespace::Root, volatile));
+}
+
+#[tokio::test]
 async fn last_words_wait_for_connect() {
     let (lane, _io, peer) = lane().await;
     lane.hold(Namespace::Root);
