@@ -209,8 +209,7 @@ impl Error {
 
     /// [`Code::Internal`] with a cause that only the log sees.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::new(Code::Internal, "The server failed; the request id tells us where.")
-            .with_cause(cause)
+        Self::new(Code::Internal, "The server failed.").with_cause(cause)
     }
 
     /// [`Code::InvalidPayload`] for one field, by its JSON pointer.
@@ -361,6 +360,16 @@ impl IntoResponse for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// It has none: only a problem does.
+    #[test]
+    fn an_acknowledgement_promises_no_request_id() {
+        let ack = serde_json::to_value(Error::internal("private")).unwrap();
+        let expected = serde_json::json!({
+            "success": false, "error": "The server failed.", "code": "unavailable",
+        });
+        assert_eq!(ack, expected);
+    }
 
     #[test]
     fn the_code_of_an_acknowledgement_is_one_of_the_contracts() {

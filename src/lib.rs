@@ -47,7 +47,8 @@
 //! 3. **Keep.** What is to last is done in one unit of work of the [`db::Db`]: its rows and the
 //!    events that it announces are committed together, each event with the next number of its
 //!    [`stream`]. After the commit, and only then, the store hands them on in the order of their
-//!    numbers. A unit that fails leaves nothing behind.
+//!    numbers. A unit that fails leaves nothing behind. The compiler has what is [`event::Kept`] come
+//!    this way, and what is [`event::Ephemeral`] go straight to the emitter.
 //! 4. **Out.** The [`realtime::Emitter`] decides who hears it (`EVENT_AUDIENCE`) and hands it to the
 //!    [`realtime::Hub`], whose shards own the rooms of their connections. It is encoded once for
 //!    each namespace and the same bytes are written to every member's lane. Joins,

@@ -8,7 +8,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
 use crate::{
-    event::{EventName, Namespace, ServerEvent},
+    event::{Alone, EventName, Kept, Namespace, Twinned},
     id::Id,
     room::Room,
 };
@@ -171,6 +171,10 @@ pub enum Target {
 }
 
 impl Target {
+    fn room(room: Room) -> Self {
+        Self::Rooms { rooms: vec![room], except: Vec::new() }
+    }
+
     /// The streams that keep what goes there.
     #[must_use]
     pub fn streams(&self) -> BTreeSet<Stream> {
@@ -208,9 +212,78 @@ pub struct Rendering {
 }
 
 impl Rendering {
-    /// An event of the catalogue to this target.
+    /// A kept event of the catalogue to this target.
+    ///
+    /// ```
+    /// use stoa::{chat::events::conversation::MessageReaction, room::Room, stream::Rendering};
+    ///
+    /// fn announced(room: Room, reaction: &MessageReaction) -> Rendering {
+    ///     Rendering::to_room(room, reaction)
+    /// }
+    /// ```
+    ///
+    /// One that is not kept does not compile:
+    ///
+    /// ```compile_fail,E0277
+    /// use stoa::{realtime::events::SessionClosing, room::Room, stream::Rendering};
+    ///
+    /// fn announced(room: Room, closing: &SessionClosing) -> Rendering {
+    ///     Rendering::to_room(room, closing)
+    /// }
+    /// ```
+    ///
+    /// nor one that is told in the other dialect, too, and is told here without its twin:
+    ///
+    /// ```compile_fail,E0277
+    /// use stoa::{chat::events::conversation::MessageEdited, room::Room, stream::Rendering};
+    ///
+    /// fn announced(room: Room, edited: &MessageEdited) -> Rendering {
+    ///     Rendering::to_room(room, edited)
+    /// }
+    /// ```
     #[must_use]
-    pub fn new<E: ServerEvent>(to: Target, payload: &E) -> Self {
+    pub fn new<E: Kept + Alone>(to: Target, payload: &E) -> Self {
+        Self::of(to, payload)
+    }
+
+    /// A kept event of the catalogue to a room.
+    #[must_use]
+    pub fn to_room<E: Kept + Alone>(room: Room, payload: &E) -> Self {
+        Self::to_rooms([room], payload)
+    }
+
+    /// A kept event of the catalogue to several rooms; a socket gets it once.
+    #[must_use]
+    pub fn to_rooms<E: Kept + Alone>(rooms: impl Into<Vec<Room>>, payload: &E) -> Self {
+        Self::new(Target::Rooms { rooms: rooms.into(), except: Vec::new() }, payload)
+    }
+
+    /// A kept event of the catalogue to every authenticated socket.
+    #[must_use]
+    pub fn to_everyone<E: Kept + Alone>(payload: &E) -> Self {
+        Self::new(Target::Everyone, payload)
+    }
+
+    /// A kept event and its twin, each to the room of its dialect.
+    #[must_use]
+    pub fn twins<E>(room: Room, payload: &E, other_room: Room, twin: &E::Twin) -> [Self; 2]
+    where
+        E: Kept + Twinned<Twin: Kept>,
+    {
+        [Self::of(Target::room(room), payload), Self::of(Target::room(other_room), twin)]
+    }
+
+    /// The same for kept events that are one in the other dialect.
+    #[must_use]
+    pub fn twin_of_all<E>(room: &Room, all: &[E], other_room: Room, twin: &E::Twin) -> Vec<Self>
+    where
+        E: Kept + Twinned<Twin: Kept>,
+    {
+        let each = all.iter().map(|payload| Self::of(Target::room(room.clone()), payload));
+        each.chain([Self::of(Target::room(other_room), twin)]).collect()
+    }
+
+    fn of<E: Kept>(to: Target, payload: &E) -> Self {
         let data = to_raw_value(payload).unwrap_or_else(|error| {
             tracing::error!(%error, event = E::EVENT.name, "a payload could not be written");
             RawValue::NULL.to_owned()
@@ -225,24 +298,6 @@ impl Rendering {
             namespace: None,
             id: None,
         }
-    }
-
-    /// An event of the catalogue to a room.
-    #[must_use]
-    pub fn to_room<E: ServerEvent>(room: Room, payload: &E) -> Self {
-        Self::to_rooms([room], payload)
-    }
-
-    /// An event of the catalogue to several rooms; a socket gets it once.
-    #[must_use]
-    pub fn to_rooms<E: ServerEvent>(rooms: impl Into<Vec<Room>>, payload: &E) -> Self {
-        Self::new(Target::Rooms { rooms: rooms.into(), except: Vec::new() }, payload)
-    }
-
-    /// An event of the catalogue to every authenticated socket.
-    #[must_use]
-    pub fn to_everyone<E: ServerEvent>(payload: &E) -> Self {
-        Self::new(Target::Everyone, payload)
     }
 
     /// Where only who takes part hears of it, these rooms hear it instead.

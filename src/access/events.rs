@@ -6,9 +6,9 @@ use utoipa::ToSchema;
 use crate::{events, id::Id, realtime::events::RoomChanged};
 
 events! {
-    client(Marketplace) {
+    client(Marketplace only) {
         /// Enters `user-<id>`; every socket of an authenticated user is there already.
-        JOIN_USER_ROOM: "join-user-room", JoinUserRoom => RoomChanged;
+        JOIN_USER_ROOM: "join-user-room", JoinUserRoom => RoomChanged, rate Join;
     }
 }
 

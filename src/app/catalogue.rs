@@ -29,10 +29,12 @@ pub fn events() -> Catalogue {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use serde_json::Value;
 
     use super::events;
-    use crate::event::Namespace;
+    use crate::event::{EventType, Namespace, Twin};
 
     /// Whoever changes what clients see finds it here: names, who hears them, and every field.
     #[test]
@@ -42,20 +44,35 @@ mod tests {
 
     #[test]
     fn each_dialect_has_its_own_name_for_what_both_tell() {
-        let events = events();
-        for (conversation, marketplace) in [
-            ("message:new", "new-message"),
-            ("message:edited", "message-edited"),
-            ("message:deleted", "message-deleted"),
-            ("message:read", "messages-read"),
-            ("user:online", "user-status-change"),
-            ("typing:start", "user-typing"),
-        ] {
-            let namespaces = |name| events.sent(name).map(|event| event.dialect.namespaces());
-            let paths = |name| namespaces(name).unwrap().iter().map(Namespace::path).collect();
-            let (one, other): (Vec<_>, Vec<_>) = (paths(conversation), paths(marketplace));
-            assert_eq!((one, other), (vec!["/", "/chat"], vec!["/", "/marketplace"]));
+        let mut twins = String::new();
+        for event in events().iter() {
+            let Twin::Is(twin) = event.twin else { continue };
+            let twin = twin();
+            let paths = |of: EventType| -> Vec<_> {
+                of.dialect.namespaces().iter().map(Namespace::path).collect()
+            };
+            assert_eq!(
+                (paths(*event), paths(twin)),
+                (vec!["/", "/chat"], vec!["/", "/marketplace"])
+            );
+            let _ = writeln!(twins, "{} {}", event.name, twin.name);
         }
+        insta::assert_snapshot!(twins, @r"
+        user:online user-status-change
+        user:offline user-status-change
+        message:new new-message
+        message:edited message-edited
+        message:deleted message-deleted
+        message:read messages-read
+        conversation:participant:added participants-added
+        conversation:participant:removed participant-removed
+        typing:start user-typing
+        typing:stop user-typing
+        conversation:join join-chat-room
+        conversation:leave leave-chat-room
+        typing:start typing-start
+        typing:stop typing-stop
+        ");
     }
 
     #[test]

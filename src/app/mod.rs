@@ -131,7 +131,7 @@ impl App {
         let Rooms { access, accounts, chat, marketplace, notifications, .. } = rooms;
         let Rooms { payments, points, presence, typing, .. } = rooms;
         let commands = commands(&access, &presence, &chat, &typing);
-        realtime.listen(commands, vec![Arc::new(presence.clone()), Arc::new(typing)]);
+        realtime.listen(commands, vec![Arc::new(presence.clone()), Arc::new(typing)])?;
 
         let admin = Admin::new(&config, metrics.clone(), clock)?;
         let admission = Admission::new(&config, authenticator.clone(), callers);

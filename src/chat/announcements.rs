@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
+    event::{Kept, Twinned},
     id::Id,
     room::Room,
     stream::{DomainEvent, Rendering, Stream, Target},
@@ -61,11 +62,8 @@ impl DomainEvent for InConversation {
         match &self.what {
             What::MessageCreated(message) => {
                 let (for_room, for_chat) = created(message, seq);
-                let sender = message.sender.id.clone();
-                vec![
-                    Rendering::to_room(room(), &for_room).except_user(sender),
-                    Rendering::to_room(chat(), &for_chat),
-                ]
+                let [for_room, for_chat] = self.in_both(&for_room, &for_chat);
+                vec![for_room.except_user(message.sender.id.clone()), for_chat]
             }
             What::MessageEdited { message_id, content, edited_at } => {
                 let (message_id, content) = (message_id.clone(), content.clone());
@@ -78,7 +76,7 @@ impl DomainEvent for InConversation {
                 };
                 let edited_at = *edited_at;
                 let for_chat = ChatMessageEdited { chat_id, message_id, content, edited_at, seq };
-                vec![Rendering::to_room(room(), &for_room), Rendering::to_room(chat(), &for_chat)]
+                self.in_both(&for_room, &for_chat).into()
             }
             What::MessageDeleted { message_id, deleted_at } => {
                 let (message_id, deleted_at) = (message_id.clone(), *deleted_at);
@@ -89,7 +87,7 @@ impl DomainEvent for InConversation {
                     seq,
                 };
                 let for_chat = ChatMessageDeleted { chat_id, message_id, deleted_at, seq };
-                vec![Rendering::to_room(room(), &for_room), Rendering::to_room(chat(), &for_chat)]
+                self.in_both(&for_room, &for_chat).into()
             }
             What::ReactionChanged { message_id, reaction } => {
                 let (message_id, reaction) = (message_id.clone(), reaction.clone());
@@ -105,18 +103,17 @@ impl DomainEvent for InConversation {
                     modified_count: *modified_count,
                 };
                 let for_room = MessageRead { conversation_id, user_id, message_id, seq };
-                vec![Rendering::to_room(room(), &for_room), Rendering::to_room(chat(), &for_chat)]
+                self.in_both(&for_room, &for_chat).into()
             }
             What::ParticipantsAdded(participants) => {
-                let each = participants.iter().map(|participant| {
-                    let conversation_id = conversation_id.clone();
-                    let participant = participant.clone();
-                    let added = ConversationParticipantAdded { conversation_id, participant };
-                    Rendering::to_room(room(), &added)
-                });
+                let added = |participant: &Participant| ConversationParticipantAdded {
+                    conversation_id: conversation_id.clone(),
+                    participant: participant.clone(),
+                };
+                let each: Vec<_> = participants.iter().map(added).collect();
                 let added_user_ids = participants.iter().map(|added| added.id.clone()).collect();
                 let for_chat = ParticipantsAdded { chat_id, added_user_ids };
-                each.chain([Rendering::to_room(chat(), &for_chat)]).collect()
+                Rendering::twin_of_all(&room(), &each, chat(), &for_chat)
             }
             What::ParticipantRemoved(user_id) => {
                 let removed_user_id = user_id.clone();
@@ -125,12 +122,23 @@ impl DomainEvent for InConversation {
                     user_id: removed_user_id.clone(),
                 };
                 let for_chat = ParticipantRemoved { chat_id, removed_user_id };
-                vec![Rendering::to_room(room(), &for_room), Rendering::to_room(chat(), &for_chat)]
+                self.in_both(&for_room, &for_chat).into()
             }
             What::Archived => {
                 vec![Rendering::to_room(room(), &ConversationArchived { conversation_id })]
             }
         }
+    }
+}
+
+impl InConversation {
+    /// The same in both dialects, each in its own room.
+    fn in_both<E>(&self, for_room: &E, for_chat: &E::Twin) -> [Rendering; 2]
+    where
+        E: Kept + Twinned<Twin: Kept>,
+    {
+        let (room, chat) = (Room::Conversation(self.id.clone()), Room::Chat(self.id.clone()));
+        Rendering::twins(room, for_room, chat, for_chat)
     }
 }
 

@@ -1,16 +1,14 @@
 //! Chat by event, in both dialects.
 
+use std::sync::Arc;
+
 use super::{
     events::{
         conversation::{
-            ConversationJoined, ConversationLeft, JOIN_CONVERSATION, JoinConversation,
-            LEAVE_CONVERSATION, MessageSent, SEND_MESSAGE, START_TYPING, STOP_TYPING, SendMessage,
+            self, ConversationJoined, ConversationLeft, JoinConversation, MessageSent, SendMessage,
             StartTyping, StopTyping,
         },
-        marketplace::{
-            JOIN_CHAT_ROOM, JoinChatRoom, LEAVE_CHAT_ROOM, StartChatTyping, StopChatTyping,
-            TYPING_START, TYPING_STOP,
-        },
+        marketplace::{self, JoinChatRoom, StartChatTyping, StopChatTyping},
     },
     requests::Draft,
     service::ChatService,
@@ -22,7 +20,6 @@ use crate::{
     event::Success,
     http::fields::WithFurther,
     id::{GivenId, Id},
-    limits::EventClass,
     realtime::{
         Commands, Connection, Entrance,
         events::{Done, RoomChanged},
@@ -32,84 +29,115 @@ use crate::{
 
 /// What clients may ask here.
 pub fn commands(access: &Access, chat: &ChatService, typing: &Typing, commands: &mut Commands) {
-    rooms(access, typing, commands);
-    let with = chat.clone();
-    commands.on(&SEND_MESSAGE, EventClass::Message, move |connection, send| {
-        let WithFurther { known: send, further }: WithFurther<SendMessage> = send;
-        let chat = with.clone();
-        async move {
-            let caller = connection.known_identity()?;
-            let draft = Draft {
-                content: send.content,
-                attachments: send.attachments,
-                reply_to: send.reply_to,
-                client_message_id: send.client_message_id,
-                metadata: further.with(send.metadata),
-            };
-            let (message, _) = chat.send(caller, send.conversation_id, draft).await?;
-            Ok(MessageSent { success: Success, message })
-        }
-    });
-    let with = typing.clone();
-    commands.on(&START_TYPING, EventClass::Typing, move |connection, start: StartTyping| {
-        let started = with.start(&connection, start.conversation_id, start.user_name);
-        async move { started.map(|()| Done::default()) }
-    });
-    let with = typing.clone();
-    commands.on(&STOP_TYPING, EventClass::Typing, move |connection, stop: StopTyping| {
-        let stopped = with.stop(&connection, stop.conversation_id);
-        async move { stopped.map(|()| Done::default()) }
-    });
-    let with = typing.clone();
-    commands.on(&TYPING_START, EventClass::Typing, move |connection, start: StartChatTyping| {
-        let started = own(&connection, &start.user_id)
-            .and_then(|()| with.start(&connection, start.chat_id, start.user_name));
-        async move { started.map(|()| Done::default()) }
-    });
-    let with = typing.clone();
-    commands.on(&TYPING_STOP, EventClass::Typing, move |connection, stop: StopChatTyping| {
-        let stopped =
-            own(&connection, &stop.user_id).and_then(|()| with.stop(&connection, stop.chat_id));
-        async move { stopped.map(|()| Done::default()) }
-    });
+    commands.on(conversation::JOIN_CONVERSATION, access, join_conversation);
+    commands.on(conversation::LEAVE_CONVERSATION, typing, leave_conversation);
+    commands.on(conversation::SEND_MESSAGE, chat, send_message);
+    commands.on(conversation::START_TYPING, typing, start_typing);
+    commands.on(conversation::STOP_TYPING, typing, stop_typing);
+    commands.on(marketplace::JOIN_CHAT_ROOM, access, join_chat_room);
+    commands.on(marketplace::LEAVE_CHAT_ROOM, typing, leave_chat_room);
+    commands.on(marketplace::TYPING_START, typing, start_chat_typing);
+    commands.on(marketplace::TYPING_STOP, typing, stop_chat_typing);
 }
 
-fn rooms(access: &Access, typing: &Typing, commands: &mut Commands) {
-    let with = access.clone();
-    commands.on(&JOIN_CONVERSATION, EventClass::Join, move |connection, join: JoinConversation| {
-        let access = with.clone();
-        async move {
-            let (conversation_id, since) = join.into_parts();
-            let room = Room::Conversation(conversation_id.id().clone());
-            let entrance = Entrance { room: room.clone(), since };
-            let position = access.enter_from(&connection, entrance).await?;
-            Ok(ConversationJoined { success: Success, conversation_id, room, position })
-        }
-    });
-    let with = access.clone();
-    commands.on(&JOIN_CHAT_ROOM, EventClass::Join, move |connection, join: JoinChatRoom| {
-        let access = with.clone();
-        async move {
-            let (chat_id, since) = join.into_parts();
-            access.change(&connection, Room::Chat(chat_id), since).await
-        }
-    });
-    let with = typing.clone();
-    commands.on(&LEAVE_CONVERSATION, EventClass::Join, move |connection, given: GivenId| {
-        with.leave(&connection, given.id());
-        connection.leave(&Room::Conversation(given.id().clone()));
-        async move { Ok(ConversationLeft { success: Success, conversation_id: given }) }
-    });
-    let with = typing.clone();
-    commands.on(&LEAVE_CHAT_ROOM, EventClass::Join, move |connection, id: Id| {
-        with.leave(&connection, &id);
-        let room = Room::Chat(id);
-        connection.leave(&room);
-        async move { Ok(RoomChanged::of(room)) }
-    });
+async fn join_conversation(
+    access: Access,
+    connection: Arc<Connection>,
+    join: JoinConversation,
+) -> Result<ConversationJoined> {
+    let (conversation_id, since) = join.into_parts();
+    let room = Room::Conversation(conversation_id.id().clone());
+    let entrance = Entrance { room: room.clone(), since };
+    let position = access.enter_from(&connection, entrance).await?;
+    Ok(ConversationJoined { success: Success, conversation_id, room, position })
+}
+
+async fn leave_conversation(
+    typing: Typing,
+    connection: Arc<Connection>,
+    conversation_id: GivenId,
+) -> Result<ConversationLeft> {
+    typing.leave(&connection, conversation_id.id());
+    connection.leave(&Room::Conversation(conversation_id.id().clone()));
+    Ok(ConversationLeft { success: Success, conversation_id })
+}
+
+async fn send_message(
+    chat: ChatService,
+    connection: Arc<Connection>,
+    WithFurther { known: send, further }: WithFurther<SendMessage>,
+) -> Result<MessageSent> {
+    let caller = connection.known_identity()?;
+    let draft = Draft {
+        content: send.content,
+        attachments: send.attachments,
+        reply_to: send.reply_to,
+        client_message_id: send.client_message_id,
+        metadata: further.with(send.metadata),
+    };
+    let (message, _) = chat.send(caller, send.conversation_id, draft).await?;
+    Ok(MessageSent { success: Success, message })
+}
+
+async fn start_typing(
+    typing: Typing,
+    connection: Arc<Connection>,
+    start: StartTyping,
+) -> Result<Done> {
+    typing.start(&connection, start.conversation_id, start.user_name)?;
+    Ok(Done::default())
+}
+
+async fn stop_typing(
+    typing: Typing,
+    connection: Arc<Connection>,
+    stop: StopTyping,
+) -> Result<Done> {
+    typing.stop(&connection, stop.conversation_id)?;
+    Ok(Done::default())
+}
+
+async fn join_chat_room(
+    access: Access,
+    connection: Arc<Connection>,
+    join: JoinChatRoom,
+) -> Result<RoomChanged> {
+    let (chat_id, since) = join.into_parts();
+    access.change(&connection, Room::Chat(chat_id), since).await
+}
+
+async fn leave_chat_room(
+    typing: Typing,
+    connection: Arc<Connection>,
+    chat_id: Id,
+) -> Result<RoomChanged> {
+    typing.leave(&connection, &chat_id);
+    let room = Room::Chat(chat_id);
+    connection.leave(&room);
+    Ok(RoomChanged::of(room))
+}
+
+async fn start_chat_typing(
+    typing: Typing,
+    connection: Arc<Connection>,
+    start: StartChatTyping,
+) -> Result<Done> {
+    check_own(&connection, &start.user_id)?;
+    typing.start(&connection, start.chat_id, start.user_name)?;
+    Ok(Done::default())
+}
+
+async fn stop_chat_typing(
+    typing: Typing,
+    connection: Arc<Connection>,
+    stop: StopChatTyping,
+) -> Result<Done> {
+    check_own(&connection, &stop.user_id)?;
+    typing.stop(&connection, stop.chat_id)?;
+    Ok(Done::default())
 }
 
 /// What a client says of itself is checked, never believed.
-fn own(connection: &Connection, user: &Id) -> Result<()> {
+fn check_own(connection: &Connection, user: &Id) -> Result<()> {
     if connection.known_identity()?.user_id == *user { Ok(()) } else { Err(Error::forbidden()) }
 }

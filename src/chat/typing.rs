@@ -71,14 +71,7 @@ impl Typing {
         self.0.active.insert((connection.id(), conversation.clone()), active);
         // What a client says of itself counts only where its token says nothing.
         let user_name = identity.display_name().or(claimed).map(String::from);
-        self.0.announce(
-            &TypingStart {
-                user_id: user.clone(),
-                user_name: user_name.clone().unwrap_or_else(|| user.to_string()),
-                conversation_id: conversation.clone(),
-            },
-            &UserTyping { chat_id: conversation, user_id: user, user_name, is_typing: true },
-        );
+        self.0.announce_start(user, user_name, conversation);
         Ok(())
     }
 
@@ -90,7 +83,7 @@ impl Typing {
         let user = connection.known_identity()?.user_id.clone();
         check(connection, &conversation)?;
         self.0.active.remove(&(connection.id(), conversation.clone()));
-        self.0.announce_stop(&user, conversation);
+        self.0.announce_stop(user, conversation);
         Ok(())
     }
 
@@ -98,7 +91,7 @@ impl Typing {
     pub fn leave(&self, connection: &Connection, conversation: &Id) {
         let key = (connection.id(), conversation.clone());
         if let Some((_, active)) = self.0.active.remove(&key) {
-            self.0.announce_stop(&active.user, key.1);
+            self.0.announce_stop(active.user, key.1);
         }
     }
 }
@@ -114,25 +107,29 @@ fn check(connection: &Connection, conversation: &Id) -> Result<()> {
 }
 
 impl Inner {
-    fn announce(&self, conversation: &TypingStart, chat: &UserTyping) {
-        let (id, user) = (&conversation.conversation_id, Some(&conversation.user_id));
-        let emitter = &self.emitter;
-        emitter.broadcast_to_conversation(Room::Conversation(id.clone()), conversation, user);
-        emitter.broadcast_to_conversation(Room::Chat(id.clone()), chat, user);
+    fn announce_start(&self, user_id: Id, user_name: Option<String>, conversation_id: Id) {
+        let for_chat = UserTyping {
+            chat_id: conversation_id.clone(),
+            user_id: user_id.clone(),
+            user_name: user_name.clone(),
+            is_typing: true,
+        };
+        let user_name = user_name.unwrap_or_else(|| user_id.to_string());
+        let start = TypingStart { user_id, user_name, conversation_id };
+        let (conversation, user) = (&start.conversation_id, Some(&start.user_id));
+        self.emitter.broadcast_to_conversation(conversation, &start, &for_chat, user);
     }
 
-    fn announce_stop(&self, user: &Id, conversation: Id) {
-        let stop = TypingStop { user_id: user.clone(), conversation_id: conversation.clone() };
-        let room = Room::Conversation(conversation.clone());
-        self.emitter.broadcast_to_conversation(room, &stop, Some(user));
-        let room = Room::Chat(conversation.clone());
-        let chat = UserTyping {
-            chat_id: conversation,
-            user_id: user.clone(),
+    fn announce_stop(&self, user_id: Id, conversation_id: Id) {
+        let for_chat = UserTyping {
+            chat_id: conversation_id.clone(),
+            user_id: user_id.clone(),
             user_name: None,
             is_typing: false,
         };
-        self.emitter.broadcast_to_conversation(room, &chat, Some(user));
+        let stop = TypingStop { user_id, conversation_id };
+        let (conversation, user) = (&stop.conversation_id, Some(&stop.user_id));
+        self.emitter.broadcast_to_conversation(conversation, &stop, &for_chat, user);
     }
 
     fn end_forgotten(&self) {
@@ -146,7 +143,7 @@ impl Inner {
             keep
         });
         for (user, conversation) in forgotten {
-            self.announce_stop(&user, conversation);
+            self.announce_stop(user, conversation);
         }
     }
 }

@@ -50,11 +50,15 @@ impl Problem {
     #[must_use]
     pub fn new(error: &Error, request_id: Option<&RequestId>) -> Self {
         let code = error.code_name();
+        let detail = match (error.code(), request_id) {
+            (Code::Internal, Some(_)) => "The server failed; the request id tells us where.",
+            _ => error.detail(),
+        };
         Self {
             kind: format!("urn:stoa:error:{code}"),
             title: title(code),
             status: error.code().status().as_u16(),
-            detail: error.detail().to_owned(),
+            detail: detail.to_owned(),
             code,
             request_id: request_id.map(ToString::to_string),
             errors: error.fields().to_vec(),
@@ -180,11 +184,21 @@ fn causes(error: &Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::Ids;
 
     #[test]
     fn a_title_is_the_code_in_words() {
         assert_eq!(title("not_found"), "Not found");
         assert_eq!(title("internal"), "Internal");
+    }
+
+    #[test]
+    fn a_failure_of_ours_speaks_of_the_request_id_where_there_is_one() {
+        let error = Error::internal("private");
+        assert_eq!(Problem::new(&error, None).detail, "The server failed.");
+        let id = RequestId::take_or_make(&HeaderMap::new(), Ids);
+        let problem = Problem::new(&error, Some(&id));
+        assert_eq!(problem.detail, "The server failed; the request id tells us where.");
     }
 
     #[test]

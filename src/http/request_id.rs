@@ -23,7 +23,7 @@ pub struct RequestId(Arc<str>);
 
 impl RequestId {
     /// The caller's, when it is 1–128 characters from `[A-Za-z0-9_.:-]`; else a new one.
-    fn take_or_make(headers: &HeaderMap, ids: Ids) -> Self {
+    pub(super) fn take_or_make(headers: &HeaderMap, ids: Ids) -> Self {
         let given = headers.get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.:-".contains(&b);
         match given {

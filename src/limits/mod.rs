@@ -10,7 +10,6 @@ mod user;
 use std::num::NonZeroU32;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use serde::Serialize;
 
 pub use address::{AddressLimits, Admission, Place, network};
 pub use caller::{CallerClass, CallerRates};
@@ -18,23 +17,10 @@ pub use packets::{Allowance, PacketLimit};
 pub use peer::{PeerLimits, PeerPlace};
 pub use user::UserLimits;
 
-use crate::config::{LimitsConfig, Rate, RatePerMinute};
-
-/// What kind of event a rate is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EventClass {
-    /// Joins and leaves.
-    Join,
-    /// Typing.
-    Typing,
-    /// Messages.
-    Message,
-    /// New tokens: with each, every room is checked again.
-    Refresh,
-    /// Everything else, unknown names too.
-    Other,
-}
+use crate::{
+    config::{LimitsConfig, Rate, RatePerMinute},
+    event::EventClass,
+};
 
 /// The token buckets of one connection, one for each [`EventClass`].
 #[derive(Debug)]

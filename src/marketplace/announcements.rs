@@ -11,7 +11,7 @@ use super::{
     sale::PaidBy,
 };
 use crate::{
-    event::ServerEvent,
+    event::{Alone, Kept},
     id::Id,
     money::Money,
     room::Room,
@@ -204,6 +204,6 @@ pub(super) fn checkout_changed(checkout: &Checkout, sellers: Vec<Id>) -> Option<
     Some(rendering.or_participants(people))
 }
 
-fn to_all<E: ServerEvent>(payload: &E) -> Rendering {
+fn to_all<E: Kept + Alone>(payload: &E) -> Rendering {
     Rendering::new(Target::Everyone, payload)
 }

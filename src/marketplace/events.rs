@@ -13,7 +13,7 @@ use crate::{
 };
 
 events! {
-    server(Marketplace) {
+    server(Marketplace only) {
         /// A buyer made a request.
         NEW_PURCHASE_REQUEST: "new-purchase-request", PurchaseRequest, kept, to "sellers";
         /// A seller made an offer.
@@ -41,23 +41,23 @@ events! {
         /// A checkout's payment failed.
         CHECKOUT_PAYMENT_FAILED: "template-checkout-payment-failed", TemplateCheckoutPaymentFailed, kept, to "everyone";
     }
-    client(Marketplace) {
+    client(Marketplace only) {
         /// Enters `request-<id>`.
-        JOIN_REQUEST_ROOM: "join-request-room", Id => RoomChanged;
+        JOIN_REQUEST_ROOM: "join-request-room", Id => RoomChanged, rate Join;
         /// Leaves `request-<id>`.
-        LEAVE_REQUEST_ROOM: "leave-request-room", Id => RoomChanged;
+        LEAVE_REQUEST_ROOM: "leave-request-room", Id => RoomChanged, rate Join;
         /// Enters `seller-<id>` and `sellers`.
-        JOIN_SELLER_ROOM: "join-seller-room", Id => RoomsChanged;
+        JOIN_SELLER_ROOM: "join-seller-room", Id => RoomsChanged, rate Join;
         /// Leaves `seller-<id>` and `sellers`.
-        LEAVE_SELLER_ROOM: "leave-seller-room", Id => RoomsChanged;
+        LEAVE_SELLER_ROOM: "leave-seller-room", Id => RoomsChanged, rate Join;
         /// Enters `buyer-<id>` and `buyers`.
-        JOIN_BUYER_ROOM: "join-buyer-room", Id => RoomsChanged;
+        JOIN_BUYER_ROOM: "join-buyer-room", Id => RoomsChanged, rate Join;
         /// Leaves `buyer-<id>` and `buyers`.
-        LEAVE_BUYER_ROOM: "leave-buyer-room", Id => RoomsChanged;
+        LEAVE_BUYER_ROOM: "leave-buyer-room", Id => RoomsChanged, rate Join;
         /// Enters `template-checkout-<id>`.
-        JOIN_CHECKOUT_ROOM: "join-checkout-room", Id => RoomChanged;
+        JOIN_CHECKOUT_ROOM: "join-checkout-room", Id => RoomChanged, rate Join;
         /// Leaves `template-checkout-<id>`.
-        LEAVE_CHECKOUT_ROOM: "leave-checkout-room", Id => RoomChanged;
+        LEAVE_CHECKOUT_ROOM: "leave-checkout-room", Id => RoomChanged, rate Join;
     }
 }
 

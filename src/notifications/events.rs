@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::{clock::Timestamp, events, id::Id};
 
 events! {
-    server(Marketplace) {
+    server(Marketplace only) {
         /// The user got a notification.
         NEW_NOTIFICATION: "new-notification", NewNotification, kept, to "user-<id>";
         /// The number of unread notifications changed.

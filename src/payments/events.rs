@@ -10,7 +10,7 @@ use crate::{
 };
 
 events! {
-    server(Marketplace) {
+    server(Marketplace only) {
         /// A payment was begun.
         PAYMENT_CREATED: "payment-created", PaymentCreated, kept, to "everyone";
         /// The seller's money is here.

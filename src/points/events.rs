@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::{clock::Timestamp, events, id::Id};
 
 events! {
-    server(Marketplace) {
+    server(Marketplace only) {
         /// The user passed a level.
         LEVEL_UP: "level-up", LevelUp, kept, to "user-<id>";
         /// The user earned points because someone they referred did something.

@@ -18,10 +18,9 @@ use super::{
 use crate::{
     clock::Timestamp,
     error::Result,
-    event::{Dialect, ServerEvent},
     id::Id,
     metrics,
-    realtime::{Bundle, Emitter, Outgoing, Part, Picks},
+    realtime::{Bundle, Emitter, Part, Picks},
 };
 
 /// How often the long gone are forgotten.
@@ -227,7 +226,8 @@ impl Announcer {
             Settled::Changed(change) => return tell(change, parts),
         }
         if again {
-            parts.extend(registry.current(user).map(status_change));
+            let current = registry.current(user).map(status_change);
+            parts.extend(current.as_ref().map(Part::again));
         }
     }
 }
@@ -267,26 +267,21 @@ async fn run(
 /// A change in both dialects.
 fn tell(change: Change, parts: &mut Vec<Part>) {
     let user_id = change.user.clone();
-    let except = Some(change.user.clone());
-    let conversation = match change.status {
-        UserStatus::Online => part(&UserOnline { user_id }, except),
-        UserStatus::Offline => part(&UserOffline { user_id }, except),
-    };
+    let except = change.user.clone();
     let to = match change.status {
         UserStatus::Online => "online",
         UserStatus::Offline => "offline",
     };
     metrics::presence_transitions(to).increment(1);
-    parts.push(conversation);
-    parts.push(status_change(change));
+    parts.extend(match change.status {
+        UserStatus::Online => Part::twins(&UserOnline { user_id }, except, &status_change(change)),
+        UserStatus::Offline => {
+            Part::twins(&UserOffline { user_id }, except, &status_change(change))
+        }
+    });
 }
 
-fn status_change(change: Change) -> Part {
+fn status_change(change: Change) -> UserStatusChange {
     let Change { user: user_id, status, at: last_seen } = change;
-    part(&UserStatusChange { user_id, status, last_seen }, None)
-}
-
-fn part<E: ServerEvent>(event: &E, except: Option<Id>) -> Part {
-    let dialect: Dialect = E::EVENT.dialect;
-    Part { event: Outgoing::of(event), namespaces: dialect.namespaces(), except }
+    UserStatusChange { user_id, status, last_seen }
 }

@@ -8,15 +8,15 @@ use crate::{clock::Timestamp, id::Id};
 
 /// The conversation dialect.
 pub mod conversation {
-    use super::{UserOffline, UserOnline};
+    use super::{UserOffline, UserOnline, UserStatusChange};
     use crate::events;
 
     events! {
         server(Conversation) {
             /// A user came online: their first connection opened.
-            USER_ONLINE: "user:online", UserOnline, ephemeral, to "everyone but the user";
+            USER_ONLINE: "user:online", UserOnline, ephemeral, to "everyone but the user", twin UserStatusChange;
             /// A user went offline: their last connection ended and none came back in time.
-            USER_OFFLINE: "user:offline", UserOffline, ephemeral, to "everyone but the user";
+            USER_OFFLINE: "user:offline", UserOffline, ephemeral, to "everyone but the user", twin UserStatusChange;
         }
     }
 }
@@ -29,11 +29,11 @@ pub mod marketplace {
     events! {
         server(Marketplace) {
             /// A user came online or went offline.
-            USER_STATUS_CHANGE: "user-status-change", UserStatusChange, ephemeral, to "everyone";
+            USER_STATUS_CHANGE: "user-status-change", UserStatusChange, ephemeral, to "everyone", twin;
         }
         client(Marketplace) {
             /// Enters `user-<id>` and has the user's status announced to everyone.
-            ANNOUNCE_ONLINE: "user-online", Id => RoomChanged;
+            ANNOUNCE_ONLINE: "user-online", Id => RoomChanged, rate Other, alone;
         }
     }
 }

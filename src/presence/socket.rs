@@ -1,27 +1,30 @@
 //! Presence by event: how a marketplace client says that it is here.
 
+use std::sync::Arc;
+
 use super::{Presence, events::marketplace::ANNOUNCE_ONLINE};
 use crate::{
-    error::Error,
+    error::{Error, Result},
     id::Id,
-    limits::EventClass,
-    realtime::{Commands, events::RoomChanged},
+    realtime::{Commands, Connection, events::RoomChanged},
     room::Room,
 };
 
 /// What clients may ask here.
 pub fn commands(presence: &Presence, commands: &mut Commands) {
-    let presence = presence.clone();
-    commands.on(&ANNOUNCE_ONLINE, EventClass::Other, move |connection, user: Id| {
-        let presence = presence.clone();
-        async move {
-            if connection.claim(&user)?.user_id != user {
-                return Err(Error::forbidden());
-            }
-            let room = Room::User(user.clone());
-            connection.join(room.clone())?;
-            presence.announce_again(&user);
-            Ok(RoomChanged::of(room))
-        }
-    });
+    commands.on(ANNOUNCE_ONLINE, presence, announce_online);
+}
+
+async fn announce_online(
+    presence: Presence,
+    connection: Arc<Connection>,
+    user: Id,
+) -> Result<RoomChanged> {
+    if connection.claim(&user)?.user_id != user {
+        return Err(Error::forbidden());
+    }
+    let room = Room::User(user.clone());
+    connection.join(room.clone())?;
+    presence.announce_again(&user);
+    Ok(RoomChanged::of(room))
 }

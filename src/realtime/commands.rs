@@ -6,12 +6,11 @@ use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use super::connection::Connection;
+use super::{Catalogue, connection::Connection};
 use crate::{
     error::{Error, Result},
-    event::{Direction, EventType, Namespace},
+    event::{ByNamespace, ClientEvent, EventClass, Namespace},
     http::json,
-    limits::EventClass,
 };
 
 /// An acknowledgement's JSON.
@@ -26,39 +25,172 @@ pub(super) struct Command {
     pub(super) run: Run,
 }
 
+/// What of that the catalogue and the commands do not agree on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswered {
+    /// An event is declared, and nothing is done for it.
+    #[error("nothing is done for {0:?}")]
+    Event(&'static str),
+    /// Something is done for an event that is in no catalogue.
+    #[error("{0:?} is not in the catalogue")]
+    Command(&'static str),
+}
+
 /// Everything that clients may ask, by namespace and name.
 #[derive(Default)]
-pub struct Commands([HashMap<&'static str, Arc<Command>>; 3]);
+pub struct Commands(ByNamespace<HashMap<&'static str, Arc<Command>>>);
 
 impl Commands {
-    /// Does `handler` for an event: its payload is read, its answer acknowledged.
-    pub fn on<P, A, F, Fut>(&mut self, event: &EventType, class: EventClass, handler: F)
+    /// Does `handler` for an event, with a service of its own: the payload that the event's
+    /// declaration names is read, and the answer that it names acknowledged.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use stoa::{
+    ///     chat::events::marketplace::LEAVE_CHAT_ROOM,
+    ///     error::Result,
+    ///     id::Id,
+    ///     realtime::{Commands, Connection, events::RoomChanged},
+    ///     room::Room,
+    /// };
+    ///
+    /// fn commands(commands: &mut Commands) {
+    ///     commands.on(LEAVE_CHAT_ROOM, &(), leave_chat_room);
+    /// }
+    ///
+    /// async fn leave_chat_room((): (), connection: Arc<Connection>, id: Id) -> Result<RoomChanged> {
+    ///     let room = Room::Chat(id);
+    ///     connection.leave(&room);
+    ///     Ok(RoomChanged::of(room))
+    /// }
+    /// ```
+    ///
+    /// One that takes something else does not compile:
+    ///
+    /// ```compile_fail,E0631
+    /// # use std::sync::Arc;
+    /// # use stoa::{
+    /// #     chat::events::marketplace::LEAVE_CHAT_ROOM,
+    /// #     error::Result,
+    /// #     realtime::{Commands, Connection, events::RoomChanged},
+    /// #     room::Room,
+    /// # };
+    /// # fn commands(commands: &mut Commands) {
+    /// #     commands.on(LEAVE_CHAT_ROOM, &(), leave_chat_room);
+    /// # }
+    /// async fn leave_chat_room((): (), connection: Arc<Connection>, room: Room) -> Result<RoomChanged> {
+    ///     connection.leave(&room);
+    ///     Ok(RoomChanged::of(room))
+    /// }
+    /// ```
+    ///
+    /// nor one that answers with something else:
+    ///
+    /// ```compile_fail,E0271
+    /// # use std::sync::Arc;
+    /// # use stoa::{
+    /// #     chat::events::marketplace::LEAVE_CHAT_ROOM,
+    /// #     error::Result,
+    /// #     id::Id,
+    /// #     realtime::{Commands, Connection, events::Done},
+    /// #     room::Room,
+    /// # };
+    /// # fn commands(commands: &mut Commands) {
+    /// #     commands.on(LEAVE_CHAT_ROOM, &(), leave_chat_room);
+    /// # }
+    /// async fn leave_chat_room((): (), connection: Arc<Connection>, id: Id) -> Result<Done> {
+    ///     connection.leave(&Room::Chat(id));
+    ///     Ok(Done::default())
+    /// }
+    /// ```
+    pub fn on<P, A, S, F, Fut>(&mut self, event: ClientEvent<P, A>, service: &S, handler: F)
     where
         P: DeserializeOwned + Send + 'static,
         A: Serialize,
-        F: Fn(Arc<Connection>, P) -> Fut + Send + Sync + 'static,
+        S: Clone + Send + Sync + 'static,
+        F: Fn(S, Arc<Connection>, P) -> Fut + Copy + Send + Sync + 'static,
         Fut: Future<Output = Result<A>> + Send + 'static,
     {
-        debug_assert_eq!(event.direction, Direction::ClientToServer);
-        let handler = Arc::new(handler);
+        let service = Arc::new(service.clone());
         let run = move |connection: Arc<Connection>, payload: &RawValue| -> Answer {
             let payload = json::decode::<P>(payload.get().as_bytes());
-            let handler = handler.clone();
+            let service = service.clone();
             // Nothing is done before the connection's queue comes to it.
             Box::pin(async move {
-                let answer = handler(connection, payload?).await?;
+                let answer = handler(S::clone(&service), connection, payload?).await?;
                 serde_json::to_string(&answer).map(Into::into).map_err(Error::internal)
             })
         };
-        let command = Arc::new(Command { name: event.name, class, run: Box::new(run) });
-        for namespace in Namespace::ALL {
-            if event.dialect.namespaces().contains(namespace) {
-                self.0[namespace as usize].insert(event.name, command.clone());
+        let name = event.event().name;
+        let command = Arc::new(Command { name, class: event.class(), run: Box::new(run) });
+        for namespace in event.event().dialect.namespaces().iter() {
+            self.0[namespace].insert(name, command.clone());
+        }
+    }
+
+    /// That every event which clients may send has its command, and every command its event: rooms
+    /// may forget one or the other, and a client would hear of it first.
+    ///
+    /// # Errors
+    /// [`Unanswered`]
+    pub(super) fn check(&self, catalogue: &Catalogue) -> Result<(), Unanswered> {
+        for event in catalogue.iter().filter(|event| event.ack.is_some()) {
+            for namespace in event.dialect.namespaces().iter() {
+                self.find(namespace, event.name).ok_or(Unanswered::Event(event.name))?;
             }
+        }
+        let commands = Namespace::ALL.into_iter().flat_map(|namespace| self.0[namespace].keys());
+        match commands.copied().find(|name| catalogue.heard(name).is_none()) {
+            Some(name) => Err(Unanswered::Command(name)),
+            None => Ok(()),
         }
     }
 
     pub(super) fn find(&self, namespace: Namespace, name: &str) -> Option<&Arc<Command>> {
-        self.0[namespace as usize].get(name)
+        self.0[namespace].get(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        events,
+        id::Id,
+        realtime::events::{Done, REFRESH_AUTH},
+    };
+
+    events! {
+        client(Conversation only) {
+            /// Asks for something.
+            ASK: "ask", Id => Done, rate Other;
+        }
+    }
+
+    async fn ask((): (), _: Arc<Connection>, _: Id) -> Result<Done> {
+        Ok(Done::default())
+    }
+
+    #[test]
+    fn what_is_forgotten_is_found() {
+        let catalogue = Catalogue::new(&[EVENTS]).unwrap();
+        let mut commands = Commands::default();
+        assert_eq!(commands.check(&catalogue), Err(Unanswered::Event("ask")));
+        commands.on(ASK, &(), ask);
+        assert_eq!(commands.check(&catalogue), Ok(()));
+        let other = Catalogue::new(&[&[REFRESH_AUTH.event()]]).unwrap();
+        assert_eq!(commands.check(&other), Err(Unanswered::Event("auth:refresh")));
+        let none = Catalogue::new(&[]).unwrap();
+        assert_eq!(commands.check(&none), Err(Unanswered::Command("ask")));
+    }
+
+    #[test]
+    fn a_command_is_found_where_its_dialect_is_spoken() {
+        let mut commands = Commands::default();
+        commands.on(ASK, &(), ask);
+        let found = Namespace::ALL.map(|namespace| commands.find(namespace, "ask").is_some());
+        assert_eq!(found, [true, true, false]);
+        assert_eq!(commands.find(Namespace::Root, "ask").unwrap().class, EventClass::Other);
     }
 }

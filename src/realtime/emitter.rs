@@ -17,7 +17,7 @@ use super::{
 pub use crate::stream::Target;
 use crate::{
     config::EventAudience,
-    event::{EventName, Namespace, Namespaces, ServerEvent},
+    event::{Alone, Ephemeral, EventName, Namespace, Namespaces, Twinned},
     id::Id,
     room::Room,
     stream::{Announced, Rendering, Stream},
@@ -56,38 +56,46 @@ impl Emitter {
     }
 
     /// Sends an event to a room.
-    pub fn emit_to_room<E: ServerEvent>(&self, room: Room, event: &E) {
+    ///
+    /// ```
+    /// use stoa::{realtime::{Emitter, events::SessionClosing}, room::Room};
+    ///
+    /// fn tell(emitter: &Emitter, room: Room, closing: &SessionClosing) {
+    ///     emitter.emit_to_room(room, closing);
+    /// }
+    /// ```
+    ///
+    /// One that is kept does not go past the store:
+    ///
+    /// ```compile_fail,E0277
+    /// use stoa::{chat::events::conversation::MessageReaction, realtime::Emitter, room::Room};
+    ///
+    /// fn tell(emitter: &Emitter, room: Room, reaction: &MessageReaction) {
+    ///     emitter.emit_to_room(room, reaction);
+    /// }
+    /// ```
+    pub fn emit_to_room<E: Ephemeral + Alone>(&self, room: Room, event: &E) {
         self.broadcast_to(room, Except::Nobody, event);
     }
 
     /// Sends an event to every socket of its dialect.
-    pub fn emit_global<E: ServerEvent>(&self, event: &E) {
-        self.hub.broadcast(Broadcast {
-            to: Audience::Everyone { kept_for: Vec::new() },
-            except: Except::Nobody,
-            namespaces: E::EVENT.dialect.namespaces(),
-            message: Message::One(Outgoing::of(event)),
-            volatile: false,
-            numbers: Arc::default(),
-            receipt: None,
-        });
+    pub fn emit_global<E: Ephemeral + Alone>(&self, event: &E) {
+        self.hub.broadcast(ephemeral(Audience::Everyone { kept_for: Vec::new() }, event));
     }
 
-    /// Sends an event to every socket of a user.
-    pub fn send_to_user<E: ServerEvent>(&self, user: &Id, event: &E) {
-        self.emit_to_room(Room::User(user.clone()), event);
-    }
-
-    /// Sends an event to a conversation's room of the event's dialect, except to the sockets of
-    /// one user.
-    pub fn broadcast_to_conversation<E: ServerEvent>(
+    /// Sends an event to a conversation in both dialects, except to the sockets of one user.
+    pub fn broadcast_to_conversation<E>(
         &self,
-        room: Room,
+        conversation: &Id,
         event: &E,
+        twin: &E::Twin,
         except_user: Option<&Id>,
-    ) {
-        let except = except_user.map_or(Except::Nobody, |user| Except::User(user.clone()));
-        self.broadcast_to(room, except, event);
+    ) where
+        E: Ephemeral + Twinned<Twin: Ephemeral>,
+    {
+        let except = || except_user.map_or(Except::Nobody, |user| Except::User(user.clone()));
+        self.broadcast_to(Room::Conversation(conversation.clone()), except(), event);
+        self.broadcast_to(Room::Chat(conversation.clone()), except(), twin);
     }
 
     /// Sends many small events to everyone, as one write for each socket.
@@ -103,20 +111,12 @@ impl Emitter {
     }
 
     fn broadcast_bundle(&self, to: Audience, bundle: Bundle) {
-        self.hub.broadcast(Broadcast {
-            to,
-            except: Except::Nobody,
-            namespaces: Namespaces::ALL,
-            message: Message::Bundle(Box::new(bundle)),
-            volatile: false,
-            numbers: Arc::default(),
-            receipt: None,
-        });
+        self.hub.broadcast(plain(to, Namespaces::ALL, Message::Bundle(Box::new(bundle))));
     }
 
     /// Sends an event from outside that is not kept; how many sockets of this node it was written
     /// to.
-    pub async fn emit(&self, emit: Emit) -> usize {
+    pub(super) async fn emit(&self, emit: Emit) -> usize {
         let (receipt, sockets) = self.hub.receipt();
         let volatile = emit.volatile;
         self.send(emit.into(), Arc::default(), volatile, Some(receipt));
@@ -164,17 +164,27 @@ impl Emitter {
         });
     }
 
-    fn broadcast_to<E: ServerEvent>(&self, room: Room, except: Except, event: &E) {
-        self.hub.broadcast(Broadcast {
-            to: Audience::Rooms(SmallVec::from_buf([room])),
-            except,
-            namespaces: E::EVENT.dialect.namespaces(),
-            message: Message::One(Outgoing::of(event)),
-            volatile: false,
-            numbers: Arc::default(),
-            receipt: None,
-        });
+    fn broadcast_to<E: Ephemeral>(&self, room: Room, except: Except, event: &E) {
+        let to = Audience::Rooms(SmallVec::from_buf([room]));
+        self.hub.broadcast(Broadcast { except, ..ephemeral(to, event) });
     }
+}
+
+/// What is neither kept nor counted, for all of an audience.
+fn plain(to: Audience, namespaces: Namespaces, message: Message) -> Broadcast {
+    Broadcast {
+        to,
+        except: Except::Nobody,
+        namespaces,
+        message,
+        volatile: false,
+        numbers: Arc::default(),
+        receipt: None,
+    }
+}
+
+fn ephemeral<E: Ephemeral>(to: Audience, event: &E) -> Broadcast {
+    plain(to, E::EVENT.dialect.namespaces(), Message::One(Outgoing::of(event)))
 }
 
 /// Where an event is heard, and the name under which it is counted.

@@ -19,7 +19,7 @@ events! {
     client(Both) {
         /// Extends the socket's life with a new token of the same user. Every room that it is in is
         /// checked again; what the new token may not enter is left.
-        REFRESH_AUTH: "auth:refresh", RefreshAuth => AuthRefreshed;
+        REFRESH_AUTH: "auth:refresh", RefreshAuth => AuthRefreshed, rate Refresh;
     }
 }
 

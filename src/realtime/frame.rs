@@ -10,7 +10,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::value::RawValue;
 use socketioxide::socket::Sid;
 
-use crate::event::{EventName, Namespace, ServerEvent};
+use crate::event::{ByNamespace, Ephemeral, EventName, Namespace};
 
 /// Opcodes with the FIN bit set.
 const TEXT: u8 = 0x81;
@@ -141,19 +141,19 @@ pub struct Outgoing {
     /// The name under which it is counted: not every name that comes from outside.
     label: &'static str,
     data: Box<RawValue>,
-    frames: [OnceLock<Bytes>; 3],
+    frames: ByNamespace<OnceLock<Bytes>>,
 }
 
 impl Outgoing {
     /// An event whose name came from outside and was checked.
     #[must_use]
-    pub fn named(event: &EventName, data: Box<RawValue>, label: &'static str) -> Arc<Self> {
+    pub(super) fn named(event: &EventName, data: Box<RawValue>, label: &'static str) -> Arc<Self> {
         Self::with(event.as_str(), data, label)
     }
 
-    /// An event of the catalogue.
+    /// An event of the catalogue that is not kept.
     #[must_use]
-    pub fn of<E: ServerEvent>(payload: &E) -> Arc<Self> {
+    pub fn of<E: Ephemeral>(payload: &E) -> Arc<Self> {
         let data = serde_json::value::to_raw_value(payload).unwrap_or_else(|error| {
             tracing::error!(%error, event = E::EVENT.name, "a payload could not be written");
             RawValue::NULL.to_owned()
@@ -162,7 +162,7 @@ impl Outgoing {
     }
 
     fn with(event: &str, data: Box<RawValue>, label: &'static str) -> Arc<Self> {
-        Arc::new(Self { event: event.into(), label, data, frames: Default::default() })
+        Arc::new(Self { event: event.into(), label, data, frames: ByNamespace::default() })
     }
 
     /// The event's name.
@@ -184,7 +184,7 @@ impl Outgoing {
 
     /// The websocket frame for a namespace.
     pub(super) fn frame(&self, namespace: Namespace) -> &Bytes {
-        self.frames[namespace as usize].get_or_init(|| {
+        self.frames[namespace].get_or_init(|| {
             let event = escaped(&self.event);
             text(&[prefix(namespace, Kind::Event), "[\"", &event, "\",", self.data.get(), "]"])
         })

@@ -153,9 +153,9 @@ struct Emitted {
     /// Names this emit in the log, and where it is kept.
     #[schema(value_type = String, format = "uuid")]
     id: Uuid,
-    /// How many sockets of this node it was written to; for those for which a volatile event was
-    /// dropped it was not. 0 where an `Idempotency-Key` is answered again after a crash that came
-    /// before they were counted.
+    /// How many sockets of this node it was written to; a socket that catches up with its room gets it
+    /// after what it missed, and counts. Those for which a volatile event was dropped do not. 0 where
+    /// an `Idempotency-Key` is answered again after a crash that came before they were counted.
     sockets: usize,
 }
 

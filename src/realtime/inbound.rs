@@ -25,8 +25,8 @@ use super::{
 use crate::{
     auth::CredentialKind,
     error::{Code, Error, Result},
-    event::is_reserved,
-    limits::{CallerClass, EventClass, EventRates},
+    event::{EventClass, is_reserved},
+    limits::{CallerClass, EventRates},
     log_limit, metrics,
     text::well_formed,
 };

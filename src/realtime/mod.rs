@@ -44,11 +44,10 @@ use socketioxide::{ParserConfig, SocketIo};
 
 pub use self::{
     catalogue::Catalogue,
-    commands::Commands,
+    commands::{Commands, Unanswered},
     connection::Connection,
     emits::Emits,
     emitter::{Emit, Emitter, Target},
-    frame::Outgoing,
     http::routes,
     hub::{Bundle, Hub, Part, Picks, RoomMember, RoomSize},
     replay::{Entrance, enter},
@@ -56,6 +55,7 @@ pub use self::{
 };
 use self::{
     events::{ClosingReason, SessionClosing},
+    frame::Outgoing,
     lane::Tolerance,
     link::Links,
     session::Sessions,
@@ -65,7 +65,7 @@ use crate::{
     auth::Verifier,
     clock::Clock,
     config::Config,
-    event::Namespace,
+    event::ByNamespace,
     limits::{CallerRates, PacketLimit},
     origin::OriginPolicy,
 };
@@ -125,7 +125,7 @@ impl Realtime {
             max_pending_bytes: realtime.max_pending_bytes,
             max_payload_bytes: payload,
             stall_timeout: realtime.stall_timeout,
-            farewell: Namespace::ALL.map(|namespace| farewell.frame(namespace).clone()),
+            farewell: ByNamespace::new(|namespace| farewell.frame(namespace).clone()),
             packets: PacketLimit::new(&config.limits, clock.clone()),
         };
         let links = Arc::<Links>::default();
@@ -144,8 +144,17 @@ impl Realtime {
     }
 
     /// Opens the namespaces: these commands are heard, these observers hear of connections.
-    pub fn listen(&self, commands: Commands, observers: Vec<Arc<dyn Observer>>) {
+    ///
+    /// # Errors
+    /// [`Unanswered`] when an event of the catalogue has no command, or a command no event.
+    pub fn listen(
+        &self,
+        commands: Commands,
+        observers: Vec<Arc<dyn Observer>>,
+    ) -> Result<(), Unanswered> {
+        commands.check(&self.sessions.catalogue)?;
         self.sessions.listen(&self.io, commands, observers);
+        Ok(())
     }
 
     /// Answers `/socket.io/`.

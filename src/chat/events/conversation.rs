@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
+use super::marketplace;
 use crate::{
     chat::documents::{Attachment, Conversation, Message, Participant, Person},
     clock::Timestamp,
@@ -21,42 +22,42 @@ use crate::{
 events! {
     server(Conversation) {
         /// Someone wrote a message.
-        MESSAGE_NEW: "message:new", MessageNew, kept, to "conversation:<id>, except the sender's sockets";
+        MESSAGE_NEW: "message:new", MessageNew, kept, to "conversation:<id>, except the sender's sockets", twin marketplace::NewMessage;
         /// The author changed a message's text.
-        MESSAGE_EDITED: "message:edited", MessageEdited, kept, to "conversation:<id>";
+        MESSAGE_EDITED: "message:edited", MessageEdited, kept, to "conversation:<id>", twin marketplace::ChatMessageEdited;
         /// The author or an admin deleted a message.
-        MESSAGE_DELETED: "message:deleted", MessageDeleted, kept, to "conversation:<id>";
+        MESSAGE_DELETED: "message:deleted", MessageDeleted, kept, to "conversation:<id>", twin marketplace::ChatMessageDeleted;
         /// Someone reacted to a message, or took that back.
-        MESSAGE_REACTION: "message:reaction", MessageReaction, kept, to "conversation:<id>";
+        MESSAGE_REACTION: "message:reaction", MessageReaction, kept, to "conversation:<id>", alone;
         /// Someone has read the conversation up to a message.
-        MESSAGE_READ: "message:read", MessageRead, kept, to "conversation:<id>";
+        MESSAGE_READ: "message:read", MessageRead, kept, to "conversation:<id>", twin marketplace::MessagesRead;
         /// A conversation began, with the user in it.
-        CONVERSATION_CREATED: "conversation:created", ConversationCreated, kept, to "user-<id> of every participant";
+        CONVERSATION_CREATED: "conversation:created", ConversationCreated, kept, to "user-<id> of every participant", alone;
         /// The user was added to a conversation.
-        CONVERSATION_ADDED: "conversation:added", ConversationAdded, kept, to "user-<id> of the one added";
+        CONVERSATION_ADDED: "conversation:added", ConversationAdded, kept, to "user-<id> of the one added", alone;
         /// A conversation was archived.
-        CONVERSATION_ARCHIVED: "conversation:archived", ConversationArchived, kept, to "conversation:<id> and user-<id> of every participant";
+        CONVERSATION_ARCHIVED: "conversation:archived", ConversationArchived, kept, to "conversation:<id> and user-<id> of every participant", alone;
         /// Someone was added to the conversation.
-        PARTICIPANT_ADDED: "conversation:participant:added", ConversationParticipantAdded, kept, to "conversation:<id>";
+        PARTICIPANT_ADDED: "conversation:participant:added", ConversationParticipantAdded, kept, to "conversation:<id>", twin marketplace::ParticipantsAdded;
         /// Someone was removed from the conversation, or left it; their sockets leave the room
         /// after this.
-        PARTICIPANT_REMOVED: "conversation:participant:removed", ConversationParticipantRemoved, kept, to "conversation:<id>, the one removed included";
+        PARTICIPANT_REMOVED: "conversation:participant:removed", ConversationParticipantRemoved, kept, to "conversation:<id>, the one removed included", twin marketplace::ParticipantRemoved;
         /// Someone is typing.
-        TYPING_START: "typing:start", TypingStart, ephemeral, to "conversation:<id>, except the sender";
+        TYPING_START: "typing:start", TypingStart, ephemeral, to "conversation:<id>, except the sender", twin marketplace::UserTyping;
         /// Someone stopped typing, or left, or was quiet for 10 seconds.
-        TYPING_STOP: "typing:stop", TypingStop, ephemeral, to "conversation:<id>, except the sender";
+        TYPING_STOP: "typing:stop", TypingStop, ephemeral, to "conversation:<id>, except the sender", twin marketplace::UserTyping;
     }
     client(Conversation) {
         /// Enters `conversation:<id>`; with `since`, the missed events come first.
-        JOIN_CONVERSATION: "conversation:join", JoinConversation => ConversationJoined;
+        JOIN_CONVERSATION: "conversation:join", JoinConversation => ConversationJoined, rate Join, twin marketplace::JOIN_CHAT_ROOM;
         /// Leaves `conversation:<id>`.
-        LEAVE_CONVERSATION: "conversation:leave", GivenId => ConversationLeft;
+        LEAVE_CONVERSATION: "conversation:leave", GivenId => ConversationLeft, rate Join, twin marketplace::LEAVE_CHAT_ROOM;
         /// Writes a message. Further fields are kept with it as its `metadata`.
-        SEND_MESSAGE: "message:send", WithFurther<SendMessage> => MessageSent;
+        SEND_MESSAGE: "message:send", WithFurther<SendMessage> => MessageSent, rate Message, alone;
         /// Tells the conversation that the user is typing.
-        START_TYPING: "typing:start", StartTyping => Done;
+        START_TYPING: "typing:start", StartTyping => Done, rate Typing, twin marketplace::TYPING_START;
         /// Tells the conversation that the user stopped typing.
-        STOP_TYPING: "typing:stop", StopTyping => Done;
+        STOP_TYPING: "typing:stop", StopTyping => Done, rate Typing, twin marketplace::TYPING_STOP;
     }
 }
 

@@ -16,29 +16,29 @@ use crate::{
 events! {
     server(Marketplace) {
         /// Someone wrote a message.
-        NEW_MESSAGE: "new-message", NewMessage, kept, to "chat-<id>";
+        NEW_MESSAGE: "new-message", NewMessage, kept, to "chat-<id>", twin;
         /// Someone has read the chat up to a message.
-        MESSAGES_READ: "messages-read", MessagesRead, kept, to "chat-<id>";
+        MESSAGES_READ: "messages-read", MessagesRead, kept, to "chat-<id>", twin;
         /// The author changed a message's text.
-        MESSAGE_EDITED: "message-edited", ChatMessageEdited, kept, to "chat-<id>";
+        MESSAGE_EDITED: "message-edited", ChatMessageEdited, kept, to "chat-<id>", twin;
         /// The author or an admin deleted a message.
-        MESSAGE_DELETED: "message-deleted", ChatMessageDeleted, kept, to "chat-<id>";
+        MESSAGE_DELETED: "message-deleted", ChatMessageDeleted, kept, to "chat-<id>", twin;
         /// Someone was added to the chat.
-        PARTICIPANTS_ADDED: "participants-added", ParticipantsAdded, kept, to "chat-<id>";
+        PARTICIPANTS_ADDED: "participants-added", ParticipantsAdded, kept, to "chat-<id>", twin;
         /// Someone was removed from the chat, or left it.
-        PARTICIPANT_REMOVED: "participant-removed", ParticipantRemoved, kept, to "chat-<id>";
+        PARTICIPANT_REMOVED: "participant-removed", ParticipantRemoved, kept, to "chat-<id>", twin;
         /// Someone is typing, or stopped.
-        USER_TYPING: "user-typing", UserTyping, ephemeral, to "chat-<id>, except the sender";
+        USER_TYPING: "user-typing", UserTyping, ephemeral, to "chat-<id>, except the sender", twin;
     }
     client(Marketplace) {
         /// Enters `chat-<id>`; with `since`, the missed events come first.
-        JOIN_CHAT_ROOM: "join-chat-room", JoinChatRoom => RoomChanged;
+        JOIN_CHAT_ROOM: "join-chat-room", JoinChatRoom => RoomChanged, rate Join, twin;
         /// Leaves `chat-<id>`.
-        LEAVE_CHAT_ROOM: "leave-chat-room", Id => RoomChanged;
+        LEAVE_CHAT_ROOM: "leave-chat-room", Id => RoomChanged, rate Join, twin;
         /// Tells the chat that the user is typing.
-        TYPING_START: "typing-start", StartChatTyping => Done;
+        TYPING_START: "typing-start", StartChatTyping => Done, rate Typing, twin;
         /// Tells the chat that the user stopped typing.
-        TYPING_STOP: "typing-stop", StopChatTyping => Done;
+        TYPING_STOP: "typing-stop", StopChatTyping => Done, rate Typing, twin;
     }
 }
 

@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn the_table_has_aligned_columns() {
-        let table = Catalogue::new(&[&[AUTH_EXPIRING, REFRESH_AUTH]]).unwrap().table();
+        let table = Catalogue::new(&[&[AUTH_EXPIRING, REFRESH_AUTH.event()]]).unwrap().table();
         let expected = "\
 NAME           DIRECTION         DIALECT  TO          PAYLOAD
 auth:expiring  server to client  both     the socket  AuthExpiring

@@ -6,12 +6,12 @@ mod listing;
 mod schemas;
 mod typescript;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 use utoipa::openapi::{RefOr, schema::Schema};
 
-use crate::event::{Direction, EventName, EventType, InvalidEventName};
+use crate::event::{Dialect, Direction, EventName, EventType, InvalidEventName, Twin};
 
 /// Every event that the server sends or hears, in the order of their declaration.
 #[derive(Clone)]
@@ -30,6 +30,9 @@ pub enum InvalidCatalogue {
     /// A name may not be sent.
     #[error("{0:?}: {1}")]
     Name(&'static str, InvalidEventName),
+    /// An event has a twin that is none, or is the twin of nothing.
+    #[error("{0:?} has no twin in the other dialect")]
+    Twin(&'static str),
     /// Two types of one name would be one in the documents.
     #[error("two types are called {0}")]
     AmbiguousType(String),
@@ -39,7 +42,8 @@ impl Catalogue {
     /// The catalogue of these lists of events.
     ///
     /// # Errors
-    /// [`InvalidCatalogue`] when a name is taken or may not be sent, or two types share a name.
+    /// [`InvalidCatalogue`] when a name is taken or may not be sent, two types share a name, or an
+    /// event has no twin though it says so.
     pub fn new(rooms: &[&[EventType]]) -> Result<Self, InvalidCatalogue> {
         let (mut sent, mut heard) = (IndexMap::new(), IndexMap::new());
         for event in rooms.iter().copied().flatten() {
@@ -51,6 +55,9 @@ impl Catalogue {
             if events.insert(event.name, *event).is_some() {
                 return Err(InvalidCatalogue::Duplicate(event.name));
             }
+        }
+        for events in [&sent, &heard] {
+            check_twins(events)?;
         }
         let schemas = schemas::collect(sent.values().chain(heard.values()))?;
         Ok(Self { sent, heard, schemas })
@@ -80,13 +87,34 @@ impl Catalogue {
     }
 }
 
+/// Each event that another names as its twin is declared as one, in the other dialect and kept if
+/// that is; and each that is declared as one is named.
+fn check_twins(events: &IndexMap<&'static str, EventType>) -> Result<(), InvalidCatalogue> {
+    let mut named = BTreeSet::new();
+    for event in events.values() {
+        let Twin::Is(twin) = event.twin else { continue };
+        let of_other = (Dialect::Conversation, Dialect::Marketplace);
+        let is_twin = |twin: &&EventType| {
+            (event.dialect, twin.dialect) == of_other
+                && matches!(twin.twin, Twin::Named)
+                && twin.kept == event.kept
+        };
+        let twin = events.get(twin().name).filter(is_twin);
+        named.insert(twin.ok_or(InvalidCatalogue::Twin(event.name))?.name);
+    }
+    let forgotten = events
+        .values()
+        .find(|event| matches!(event.twin, Twin::Named) && !named.contains(event.name));
+    forgotten.map_or(Ok(()), |event| Err(InvalidCatalogue::Twin(event.name)))
+}
+
 #[cfg(test)]
 mod tests {
     use utoipa::{PartialSchema, ToSchema};
 
     use super::*;
     use crate::{
-        event::{Dialect, Shape},
+        event::Shape,
         id::Id,
         realtime::events::{AUTH_EXPIRING, Done, REFRESH_AUTH},
     };
@@ -101,6 +129,7 @@ mod tests {
             kept: false,
             payload,
             ack: None,
+            twin: Twin::None,
         }
     }
 
@@ -110,7 +139,7 @@ mod tests {
 
     #[test]
     fn an_event_is_found_by_its_name_and_who_says_it() {
-        let catalogue = Catalogue::new(&[&[AUTH_EXPIRING], &[REFRESH_AUTH]]).unwrap();
+        let catalogue = Catalogue::new(&[&[AUTH_EXPIRING], &[REFRESH_AUTH.event()]]).unwrap();
         assert_eq!(catalogue.sent("auth:expiring").unwrap().dialect, Dialect::Both);
         assert!(catalogue.heard("auth:refresh").unwrap().ack.is_some());
         assert!(catalogue.heard("auth:expiring").is_none());
@@ -125,6 +154,29 @@ mod tests {
         let said = event("typing", ServerToClient, id);
         assert_eq!(error(&[said, event("typing", ClientToServer, id)]), None);
         assert_eq!(error(&[said, said]), Some(InvalidCatalogue::Duplicate("typing")));
+    }
+
+    #[test]
+    fn a_twin_is_one_that_says_the_same_in_the_other_dialect() {
+        const fn said(name: &'static str, dialect: Dialect, twin: Twin) -> EventType {
+            EventType { name, dialect, twin, ..AUTH_EXPIRING }
+        }
+        const PINNED: EventType = said("pinned", Dialect::Marketplace, Twin::Named);
+        let told = |name, dialect| said(name, dialect, Twin::Is(|| PINNED));
+        let pinned = told("message:pinned", Dialect::Conversation);
+        assert_eq!(error(&[pinned, PINNED]), None);
+        let both = told("message:gone", Dialect::Conversation);
+        assert_eq!(error(&[pinned, both, PINNED]), None, "one may say what two do");
+
+        let forgotten = |name| Some(InvalidCatalogue::Twin(name));
+        assert_eq!(error(&[PINNED]), forgotten("pinned"), "nobody names it");
+        assert_eq!(error(&[pinned]), forgotten("message:pinned"), "it is not declared");
+        let kept = EventType { kept: true, ..pinned };
+        assert_eq!(error(&[kept, PINNED]), forgotten("message:pinned"), "it would be missed");
+        let none = EventType { twin: Twin::None, ..PINNED };
+        assert_eq!(error(&[pinned, none]), forgotten("message:pinned"), "it says that it is none");
+        let same = told("message:pinned", Dialect::Marketplace);
+        assert_eq!(error(&[same, PINNED]), forgotten("message:pinned"), "the dialect is the same");
     }
 
     #[test]

@@ -207,7 +207,7 @@ mod tests {
         }
         client(Both) {
             /// Asks for one.
-            ASK: "ask", Id => Done;
+            ASK: "ask", Id => Done, rate Other;
         }
     }
 

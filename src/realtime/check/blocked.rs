@@ -27,7 +27,7 @@ async fn blocked(server: &Server) -> Seen<Client> {
     let mut client = Client::upgrade(server.address, "EIO=4", Some(8 * 1024)).await?;
     client.expect(&Packet::Open).await?;
     client.connect(Namespace::Root).await?;
-    client.asked(Namespace::Root, &JOIN, &room(1)).await?;
+    client.asked(Namespace::Root, JOIN, &room(1)).await?;
     for number in 0..EVENTS {
         server.tell(&room(1), number, &"x".repeat(PADDING));
     }
@@ -81,7 +81,7 @@ async fn what_is_volatile_is_dropped_for_whom_bytes_wait() -> Seen<()> {
     let server = Server::start();
     let mut client = blocked(&server).await?;
     let mut idle = Client::connected(server.address).await?;
-    idle.asked(Namespace::Root, &JOIN, &room(1)).await?;
+    idle.asked(Namespace::Root, JOIN, &room(1)).await?;
     assert_eq!(server.realtime.emitter().emit(volatile(77)).await, 1, "who hears it");
     server.tell(&room(1), 88, "");
     idle.expect(&told(77, 0)).await?;
@@ -96,7 +96,7 @@ async fn what_is_volatile_is_dropped_where_something_waits_for_a_poll() -> Seen<
     let emitter = server.realtime.emitter();
     for v3 in [false, true] {
         let mut polling = Polling::connected(server.address, v3).await?;
-        let ack = polling.ask(Namespace::Root, &JOIN, &room(1)).await?;
+        let ack = polling.ask(Namespace::Root, JOIN, &room(1)).await?;
         let joined = r#"[{"success":true}]"#.into();
         polling.expect(&Packet::Acknowledged(Namespace::Root, ack, joined)).await?;
         server.tell(&room(1), 88, "");
@@ -104,7 +104,7 @@ async fn what_is_volatile_is_dropped_where_something_waits_for_a_poll() -> Seen<
         polling.expect(&told(88, 0)).await?;
         assert_eq!(emitter.emit(volatile(78)).await, 1, "nothing waits");
         polling.expect(&told(78, 0)).await?;
-        let ack = polling.ask(Namespace::Root, &LEAVE, &room(1)).await?;
+        let ack = polling.ask(Namespace::Root, LEAVE, &room(1)).await?;
         let left = r#"[{"success":true}]"#.into();
         polling.expect(&Packet::Acknowledged(Namespace::Root, ack, left)).await?;
     }

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{Seen, Violation, within};
-use crate::event::{EventType, Namespace};
+use crate::event::{ClientEvent, Namespace};
 
 /// No payload of a check is larger: a length beyond it has been read out of the middle of a frame.
 const LARGEST: u64 = 100_000;
@@ -154,10 +154,10 @@ impl Client {
     }
 
     /// Sends an event with a callback; the number of its acknowledgement.
-    pub(super) async fn ask(
+    pub(super) async fn ask<P, A>(
         &mut self,
         namespace: Namespace,
-        event: &EventType,
+        event: ClientEvent<P, A>,
         data: &impl Serialize,
     ) -> Seen<u64> {
         let ack = self.next_ack;
@@ -167,10 +167,10 @@ impl Client {
     }
 
     /// Sends an event and reads up to its acknowledgement; the events before it, and the answer.
-    pub(super) async fn asked(
+    pub(super) async fn asked<P, A>(
         &mut self,
         namespace: Namespace,
-        event: &EventType,
+        event: ClientEvent<P, A>,
         data: &impl Serialize,
     ) -> Seen<(Vec<String>, String)> {
         let ack = self.ask(namespace, event, data).await?;
@@ -262,13 +262,13 @@ pub(super) fn masked(head: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// An event with a callback.
-pub(super) fn question(
+pub(super) fn question<P, A>(
     namespace: Namespace,
     ack: u64,
-    event: &EventType,
+    event: ClientEvent<P, A>,
     data: &impl Serialize,
 ) -> String {
-    let data = serde_json::to_string(&(event.name, data)).expect("json");
+    let data = serde_json::to_string(&(event.event().name, data)).expect("json");
     format!("42{}{ack}{data}", prefix(namespace))
 }
 

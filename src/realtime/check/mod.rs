@@ -3,6 +3,7 @@
 
 mod blocked;
 mod client;
+mod counted;
 mod namespaces;
 mod order;
 mod polling;
@@ -20,15 +21,15 @@ use tokio::{
 };
 use utoipa::ToSchema;
 
-use super::{Catalogue, Commands, Emitter, Realtime, events::Done, wire};
+use super::{Catalogue, Commands, Connection, Emitter, Realtime, events::Done, wire};
 use crate::{
     auth::{Authenticator, Minter, NewToken, Roles},
     clock::Clock,
     config::{Config, Handshake},
-    event::{Namespace, Success},
+    error::Result,
+    event::{ByNamespace, Namespace},
     events,
-    id::Id,
-    limits::{CallerRates, EventClass},
+    limits::CallerRates,
     room::Room,
 };
 
@@ -42,15 +43,15 @@ events! {
     }
     client(Both) {
         /// Enters a room.
-        JOIN: "check:join", Id => Done;
+        JOIN: "check:join", Room => Done, rate Join;
         /// Leaves a room.
-        LEAVE: "check:leave", Id => Done;
+        LEAVE: "check:leave", Room => Done, rate Join;
         /// Tells a room, then acknowledges.
-        SAY: "check:say", Say => u64;
+        SAY: "check:say", Say => u64, rate Message;
         /// Acknowledges when the test opens the gate.
-        WAIT: "check:wait", u64 => u64;
+        WAIT: "check:wait", u64 => u64, rate Other;
         /// Acknowledges a moment later.
-        PAUSE: "check:pause", u64 => u64;
+        PAUSE: "check:pause", u64 => u64, rate Other;
     }
 }
 
@@ -63,7 +64,7 @@ struct Told {
 
 /// Asks the server to tell a room.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-struct Say {
+pub struct Say {
     #[schema(value_type = String)]
     room: Room,
     number: u64,
@@ -87,9 +88,9 @@ impl fmt::Display for Violation {
     }
 }
 
-type Seen<T> = Result<T, Violation>;
+type Seen<T> = std::result::Result<T, Violation>;
 
-type Gates = Arc<[Semaphore; 3]>;
+type Gates = Arc<ByNamespace<Semaphore>>;
 
 /// A server without REST, and with commands of its own.
 struct Server {
@@ -118,8 +119,9 @@ impl Server {
         let catalogue = Arc::new(Catalogue::new(&[EVENTS]).expect("a catalogue"));
         let callers = CallerRates::new(&config.limits);
         let realtime = Realtime::start(&config, catalogue, verifier, origins, clock, callers);
-        let gates: Gates = Arc::new(std::array::from_fn(|_| Semaphore::new(0)));
-        realtime.listen(commands(realtime.emitter(), &gates), Vec::new());
+        let gates: Gates = Arc::new(ByNamespace::new(|_| Semaphore::new(0)));
+        let commands = commands(realtime.emitter(), &gates);
+        realtime.listen(commands, Vec::new()).expect("a command for each event");
         // Accepted sockets inherit it: with a small one the kernel takes writes in parts.
         let socket = TcpSocket::new_v4().expect("a socket");
         SockRef::from(&socket).set_send_buffer_size(16 * 1024).expect("a buffer");
@@ -136,7 +138,7 @@ impl Server {
 
     /// Lets so many `check:wait` of a namespace pass.
     fn open_gate(&self, namespace: Namespace, permits: usize) {
-        self.gates[namespace as usize].add_permits(permits);
+        self.gates[namespace].add_permits(permits);
     }
 
     /// Tells a room.
@@ -153,34 +155,39 @@ impl Drop for Server {
 }
 
 fn commands(emitter: &Emitter, gates: &Gates) -> Commands {
-    let done = || Done { success: Success };
     let mut commands = Commands::default();
-    commands.on(&JOIN, EventClass::Join, move |connection, room: Room| async move {
-        connection.join(room).map(|()| done())
-    });
-    commands.on(&LEAVE, EventClass::Join, move |connection, room: Room| async move {
-        connection.leave(&room);
-        Ok(done())
-    });
-    let emitter = emitter.clone();
-    commands.on(&SAY, EventClass::Message, move |_, say: Say| {
-        emitter.emit_to_room(say.room, &Told { number: say.number, padding: say.padding });
-        async move { Ok(say.number) }
-    });
-    let gates = gates.clone();
-    commands.on(&WAIT, EventClass::Other, move |connection, number: u64| {
-        let gates = gates.clone();
-        async move {
-            let gate = &gates[connection.namespace() as usize];
-            gate.acquire().await.expect("an open gate").forget();
-            Ok(number)
-        }
-    });
-    commands.on(&PAUSE, EventClass::Other, |_, number: u64| async move {
-        tokio::task::yield_now().await;
-        Ok(number)
-    });
+    commands.on(JOIN, &(), join);
+    commands.on(LEAVE, &(), leave);
+    commands.on(SAY, emitter, say);
+    commands.on(WAIT, gates, wait);
+    commands.on(PAUSE, &(), pause);
     commands
+}
+
+async fn join((): (), connection: Arc<Connection>, room: Room) -> Result<Done> {
+    connection.join(room)?;
+    Ok(Done::default())
+}
+
+async fn leave((): (), connection: Arc<Connection>, room: Room) -> Result<Done> {
+    connection.leave(&room);
+    Ok(Done::default())
+}
+
+async fn say(emitter: Emitter, _: Arc<Connection>, say: Say) -> Result<u64> {
+    emitter.emit_to_room(say.room, &Told { number: say.number, padding: say.padding });
+    Ok(say.number)
+}
+
+async fn wait(gates: Gates, connection: Arc<Connection>, number: u64) -> Result<u64> {
+    let gate = &gates[connection.namespace()];
+    gate.acquire().await.expect("an open gate").forget();
+    Ok(number)
+}
+
+async fn pause((): (), _: Arc<Connection>, number: u64) -> Result<u64> {
+    tokio::task::yield_now().await;
+    Ok(number)
 }
 
 /// A user's token, as every server of the checks takes it.

@@ -10,7 +10,7 @@ use super::{
     room, within,
 };
 use crate::{
-    event::{EventName, Namespace},
+    event::{ByNamespace, EventName, Namespace},
     realtime::{Emit, Target, events::ClosingReason},
 };
 
@@ -78,11 +78,11 @@ async fn nothing_of_an_earlier_connection_reaches_the_next_one() -> Seen<()> {
     let mut client = Client::connected(server.address).await?;
     client.connect(Namespace::Chat).await?;
     for _ in 0..300 {
-        client.asked(Namespace::Chat, &JOIN, &room(1)).await?;
+        client.asked(Namespace::Chat, JOIN, &room(1)).await?;
         settle(others).await?;
         begin.notify_one();
         reconnect(&mut client).await?;
-        let (before, _) = client.asked(Namespace::Chat, &PAUSE, &0).await?;
+        let (before, _) = client.asked(Namespace::Chat, PAUSE, &0).await?;
         if !before.is_empty() {
             return Err(Violation::Order(format!("{before:?} after a new CONNECT")));
         }
@@ -138,21 +138,22 @@ async fn one_namespace_that_keeps_up_does_not_let_another_overflow() -> Seen<()>
     let mut client = Client::connected(server.address).await?;
     client.connect(Namespace::Chat).await?;
     for number in 0..ASKED {
-        client.ask(Namespace::Root, &WAIT, &number).await?;
-        client.ask(Namespace::Chat, &WAIT, &number).await?;
+        client.ask(Namespace::Root, WAIT, &number).await?;
+        client.ask(Namespace::Chat, WAIT, &number).await?;
     }
-    let mut answered = [0, 0];
+    let mut answered = ByNamespace::<usize>::default();
+    let both = |of: &ByNamespace<usize>| [of[Namespace::Root], of[Namespace::Chat]];
     server.open_gate(Namespace::Chat, ASKED);
-    while answered != [ASKED, ASKED] {
+    while both(&answered) != [ASKED, ASKED] {
         match client.next().await? {
             Packet::Acknowledged(namespace, _, answer) => {
-                let next = &mut answered[namespace as usize];
+                let next = &mut answered[namespace];
                 if answer != format!("[{next}]") {
                     return Err(Violation::Order(format!("{answer} instead of {next}")));
                 }
                 *next += 1;
                 // By now `/` holds up the reading of both.
-                if answered == [0, 10] {
+                if both(&answered) == [0, 10] {
                     server.open_gate(Namespace::Root, ASKED);
                 }
             }
@@ -188,7 +189,7 @@ async fn a_room_has_one_order_also_when_events_go_to_several_rooms() -> Seen<()>
     let mut members = Vec::new();
     for _ in 0..6 {
         let mut member = Client::connected(server.address).await?;
-        member.asked(Namespace::Root, &JOIN, &room(2)).await?;
+        member.asked(Namespace::Root, JOIN, &room(2)).await?;
         members.push(member);
     }
     let publish = |rooms: Vec<u64>, first: usize| {
@@ -245,8 +246,8 @@ async fn what_was_said_in_one_namespace_arrives_before_another_closes_the_websoc
     let server = Server::start();
     let mut client = Client::connected(server.address).await?;
     client.connect(Namespace::Chat).await?;
-    client.asked(Namespace::Root, &JOIN, &room(1)).await?;
-    client.asked(Namespace::Chat, &JOIN, &room(2)).await?;
+    client.asked(Namespace::Root, JOIN, &room(1)).await?;
+    client.asked(Namespace::Chat, JOIN, &room(2)).await?;
     let in_chat = server.realtime.hub().connections(&room(2)).await;
     for number in 0..2 {
         server.tell(&room(1), number, "");

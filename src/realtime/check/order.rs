@@ -30,9 +30,9 @@ async fn a_room_is_heard_whole_from_its_joins_acknowledgement_to_its_leaves() ->
         // A burst falls somewhere around the next few lines.
         begin.send(turn).await.expect("a teller");
         // What is told between the join and its acknowledgement may come before that.
-        let (mut heard, _) = client.asked(Namespace::Root, &JOIN, &room(1)).await?;
+        let (mut heard, _) = client.asked(Namespace::Root, JOIN, &room(1)).await?;
         server.tell(&room(1), u64::MAX, "");
-        let (more, _) = client.asked(Namespace::Root, &LEAVE, &room(1)).await?;
+        let (more, _) = client.asked(Namespace::Root, LEAVE, &room(1)).await?;
         heard.extend(more);
         let mut heard: Vec<u64> = heard.iter().map(|event| number(event)).collect::<Seen<_>>()?;
         let own = heard.iter().position(|number| *number == u64::MAX);
@@ -40,7 +40,7 @@ async fn a_room_is_heard_whole_from_its_joins_acknowledgement_to_its_leaves() ->
         if heard.windows(2).any(|pair| pair[0] + 1 != pair[1]) {
             return Err(Violation::Order(format!("{heard:?} is no whole part of a burst")));
         }
-        let (after, _) = client.asked(Namespace::Root, &PAUSE, &0).await?;
+        let (after, _) = client.asked(Namespace::Root, PAUSE, &0).await?;
         if !after.is_empty() {
             return Err(Violation::Order(format!("{after:?} after the leave")));
         }
@@ -113,7 +113,7 @@ async fn a_burst_of_many_publishers_into_one_room_is_heard_whole_and_in_one_orde
     let mut members = Vec::new();
     for _ in 0..MEMBERS {
         let mut member = Client::connected(server.address).await?;
-        member.asked(Namespace::Root, &JOIN, &room(1)).await?;
+        member.asked(Namespace::Root, JOIN, &room(1)).await?;
         members.push(member);
     }
     for publisher in 0..PUBLISHERS {

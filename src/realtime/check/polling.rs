@@ -15,7 +15,7 @@ use super::{
     client::{Client, Packet, packet, question},
     within,
 };
-use crate::event::{EventType, Namespace};
+use crate::event::{ClientEvent, Namespace};
 
 pub(super) struct Polling {
     http: reqwest::Client,
@@ -76,10 +76,10 @@ impl Polling {
     }
 
     /// Sends an event with a callback; the number of its acknowledgement.
-    pub(super) async fn ask(
+    pub(super) async fn ask<P, A>(
         &mut self,
         namespace: Namespace,
-        event: &EventType,
+        event: ClientEvent<P, A>,
         data: &impl Serialize,
     ) -> Seen<u64> {
         let ack = self.next_ack;

@@ -172,7 +172,7 @@ impl Joined {
                     polling.expect(&Packet::Connected(*namespace)).await?;
                 }
                 for at in rooms_of(number) {
-                    let ack = polling.ask(*namespace, &JOIN, &room(at.into())).await?;
+                    let ack = polling.ask(*namespace, JOIN, &room(at.into())).await?;
                     let joined = r#"[{"success":true}]"#.into();
                     polling.expect(&Packet::Acknowledged(*namespace, ack, joined)).await?;
                 }
@@ -186,7 +186,7 @@ impl Joined {
         for namespace in namespaces_of(number) {
             client.connect(*namespace).await?;
             for at in rooms_of(number) {
-                client.asked(*namespace, &JOIN, &room(at.into())).await?;
+                client.asked(*namespace, JOIN, &room(at.into())).await?;
             }
         }
         Ok(Self::Websocket(client))
@@ -227,7 +227,7 @@ impl Healthy {
                 padding: told.padding().into(),
             };
             // When the writer has ended, the reader says why.
-            let _ = out.send(question(Namespace::Root, 1000 + ack as u64, &SAY, &say));
+            let _ = out.send(question(Namespace::Root, 1000 + ack as u64, SAY, &say));
         }
     }
 
@@ -247,7 +247,7 @@ impl Healthy {
             left -= usize::from(self.take(&own).await?);
         }
         // Nothing comes twice: after all of it, only this answer.
-        let _ = self.to_writer.send(question(Namespace::Root, 0, &PAUSE, &0));
+        let _ = self.to_writer.send(question(Namespace::Root, 0, PAUSE, &0));
         while self.take(&own).await? {}
         Ok(self.heard)
     }
@@ -304,7 +304,7 @@ async fn stall(server: &Server) -> Seen<Client> {
     client.expect(&Packet::Open).await?;
     client.connect(Namespace::Root).await?;
     for number in 0..ROOMS {
-        client.asked(Namespace::Root, &JOIN, &room(number.into())).await?;
+        client.asked(Namespace::Root, JOIN, &room(number.into())).await?;
     }
     Ok(client)
 }

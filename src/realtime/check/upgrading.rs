@@ -21,7 +21,7 @@ use super::{
     polling::Polling,
     room, within,
 };
-use crate::event::Namespace;
+use crate::event::{ByNamespace, Namespace};
 
 /// A numbered stream that goes no faster than all who hear it: what is on the way to a polling
 /// client never fills the engine's queue.
@@ -45,11 +45,11 @@ impl Stream {
     }
 
     /// Checks that this is the next of what was heard.
-    fn hear(&self, packet: &Packet, heard: &mut [usize; 3]) -> Seen<()> {
+    fn hear(&self, packet: &Packet, heard: &mut ByNamespace<usize>) -> Seen<()> {
         let Packet::Event(namespace, event) = packet else {
             return Err(Violation::Order(format!("{packet:?} after {heard:?}")));
         };
-        let next = &mut heard[*namespace as usize];
+        let next = &mut heard[*namespace];
         if *event != format!(r#"["check:told",{{"number":{next},"padding":"x"}}]"#) {
             return Err(Violation::Order(format!("{event} instead of {next}")));
         }
@@ -70,17 +70,17 @@ async fn change(
     (stream, ready): (Arc<Stream>, Arc<Barrier>),
 ) -> Seen<()> {
     let mut polling = Polling::connected(server.address, v3).await?;
-    let ack = polling.ask(Namespace::Root, &JOIN, &room(1)).await?;
+    let ack = polling.ask(Namespace::Root, JOIN, &room(1)).await?;
     polling.expect(&Packet::Acknowledged(Namespace::Root, ack, done())).await?;
     if chat {
         polling.post("40/chat,").await?;
         polling.expect(&Packet::Connected(Namespace::Chat)).await?;
-        let ack = polling.ask(Namespace::Chat, &JOIN, &room(1)).await?;
+        let ack = polling.ask(Namespace::Chat, JOIN, &room(1)).await?;
         polling.expect(&Packet::Acknowledged(Namespace::Chat, ack, done())).await?;
     }
     ready.wait().await;
-    let mut heard = [0; 3];
-    while heard[0] < change_at {
+    let mut heard = ByNamespace::default();
+    while heard[Namespace::Root] < change_at {
         let packet = polling.next().await?;
         stream.hear(&packet, &mut heard)?;
     }
@@ -89,10 +89,10 @@ async fn change(
         stream.hear(&packet, &mut heard)?;
     }
     let all = stream.left.len();
-    while heard[0] < all || (chat && heard[1] < all) {
+    while heard[Namespace::Root] < all || (chat && heard[Namespace::Chat] < all) {
         stream.hear(&websocket.next().await?, &mut heard)?;
     }
-    let (more, _) = websocket.asked(Namespace::Root, &PAUSE, &0).await?;
+    let (more, _) = websocket.asked(Namespace::Root, PAUSE, &0).await?;
     if more.is_empty() { Ok(()) } else { Err(Violation::Order(format!("{more:?} came twice"))) }
 }
 
@@ -132,7 +132,7 @@ async fn what_a_poll_left_waiting_comes_over_the_websocket() -> Seen<()> {
     let server = Server::with(|config| config.server.max_payload_bytes = 10_000);
     for v3 in [false, true] {
         let mut polling = Polling::connected(server.address, v3).await?;
-        let ack = polling.ask(Namespace::Root, &JOIN, &room(1)).await?;
+        let ack = polling.ask(Namespace::Root, JOIN, &room(1)).await?;
         polling.expect(&Packet::Acknowledged(Namespace::Root, ack, done())).await?;
         let padding = "x".repeat(1_000);
         for number in 0..EVENTS {
@@ -166,7 +166,7 @@ async fn a_connect_during_the_change_of_transport_is_told_and_closed_over_the_we
             None => websocket.expect_connected(Namespace::Root).await?,
             other => return Err(Violation::Order(format!("{other:?} before CONNECT"))),
         }
-        websocket.asked(Namespace::Root, &JOIN, &room(1)).await?;
+        websocket.asked(Namespace::Root, JOIN, &room(1)).await?;
         Ok(websocket)
     }
     const CLIENTS: usize = 150;
@@ -220,12 +220,12 @@ async fn a_change_before_the_first_poll_brings_no_early_ping() -> Seen<()> {
 async fn characters_beyond_the_basic_plane_pass_both_ways_in_version_3() -> Seen<()> {
     let server = Server::start();
     let mut polling = Polling::connected(server.address, true).await?;
-    let ack = polling.ask(Namespace::Root, &JOIN, &room(1)).await?;
+    let ack = polling.ask(Namespace::Root, JOIN, &room(1)).await?;
     polling.expect(&Packet::Acknowledged(Namespace::Root, ack, done())).await?;
     for number in 0..3 {
         // "44" makes the answer look like one that may hold a refusal.
         let say = Say { room: room(1), number, padding: "44 👋🌍".into() };
-        let ack = polling.ask(Namespace::Root, &SAY, &say).await?;
+        let ack = polling.ask(Namespace::Root, SAY, &say).await?;
         let told = format!(r#"["check:told",{{"number":{number},"padding":"44 👋🌍"}}]"#);
         polling.expect(&Packet::Event(Namespace::Root, told)).await?;
         let acknowledged = Packet::Acknowledged(Namespace::Root, ack, format!("[{number}]"));
@@ -251,7 +251,7 @@ async fn who_does_not_read_an_answer_gets_no_other() -> Seen<()> {
     const BIG: usize = 900_000;
     let server = Server::start();
     let mut polling = Polling::connected(server.address, false).await?;
-    let ack = polling.ask(Namespace::Root, &JOIN, &room(1)).await?;
+    let ack = polling.ask(Namespace::Root, JOIN, &room(1)).await?;
     polling.expect(&Packet::Acknowledged(Namespace::Root, ack, done())).await?;
     let mut polls = vec![polling.poll_unread().await?];
     server.tell(&room(1), 0, &"x".repeat(BIG));
@@ -282,10 +282,10 @@ async fn a_second_upgrade_of_a_session_neither_disturbs_it_nor_frees_its_place()
     let mut polling = Polling::connected(server.address, false).await?;
     let mut websocket = polling.upgrade().await?;
     // With the answer, the first change is complete.
-    websocket.asked(Namespace::Root, &PAUSE, &0).await?;
+    websocket.asked(Namespace::Root, PAUSE, &0).await?;
     let mut second = Client::upgrade(server.address, polling.query(), None).await?;
     second.expect(&Packet::End).await?;
-    websocket.asked(Namespace::Root, &PAUSE, &0).await?;
+    websocket.asked(Namespace::Root, PAUSE, &0).await?;
     assert!(Client::open(server.address).await.is_err(), "the address has its share");
     Ok(())
 }

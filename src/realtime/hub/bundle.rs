@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
 use crate::{
-    event::{Namespace, Namespaces},
+    event::{ByNamespace, Ephemeral, Namespace, Namespaces, Twinned},
     id::Id,
     metrics,
     realtime::frame::Outgoing,
@@ -19,12 +19,29 @@ use crate::{
 
 /// One event of a bundle.
 pub struct Part {
-    /// The event.
-    pub event: Arc<Outgoing>,
+    event: Arc<Outgoing>,
     /// Where it is heard.
-    pub namespaces: Namespaces,
+    namespaces: Namespaces,
     /// The user who does not hear it.
-    pub except: Option<Id>,
+    except: Option<Id>,
+}
+
+impl Part {
+    /// An event in both dialects. In its own, one user does not hear it.
+    #[must_use]
+    pub fn twins<E>(event: &E, except: Id, twin: &E::Twin) -> [Self; 2]
+    where
+        E: Ephemeral + Twinned<Twin: Ephemeral>,
+    {
+        [Self { except: Some(except), ..Self::again(event) }, Self::again(twin)]
+    }
+
+    /// An event in its own dialect: to who was told before, and in the other one, too.
+    #[must_use]
+    pub fn again<E: Ephemeral>(event: &E) -> Self {
+        let namespaces = E::EVENT.dialect.namespaces();
+        Self { event: Outgoing::of(event), namespaces, except: None }
+    }
 }
 
 /// Which events of a bundle, by their numbers.
@@ -68,7 +85,7 @@ impl Picks {
 /// Events for many, each but for one user.
 pub struct Bundle {
     parts: Vec<Part>,
-    encoded: [OnceLock<Encoded>; 3],
+    encoded: ByNamespace<OnceLock<Encoded>>,
 }
 
 /// The frames of a namespace, one after another.
@@ -82,7 +99,7 @@ impl Bundle {
     /// A bundle of events, in this order.
     #[must_use]
     pub fn new(parts: Vec<Part>) -> Self {
-        Self { parts, encoded: Default::default() }
+        Self { parts, encoded: ByNamespace::default() }
     }
 
     /// The events that a user hears in a namespace.
@@ -107,7 +124,7 @@ impl Bundle {
 
     /// All that a user hears, as runs of whole frames.
     pub(super) fn frames(&self, namespace: Namespace, user: Option<&Id>) -> SmallVec<[Bytes; 2]> {
-        let encoded = self.encoded[namespace as usize].get_or_init(|| self.encode(namespace));
+        let encoded = self.encoded[namespace].get_or_init(|| self.encode(namespace));
         let gaps = user.and_then(|user| encoded.gaps.get(user));
         let mut runs = SmallVec::new();
         let mut start = 0;

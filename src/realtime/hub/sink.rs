@@ -95,6 +95,15 @@ impl Sink {
         lane.map_or_else(|| Self::Polls(Box::new(polled())), Self::Lane)
     }
 
+    /// Whether anything is still taken: nothing is after the last words.
+    pub(super) fn takes(&self) -> bool {
+        match self {
+            Self::Lane(_) => true,
+            Self::Polls(polled) => !polled.leaving,
+            Self::Closed => false,
+        }
+    }
+
     /// Sends frames. A client by polling for which too much waits, in all its namespaces together,
     /// is told so and closed, as a lane does it; it catches up when it comes back.
     pub(super) fn send(&mut self, connection: &Connection, run: Run<'_>) {

@@ -16,7 +16,7 @@ use super::{
     turn::{Place, Turn},
 };
 use crate::{
-    event::Namespace,
+    event::{ByNamespace, Namespace},
     id::Id,
     metrics,
     realtime::{
@@ -57,7 +57,7 @@ pub(super) struct Delivery<'a> {
     /// Its number among the shard's broadcasts.
     number: u64,
     /// Where its frames are in the turn, once they are.
-    frames: [Option<usize>; 3],
+    frames: ByNamespace<Option<usize>>,
     /// What is picked of a bundle for whoever comes next; none hears all of it.
     picks: Option<&'a Picks>,
     /// How many of these were delivered, by event.
@@ -70,8 +70,8 @@ impl<'a> Delivery<'a> {
             Except::User(user) => Some((hash(user), user)),
             Except::Nobody | Except::Rooms(_) => None,
         };
-        let picked = BTreeMap::new();
-        Self { broadcast, except, number, frames: [None; 3], picks: None, picked }
+        let (frames, picked) = (ByNamespace::default(), BTreeMap::new());
+        Self { broadcast, except, number, frames, picks: None, picked }
     }
 
     /// From now on only this is heard of the bundle.
@@ -88,7 +88,7 @@ impl<'a> Delivery<'a> {
 
     /// Where an event's frame is in the turn.
     fn frame(&mut self, event: &Outgoing, namespace: Namespace, turn: &mut Turn) -> usize {
-        *self.frames[namespace as usize].get_or_insert_with(|| turn.add(event.frame(namespace)))
+        *self.frames[namespace].get_or_insert_with(|| turn.add(event.frame(namespace)))
     }
 }
 
@@ -125,8 +125,8 @@ impl Slot {
         matches!((room, &self.user), (Room::User(id), Some(user)) if id == user)
     }
 
-    /// Whether the connection is one of those that hear a broadcast; one for which it was dropped is
-    /// none of them.
+    /// Whether the connection is one of those that hear a broadcast: also when it waits for a replay,
+    /// or was among it; not when it was dropped, or comes after the last words.
     pub(super) fn hear(&mut self, delivery: &mut Delivery, turn: &mut Turn) -> bool {
         let broadcast = delivery.broadcast;
         if !broadcast.namespaces.contains(self.namespace) || self.seen == delivery.number {
@@ -139,14 +139,13 @@ impl Slot {
             return false;
         }
         self.seen = delivery.number;
+        if !self.sink.takes() {
+            return false;
+        }
         if !broadcast.numbers.is_empty() && self.holds(broadcast) {
             return true;
         }
-        let by_poll = match &self.sink {
-            Sink::Lane(_) => false,
-            Sink::Polls(_) => true,
-            Sink::Closed => return false,
-        };
+        let by_poll = matches!(self.sink, Sink::Polls(_));
         // A bundle is large, and not the same for all; and one poll takes all that was gathered.
         if broadcast.message.is_bundle() || (broadcast.volatile && by_poll) {
             self.write(turn);

@@ -34,7 +34,11 @@ use self::gate::Gate;
 pub(super) use io::LaneIo;
 
 use super::frame;
-use crate::{event::Namespace, limits::PacketLimit, metrics};
+use crate::{
+    event::{ByNamespace, Namespace},
+    limits::PacketLimit,
+    metrics,
+};
 
 /// Frames handed to the kernel in one `writev`.
 const GATHER: usize = 64;
@@ -56,7 +60,7 @@ pub(super) struct Tolerance {
     /// How long a peer may take nothing while bytes wait for it.
     pub(super) stall_timeout: Duration,
     /// What a slow consumer is told, for each namespace.
-    pub(super) farewell: [Bytes; 3],
+    pub(super) farewell: ByNamespace<Bytes>,
     /// Packets that are no event within its rate; none when rates are off.
     pub(super) packets: Option<PacketLimit>,
 }
@@ -90,7 +94,7 @@ struct State {
     pending_bytes: usize,
     /// Whether a part of the first pending frame has been written.
     started: bool,
-    gates: [Gate; 3],
+    gates: ByNamespace<Gate>,
     phase: Phase,
     draining: bool,
     /// Whether reading waits for the connection's queue.
@@ -131,7 +135,7 @@ impl Lane {
         if state.phase != Phase::Open {
             return;
         }
-        if !state.gates[namespace as usize].is_open() {
+        if !state.gates[namespace].is_open() {
             state.pending_bytes += run.bytes.len();
             let held = &mut state.waiting.get_or_insert_default().held;
             held.extend(run.frames.iter().map(|frame| (namespace, frame.clone())));
@@ -154,7 +158,7 @@ impl Lane {
     pub(super) fn send_volatile(self: &Arc<Self>, namespace: Namespace, frame: &Bytes) -> bool {
         let idle = {
             let state = self.lock();
-            state.is_idle() && state.gates[namespace as usize].is_open()
+            state.phase == Phase::Open && state.is_idle() && state.gates[namespace].is_open()
         };
         if idle {
             self.send(namespace, frame.into());
@@ -180,32 +184,32 @@ impl Lane {
 
     /// Begins a new connection of a namespace: holds its frames back until its CONNECT has passed.
     pub(super) fn hold(&self, namespace: Namespace) {
-        self.lock().gates[namespace as usize] = Gate::default();
+        self.lock().gates[namespace] = Gate::default();
     }
 
     /// What is sent from now on is the new connection's.
     pub(super) fn enter(&self, namespace: Namespace) {
         let mut state = self.lock();
-        state.gates[namespace as usize].enter();
+        state.gates[namespace].enter();
         let earlier = state.take_held(namespace);
         state.pending_bytes -= earlier.iter().map(Bytes::len).sum::<usize>();
     }
 
     /// Holds a connection's frames back until the marker has passed.
     pub(super) fn await_marker(&self, namespace: Namespace) {
-        self.lock().gates[namespace as usize].await_marker();
+        self.lock().gates[namespace].await_marker();
     }
 
     /// Whether what is sent to a namespace goes out at once.
     pub(super) fn is_open(&self, namespace: Namespace) -> bool {
-        self.lock().gates[namespace as usize].is_open()
+        self.lock().gates[namespace].is_open()
     }
 
     /// Sends last words, where the namespace is connected, then closes the socket; nothing is taken
     /// after that.
     pub(super) fn close(self: &Arc<Self>, last: Option<(Namespace, Bytes)>) {
         let mut state = self.lock();
-        let open = |(namespace, _): &(Namespace, Bytes)| state.gates[*namespace as usize].is_open();
+        let open = |(namespace, _): &(Namespace, Bytes)| state.gates[*namespace].is_open();
         let last = last.filter(open).map(|(_, frame)| frame);
         self.close_with(&mut state, last.as_slice());
     }
@@ -289,8 +293,8 @@ impl Lane {
         state.drop_all_but_the_started_frame();
         let told: Vec<Bytes> = Namespace::ALL
             .into_iter()
-            .filter(|namespace| state.gates[*namespace as usize].is_open())
-            .map(|namespace| self.tolerance.farewell[namespace as usize].clone())
+            .filter(|namespace| state.gates[*namespace].is_open())
+            .map(|namespace| self.tolerance.farewell[namespace].clone())
             .collect();
         self.close_with(state, &told);
     }
@@ -450,7 +454,7 @@ impl State {
     /// Something of the engine's has passed that moves a namespace's gate: once that is open its frames
     /// pass, those held back first.
     fn passed(&mut self, namespace: Namespace, what: fn(&mut Gate)) {
-        let gate = &mut self.gates[namespace as usize];
+        let gate = &mut self.gates[namespace];
         what(gate);
         if gate.is_open() {
             let held = self.take_held(namespace);

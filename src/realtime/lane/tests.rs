@@ -25,7 +25,7 @@ async fn lane() -> (Arc<Lane>, LaneIo, TcpStream) {
         max_pending_bytes: 1000,
         max_payload_bytes: 1000,
         stall_timeout: Duration::from_secs(5),
-        farewell: Namespace::ALL.map(|namespace| frame::text(&["bye ", namespace.path()])),
+        farewell: ByNamespace::new(|namespace| frame::text(&["bye ", namespace.path()])),
         packets: None,
     };
     let lane = Lane::new(stream, Arc::new(tolerance));
@@ -72,6 +72,18 @@ async fn frames_wait_for_connect_and_earlier_ones_are_not_for_the_next_connectio
     let expected = [frames(&["40{}", "a", "b", "c", "40/chat,{}", "d"]), vec![frame::GOING_AWAY]];
     assert_eq!(got(peer).await, expected.concat().concat());
     assert_eq!(lane.lock().pending_bytes, 0);
+}
+
+#[tokio::test]
+async fn a_lane_that_closes_does_not_say_that_it_took_what_is_volatile() {
+    let (lane, mut io, _peer) = lane().await;
+    lane.hold(Namespace::Root);
+    lane.enter(Namespace::Root);
+    io.write_all(&frames(&["40{}"])[0]).await.unwrap();
+    let volatile = &frames(&["volatile"])[0];
+    assert!(lane.send_volatile(Namespace::Root, volatile));
+    lane.close(None);
+    assert!(!lane.send_volatile(Namespace::Root, volatile));
 }
 
 #[tokio::test]
