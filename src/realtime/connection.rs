@@ -22,7 +22,7 @@ use super::{
     hub::{Item, Replay, Replayed, Then},
     lane::Lane,
     link::Link,
-    queue::Queue,
+    queue::{Queue, Work},
     session::Sessions,
 };
 use crate::{
@@ -54,7 +54,7 @@ pub struct Connection {
 #[derive(Default)]
 struct Own {
     state: Mutex<State>,
-    queue: Queue,
+    queue: Mutex<Queue<Work>>,
     rates: OnceLock<Box<EventRates>>,
 }
 
@@ -99,8 +99,9 @@ impl Connection {
         })
     }
 
-    pub(super) fn queue(&self) -> &Queue {
-        &self.own.queue
+    /// What it asked for and is not done yet.
+    pub(super) fn queue(&self) -> MutexGuard<'_, Queue<Work>> {
+        self.own.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How often it may still ask; made when it asks for the first time.

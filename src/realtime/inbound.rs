@@ -19,7 +19,7 @@ use super::{
     connection::Connection,
     events::{ClosingReason, EventFailed},
     frame::Outgoing,
-    queue::{Overflow, Queue},
+    queue::{Next, Overflow, Pushed, Work},
     session::{Guard, Sessions},
 };
 use crate::{
@@ -191,15 +191,59 @@ fn ended() -> Error {
     Error::new(Code::Unauthorized, "This socket's token has ended.")
 }
 
+/// Has work done after all that the connection asked for before. What waits for nothing is done here,
+/// in the reader's task; a task exists only while something waits.
 fn enqueue(
     connection: &Arc<Connection>,
     work: impl Future<Output = ()> + Send + 'static,
     bytes: usize,
     most: usize,
 ) {
-    if let Err(Overflow) = Queue::run(connection, Box::pin(work), bytes, most) {
-        metrics::queue_overflows().increment(1);
-        connection.close(ClosingReason::RateLimited);
+    let pushed = {
+        let mut queue = connection.queue();
+        let pushed = queue.push(Box::pin(work), bytes, most);
+        if let Ok(Pushed::Waits { pause: true }) = pushed {
+            // Under the queue's lock, so that reading does not go on before it has paused.
+            connection.link.pause();
+        }
+        pushed
+    };
+    match pushed {
+        Ok(Pushed::RunNow(mut work)) => {
+            let is_done = (&mut work).now_or_never().is_some();
+            let rest = if is_done { next(connection) } else { Some(work) };
+            if let Some(work) = rest {
+                tokio::spawn(drain(connection.clone(), work));
+            }
+        }
+        Ok(Pushed::Waits { .. }) => {}
+        Err(Overflow) => {
+            metrics::queue_overflows().increment(1);
+            connection.close(ClosingReason::RateLimited);
+        }
+    }
+}
+
+/// Does this, and all that is asked for meanwhile.
+async fn drain(connection: Arc<Connection>, mut work: Work) {
+    loop {
+        work.await;
+        let Some(next) = next(&connection) else { return };
+        work = next;
+    }
+}
+
+/// What is to be done after what was; reading goes on when that is nothing.
+fn next(connection: &Connection) -> Option<Work> {
+    let mut queue = connection.queue();
+    match queue.next() {
+        Next::Work(work) => Some(work),
+        Next::Idle { resume } => {
+            if resume {
+                connection.link.resume();
+            }
+            None
+        }
     }
 }
 

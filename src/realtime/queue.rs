@@ -1,16 +1,8 @@
 //! The queue of one connection: what its events ask for is done one after another, in the order
-//! they came. It costs nothing while idle: work that waits for nothing is done in the reader's
-//! task, and a task exists only while something waits.
+//! they came. It says what is to be done and does nothing itself; that is `inbound`'s. Nothing is
+//! kept while nothing waits.
 
-use std::{
-    collections::VecDeque,
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
-
-use futures_util::FutureExt;
-
-use super::connection::Connection;
+use std::{collections::VecDeque, pin::Pin};
 
 /// The work of one event. It catches its own panics.
 pub(super) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -21,89 +13,156 @@ const PAUSE_AT: usize = 16;
 /// From how many bytes in them on.
 const PAUSE_AT_BYTES: usize = 256 * 1024;
 
-#[derive(Default)]
-pub(super) struct Queue(Mutex<Waiting>);
-
-#[derive(Default)]
-struct Waiting {
+/// Work that is done in its order.
+pub(super) struct Queue<W> {
     running: bool,
     /// What waits for the work that runs; nothing is kept while nothing does.
-    more: Option<Box<More>>,
+    backlog: Option<Box<Backlog<W>>>,
 }
 
-#[derive(Default)]
-struct More {
-    work: VecDeque<(Work, usize)>,
+struct Backlog<W> {
+    work: VecDeque<(W, usize)>,
     /// Bytes of the payloads in it.
     bytes: usize,
     /// Whether reading waits for this queue.
     pausing: bool,
 }
 
+/// What becomes of work that is asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Pushed<W> {
+    /// It is to be done now; then what [`Queue::next`] says.
+    RunNow(W),
+    /// It is done after what was asked for before.
+    Waits {
+        /// So much waits that reading is to pause until [`Queue::next`] says otherwise.
+        pause: bool,
+    },
+}
+
+/// What is to be done when the work that runs is done.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next<W> {
+    /// This.
+    Work(W),
+    /// Nothing.
+    Idle {
+        /// Reading was paused and is to go on.
+        resume: bool,
+    },
+}
+
 /// More events wait than may.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Overflow;
 
-impl Queue {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Does the work after all that was asked before; `bytes` is what its payload takes.
-    pub(super) fn run(
-        connection: &Arc<Connection>,
-        mut work: Work,
-        bytes: usize,
-        most: usize,
-    ) -> Result<(), Overflow> {
-        {
-            let mut waiting = connection.queue().lock();
-            if waiting.running {
-                let more = waiting.more.get_or_insert_default();
-                if more.work.len() >= most {
-                    return Err(Overflow);
-                }
-                more.work.push_back((work, bytes));
-                more.bytes += bytes;
-                let long = more.work.len() >= PAUSE_AT || more.bytes >= PAUSE_AT_BYTES;
-                if long && !more.pausing {
-                    more.pausing = true;
-                    connection.link.pause();
-                }
-                return Ok(());
-            }
-            waiting.running = true;
-        }
-        if (&mut work).now_or_never().is_some() {
-            let mut waiting = connection.queue().lock();
-            if waiting.more.is_none() {
-                waiting.running = false;
-                return Ok(());
-            }
-            drop(waiting);
-            tokio::spawn(drain(connection.clone(), None));
-        } else {
-            tokio::spawn(drain(connection.clone(), Some(work)));
-        }
-        Ok(())
+impl<W> Default for Queue<W> {
+    fn default() -> Self {
+        Self { running: false, backlog: None }
     }
 }
 
-async fn drain(connection: Arc<Connection>, mut next: Option<Work>) {
-    loop {
-        if let Some(work) = next.take() {
-            work.await;
+impl<W> Default for Backlog<W> {
+    fn default() -> Self {
+        Self { work: VecDeque::new(), bytes: 0, pausing: false }
+    }
+}
+
+impl<W> Queue<W> {
+    /// Asks for work after all that was asked for before, of which no more than `most` may wait;
+    /// `bytes` is what its payload takes.
+    pub(super) fn push(
+        &mut self,
+        work: W,
+        bytes: usize,
+        most: usize,
+    ) -> Result<Pushed<W>, Overflow> {
+        if !std::mem::replace(&mut self.running, true) {
+            return Ok(Pushed::RunNow(work));
         }
-        let mut waiting = connection.queue().lock();
-        next = waiting.more.as_mut().and_then(|more| {
-            let (work, bytes) = more.work.pop_front()?;
-            more.bytes -= bytes;
-            Some(work)
-        });
-        if next.is_none() {
-            if std::mem::take(&mut *waiting).more.is_some_and(|more| more.pausing) {
-                connection.link.resume();
+        let backlog = self.backlog.get_or_insert_default();
+        if backlog.work.len() >= most {
+            return Err(Overflow);
+        }
+        backlog.work.push_back((work, bytes));
+        backlog.bytes += bytes;
+        let long = backlog.work.len() >= PAUSE_AT || backlog.bytes >= PAUSE_AT_BYTES;
+        let pause = long && !std::mem::replace(&mut backlog.pausing, true);
+        Ok(Pushed::Waits { pause })
+    }
+
+    /// The work that runs is done: what is to be done next.
+    pub(super) fn next(&mut self) -> Next<W> {
+        if let Some(backlog) = &mut self.backlog
+            && let Some((work, bytes)) = backlog.work.pop_front()
+        {
+            backlog.bytes -= bytes;
+            return Next::Work(work);
+        }
+        let backlog = std::mem::take(self).backlog;
+        Next::Idle { resume: backlog.is_some_and(|backlog| backlog.pausing) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// More than any of these tests has waiting.
+    const MOST: usize = 100;
+
+    #[test]
+    fn work_is_done_in_its_order_one_after_another() {
+        let mut queue = Queue::default();
+        assert_eq!(queue.push('a', 0, MOST), Ok(Pushed::RunNow('a')));
+        assert_eq!(queue.push('b', 0, MOST), Ok(Pushed::Waits { pause: false }));
+        assert_eq!(queue.push('c', 0, MOST), Ok(Pushed::Waits { pause: false }));
+        assert_eq!(queue.next(), Next::Work('b'));
+        assert_eq!(queue.push('d', 0, MOST), Ok(Pushed::Waits { pause: false }));
+        assert_eq!(queue.next(), Next::Work('c'));
+        assert_eq!(queue.next(), Next::Work('d'));
+        assert_eq!(queue.next(), Next::Idle { resume: false });
+        assert_eq!(queue.push('e', 0, MOST), Ok(Pushed::RunNow('e')));
+    }
+
+    #[test]
+    fn nothing_is_kept_while_nothing_waits() {
+        let mut queue = Queue::default();
+        queue.push((), 1, MOST).unwrap();
+        assert!(queue.backlog.is_none());
+        queue.push((), 1, MOST).unwrap();
+        assert!(queue.backlog.is_some());
+        assert_eq!(queue.next(), Next::Work(()));
+        assert_eq!(queue.next(), Next::Idle { resume: false });
+        assert!(queue.backlog.is_none());
+    }
+
+    #[test]
+    fn more_than_may_wait_is_refused_and_what_waits_is_done() {
+        let mut queue = Queue::default();
+        for number in 0..=2 {
+            queue.push(number, 0, 2).unwrap();
+        }
+        assert_eq!(queue.push(3, 0, 2), Err(Overflow));
+        assert_eq!((queue.next(), queue.next()), (Next::Work(1), Next::Work(2)));
+        assert_eq!(queue.next(), Next::Idle { resume: false });
+    }
+
+    #[test]
+    fn reading_pauses_once_for_many_events_or_bytes_and_goes_on_when_none_waits() {
+        for (bytes, pauses_at) in [(0, PAUSE_AT), (PAUSE_AT_BYTES / 2, 2)] {
+            let mut queue = Queue::default();
+            assert_eq!(queue.push((), bytes, MOST), Ok(Pushed::RunNow(())));
+            for number in 1..=PAUSE_AT + 1 {
+                let pause = number == pauses_at;
+                assert_eq!(queue.push((), bytes, MOST), Ok(Pushed::Waits { pause }), "{number}");
             }
-            return;
+            for _ in 1..=PAUSE_AT + 1 {
+                assert_eq!(queue.next(), Next::Work(()));
+            }
+            assert_eq!(queue.next(), Next::Idle { resume: true });
+            assert_eq!(queue.push((), bytes, MOST), Ok(Pushed::RunNow(())));
+            assert_eq!(queue.next(), Next::Idle { resume: false });
         }
     }
 }
