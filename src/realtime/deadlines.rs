@@ -1,91 +1,81 @@
-//! The ends of tokens: a socket is told before its token ends, and closed when it has ceased to hold,
-//! which is a little later (`auth.leeway`).
+//! When tokens end: a socket is told before its token does, and closed when that has ceased to hold,
+//! which is a little later (`auth.leeway`). It says what is due and does nothing itself; that is
+//! for `expiries`.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
-use tokio::sync::Notify;
+use crate::clock::Timestamp;
 
-use super::{connection::Connection, events::AuthExpiring, frame::Outgoing};
-use crate::{
-    auth::Identity,
-    clock::{Clock, Timestamp},
-};
-
-/// The longest wait between two looks at the clock, which may be set.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
-
-/// Which connections' tokens end when.
-pub(super) struct Expiries(Arc<Inner>);
-
-struct Inner {
-    due: Mutex<Due>,
-    earlier: Notify,
-    clock: Clock,
+/// Whose token ends when. `T` is one of those that are looked after.
+pub(super) struct Deadlines<T> {
+    due: BTreeMap<Key, T>,
     notice: Duration,
     leeway: Duration,
 }
 
-/// What is to be done next with each connection: one entry, since each costs memory for as long as
-/// its connection is there.
-type Due = BTreeMap<Key, Weak<Connection>>;
-
-/// When, what, and with which connection: its address, which is no other's while it is weakly held.
+/// When, what, and with whom. Each has one entry, of what is to be done next, since that costs memory
+/// for as long as they are there.
 type Key = (Timestamp, Step, usize);
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Step {
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Step {
+    /// To say that the token ends.
     Tell,
+    /// To close the socket.
     Close,
 }
 
-impl Expiries {
-    /// Starts the task that looks after them; it ends with the value.
-    pub(super) fn start(clock: Clock, notice: Duration, leeway: Duration) -> Self {
-        let (due, earlier) = (Mutex::default(), Notify::new());
-        let inner = Arc::new(Inner { due, earlier, clock, notice, leeway });
-        let weak = Arc::downgrade(&inner);
-        tokio::spawn(async move {
-            while let Some(inner) = weak.upgrade() {
-                let wait = inner.act();
-                // Not across the wait, or the task would keep itself alive.
-                let notified = async {
-                    inner.earlier.notified().await;
-                };
-                let _ = tokio::time::timeout(wait, notified).await;
-            }
-        });
-        Self(inner)
+/// What is to be done now, or when to ask again.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Due<T> {
+    /// This, with this one.
+    Now(Step, T),
+    /// Nothing, for so long.
+    In(Duration),
+    /// Nothing, as long as nobody comes.
+    Never,
+}
+
+impl<T: Clone> Deadlines<T> {
+    /// They are told so long before the end of their tokens, which hold for so long after it.
+    pub(super) fn new(notice: Duration, leeway: Duration) -> Self {
+        Self { due: BTreeMap::new(), notice, leeway }
     }
 
-    /// Looks after a connection's token, when it ends at all.
-    pub(super) fn watch(&self, connection: &Arc<Connection>, identity: &Identity) {
-        let Some(expires_at) = identity.expires_at else { return };
-        let mut due = self.0.lock();
-        let first = due.first_key_value().map(|((at, ..), _)| *at);
-        let [tell, _] = self.0.keys(connection, expires_at);
-        due.insert(tell, Arc::downgrade(connection));
-        if due.first_key_value().map(|((at, ..), _)| *at) != first {
-            self.0.earlier.notify_one();
-        }
+    /// Looks after one, by a number that is no other's meanwhile, until its token has ended. Whether
+    /// that is due before all that was.
+    pub(super) fn watch(&mut self, number: usize, expires_at: Timestamp, one: T) -> bool {
+        let first = self.first();
+        let [tell, _] = self.keys(number, expires_at);
+        self.due.insert(tell, one);
+        self.first() != first
     }
 
     /// No longer.
-    pub(super) fn forget(&self, connection: &Connection, identity: &Identity) {
-        let Some(expires_at) = identity.expires_at else { return };
-        let mut due = self.0.lock();
-        for key in self.0.keys(connection, expires_at) {
-            due.remove(&key);
+    pub(super) fn forget(&mut self, number: usize, expires_at: Timestamp) {
+        for key in self.keys(number, expires_at) {
+            self.due.remove(&key);
         }
     }
-}
 
-impl Inner {
-    fn lock(&self) -> MutexGuard<'_, Due> {
-        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What is due, one after another.
+    pub(super) fn due(&mut self, now: Timestamp) -> Due<T> {
+        let ((at, step, number), one) = match self.due.first_entry() {
+            Some(first) if first.key().0 <= now => first.remove_entry(),
+            Some(first) => return Due::In(now.until(first.key().0)),
+            None => return Due::Never,
+        };
+        if step == Step::Tell {
+            let close_at = at.millis().saturating_add(self.between_ms());
+            let close = (Timestamp::from_millis(close_at), Step::Close, number);
+            self.due.insert(close, one.clone());
+        }
+        Due::Now(step, one)
+    }
+
+    fn first(&self) -> Option<Timestamp> {
+        self.due.first_key_value().map(|((at, ..), _)| *at)
     }
 
     /// From telling to closing, in milliseconds.
@@ -93,42 +83,59 @@ impl Inner {
         i64::try_from((self.notice + self.leeway).as_millis()).unwrap_or(i64::MAX)
     }
 
-    fn keys(&self, connection: &Connection, expires_at: Timestamp) -> [Key; 2] {
+    fn keys(&self, number: usize, expires_at: Timestamp) -> [Key; 2] {
         let close_at = expires_at + self.leeway;
         let tell_at = Timestamp::from_millis(close_at.millis().saturating_sub(self.between_ms()));
-        let connection = std::ptr::from_ref(connection).addr();
-        [(tell_at, Step::Tell, connection), (close_at, Step::Close, connection)]
+        [(tell_at, Step::Tell, number), (close_at, Step::Close, number)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
     }
 
-    /// Does what is due; how long to wait for the next.
-    fn act(&self) -> Duration {
-        loop {
-            let now = self.clock.now();
-            let (step, connection) = {
-                let mut due = self.lock();
-                let ((at, step, address), connection) = match due.first_entry() {
-                    Some(first) if first.key().0 <= now => first.remove_entry(),
-                    Some(first) => return now.until(first.key().0).min(LOOK_AGAIN),
-                    None => return LOOK_AGAIN,
-                };
-                if step == Step::Tell {
-                    // In the same moment, so that whoever forgets finds one or the other.
-                    let close_at = at.millis().saturating_add(self.between_ms());
-                    let close_at = Timestamp::from_millis(close_at);
-                    due.insert((close_at, Step::Close, address), connection.clone());
-                }
-                (step, connection)
-            };
-            let Some(connection) = connection.upgrade() else { continue };
-            match step {
-                Step::Tell => {
-                    let expires_at = connection.identity().and_then(|identity| identity.expires_at);
-                    if let Some(expires_at) = expires_at {
-                        connection.send(Outgoing::of(&AuthExpiring { expires_at }));
-                    }
-                }
-                Step::Close => connection.expire(),
-            }
-        }
+    /// Who is told a minute before the end of their token, which holds for five seconds after it.
+    fn deadlines() -> Deadlines<char> {
+        Deadlines::new(Duration::from_mins(1), Duration::from_secs(5))
+    }
+
+    #[test]
+    fn each_is_told_and_then_closed_when_the_token_has_ceased_to_hold() {
+        let mut deadlines = deadlines();
+        assert_eq!(deadlines.due(at(0)), Due::Never);
+        assert!(deadlines.watch(1, at(100), 'a'));
+        assert!(!deadlines.watch(2, at(130), 'b'), "another one comes before");
+        assert_eq!(deadlines.due(at(10)), Due::In(Duration::from_secs(30)));
+        assert_eq!(deadlines.due(at(40)), Due::Now(Step::Tell, 'a'));
+        assert_eq!(deadlines.due(at(40)), Due::In(Duration::from_secs(30)));
+        assert_eq!(deadlines.due(at(104)), Due::Now(Step::Tell, 'b'));
+        assert_eq!(deadlines.due(at(104)), Due::In(Duration::from_secs(1)));
+        assert_eq!(deadlines.due(at(200)), Due::Now(Step::Close, 'a'));
+        assert_eq!(deadlines.due(at(200)), Due::Now(Step::Close, 'b'));
+        assert_eq!(deadlines.due(at(200)), Due::Never);
+    }
+
+    #[test]
+    fn a_token_that_ends_soon_is_told_of_at_once() {
+        let mut deadlines = deadlines();
+        deadlines.watch(1, at(100), 'a');
+        assert_eq!(deadlines.due(at(99)), Due::Now(Step::Tell, 'a'));
+        assert_eq!(deadlines.due(at(99)), Due::In(Duration::from_secs(6)));
+    }
+
+    #[test]
+    fn who_is_forgotten_is_neither_told_nor_closed() {
+        let mut deadlines = deadlines();
+        deadlines.watch(1, at(100), 'a');
+        deadlines.watch(2, at(100), 'b');
+        deadlines.forget(1, at(100));
+        assert_eq!(deadlines.due(at(50)), Due::Now(Step::Tell, 'b'));
+        deadlines.forget(2, at(100));
+        assert_eq!(deadlines.due(at(200)), Due::Never);
+        assert!(deadlines.due.is_empty());
     }
 }

@@ -7,7 +7,8 @@
 //! | `lane/` | the write side of a websocket, and the stream that the engine has |
 //! | `link`, `polls` | one Engine.IO session, under its connections; what waits for its polls |
 //! | `connection` | one Socket.IO socket: its owner, its rooms |
-//! | `session`, `expiry`, `shutting` | the handshake, the end of a connection, the ends of tokens |
+//! | `session`, `expiries`, `shutting` | the handshake, the end of a connection, the ends of tokens |
+//! | `deadlines` | whose token ends when |
 //! | `commands`, `inbound`, `queue` | what clients ask, in order, answered once |
 //! | `hub/` | rooms and fan-out, in shards |
 //! | `replay` | entering a room with what was missed of it |
@@ -19,11 +20,12 @@ pub mod catalogue;
 mod check;
 mod commands;
 mod connection;
+mod deadlines;
 mod drain;
 mod emits;
 mod emitter;
 pub mod events;
-mod expiry;
+mod expiries;
 mod frame;
 mod http;
 mod hub;

@@ -24,7 +24,7 @@ use super::{
     commands::Commands,
     connection::Connection,
     events::ClosingReason,
-    expiry::Expiries,
+    expiries::Expiries,
     hub::Hub,
     inbound::Inbound,
     link::{Link, Links},
@@ -425,10 +425,5 @@ impl Connection {
         if let Some((begun, rooms)) = self.end() {
             self.sessions().ended(self, begun, &rooms);
         }
-    }
-
-    /// Closes it because its token has ended.
-    pub(super) fn expire(self: &Arc<Self>) {
-        self.close(ClosingReason::TokenExpired);
     }
 }
