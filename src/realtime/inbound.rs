@@ -7,20 +7,15 @@ use futures_util::FutureExt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
-use socketioxide::{
-    adapter::LocalAdapter,
-    handler::{MessageHandler, Value},
-    socket::Socket,
-};
+use socketioxide::handler::Value;
 use tracing::Instrument;
 
 use super::{
-    commands::Command,
-    connection::Connection,
+    commands::{Command, Commands},
+    connection::{Connection, Context},
     events::{ClosingReason, EventFailed},
     frame::Outgoing,
     queue::{Next, Overflow, Pushed, Work},
-    session::{Guard, Sessions},
 };
 use crate::{
     auth::CredentialKind,
@@ -36,8 +31,8 @@ const MAX_NAME: usize = 128;
 
 /// Hears the events of one connection.
 pub(super) struct Inbound {
-    /// Ends with the engine's socket, which this belongs to.
-    pub(super) connection: Guard,
+    pub(super) connection: Arc<Connection>,
+    pub(super) commands: Arc<Commands>,
 }
 
 /// What an event asks for, and who waits for the answer.
@@ -48,10 +43,10 @@ struct Asked {
     event: Box<str>,
 }
 
-impl MessageHandler<LocalAdapter, ()> for Inbound {
-    /// Runs in the reader's task: nothing here waits.
-    fn call(&self, _: Arc<Socket>, value: Value, ack: Option<i64>) {
-        let Value::Str(text, attachments) = &value else { return };
+impl Inbound {
+    /// An event of the client's. Runs in the reader's task: nothing here waits.
+    pub(super) fn hear(&self, value: &Value, ack: Option<i64>) {
+        let Value::Str(text, attachments) = value else { return };
         let read = read(text.as_str());
         let (name, payload) = match &read {
             Ok((name, payload)) => (&**name, *payload),
@@ -60,12 +55,10 @@ impl MessageHandler<LocalAdapter, ()> for Inbound {
         };
         let event = shown(name).into();
         let asked = Asked { connection: self.connection.clone(), ack, event };
-        let sessions = self.connection.sessions();
-        let command = sessions
-            .commands()
-            .and_then(|commands| commands.find(self.connection.namespace(), name).cloned());
+        let context = self.connection.context();
+        let command = self.commands.find(self.connection.namespace(), name).cloned();
         let class = command.as_ref().map_or(EventClass::Other, |command| command.class);
-        let checked = self.check(sessions, class).and_then(|()| {
+        let checked = self.check(context, class).and_then(|()| {
             if read.is_err() {
                 return Err(Error::invalid("", "the event can't be read as JSON"));
             }
@@ -78,36 +71,34 @@ impl MessageHandler<LocalAdapter, ()> for Inbound {
             })
         });
         match checked {
-            Ok(command) => run(asked, &command, payload, sessions.queue_length),
+            Ok(command) => run(asked, &command, payload, context.queue_length),
             Err(error) => {
                 // Refusals keep their place among the answers.
                 let known = command.map_or("unknown", |command| command.name);
                 let refused = async move { asked.answer(known, Err(error)) };
-                enqueue(&self.connection, refused, 0, sessions.queue_length);
+                enqueue(&self.connection, refused, 0, context.queue_length);
             }
         }
     }
-}
 
-impl Inbound {
-    fn check(&self, sessions: &Sessions, class: EventClass) -> Result<()> {
-        if !self.connection.may_act(sessions.clock.now()) {
+    fn check(&self, context: &Context, class: EventClass) -> Result<()> {
+        if !self.connection.may_act(context.clock.now()) {
             return Err(ended());
         }
-        if !sessions.limits.enabled {
+        if !context.limits.enabled {
             return Ok(());
         }
-        let rates = || Box::new(EventRates::new(&sessions.limits));
+        let rates = || Box::new(EventRates::new(&context.limits));
         if !self.connection.rates(rates).take(class) {
             return Err(Error::new(Code::RateLimited, "Too many events; try again in a moment."));
         }
         self.connection.link.heard_event();
-        self.check_user(sessions, class)
+        self.check_user(context, class)
     }
 
     /// What is stored, and what others hear of, has a rate of the user, too: they may have many
     /// sockets, and REST.
-    fn check_user(&self, sessions: &Sessions, class: EventClass) -> Result<()> {
+    fn check_user(&self, context: &Context, class: EventClass) -> Result<()> {
         let class = match class {
             EventClass::Message => CallerClass::Message,
             EventClass::Typing => CallerClass::Typing,
@@ -116,7 +107,7 @@ impl Inbound {
         };
         let Some(identity) = self.connection.identity() else { return Ok(()) };
         let class = if identity.operates() { CallerClass::Operator } else { class };
-        sessions.callers.take(class, &(CredentialKind::Token, &identity.user_id))
+        context.callers.take(class, &(CredentialKind::Token, &identity.user_id))
     }
 }
 

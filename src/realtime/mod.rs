@@ -6,8 +6,8 @@
 //! | `wire/` | accepts connections; checks what asks for `/socket.io/`; long-polling |
 //! | `lane/` | the write side of a websocket, and the stream that the engine has |
 //! | `link`, `polls` | one Engine.IO session, under its connections; what waits for its polls |
-//! | `connection` | one Socket.IO socket: its owner, its rooms |
-//! | `session`, `expiries`, `shutting` | the handshake, the end of a connection, the ends of tokens |
+//! | `connection/` | one Socket.IO socket: its owner, its rooms; what all of them have |
+//! | `session`, `expiries`, `shutting`, `looks` | the handshake, the end of a connection, the ends of tokens |
 //! | `deadlines` | whose token ends when |
 //! | `commands`, `inbound`, `queue` | what clients ask, in order, answered once |
 //! | `hub/` | rooms and fan-out, in shards |
@@ -32,6 +32,7 @@ mod hub;
 mod inbound;
 mod lane;
 mod link;
+mod looks;
 mod names;
 mod polls;
 mod queue;
@@ -40,7 +41,10 @@ mod session;
 mod shutting;
 pub mod wire;
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, OnceLock},
+};
 
 use socketioxide::{ParserConfig, SocketIo};
 
@@ -56,6 +60,7 @@ pub use self::{
     session::Observer,
 };
 use self::{
+    connection::Context,
     events::{ClosingReason, SessionClosing},
     frame::Outgoing,
     lane::Tolerance,
@@ -131,15 +136,20 @@ impl Realtime {
             packets: PacketLimit::new(&config.limits, clock.clone()),
         };
         let links = Arc::<Links>::default();
-        let sessions = Sessions::new(
-            hub.clone(),
-            links.clone(),
-            catalogue.clone(),
-            verifier,
+        let context = Arc::new(Context {
+            hub: hub.clone(),
             clock,
-            config,
+            limits: config.limits.clone(),
             callers,
-        );
+            verifier,
+            catalogue: catalogue.clone(),
+            audience: realtime.event_audience,
+            queue_length: realtime.queue_length,
+            max_pending_bytes: realtime.max_pending_bytes,
+            leeway: config.auth.leeway,
+            hooks: OnceLock::new(),
+        });
+        let sessions = Sessions::new(context, links.clone(), config);
         let door = Door::new(Setup { engine, hub: hub.clone(), links, origins, tolerance, config });
         let emitter = Emitter::new(hub.clone(), catalogue, realtime.event_audience);
         Self { io, hub, door, emitter, sessions }
@@ -154,7 +164,7 @@ impl Realtime {
         commands: Commands,
         observers: Vec<Arc<dyn Observer>>,
     ) -> Result<(), Unanswered> {
-        commands.check(&self.sessions.catalogue)?;
+        commands.check(&self.sessions.context.catalogue)?;
         self.sessions.listen(&self.io, commands, observers);
         Ok(())
     }

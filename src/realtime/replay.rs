@@ -123,13 +123,13 @@ impl Missed<'_> {
 
     /// In which room a wire event is heard, if it is.
     fn hears(&self, rendering: Rendering) -> Option<(Room, Arc<Outgoing>)> {
-        let sessions = self.connection.sessions();
+        let context = self.connection.context();
         let Rendering { to, event, data, participants, except_user, namespace, id: _ } = rendering;
         if except_user.is_some() && except_user == self.connection.user_id() {
             return None;
         }
-        let to = heard_by(sessions.audience, to, &participants);
-        let (namespaces, _) = at_home(&sessions.catalogue, &to, &event, namespace);
+        let to = heard_by(context.audience, to, &participants);
+        let (namespaces, _) = at_home(&context.catalogue, &to, &event, namespace);
         let Target::Rooms { rooms, except } = to else { return None };
         if !namespaces.contains(self.connection.namespace())
             || except.iter().any(|room| self.connection.is_in(room))

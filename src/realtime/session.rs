@@ -3,41 +3,36 @@
 
 use std::{
     fmt::Display,
-    ops::Deref,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use socketioxide::{
     SocketIo,
     adapter::LocalAdapter,
-    handler::{ConnectHandler, DisconnectHandler, FromConnectParts, Value},
+    handler::{ConnectHandler, DisconnectHandler, FromConnectParts, MessageHandler, Value},
     socket::{DisconnectReason, Socket},
 };
 use tokio::{sync::watch, time::timeout};
 
 use super::{
-    Catalogue,
     commands::Commands,
-    connection::Connection,
+    connection::{Connection, Context, Hooks},
     events::ClosingReason,
     expiries::Expiries,
-    hub::Hub,
     inbound::Inbound,
     link::{Link, Links},
-    shutting::Looks,
+    looks::Looks,
 };
 use crate::{
-    auth::{Identity, Role, TokenError, Verifier, given_token},
-    clock::Clock,
-    config::{Config, EventAudience, Handshake, LimitsConfig},
+    auth::{Identity, Role, TokenError, given_token},
+    config::{Config, Handshake},
     error::{Code, Error, Result},
     event::Namespace,
     id::{Id, Ids},
-    limits::{CallerRates, UserLimits},
+    limits::UserLimits,
     log_limit, metrics,
     room::Room,
     text::well_formed,
@@ -52,70 +47,43 @@ pub trait Observer: Send + Sync {
     fn left(&self, connection: &Connection, rooms: &[Room]);
 }
 
-/// What every session needs.
+/// The beginnings and ends of all connections.
 pub(super) struct Sessions {
-    pub(super) hub: Hub,
-    pub(super) clock: Clock,
-    pub(super) limits: LimitsConfig,
-    /// What a user changes over all of their sockets.
-    pub(super) callers: CallerRates,
+    pub(super) context: Arc<Context>,
     users: UserLimits,
-    pub(super) queue_length: usize,
-    pub(super) max_pending_bytes: usize,
-    pub(super) connect_timeout: Duration,
-    pub(super) expiries: Expiries,
-    /// For how long a token still holds after its end.
-    pub(super) leeway: Duration,
+    connect_timeout: Duration,
+    expiries: Expiries,
     pub(super) looks: Looks,
     links: Arc<Links>,
-    pub(super) verifier: Verifier,
     handshake: Handshake,
-    pub(super) audience: EventAudience,
-    pub(super) catalogue: Arc<Catalogue>,
     listeners: OnceLock<Listeners>,
     /// How many connections are open.
     pub(super) open: watch::Sender<usize>,
 }
 
 struct Listeners {
-    commands: Commands,
+    commands: Arc<Commands>,
     observers: Vec<Arc<dyn Observer>>,
 }
 
 impl Sessions {
-    pub(super) fn new(
-        hub: Hub,
-        links: Arc<Links>,
-        catalogue: Arc<Catalogue>,
-        verifier: Verifier,
-        clock: Clock,
-        config: &Config,
-        callers: CallerRates,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            hub,
+    pub(super) fn new(context: Arc<Context>, links: Arc<Links>, config: &Config) -> Arc<Self> {
+        let clock = context.clock.clone();
+        let sessions = Arc::new(Self {
+            context,
+            users: UserLimits::new(&config.limits),
+            connect_timeout: config.realtime.connect_timeout,
+            expiries: Expiries::start(clock, config.realtime.expiring_notice, config.auth.leeway),
             looks: Looks::default(),
             links,
-            expiries: Expiries::start(
-                clock.clone(),
-                config.realtime.expiring_notice,
-                config.auth.leeway,
-            ),
-            leeway: config.auth.leeway,
-            clock,
-            limits: config.limits.clone(),
-            callers,
-            users: UserLimits::new(&config.limits),
-            queue_length: config.realtime.queue_length,
-            max_pending_bytes: config.realtime.max_pending_bytes,
-            connect_timeout: config.realtime.connect_timeout,
-            verifier,
             handshake: config.auth.handshake,
-            audience: config.realtime.event_audience,
-            catalogue,
             listeners: OnceLock::new(),
             open: watch::Sender::new(0),
-        })
+        });
+        let hooks: Arc<dyn Hooks> = sessions.clone();
+        // The context is new, and so are its hooks.
+        let _ = sessions.context.hooks.set(Arc::downgrade(&hooks));
+        sessions
     }
 
     /// Opens the three namespaces.
@@ -125,6 +93,7 @@ impl Sessions {
         commands: Commands,
         observers: Vec<Arc<dyn Observer>>,
     ) {
+        let commands = Arc::new(commands);
         // Called once, when the application is put together.
         let _ = self.listeners.set(Listeners { commands, observers });
         for namespace in Namespace::ALL {
@@ -136,8 +105,8 @@ impl Sessions {
         }
     }
 
-    pub(super) fn commands(&self) -> Option<&Commands> {
-        self.listeners.get().map(|listeners| &listeners.commands)
+    fn commands(&self) -> Arc<Commands> {
+        self.listeners.get().map(|listeners| listeners.commands.clone()).unwrap_or_default()
     }
 
     fn observers(&self) -> impl Iterator<Item = &Arc<dyn Observer>> {
@@ -165,9 +134,12 @@ impl Sessions {
         link.admit();
         let engine = Arc::downgrade(&opening.socket);
         let (id, owner) = (Ids.next(), identity.clone());
-        let connection = Connection::new(id, namespace, owner, link.clone(), engine, self.clone());
-        opening.socket.on_fallback(Inbound { connection: Guard(connection.clone()) });
-        opening.socket.on_disconnect(Ending(connection.clone()));
+        let context = self.context.clone();
+        let connection = Connection::new(id, namespace, owner, link.clone(), engine, context);
+        let inbound = Inbound { connection: connection.clone(), commands: self.commands() };
+        opening.socket.on_fallback(Guard { inbound, sessions: self.clone() });
+        let ending = Ending { connection: connection.clone(), sessions: self.clone() };
+        opening.socket.on_disconnect(ending);
         connection.enter();
         if let Some(identity) = identity {
             // It has just begun: there is room for two rooms.
@@ -176,8 +148,8 @@ impl Sessions {
                 let _ = connection.join(Room::Admins);
             }
             // Whoever revokes the token from now on finds the connection.
-            if let Err(error) = self.verifier.revocations().check(&identity) {
-                connection.finish();
+            if let Err(error) = self.context.verifier.revocations().check(&identity) {
+                self.finish(&connection);
                 return Err(self.refuse(&link, error));
             }
         }
@@ -207,7 +179,8 @@ impl Sessions {
         match token.as_deref().or(link.token()) {
             Some(token) => {
                 // The refusal comes before the engine gives a session up that nobody has entered.
-                let verified = timeout(self.connect_timeout * 4 / 5, self.verifier.verify(token));
+                let verified =
+                    timeout(self.connect_timeout * 4 / 5, self.context.verifier.verify(token));
                 let identity = verified.await.unwrap_or(Err(TokenError::KeysUnavailable))?;
                 Ok(Some(identity.into()))
             }
@@ -238,8 +211,15 @@ impl Sessions {
         }
     }
 
-    /// A connection has ended: no panic in what hears of it keeps the rest from hearing.
-    pub(super) fn ended(&self, connection: &Arc<Connection>, begun: bool, rooms: &[Room]) {
+    /// A connection has ended, however that became known; the first to say so sees to the rest.
+    fn finish(&self, connection: &Arc<Connection>) {
+        if let Some((begun, rooms)) = connection.end() {
+            self.ended(connection, begun, &rooms);
+        }
+    }
+
+    /// No panic in what hears of an end keeps the rest from hearing.
+    fn ended(&self, connection: &Arc<Connection>, begun: bool, rooms: &[Room]) {
         if let Some(identity) = connection.identity() {
             self.expiries.forget(connection, &identity);
             self.users.release(&identity.user_id);
@@ -256,17 +236,27 @@ impl Sessions {
         }
     }
 
-    /// The identity that a connection acts under when it says that it is `user`. In a trusting
-    /// handshake the first one said becomes the connection's own.
-    pub(super) fn claim(&self, connection: &Arc<Connection>, user: &Id) -> Result<Arc<Identity>> {
+    /// Refuses and closes a connection whose token was revoked, or whose user was blocked, while it
+    /// became its own. Whoever does so afterwards finds the connection.
+    fn ensure_not_revoked(&self, connection: &Arc<Connection>, identity: &Identity) -> Result<()> {
+        self.context.verifier.revocations().check(identity).map_err(|error| {
+            connection.link.shut_out(ClosingReason::Revoked, Connection::is_refused);
+            error.into()
+        })
+    }
+}
+
+impl Hooks for Sessions {
+    /// In a trusting handshake the first one said becomes the connection's own.
+    fn claim(&self, connection: &Arc<Connection>, user: &Id) -> Result<Arc<Identity>> {
         if let Some(identity) = connection.identity() {
             return Ok(identity);
         }
         if self.handshake != Handshake::Trusting {
             return Err(Error::forbidden());
         }
-        let identity = Arc::new(Identity::believed(user.clone(), self.clock.now()));
-        self.verifier.revocations().check(&identity)?;
+        let identity = Arc::new(Identity::believed(user.clone(), self.context.clock.now()));
+        self.context.verifier.revocations().check(&identity)?;
         if !self.users.admit(user) {
             return Err(Error::new(Code::RateLimited, TOO_MANY));
         }
@@ -279,35 +269,7 @@ impl Sessions {
         Ok(identity)
     }
 
-    /// Refuses and closes a connection whose token was revoked, or whose user was blocked, while it
-    /// became its own. Whoever does so afterwards finds the connection.
-    fn ensure_not_revoked(&self, connection: &Arc<Connection>, identity: &Identity) -> Result<()> {
-        self.verifier.revocations().check(identity).map_err(|error| {
-            connection.link.shut_out(ClosingReason::Revoked, |other| self.is_refused(other));
-            error.into()
-        })
-    }
-
-    /// Whom a new token for a connection speaks for: its owner, or it is refused.
-    pub(super) async fn verify_again(
-        &self,
-        connection: &Connection,
-        token: &SecretString,
-    ) -> Result<Arc<Identity>> {
-        let token = given_token(token.expose_secret()).ok_or(TokenError::Missing)?;
-        let identity = Arc::new(self.verifier.verify(token).await?);
-        if connection.known_identity()?.user_id != identity.user_id {
-            return Err(Error::new(Code::Forbidden, "The new token belongs to another user."));
-        }
-        Ok(identity)
-    }
-
-    /// A connection goes on as this identity, and lives as long as its token.
-    pub(super) fn renew(
-        &self,
-        connection: &Arc<Connection>,
-        identity: Arc<Identity>,
-    ) -> Result<()> {
+    fn renew(&self, connection: &Arc<Connection>, identity: Arc<Identity>) -> Result<()> {
         let old = connection.known_identity()?;
         // First what may be refused.
         if identity.has(Role::Admin) {
@@ -321,26 +283,30 @@ impl Sessions {
     }
 }
 
-/// Ends its connection when the engine lets go of it, whether or not it said so.
-pub(super) struct Guard(Arc<Connection>);
+/// Has its connection hear, and ends it when the engine lets go of it, whether or not it said so.
+struct Guard {
+    inbound: Inbound,
+    sessions: Arc<Sessions>,
+}
 
-impl Deref for Guard {
-    type Target = Arc<Connection>;
-
-    fn deref(&self) -> &Arc<Connection> {
-        &self.0
+impl MessageHandler<LocalAdapter, ()> for Guard {
+    fn call(&self, _: Arc<Socket>, value: Value, ack: Option<i64>) {
+        self.inbound.hear(&value, ack);
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.finish();
+        self.sessions.finish(&self.inbound.connection);
     }
 }
 
 /// Hears of the end. By hand, since the engine gives a closure a task of its own, and until that
 /// has run it would not answer another CONNECT to the same namespace.
-struct Ending(Arc<Connection>);
+struct Ending {
+    connection: Arc<Connection>,
+    sessions: Arc<Sessions>,
+}
 
 impl DisconnectHandler<LocalAdapter, ()> for Ending {
     fn call_with_defer(
@@ -349,9 +315,9 @@ impl DisconnectHandler<LocalAdapter, ()> for Ending {
         reason: DisconnectReason,
         defer: fn(Arc<Socket>),
     ) {
-        self.0.finish();
+        self.sessions.finish(&self.connection);
         if reason == DisconnectReason::ClientNSDisconnect {
-            self.0.link.close_if_vacant(self.0.sessions().connect_timeout);
+            self.connection.link.close_if_vacant(self.sessions.connect_timeout);
         }
         defer(socket);
     }
@@ -416,14 +382,5 @@ impl FromConnectParts<LocalAdapter> for Opening {
         auth: &Option<Value>,
     ) -> std::result::Result<Self, Self::Error> {
         Ok(Self { socket: socket.clone(), auth: auth.clone() })
-    }
-}
-
-impl Connection {
-    /// It has ended, however that became known; the first to say so sees to the rest.
-    pub(super) fn finish(self: &Arc<Self>) {
-        if let Some((begun, rooms)) = self.end() {
-            self.sessions().ended(self, begun, &rooms);
-        }
     }
 }

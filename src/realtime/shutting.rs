@@ -1,25 +1,13 @@
 //! Sockets that are closed from above: those whose token is revoked or whose user is blocked, and those
 //! of a user whom an operator disconnects.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::Arc;
 
-use tokio::sync::Mutex;
-
-use super::{Connection, Realtime, events::ClosingReason, session::Sessions};
+use super::{Connection, Realtime, events::ClosingReason};
 use crate::{id::Id, metrics, room::Room};
 
 /// Sockets that are looked at before others have their turn on the thread: each takes a microsecond.
 const LOOKED_AT_ONCE: usize = 500;
-
-/// The looks through all sockets. One serves everyone who asked before it began.
-#[derive(Default)]
-pub(super) struct Looks {
-    asked: AtomicU64,
-    done: Mutex<u64>,
-}
 
 impl Realtime {
     /// Closes the sockets of a user, or without one everyone's, that may not be here any more: their
@@ -27,7 +15,7 @@ impl Realtime {
     /// Returns how many there were.
     pub async fn close_revoked(&self, user: Option<&Id>) -> usize {
         let Some(user) = user else { return self.look_through().await };
-        self.close_refused(&self.of(user).await)
+        close_refused(&self.of(user).await)
     }
 
     /// Closes every socket of a user, who may come back. Returns how many there were.
@@ -56,36 +44,23 @@ impl Realtime {
     }
 
     async fn look_through(&self) -> usize {
-        let looks = &self.sessions.looks;
-        let own = looks.asked.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut done = looks.done.lock().await;
-        if *done >= own {
-            return 0;
-        }
-        let upto = looks.asked.load(Ordering::SeqCst);
-        let mut closed = 0;
-        for some in self.hub.all().await.chunks(LOOKED_AT_ONCE) {
-            closed += self.close_refused(some);
-            tokio::task::yield_now().await;
-        }
-        *done = upto;
-        closed
-    }
-
-    fn close_refused(&self, connections: &[Arc<Connection>]) -> usize {
-        let is_refused = |connection: &Connection| self.sessions.is_refused(connection);
-        let closed = close(connections, ClosingReason::Revoked, is_refused);
-        metrics::revoked_closed().increment(closed as u64);
-        closed
+        let look = async || {
+            let mut closed = 0;
+            for some in self.hub.all().await.chunks(LOOKED_AT_ONCE) {
+                closed += close_refused(some);
+                tokio::task::yield_now().await;
+            }
+            closed
+        };
+        self.sessions.looks.join(look).await.unwrap_or(0)
     }
 }
 
-impl Sessions {
-    /// Whether a connection's token is revoked, or its user blocked.
-    pub(super) fn is_refused(&self, connection: &Connection) -> bool {
-        let identity = connection.identity();
-        identity.is_some_and(|identity| self.verifier.revocations().check(&identity).is_err())
-    }
+/// Closes those of the connections that may not be here any more.
+fn close_refused(connections: &[Arc<Connection>]) -> usize {
+    let closed = close(connections, ClosingReason::Revoked, Connection::is_refused);
+    metrics::revoked_closed().increment(closed as u64);
+    closed
 }
 
 /// Closes those of the connections that are meant, and what they share a transport with.

@@ -1,6 +1,8 @@
 //! A connection: one Socket.IO socket in one namespace, by our own id, with who it belongs to,
 //! the rooms it is in, and the queue of what it asked for.
 
+mod rooms;
+
 use std::{
     fmt,
     net::IpAddr,
@@ -8,30 +10,31 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use arc_swap::ArcSwapOption;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use socketioxide::socket::Socket;
-use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::{
+    catalogue::Catalogue,
     events::{ClosingReason, SessionClosing},
     frame::Outgoing,
-    hub::{Item, Replay, Replayed, Then},
+    hub::{Hub, Item},
     lane::Lane,
     link::Link,
     queue::{Queue, Work},
-    session::Sessions,
 };
 use crate::{
-    auth::Identity,
-    clock::Timestamp,
+    auth::{Identity, TokenError, Verifier, given_token},
+    clock::{Clock, Timestamp},
+    config::{EventAudience, LimitsConfig},
     error::{Code, Error, Result},
     event::Namespace,
     id::Id,
-    limits::EventRates,
+    limits::{CallerRates, EventRates},
     room::Room,
 };
 
@@ -45,9 +48,36 @@ pub struct Connection {
     pub(super) link: Arc<Link>,
     /// Weak, since the engine's socket holds our handlers and they hold this.
     pub(super) engine: Weak<Socket>,
-    sessions: Arc<Sessions>,
+    context: Arc<Context>,
     /// Where the hub's shard keeps it; only the shard reads and writes this.
     slot: AtomicU32,
+}
+
+/// What every connection needs of its server: one value, which all of them have.
+pub(super) struct Context {
+    pub(super) hub: Hub,
+    pub(super) clock: Clock,
+    pub(super) limits: LimitsConfig,
+    /// What a user changes over all of their sockets.
+    pub(super) callers: CallerRates,
+    pub(super) verifier: Verifier,
+    pub(super) catalogue: Arc<Catalogue>,
+    pub(super) audience: EventAudience,
+    pub(super) queue_length: usize,
+    pub(super) max_pending_bytes: usize,
+    /// For how long a token still holds after its end.
+    pub(super) leeway: Duration,
+    /// Weak, since it has this.
+    pub(super) hooks: OnceLock<Weak<dyn Hooks>>,
+}
+
+/// What is decided above when a connection says whose it is.
+pub(super) trait Hooks: Send + Sync {
+    /// As [`Connection::claim`].
+    fn claim(&self, connection: &Arc<Connection>, user: &Id) -> Result<Arc<Identity>>;
+
+    /// As [`Connection::renew`].
+    fn renew(&self, connection: &Arc<Connection>, identity: Arc<Identity>) -> Result<()>;
 }
 
 /// What a connection alone knows.
@@ -85,7 +115,7 @@ impl Connection {
         identity: Option<Arc<Identity>>,
         link: Arc<Link>,
         engine: Weak<Socket>,
-        sessions: Arc<Sessions>,
+        context: Arc<Context>,
     ) -> Arc<Self> {
         Arc::new(Self {
             id,
@@ -94,7 +124,7 @@ impl Connection {
             own: Box::default(),
             link,
             engine,
-            sessions,
+            context,
             slot: AtomicU32::new(NO_SLOT),
         })
     }
@@ -109,12 +139,16 @@ impl Connection {
         self.own.rates.get_or_init(full)
     }
 
-    pub(super) fn sessions(&self) -> &Arc<Sessions> {
-        &self.sessions
+    pub(super) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    fn hooks(&self) -> Result<Arc<dyn Hooks>> {
+        self.context.hooks.get().and_then(Weak::upgrade).ok_or_else(closed)
     }
 
     fn push(&self, item: Item) {
-        self.sessions.hub.push(self.link.shard(), item);
+        self.context.hub.push(self.link.shard(), item);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -160,7 +194,7 @@ impl Connection {
     /// # Errors
     /// [`Code::Forbidden`] when it has no identity and may not choose one.
     pub fn claim(self: &Arc<Self>, user: &Id) -> Result<Arc<Identity>> {
-        self.sessions.claim(self, user)
+        self.hooks()?.claim(self, user)
     }
 
     /// Whom a new token for it speaks for.
@@ -168,7 +202,12 @@ impl Connection {
     /// # Errors
     /// Why the token is refused; [`Code::Forbidden`] when it is another user's.
     pub async fn verify_again(&self, token: &SecretString) -> Result<Arc<Identity>> {
-        self.sessions.verify_again(self, token).await
+        let token = given_token(token.expose_secret()).ok_or(TokenError::Missing)?;
+        let identity = Arc::new(self.context.verifier.verify(token).await?);
+        if self.known_identity()?.user_id != identity.user_id {
+            return Err(Error::new(Code::Forbidden, "The new token belongs to another user."));
+        }
+        Ok(identity)
     }
 
     /// Goes on as the identity of a new token, for as long as that holds. Which of its rooms it may
@@ -177,7 +216,7 @@ impl Connection {
     /// # Errors
     /// As [`Connection::join`], of the admins' room; then nothing has changed.
     pub fn renew(self: &Arc<Self>, identity: Arc<Identity>) -> Result<()> {
-        self.sessions.renew(self, identity)
+        self.hooks()?.renew(self, identity)
     }
 
     /// Gives its owner a newer token.
@@ -204,7 +243,7 @@ impl Connection {
 
     /// Whether its token, if it has one, still holds, and it is not shut out and has not ended.
     pub(super) fn may_act(&self, now: Timestamp) -> bool {
-        let leeway = self.sessions.leeway;
+        let leeway = self.context.leeway;
         let expired = self
             .identity
             .load()
@@ -212,6 +251,13 @@ impl Connection {
             .and_then(|identity| identity.expires_at)
             .is_some_and(|expires_at| expires_at + leeway <= now);
         !expired && !self.is_shut_out()
+    }
+
+    /// Whether its token is revoked, or its user blocked.
+    pub(super) fn is_refused(&self) -> bool {
+        let identity = self.identity.load();
+        let revocations = self.context.verifier.revocations();
+        identity.as_ref().is_some_and(|identity| revocations.check(identity).is_err())
     }
 
     /// Has nothing done any more that it asks for. False when that was so before.
@@ -267,13 +313,7 @@ impl Connection {
     }
 
     pub(super) fn max_pending_bytes(&self) -> usize {
-        self.sessions.max_pending_bytes
-    }
-
-    /// Bytes of a replay that are sent at once, and that may wait for its end. An eighth of what may
-    /// wait for the client: up to three namespaces share its websocket, and both come together.
-    pub(super) fn replay_bytes(&self) -> usize {
-        self.max_pending_bytes() / 8
+        self.context.max_pending_bytes
     }
 
     /// The engine may have room for what it goes over to a websocket with.
@@ -283,82 +323,6 @@ impl Connection {
 
     pub(super) fn change_over(self: &Arc<Self>, lane: Arc<Lane>) {
         self.push(Item::ChangeOver(self.clone(), lane));
-    }
-
-    /// Joins a room. What is sent to this connection afterwards comes after the join.
-    ///
-    /// # Errors
-    /// [`Code::Conflict`] when it has ended or is in as many rooms as it may be.
-    pub fn join(self: &Arc<Self>, room: Room) -> Result<()> {
-        self.join_as(room, None).map(|_| ())
-    }
-
-    /// Joins a room. Its kept events, and those of the rooms beside it as far as they come here, wait
-    /// until [`Connection::replay`] has sent what was missed. False when it was in the room before.
-    pub(super) fn join_held(self: &Arc<Self>, room: Room, beside: Vec<Room>) -> Result<bool> {
-        self.join_as(room, Some(beside))
-    }
-
-    /// Sends what was missed of a room, or a portion of it, and after the last what has waited for
-    /// that; returns when the client can take more. False when more is to be read.
-    ///
-    /// # Errors
-    /// [`Code::Conflict`] when it has ended.
-    pub(super) async fn replay(
-        self: &Arc<Self>,
-        room: &Room,
-        events: Vec<(i64, Room, Arc<Outgoing>)>,
-        then: Then,
-    ) -> Result<bool> {
-        let (answer, answered) = oneshot::channel();
-        self.push(Item::Replay(self.clone(), room.clone(), Replay { events, then, answer }));
-        let Replayed { caught_up, when_taken } = answered.await.map_err(|_| closed())?;
-        when_taken.await.map_err(|_| closed())?;
-        Ok(caught_up)
-    }
-
-    fn join_as(self: &Arc<Self>, room: Room, held: Option<Vec<Room>>) -> Result<bool> {
-        let mut state = self.lock();
-        if state.phase == Phase::Gone {
-            return Err(closed());
-        }
-        if state.rooms.contains(&room) {
-            if let Some(beside) = held {
-                self.push(Item::JoinHeld(self.clone(), room, beside));
-            }
-            return Ok(false);
-        }
-        if state.rooms.len() >= self.sessions.hub.max_rooms_per_connection() {
-            return Err(Error::new(Code::Conflict, "This socket is in too many rooms."));
-        }
-        state.rooms.reserve_exact(1);
-        state.rooms.push(room.clone());
-        self.push(match held {
-            Some(beside) => Item::JoinHeld(self.clone(), room, beside),
-            None => Item::Join(self.clone(), room),
-        });
-        Ok(true)
-    }
-
-    /// Leaves a room; nothing happens when it is not in it.
-    pub fn leave(self: &Arc<Self>, room: &Room) {
-        let mut state = self.lock();
-        if let Some(at) = state.rooms.iter().position(|other| other == room) {
-            let room = state.rooms.swap_remove(at);
-            self.push(Item::Leave(self.clone(), room));
-        }
-    }
-
-    /// Whether it is in a room.
-    #[must_use]
-    pub fn is_in(&self, room: &Room) -> bool {
-        self.lock().rooms.contains(room)
-    }
-
-    /// The rooms it is in.
-    #[must_use]
-    pub fn rooms(&self) -> Vec<Room> {
-        self.lock().rooms.clone()
     }
 
     /// Sends an event to this connection alone, in order with what its rooms get.

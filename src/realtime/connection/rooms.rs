@@ -1,0 +1,103 @@
+//! The rooms of a connection: which it is in, and what it missed of them.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::{Connection, Phase, closed};
+use crate::{
+    error::{Code, Error, Result},
+    realtime::{
+        frame::Outgoing,
+        hub::{Item, Replay, Replayed, Then},
+    },
+    room::Room,
+};
+
+impl Connection {
+    /// Bytes of a replay that are sent at once, and that may wait for its end. An eighth of what may
+    /// wait for the client: up to three namespaces share its websocket, and both come together.
+    pub(in crate::realtime) fn replay_bytes(&self) -> usize {
+        self.max_pending_bytes() / 8
+    }
+
+    /// Joins a room. What is sent to this connection afterwards comes after the join.
+    ///
+    /// # Errors
+    /// [`Code::Conflict`] when it has ended or is in as many rooms as it may be.
+    pub fn join(self: &Arc<Self>, room: Room) -> Result<()> {
+        self.join_as(room, None).map(|_| ())
+    }
+
+    /// Joins a room. Its kept events, and those of the rooms beside it as far as they come here, wait
+    /// until [`Connection::replay`] has sent what was missed. False when it was in the room before.
+    pub(in crate::realtime) fn join_held(
+        self: &Arc<Self>,
+        room: Room,
+        beside: Vec<Room>,
+    ) -> Result<bool> {
+        self.join_as(room, Some(beside))
+    }
+
+    /// Sends what was missed of a room, or a portion of it, and after the last what has waited for
+    /// that; returns when the client can take more. False when more is to be read.
+    ///
+    /// # Errors
+    /// [`Code::Conflict`] when it has ended.
+    pub(in crate::realtime) async fn replay(
+        self: &Arc<Self>,
+        room: &Room,
+        events: Vec<(i64, Room, Arc<Outgoing>)>,
+        then: Then,
+    ) -> Result<bool> {
+        let (answer, answered) = oneshot::channel();
+        self.push(Item::Replay(self.clone(), room.clone(), Replay { events, then, answer }));
+        let Replayed { caught_up, when_taken } = answered.await.map_err(|_| closed())?;
+        when_taken.await.map_err(|_| closed())?;
+        Ok(caught_up)
+    }
+
+    fn join_as(self: &Arc<Self>, room: Room, held: Option<Vec<Room>>) -> Result<bool> {
+        let mut state = self.lock();
+        if state.phase == Phase::Gone {
+            return Err(closed());
+        }
+        if state.rooms.contains(&room) {
+            if let Some(beside) = held {
+                self.push(Item::JoinHeld(self.clone(), room, beside));
+            }
+            return Ok(false);
+        }
+        if state.rooms.len() >= self.context.hub.max_rooms_per_connection() {
+            return Err(Error::new(Code::Conflict, "This socket is in too many rooms."));
+        }
+        state.rooms.reserve_exact(1);
+        state.rooms.push(room.clone());
+        self.push(match held {
+            Some(beside) => Item::JoinHeld(self.clone(), room, beside),
+            None => Item::Join(self.clone(), room),
+        });
+        Ok(true)
+    }
+
+    /// Leaves a room; nothing happens when it is not in it.
+    pub fn leave(self: &Arc<Self>, room: &Room) {
+        let mut state = self.lock();
+        if let Some(at) = state.rooms.iter().position(|other| other == room) {
+            let room = state.rooms.swap_remove(at);
+            self.push(Item::Leave(self.clone(), room));
+        }
+    }
+
+    /// Whether it is in a room.
+    #[must_use]
+    pub fn is_in(&self, room: &Room) -> bool {
+        self.lock().rooms.contains(room)
+    }
+
+    /// The rooms it is in.
+    #[must_use]
+    pub fn rooms(&self) -> Vec<Room> {
+        self.lock().rooms.clone()
+    }
+}
