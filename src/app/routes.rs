@@ -108,6 +108,6 @@ fn socket_io<T: 'static>(door: Door, handler: impl Handler<T, Door>) -> Router {
     Router::new()
         .route("/socket.io/", any(handler.clone()))
         .route("/socket.io", any(handler))
-        .layer(from_fn_with_state(door.clone(), wire::refusals))
+        .layer(from_fn_with_state(door.origins().clone(), wire::refusals))
         .with_state(door)
 }

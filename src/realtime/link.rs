@@ -16,11 +16,11 @@ use tokio::sync::Notify;
 
 use super::{
     connection::Connection,
+    engine::PollingSession,
     events::{ClosingReason, SessionClosing},
     frame::Outgoing,
     lane::Lane,
     polls::Polls,
-    wire::PollingSession,
 };
 use crate::limits::{Admission, Allowance, PacketLimit, Place};
 
@@ -28,9 +28,28 @@ use crate::limits::{Admission, Allowance, PacketLimit, Place};
 /// out is out within a second.
 pub(super) const LAST_WORDS: Duration = Duration::from_millis(900);
 
-/// The links of websockets by the engine's id, which must never be shown. The engine could carry a
-/// link along with its request, but would take four times as much memory for it.
+/// Links by the engine's id, which must never be shown. The engine could carry a websocket's along
+/// with its request, but would take four times as much memory for it.
 pub(super) type Links = DashMap<Sid, Weak<Link>>;
+
+/// Has a link found by the engine's id of it, as long as this is there.
+pub(super) struct Known {
+    sid: Sid,
+    links: Arc<Links>,
+}
+
+impl Known {
+    pub(super) fn by(sid: Sid, links: &Arc<Links>, link: &Arc<Link>) -> Self {
+        links.insert(sid, Arc::downgrade(link));
+        Self { sid, links: links.clone() }
+    }
+}
+
+impl Drop for Known {
+    fn drop(&mut self) {
+        self.links.remove(&self.sid);
+    }
+}
 
 /// One Engine.IO session.
 pub(super) struct Link {
@@ -49,7 +68,7 @@ pub(super) struct Link {
 #[derive(Default)]
 struct Rare {
     token: Option<Box<str>>,
-    polling: OnceLock<PollingSession>,
+    polling: OnceLock<(PollingSession, Known)>,
     polls: OnceLock<Box<Polls>>,
     /// How many connections ask that nothing is read: their queues are long.
     paused_by: AtomicU32,
@@ -152,10 +171,10 @@ impl Link {
         self.lock().lane = Some(lane);
     }
 
-    /// The link's polling session, known once the engine has named it.
-    pub(super) fn set_polling(&self, session: PollingSession) {
+    /// The link's polling session, once the engine has named it.
+    pub(super) fn set_polling(&self, session: PollingSession, known: Known) {
         // A session is named once; a second name would be another link's.
-        let _ = self.rare().polling.set(session);
+        let _ = self.rare().polling.set((session, known));
     }
 
     /// Somebody has shown who they are: the link no longer counts as a stranger's.
@@ -262,7 +281,7 @@ impl Link {
 
     /// The polling session, where there is one.
     pub(super) fn polling(&self) -> Option<&PollingSession> {
-        self.rare.get()?.polling.get()
+        self.rare.get()?.polling.get().map(|(session, _)| session)
     }
 
     /// The connections that have not ended.

@@ -3,9 +3,10 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `wire/` | accepts connections; checks what asks for `/socket.io/`; long-polling |
-//! | `lane/` | the write side of a websocket, and the stream that the engine has |
+//! | `wire/` | accepts connections; checks what asks for `/socket.io/`; long-polling; websockets as streams of the engine's |
+//! | `lane/` | the write side of a websocket |
 //! | `link`, `polls` | one Engine.IO session, under its connections; what waits for its polls |
+//! | `engine` | the engine, asked over HTTP |
 //! | `connection/` | one Socket.IO socket: its owner, its rooms; what all of them have |
 //! | `session`, `expiries`, `shutting`, `looks` | the handshake, the end of a connection, the ends of tokens |
 //! | `deadlines` | whose token ends when |
@@ -24,6 +25,7 @@ mod deadlines;
 mod drain;
 mod emits;
 mod emitter;
+mod engine;
 pub mod events;
 mod expiries;
 mod frame;

@@ -1,6 +1,6 @@
 //! The lane: what the application keeps of a websocket, and the one place where bytes are handed
-//! to its socket. The hub writes shared frames here; the engine's own frames pass through
-//! [`LaneIo`], which the engine has for a stream.
+//! to its socket. The hub writes shared frames here; the engine's own come by way of [`Lane::pass`],
+//! in the stream that it has (`wire/`).
 //!
 //! What holds at any moment:
 //! - all that reaches `pending` or the kernel is a run of whole frames, and a partial write leaves
@@ -10,29 +10,27 @@
 //!   of a connection that comes from polling until it has written the marker; what is still sent to
 //!   an earlier connection of the namespace is not for the next one.
 
-mod frames;
 mod gate;
-mod incoming;
-mod io;
+mod state;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    collections::VecDeque,
     io::{ErrorKind, IoSlice, Result as IoResult},
     net::Shutdown,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::Waker,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use socket2::SockRef;
 use tokio::{net::TcpStream, sync::oneshot};
 
-use self::gate::Gate;
-pub(super) use io::LaneIo;
-
+use self::{
+    gate::Gate,
+    state::{Phase, State},
+};
 use super::frame;
 use crate::{
     event::{ByNamespace, Namespace},
@@ -85,39 +83,6 @@ pub(super) struct Lane {
     stream: TcpStream,
     tolerance: Arc<Tolerance>,
     state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// What waits, while something does.
-    waiting: Option<Box<Waiting>>,
-    pending_bytes: usize,
-    /// Whether a part of the first pending frame has been written.
-    started: bool,
-    gates: ByNamespace<Gate>,
-    phase: Phase,
-    draining: bool,
-    /// Whether reading waits for the connection's queue.
-    paused: bool,
-    /// The engine's reader, to be woken when there is something to read that is not on the wire.
-    reader: Option<Waker>,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    pending: VecDeque<Bytes>,
-    held: Vec<(Namespace, Bytes)>,
-    /// Who wants to know when so many more bytes are written.
-    watched: Vec<(usize, oneshot::Sender<()>)>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Phase {
-    #[default]
-    Open,
-    /// What is pending still goes out, then the socket closes.
-    Closing,
-    Dead,
 }
 
 impl Lane {
@@ -223,6 +188,78 @@ impl Lane {
         }
     }
 
+    /// Takes frames of the engine's, which are whole, and asks of each what becomes of it. What the
+    /// socket does not take now waits. False when it closes: nobody is asked any more.
+    ///
+    /// # Errors
+    /// When the socket is closed.
+    pub(super) fn pass(
+        self: &Arc<Self>,
+        frames: &[u8],
+        mut becomes: impl FnMut(&[u8], &[u8]) -> Pass,
+    ) -> IoResult<bool> {
+        let mut state = self.lock();
+        match state.phase {
+            Phase::Open => {}
+            Phase::Closing => return Ok(false),
+            Phase::Dead => return Err(ErrorKind::BrokenPipe.into()),
+        }
+        let mut rest = frames;
+        while let Some((payload, end)) = frame::first(rest) {
+            let whole = &rest[..end];
+            let as_it_is = || Some(Bytes::copy_from_slice(whole));
+            let (passes, moves) = match becomes(whole, payload) {
+                Pass::On => (as_it_is(), None),
+                Pass::Connect(namespace) => {
+                    (as_it_is(), Some((namespace, Gate::connect as fn(&mut Gate))))
+                }
+                Pass::Swallow => (None, None),
+                Pass::Marker(namespace) => (None, Some((namespace, Gate::mark as _))),
+                Pass::Instead(frame) => (Some(frame), None),
+            };
+            state.append(passes.as_slice(), 0);
+            if let Some((namespace, what)) = moves {
+                state.passed(namespace, what);
+            }
+            rest = &rest[end..];
+        }
+        debug_assert!(rest.is_empty(), "the engine hands over whole frames");
+        self.flush(&mut state);
+        Ok(true)
+    }
+
+    /// Whether the engine may read now; its reader is woken when that changes.
+    pub(super) fn reading(&self, reader: &Waker) -> Reading {
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            return Reading::Ended;
+        }
+        match &mut state.reader {
+            Some(known) => known.clone_from(reader),
+            none => *none = Some(reader.clone()),
+        }
+        if state.paused { Reading::Paused } else { Reading::Open }
+    }
+
+    /// Has the engine read again: there is something that is not on the wire.
+    pub(super) fn wake_reader(&self) {
+        self.lock().wake_reader();
+    }
+
+    /// Whether the peer may have sent something.
+    pub(super) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<IoResult<()>> {
+        self.stream.poll_read_ready(cx)
+    }
+
+    /// What the peer has sent.
+    pub(super) fn try_read(&self, bytes: &mut [u8]) -> IoResult<usize> {
+        self.stream.try_read(bytes)
+    }
+
+    pub(super) fn tolerance(&self) -> &Tolerance {
+        &self.tolerance
+    }
+
     fn close_with(self: &Arc<Self>, state: &mut State, last: &[Bytes]) {
         if state.phase != Phase::Open {
             return;
@@ -236,7 +273,7 @@ impl Lane {
     }
 
     /// The engine has let go of the socket: what is pending still goes out, within limits of time.
-    fn finish(self: &Arc<Self>) {
+    pub(super) fn finish(self: &Arc<Self>) {
         let mut state = self.lock();
         if state.phase == Phase::Open {
             state.phase = Phase::Closing;
@@ -361,6 +398,31 @@ fn taken(result: IoResult<usize>) -> IoResult<usize> {
     }
 }
 
+/// What becomes of one of the engine's frames.
+#[derive(Debug)]
+pub(super) enum Pass {
+    /// As it is.
+    On,
+    /// As it is: a namespace is connected.
+    Connect(Namespace),
+    /// Not at all.
+    Swallow,
+    /// Not at all: it is the marker of a connection that comes from polling.
+    Marker(Namespace),
+    /// This instead.
+    Instead(Bytes),
+}
+
+/// Whether the engine may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    Open,
+    /// Its reader is woken when it may.
+    Paused,
+    /// Never again.
+    Ended,
+}
+
 #[cfg(not(test))]
 const fn is_unruly() -> bool {
     false
@@ -380,104 +442,4 @@ pub(super) fn be_unruly() {
 #[cfg(test)]
 fn is_unruly() -> bool {
     UNRULY.get()
-}
-
-impl Waiting {
-    /// So many bytes were written.
-    fn written(&mut self, bytes: usize) {
-        for (left, taken) in std::mem::take(&mut self.watched) {
-            match left.checked_sub(bytes).filter(|left| *left > 0) {
-                Some(left) => self.watched.push((left, taken)),
-                // Whoever asked may have gone.
-                None => drop(taken.send(())),
-            }
-        }
-    }
-}
-
-impl State {
-    fn wake_reader(&mut self) {
-        if let Some(reader) = self.reader.take() {
-            reader.wake();
-        }
-    }
-
-    /// Whether nothing waits for the socket.
-    fn is_idle(&self) -> bool {
-        self.waiting.as_ref().is_none_or(|waiting| waiting.pending.is_empty())
-    }
-
-    /// Puts frames at the end, leaving out the first `written` bytes.
-    fn append(&mut self, frames: &[Bytes], mut written: usize) {
-        for frame in frames {
-            if written >= frame.len() {
-                written -= frame.len();
-                continue;
-            }
-            self.started |= written > 0;
-            self.pending_bytes += frame.len() - written;
-            let waiting = self.waiting.get_or_insert_default();
-            waiting.pending.push_back(frame.slice(written..));
-            written = 0;
-        }
-    }
-
-    /// Takes what was written off the front.
-    fn consume(&mut self, mut written: usize) {
-        self.pending_bytes -= written;
-        let Some(waiting) = &mut self.waiting else { return };
-        waiting.written(written);
-        while let Some(front) = waiting.pending.front_mut() {
-            if written < front.len() {
-                front.advance(written);
-                self.started |= written > 0;
-                return;
-            }
-            written -= front.len();
-            waiting.pending.pop_front();
-            self.started = false;
-        }
-        waiting.pending = VecDeque::new();
-        self.rest();
-    }
-
-    /// An idle lane keeps no buffer.
-    fn rest(&mut self) {
-        let idle = |waiting: &Waiting| waiting.held.is_empty() && waiting.pending.is_empty();
-        if self.waiting.as_deref().is_some_and(idle)
-            && let Some(mut waiting) = self.waiting.take()
-        {
-            waiting.written(usize::MAX);
-        }
-    }
-
-    /// Something of the engine's has passed that moves a namespace's gate: once that is open its frames
-    /// pass, those held back first.
-    fn passed(&mut self, namespace: Namespace, what: fn(&mut Gate)) {
-        let gate = &mut self.gates[namespace];
-        what(gate);
-        if gate.is_open() {
-            let held = self.take_held(namespace);
-            if !held.is_empty() {
-                self.waiting.get_or_insert_default().pending.extend(held);
-            }
-        }
-    }
-
-    fn take_held(&mut self, namespace: Namespace) -> Vec<Bytes> {
-        let Some(waiting) = &mut self.waiting else { return Vec::new() };
-        let held = std::mem::take(&mut waiting.held).into_iter();
-        let (taken, held): (Vec<_>, _) = held.partition(|(held, _)| *held == namespace);
-        waiting.held = held;
-        self.rest();
-        taken.into_iter().map(|(_, frame)| frame).collect()
-    }
-
-    fn drop_all_but_the_started_frame(&mut self) {
-        let Some(waiting) = &mut self.waiting else { return };
-        waiting.pending.truncate(usize::from(self.started));
-        waiting.held.clear();
-        waiting.watched.clear();
-        self.pending_bytes = waiting.pending.iter().map(Bytes::len).sum();
-    }
 }

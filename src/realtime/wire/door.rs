@@ -5,7 +5,7 @@
 use std::{
     net::IpAddr,
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -16,7 +16,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use dashmap::DashMap;
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode, Uri,
     header::{
@@ -26,7 +25,7 @@ use http::{
 };
 use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
-use socketioxide::{service::SocketIoService, socket::Sid};
+use socketioxide::socket::Sid;
 use tower::Service;
 use tungstenite::handshake::derive_accept_key;
 
@@ -34,7 +33,9 @@ use super::{
     Peer,
     pace::Paced,
     polling::{self, BodyLimits},
-    refusal::{BAD_METHOD, UNKNOWN_SESSION, UNKNOWN_TRANSPORT, UNSUPPORTED_VERSION},
+    query::Query,
+    refusal::{BAD_METHOD, UNKNOWN_SESSION},
+    stream::LaneIo,
 };
 use crate::{
     auth::TokenSources,
@@ -45,14 +46,12 @@ use crate::{
     metrics,
     origin::OriginPolicy,
     realtime::{
+        engine::Engine,
         hub::Hub,
-        lane::{Lane, LaneIo, Tolerance},
+        lane::{Lane, Tolerance},
         link::{Link, Links},
     },
 };
-
-/// The engine as a service; it answers nothing but Socket.IO.
-pub(in crate::realtime) type Engine = SocketIoService<engineioxide::service::NotFoundService>;
 
 /// What the engine is told of a websocket, by protocol version: nothing of the client's own.
 const PATH_V3: &str = "/socket.io/?EIO=3&transport=websocket";
@@ -68,16 +67,15 @@ struct Inner {
     origins: OriginPolicy,
     addresses: AddressLimits,
     tolerance: Arc<Tolerance>,
-    sessions: Arc<Sessions>,
+    /// Websockets by the engine's id.
     links: Arc<Links>,
+    /// Polling sessions by the engine's id.
+    sessions: Arc<Links>,
     trusted_proxies: Vec<IpNet>,
     tokens: TokenSources,
     body: BodyLimits,
     draining: AtomicBool,
 }
-
-/// Polling sessions by the engine's id, which must never be shown.
-pub(super) type Sessions = DashMap<Sid, Weak<Link>>;
 
 /// What the door needs of the rest.
 pub(in crate::realtime) struct Setup<'a> {
@@ -87,45 +85,6 @@ pub(in crate::realtime) struct Setup<'a> {
     pub(in crate::realtime) origins: OriginPolicy,
     pub(in crate::realtime) tolerance: Tolerance,
     pub(in crate::realtime) config: &'a Config,
-}
-
-/// What a Socket.IO request asks for (Engine.IO protocol, "HTTP long-polling" and "WebSocket").
-pub(super) struct Query {
-    /// The version of a new session.
-    pub(super) v3: bool,
-    pub(super) sid: Option<Sid>,
-    websocket: bool,
-}
-
-impl Query {
-    fn parse(query: Option<&str>) -> Result<Self> {
-        let bad = |detail| Error::new(Code::Malformed, detail);
-        let (mut version, mut transport, mut sid) = (None, None, None);
-        for (name, value) in query.unwrap_or_default().split('&').filter_map(|p| p.split_once('='))
-        {
-            match name {
-                "EIO" => version = Some(value),
-                "transport" => transport = Some(value),
-                "sid" => sid = Some(value).filter(|sid| !sid.is_empty()),
-                _ => {}
-            }
-        }
-        // In the order of Node's server, so that the first fault is the one that is told.
-        let websocket = match transport {
-            Some("websocket") => true,
-            Some("polling") => false,
-            _ => return Err(bad(UNKNOWN_TRANSPORT)),
-        };
-        let sid = sid.map(|sid| sid.parse().map_err(|_| bad(UNKNOWN_SESSION))).transpose()?;
-        let v3 = match version {
-            Some("3") => true,
-            Some("4") => false,
-            // A session has the version it was opened with.
-            _ if sid.is_some() => false,
-            _ => return Err(bad(UNSUPPORTED_VERSION)),
-        };
-        Ok(Self { v3, sid, websocket })
-    }
 }
 
 impl Door {
@@ -150,7 +109,9 @@ impl Door {
         }))
     }
 
-    pub(super) fn origins(&self) -> &OriginPolicy {
+    /// Whose pages may come.
+    #[must_use]
+    pub fn origins(&self) -> &OriginPolicy {
         &self.0.origins
     }
 
@@ -338,24 +299,6 @@ fn check_upgrade(headers: &HeaderMap, method: &Method) -> Result<HeaderValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_query_names_version_transport_and_session() {
-        let parse = |query| Query::parse(Some(query));
-        let query = parse("EIO=4&transport=websocket&t=x").unwrap();
-        assert!(query.websocket && !query.v3 && query.sid.is_none());
-        assert!(parse("transport=polling&EIO=3").unwrap().v3);
-        for bad in [
-            "",
-            "EIO=4",
-            "EIO=2&transport=polling",
-            "EIO=4&transport=x",
-            "EIO=4&transport=polling&sid=x",
-        ] {
-            assert!(parse(bad).is_err(), "{bad}");
-        }
-        assert!(parse("EIO=4&transport=polling&sid=").unwrap().sid.is_none());
-    }
 
     #[test]
     fn an_upgrade_is_checked_as_the_rfc_says() {

@@ -3,13 +3,16 @@
 
 mod accept;
 mod door;
+mod frames;
+mod incoming;
 mod pace;
 mod payload;
 mod polling;
+mod query;
 mod refusal;
+mod stream;
 
 pub use accept::{Peer, serve};
 pub use door::Door;
 pub(super) use door::Setup;
-pub(super) use polling::PollingSession;
 pub(crate) use refusal::layer as refusals;

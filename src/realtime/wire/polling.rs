@@ -13,29 +13,30 @@ use axum::{
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{
-    HeaderMap, Method, Uri,
+    HeaderMap,
     header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE},
 };
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use serde::Deserialize;
 use socketioxide::socket::Sid;
 use tokio::task::coop::unconstrained;
-use tower::Service;
 
 use super::{
-    door::{Engine, Query, Sessions},
     payload::{self, NoPayload, Packets, join},
+    query::Query,
     refusal::{BAD_REQUEST, UNKNOWN_SESSION},
 };
 use crate::{
     error::{Code, Error, Result},
     limits::PacketLimit,
     metrics,
-    realtime::{events::ClosingReason, link::Link, names},
+    realtime::{
+        engine::{Answer, Engine, PollingSession, ask},
+        events::ClosingReason,
+        link::{Known, Link, Links},
+        names,
+    },
 };
-
-/// The answer to a ping.
-const PONG: &str = "3";
 
 /// Packets given to the engine before it is seen whether the client's queue keeps up.
 const PACKETS_AT_ONCE: usize = 16;
@@ -52,62 +53,10 @@ pub(super) struct BodyLimits {
     pub(super) packets: Option<PacketLimit>,
 }
 
-/// A polling session of the engine's. Dropped with its link, it is forgotten by the door.
-pub(in crate::realtime) struct PollingSession {
-    sid: Sid,
-    v3: bool,
-    /// What the engine is asked with.
-    uri: Uri,
-    engine: Engine,
-    sessions: Arc<Sessions>,
-}
-
-/// The engine's answer, read to its end.
-type Answer = Response<Bytes>;
-
-impl PollingSession {
-    /// Ends the session as if the client had; nothing happens when it has ended, or has changed to
-    /// a websocket.
-    pub(in crate::realtime) fn close(&self) {
-        tokio::spawn(self.post("1"));
-    }
-
-    /// A packet of ours for the engine.
-    fn post(&self, packet: &str) -> impl Future<Output = Answer> + use<> {
-        call(self.engine.clone(), self.request(Method::POST, packet.into()))
-    }
-
-    /// Answers the engine's first ping, which it sends at once where Node's server waits for an
-    /// interval. Nothing else is said to a session before.
-    async fn answer_first_ping(&self) {
-        call(self.engine.clone(), self.request(Method::GET, String::new())).await;
-        self.post(PONG).await;
-    }
-
-    /// A request to the engine for this session.
-    fn request(&self, method: Method, body: String) -> http::Request<Full<Bytes>> {
-        let body = if self.v3 && !body.is_empty() && !body.contains(':') {
-            format!("{}:{body}", body.chars().count())
-        } else {
-            body
-        };
-        let mut request = http::Request::new(Full::new(body.into()));
-        *request.method_mut() = method;
-        *request.uri_mut() = self.uri.clone();
-        request
-    }
-}
-
-impl Drop for PollingSession {
-    fn drop(&mut self) {
-        self.sessions.remove(&self.sid);
-    }
-}
-
 /// Opens a session.
 pub(super) async fn open(
     engine: &Engine,
-    sessions: &Arc<Sessions>,
+    links: &Arc<Links>,
     query: &Query,
     link: Arc<Link>,
 ) -> Result<Response> {
@@ -122,24 +71,19 @@ pub(super) async fn open(
     let b64 = if query.v3 { "&b64=1" } else { "" };
     *request.uri_mut() = format!("{uri}{b64}").parse().map_err(Error::internal)?;
     request.extensions_mut().insert(link.clone());
-    let answer = call(engine.clone(), request).await;
+    let answer = ask(engine.clone(), request).await;
     let body = std::str::from_utf8(answer.body()).map_err(Error::internal)?;
     let open = body.find('{').map(|start| &body[start..]).unwrap_or_default();
     let open = serde_json::Deserializer::from_str(open).into_iter::<Open>().next();
     let sid: Option<Sid> = open.and_then(Result::ok).and_then(|open| open.sid.parse().ok());
     let sid = sid.ok_or_else(|| Error::internal("the engine opened no session"))?;
-    sessions.insert(sid, Arc::downgrade(&link));
-    let session = PollingSession {
-        sid,
-        v3: query.v3,
-        uri: format!("{uri}&sid={sid}").parse().map_err(Error::internal)?,
-        engine: engine.clone(),
-        sessions: sessions.clone(),
-    };
-    if !session.v3 {
+    let known = Known::by(sid, links, &link);
+    let uri = format!("{uri}&sid={sid}").parse().map_err(Error::internal)?;
+    let session = PollingSession::new(engine.clone(), uri, query.v3);
+    if !query.v3 {
         session.answer_first_ping().await;
     }
-    link.set_polling(session);
+    link.set_polling(session, known);
     Ok(respond(answer))
 }
 
@@ -149,9 +93,8 @@ pub(super) async fn receive(link: &Link, headers: &HeaderMap) -> Result<Response
     let abandoned = Abandoned(Some(session));
     let polls = link.polls();
     polls.written().await;
-    let poll = call(session.engine.clone(), session.request(Method::GET, String::new()));
     // Asked whether it has something, it always says so.
-    let mut engine = pin!(unconstrained(poll));
+    let mut engine = pin!(unconstrained(session.poll()));
     let (frames, answer) = loop {
         // What the engine has by now goes before these: among it is the CONNECT of each.
         let frames = polls.answer();
@@ -171,10 +114,10 @@ pub(super) async fn receive(link: &Link, headers: &HeaderMap) -> Result<Response
         return Err(refused(&answer));
     }
     let mut packets = answer.into_body();
-    if session.v3 {
+    if session.is_v3() {
         packets = payload::with_plain_errors(packets);
     }
-    let body = payload::with_frames(packets, &frames, session.v3);
+    let body = payload::with_frames(packets, &frames, session.is_v3());
     if polls.has_ended() {
         session.close();
     }
@@ -220,7 +163,7 @@ pub(super) async fn send(
 ) -> Result<Response> {
     let session = session(link)?;
     let _turn = link.polls().body().await;
-    let is_octets = session.v3
+    let is_octets = session.is_v3()
         && request
             .headers()
             .get(CONTENT_TYPE)
@@ -245,7 +188,7 @@ async fn hear(
 ) -> std::result::Result<Result<Response>, NoPayload> {
     let octets = if is_octets { payload::of_octets(body)? } else { Vec::new() };
     let text = if is_octets { Ok("") } else { std::str::from_utf8(body) };
-    let packets = Packets::of(text.map_err(|_| NoPayload)?, session.v3);
+    let packets = Packets::of(text.map_err(|_| NoPayload)?, session.is_v3());
     let mut packets = octets.iter().map(|packet| Ok(&**packet)).chain(packets);
     let mut last = None;
     loop {
@@ -271,7 +214,7 @@ async fn hear(
         }
         link.resumed().await;
         let some: Vec<_> = some.into_iter().map(names::for_engine).collect();
-        let body = join(&some, session.v3);
+        let body = join(&some, session.is_v3());
         let answer = session.post(&body).await;
         if !answer.status().is_success() {
             return Ok(Err(refused(&answer)));
@@ -322,15 +265,6 @@ async fn read(request: Request, limits: &BodyLimits) -> Result<Bytes> {
             }
         })
         .map(http_body_util::Collected::to_bytes)
-}
-
-/// Asks the engine, and reads its whole answer.
-async fn call(mut engine: Engine, request: http::Request<Full<Bytes>>) -> Answer {
-    let answer = engine.call(request).await.unwrap_or_else(|never| match never {});
-    let (parts, body) = answer.into_parts();
-    // The engine's bodies are in memory; they do not fail.
-    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    Response::from_parts(parts, body)
 }
 
 fn respond(answer: Answer) -> Response {

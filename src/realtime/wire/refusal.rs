@@ -16,7 +16,6 @@ use http::{
 };
 use serde_json::json;
 
-use super::door::Door;
 use crate::{
     error::{Code, Error},
     http::problem,
@@ -43,9 +42,13 @@ const OTHER: u8 = 3;
 const FORBIDDEN: u8 = 4;
 
 /// Middleware of the Socket.IO door: words what it refuses.
-pub(crate) async fn layer(State(door): State<Door>, request: Request, next: Next) -> Response {
+pub(crate) async fn layer(
+    State(origins): State<OriginPolicy>,
+    request: Request,
+    next: Next,
+) -> Response {
     let headers = request.headers();
-    let allowed = door.origins().allows(headers);
+    let allowed = origins.allows(headers);
     let origin = headers.get(ORIGIN).filter(|_| allowed).cloned();
     let mut response = next.run(request).await;
     let Some(error) = response.extensions_mut().remove::<Arc<Error>>() else { return response };

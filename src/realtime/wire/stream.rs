@@ -1,4 +1,4 @@
-//! What the engine has for a stream: reads come from the socket, writes go through the lane.
+//! What the engine has for a stream: reads come from the socket, writes go through its lane.
 //! On the way the engine's few frames are looked at: the first ping is answered here, CONNECT
 //! opens a namespace, the probe's answer begins a change of transport.
 
@@ -13,13 +13,13 @@ use bytes::Bytes;
 use socketioxide::socket::Sid;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Lane, Phase, frames::Frames, gate::Gate, incoming::Incoming};
+use super::{frames::Frames, incoming::Incoming};
 use crate::{
-    event::Namespace,
     metrics,
     realtime::{
         events::ClosingReason,
         frame,
+        lane::{Lane, Pass, Reading},
         link::{Link, Links},
     },
 };
@@ -38,7 +38,7 @@ const HEADER: usize = 14;
 
 /// The stream that the engine reads from and writes to. One pointer: the engine's tasks have room
 /// for several of these, for as long as the websocket lives.
-pub(in crate::realtime) struct LaneIo(Box<Inner>);
+pub(super) struct LaneIo(Box<Inner>);
 
 struct Inner {
     lane: Arc<Lane>,
@@ -76,12 +76,7 @@ enum FirstPing {
 
 impl LaneIo {
     /// The stream of a new session, or of a polling session that wants to change over.
-    pub(in crate::realtime) fn new(
-        lane: Arc<Lane>,
-        early: &Bytes,
-        link: Arc<Link>,
-        upgrading: bool,
-    ) -> Self {
+    pub(super) fn new(lane: Arc<Lane>, early: &Bytes, link: Arc<Link>, upgrading: bool) -> Self {
         // Version 3 clients ping by themselves; a polling session has had its first ping.
         let awaited = !upgrading && !link.is_v3();
         let ping = if awaited { FirstPing::Awaited } else { FirstPing::Done };
@@ -105,7 +100,7 @@ impl LaneIo {
     }
 
     /// Has the link found by the engine's id of the new session, as long as this lives.
-    pub(in crate::realtime) fn known_by(mut self, links: Option<Arc<Links>>) -> Self {
+    pub(super) fn known_by(mut self, links: Option<Arc<Links>>) -> Self {
         self.0.links = links;
         self
     }
@@ -132,7 +127,7 @@ impl Inner {
     /// Reads what there is, up to [`READ_AHEAD`]. It may be too little to be handed over.
     fn read(&mut self, buf: &mut ReadBuf<'_>) -> io::Result<()> {
         let mut bytes = [0; READ_AHEAD];
-        let read = self.lane.stream.try_read(&mut bytes)?;
+        let read = self.lane.try_read(&mut bytes)?;
         if read == 0 {
             return Ok(());
         }
@@ -150,7 +145,7 @@ impl Inner {
     /// Counts the frames that are handed over. Who sends too many that are no event within its rate is
     /// told so and closed.
     fn count(&mut self, bytes: &[u8]) {
-        let tolerance = &self.lane.tolerance;
+        let tolerance = self.lane.tolerance();
         let frames = self.frames.pass(bytes, tolerance.max_payload_bytes as u64);
         let Some(limit) = &tolerance.packets else { return };
         if frames > 0 && !self.link.hears(frames, limit) {
@@ -166,11 +161,11 @@ impl Inner {
     fn pass(&mut self, frame: &[u8], payload: &[u8]) -> Pass {
         if !frame::is_text(frame) {
             let fault = self.frames.fault().filter(|_| frame::is_close(frame));
-            return fault.map_or(Pass::On(None), |fault| Pass::Instead(frame::close(fault as u16)));
+            return fault.map_or(Pass::On, |fault| Pass::Instead(frame::close(fault as u16)));
         }
         if payload == b"2" && self.ping == FirstPing::Awaited {
             self.ping = FirstPing::Seen;
-            return Pass::Swallow(None);
+            return Pass::Swallow;
         }
         if let Some(links) = self.links.as_ref().filter(|_| self.sid == Sid::ZERO)
             && let Some(sid) = frame::opened_session(payload)
@@ -178,29 +173,21 @@ impl Inner {
             self.sid = sid;
             links.insert(sid, Arc::downgrade(&self.link));
         }
-        if payload == b"3probe" {
-            return Pass::Upgrade;
-        }
         if let Some(namespace) = frame::marked_namespace(payload) {
-            return Pass::Swallow(Some(namespace));
+            return Pass::Marker(namespace);
         }
         if self.link.is_v3()
             && let Some(plain) = std::str::from_utf8(payload).ok().and_then(frame::plain_error)
         {
             return Pass::Instead(frame::text(&[&plain]));
         }
-        Pass::On(frame::connected_namespace(payload))
+        frame::connected_namespace(payload).map_or(Pass::On, Pass::Connect)
     }
 }
 
-enum Pass {
-    /// As it is; a CONNECT opens its namespace.
-    On(Option<Namespace>),
-    /// Not at all; a marker opens its namespace.
-    Swallow(Option<Namespace>),
-    Instead(Bytes),
-    /// As it is; and the session has come over.
-    Upgrade,
+/// Whether a frame of the engine's says that the session has come over.
+fn is_upgrade(frame: &[u8], payload: &[u8]) -> bool {
+    frame::is_text(frame) && payload == b"3probe"
 }
 
 impl AsyncRead for LaneIo {
@@ -210,17 +197,10 @@ impl AsyncRead for LaneIo {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self.0;
-        let paused = {
-            let mut state = this.lane.lock();
-            if state.phase != Phase::Open {
-                return Poll::Ready(Ok(()));
-            }
-            match &mut state.reader {
-                Some(reader) => reader.clone_from(cx.waker()),
-                reader => *reader = Some(cx.waker().clone()),
-            }
-            state.paused
-        };
+        let reading = this.lane.reading(cx.waker());
+        if reading == Reading::Ended {
+            return Poll::Ready(Ok(()));
+        }
         match this.ping {
             FirstPing::Awaited => return Poll::Pending,
             FirstPing::Seen => {
@@ -231,7 +211,7 @@ impl AsyncRead for LaneIo {
             }
             FirstPing::Done => {}
         }
-        if paused || this.deaf {
+        if reading == Reading::Paused || this.deaf {
             return Poll::Pending;
         }
         let before = buf.filled().len();
@@ -244,7 +224,7 @@ impl AsyncRead for LaneIo {
             return Poll::Ready(Ok(()));
         }
         loop {
-            std::task::ready!(this.lane.stream.poll_read_ready(cx))?;
+            std::task::ready!(this.lane.poll_read_ready(cx))?;
             match this.read(buf) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => {
@@ -267,43 +247,15 @@ impl AsyncWrite for LaneIo {
         let this = &mut *self.0;
         let lane = this.lane.clone();
         let mut upgrading = false;
-        {
-            let mut state = lane.lock();
-            match state.phase {
-                Phase::Open => {}
-                Phase::Closing => return Poll::Ready(Ok(buf.len())),
-                Phase::Dead => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-            }
-            let mut rest = buf;
-            while let Some((payload, end)) = frame::first(rest) {
-                let (whole, opens) = match this.pass(rest, payload) {
-                    Pass::On(connected) => {
-                        let opens = connected.map(|namespace| (namespace, Gate::connect as _));
-                        (Bytes::copy_from_slice(&rest[..end]), opens)
-                    }
-                    Pass::Swallow(marked) => {
-                        let opens = marked.map(|namespace| (namespace, Gate::mark as fn(&mut _)));
-                        (Bytes::new(), opens)
-                    }
-                    Pass::Instead(frame) => (frame, None),
-                    Pass::Upgrade => {
-                        upgrading = true;
-                        (Bytes::copy_from_slice(&rest[..end]), None)
-                    }
-                };
-                if !whole.is_empty() {
-                    state.append(&[whole], 0);
-                }
-                if let Some((namespace, what)) = opens {
-                    state.passed(namespace, what);
-                }
-                rest = &rest[end..];
-            }
-            debug_assert!(rest.is_empty(), "the engine hands over whole frames");
-            lane.flush(&mut state);
+        let becomes = |frame: &[u8], payload: &[u8]| {
+            upgrading |= is_upgrade(frame, payload);
+            this.pass(frame, payload)
+        };
+        if !lane.pass(buf, becomes)? {
+            return Poll::Ready(Ok(buf.len()));
         }
         if this.ping == FirstPing::Seen {
-            lane.lock().wake_reader();
+            lane.wake_reader();
         }
         if upgrading && !this.link.change_over(&lane) {
             return Poll::Ready(Err(io::ErrorKind::AlreadyExists.into()));
@@ -341,10 +293,69 @@ impl Drop for Inner {
 
 #[cfg(test)]
 mod tests {
+    use std::{net::Ipv4Addr, time::Duration};
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+    };
+
     use super::*;
+    use crate::{
+        config::Config, event::ByNamespace, limits::AddressLimits, realtime::lane::Tolerance,
+    };
+
+    /// The engine's stream of a session that speaks version 3, and the peer.
+    async fn stream() -> (LaneIo, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let tolerance = Tolerance {
+            max_pending_bytes: 1000,
+            max_payload_bytes: 1000,
+            stall_timeout: Duration::from_secs(5),
+            farewell: ByNamespace::default(),
+            packets: None,
+        };
+        let lane = Lane::new(stream, Arc::new(tolerance));
+        let address = Ipv4Addr::LOCALHOST.into();
+        let limits = AddressLimits::new(&Config::for_tests().limits);
+        let link = Link::new(address, 0, None, true, limits.admit(address).unwrap());
+        (LaneIo::new(lane, &Bytes::new(), link, false), peer)
+    }
 
     #[test]
     fn the_engines_stream_fits_between_its_tasks() {
         assert!(size_of::<Inner>() <= 104, "{}", size_of::<Inner>());
+    }
+
+    #[tokio::test]
+    async fn what_is_read_ahead_comes_in_order_after_what_may_be_a_header() {
+        let (mut io, mut peer) = stream().await;
+        let sent: Vec<u8> = (0..10_000_u32).map(|n| n.to_le_bytes()[n as usize % 2]).collect();
+        peer.write_all(&sent).await.unwrap();
+        let mut read = Vec::new();
+        let mut some = [0; 64];
+        let first = io.read(&mut some).await.unwrap();
+        assert!(first <= 14, "{first} bytes");
+        read.extend_from_slice(&some[..first]);
+        while read.len() < sent.len() {
+            let more = io.read(&mut some).await.unwrap();
+            assert_ne!(more, 0, "the end after {} bytes", read.len());
+            read.extend_from_slice(&some[..more]);
+        }
+        assert_eq!(read, sent);
+    }
+
+    #[tokio::test]
+    async fn a_link_is_found_by_the_engines_id_while_its_websocket_lives() {
+        let (io, _peer) = stream().await;
+        let (links, sid) = (Arc::<Links>::default(), Sid::new());
+        let mut io = io.known_by(Some(links.clone()));
+        let opened = frame::text(&[&format!(r#"0{{"sid":"{sid}"}}"#)]);
+        io.write_all(&opened).await.unwrap();
+        assert!(links.get(&sid).is_some_and(|link| link.upgrade().is_some()));
+        drop(io);
+        assert!(links.is_empty());
     }
 }

@@ -1,0 +1,81 @@
+//! The engine as it is asked over HTTP, with requests of ours: nothing of the client's own comes
+//! with them.
+
+use bytes::Bytes;
+use http::{Method, Uri};
+use http_body_util::{BodyExt, Full};
+use socketioxide::service::SocketIoService;
+use tower::Service;
+
+/// The engine as a service; it answers nothing but Socket.IO.
+pub(super) type Engine = SocketIoService<engineioxide::service::NotFoundService>;
+
+/// The engine's answer, read to its end.
+pub(super) type Answer = http::Response<Bytes>;
+
+/// The answer to a ping.
+const PONG: &str = "3";
+
+/// Asks the engine, and reads its whole answer.
+pub(super) async fn ask(mut engine: Engine, request: http::Request<Full<Bytes>>) -> Answer {
+    let answer = engine.call(request).await.unwrap_or_else(|never| match never {});
+    let (parts, body) = answer.into_parts();
+    // The engine's bodies are in memory; they do not fail.
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    http::Response::from_parts(parts, body)
+}
+
+/// A polling session of the engine's.
+pub(super) struct PollingSession {
+    engine: Engine,
+    /// What the engine is asked with.
+    uri: Uri,
+    v3: bool,
+}
+
+impl PollingSession {
+    pub(super) fn new(engine: Engine, uri: Uri, v3: bool) -> Self {
+        Self { engine, uri, v3 }
+    }
+
+    /// Whether the client speaks Engine.IO 3.
+    pub(super) fn is_v3(&self) -> bool {
+        self.v3
+    }
+
+    /// Ends the session as if the client had; nothing happens when it has ended, or has changed to
+    /// a websocket.
+    pub(super) fn close(&self) {
+        tokio::spawn(self.post("1"));
+    }
+
+    /// A body for the engine.
+    pub(super) fn post(&self, body: &str) -> impl Future<Output = Answer> + use<> {
+        ask(self.engine.clone(), self.request(Method::POST, body.into()))
+    }
+
+    /// Waits for what the engine has for the client.
+    pub(super) fn poll(&self) -> impl Future<Output = Answer> + use<> {
+        ask(self.engine.clone(), self.request(Method::GET, String::new()))
+    }
+
+    /// Answers the engine's first ping, which it sends at once where Node's server waits for an
+    /// interval. Nothing else is said to a session before.
+    pub(super) async fn answer_first_ping(&self) {
+        self.poll().await;
+        self.post(PONG).await;
+    }
+
+    /// A request to the engine for this session.
+    fn request(&self, method: Method, body: String) -> http::Request<Full<Bytes>> {
+        let body = if self.v3 && !body.is_empty() && !body.contains(':') {
+            format!("{}:{body}", body.chars().count())
+        } else {
+            body
+        };
+        let mut request = http::Request::new(Full::new(body.into()));
+        *request.method_mut() = method;
+        *request.uri_mut() = self.uri.clone();
+        request
+    }
+}
