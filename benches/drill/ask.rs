@@ -11,10 +11,10 @@ use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use stoa::clock::Clock;
 
-use super::fill::{LONG, first_group, message_id};
-
-/// The secret of the drill's tokens.
-pub const SECRET: &str = "a secret of the drill: known to all and worth nothing";
+use super::{
+    engine::SECRET,
+    fill::{LONG, first_group, message_id},
+};
 
 /// Answers of which the median counts.
 const TIMES: usize = 21;

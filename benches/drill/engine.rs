@@ -16,8 +16,10 @@ use rusqlite::Connection;
 use sqlx::{Connection as _, Executor, PgConnection};
 use tokio::runtime::Runtime;
 
-use super::ask::SECRET;
 use crate::postgres::Postgres;
+
+/// The secret of the drill's tokens.
+pub const SECRET: &str = "a secret of the drill: known to all and worth nothing";
 
 const START: Duration = Duration::from_mins(1);
 

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Error, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use super::{client, tally, token};
+use super::{tally, token};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Events of one batch.
@@ -78,7 +78,7 @@ fn publish_all(stream: &mut TcpStream, token: &str, asked: &Receiver<(usize, u32
 }
 
 fn emit(room: usize, number: u32) -> Value {
-    let conversation = client::conversation(room);
+    let conversation = conversation(room);
     let data = json!({ "userId": token::user(0), "userName": tally::mark(room, number),
         "conversationId": conversation });
     json!({ "to": { "room": format!("conversation:{conversation}") }, "event": "typing:start",
@@ -101,4 +101,9 @@ fn read(stream: &mut TcpStream) -> Result<String> {
         ensure!(read > 0, "the server closed a connection");
         bytes.extend_from_slice(&some[..read]);
     }
+}
+
+/// The id of a room's conversation; all ids are of one length.
+pub(super) fn conversation(room: usize) -> String {
+    format!("room-{room:04}")
 }

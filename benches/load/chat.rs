@@ -2,7 +2,6 @@
 //! their conversation. One that is refused, lost or doubled ends the run.
 
 use std::{
-    collections::VecDeque,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     time::{Duration, Instant},
@@ -11,32 +10,10 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use super::{
-    histogram::Histogram,
-    swarm::Swarm,
-    tally::{self, Inbox},
-    token,
-};
+use super::{swarm::Swarm, tally::Chat, token};
 
 const STEP: Duration = Duration::from_millis(100);
 const REST_PATIENCE: Duration = Duration::from_secs(10);
-/// Fills the content up to 64 bytes.
-const FILLING: &str = ".................................................";
-
-/// What all writers count.
-#[derive(Default)]
-pub struct Chat {
-    /// The ids of the conversations.
-    pub conversations: Vec<String>,
-    /// How many write in each, one after the other in the order of their users.
-    pub people: u32,
-    /// How many messages of a writer may be under way; with 0 nobody writes.
-    window: usize,
-    sent: u64,
-    acknowledged: u64,
-    received: u64,
-    latency: Histogram,
-}
 
 /// What a run of messages yielded between its two readings.
 pub struct Written<R> {
@@ -56,82 +33,6 @@ pub struct Written<R> {
     pub before: R,
     /// What was read at the end.
     pub after: R,
-}
-
-/// One who writes, and what it has of the others.
-#[derive(Default)]
-pub struct Writer {
-    next: u32,
-    waiting: VecDeque<(u32, Instant)>,
-    inboxes: Vec<Inbox>,
-}
-
-impl Writer {
-    /// The next `message:send` of this user, unless as many as may be are under way.
-    pub fn write(&mut self, conversation: usize, user: u32, chat: &mut Chat) -> Option<String> {
-        if self.waiting.len() >= chat.window {
-            return None;
-        }
-        let number = self.next;
-        let mark = tally::mark(user as usize, number);
-        self.next += 1;
-        chat.sent += 1;
-        self.waiting.push_back((number, Instant::now()));
-        Some(format!(
-            r#"42{number}["message:send",{{"conversationId":"{}","content":"{mark}{FILLING}","clientMessageId":"{user}-{number}"}}]"#,
-            chat.conversations[conversation]
-        ))
-    }
-
-    /// An acknowledgement came: what follows the `43` of its packet.
-    ///
-    /// # Errors
-    /// When it refuses, or acknowledges what was not under way.
-    pub fn acknowledged(&mut self, packet: &[u8], chat: &mut Chat, now: Instant) -> Result<()> {
-        let digits = packet.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let number: u32 = str::from_utf8(&packet[..digits])?.parse()?;
-        ensure!(
-            packet[digits..].starts_with(br#"[{"success":true"#),
-            "a message was refused: {}",
-            String::from_utf8_lossy(packet)
-        );
-        let place = self.waiting.iter().position(|(waiting, _)| *waiting == number);
-        let at = place.and_then(|place| self.waiting.remove(place));
-        let (_, written) =
-            at.with_context(|| format!("message {number} was acknowledged twice"))?;
-        chat.acknowledged += 1;
-        chat.latency.record(now.saturating_duration_since(written));
-        Ok(())
-    }
-
-    /// A `message:new` of `author` came to `user`.
-    ///
-    /// # Errors
-    /// When it came before, or was not for this user.
-    pub fn received(
-        &mut self,
-        user: u32,
-        (author, number): (usize, u32),
-        chat: &mut Chat,
-    ) -> Result<()> {
-        let (user, people) = (user as usize, chat.people as usize);
-        ensure!(author / people == user / people, "a message reached another conversation");
-        ensure!(author != user, "a message reached its own writer");
-        let place = author % people;
-        if self.inboxes.len() <= place {
-            self.inboxes.resize_with(place + 1, Inbox::default);
-        }
-        self.inboxes[place].put(number)?;
-        chat.received += 1;
-        Ok(())
-    }
-}
-
-impl Chat {
-    fn is_quiet(&self) -> bool {
-        self.acknowledged == self.sent
-            && self.received == self.sent * u64::from(self.people.saturating_sub(1))
-    }
 }
 
 impl Swarm {

@@ -10,11 +10,12 @@ use anyhow::{Context, Result, bail, ensure};
 use mio::{Registry, net::TcpStream};
 
 use super::{
-    chat::Writer,
+    backend::conversation,
     frame,
     polls::Polls,
     tally::{self, Inbox, Tally},
     token,
+    writer::Writer,
 };
 
 const UPGRADE: &[u8] = b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n\
@@ -362,11 +363,6 @@ impl Client {
         }
         Ok(())
     }
-}
-
-/// The id of a room's conversation; all ids are of one length.
-pub(super) fn conversation(room: usize) -> String {
-    format!("room-{room:04}")
 }
 
 fn text(payload: &[u8]) -> String {

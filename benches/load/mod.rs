@@ -11,3 +11,4 @@ pub mod polls;
 pub mod swarm;
 pub mod tally;
 pub mod token;
+pub mod writer;

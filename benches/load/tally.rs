@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{chat::Chat, histogram::Histogram};
+use super::histogram::Histogram;
 
 /// The most publications of a room that may be under way.
 pub const MAX_WINDOW: u32 = 1000;
@@ -85,6 +85,29 @@ impl Inbox {
         self.early >>= gapless;
         self.next += gapless;
         Ok(ahead == 0)
+    }
+}
+
+/// What all writers count.
+#[derive(Default)]
+pub struct Chat {
+    /// The ids of the conversations.
+    pub conversations: Vec<String>,
+    /// How many write in each, one after the other in the order of their users.
+    pub people: u32,
+    /// How many messages of a writer may be under way; with 0 nobody writes.
+    pub(super) window: usize,
+    pub(super) sent: u64,
+    pub(super) acknowledged: u64,
+    pub(super) received: u64,
+    pub(super) latency: Histogram,
+}
+
+impl Chat {
+    /// Whether all that was sent is acknowledged, and received by the others.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.acknowledged == self.sent
+            && self.received == self.sent * u64::from(self.people.saturating_sub(1))
     }
 }
 

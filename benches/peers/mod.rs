@@ -13,13 +13,14 @@ use std::{
     process::{Command, Stdio},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::ValueEnum;
 use rusqlite::{Connection, OpenFlags};
 use socket2::{Domain, Socket, Type};
 
 use crate::load::token::SECRET;
-pub use process::{Server, Usage, cores, pin};
+use process::find_program;
+pub use process::{Launch, Server, Usage, cores, pin};
 
 /// A server under test.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -51,18 +52,6 @@ pub enum Work {
     Contacts,
     /// `message:send`, stored and announced.
     Messages,
-}
-
-/// How a server is started.
-pub struct Launch {
-    program: PathBuf,
-    arguments: Vec<OsString>,
-    environment: Vec<(&'static str, OsString)>,
-    directory: PathBuf,
-    /// A path that answers 200 once it serves; else it serves once it accepts.
-    ready: Option<&'static str>,
-    cores: String,
-    log: PathBuf,
 }
 
 impl Peer {
@@ -205,14 +194,6 @@ fn new_data(directory: &Path) -> Result<PathBuf> {
     }
     fs::create_dir(&data)?;
     Ok(data)
-}
-
-fn find_program(name: &str) -> Result<PathBuf> {
-    let path = env::var_os("PATH").context("no PATH")?;
-    env::split_paths(&path)
-        .map(|directory| directory.join(name))
-        .find(|program| program.is_file())
-        .with_context(|| format!("`{name}` is not on this machine"))
 }
 
 /// The packages beside a peer's `package.json`. No install scripts run.

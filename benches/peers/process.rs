@@ -1,9 +1,12 @@
 //! A server as a process on its own core: started, read from `/proc`, and killed when dropped.
 
 use std::{
+    env,
+    ffi::OsString,
     fs::{self, File},
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
     process::{self, Child, Command, Stdio},
     sync::LazyLock,
     thread,
@@ -12,13 +15,24 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::Launch;
 use crate::load::interrupt;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// `USER_HZ`: what `/proc/<pid>/stat` counts in, on every Linux of today.
 const TICKS_PER_SECOND: f64 = 100.0;
 const ENVIRONMENT: [&str; 3] = ["PATH", "HOME", "LANG"];
+
+/// How a server is started.
+pub struct Launch {
+    pub(super) program: PathBuf,
+    pub(super) arguments: Vec<OsString>,
+    pub(super) environment: Vec<(&'static str, OsString)>,
+    pub(super) directory: PathBuf,
+    /// A path that answers 200 once it serves; else it serves once it accepts.
+    pub(super) ready: Option<&'static str>,
+    pub(super) cores: String,
+    pub(super) log: PathBuf,
+}
 
 /// CPU time that a process used up, all threads, in user and kernel, in seconds.
 #[derive(Clone, Copy)]
@@ -163,7 +177,7 @@ pub fn cores() -> usize {
 }
 
 fn pinning() -> bool {
-    cores() > 1 && super::find_program("taskset").is_ok()
+    cores() > 1 && find_program("taskset").is_ok()
 }
 
 /// Puts this process, the load, on the second core; servers take the first.
@@ -190,4 +204,13 @@ fn serves(address: SocketAddr, ready: Option<&str>) -> bool {
         && stream.write_all(request.as_bytes()).is_ok()
         && stream.read_exact(&mut answer).is_ok()
         && &answer == b"HTTP/1.1 200"
+}
+
+/// A program by its name.
+pub(super) fn find_program(name: &str) -> Result<PathBuf> {
+    let path = env::var_os("PATH").context("no PATH")?;
+    env::split_paths(&path)
+        .map(|directory| directory.join(name))
+        .find(|program| program.is_file())
+        .with_context(|| format!("`{name}` is not on this machine"))
 }

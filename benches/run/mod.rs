@@ -18,7 +18,7 @@ use crate::{
     peers::{self, Peer},
 };
 use report::{Report, Sample};
-pub use shape::Shape;
+pub use shape::{Scale, Shape};
 
 /// Files that a process holds besides its connections.
 const SPARE_FILES: usize = 100;
@@ -47,16 +47,6 @@ struct Arguments {
     /// Serves as one of the peers that live in this program.
     #[arg(long, hide = true)]
     serve: Option<Peer>,
-}
-
-/// How long and how large measurements are.
-pub struct Scale {
-    /// Before a measurement.
-    pub warm: Duration,
-    /// A measurement of fan-out.
-    pub measure: Duration,
-    /// Connections where their number matters.
-    pub connections: u32,
 }
 
 /// What a benchmark measures when it is not told.

@@ -29,6 +29,16 @@ const FEW_USERS: u32 = 50;
 const CONVERSATIONS: u32 = 10;
 const WRITERS_EACH: u32 = 5;
 
+/// How long and how large measurements are.
+pub struct Scale {
+    /// Before a measurement.
+    pub warm: Duration,
+    /// A measurement of fan-out.
+    pub measure: Duration,
+    /// Connections where their number matters.
+    pub connections: u32,
+}
+
 /// A shape of work.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Shape {
@@ -158,7 +168,7 @@ impl Shape {
     ///
     /// # Errors
     /// When a delivery is lost or doubled, or the server does not do its work in time.
-    pub fn measure(self, peer: Peer, scale: &super::Scale) -> Result<Reading> {
+    pub fn measure(self, peer: Peer, scale: &Scale) -> Result<Reading> {
         let server = Server::start(&peer.launch(self.work())?)?;
         let mut swarm = Swarm::new(server.address())?;
         let reading = match self {
@@ -200,7 +210,7 @@ fn fan_out(
     server: &Server,
     swarm: &mut Swarm,
     (rooms, members, member, window): (usize, u32, fn(usize) -> Role, u32),
-    scale: &super::Scale,
+    scale: &Scale,
 ) -> Result<Reading> {
     swarm.fill_rooms(rooms, (members, member), CONNECT_LIMIT)?;
     swarm.settle(SETTLE_LIMIT)?;
@@ -303,7 +313,7 @@ fn messages(
     server: &Server,
     swarm: &mut Swarm,
     window: usize,
-    scale: &super::Scale,
+    scale: &Scale,
 ) -> Result<Reading> {
     let users: Vec<_> = (0..CONVERSATIONS * WRITERS_EACH).collect();
     let groups = users.chunks(WRITERS_EACH as usize);

@@ -1,12 +1,6 @@
 //! The user: writes the largest of everything over REST, by sockets and by bodies that do not end.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -17,7 +11,11 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{server::Server, socket};
+use super::{
+    server::Server,
+    socket,
+    work::{Tally, Work},
+};
 
 const USER: &str = "user-000000";
 const OTHER: &str = "user-000001";
@@ -29,38 +27,6 @@ const WRITERS: usize = 6;
 const POLLERS: usize = 2;
 /// Bodies that do not end.
 const UPLOADS: usize = 300;
-
-/// What every task needs.
-#[derive(Clone)]
-pub struct Work {
-    pub address: SocketAddr,
-    pub token: Arc<str>,
-    pub conversation: Arc<str>,
-    pub content: Arc<str>,
-    pub message: Arc<Value>,
-    pub end: Instant,
-    pub tally: Tally,
-}
-
-/// What was done, and how often.
-#[derive(Clone, Default)]
-pub struct Tally(Arc<Mutex<BTreeMap<String, u64>>>);
-
-impl Tally {
-    /// Counts something.
-    pub fn note(&self, what: &str) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry(what.to_owned()).or_default() += 1;
-    }
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "what one user did:")?;
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.iter().try_for_each(|(what, count)| writeln!(f, "  {what:<48} {count}"))
-    }
-}
 
 /// Drives the user for that long.
 ///

@@ -4,3 +4,4 @@ pub mod bounds;
 pub mod drive;
 pub mod server;
 mod socket;
+mod work;

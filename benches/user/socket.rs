@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
 
-use super::drive::Work;
+use super::work::Work;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
