@@ -8,7 +8,7 @@ use super::{
         SellerOfferUpdate, TemplateCheckoutPaymentConfirmed, TemplateCheckoutPaymentFailed,
         TemplateCheckoutPaymentPending, TransactionCompleted,
     },
-    sale::PaidBy,
+    paid::PaidBy,
 };
 use crate::{
     event::{Alone, Kept},

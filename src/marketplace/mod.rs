@@ -10,6 +10,7 @@ pub mod events;
 mod happenings;
 mod http;
 pub mod moves;
+mod paid;
 mod personal;
 mod requests;
 mod rights;
@@ -20,8 +21,9 @@ mod store;
 
 pub use contacts::{contacts_among, find_contacts};
 pub use http::routes;
+pub use paid::PaidBy;
 pub use personal::Personal;
 pub use rights::standing;
-pub use sale::{PaidBy, Sale, Terms};
+pub use sale::{Sale, Terms};
 pub use service::MarketplaceService;
 pub use socket::commands;

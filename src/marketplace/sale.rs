@@ -5,6 +5,7 @@ use super::{
     announcements,
     documents::{Offer, PurchaseRequest, RequestStatus},
     moves::Move,
+    paid::PaidBy,
     store::{offers, requests},
 };
 use crate::{
@@ -29,19 +30,6 @@ pub struct Terms {
     pub seller: Id,
     /// Its price.
     pub price: Money,
-}
-
-/// A confirmed payment.
-#[derive(Clone, Debug)]
-pub struct PaidBy {
-    /// The payment.
-    pub payment_id: Id,
-    /// Its transaction on its chain.
-    pub tx_hash: Option<String>,
-    /// Who handled it.
-    pub provider: String,
-    /// How much was paid.
-    pub money: Money,
 }
 
 impl Sale {

@@ -13,10 +13,9 @@ use tokio::{sync::Notify, time::Instant};
 use super::{
     contacts::{Contacts, Search},
     events::{UserOffline, UserOnline, UserStatus, UserStatusChange},
-    registry::{Registry, Settled},
+    registry::{Change, Registry, Settled},
 };
 use crate::{
-    clock::Timestamp,
     error::Result,
     id::Id,
     metrics,
@@ -57,13 +56,6 @@ struct Due {
     looks: BTreeMap<Instant, Vec<Id>>,
     /// Users who asked to be announced again.
     again: HashSet<Id>,
-}
-
-/// A user's status, and since when.
-pub(super) struct Change {
-    pub(super) user: Id,
-    pub(super) status: UserStatus,
-    pub(super) at: Timestamp,
 }
 
 impl Announcer {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::registry::{Presence, Status};
+use super::{registry::Status, service::Presence};
 use crate::{
     auth::{Authenticator, Caller},
     error::{Error, Result},

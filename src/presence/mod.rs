@@ -7,11 +7,13 @@ mod contacts;
 pub mod events;
 mod http;
 mod registry;
+mod service;
 mod socket;
 
 pub use self::{
     contacts::{Circle, Contacts, Search},
     http::routes,
-    registry::{Presence, Status},
+    registry::Status,
+    service::Presence,
     socket::commands,
 };

@@ -1,7 +1,7 @@
 //! The registry: user ↔ connections. It holds the ids of connections, never a count, so that
 //! whatever is reported twice or too late changes nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use dashmap::DashMap;
 use serde::Serialize;
@@ -10,30 +10,14 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{
-    announcer::{Announcer, Audience, Change},
-    contacts::Contacts,
-    events::UserStatus,
-};
+use super::events::UserStatus;
 use crate::{
-    auth::Identity,
     clock::{Clock, Timestamp},
-    config::{PresenceAudience, PresenceConfig},
-    error::Result,
     id::Id,
-    realtime::{Connection, Emitter, Observer},
-    room::Room,
 };
 
 /// For how long it is known when somebody was here last.
 const REMEMBERED: Duration = Duration::from_hours(24);
-
-/// Who is here. Cheap to clone.
-#[derive(Clone)]
-pub struct Presence {
-    registry: Arc<Registry>,
-    announcer: Arc<Announcer>,
-}
 
 pub(super) struct Registry {
     users: DashMap<Id, User>,
@@ -66,73 +50,9 @@ pub struct Status {
     pub connections: usize,
 }
 
-impl Presence {
-    /// Starts the task that announces changes; it ends with the last clone.
-    #[must_use]
-    pub fn start(
-        config: &PresenceConfig,
-        emitter: Emitter,
-        clock: Clock,
-        contacts: Arc<dyn Contacts>,
-    ) -> Self {
-        let audience = match config.audience {
-            PresenceAudience::Everyone => Audience::Everyone,
-            PresenceAudience::Contacts => Audience::Contacts(contacts),
-            PresenceAudience::Off => Audience::Nobody,
-        };
-        let registry = Arc::new(Registry { users: DashMap::new(), clock, grace: config.grace });
-        let announcer = Announcer::start(registry.clone(), emitter, config.window, audience);
-        Self { registry, announcer }
-    }
-
-    /// How users stand, as far as the caller may know: where contacts are told, anybody else is to
-    /// them as one who was never here.
-    ///
-    /// # Errors
-    /// [`Code::Unavailable`](crate::error::Code::Unavailable) while the store that knows contacts is
-    /// away.
-    pub(super) async fn statuses(&self, caller: &Identity, users: &[Id]) -> Result<Vec<Status>> {
-        let own = &caller.user_id;
-        let shown = match self.announcer.audience() {
-            // Asked for all of them, so that a stranger who is here takes the same time as nobody.
-            Audience::Contacts(contacts) if !caller.operates() => {
-                Some(contacts.among(own, users).await?)
-            }
-            _ => None,
-        };
-        let is_shown =
-            |user: &Id| user == own || shown.as_ref().is_none_or(|shown| shown.contains(user));
-        let status = |user| if is_shown(user) { self.status(user) } else { Status::unknown(user) };
-        Ok(users.iter().map(status).collect())
-    }
-
-    /// Whether a connection of a user's is open.
-    #[must_use]
-    pub fn is_online(&self, user: &Id) -> bool {
-        self.registry.is_here(user)
-    }
-
-    /// How a user stands.
-    fn status(&self, user: &Id) -> Status {
-        let known = self.registry.users.get(user);
-        let connections = known.as_ref().map_or(0, |known| known.connections.len());
-        Status {
-            user_id: user.clone(),
-            status: status(connections),
-            last_seen: known.map(|known| known.changed),
-            connections,
-        }
-    }
-
-    /// Has the user's status announced to the marketplace dialect, though it has not changed.
-    pub(super) fn announce_again(&self, user: &Id) {
-        self.announcer.again(user.clone());
-    }
-}
-
 impl Status {
     /// Of a user who was never here.
-    fn unknown(user: &Id) -> Self {
+    pub(super) fn unknown(user: &Id) -> Self {
         let user_id = user.clone();
         Self { user_id, status: UserStatus::Offline, last_seen: None, connections: 0 }
     }
@@ -143,6 +63,57 @@ const fn status(connections: usize) -> UserStatus {
 }
 
 impl Registry {
+    /// Nobody is here. Who goes is away for so long before others are told.
+    pub(super) fn new(clock: Clock, grace: Duration) -> Self {
+        Self { users: DashMap::new(), clock, grace }
+    }
+
+    /// A connection of a user's is open; whether it is the first.
+    pub(super) fn arrive(&self, user: &Id, connection: Uuid) -> bool {
+        let mut known = self.users.entry(user.clone()).or_insert_with(|| User {
+            connections: SmallVec::new(),
+            changed: self.clock.now(),
+            away_since: None,
+            told: UserStatus::Offline,
+        });
+        if known.connections.contains(&connection) {
+            return false;
+        }
+        known.connections.push(connection);
+        let is_first = known.connections.len() == 1;
+        if is_first {
+            known.changed = self.clock.now();
+            known.away_since = None;
+        }
+        is_first
+    }
+
+    /// A connection of a user's has ended; from when on others are told, if it was the last.
+    pub(super) fn leave(&self, user: &Id, connection: Uuid) -> Option<Instant> {
+        let mut known = self.users.get_mut(user)?;
+        let at = known.connections.iter().position(|id| *id == connection)?;
+        known.connections.swap_remove(at);
+        if !known.connections.is_empty() {
+            return None;
+        }
+        let now = Instant::now();
+        known.changed = self.clock.now();
+        known.away_since = Some(now);
+        Some(now + self.grace)
+    }
+
+    /// How a user stands.
+    pub(super) fn status(&self, user: &Id) -> Status {
+        let known = self.users.get(user);
+        let connections = known.as_ref().map_or(0, |known| known.connections.len());
+        Status {
+            user_id: user.clone(),
+            status: status(connections),
+            last_seen: known.map(|known| known.changed),
+            connections,
+        }
+    }
+
     /// Whether a connection of a user's is open.
     pub(super) fn is_here(&self, user: &Id) -> bool {
         self.users.get(user).is_some_and(|known| !known.connections.is_empty())
@@ -196,45 +167,16 @@ impl User {
     }
 }
 
+/// A user's status, and since when.
+pub(super) struct Change {
+    pub(super) user: Id,
+    pub(super) status: UserStatus,
+    pub(super) at: Timestamp,
+}
+
 /// What became of a possible change.
 pub(super) enum Settled {
     Unchanged,
     Later(Instant),
     Changed(Change),
-}
-
-impl Observer for Presence {
-    fn arrived(&self, connection: &Connection, user: &Id) {
-        let mut known = self.registry.users.entry(user.clone()).or_insert_with(|| User {
-            connections: SmallVec::new(),
-            changed: self.registry.clock.now(),
-            away_since: None,
-            told: UserStatus::Offline,
-        });
-        if known.connections.contains(&connection.id()) {
-            return;
-        }
-        known.connections.push(connection.id());
-        if known.connections.len() == 1 {
-            known.changed = self.registry.clock.now();
-            known.away_since = None;
-            drop(known);
-            self.announcer.look_soon(user.clone());
-        }
-    }
-
-    fn left(&self, connection: &Connection, _: &[Room]) {
-        let Some(user) = connection.user_id() else { return };
-        let Some(mut known) = self.registry.users.get_mut(&user) else { return };
-        let Some(at) = known.connections.iter().position(|id| *id == connection.id()) else {
-            return;
-        };
-        known.connections.swap_remove(at);
-        if known.connections.is_empty() {
-            known.changed = self.registry.clock.now();
-            known.away_since = Some(Instant::now());
-            drop(known);
-            self.announcer.look_at(user, Instant::now() + self.registry.grace);
-        }
-    }
 }

@@ -2,6 +2,7 @@
 //! made from it.
 
 mod asyncapi;
+mod invalid;
 mod listing;
 mod schemas;
 mod typescript;
@@ -11,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use indexmap::IndexMap;
 use utoipa::openapi::{RefOr, schema::Schema};
 
-use crate::event::{Dialect, Direction, EventName, EventType, InvalidEventName, Twin};
+pub use self::invalid::InvalidCatalogue;
+use crate::event::{Dialect, Direction, EventName, EventType, Twin};
 
 /// Every event that the server sends or hears, in the order of their declaration.
 #[derive(Clone)]
@@ -19,23 +21,6 @@ pub struct Catalogue {
     sent: IndexMap<&'static str, EventType>,
     heard: IndexMap<&'static str, EventType>,
     schemas: BTreeMap<String, RefOr<Schema>>,
-}
-
-/// Why declarations do not make a catalogue.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidCatalogue {
-    /// A name stands for two events of the same direction.
-    #[error("two events are called {0:?}")]
-    Duplicate(&'static str),
-    /// A name may not be sent.
-    #[error("{0:?}: {1}")]
-    Name(&'static str, InvalidEventName),
-    /// An event has a twin that is none, or is the twin of nothing.
-    #[error("{0:?} has no twin in the other dialect")]
-    Twin(&'static str),
-    /// Two types of one name would be one in the documents.
-    #[error("two types are called {0}")]
-    AmbiguousType(String),
 }
 
 impl Catalogue {
@@ -114,7 +99,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        event::Shape,
+        event::{InvalidEventName, Shape},
         id::Id,
         realtime::events::{AUTH_EXPIRING, Done, REFRESH_AUTH},
     };

@@ -7,7 +7,7 @@ use utoipa::openapi::{
     schema::{Schema, SchemaType, Type},
 };
 
-use super::InvalidCatalogue;
+use super::invalid::InvalidCatalogue;
 use crate::{
     error::Error,
     event::{EventType, Shape},
