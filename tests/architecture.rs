@@ -1,5 +1,6 @@
 //! The house keeps its plan: who may use whom, and what is said in one place only.
 
+mod circles;
 mod lock;
 pub mod source;
 

@@ -41,7 +41,12 @@ impl Source {
 
     /// Every file of `src/`, but for those that hold nothing but tests.
     pub fn all() -> Vec<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        Self::below("src")
+    }
+
+    /// Every file of a folder of the package, but for those that hold nothing but tests.
+    pub fn below(folder: &str) -> Vec<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         let mut sources = Vec::new();
         let mut folders = vec![root.clone()];
         while let Some(folder) = folders.pop() {
@@ -55,12 +60,12 @@ impl Source {
                     folders.push(path);
                 } else if path.extension().is_some_and(|extension| extension == "rs") {
                     let text = std::fs::read_to_string(&path).expect("a file");
-                    let relative = path.strip_prefix(&root).expect("below src");
+                    let relative = path.strip_prefix(&root).expect("below the folder");
                     sources.push(Self::new(&relative.to_string_lossy(), &text));
                 }
             }
         }
-        assert!(sources.len() > 5, "src/ was not found");
+        assert!(sources.len() > 5, "{folder}/ was not found");
         sources.sort_by(|a, b| a.path.cmp(&b.path));
         sources
     }
