@@ -22,7 +22,7 @@ use crate::{
     db::Db,
     error::{Code, Error, Result},
     realtime::{
-        self, Connection, Entrance, Hub,
+        self, Connection, Entrance, Sockets,
         events::{Position, RoomChanged},
     },
     room::Room,
@@ -64,14 +64,14 @@ pub struct Access {
     records: Arc<dyn Records>,
     grants: Grants,
     db: Db,
-    hub: Hub,
+    sockets: Sockets,
 }
 
 impl Access {
-    /// The policy over what is stored; who loses a right leaves the rooms of this hub.
+    /// The policy over what is stored; who loses a right leaves the rooms of these.
     #[must_use]
-    pub fn new(policy: RoomPolicy, records: Arc<dyn Records>, db: Db, hub: Hub) -> Self {
-        Self { policy, records, grants: Grants(db.clone()), db, hub }
+    pub fn new(policy: RoomPolicy, records: Arc<dyn Records>, db: Db, sockets: Sockets) -> Self {
+        Self { policy, records, grants: Grants(db.clone()), db, sockets }
     }
 
     /// Lets a connection into a room.
@@ -92,7 +92,7 @@ impl Access {
         connection: &Arc<Connection>,
         mut entrance: Entrance,
     ) -> Result<Position> {
-        let evictions = self.hub.evictions();
+        let evictions = self.sockets.hub().evictions();
         let room = entrance.room.clone();
         self.check_all(connection, std::slice::from_ref(&room)).await?;
         let beside = match &mut entrance.since {
@@ -155,7 +155,7 @@ impl Access {
     /// # Errors
     /// As [`Access::enter`].
     pub async fn enter_all(&self, connection: &Arc<Connection>, rooms: &[Room]) -> Result<()> {
-        let evictions = self.hub.evictions();
+        let evictions = self.sockets.hub().evictions();
         self.check_all(connection, rooms).await?;
         rooms.iter().try_for_each(|room| connection.join(room.clone()))?;
         self.check_again(connection, rooms, evictions).await

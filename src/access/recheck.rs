@@ -22,8 +22,8 @@ impl Access {
     /// Takes everyone out of a room who may not enter it any more, since what is stored has changed.
     /// Whom the store can't tell of goes too, and may come back.
     pub async fn recheck(&self, room: &Room) {
-        self.hub.note_eviction();
-        let connections = self.hub.connections(room).await;
+        self.sockets.hub().note_eviction();
+        let connections = self.sockets.in_room(room).await;
         let rooms = std::slice::from_ref(room);
         self.take_out(&connections, rooms, |standing| self.admits(standing)).await;
     }
@@ -31,9 +31,9 @@ impl Access {
     /// Takes a user's sockets out of rooms that the user has lost a right to, each as far as it has
     /// no other. That anyone might enter is none; they may come back by it.
     pub async fn evict(&self, user: &Id, rooms: &[Room]) {
-        self.hub.note_eviction();
+        self.sockets.hub().note_eviction();
         // All of theirs are in there, and so are the sockets of whoever watches them.
-        let mut connections = self.hub.connections(&Room::User(user.clone())).await;
+        let mut connections = self.sockets.in_room(&Room::User(user.clone())).await;
         connections.retain(|connection| connection.user_id().as_ref() == Some(user));
         self.take_out(&connections, rooms, |standing| standing == Standing::Member).await;
     }
@@ -51,7 +51,7 @@ impl Access {
         let identity = connection.verify_again(token).await?;
         let old = connection.known_identity()?;
         let same = identity.gives_all_of(&old);
-        let evictions = self.hub.evictions();
+        let evictions = self.sockets.hub().evictions();
         let before = connection.rooms();
         let mut lost = Vec::new();
         for room in &before {
@@ -68,7 +68,7 @@ impl Access {
             connection.leave(room);
         }
         // Whoever took a right back meanwhile may have seen what the old token allowed.
-        if self.hub.evictions() != evictions {
+        if self.sockets.hub().evictions() != evictions {
             let rooms = connection.rooms();
             let connections = std::slice::from_ref(connection);
             self.take_out(connections, &rooms, |standing| self.admits(standing)).await;
@@ -88,7 +88,7 @@ impl Access {
         rooms: &[Room],
         evictions: u64,
     ) -> Result<()> {
-        if self.hub.evictions() == evictions {
+        if self.sockets.hub().evictions() == evictions {
             return Ok(());
         }
         let checked = self.check_all(connection, rooms).await;

@@ -54,8 +54,8 @@ impl Rooms {
         let records = Arc::new(StoredRecords(db.clone()));
         let typing = Typing::start_watch(emitter.clone(), config.realtime.typing_timeout);
         let presence = Presence::start(&config.presence, emitter, clock.clone(), records.clone());
-        let hub = realtime.hub().clone();
-        let access = Access::new(config.rooms.policy, records, db.clone(), hub);
+        let sockets = realtime.sockets().clone();
+        let access = Access::new(config.rooms.policy, records, db.clone(), sockets);
 
         let notifications = NotificationService::new(db.clone(), Ids, &config.notifications);
         store::beside(notifications.clone().prune(config.notifications.retention), stopping);

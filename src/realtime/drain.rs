@@ -33,7 +33,7 @@ impl Realtime {
             retry_after_ms: Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
             ..SessionClosing::because(ClosingReason::Draining)
         };
-        let mut connections = self.hub.close_all(&Outgoing::of(&told)).await;
+        let mut connections = self.sockets.close_all(&Outgoing::of(&told)).await;
         connections.shuffle(&mut rand::rng());
         let slices = usize::try_from(time.as_millis() / SLICE.as_millis()).unwrap_or(1).max(1);
         let size = connections.len().div_ceil(slices).max(LEAST);

@@ -20,13 +20,12 @@ use super::{
     events::{ClosingReason, SessionClosing},
     frame::Outgoing,
     lane::Lane,
-    polls::Polls,
+    polls::{LAST_WORDS, Polls, Wish},
 };
-use crate::limits::{Admission, Allowance, PacketLimit, Place};
-
-/// For how long a client may hear why it is closed: one that polls may be between two polls. Who is shut
-/// out is out within a second.
-pub(super) const LAST_WORDS: Duration = Duration::from_millis(900);
+use crate::{
+    limits::{Admission, Allowance, PacketLimit, Place},
+    metrics,
+};
 
 /// Links by the engine's id, which must never be shown. The engine could carry a websocket's along
 /// with its request, but would take four times as much memory for it.
@@ -69,7 +68,7 @@ pub(super) struct Link {
 struct Rare {
     token: Option<Box<str>>,
     polling: OnceLock<(PollingSession, Known)>,
-    polls: OnceLock<Box<Polls>>,
+    polls: OnceLock<Arc<Polls>>,
     /// How many connections ask that nothing is read: their queues are long.
     paused_by: AtomicU32,
     resumed: Notify,
@@ -233,8 +232,25 @@ impl Link {
     }
 
     /// What waits for its polls.
-    pub(super) fn polls(&self) -> &Polls {
-        self.rare().polls.get_or_init(Box::default)
+    pub(super) fn polls(self: &Arc<Self>) -> &Arc<Polls> {
+        self.rare().polls.get_or_init(|| {
+            let link = Arc::downgrade(self);
+            Arc::new(Polls::new(move |wish| {
+                if let Some(link) = link.upgrade() {
+                    link.grant(wish);
+                }
+            }))
+        })
+    }
+
+    fn grant(self: &Arc<Self>, wish: Wish) {
+        match wish {
+            Wish::TooMuch if self.close_because(ClosingReason::SlowConsumer) => {
+                metrics::slow_consumers().increment(1);
+            }
+            Wish::TooMuch => {}
+            Wish::End => self.close(),
+        }
     }
 
     /// The engine may have room for what the connections go over to the websocket with.
@@ -349,7 +365,8 @@ impl Link {
 
     /// Whether it is a polling session that is about to end.
     pub(super) fn is_closing(&self) -> bool {
-        self.polling().is_some() && self.polls().is_closing()
+        let polls = self.rare.get().and_then(|rare| rare.polls.get());
+        self.polling().is_some() && polls.is_some_and(|polls| polls.is_closing())
     }
 
     /// Ends the session when nobody is connected over it then: who was refused, or has left every
@@ -384,8 +401,9 @@ impl Link {
 
     /// Ends the polling session, if it still is one.
     pub(super) fn close_polling(&self) {
+        let polls = self.rare.get().and_then(|rare| rare.polls.get());
         if let Some(session) = self.polling()
-            && !self.polls().end()
+            && !polls.is_some_and(|polls| polls.end())
         {
             session.close();
         }

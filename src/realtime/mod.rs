@@ -11,7 +11,8 @@
 //! | `session`, `expiries`, `shutting`, `looks` | the handshake, the end of a connection, the ends of tokens |
 //! | `deadlines` | whose token ends when |
 //! | `commands`, `inbound`, `queue` | what clients ask, in order, answered once |
-//! | `hub/` | rooms and fan-out, in shards |
+//! | `hub/`, `seats` | rooms and fan-out, in shards, of members by number |
+//! | `sockets` | the connections that those numbers are |
 //! | `replay` | entering a room with what was missed of it |
 //! | `emitter`, `emits`, `http` | what the application sends, what is kept of it, REST over it |
 //! | `events`, `catalogue/` | the events of a session, and all events of all rooms |
@@ -39,8 +40,10 @@ mod names;
 mod polls;
 mod queue;
 mod replay;
+mod seats;
 mod session;
 mod shutting;
+mod sockets;
 pub mod wire;
 
 use std::{
@@ -60,6 +63,7 @@ pub use self::{
     hub::{Bundle, Hub, Part, Picks, RoomMember, RoomSize},
     replay::{Entrance, enter},
     session::Observer,
+    sockets::Sockets,
 };
 use self::{
     connection::Context,
@@ -67,6 +71,7 @@ use self::{
     frame::Outgoing,
     lane::Tolerance,
     link::Links,
+    seats::Seats,
     session::Sessions,
     wire::{Door, Setup},
 };
@@ -89,7 +94,7 @@ const MAX_ATTACHMENTS: usize = 10;
 #[derive(Clone)]
 pub struct Realtime {
     io: SocketIo,
-    hub: Hub,
+    sockets: Sockets,
     door: Door,
     emitter: Emitter,
     sessions: Arc<Sessions>,
@@ -109,7 +114,7 @@ impl Realtime {
         let realtime = &config.realtime;
         let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let shards = if realtime.shards == 0 { workers } else { realtime.shards };
-        let hub = Hub::start(shards, realtime.max_rooms_per_connection);
+        let hub = Hub::start(shards, realtime.max_rooms_per_connection, realtime.max_pending_bytes);
         let payload = config.server.max_payload_bytes;
         let parser = ParserConfig::common()
             .max_incoming_binaries(MAX_ATTACHMENTS)
@@ -140,6 +145,7 @@ impl Realtime {
         let links = Arc::<Links>::default();
         let context = Arc::new(Context {
             hub: hub.clone(),
+            seats: Seats::new(shards),
             clock,
             limits: config.limits.clone(),
             callers,
@@ -151,10 +157,11 @@ impl Realtime {
             leeway: config.auth.leeway,
             hooks: OnceLock::new(),
         });
+        let sockets = Sockets::new(context.clone());
         let sessions = Sessions::new(context, links.clone(), config);
         let door = Door::new(Setup { engine, hub: hub.clone(), links, origins, tolerance, config });
         let emitter = Emitter::new(hub.clone(), catalogue, realtime.event_audience);
-        Self { io, hub, door, emitter, sessions }
+        Self { io, sockets, door, emitter, sessions }
     }
 
     /// Opens the namespaces: these commands are heard, these observers hear of connections.
@@ -186,6 +193,12 @@ impl Realtime {
     /// Rooms and who is in them.
     #[must_use]
     pub fn hub(&self) -> &Hub {
-        &self.hub
+        self.sockets.hub()
+    }
+
+    /// Who is connected.
+    #[must_use]
+    pub fn sockets(&self) -> &Sockets {
+        &self.sockets
     }
 }

@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -24,6 +25,19 @@ const CLOSE: &str = "1";
 /// What a frame takes beside its bytes while it waits.
 const FRAME_BYTES: usize = 64;
 
+/// For how long a client may hear why it is closed: one that polls may be between two polls. Who is shut
+/// out is out within a second.
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(900);
+
+/// What is wished of a session by who has its polls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// To say that too much waits, in all of its namespaces, and to end.
+    TooMuch,
+    /// To end.
+    End,
+}
+
 /// The polls of one session.
 pub(super) struct Polls {
     outbox: Mutex<Outbox>,
@@ -35,6 +49,8 @@ pub(super) struct Polls {
     writing: Arc<Semaphore>,
     /// Taken while a body is read and worked through.
     bodies: Semaphore,
+    /// Grants wishes.
+    grant: Box<dyn Fn(Wish) + Send + Sync>,
 }
 
 /// What waits for the next poll.
@@ -98,19 +114,24 @@ impl Outbox {
     }
 }
 
-impl Default for Polls {
-    fn default() -> Self {
+impl Polls {
+    /// Those of a session that grants wishes.
+    pub(super) fn new(grant: impl Fn(Wish) + Send + Sync + 'static) -> Self {
         Self {
             outbox: Mutex::default(),
             filled: Notify::new(),
             closing: AtomicBool::new(false),
             writing: Arc::new(Semaphore::new(1)),
             bodies: Semaphore::new(1),
+            grant: Box::new(grant),
         }
     }
-}
 
-impl Polls {
+    /// Wishes something of the session.
+    pub(super) fn wish(&self, wish: Wish) {
+        (self.grant)(wish);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Outbox> {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -277,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_poll_is_answered_in_portions_and_who_waits_is_told_by_the_next_one() {
-        let polls = Polls::default();
+        let polls = Polls::new(|_| {});
         let big = frame(&"x".repeat(ANSWER_BYTES));
         polls.push(Namespace::Root, std::slice::from_ref(&big));
         let (taken, mut when_taken) = oneshot::channel();
@@ -293,7 +314,7 @@ mod tests {
 
     #[test]
     fn what_a_namespace_has_is_taken_out_and_the_rest_keeps_its_order() {
-        let polls = Polls::default();
+        let polls = Polls::new(|_| {});
         for (namespace, text) in [
             (Namespace::Root, "1"),
             (Namespace::Chat, "a"),
@@ -309,7 +330,7 @@ mod tests {
 
     #[test]
     fn only_for_the_poll_that_is_there_nothing_waits() {
-        let polls = Polls::default();
+        let polls = Polls::new(|_| {});
         assert!(!polls.keeps_waiting());
         polls.push(Namespace::Root, &[frame("1")]);
         assert!(polls.keeps_waiting(), "no poll is there");

@@ -38,7 +38,7 @@ impl Realtime {
 
     /// A user's connections: all of theirs are in their room, and so are those of whoever watches.
     async fn of(&self, user: &Id) -> Vec<Arc<Connection>> {
-        let mut connections = self.hub.connections(&Room::User(user.clone())).await;
+        let mut connections = self.sockets.in_room(&Room::User(user.clone())).await;
         connections.retain(|connection| connection.user_id().as_ref() == Some(user));
         connections
     }
@@ -46,7 +46,7 @@ impl Realtime {
     async fn look_through(&self) -> usize {
         let look = async || {
             let mut closed = 0;
-            for some in self.hub.all().await.chunks(LOOKED_AT_ONCE) {
+            for some in self.sockets.all().await.chunks(LOOKED_AT_ONCE) {
                 closed += close_refused(some);
                 tokio::task::yield_now().await;
             }

@@ -43,7 +43,7 @@ async fn publish(server: &Server, seq: i64) -> usize {
 }
 
 async fn only_member(server: &Server) -> Arc<Connection> {
-    server.realtime.hub().connections(&room(1)).await.remove(0)
+    server.realtime.sockets().in_room(&room(1)).await.remove(0)
 }
 
 /// In one thread all that is asked here is one turn of the shard.

@@ -248,7 +248,7 @@ async fn what_was_said_in_one_namespace_arrives_before_another_closes_the_websoc
     client.connect(Namespace::Chat).await?;
     client.asked(Namespace::Root, JOIN, &room(1)).await?;
     client.asked(Namespace::Chat, JOIN, &room(2)).await?;
-    let in_chat = server.realtime.hub().connections(&room(2)).await;
+    let in_chat = server.realtime.sockets().in_room(&room(2)).await;
     for number in 0..2 {
         server.tell(&room(1), number, "");
     }

@@ -6,10 +6,7 @@ mod rooms;
 use std::{
     fmt,
     net::IpAddr,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     time::Duration,
 };
 
@@ -22,10 +19,11 @@ use super::{
     catalogue::Catalogue,
     events::{ClosingReason, SessionClosing},
     frame::Outgoing,
-    hub::{Hub, Item},
+    hub::{Entering, Hub, Item, Outlet, Polled},
     lane::Lane,
     link::Link,
     queue::{Queue, Work},
+    seats::{Member, Seats},
 };
 use crate::{
     auth::{Identity, TokenError, Verifier, given_token},
@@ -49,13 +47,15 @@ pub struct Connection {
     /// Weak, since the engine's socket holds our handlers and they hold this.
     pub(super) engine: Weak<Socket>,
     context: Arc<Context>,
-    /// Where the hub's shard keeps it; only the shard reads and writes this.
-    slot: AtomicU32,
+    /// How the hub knows it.
+    member: Member,
 }
 
 /// What every connection needs of its server: one value, which all of them have.
 pub(super) struct Context {
     pub(super) hub: Hub,
+    /// Who those are that the hub knows by number.
+    pub(super) seats: Seats<Connection>,
     pub(super) clock: Clock,
     pub(super) limits: LimitsConfig,
     /// What a user changes over all of their sockets.
@@ -105,9 +105,6 @@ enum Phase {
     Gone,
 }
 
-/// A connection that is in no shard.
-const NO_SLOT: u32 = u32::MAX;
-
 impl Connection {
     pub(super) fn new(
         id: Uuid,
@@ -117,15 +114,19 @@ impl Connection {
         engine: Weak<Socket>,
         context: Arc<Context>,
     ) -> Arc<Self> {
-        Arc::new(Self {
-            id,
-            namespace,
-            identity: ArcSwapOption::new(identity),
-            own: Box::default(),
-            link,
-            engine,
-            context,
-            slot: AtomicU32::new(NO_SLOT),
+        let shard = link.shard();
+        let all = context.clone();
+        all.seats.take(shard, |member| {
+            Arc::new(Self {
+                id,
+                namespace,
+                identity: ArcSwapOption::new(identity),
+                own: Box::default(),
+                link,
+                engine,
+                context,
+                member,
+            })
         })
     }
 
@@ -221,8 +222,9 @@ impl Connection {
 
     /// Gives its owner a newer token.
     pub(super) fn identify(self: &Arc<Self>, identity: Arc<Identity>) {
+        let user = identity.user_id.clone();
         self.identity.store(Some(identity));
-        self.push(Item::Identify(self.clone()));
+        self.push(Item::Identify(self.member, Some(user)));
     }
 
     /// Gives it its owner, and does `then` before its end can be noticed. False when it has an
@@ -272,9 +274,21 @@ impl Connection {
         state.shut_out || state.phase == Phase::Gone
     }
 
-    /// Registers with the hub. Frames wait until CONNECT has passed.
+    /// Registers with the hub, unless it has ended. Frames wait until CONNECT has passed.
     pub(super) fn enter(self: &Arc<Self>) {
-        self.link.register(self, |lane| self.push(Item::Enter(self.clone(), lane)));
+        let state = self.lock();
+        if state.phase == Phase::Gone {
+            return;
+        }
+        let (namespace, user) = (self.namespace, self.user_id());
+        self.link.register(self, |lane| {
+            let polled = || {
+                let (polls, engine) = (self.link.polls().clone(), self.engine.clone());
+                Polled::new(polls, namespace, engine, self.context.max_pending_bytes)
+            };
+            let outlet = lane.map_or_else(|| Outlet::Polls(Box::new(polled())), Outlet::Lane);
+            self.push(Item::Enter(self.member, Entering { namespace, user, outlet }));
+        });
     }
 
     /// CONNECT has been sent: does `then` before the end can be noticed, or not at all when it
@@ -283,7 +297,7 @@ impl Connection {
         let mut state = self.lock();
         if state.phase == Phase::New {
             state.phase = Phase::Added;
-            self.push(Item::Opened(self.clone()));
+            self.push(Item::Opened(self.member));
             then();
         }
     }
@@ -297,7 +311,9 @@ impl Connection {
             phase => phase == Phase::Added,
         };
         let rooms = std::mem::take(&mut state.rooms);
-        self.push(Item::Gone(self.clone(), rooms.clone()));
+        self.push(Item::Gone(self.member, rooms.clone()));
+        // Whoever has the seat next is heard of after that.
+        self.context.seats.free(self.link.shard(), self.member);
         Some((begun, rooms))
     }
 
@@ -312,54 +328,40 @@ impl Connection {
         self.lock().phase == Phase::Gone
     }
 
-    pub(super) fn max_pending_bytes(&self) -> usize {
-        self.context.max_pending_bytes
-    }
-
     /// The engine may have room for what it goes over to a websocket with.
     pub(super) fn go_over(self: &Arc<Self>) {
-        self.push(Item::GoOver(self.clone()));
+        self.push(Item::GoOver(self.member));
     }
 
     pub(super) fn change_over(self: &Arc<Self>, lane: Arc<Lane>) {
-        self.push(Item::ChangeOver(self.clone(), lane));
+        self.push(Item::ChangeOver(self.member, lane));
     }
 
     /// Sends an event to this connection alone, in order with what its rooms get.
     pub(super) fn send(self: &Arc<Self>, event: Arc<Outgoing>) {
-        self.push(Item::Send(self.clone(), event));
+        self.push(Item::Send(self.member, event));
     }
 
     /// Acknowledges one of its events.
     pub(super) fn acknowledge(self: &Arc<Self>, id: i64, data: Box<str>) {
-        self.push(Item::Acknowledge(self.clone(), id, data));
+        self.push(Item::Acknowledge(self.member, id, data));
     }
 
     /// Says why, then closes the transport: an official client comes back by itself.
     pub fn close(self: &Arc<Self>, reason: ClosingReason) {
         let farewell = Outgoing::of(&SessionClosing::because(reason));
-        self.push(Item::Close(self.clone(), Some(farewell)));
+        self.push(Item::Close(self.member, Some(farewell)));
     }
 
     /// Closes the transport without a word: there was one before.
     pub(super) fn close_transport(self: &Arc<Self>) {
-        self.push(Item::Close(self.clone(), None));
+        self.push(Item::Close(self.member, None));
     }
 
     /// Whose it is, where it is known.
     #[must_use]
     pub fn user_id(&self) -> Option<Id> {
         self.identity.load().as_ref().map(|identity| identity.user_id.clone())
-    }
-
-    pub(super) fn slot(&self) -> Option<usize> {
-        let slot = self.slot.load(Ordering::Relaxed);
-        (slot != NO_SLOT).then_some(slot as usize)
-    }
-
-    pub(super) fn set_slot(&self, slot: Option<usize>) {
-        let slot = slot.and_then(|slot| u32::try_from(slot).ok()).unwrap_or(NO_SLOT);
-        self.slot.store(slot, Ordering::Relaxed);
     }
 }
 

@@ -15,10 +15,9 @@ use crate::{
 };
 
 impl Connection {
-    /// Bytes of a replay that are sent at once, and that may wait for its end. An eighth of what may
-    /// wait for the client: up to three namespaces share its websocket, and both come together.
+    /// Bytes of a replay that are sent at once, and that may wait for its end.
     pub(in crate::realtime) fn replay_bytes(&self) -> usize {
-        self.max_pending_bytes() / 8
+        self.context.hub.replay_bytes()
     }
 
     /// Joins a room. What is sent to this connection afterwards comes after the join.
@@ -51,7 +50,7 @@ impl Connection {
         then: Then,
     ) -> Result<bool> {
         let (answer, answered) = oneshot::channel();
-        self.push(Item::Replay(self.clone(), room.clone(), Replay { events, then, answer }));
+        self.push(Item::Replay(self.member, room.clone(), Replay { events, then, answer }));
         let Replayed { caught_up, when_taken } = answered.await.map_err(|_| closed())?;
         when_taken.await.map_err(|_| closed())?;
         Ok(caught_up)
@@ -64,7 +63,7 @@ impl Connection {
         }
         if state.rooms.contains(&room) {
             if let Some(beside) = held {
-                self.push(Item::JoinHeld(self.clone(), room, beside));
+                self.push(Item::JoinHeld(self.member, room, beside));
             }
             return Ok(false);
         }
@@ -74,8 +73,8 @@ impl Connection {
         state.rooms.reserve_exact(1);
         state.rooms.push(room.clone());
         self.push(match held {
-            Some(beside) => Item::JoinHeld(self.clone(), room, beside),
-            None => Item::Join(self.clone(), room),
+            Some(beside) => Item::JoinHeld(self.member, room, beside),
+            None => Item::Join(self.member, room),
         });
         Ok(true)
     }
@@ -85,7 +84,7 @@ impl Connection {
         let mut state = self.lock();
         if let Some(at) = state.rooms.iter().position(|other| other == room) {
             let room = state.rooms.swap_remove(at);
-            self.push(Item::Leave(self.clone(), room));
+            self.push(Item::Leave(self.member, room));
         }
     }
 

@@ -4,7 +4,7 @@
 
 use std::{iter::once, num::NonZeroI64, sync::Arc};
 
-use super::Then;
+use super::item::Then;
 use crate::{id::Id, realtime::frame::Outgoing, room::Room, stream::Stream};
 
 /// Where a connection stands with the kept events of its rooms. Most connections hear a few and

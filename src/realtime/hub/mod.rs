@@ -3,10 +3,13 @@
 
 mod bundle;
 mod catch_up;
+mod item;
 mod members;
+mod outlet;
 mod shard;
-mod sink;
 mod slot;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 use std::{
@@ -23,9 +26,14 @@ use smallvec::SmallVec;
 use tokio::sync::{mpsc, oneshot};
 
 pub use bundle::{Bundle, Part, Picks};
+pub(super) use item::{
+    Audience, Broadcast, Entering, Except, Item, Message, Receipt, Replay, Replayed, Then,
+};
+pub(super) use outlet::{Outlet, Polled};
 
-use super::{connection::Connection, frame::Outgoing, lane::Lane};
-use crate::{event::Namespaces, id::Id, metrics, room::Room, stream::Stream};
+use self::item::RoomsQuestion;
+use super::{frame::Outgoing, seats::Member};
+use crate::{id::Id, room::Room};
 
 /// Locks that give concurrent broadcasts to a room one order over all shards.
 const STRIPES: usize = 64;
@@ -40,152 +48,8 @@ struct Inner {
     hasher: RandomState,
     next_shard: AtomicUsize,
     max_rooms_per_connection: usize,
+    replay_bytes: usize,
     evictions: AtomicU64,
-}
-
-/// What a shard does, in the order in which it is asked.
-pub(super) enum Item {
-    /// A connection that is not open yet; with its websocket, when it has one.
-    Enter(Arc<Connection>, Option<Arc<Lane>>),
-    /// Its CONNECT has been sent.
-    Opened(Arc<Connection>),
-    /// Its owner has become known, or newly known.
-    Identify(Arc<Connection>),
-    /// It goes on over a websocket.
-    ChangeOver(Arc<Connection>, Arc<Lane>),
-    /// The engine may have room for what it goes over with.
-    GoOver(Arc<Connection>),
-    Join(Arc<Connection>, Room),
-    /// Joins a room, whose kept events, and those of the rooms beside it, wait for what is replayed
-    /// first.
-    JoinHeld(Arc<Connection>, Room, Vec<Room>),
-    Replay(Arc<Connection>, Room, Replay),
-    Leave(Arc<Connection>, Room),
-    Gone(Arc<Connection>, Vec<Room>),
-    Send(Arc<Connection>, Arc<Outgoing>),
-    Acknowledge(Arc<Connection>, i64, Box<str>),
-    Close(Arc<Connection>, Option<Arc<Outgoing>>),
-    Broadcast(Arc<Broadcast>),
-    /// Tells everyone, and says who everyone is.
-    CloseAll(Arc<Outgoing>, oneshot::Sender<Vec<Arc<Connection>>>),
-    Rooms(RoomsQuestion),
-    All(oneshot::Sender<Vec<Arc<Connection>>>),
-    Members(Room, oneshot::Sender<Vec<Arc<Connection>>>),
-}
-
-/// What a connection missed of a room, or a portion of it.
-pub(super) struct Replay {
-    /// In their order, with their numbers and the room in which each was heard.
-    pub(super) events: Vec<(i64, Room, Arc<Outgoing>)>,
-    pub(super) then: Then,
-    /// Told once it is on its way; not at all when the connection has ended.
-    pub(super) answer: oneshot::Sender<Replayed>,
-}
-
-/// A replay, or a portion of it, that is on its way to the client.
-pub(super) struct Replayed {
-    /// Whether it was the last of it. Else more is to be read.
-    pub(super) caught_up: bool,
-    /// Told when the client can take more; not at all when the connection has ended.
-    pub(super) when_taken: oneshot::Receiver<()>,
-}
-
-/// What comes after a portion of a replay.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Then {
-    /// Another portion.
-    More,
-    /// What waited, from the number after this one: of what has one up to it, all that is for this
-    /// connection was replayed.
-    Live { upto: i64 },
-    /// All that waited, since what was missed can't be read.
-    Unread,
-}
-
-/// An event for many.
-pub(super) struct Broadcast {
-    pub(super) to: Audience,
-    pub(super) except: Except,
-    pub(super) namespaces: Namespaces,
-    pub(super) message: Message,
-    /// Dropped for a socket for which bytes wait already.
-    pub(super) volatile: bool,
-    /// Its number in each stream that keeps it, in their order.
-    pub(super) numbers: Arc<[(Stream, i64)]>,
-    /// Counts the sockets, for a caller who wants to know.
-    pub(super) receipt: Option<Receipt>,
-}
-
-/// Who hears it. Rooms are in their order.
-pub(super) enum Audience {
-    /// Everyone; for whoever is in these rooms it is kept in their streams too.
-    Everyone {
-        kept_for: Vec<Room>,
-    },
-    Rooms(SmallVec<[Room; 1]>),
-    /// Of a bundle each user, by their own room, what is picked for them; admins all of it.
-    Each(Vec<(Room, Picks)>),
-}
-
-/// Who doesn't.
-#[derive(Default)]
-pub(super) enum Except {
-    #[default]
-    Nobody,
-    /// Every connection of a user.
-    User(Id),
-    /// Whoever is in one of these rooms.
-    Rooms(Vec<Room>),
-}
-
-/// What they hear.
-pub(super) enum Message {
-    One(Arc<Outgoing>),
-    Bundle(Box<Bundle>),
-}
-
-impl Message {
-    fn is_bundle(&self) -> bool {
-        matches!(self, Self::Bundle(_))
-    }
-
-    /// Counts deliveries to as many sockets, by event.
-    fn count(&self, sockets: usize) {
-        match self {
-            Self::One(event) => metrics::events_out(event.label()).increment(sockets as u64),
-            Self::Bundle(bundle) => bundle.count(sockets),
-        }
-    }
-}
-
-/// How many sockets of this node an event was written to.
-pub(super) struct Receipt {
-    sockets: AtomicUsize,
-    shards_left: AtomicUsize,
-    done: Mutex<Option<oneshot::Sender<usize>>>,
-}
-
-impl Receipt {
-    /// One shard has written to `sockets` sockets.
-    fn add(&self, sockets: usize) {
-        self.sockets.fetch_add(sockets, Ordering::AcqRel);
-        if self.shards_left.fetch_sub(1, Ordering::AcqRel) == 1
-            && let Some(done) = self.done.lock().unwrap_or_else(PoisonError::into_inner).take()
-        {
-            // Whoever asked may have gone.
-            let _ = done.send(self.sockets.load(Ordering::Acquire));
-        }
-    }
-}
-
-/// Which rooms there are.
-pub(super) struct RoomsQuestion {
-    /// Only rooms whose name begins so.
-    prefix: Arc<str>,
-    /// Only rooms whose name sorts after this one.
-    after: Option<Arc<str>>,
-    limit: usize,
-    answer: oneshot::Sender<Vec<(String, Vec<Option<Id>>)>>,
 }
 
 /// A room and who is in it, on this node.
@@ -213,20 +77,29 @@ pub struct RoomMember {
 impl Hub {
     /// Starts the shards' tasks on the current runtime. They end when every clone is dropped.
     #[must_use]
-    pub fn start(shards: usize, max_rooms_per_connection: usize) -> Self {
-        let shards = (0..shards.max(1)).map(|_| shard::start()).collect();
+    pub fn start(shards: usize, max_rooms_per_connection: usize, max_pending_bytes: usize) -> Self {
+        // Up to three namespaces share a websocket, and what is sent at once and what waits for it
+        // come together.
+        let replay_bytes = max_pending_bytes / 8;
+        let shards = (0..shards).map(|_| shard::start(replay_bytes)).collect();
         Self(Arc::new(Inner {
             shards,
             stripes: std::array::from_fn(|_| Mutex::new(())),
             hasher: RandomState::new(),
             next_shard: AtomicUsize::new(0),
             max_rooms_per_connection,
+            replay_bytes,
             evictions: AtomicU64::new(0),
         }))
     }
 
     pub(super) fn max_rooms_per_connection(&self) -> usize {
         self.0.max_rooms_per_connection
+    }
+
+    /// Bytes of a replay that are sent at once, and that may wait for its end.
+    pub(super) fn replay_bytes(&self) -> usize {
+        self.0.replay_bytes
     }
 
     /// The shard for the next link.
@@ -264,13 +137,7 @@ impl Hub {
 
     /// A receipt for a broadcast, and where its count arrives.
     pub(super) fn receipt(&self) -> (Receipt, oneshot::Receiver<usize>) {
-        let (done, count) = oneshot::channel();
-        let receipt = Receipt {
-            sockets: AtomicUsize::new(0),
-            shards_left: AtomicUsize::new(self.0.shards.len()),
-            done: Mutex::new(Some(done)),
-        };
-        (receipt, count)
+        Receipt::of(self.0.shards.len())
     }
 
     /// How often rights to be in a room were taken back.
@@ -284,10 +151,9 @@ impl Hub {
         self.0.evictions.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Every connection there is, after each has been told `farewell`.
-    pub(super) async fn close_all(&self, farewell: &Arc<Outgoing>) -> Vec<Arc<Connection>> {
-        let ask = |answer| Item::CloseAll(farewell.clone(), answer);
-        self.ask(ask).await.into_iter().flatten().collect()
+    /// Everyone there is, after each has been told `farewell`: of each shard, in their order.
+    pub(super) async fn close_all(&self, farewell: &Arc<Outgoing>) -> Vec<Vec<Member>> {
+        self.ask(|answer| Item::CloseAll(farewell.clone(), answer)).await
     }
 
     /// Up to `limit` rooms whose names begin with `prefix`, in the order of their names, from the
@@ -311,28 +177,27 @@ impl Hub {
         sized.take(limit).collect()
     }
 
-    /// Every connection there is.
-    pub(super) async fn all(&self) -> Vec<Arc<Connection>> {
-        self.ask(Item::All).await.into_iter().flatten().collect()
+    /// Everyone there is, of each shard, in their order.
+    pub(super) async fn all(&self) -> Vec<Vec<Member>> {
+        self.ask(Item::All).await
     }
 
-    /// The connections that are in a room.
-    pub async fn connections(&self, room: &Room) -> Vec<Arc<Connection>> {
-        let members = self.ask(|answer| Item::Members(room.clone(), answer)).await;
-        members.into_iter().flatten().collect()
+    /// Everyone in a room, of each shard, in their order.
+    pub(super) async fn members_of(&self, room: &Room) -> Vec<Vec<Member>> {
+        self.ask(|answer| Item::Members(room.clone(), answer)).await
     }
 
     /// Who is in a room, in the order of their ids.
     pub async fn members(&self, room: &Room) -> Vec<RoomMember> {
-        let members = self.connections(room).await;
-        count_users(members.iter().map(|connection| connection.user_id()))
+        let users = self.ask(|answer| Item::Users(room.clone(), answer)).await;
+        count_users(users.into_iter().flatten())
             .into_iter()
             .map(|(user_id, sockets)| RoomMember { user_id, sockets })
             .collect()
     }
 
     /// Asks every shard, and waits for all answers.
-    async fn ask<T>(&self, question: impl Fn(oneshot::Sender<T>) -> Item) -> Vec<T> {
+    async fn ask<T: Default>(&self, question: impl Fn(oneshot::Sender<T>) -> Item) -> Vec<T> {
         let mut answers = Vec::with_capacity(self.0.shards.len());
         for shard in 0..self.0.shards.len() {
             let (sender, answer) = oneshot::channel();
@@ -340,7 +205,7 @@ impl Hub {
             answers.push(answer);
         }
         let answers = futures_util::future::join_all(answers).await;
-        answers.into_iter().filter_map(Result::ok).collect()
+        answers.into_iter().map(Result::unwrap_or_default).collect()
     }
 }
 

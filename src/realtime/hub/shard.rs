@@ -3,19 +3,18 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use slab::Slab;
 use tokio::{sync::mpsc, task};
 
 use super::{
-    Audience, Broadcast, Except, Item, Replay, RoomsQuestion,
+    item::{Audience, Broadcast, Entering, Except, Item, Replay, RoomsQuestion},
     members::Members,
-    sink::Share,
+    outlet::{Outlet, Share},
     slot::{Delivery, Slot},
     turn::Turn,
 };
 use crate::{
     id::Id,
-    realtime::{connection::Connection, frame::Outgoing, lane::Lane},
+    realtime::{frame::Outgoing, seats::Member},
     room::Room,
 };
 
@@ -30,20 +29,22 @@ const GATHERED_A_WRITE: usize = 16;
 
 #[derive(Default)]
 struct Shard {
-    slots: Slab<Slot>,
+    /// By their seats.
+    slots: Vec<Option<Slot>>,
     rooms: HashMap<Room, Members>,
     turn: Turn,
     pace: Pace,
     broadcasts: u64,
+    replay_bytes: usize,
     /// What whoever opens now is told before it is closed: the server is stopping.
     farewell: Option<Arc<Outgoing>>,
 }
 
 /// Starts a shard; it ends when every sender of its queue is gone.
-pub(super) fn start() -> mpsc::UnboundedSender<Item> {
+pub(super) fn start(replay_bytes: usize) -> mpsc::UnboundedSender<Item> {
     let (queue, mut items) = mpsc::unbounded_channel();
     tokio::spawn(async move {
-        let mut shard = Shard::default();
+        let mut shard = Shard { replay_bytes, ..Shard::default() };
         let mut batch = Vec::with_capacity(BATCH);
         while items.recv_many(&mut batch, BATCH).await > 0 {
             let reaching = batch.iter().filter(|item| shard.may_reach(item));
@@ -65,54 +66,52 @@ impl Shard {
     async fn handle(&mut self, item: Item) {
         match item {
             Item::Broadcast(broadcast) => self.broadcast(&broadcast).await,
-            Item::Send(connection, event) => self.send(&connection, &Share::Event(event)),
-            Item::Acknowledge(connection, id, data) => {
-                self.send(&connection, &Share::Ack(id, data));
-            }
-            Item::Join(connection, room) => self.join(&connection, room),
-            Item::JoinHeld(connection, room, beside) => {
-                if let Some(slot) = self.slot(&connection) {
+            Item::Send(member, event) => self.send(member, &Share::Event(event)),
+            Item::Acknowledge(member, id, data) => self.send(member, &Share::Ack(id, data)),
+            Item::Join(member, room) => self.join(member, room),
+            Item::JoinHeld(member, room, beside) => {
+                if let Some(slot) = self.slot(member) {
                     slot.catch_up.hold_room(room.clone(), beside);
                 }
-                self.join(&connection, room);
+                self.join(member, room);
             }
-            Item::Replay(connection, room, replay) => self.replay(&connection, &room, replay),
-            Item::Leave(connection, room) => self.leave(&connection, &room),
-            Item::Enter(connection, lane) => self.enter(connection, lane),
-            Item::Opened(connection) => {
+            Item::Replay(member, room, replay) => self.replay(member, &room, replay),
+            Item::Leave(member, room) => self.leave(member, &room),
+            Item::Enter(member, entering) => self.enter(member, entering),
+            Item::Opened(member) => {
                 let farewell = self.farewell.clone();
                 if farewell.is_some() {
                     self.flush().await;
                 }
-                if let Some(slot) = self.slot(&connection) {
-                    slot.sink.open(&connection);
+                if let Some(slot) = self.slot(member) {
+                    slot.outlet.open();
                     // Who had come in by then has been told with the others.
                     if farewell.is_some() && !slot.let_go {
-                        slot.sink.close(&connection, farewell.as_ref());
+                        slot.close(farewell.as_ref());
                     }
                 }
             }
-            Item::GoOver(connection) => {
-                if let Some(slot) = self.slot(&connection) {
-                    slot.sink.go_over(&connection);
+            Item::GoOver(member) => {
+                if let Some(slot) = self.slot(member) {
+                    slot.outlet.go_over();
                 }
             }
-            Item::Identify(connection) => {
-                if let Some(slot) = self.slot(&connection) {
-                    slot.identify();
+            Item::Identify(member, user) => {
+                if let Some(slot) = self.slot(member) {
+                    slot.identify(user);
                 }
             }
-            Item::ChangeOver(connection, lane) => {
-                if let Some(slot) = self.slot(&connection) {
-                    slot.sink.change_over(&connection, lane);
+            Item::ChangeOver(member, lane) => {
+                if let Some(slot) = self.slot(member) {
+                    slot.outlet.change_over(lane);
                 }
             }
-            Item::Gone(connection, rooms) => self.gone(&connection, &rooms),
-            Item::Close(connection, farewell) => {
+            Item::Gone(member, rooms) => self.gone(member, &rooms),
+            Item::Close(member, farewell) => {
                 // Its websocket may be that of other namespaces, too.
                 self.flush().await;
-                if let Some(slot) = self.slot(&connection) {
-                    slot.sink.close(&connection, farewell.as_ref());
+                if let Some(slot) = self.slot(member) {
+                    slot.close(farewell.as_ref());
                 }
             }
             Item::CloseAll(farewell, answer) => {
@@ -121,91 +120,92 @@ impl Shard {
             }
             Item::Rooms(question) => self.answer_rooms(question),
             Item::All(answer) => {
-                let _ = answer.send(self.connections());
+                let _ = answer.send(self.everyone());
             }
             Item::Members(room, answer) => {
-                let members = self.rooms.get(&room).into_iter().flat_map(Members::iter);
-                let slots = members.filter_map(|slot| self.slots.get(slot as usize));
-                let _ = answer.send(slots.map(|slot| slot.connection.clone()).collect());
+                let _ = answer.send(self.in_room(&room).map(|slot| slot.member).collect());
+            }
+            Item::Users(room, answer) => {
+                let _ = answer.send(self.in_room(&room).map(|slot| slot.user().cloned()).collect());
             }
         }
     }
 
-    fn slot(&mut self, connection: &Arc<Connection>) -> Option<&mut Slot> {
-        self.slots.get_mut(connection.slot()?)
+    fn slot(&mut self, member: Member) -> Option<&mut Slot> {
+        slot(&mut self.slots, member)
     }
 
-    fn enter(&mut self, connection: Arc<Connection>, lane: Option<Arc<Lane>>) {
-        if let Some(lane) = &lane {
-            lane.enter(connection.namespace());
+    fn in_room(&self, room: &Room) -> impl Iterator<Item = &Slot> {
+        self.of(self.rooms.get(room).into_iter().flat_map(Members::iter))
+    }
+
+    fn of(&self, seats: impl Iterator<Item = u32>) -> impl Iterator<Item = &Slot> {
+        seats.filter_map(|seat| self.slots.get(seat as usize)?.as_ref())
+    }
+
+    fn enter(&mut self, member: Member, entering: Entering) {
+        if let Outlet::Lane(lane) = &entering.outlet {
+            lane.enter(entering.namespace);
         }
-        let entry = self.slots.vacant_entry();
-        let at = entry.key();
-        connection.set_slot(Some(at));
-        entry.insert(Slot::new(at, connection, lane));
+        let at = member.seat() as usize;
+        if at >= self.slots.len() {
+            self.slots.resize_with(at + 1, || None);
+        }
+        self.slots[at] = Some(Slot::new(member, entering));
     }
 
-    fn join(&mut self, connection: &Arc<Connection>, room: Room) {
-        if let Some(slot) = self.slot(connection) {
+    fn join(&mut self, member: Member, room: Room) {
+        if let Some(slot) = self.slot(member) {
             slot.catch_up.join(&room);
-        }
-        if let Some(slot) = connection.slot().and_then(|slot| u32::try_from(slot).ok()) {
-            self.rooms.entry(room).or_default().insert(slot);
+            self.rooms.entry(room).or_default().insert(member.seat());
         }
     }
 
-    fn replay(&mut self, connection: &Arc<Connection>, room: &Room, replay: Replay) {
-        if let Some(slot) = connection.slot().and_then(|at| self.slots.get_mut(at)) {
-            slot.replay(room, replay, &mut self.turn);
+    fn replay(&mut self, member: Member, room: &Room, replay: Replay) {
+        if let Some(slot) = slot(&mut self.slots, member) {
+            slot.replay(room, replay, &mut self.turn, self.replay_bytes);
         }
     }
 
-    fn leave(&mut self, connection: &Arc<Connection>, room: &Room) {
-        if let Some(slot) = self.slot(connection) {
-            slot.leave(room);
-        }
-        let Some(slot) = connection.slot().and_then(|slot| u32::try_from(slot).ok()) else {
-            return;
-        };
+    fn leave(&mut self, member: Member, room: &Room) {
+        let Some(slot) = self.slot(member) else { return };
+        slot.leave(room);
         if let Some(members) = self.rooms.get_mut(room) {
-            members.remove(slot);
+            members.remove(member.seat());
             if members.len() == 0 {
                 self.rooms.remove(room);
             }
         }
     }
 
-    fn gone(&mut self, connection: &Arc<Connection>, rooms: &[Room]) {
+    fn gone(&mut self, member: Member, rooms: &[Room]) {
         for room in rooms {
-            self.leave(connection, room);
+            self.leave(member, room);
         }
-        self.flush_one(connection);
-        if let Some(slot) = connection.slot() {
-            self.slots.try_remove(slot);
-            connection.set_slot(None);
+        if let Some(slot) = slot(&mut self.slots, member) {
+            // What was gathered for it goes before its end.
+            slot.write(&mut self.turn);
+            self.slots[member.seat() as usize] = None;
         }
     }
 
-    fn connections(&self) -> Vec<Arc<Connection>> {
-        self.slots.iter().map(|(_, slot)| slot.connection.clone()).collect()
+    fn everyone(&self) -> Vec<Member> {
+        self.slots.iter().flatten().map(|slot| slot.member).collect()
     }
 
     /// Tells everyone; closing the transports is the caller's, in its own time.
-    fn say_goodbye(&mut self, farewell: &Arc<Outgoing>) -> Vec<Arc<Connection>> {
-        let connections = self.connections();
-        for connection in &connections {
-            self.send(connection, &Share::Event(farewell.clone()));
-            if let Some(slot) = self.slot(connection) {
-                slot.let_go = true;
-            }
+    fn say_goodbye(&mut self, farewell: &Arc<Outgoing>) -> Vec<Member> {
+        let share = Share::Event(farewell.clone());
+        for slot in self.slots.iter_mut().flatten() {
+            slot.send(&share, &mut self.turn);
+            slot.let_go = true;
         }
         self.farewell = Some(farewell.clone());
-        connections
+        self.everyone()
     }
 
     fn users(&self, members: &Members) -> Vec<Option<Id>> {
-        let slots = members.iter().filter_map(|slot| self.slots.get(slot as usize));
-        slots.map(|slot| slot.user().cloned()).collect()
+        self.of(members.iter()).map(|slot| slot.user().cloned()).collect()
     }
 
     fn answer_rooms(&self, question: RoomsQuestion) {
@@ -234,37 +234,37 @@ impl Shard {
         }
     }
 
-    fn send(&mut self, connection: &Arc<Connection>, share: &Share) {
-        if let Some(slot) = connection.slot().and_then(|at| self.slots.get_mut(at)) {
+    fn send(&mut self, member: Member, share: &Share) {
+        if let Some(slot) = slot(&mut self.slots, member) {
             slot.send(share, &mut self.turn);
         }
     }
 
     async fn broadcast(&mut self, broadcast: &Broadcast) {
         self.broadcasts += 1;
-        let Self { slots, rooms, turn, pace, broadcasts: number, .. } = self;
+        let Self { slots, rooms, turn, pace, broadcasts: number, replay_bytes, .. } = self;
         if let Except::Rooms(except) = &broadcast.except {
             for at in members(rooms, except) {
-                if let Some(slot) = slots.get_mut(at) {
+                if let Some(slot) = on(slots, at) {
                     slot.seen = *number;
                 }
             }
         }
-        let mut delivery = Delivery::new(broadcast, *number);
+        let mut delivery = Delivery::new(broadcast, *number, *replay_bytes);
         let mut sockets = 0;
         let writes = !turn.gathers() || broadcast.volatile || broadcast.message.is_bundle();
         let effort = if writes { GATHERED_A_WRITE } else { 1 };
         match &broadcast.to {
             Audience::Everyone { .. } => {
                 // Whoever has not said yet whose socket it is, is not one of them.
-                for (_, slot) in slots.iter_mut().filter(|(_, slot)| slot.user().is_some()) {
+                for slot in slots.iter_mut().flatten().filter(|slot| slot.user().is_some()) {
                     sockets += usize::from(slot.hear(&mut delivery, turn));
                     pace.keep(effort).await;
                 }
             }
             Audience::Rooms(to) => {
                 for at in members(rooms, to) {
-                    if let Some(slot) = slots.get_mut(at) {
+                    if let Some(slot) = on(slots, at) {
                         sockets += usize::from(slot.hear(&mut delivery, turn));
                     }
                     pace.keep(effort).await;
@@ -272,7 +272,7 @@ impl Shard {
             }
             Audience::Each(heard) => {
                 for at in members(rooms, &[Room::Admins]) {
-                    if let Some(slot) = slots.get_mut(at) {
+                    if let Some(slot) = on(slots, at) {
                         sockets += usize::from(slot.hear(&mut delivery, turn));
                     }
                     pace.keep(effort).await;
@@ -281,7 +281,7 @@ impl Shard {
                     delivery.pick(picks);
                     for at in members(rooms, std::slice::from_ref(room)) {
                         // Whoever else is let in there is not the one who may know.
-                        if let Some(slot) = slots.get_mut(at).filter(|slot| slot.owns(room)) {
+                        if let Some(slot) = on(slots, at).filter(|slot| slot.owns(room)) {
                             slot.hear(&mut delivery, turn);
                         }
                         pace.keep(effort).await;
@@ -299,17 +299,10 @@ impl Shard {
         }
     }
 
-    /// Writes what was gathered for one connection, before something that ends it.
-    fn flush_one(&mut self, connection: &Arc<Connection>) {
-        if let Some(slot) = connection.slot().and_then(|at| self.slots.get_mut(at)) {
-            slot.write(&mut self.turn);
-        }
-    }
-
     /// Writes all that was gathered.
     async fn flush(&mut self) {
         for portion in 0..self.turn.len() {
-            if let Some(slot) = self.slots.get_mut(self.turn.slot(portion)) {
+            if let Some(slot) = on(&mut self.slots, self.turn.slot(portion)) {
                 slot.write(&mut self.turn);
             }
             self.pace.keep(GATHERED_A_WRITE).await;
@@ -318,7 +311,17 @@ impl Shard {
     }
 }
 
-/// The slots that are in any of `of`, room by room.
+/// The slot on a seat, if somebody has that.
+fn on(slots: &mut [Option<Slot>], seat: usize) -> Option<&mut Slot> {
+    slots.get_mut(seat)?.as_mut()
+}
+
+/// The slot of a member who has not gone.
+fn slot(slots: &mut [Option<Slot>], member: Member) -> Option<&mut Slot> {
+    on(slots, member.seat() as usize).filter(|slot| slot.member == member)
+}
+
+/// The seats that are in any of `of`, room by room.
 fn members(rooms: &HashMap<Room, Members>, of: &[Room]) -> impl Iterator<Item = usize> {
     of.iter().filter_map(|room| rooms.get(room)).flat_map(Members::iter).map(|at| at as usize)
 }

@@ -10,20 +10,17 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    Audience, Broadcast, Bundle, Except, Message, Picks, Replay, Replayed,
+    bundle::{Bundle, Picks},
     catch_up::CatchUp,
-    sink::{Share, Sink},
+    item::{Audience, Broadcast, Entering, Except, Message, Replay, Replayed},
+    outlet::{Outlet, Share},
     turn::{Place, Turn},
 };
 use crate::{
     event::{ByNamespace, Namespace},
     id::Id,
     metrics,
-    realtime::{
-        connection::Connection,
-        frame::Outgoing,
-        lane::{Lane, Run},
-    },
+    realtime::{frame::Outgoing, lane::Run, seats::Member},
     room::Room,
 };
 
@@ -32,16 +29,14 @@ const REPLAYED_AT_ONCE: usize = 64;
 
 /// One connection in the shard.
 pub(super) struct Slot {
-    /// Where it is among the shard's.
-    at: usize,
-    pub(super) connection: Arc<Connection>,
+    pub(super) member: Member,
     namespace: Namespace,
     /// It was told that the server stops.
     pub(super) let_go: bool,
     user: Option<Id>,
     /// A hash of the user, so that most comparisons end here.
     user_hash: u64,
-    pub(super) sink: Sink,
+    pub(super) outlet: Outlet,
     pub(super) catch_up: CatchUp,
     /// The last broadcast that this slot got, or was left out of.
     pub(super) seen: u64,
@@ -56,6 +51,8 @@ pub(super) struct Delivery<'a> {
     except: Option<(u64, &'a Id)>,
     /// Its number among the shard's broadcasts.
     number: u64,
+    /// Bytes of it and others that may wait for a replay.
+    replay_bytes: usize,
     /// Where its frames are in the turn, once they are.
     frames: ByNamespace<Option<usize>>,
     /// What is picked of a bundle for whoever comes next; none hears all of it.
@@ -65,13 +62,13 @@ pub(super) struct Delivery<'a> {
 }
 
 impl<'a> Delivery<'a> {
-    pub(super) fn new(broadcast: &'a Broadcast, number: u64) -> Self {
+    pub(super) fn new(broadcast: &'a Broadcast, number: u64, replay_bytes: usize) -> Self {
         let except = match &broadcast.except {
             Except::User(user) => Some((hash(user), user)),
             Except::Nobody | Except::Rooms(_) => None,
         };
         let (frames, picked) = (ByNamespace::default(), BTreeMap::new());
-        Self { broadcast, except, number, frames, picks: None, picked }
+        Self { broadcast, except, number, replay_bytes, frames, picks: None, picked }
     }
 
     /// From now on only this is heard of the bundle.
@@ -93,26 +90,35 @@ impl<'a> Delivery<'a> {
 }
 
 impl Slot {
-    pub(super) fn new(at: usize, connection: Arc<Connection>, lane: Option<Arc<Lane>>) -> Self {
-        let user = connection.user_id();
+    pub(super) fn new(member: Member, entering: Entering) -> Self {
+        let Entering { namespace, user, outlet } = entering;
         Self {
-            at,
-            namespace: connection.namespace(),
+            member,
+            namespace,
             let_go: false,
             user_hash: user.as_ref().map_or(0, hash),
             user,
-            sink: Sink::new(&connection, lane),
+            outlet,
             catch_up: CatchUp::default(),
             seen: 0,
             place: None,
-            connection,
         }
     }
 
-    /// The connection's owner has become known, or newly known.
-    pub(super) fn identify(&mut self) {
-        self.user = self.connection.user_id();
-        self.user_hash = self.user.as_ref().map_or(0, hash);
+    /// Its owner has become known, or newly known.
+    pub(super) fn identify(&mut self, user: Option<Id>) {
+        self.user_hash = user.as_ref().map_or(0, hash);
+        self.user = user;
+    }
+
+    /// Where it is in its shard.
+    fn at(&self) -> usize {
+        self.member.seat() as usize
+    }
+
+    /// Says why, then closes the transport under it.
+    pub(super) fn close(&mut self, farewell: Option<&Arc<Outgoing>>) {
+        self.outlet.close(self.namespace, farewell);
     }
 
     /// Who owns the connection, when that is known.
@@ -139,13 +145,13 @@ impl Slot {
             return false;
         }
         self.seen = delivery.number;
-        if !self.sink.takes() {
+        if !self.outlet.takes() {
             return false;
         }
-        if !broadcast.numbers.is_empty() && self.holds(broadcast) {
+        if !broadcast.numbers.is_empty() && self.holds(broadcast, delivery.replay_bytes) {
             return true;
         }
-        let by_poll = matches!(self.sink, Sink::Polls(_));
+        let by_poll = matches!(self.outlet, Outlet::Polls(_));
         // A bundle is large, and not the same for all; and one poll takes all that was gathered.
         if broadcast.message.is_bundle() || (broadcast.volatile && by_poll) {
             self.write(turn);
@@ -156,7 +162,7 @@ impl Slot {
         match &broadcast.message {
             Message::One(event) if broadcast.volatile => {
                 let frame = event.frame(self.namespace);
-                let sent = self.place.is_none() && self.sink.send_volatile(&self.connection, frame);
+                let sent = self.place.is_none() && self.outlet.send_volatile(self.namespace, frame);
                 if !sent {
                     metrics::volatile_dropped().increment(1);
                 }
@@ -164,14 +170,14 @@ impl Slot {
             }
             Message::One(event) if turn.gathers() => {
                 let frame = delivery.frame(event, self.namespace, turn);
-                turn.give(frame, self.at, &mut self.place);
+                turn.give(frame, self.at(), &mut self.place);
             }
             Message::One(event) => {
-                self.sink.send(&self.connection, event.frame(self.namespace).into());
+                self.outlet.send(self.namespace, event.frame(self.namespace).into());
             }
             Message::Bundle(bundle) if by_poll => {
                 for event in bundle.events(self.namespace, self.user.as_ref()) {
-                    self.sink.send(&self.connection, event.frame(self.namespace).into());
+                    self.outlet.send(self.namespace, event.frame(self.namespace).into());
                 }
             }
             Message::Bundle(bundle) => {
@@ -180,7 +186,7 @@ impl Slot {
                     return false;
                 }
                 for frame in frames {
-                    self.sink.send(&self.connection, (&frame).into());
+                    self.outlet.send(self.namespace, (&frame).into());
                 }
             }
         }
@@ -203,12 +209,13 @@ impl Slot {
             return false;
         }
         let run = Run { frames: &frames, bytes: &frames.concat() };
-        self.sink.send(&self.connection, run);
+        self.outlet.send(self.namespace, run);
         true
     }
 
     /// Sends what was missed, and with the last of it what came meanwhile and was not among it.
-    pub(super) fn replay(&mut self, room: &Room, replay: Replay, turn: &mut Turn) {
+    /// Goes on when no more than `few` bytes wait.
+    pub(super) fn replay(&mut self, room: &Room, replay: Replay, turn: &mut Turn, few: usize) {
         let Replay { events, then, answer } = replay;
         let (events, caught_up) = self.catch_up.replay(room, events, then, self.user.as_ref());
         let is_empty = events.is_empty();
@@ -218,15 +225,15 @@ impl Slot {
             let frames: Vec<_> =
                 some.iter().map(|event| event.frame(self.namespace).clone()).collect();
             let run = Run { frames: &frames, bytes: &frames.concat() };
-            self.sink.send(&self.connection, run);
+            self.outlet.send(self.namespace, run);
         }
         let (taken, when_taken) = oneshot::channel();
         if is_empty && caught_up {
             // Whoever asked may have gone, here and below.
             let _ = taken.send(());
         } else {
-            let few = if caught_up { self.connection.replay_bytes() } else { 0 };
-            self.sink.watch(taken, few);
+            let few = if caught_up { few } else { 0 };
+            self.outlet.watch(taken, few);
         }
         let _ = answer.send(Replayed { caught_up, when_taken });
     }
@@ -237,7 +244,7 @@ impl Slot {
     }
 
     /// Whether a kept event waits for a replay, or was among it.
-    fn holds(&mut self, broadcast: &Broadcast) -> bool {
+    fn holds(&mut self, broadcast: &Broadcast, most: usize) -> bool {
         let Message::One(event) = &broadcast.message else { return false };
         let rooms = match &broadcast.to {
             Audience::Rooms(rooms) => rooms.as_slice(),
@@ -245,7 +252,6 @@ impl Slot {
             // Nothing that is kept.
             Audience::Each(_) => &[],
         };
-        let most = self.connection.replay_bytes();
         self.catch_up.holds(rooms, &broadcast.numbers, event, self.user.as_ref(), most)
     }
 
@@ -254,9 +260,9 @@ impl Slot {
         let frame = share.frame(self.namespace);
         if turn.gathers() {
             let frame = turn.add(&frame);
-            turn.give(frame, self.at, &mut self.place);
+            turn.give(frame, self.at(), &mut self.place);
         } else {
-            self.sink.send(&self.connection, (&frame).into());
+            self.outlet.send(self.namespace, (&frame).into());
         }
     }
 
@@ -265,7 +271,7 @@ impl Slot {
         if let Some(portion) = self.place.take()
             && let Some(run) = turn.take(portion)
         {
-            self.sink.send(&self.connection, run);
+            self.outlet.send(self.namespace, run);
         }
     }
 }

@@ -88,7 +88,7 @@ pub(super) async fn open(
 }
 
 /// Waits for what the server has for the client.
-pub(super) async fn receive(link: &Link, headers: &HeaderMap) -> Result<Response> {
+pub(super) async fn receive(link: &Arc<Link>, headers: &HeaderMap) -> Result<Response> {
     let session = session(link)?;
     let abandoned = Abandoned(Some(session));
     let polls = link.polls();

@@ -1,26 +1,23 @@
 //! Where a member's frames go: into its lane, or, for a polling session, to where they wait for the
 //! next poll.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
+use socketioxide::socket::Socket;
 use tokio::sync::oneshot;
 
 use crate::{
     event::Namespace,
-    metrics,
     realtime::{
-        connection::Connection,
-        events::ClosingReason,
         frame::{self, MARKER, Outgoing},
         lane::{Lane, Run},
-        link::{LAST_WORDS, Link},
-        polls::Waiting,
+        polls::{LAST_WORDS, Polls, Waiting, Wish},
     },
 };
 
 /// Where a member's frames go.
-pub(super) enum Sink {
+pub(in crate::realtime) enum Outlet {
     /// A websocket.
     Lane(Arc<Lane>),
     /// A polling session.
@@ -29,11 +26,15 @@ pub(super) enum Sink {
     Closed,
 }
 
-/// A connection of a polling session.
-pub(super) struct Polled {
-    /// Whose polls they are, of all its namespaces together.
-    link: Arc<Link>,
+/// A socket of a polling session.
+pub(in crate::realtime) struct Polled {
+    /// Those of the session, of all its namespaces together.
+    polls: Arc<Polls>,
     namespace: Namespace,
+    /// How the engine knows it. Weak, since that holds what keeps it.
+    engine: Weak<Socket>,
+    /// Bytes that may wait.
+    most: usize,
     /// What waits for the CONNECT; nothing once that has been sent.
     before: Option<Vec<Bytes>>,
     /// The websocket that it changes over to, while the engine has no room for the marker.
@@ -43,6 +44,17 @@ pub(super) struct Polled {
 }
 
 impl Polled {
+    /// A socket whose CONNECT has not been sent; no more bytes than `most` may wait for its session.
+    pub(in crate::realtime) fn new(
+        polls: Arc<Polls>,
+        namespace: Namespace,
+        engine: Weak<Socket>,
+        most: usize,
+    ) -> Self {
+        let before = Some(Vec::new());
+        Self { polls, namespace, engine, most, before, next: None, leaving: false }
+    }
+
     /// The next poll gets them; how many bytes wait for that.
     fn push(&mut self, frames: &[Bytes]) -> usize {
         match &mut self.before {
@@ -50,12 +62,12 @@ impl Polled {
                 before.extend_from_slice(frames);
                 before.iter().map(Bytes::len).sum()
             }
-            None => self.link.polls().push(self.namespace, frames),
+            None => self.polls.push(self.namespace, frames),
         }
     }
 
     fn clear(&mut self) {
-        drop(self.link.polls().take(self.namespace));
+        drop(self.polls.take(self.namespace));
         if let Some(before) = &mut self.before {
             before.clear();
         }
@@ -83,18 +95,7 @@ impl Share {
     }
 }
 
-impl Sink {
-    pub(super) fn new(connection: &Connection, lane: Option<Arc<Lane>>) -> Self {
-        let polled = || Polled {
-            link: connection.link.clone(),
-            namespace: connection.namespace(),
-            before: Some(Vec::new()),
-            next: None,
-            leaving: false,
-        };
-        lane.map_or_else(|| Self::Polls(Box::new(polled())), Self::Lane)
-    }
-
+impl Outlet {
     /// Whether anything is still taken: nothing is after the last words.
     pub(super) fn takes(&self) -> bool {
         match self {
@@ -106,15 +107,13 @@ impl Sink {
 
     /// Sends frames. A client by polling for which too much waits, in all its namespaces together,
     /// is told so and closed, as a lane does it; it catches up when it comes back.
-    pub(super) fn send(&mut self, connection: &Connection, run: Run<'_>) {
+    pub(super) fn send(&mut self, namespace: Namespace, run: Run<'_>) {
         match self {
-            Self::Lane(lane) => lane.send(connection.namespace(), run),
+            Self::Lane(lane) => lane.send(namespace, run),
             Self::Polls(polled) if !polled.leaving => {
-                if polled.push(run.frames) > connection.max_pending_bytes() {
+                if polled.push(run.frames) > polled.most {
                     polled.clear();
-                    if polled.link.close_because(ClosingReason::SlowConsumer) {
-                        metrics::slow_consumers().increment(1);
-                    }
+                    polled.polls.wish(Wish::TooMuch);
                 }
             }
             Self::Polls(_) | Self::Closed => {}
@@ -122,12 +121,12 @@ impl Sink {
     }
 
     /// Sends a frame unless it would wait behind others; whether it did.
-    pub(super) fn send_volatile(&mut self, connection: &Connection, frame: &Bytes) -> bool {
+    pub(super) fn send_volatile(&mut self, namespace: Namespace, frame: &Bytes) -> bool {
         match self {
-            Self::Lane(lane) => lane.send_volatile(connection.namespace(), frame),
-            Self::Polls(polled) if polled.link.polls().keeps_waiting() => false,
+            Self::Lane(lane) => lane.send_volatile(namespace, frame),
+            Self::Polls(polled) if polled.polls.keeps_waiting() => false,
             Self::Polls(_) => {
-                self.send(connection, frame.into());
+                self.send(namespace, frame.into());
                 true
             }
             Self::Closed => false,
@@ -139,36 +138,36 @@ impl Sink {
     pub(super) fn watch(&mut self, taken: oneshot::Sender<()>, few: usize) {
         match self {
             Self::Lane(lane) => lane.watch(taken, few),
-            Self::Polls(polled) => polled.link.polls().watch(polled.namespace, taken, few),
+            Self::Polls(polled) => polled.polls.watch(polled.namespace, taken, few),
             Self::Closed => {}
         }
     }
 
     /// The CONNECT has been sent: what waited for it goes out.
-    pub(super) fn open(&mut self, connection: &Connection) {
+    pub(super) fn open(&mut self) {
         if let Self::Polls(polled) = self {
             let before = polled.before.take();
             polled.push(&before.unwrap_or_default());
-            self.go_over(connection);
+            self.go_over();
         }
     }
 
     /// Goes on over a websocket, after all that is still in the engine's queue.
-    pub(super) fn change_over(&mut self, connection: &Connection, lane: Arc<Lane>) {
+    pub(super) fn change_over(&mut self, lane: Arc<Lane>) {
         if let Self::Polls(polled) = self {
             polled.next = Some(lane);
-            self.go_over(connection);
+            self.go_over();
         }
     }
 
     /// Goes over to the next websocket, if there is one and it can.
-    pub(super) fn go_over(&mut self, connection: &Connection) {
+    pub(super) fn go_over(&mut self) {
         let Self::Polls(polled) = self else { return };
         let Some(lane) = polled.next.as_ref().filter(|_| polled.before.is_none()) else { return };
         // The marker is the last that goes into the engine's queue; the lane holds this namespace's
         // frames until it comes by.
         let namespace = polled.namespace;
-        let engine = connection.engine.upgrade().filter(|engine| engine.connected());
+        let engine = polled.engine.upgrade().filter(|engine| engine.connected());
         let marked = engine.map(|engine| {
             lane.await_marker(namespace);
             engine.emit(MARKER, &()).is_ok()
@@ -176,7 +175,7 @@ impl Sink {
         match marked {
             Some(true) => {
                 let lane = lane.clone();
-                for waiting in polled.link.polls().take(namespace) {
+                for waiting in polled.polls.take(namespace) {
                     match waiting {
                         Waiting::Frame(frame) => lane.send(namespace, (&frame).into()),
                         Waiting::Watch(taken) => lane.watch(taken, 0),
@@ -192,32 +191,31 @@ impl Sink {
     }
 
     /// Says why, then closes the transport under it.
-    pub(super) fn close(&mut self, connection: &Connection, farewell: Option<&Arc<Outgoing>>) {
+    pub(super) fn close(&mut self, namespace: Namespace, farewell: Option<&Arc<Outgoing>>) {
         match self {
             Self::Lane(lane) => {
-                let namespace = connection.namespace();
                 lane.close(farewell.map(|farewell| (namespace, farewell.frame(namespace).clone())));
             }
             Self::Polls(polled) if !polled.leaving => {
                 polled.leaving = true;
-                if polled.link.polls().is_closing() {
+                if polled.polls.is_closing() {
                     polled.clear();
                 }
                 let (taken, when_taken) = oneshot::channel();
                 if let Some(farewell) = farewell {
                     polled.push(std::slice::from_ref(farewell.frame(polled.namespace)));
                     if polled.before.is_none() {
-                        polled.link.polls().watch(polled.namespace, taken, 0);
+                        polled.polls.watch(polled.namespace, taken, 0);
                     }
                 }
-                let link = connection.link.clone();
+                let polls = polled.polls.clone();
                 tokio::spawn(async move {
                     // Who polls again has heard it.
                     tokio::select! {
                         Ok(()) = when_taken => {}
                         () = tokio::time::sleep(LAST_WORDS) => {}
                     }
-                    link.close();
+                    polls.wish(Wish::End);
                 });
                 return;
             }

@@ -1,0 +1,184 @@
+//! What the shards of the hub are asked.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use smallvec::SmallVec;
+use tokio::sync::oneshot;
+
+use super::{
+    bundle::{Bundle, Picks},
+    outlet::Outlet,
+};
+use crate::{
+    event::{Namespace, Namespaces},
+    id::Id,
+    metrics,
+    realtime::{frame::Outgoing, lane::Lane, seats::Member},
+    room::Room,
+    stream::Stream,
+};
+
+/// What a shard does, in the order in which it is asked.
+pub(in crate::realtime) enum Item {
+    /// Somebody who is not open yet.
+    Enter(Member, Entering),
+    /// The CONNECT has been sent.
+    Opened(Member),
+    /// Whose the socket is has become known, or newly known.
+    Identify(Member, Option<Id>),
+    /// It goes on over a websocket.
+    ChangeOver(Member, Arc<Lane>),
+    /// The engine may have room for what it goes over with.
+    GoOver(Member),
+    Join(Member, Room),
+    /// Joins a room, whose kept events, and those of the rooms beside it, wait for what is replayed
+    /// first.
+    JoinHeld(Member, Room, Vec<Room>),
+    Replay(Member, Room, Replay),
+    Leave(Member, Room),
+    Gone(Member, Vec<Room>),
+    Send(Member, Arc<Outgoing>),
+    Acknowledge(Member, i64, Box<str>),
+    Close(Member, Option<Arc<Outgoing>>),
+    Broadcast(Arc<Broadcast>),
+    /// Tells everyone, and says who everyone is.
+    CloseAll(Arc<Outgoing>, oneshot::Sender<Vec<Member>>),
+    Rooms(RoomsQuestion),
+    All(oneshot::Sender<Vec<Member>>),
+    Members(Room, oneshot::Sender<Vec<Member>>),
+    /// Whose the sockets in a room are.
+    Users(Room, oneshot::Sender<Vec<Option<Id>>>),
+}
+
+/// Who comes in, as the hub knows them.
+pub(in crate::realtime) struct Entering {
+    pub(in crate::realtime) namespace: Namespace,
+    /// Whose the socket is, where that is known.
+    pub(in crate::realtime) user: Option<Id>,
+    pub(in crate::realtime) outlet: Outlet,
+}
+
+/// What a connection missed of a room, or a portion of it.
+pub(in crate::realtime) struct Replay {
+    /// In their order, with their numbers and the room in which each was heard.
+    pub(in crate::realtime) events: Vec<(i64, Room, Arc<Outgoing>)>,
+    pub(in crate::realtime) then: Then,
+    /// Told once it is on its way; not at all when the connection has ended.
+    pub(in crate::realtime) answer: oneshot::Sender<Replayed>,
+}
+
+/// A replay, or a portion of it, that is on its way to the client.
+pub(in crate::realtime) struct Replayed {
+    /// Whether it was the last of it. Else more is to be read.
+    pub(in crate::realtime) caught_up: bool,
+    /// Told when the client can take more; not at all when the connection has ended.
+    pub(in crate::realtime) when_taken: oneshot::Receiver<()>,
+}
+
+/// What comes after a portion of a replay.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::realtime) enum Then {
+    /// Another portion.
+    More,
+    /// What waited, from the number after this one: of what has one up to it, all that is for this
+    /// connection was replayed.
+    Live { upto: i64 },
+    /// All that waited, since what was missed can't be read.
+    Unread,
+}
+
+/// An event for many.
+pub(in crate::realtime) struct Broadcast {
+    pub(in crate::realtime) to: Audience,
+    pub(in crate::realtime) except: Except,
+    pub(in crate::realtime) namespaces: Namespaces,
+    pub(in crate::realtime) message: Message,
+    /// Dropped for a socket for which bytes wait already.
+    pub(in crate::realtime) volatile: bool,
+    /// Its number in each stream that keeps it, in their order.
+    pub(in crate::realtime) numbers: Arc<[(Stream, i64)]>,
+    /// Counts the sockets, for a caller who wants to know.
+    pub(in crate::realtime) receipt: Option<Receipt>,
+}
+
+/// Who hears it. Rooms are in their order.
+pub(in crate::realtime) enum Audience {
+    /// Everyone; for whoever is in these rooms it is kept in their streams too.
+    Everyone {
+        kept_for: Vec<Room>,
+    },
+    Rooms(SmallVec<[Room; 1]>),
+    /// Of a bundle each user, by their own room, what is picked for them; admins all of it.
+    Each(Vec<(Room, Picks)>),
+}
+
+/// Who doesn't.
+#[derive(Default)]
+pub(in crate::realtime) enum Except {
+    #[default]
+    Nobody,
+    /// Every connection of a user.
+    User(Id),
+    /// Whoever is in one of these rooms.
+    Rooms(Vec<Room>),
+}
+
+/// What they hear.
+pub(in crate::realtime) enum Message {
+    One(Arc<Outgoing>),
+    Bundle(Box<Bundle>),
+}
+
+impl Message {
+    pub(super) fn is_bundle(&self) -> bool {
+        matches!(self, Self::Bundle(_))
+    }
+
+    /// Counts deliveries to as many sockets, by event.
+    pub(super) fn count(&self, sockets: usize) {
+        match self {
+            Self::One(event) => metrics::events_out(event.label()).increment(sockets as u64),
+            Self::Bundle(bundle) => bundle.count(sockets),
+        }
+    }
+}
+
+/// How many sockets of this node an event was written to.
+pub(in crate::realtime) struct Receipt {
+    sockets: AtomicUsize,
+    shards_left: AtomicUsize,
+    done: Mutex<Option<oneshot::Sender<usize>>>,
+}
+
+impl Receipt {
+    /// A receipt of so many shards, and where its count arrives.
+    pub(super) fn of(shards: usize) -> (Self, oneshot::Receiver<usize>) {
+        let (done, count) = oneshot::channel();
+        let (sockets, shards_left) = (AtomicUsize::new(0), AtomicUsize::new(shards));
+        (Self { sockets, shards_left, done: Mutex::new(Some(done)) }, count)
+    }
+
+    /// One shard has written to `sockets` sockets.
+    pub(super) fn add(&self, sockets: usize) {
+        self.sockets.fetch_add(sockets, Ordering::AcqRel);
+        if self.shards_left.fetch_sub(1, Ordering::AcqRel) == 1
+            && let Some(done) = self.done.lock().unwrap_or_else(PoisonError::into_inner).take()
+        {
+            // Whoever asked may have gone.
+            let _ = done.send(self.sockets.load(Ordering::Acquire));
+        }
+    }
+}
+
+/// Which rooms there are.
+pub(in crate::realtime) struct RoomsQuestion {
+    /// Only rooms whose name begins so.
+    pub(super) prefix: Arc<str>,
+    /// Only rooms whose name sorts after this one.
+    pub(super) after: Option<Arc<str>>,
+    pub(super) limit: usize,
+    pub(super) answer: oneshot::Sender<Vec<(String, Vec<Option<Id>>)>>,
+}

@@ -1,0 +1,199 @@
+//! The hub with members whose frames come out at the other end of a socket, or wait for a poll: no
+//! engine, no tokens, no configuration.
+
+use std::{
+    sync::{
+        Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::value::to_raw_value;
+use tokio::{
+    io::AsyncReadExt,
+    net::{TcpListener, TcpStream},
+};
+
+use super::*;
+use crate::{
+    event::{ByNamespace, EventName, Namespace, Namespaces},
+    realtime::{
+        frame,
+        lane::{Lane, Pass, Tolerance},
+        polls::{Polls, Wish},
+    },
+};
+
+/// Bytes that may wait for one who polls.
+const MOST: usize = 1000;
+
+/// The one shard of these hubs.
+const SHARD: usize = 0;
+
+fn hub() -> Hub {
+    Hub::start(1, 10, MOST)
+}
+
+fn room() -> Room {
+    "tests.1".parse().unwrap()
+}
+
+fn event(number: u64) -> Arc<Outgoing> {
+    let name = EventName::new("told").unwrap();
+    Outgoing::named(&name, to_raw_value(&number).unwrap(), "other")
+}
+
+/// What an event is on the wire.
+fn text(number: u64) -> String {
+    format!(r#"42["told",{number}]"#)
+}
+
+/// A member over a websocket, and the other end of that.
+async fn enter(hub: &Hub, member: Member, user: Option<&str>) -> (Arc<Lane>, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (stream, _) = listener.accept().await.unwrap();
+    let tolerance = Tolerance {
+        max_pending_bytes: MOST,
+        max_payload_bytes: MOST,
+        stall_timeout: Duration::from_secs(5),
+        farewell: ByNamespace::default(),
+        packets: None,
+    };
+    let lane = Lane::new(stream, Arc::new(tolerance));
+    come_in(hub, member, user, Outlet::Lane(lane.clone()));
+    let connect = |_: &[u8], _: &[u8]| Pass::Connect(Namespace::Root);
+    // It may be closing.
+    let _ = lane.pass(&frame::text(&["40"]), connect);
+    (lane, peer)
+}
+
+fn come_in(hub: &Hub, member: Member, user: Option<&str>, outlet: Outlet) {
+    let user = user.map(|user| user.parse().unwrap());
+    hub.push(SHARD, Item::Enter(member, Entering { namespace: Namespace::Root, user, outlet }));
+    hub.push(SHARD, Item::Opened(member));
+}
+
+/// A member by polling, and how often it was wished that its session is told and ended.
+fn enter_polling(hub: &Hub, member: Member) -> (Arc<Polls>, Arc<AtomicUsize>) {
+    let wishes = Arc::new(AtomicUsize::new(0));
+    let counted = wishes.clone();
+    let polls = Arc::new(Polls::new(move |wish| {
+        counted.fetch_add(usize::from(wish == Wish::TooMuch), Ordering::SeqCst);
+    }));
+    let polled = Polled::new(polls.clone(), Namespace::Root, Weak::new(), MOST);
+    come_in(hub, member, None, Outlet::Polls(Box::new(polled)));
+    (polls, wishes)
+}
+
+fn say(hub: &Hub, to: Audience, except: Except, number: u64) {
+    hub.broadcast(Broadcast {
+        to,
+        except,
+        namespaces: Namespaces::ALL,
+        message: Message::One(event(number)),
+        volatile: false,
+        numbers: Arc::default(),
+        receipt: None,
+    });
+}
+
+fn to_room() -> Audience {
+    Audience::Rooms(SmallVec::from_buf([room()]))
+}
+
+/// Waits until what was asked for is done.
+async fn settled(hub: &Hub) {
+    // What is asked for together is answered first, and then written.
+    for _ in 0..2 {
+        hub.all().await;
+    }
+}
+
+/// The next texts that come out.
+async fn hears(peer: &mut TcpStream, texts: &[&str]) {
+    let expected = texts.iter().map(|text| frame::text(&[text])).collect::<Vec<_>>().concat();
+    let mut heard = vec![0; expected.len()];
+    let read = tokio::time::timeout(Duration::from_secs(5), peer.read_exact(&mut heard));
+    read.await.expect("all of it").unwrap();
+    assert_eq!(String::from_utf8_lossy(&heard), String::from_utf8_lossy(&expected));
+}
+
+#[tokio::test]
+async fn a_room_hears_all_that_is_said_there_in_its_order_and_nobody_else_does() {
+    let hub = hub();
+    let members = [0, 1, 2].map(|seat| Member::on(seat, 0));
+    let (_one, mut peer) = enter(&hub, members[0], Some("a")).await;
+    let (_other, mut author) = enter(&hub, members[1], Some("b")).await;
+    let (_third, mut outside) = enter(&hub, members[2], Some("c")).await;
+    for member in &members[..2] {
+        hub.push(SHARD, Item::Join(*member, room()));
+    }
+    say(&hub, to_room(), Except::Nobody, 1);
+    say(&hub, to_room(), Except::User("b".parse().unwrap()), 2);
+    hub.push(SHARD, Item::Acknowledge(members[1], 7, "2".into()));
+    say(&hub, Audience::Everyone { kept_for: Vec::new() }, Except::Nobody, 3);
+    hears(&mut peer, &["40", &text(1), &text(2), &text(3)]).await;
+    hears(&mut author, &["40", &text(1), "437[2]", &text(3)]).await;
+    hears(&mut outside, &["40", &text(3)]).await;
+    assert_eq!(hub.members_of(&room()).await, [&members[..2]]);
+    let users: Vec<_> = hub.members(&room()).await;
+    assert_eq!(users.iter().map(|member| member.user_id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+}
+
+#[tokio::test]
+async fn who_has_a_seat_next_gets_nothing_of_who_had_it_before() {
+    let hub = hub();
+    let (before, after) = (Member::on(0, 0), Member::on(0, 1));
+    let (_lane, mut peer) = enter(&hub, before, None).await;
+    hub.push(SHARD, Item::Join(before, room()));
+    hub.push(SHARD, Item::Send(before, event(1)));
+    hub.push(SHARD, Item::Gone(before, vec![room()]));
+    hears(&mut peer, &["40", &text(1)]).await;
+    let (_next, mut peer) = enter(&hub, after, None).await;
+    // Said too late: whoever it was for has gone.
+    hub.push(SHARD, Item::Send(before, event(2)));
+    hub.push(SHARD, Item::Acknowledge(before, 7, "2".into()));
+    hub.push(SHARD, Item::Join(before, room()));
+    hub.push(SHARD, Item::Close(before, None));
+    hub.push(SHARD, Item::Gone(before, vec![room()]));
+    say(&hub, to_room(), Except::Nobody, 3);
+    hub.push(SHARD, Item::Send(after, event(4)));
+    hears(&mut peer, &["40", &text(4)]).await;
+    assert_eq!(hub.all().await, [[after]]);
+}
+
+#[tokio::test]
+async fn one_who_polls_and_for_whom_too_much_waits_is_given_up() {
+    let hub = hub();
+    let member = Member::on(3, 0);
+    let (polls, wishes) = enter_polling(&hub, member);
+    hub.push(SHARD, Item::Send(member, event(1)));
+    hub.push(SHARD, Item::Send(member, event(2)));
+    settled(&hub).await;
+    assert_eq!(polls.answer(), [1, 2].map(|number| frame::text(&[&text(number)])));
+    let large = Outgoing::named(
+        &EventName::new("told").unwrap(),
+        to_raw_value(&"x".repeat(MOST)).unwrap(),
+        "other",
+    );
+    hub.push(SHARD, Item::Send(member, large));
+    settled(&hub).await;
+    assert_eq!(wishes.load(Ordering::SeqCst), 1);
+    assert!(polls.answer().is_empty(), "it is not kept");
+}
+
+#[tokio::test]
+async fn who_comes_in_when_everyone_was_told_the_end_is_told_it_and_closed() {
+    let hub = hub();
+    let members = [0, 1].map(|seat| Member::on(seat, 0));
+    let (_lane, mut peer) = enter(&hub, members[0], None).await;
+    assert_eq!(hub.close_all(&event(1)).await, [[members[0]]]);
+    hears(&mut peer, &["40", &text(1)]).await;
+    let (_later, mut peer) = enter(&hub, members[1], None).await;
+    let mut heard = Vec::new();
+    let end = tokio::time::timeout(Duration::from_secs(5), peer.read_to_end(&mut heard)).await;
+    end.expect("an end").unwrap();
+    assert!(heard.ends_with(&frame::GOING_AWAY), "{heard:?}");
+}
