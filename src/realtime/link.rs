@@ -7,24 +7,23 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
-    time::Duration,
 };
 
 use dashmap::DashMap;
-use socketioxide::socket::{Sid, Socket};
+use smallvec::SmallVec;
+use socketioxide::socket::Sid;
 use tokio::sync::Notify;
 
 use super::{
-    connection::Connection,
     engine::PollingSession,
-    events::{ClosingReason, SessionClosing},
-    frame::Outgoing,
+    hub::{Hub, Item},
     lane::Lane,
-    polls::{LAST_WORDS, Polls, Wish},
+    polls::Polls,
+    seats::Member,
 };
 use crate::{
+    event::Namespace,
     limits::{Admission, Allowance, PacketLimit, Place},
-    metrics,
 };
 
 /// Links by the engine's id, which must never be shown. The engine could carry a websocket's along
@@ -79,34 +78,38 @@ struct Rare {
 #[derive(Default)]
 struct State {
     lane: Option<Arc<Lane>>,
-    connections: Connections,
+    members: Members,
     /// Counts against the address until somebody has shown who they are.
     admission: Admission,
     /// Counts against the address while the transport lives.
     place: Place,
 }
 
-/// One connection, and as many more as there are namespaces.
+/// One member, and as many more as there are namespaces.
 #[derive(Default)]
-struct Connections {
-    last: Weak<Connection>,
-    earlier: Option<Box<Connections>>,
+struct Members {
+    last: Option<Member>,
+    earlier: Option<Box<Members>>,
 }
 
-impl Connections {
-    fn iter(&self) -> impl Iterator<Item = Arc<Connection>> {
+impl Members {
+    /// From the last one on.
+    fn iter(&self) -> impl Iterator<Item = Member> {
         let all = iter::successors(Some(self), |this| this.earlier.as_deref());
-        all.filter_map(|this| this.last.upgrade())
+        all.filter_map(|this| this.last)
     }
 
-    /// Adds one, and forgets those that have ended.
-    fn add(&mut self, connection: &Arc<Connection>) {
-        let there: Vec<_> = self.iter().collect();
+    fn add(&mut self, member: Member) {
+        let earlier = std::mem::take(self);
+        let earlier = earlier.last.is_some().then(|| Box::new(earlier));
+        *self = Self { last: Some(member), earlier };
+    }
+
+    fn remove(&mut self, member: Member) {
+        let mut others: SmallVec<[Member; 3]> = self.iter().filter(|one| *one != member).collect();
         *self = Self::default();
-        for connection in there.iter().chain([connection]) {
-            let earlier = std::mem::take(self);
-            self.last = Arc::downgrade(connection);
-            self.earlier = (earlier.last.strong_count() > 0).then(|| Box::new(earlier));
+        while let Some(other) = others.pop() {
+            self.add(other);
         }
     }
 }
@@ -191,72 +194,68 @@ impl Link {
         }
     }
 
-    /// Adds a connection and has it `enter` the hub: with the websocket, when there is one, whose
-    /// frames for this namespace wait from now on for the connection's CONNECT. Under the lock, so
-    /// that a change of transport comes to the hub before or after it, not in between.
+    /// Adds a member and has it `enter` the hub: with the websocket, when there is one, whose frames
+    /// for this namespace wait from now on for the member's CONNECT. Under the lock, so that a change
+    /// of transport comes to the hub before or after it, not in between.
     pub(super) fn register(
         &self,
-        connection: &Arc<Connection>,
+        member: Member,
+        namespace: Namespace,
         enter: impl FnOnce(Option<Arc<Lane>>),
     ) {
         let mut state = self.lock();
-        state.connections.add(connection);
+        state.members.add(member);
         if let Some(lane) = &state.lane {
-            lane.hold(connection.namespace());
+            lane.hold(namespace);
         }
         enter(state.lane.clone());
     }
 
-    /// The connection of one of the engine's sockets.
-    pub(super) fn connection(&self, engine: &Arc<Socket>) -> Option<Arc<Connection>> {
-        let state = self.lock();
-        state
-            .connections
-            .iter()
-            .find(|connection| connection.engine.as_ptr() == Arc::as_ptr(engine))
+    /// A member has gone.
+    pub(super) fn forget(&self, member: Member) {
+        self.lock().members.remove(member);
+    }
+
+    /// Those who have not gone.
+    pub(super) fn members(&self) -> SmallVec<[Member; 3]> {
+        self.lock().members.iter().collect()
+    }
+
+    /// The link's websocket, when there is one.
+    pub(super) fn lane(&self) -> Option<Arc<Lane>> {
+        self.lock().lane.clone()
     }
 
     /// The polling session has come over to a websocket: what is sent from now on goes there,
     /// after what the engine still has. False when it came over to another one before, or is ended.
-    pub(super) fn change_over(&self, lane: &Arc<Lane>) -> bool {
+    pub(super) fn change_over(&self, lane: &Arc<Lane>, hub: &Hub) -> bool {
         let mut state = self.lock();
         if state.lane.is_some() || self.rare().closed.load(Ordering::Acquire) {
             return false;
         }
         state.lane = Some(lane.clone());
         lane.pause(self.is_paused());
-        for connection in state.connections.iter() {
-            connection.change_over(lane.clone());
+        for member in state.members.iter() {
+            hub.push(self.shard(), Item::ChangeOver(member, lane.clone()));
         }
         true
     }
 
-    /// What waits for its polls.
-    pub(super) fn polls(self: &Arc<Self>) -> &Arc<Polls> {
-        self.rare().polls.get_or_init(|| {
-            let link = Arc::downgrade(self);
-            Arc::new(Polls::new(move |wish| {
-                if let Some(link) = link.upgrade() {
-                    link.grant(wish);
-                }
-            }))
-        })
+    /// It is a polling session, whose polls these are.
+    pub(super) fn set_polls(&self, polls: Arc<Polls>) {
+        // Set once, before anybody asks for them.
+        let _ = self.rare().polls.set(polls);
     }
 
-    fn grant(self: &Arc<Self>, wish: Wish) {
-        match wish {
-            Wish::TooMuch if self.close_because(ClosingReason::SlowConsumer) => {
-                metrics::slow_consumers().increment(1);
-            }
-            Wish::TooMuch => {}
-            Wish::End => self.close(),
-        }
+    /// What waits for its polls, where it is or was a polling session.
+    pub(super) fn polls(&self) -> Option<&Arc<Polls>> {
+        self.rare.get()?.polls.get()
     }
 
-    /// The engine may have room for what the connections go over to the websocket with.
-    pub(super) fn go_over(&self) {
-        for connection in self.lock().connections.iter() {
-            connection.go_over();
+    /// The engine may have room for what the members go over to the websocket with.
+    pub(super) fn go_over(&self, hub: &Hub) {
+        for member in self.lock().members.iter() {
+            hub.push(self.shard(), Item::GoOver(member));
         }
     }
 
@@ -300,88 +299,14 @@ impl Link {
         self.rare.get()?.polling.get().map(|(session, _)| session)
     }
 
-    /// The connections that have not ended.
-    fn connections(&self) -> Vec<Arc<Connection>> {
-        let mut connections: Vec<_> = self.lock().connections.iter().collect();
-        connections.retain(|connection| !connection.has_ended());
-        connections
-    }
-
-    /// Ends the session, and says why in each namespace that is open. False when a polling session
-    /// was about to end before.
-    pub(super) fn close_because(self: &Arc<Self>, reason: ClosingReason) -> bool {
-        if self.polling().is_some() && !self.polls().close() {
-            return false;
-        }
-        self.say_and_close(reason, &self.connections());
-        true
-    }
-
-    /// Ends the session because of those of its connections that are meant: they are told why, and
-    /// nothing they ask for is done any more. Whoever else shares the transport comes back by
-    /// themselves. Returns how many are meant and were not shut out before.
-    pub(super) fn shut_out(
-        self: &Arc<Self>,
-        reason: ClosingReason,
-        is_meant: impl Fn(&Connection) -> bool,
-    ) -> usize {
-        let mut meant = self.connections();
-        meant.retain(|connection| is_meant(connection) && connection.shut_out());
-        if !meant.is_empty() {
-            // What is sent from now on is not heard, in any of its namespaces.
-            if self.polling().is_some() {
-                self.polls().close();
-            }
-            self.say_and_close(reason, &meant);
-        }
-        meant.len()
-    }
-
-    fn say_and_close(self: &Arc<Self>, reason: ClosingReason, connections: &[Arc<Connection>]) {
-        let Some(last) = connections.last() else { return self.close() };
-        let lane = self.lock().lane.clone();
-        if let Some(lane) = lane {
-            // The first to close it would have the last word.
-            let farewell = Outgoing::of(&SessionClosing::because(reason));
-            for connection in connections {
-                connection.send(farewell.clone());
-            }
-            // Who is still coming in or changing over hears it when they have.
-            if connections.iter().all(|connection| lane.is_open(connection.namespace())) {
-                last.close_transport();
-            }
-        } else {
-            for connection in connections {
-                connection.close(reason);
-            }
-        }
-        // A namespace may end meanwhile, and its words with it.
-        let link = self.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(LAST_WORDS).await;
-            link.close();
-        });
+    /// It is about to end. False when a polling session was that before.
+    pub(super) fn begin_to_close(&self) -> bool {
+        self.polling().is_none() || self.polls().is_none_or(|polls| polls.close())
     }
 
     /// Whether it is a polling session that is about to end.
     pub(super) fn is_closing(&self) -> bool {
-        let polls = self.rare.get().and_then(|rare| rare.polls.get());
-        self.polling().is_some() && polls.is_some_and(|polls| polls.is_closing())
-    }
-
-    /// Ends the session when nobody is connected over it then: who was refused, or has left every
-    /// namespace, does not keep it for long.
-    pub(super) fn close_if_vacant(self: &Arc<Self>, after: Duration) {
-        if !self.connections().is_empty() {
-            return;
-        }
-        let link = self.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(after).await;
-            if link.connections().is_empty() {
-                link.close();
-            }
-        });
+        self.polling().is_some() && self.polls().is_some_and(|polls| polls.is_closing())
     }
 
     /// Ends the session, whatever it is carried by.
@@ -401,9 +326,8 @@ impl Link {
 
     /// Ends the polling session, if it still is one.
     pub(super) fn close_polling(&self) {
-        let polls = self.rare.get().and_then(|rare| rare.polls.get());
         if let Some(session) = self.polling()
-            && !polls.is_some_and(|polls| polls.end())
+            && !self.polls().is_some_and(|polls| polls.end())
         {
             session.close();
         }
@@ -418,6 +342,23 @@ mod tests {
 
     use super::*;
     use crate::{config::Config, limits::AddressLimits};
+
+    #[test]
+    fn members_are_those_who_came_and_have_not_gone() {
+        let mut members = Members::default();
+        let [one, other, third] = [0, 1, 2].map(|seat| Member::on(seat, 0));
+        for member in [one, other, third] {
+            members.add(member);
+        }
+        assert_eq!(members.iter().collect::<Vec<_>>(), [third, other, one]);
+        members.remove(other);
+        members.remove(other);
+        assert_eq!(members.iter().collect::<Vec<_>>(), [third, one]);
+        members.remove(third);
+        members.remove(one);
+        assert_eq!(members.iter().count(), 0);
+        assert!(members.earlier.is_none());
+    }
 
     #[tokio::test]
     async fn reading_goes_on_when_the_last_queue_is_short_again() {

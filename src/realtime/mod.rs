@@ -142,10 +142,10 @@ impl Realtime {
             farewell: ByNamespace::new(|namespace| farewell.frame(namespace).clone()),
             packets: PacketLimit::new(&config.limits, clock.clone()),
         };
-        let links = Arc::<Links>::default();
         let context = Arc::new(Context {
             hub: hub.clone(),
             seats: Seats::new(shards),
+            links: Links::default(),
             clock,
             limits: config.limits.clone(),
             callers,
@@ -158,8 +158,8 @@ impl Realtime {
             hooks: OnceLock::new(),
         });
         let sockets = Sockets::new(context.clone());
-        let sessions = Sessions::new(context, links.clone(), config);
-        let door = Door::new(Setup { engine, hub: hub.clone(), links, origins, tolerance, config });
+        let sessions = Sessions::new(context.clone(), config);
+        let door = Door::new(Setup { engine, context, origins, tolerance, config });
         let emitter = Emitter::new(hub.clone(), catalogue, realtime.event_audience);
         Self { io, sockets, door, emitter, sessions }
     }

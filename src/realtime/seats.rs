@@ -1,14 +1,17 @@
 //! Seats: numbers by which the hub knows connections, without knowing what they are. Each of its
 //! shards has seats of its own: a seat's number is the place of its slot there.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
 
 /// Who has a seat: never the same as another one of the same shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Member {
     seat: u32,
-    /// How many had the seat before.
-    earlier: u32,
+    /// Which it is of those who have had the seat.
+    number: NonZeroU32,
 }
 
 impl Member {
@@ -19,7 +22,7 @@ impl Member {
 
     #[cfg(test)]
     pub(super) fn on(seat: u32, earlier: u32) -> Self {
-        Self { seat, earlier }
+        Self { seat, number: NonZeroU32::MIN.saturating_add(earlier) }
     }
 }
 
@@ -32,8 +35,8 @@ struct Shard<T> {
 }
 
 struct Seat<T> {
-    /// How many had it before.
-    earlier: u32,
+    /// That of who has it, or will.
+    number: NonZeroU32,
     one: Weak<T>,
 }
 
@@ -51,12 +54,12 @@ impl<T> Seats<T> {
     pub(super) fn take(&self, shard: usize, make: impl FnOnce(Member) -> Arc<T>) -> Arc<T> {
         let mut shard = self.lock(shard);
         let seat = shard.free.pop().unwrap_or_else(|| {
-            shard.seats.push(Seat { earlier: 0, one: Weak::new() });
+            shard.seats.push(Seat { number: NonZeroU32::MIN, one: Weak::new() });
             // There are fewer sockets than that.
             u32::try_from(shard.seats.len() - 1).unwrap_or(u32::MAX)
         });
         let at = &mut shard.seats[seat as usize];
-        let one = make(Member { seat, earlier: at.earlier });
+        let one = make(Member { seat, number: at.number });
         at.one = Arc::downgrade(&one);
         one
     }
@@ -65,8 +68,9 @@ impl<T> Seats<T> {
     pub(super) fn free(&self, shard: usize, member: Member) {
         let mut shard = self.lock(shard);
         let at = &mut shard.seats[member.seat as usize];
-        if at.earlier == member.earlier {
-            *at = Seat { earlier: at.earlier.wrapping_add(1), one: Weak::new() };
+        if at.number == member.number {
+            let number = at.number.checked_add(1).unwrap_or(NonZeroU32::MIN);
+            *at = Seat { number, one: Weak::new() };
             shard.free.push(member.seat);
         }
     }
@@ -80,7 +84,7 @@ impl<T> Seats<T> {
         let shard = self.lock(shard);
         let found = members.into_iter().filter_map(|member| {
             let at = shard.seats.get(member.seat as usize)?;
-            if at.earlier == member.earlier { at.one.upgrade() } else { None }
+            if at.number == member.number { at.one.upgrade() } else { None }
         });
         found.collect()
     }

@@ -23,7 +23,7 @@ use super::{
     events::ClosingReason,
     expiries::Expiries,
     inbound::Inbound,
-    link::{Link, Links},
+    link::Link,
     looks::Looks,
 };
 use crate::{
@@ -54,7 +54,6 @@ pub(super) struct Sessions {
     connect_timeout: Duration,
     expiries: Expiries,
     pub(super) looks: Looks,
-    links: Arc<Links>,
     handshake: Handshake,
     listeners: OnceLock<Listeners>,
     /// How many connections are open.
@@ -67,7 +66,7 @@ struct Listeners {
 }
 
 impl Sessions {
-    pub(super) fn new(context: Arc<Context>, links: Arc<Links>, config: &Config) -> Arc<Self> {
+    pub(super) fn new(context: Arc<Context>, config: &Config) -> Arc<Self> {
         let clock = context.clock.clone();
         let sessions = Arc::new(Self {
             context,
@@ -75,7 +74,6 @@ impl Sessions {
             connect_timeout: config.realtime.connect_timeout,
             expiries: Expiries::start(clock, config.realtime.expiring_notice, config.auth.leeway),
             looks: Looks::default(),
-            links,
             handshake: config.auth.handshake,
             listeners: OnceLock::new(),
             open: watch::Sender::new(0),
@@ -120,7 +118,7 @@ impl Sessions {
         namespace: Namespace,
         opening: Opening,
     ) -> std::result::Result<(), Refusal> {
-        let link = opening.link(&self.links).ok_or(Refusal::NoLink)?;
+        let link = opening.link(&self.context).ok_or(Refusal::NoLink)?;
         let identity = match self.authenticate(&opening, &link).await {
             Ok(identity) => identity,
             Err(error) => return Err(self.refuse(&link, error)),
@@ -165,7 +163,7 @@ impl Sessions {
         }
         if link.is_v3() {
             // The engine waits for a CONNECT of later versions only.
-            link.close_if_vacant(self.connect_timeout);
+            self.context.close_if_vacant(link, self.connect_timeout);
         }
         Refusal::Token(error)
     }
@@ -191,8 +189,8 @@ impl Sessions {
 
     /// CONNECT has been sent.
     fn begin(&self, opening: &Opening) {
-        let connection =
-            opening.link(&self.links).and_then(|link| link.connection(&opening.socket));
+        let link = opening.link(&self.context);
+        let connection = link.and_then(|link| self.context.connection(&link, &opening.socket));
         let Some(connection) = connection else { return };
         connection.begin(|| {
             metrics::connections(connection.namespace().path()).increment(1);
@@ -240,7 +238,8 @@ impl Sessions {
     /// became its own. Whoever does so afterwards finds the connection.
     fn ensure_not_revoked(&self, connection: &Arc<Connection>, identity: &Identity) -> Result<()> {
         self.context.verifier.revocations().check(identity).map_err(|error| {
-            connection.link.shut_out(ClosingReason::Revoked, Connection::is_refused);
+            let link = &connection.link;
+            self.context.shut_out(link, ClosingReason::Revoked, Connection::is_refused);
             error.into()
         })
     }
@@ -317,7 +316,8 @@ impl DisconnectHandler<LocalAdapter, ()> for Ending {
     ) {
         self.sessions.finish(&self.connection);
         if reason == DisconnectReason::ClientNSDisconnect {
-            self.connection.link.close_if_vacant(self.sessions.connect_timeout);
+            let Sessions { context, connect_timeout, .. } = &*self.sessions;
+            context.close_if_vacant(&self.connection.link, *connect_timeout);
         }
         defer(socket);
     }
@@ -351,9 +351,9 @@ struct Opening {
 
 impl Opening {
     /// The link under it: a websocket's by the engine's id, any other's came with the request.
-    fn link(&self, links: &Links) -> Option<Arc<Link>> {
+    fn link(&self, context: &Context) -> Option<Arc<Link>> {
         let carried = self.socket.req_parts().extensions.get::<Arc<Link>>().cloned();
-        carried.or_else(|| links.get(&self.socket.id)?.upgrade())
+        carried.or_else(|| context.links.get(&self.socket.id)?.upgrade())
     }
 
     /// The token in `auth`, when there is one.

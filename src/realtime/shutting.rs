@@ -72,7 +72,7 @@ fn close(
     let mut closed = 0;
     for connection in connections {
         if is_meant(connection) {
-            closed += connection.link.shut_out(reason, &is_meant);
+            closed += connection.context().shut_out(&connection.link, reason, &is_meant);
         }
     }
     closed

@@ -1,6 +1,7 @@
 //! A connection: one Socket.IO socket in one namespace, by our own id, with who it belongs to,
 //! the rooms it is in, and the queue of what it asked for.
 
+mod closing;
 mod rooms;
 
 use std::{
@@ -20,8 +21,8 @@ use super::{
     events::{ClosingReason, SessionClosing},
     frame::Outgoing,
     hub::{Entering, Hub, Item, Outlet, Polled},
-    lane::Lane,
-    link::Link,
+    link::{Link, Links},
+    polls::Polls,
     queue::{Queue, Work},
     seats::{Member, Seats},
 };
@@ -56,6 +57,8 @@ pub(super) struct Context {
     pub(super) hub: Hub,
     /// Who those are that the hub knows by number.
     pub(super) seats: Seats<Connection>,
+    /// The links of websockets.
+    pub(super) links: Links,
     pub(super) clock: Clock,
     pub(super) limits: LimitsConfig,
     /// What a user changes over all of their sockets.
@@ -140,7 +143,7 @@ impl Connection {
         self.own.rates.get_or_init(full)
     }
 
-    pub(super) fn context(&self) -> &Context {
+    pub(super) fn context(&self) -> &Arc<Context> {
         &self.context
     }
 
@@ -281,12 +284,14 @@ impl Connection {
             return;
         }
         let (namespace, user) = (self.namespace, self.user_id());
-        self.link.register(self, |lane| {
-            let polled = || {
-                let (polls, engine) = (self.link.polls().clone(), self.engine.clone());
-                Polled::new(polls, namespace, engine, self.context.max_pending_bytes)
+        self.link.register(self.member, namespace, |lane| {
+            let polled = |polls: &Arc<Polls>| {
+                let (polls, engine) = (polls.clone(), self.engine.clone());
+                let polled = Polled::new(polls, namespace, engine, self.context.max_pending_bytes);
+                Outlet::Polls(Box::new(polled))
             };
-            let outlet = lane.map_or_else(|| Outlet::Polls(Box::new(polled())), Outlet::Lane);
+            let polls = || self.link.polls().map_or(Outlet::Closed, polled);
+            let outlet = lane.map_or_else(polls, Outlet::Lane);
             self.push(Item::Enter(self.member, Entering { namespace, user, outlet }));
         });
     }
@@ -312,6 +317,7 @@ impl Connection {
         };
         let rooms = std::mem::take(&mut state.rooms);
         self.push(Item::Gone(self.member, rooms.clone()));
+        self.link.forget(self.member);
         // Whoever has the seat next is heard of after that.
         self.context.seats.free(self.link.shard(), self.member);
         Some((begun, rooms))
@@ -326,15 +332,6 @@ impl Connection {
     /// Whether it has ended.
     pub(super) fn has_ended(&self) -> bool {
         self.lock().phase == Phase::Gone
-    }
-
-    /// The engine may have room for what it goes over to a websocket with.
-    pub(super) fn go_over(self: &Arc<Self>) {
-        self.push(Item::GoOver(self.member));
-    }
-
-    pub(super) fn change_over(self: &Arc<Self>, lane: Arc<Lane>) {
-        self.push(Item::ChangeOver(self.member, lane));
     }
 
     /// Sends an event to this connection alone, in order with what its rooms get.
@@ -380,8 +377,35 @@ impl fmt::Debug for Connection {
 }
 
 #[cfg(test)]
+impl Context {
+    /// That of a server that does nothing.
+    pub(super) fn for_tests() -> Arc<Self> {
+        let config = crate::config::Config::for_tests();
+        let origins = config.origin_policy().unwrap();
+        let clock = Clock::system();
+        let authenticator = crate::auth::Authenticator::new(&config.auth, origins, clock.clone());
+        Arc::new(Self {
+            hub: Hub::start(1, 1, 1000),
+            seats: Seats::new(1),
+            links: Links::default(),
+            clock,
+            callers: CallerRates::new(&config.limits),
+            limits: config.limits,
+            verifier: authenticator.unwrap().verifier().clone(),
+            catalogue: Arc::new(Catalogue::new(&[]).unwrap()),
+            audience: config.realtime.event_audience,
+            queue_length: 1,
+            max_pending_bytes: 1000,
+            leeway: Duration::ZERO,
+            hooks: OnceLock::new(),
+        })
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
+    use crate::realtime::lane::Lane;
 
     /// What fits between two of the engine's tasks, less the two counts of an `Arc`.
     const ROOM: usize = 104 - 16;

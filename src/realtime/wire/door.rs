@@ -46,8 +46,8 @@ use crate::{
     metrics,
     origin::OriginPolicy,
     realtime::{
+        connection::Context,
         engine::Engine,
-        hub::Hub,
         lane::{Lane, Tolerance},
         link::{Link, Links},
     },
@@ -63,12 +63,10 @@ pub struct Door(Arc<Inner>);
 
 struct Inner {
     engine: Engine,
-    hub: Hub,
+    context: Arc<Context>,
     origins: OriginPolicy,
     addresses: AddressLimits,
     tolerance: Arc<Tolerance>,
-    /// Websockets by the engine's id.
-    links: Arc<Links>,
     /// Polling sessions by the engine's id.
     sessions: Arc<Links>,
     trusted_proxies: Vec<IpNet>,
@@ -80,8 +78,7 @@ struct Inner {
 /// What the door needs of the rest.
 pub(in crate::realtime) struct Setup<'a> {
     pub(in crate::realtime) engine: Engine,
-    pub(in crate::realtime) hub: Hub,
-    pub(in crate::realtime) links: Arc<Links>,
+    pub(in crate::realtime) context: Arc<Context>,
     pub(in crate::realtime) origins: OriginPolicy,
     pub(in crate::realtime) tolerance: Tolerance,
     pub(in crate::realtime) config: &'a Config,
@@ -92,11 +89,10 @@ impl Door {
         let Config { server, auth, limits, .. } = setup.config;
         Self(Arc::new(Inner {
             engine: setup.engine,
-            hub: setup.hub,
+            context: setup.context,
             origins: setup.origins,
             addresses: AddressLimits::new(limits),
             sessions: Arc::default(),
-            links: setup.links,
             trusted_proxies: server.trusted_proxies.clone(),
             tokens: TokenSources::new(auth),
             body: BodyLimits {
@@ -165,7 +161,7 @@ impl Inner {
                 .with_retry_after(Duration::from_secs(5)));
         };
         let token = self.tokens.find(request.headers(), true).map(Into::into);
-        Ok(Link::new(address, self.hub.assign(), token, query.v3, (place, admission)))
+        Ok(Link::new(address, self.context.hub.assign(), token, query.v3, (place, admission)))
     }
 
     /// The link of a polling session.
@@ -187,7 +183,7 @@ impl Inner {
         let protocol = first_protocol(request.headers());
         let upgrade = hyper::upgrade::on(&mut request);
         let (engine, tolerance) = (self.engine.clone(), self.tolerance.clone());
-        let links = self.links.clone();
+        let context = self.context.clone();
         let (sid, v3) = (query.sid, link.is_v3());
         tokio::spawn(async move {
             let Ok(upgraded) = upgrade.await else { return };
@@ -195,8 +191,7 @@ impl Inner {
             // Copied, since even an empty rest of the HTTP parser's buffer keeps all of it.
             let early = Bytes::copy_from_slice(&parts.read_buf);
             let lane = Lane::new(parts.io.into_inner().into_inner(), tolerance);
-            let known_by = (sid.is_none() && !v3).then_some(links);
-            start(engine, lane, &early, link, (sid, v3), known_by);
+            start(engine, context, lane, &early, link, (sid, v3));
         });
         let headers = [
             (CONNECTION, HeaderValue::from_static("Upgrade")),
@@ -215,6 +210,7 @@ impl Inner {
         let mut answer = match (query.sid, request.method()) {
             (None, &Method::GET) => {
                 let link = self.open(query, &request)?;
+                link.set_polls(self.context.polls_of(&link));
                 polling::open(&self.engine, &self.sessions, query, link).await?
             }
             (Some(sid), &Method::GET) => {
@@ -223,7 +219,7 @@ impl Inner {
             }
             (Some(sid), &Method::POST) => {
                 let link = self.session(sid)?;
-                polling::send(&link, request, &self.body).await?
+                polling::send(&self.context, &link, request, &self.body).await?
             }
             _ => return Err(Error::new(Code::Malformed, BAD_METHOD)),
         };
@@ -245,15 +241,17 @@ fn first_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
 /// after the engine has named the session, so that its link can be found by that name.
 fn start(
     mut engine: Engine,
+    context: Arc<Context>,
     lane: Arc<Lane>,
     early: &Bytes,
     link: Arc<Link>,
     (sid, v3): (Option<Sid>, bool),
-    known_by: Option<Arc<Links>>,
 ) {
     let path = if v3 { PATH_V3 } else { PATH_V4 };
     let uri = if let Some(sid) = sid {
-        link.polls().upgrade();
+        if let Some(polls) = link.polls() {
+            polls.upgrade();
+        }
         format!("{path}&sid={sid}").parse()
     } else {
         link.start_on(lane.clone());
@@ -263,10 +261,11 @@ fn start(
     if let Ok(uri) = uri {
         *request.uri_mut() = uri;
     }
-    if known_by.is_none() {
+    let named = sid.is_none() && !v3;
+    if !named {
         request.extensions_mut().insert(link.clone());
     }
-    let stream = LaneIo::new(lane, early, link, sid.is_some()).known_by(known_by);
+    let stream = LaneIo::new(context, lane, early, link, sid.is_some()).named(named);
     if let Err(error) = engine.call((stream, request)).into_inner() {
         tracing::debug!(%error, "the engine refused a websocket");
     }

@@ -31,10 +31,12 @@ use crate::{
     limits::PacketLimit,
     metrics,
     realtime::{
+        connection::Context,
         engine::{Answer, Engine, PollingSession, ask},
         events::ClosingReason,
         link::{Known, Link, Links},
         names,
+        polls::Polls,
     },
 };
 
@@ -91,7 +93,7 @@ pub(super) async fn open(
 pub(super) async fn receive(link: &Arc<Link>, headers: &HeaderMap) -> Result<Response> {
     let session = session(link)?;
     let abandoned = Abandoned(Some(session));
-    let polls = link.polls();
+    let polls = polls(link)?;
     polls.written().await;
     // Asked whether it has something, it always says so.
     let mut engine = pin!(unconstrained(session.poll()));
@@ -157,19 +159,20 @@ impl Drop for Abandoned<'_> {
 /// Takes what the client has for the server. A body that is none ends the session, as it does on
 /// Node's server.
 pub(super) async fn send(
+    context: &Context,
     link: &Arc<Link>,
     request: Request,
     limits: &BodyLimits,
 ) -> Result<Response> {
     let session = session(link)?;
-    let _turn = link.polls().body().await;
+    let _turn = polls(link)?.body().await;
     let is_octets = session.is_v3()
         && request
             .headers()
             .get(CONTENT_TYPE)
             .is_some_and(|kind| kind == "application/octet-stream");
     let body = read(request, limits).await?;
-    let heard = hear(link, session, &body, is_octets, limits.packets.as_ref()).await;
+    let heard = hear(context, link, session, &body, is_octets, limits.packets.as_ref()).await;
     if heard.is_err() {
         session.post("1").await;
     }
@@ -180,6 +183,7 @@ pub(super) async fn send(
 
 /// Hands the packets of a body to the engine.
 async fn hear(
+    context: &Context,
     link: &Arc<Link>,
     session: &PollingSession,
     body: &[u8],
@@ -197,7 +201,7 @@ async fn hear(
         if some.is_empty() {
             return last.map(|answer| Ok(respond(answer))).ok_or(NoPayload);
         }
-        if link.polls().is_closing() {
+        if link.is_closing() {
             return Ok(Ok(unheard()));
         }
         if some.iter().any(|packet| asks_for_too_long_a_namespace(packet)) {
@@ -207,7 +211,7 @@ async fn hear(
         if let Some(limit) = limit
             && !link.hears(some.len(), limit)
         {
-            if link.close_because(ClosingReason::RateLimited) {
+            if context.close_because(link, ClosingReason::RateLimited) {
                 metrics::rate_limited().increment(1);
             }
             return Ok(Ok(unheard()));
@@ -246,6 +250,10 @@ fn asks_for_too_long_a_namespace(packet: &str) -> bool {
 
 fn session(link: &Link) -> Result<&PollingSession> {
     link.polling().ok_or_else(unknown)
+}
+
+fn polls(link: &Link) -> Result<&Arc<Polls>> {
+    link.polls().ok_or_else(unknown)
 }
 
 fn unknown() -> Error {

@@ -6,7 +6,7 @@ use std::{
     io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{self, Poll},
 };
 
 use bytes::Bytes;
@@ -17,10 +17,11 @@ use super::{frames::Frames, incoming::Incoming};
 use crate::{
     metrics,
     realtime::{
+        connection::Context,
         events::ClosingReason,
         frame,
         lane::{Lane, Pass, Reading},
-        link::{Link, Links},
+        link::Link,
     },
 };
 
@@ -55,8 +56,9 @@ struct Inner {
     frames: Frames,
     /// Nothing more is read: the peer sent too much that is no event.
     deaf: bool,
-    /// Where the link is found by the engine's id of it, and that id once it is known.
-    links: Option<Arc<Links>>,
+    context: Arc<Context>,
+    /// Whether the link is found by the engine's id of it, and that id once it is known.
+    named: bool,
     sid: Sid,
 }
 
@@ -76,11 +78,17 @@ enum FirstPing {
 
 impl LaneIo {
     /// The stream of a new session, or of a polling session that wants to change over.
-    pub(super) fn new(lane: Arc<Lane>, early: &Bytes, link: Arc<Link>, upgrading: bool) -> Self {
+    pub(super) fn new(
+        context: Arc<Context>,
+        lane: Arc<Lane>,
+        early: &Bytes,
+        link: Arc<Link>,
+        upgrading: bool,
+    ) -> Self {
         // Version 3 clients ping by themselves; a polling session has had its first ping.
         let awaited = !upgrading && !link.is_v3();
         let ping = if awaited { FirstPing::Awaited } else { FirstPing::Done };
-        let (links, sid, deaf) = (None, Sid::ZERO, false);
+        let (named, sid, deaf) = (false, Sid::ZERO, false);
         let mut incoming = Incoming::default();
         let (ahead, taken) = (incoming.pass(early).into(), 0);
         let frames = Frames::default();
@@ -94,14 +102,15 @@ impl LaneIo {
             upgrading,
             frames,
             deaf,
-            links,
+            context,
+            named,
             sid,
         }))
     }
 
     /// Has the link found by the engine's id of the new session, as long as this lives.
-    pub(super) fn known_by(mut self, links: Option<Arc<Links>>) -> Self {
-        self.0.links = links;
+    pub(super) fn named(mut self, named: bool) -> Self {
+        self.0.named = named;
         self
     }
 }
@@ -150,7 +159,7 @@ impl Inner {
         let Some(limit) = &tolerance.packets else { return };
         if frames > 0 && !self.link.hears(frames, limit) {
             self.deaf = true;
-            if self.link.close_because(ClosingReason::RateLimited) {
+            if self.context.close_because(&self.link, ClosingReason::RateLimited) {
                 metrics::rate_limited().increment(1);
             }
         }
@@ -167,11 +176,12 @@ impl Inner {
             self.ping = FirstPing::Seen;
             return Pass::Swallow;
         }
-        if let Some(links) = self.links.as_ref().filter(|_| self.sid == Sid::ZERO)
+        if self.named
+            && self.sid == Sid::ZERO
             && let Some(sid) = frame::opened_session(payload)
         {
             self.sid = sid;
-            links.insert(sid, Arc::downgrade(&self.link));
+            self.context.links.insert(sid, Arc::downgrade(&self.link));
         }
         if let Some(namespace) = frame::marked_namespace(payload) {
             return Pass::Marker(namespace);
@@ -193,7 +203,7 @@ fn is_upgrade(frame: &[u8], payload: &[u8]) -> bool {
 impl AsyncRead for LaneIo {
     fn poll_read(
         mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
+        cx: &mut task::Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self.0;
@@ -241,7 +251,7 @@ impl AsyncWrite for LaneIo {
     /// take now waits in the lane.
     fn poll_write(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        _: &mut task::Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self.0;
@@ -257,21 +267,21 @@ impl AsyncWrite for LaneIo {
         if this.ping == FirstPing::Seen {
             lane.wake_reader();
         }
-        if upgrading && !this.link.change_over(&lane) {
+        if upgrading && !this.link.change_over(&lane, &this.context.hub) {
             return Poll::Ready(Err(io::ErrorKind::AlreadyExists.into()));
         }
         if this.upgrading {
             // The engine writes what it still had; the marker may have found no room before.
-            this.link.go_over();
+            this.link.go_over(&this.context.hub);
         }
         Poll::Ready(Ok(buf.len()))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(self: Pin<&mut Self>, _: &mut task::Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut task::Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 }
@@ -283,8 +293,8 @@ impl Drop for Inner {
         if self.upgrading {
             self.link.close_polling();
         }
-        if let Some(links) = &self.links {
-            links.remove(&self.sid);
+        if self.named {
+            self.context.links.remove(&self.sid);
         }
         self.link.vacate(&self.lane);
         self.lane.finish();
@@ -306,7 +316,7 @@ mod tests {
     };
 
     /// The engine's stream of a session that speaks version 3, and the peer.
-    async fn stream() -> (LaneIo, TcpStream) {
+    async fn stream() -> (LaneIo, TcpStream, Arc<Context>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
@@ -321,7 +331,8 @@ mod tests {
         let address = Ipv4Addr::LOCALHOST.into();
         let limits = AddressLimits::new(&Config::for_tests().limits);
         let link = Link::new(address, 0, None, true, limits.admit(address).unwrap());
-        (LaneIo::new(lane, &Bytes::new(), link, false), peer)
+        let context = Context::for_tests();
+        (LaneIo::new(context.clone(), lane, &Bytes::new(), link, false), peer, context)
     }
 
     #[test]
@@ -331,7 +342,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_read_ahead_comes_in_order_after_what_may_be_a_header() {
-        let (mut io, mut peer) = stream().await;
+        let (mut io, mut peer, _) = stream().await;
         let sent: Vec<u8> = (0..10_000_u32).map(|n| n.to_le_bytes()[n as usize % 2]).collect();
         peer.write_all(&sent).await.unwrap();
         let mut read = Vec::new();
@@ -349,9 +360,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_link_is_found_by_the_engines_id_while_its_websocket_lives() {
-        let (io, _peer) = stream().await;
-        let (links, sid) = (Arc::<Links>::default(), Sid::new());
-        let mut io = io.known_by(Some(links.clone()));
+        let (io, _peer, context) = stream().await;
+        let (links, sid) = (&context.links, Sid::new());
+        let mut io = io.named(true);
         let opened = frame::text(&[&format!(r#"0{{"sid":"{sid}"}}"#)]);
         io.write_all(&opened).await.unwrap();
         assert!(links.get(&sid).is_some_and(|link| link.upgrade().is_some()));

@@ -1,0 +1,127 @@
+//! The ends of links, for those whose connections they carry: who is told, and why.
+
+use std::{sync::Arc, time::Duration};
+
+use socketioxide::socket::Socket;
+
+use super::{Connection, Context};
+use crate::{
+    metrics,
+    realtime::{
+        events::{ClosingReason, SessionClosing},
+        frame::Outgoing,
+        link::Link,
+        polls::{LAST_WORDS, Polls, Wish},
+    },
+};
+
+impl Context {
+    /// The connections of a link that have not ended.
+    fn connections(&self, link: &Link) -> Vec<Arc<Connection>> {
+        let mut connections = self.seats.find(link.shard(), link.members());
+        connections.retain(|connection| !connection.has_ended());
+        connections
+    }
+
+    /// The connection of one of the engine's sockets.
+    pub(in crate::realtime) fn connection(
+        &self,
+        link: &Link,
+        engine: &Arc<Socket>,
+    ) -> Option<Arc<Connection>> {
+        let mut connections = self.seats.find(link.shard(), link.members()).into_iter();
+        connections.find(|connection| connection.engine.as_ptr() == Arc::as_ptr(engine))
+    }
+
+    /// The polls of a link that is a polling session.
+    pub(in crate::realtime) fn polls_of(self: &Arc<Self>, link: &Arc<Link>) -> Arc<Polls> {
+        let (context, link) = (self.clone(), Arc::downgrade(link));
+        Arc::new(Polls::new(move |wish| {
+            let Some(link) = link.upgrade() else { return };
+            match wish {
+                Wish::TooMuch if context.close_because(&link, ClosingReason::SlowConsumer) => {
+                    metrics::slow_consumers().increment(1);
+                }
+                Wish::TooMuch => {}
+                Wish::End => link.close(),
+            }
+        }))
+    }
+
+    /// Ends a session, and says why in each namespace that is open. False when a polling session was
+    /// about to end before.
+    pub(in crate::realtime) fn close_because(
+        &self,
+        link: &Arc<Link>,
+        reason: ClosingReason,
+    ) -> bool {
+        if !link.begin_to_close() {
+            return false;
+        }
+        say_and_close(link, reason, &self.connections(link));
+        true
+    }
+
+    /// Ends a session because of those of its connections that are meant: they are told why, and
+    /// nothing they ask for is done any more. Whoever else shares the transport comes back by
+    /// themselves. Returns how many are meant and were not shut out before.
+    pub(in crate::realtime) fn shut_out(
+        &self,
+        link: &Arc<Link>,
+        reason: ClosingReason,
+        is_meant: impl Fn(&Connection) -> bool,
+    ) -> usize {
+        let mut meant = self.connections(link);
+        meant.retain(|connection| is_meant(connection) && connection.shut_out());
+        if !meant.is_empty() {
+            // What is sent from now on is not heard, in any of its namespaces.
+            link.begin_to_close();
+            say_and_close(link, reason, &meant);
+        }
+        meant.len()
+    }
+
+    /// Ends a session when nobody is connected over it then: who was refused, or has left every
+    /// namespace, does not keep it for long.
+    pub(in crate::realtime) fn close_if_vacant(
+        self: &Arc<Self>,
+        link: &Arc<Link>,
+        after: Duration,
+    ) {
+        if !self.connections(link).is_empty() {
+            return;
+        }
+        let (context, link) = (self.clone(), link.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            if context.connections(&link).is_empty() {
+                link.close();
+            }
+        });
+    }
+}
+
+fn say_and_close(link: &Arc<Link>, reason: ClosingReason, connections: &[Arc<Connection>]) {
+    let Some(last) = connections.last() else { return link.close() };
+    if let Some(lane) = link.lane() {
+        // The first to close it would have the last word.
+        let farewell = Outgoing::of(&SessionClosing::because(reason));
+        for connection in connections {
+            connection.send(farewell.clone());
+        }
+        // Who is still coming in or changing over hears it when they have.
+        if connections.iter().all(|connection| lane.is_open(connection.namespace())) {
+            last.close_transport();
+        }
+    } else {
+        for connection in connections {
+            connection.close(reason);
+        }
+    }
+    // A namespace may end meanwhile, and its words with it.
+    let link = link.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(LAST_WORDS).await;
+        link.close();
+    });
+}
