@@ -72,6 +72,38 @@ const KNOWN: [&str; 57] = [
     "src/users/store/profiles.rs",
 ];
 
+/// What stands in `src/realtime/`, from the ground up: each knows those before it, and what stands in
+/// its own folder.
+const REALTIME: [&str; 27] = [
+    "events",
+    "frame",
+    "names",
+    "queue",
+    "deadlines",
+    "looks",
+    "seats",
+    "catalogue",
+    "engine",
+    "polls",
+    "lane",
+    "hub",
+    "link",
+    "emitter",
+    "connection",
+    "commands",
+    "replay",
+    "emits",
+    "expiries",
+    "inbound",
+    "sockets",
+    "wire",
+    "session",
+    "mod",
+    "drain",
+    "shutting",
+    "http",
+];
+
 /// A name that a file brings in.
 struct Use {
     path: Vec<String>,
@@ -296,6 +328,36 @@ impl House {
     }
 }
 
+/// What knows something that does not stand below it.
+fn out_of_order(house: &House) -> Vec<String> {
+    let place = |path: &str| {
+        let part = path.strip_prefix("realtime/")?.split('/').next()?;
+        let part = part.trim_end_matches(".rs");
+        Some(REALTIME.iter().position(|one| *one == part).ok_or_else(|| part.to_owned()))
+    };
+    let mut wrong = Vec::new();
+    for ((path, ..), known) in house.files.iter().zip(house.known()) {
+        let own = match place(path) {
+            None => continue,
+            Some(Ok(own)) => own,
+            Some(Err(_)) if path.starts_with("realtime/check/") => continue,
+            Some(Err(part)) => {
+                wrong.push(format!("src/{path}: {part} has no place in the order of realtime"));
+                continue;
+            }
+        };
+        for (other, name) in known {
+            let other = &house.files[other].0;
+            if let Some(Ok(place)) = place(other)
+                && place > own
+            {
+                wrong.push(format!("src/{path} may not know {name} of src/{other}"));
+            }
+        }
+    }
+    wrong
+}
+
 /// The files that a file knows, and those that these know.
 fn reached(known: &[BTreeMap<usize, String>], from: usize) -> BTreeSet<usize> {
     let (mut reached, mut open) = (BTreeSet::new(), vec![from]);
@@ -322,6 +384,19 @@ fn no_files_know_each_other_in_a_circle() {
     assert!(found.is_empty(), "circles:\n{}\n", found.join("\n"));
     let gone: Vec<_> = KNOWN.iter().filter(|path| !kept.contains(**path)).collect();
     assert!(gone.is_empty(), "no longer in a circle: {gone:?}");
+}
+
+#[test]
+fn realtime_is_built_from_the_ground_up() {
+    let wrong = out_of_order(&House::of(&Source::below("src")));
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+    let found = |path: &str, text: &str| {
+        let files = [("realtime/hub/mod.rs", ""), ("realtime/mod.rs", "mod hub;"), (path, text)];
+        out_of_order(&House::of(&files.map(|(path, text)| Source::new(path, text)))).len()
+    };
+    assert_eq!(found("realtime/lane/gate.rs", "use crate::realtime::hub::Hub;"), 1);
+    assert_eq!(found("realtime/emitter.rs", "use super::hub::Hub;"), 0);
+    assert_eq!(found("realtime/another.rs", ""), 1);
 }
 
 #[test]
