@@ -71,7 +71,7 @@ impl Access {
     /// The policy over what is stored; who loses a right leaves the rooms of these.
     #[must_use]
     pub fn new(policy: RoomPolicy, records: Arc<dyn Records>, db: Db, sockets: Sockets) -> Self {
-        Self { policy, records, grants: Grants(db.clone()), db, sockets }
+        Self { policy, records, grants: Grants::new(db.clone()), db, sockets }
     }
 
     /// Lets a connection into a room.

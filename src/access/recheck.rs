@@ -8,6 +8,7 @@ use secrecy::SecretString;
 
 use super::{Access, Standing};
 use crate::{
+    db::to_the_end,
     error::{Code, Result},
     event::Success,
     id::Id,
@@ -19,6 +20,29 @@ use crate::{
 const RECHECKED_AT_ONCE: usize = 64;
 
 impl Access {
+    /// Lets a user enter a room from now on.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn grant(&self, user: Id, room: Room, by: Id) -> Result<()> {
+        self.grants.give(user, room, by).await
+    }
+
+    /// Takes the right back, and the user's sockets out of the room, as far as they may not be in
+    /// it by another right; even when the caller has hung up.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn revoke(&self, user: Id, room: Room) -> Result<()> {
+        let access = self.clone();
+        to_the_end(async move {
+            access.grants.take(user.clone(), room.clone()).await?;
+            access.evict(&user, &[room]).await;
+            Ok(())
+        })
+        .await
+    }
+
     /// Takes everyone out of a room who may not enter it any more, since what is stored has changed.
     /// Whom the store can't tell of goes too, and may come back.
     pub async fn recheck(&self, room: &Room) {

@@ -15,7 +15,10 @@ use stoa::{
     text::well_formed,
 };
 
-use super::{client, local_url, token};
+use super::{
+    local::{client, local_url},
+    token,
+};
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use stoa::config::Loaded;
 
-use super::{client, local_url};
+use super::local::{client, local_url};
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -5,6 +5,7 @@
 //! room keeps it in the store, and has the sockets of those who are shut out closed. Whatever becomes
 //! of a token goes through [`Users::apply`].
 
+mod acting;
 mod documents;
 mod http;
 mod names;
@@ -13,7 +14,8 @@ mod requests;
 mod service;
 mod store;
 
+pub use acting::{acting, known};
 pub use http::routes;
-pub use names::{KnownNames, Names, acting, known};
+pub use names::{KnownNames, Names};
 pub use personal::Personal;
 pub use service::{Change, Introduction, Revocation, Users, introduce};

@@ -1,14 +1,7 @@
 //! The names that people are shown by. The newest win: those of the token with which someone acts, or
 //! those that a backend has told since it was issued.
 
-use super::store;
-use crate::{
-    auth::Identity,
-    clock::Timestamp,
-    db::{Row, Tx},
-    error::Result,
-    id::Id,
-};
+use crate::{auth::Identity, clock::Timestamp, db::Row, error::Result};
 
 /// What somebody is called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,7 +16,7 @@ pub struct Names {
 
 impl Names {
     /// Those that a token tells.
-    fn of(identity: &Identity) -> Self {
+    pub(super) fn of(identity: &Identity) -> Self {
         Self {
             first_name: identity.first_name().map(Into::into),
             last_name: identity.last_name().map(Into::into),
@@ -33,7 +26,7 @@ impl Names {
 
     /// These, and the others where these say nothing. The given and the family name are one, and a full
     /// name is of no use beside others than its own.
-    fn over(self, others: &Self) -> Self {
+    pub(super) fn over(self, others: &Self) -> Self {
         let others = others.clone();
         if self.first_name.is_none() && self.last_name.is_none() {
             Self { name: self.name.or(others.name), ..others }
@@ -49,7 +42,7 @@ pub struct KnownNames {
     /// The names.
     pub names: Names,
     /// Since when they hold.
-    named_at: Timestamp,
+    pub(super) named_at: Timestamp,
 }
 
 impl KnownNames {
@@ -67,37 +60,6 @@ impl KnownNames {
         };
         Ok(Some(Self { names, named_at }))
     }
-}
-
-/// What is known of a user's names.
-///
-/// # Errors
-/// The store's.
-pub async fn known(tx: &mut Tx<'_>, user: &Id) -> Result<Option<KnownNames>> {
-    let profile = store::profiles::find(tx, user).await?;
-    profile.as_ref().map_or(Ok(None), KnownNames::from_row)
-}
-
-/// The names of someone who acts, in the unit in which they do. Those of their token are kept when they
-/// are new.
-///
-/// # Errors
-/// The store's.
-pub async fn acting(
-    tx: &mut Tx<'_>,
-    identity: &Identity,
-    known: Option<KnownNames>,
-) -> Result<Names> {
-    // A token that does not say when it was issued is as new as what nobody knows the time of.
-    let told_at = identity.issued_at.max(Timestamp::from_millis(0));
-    let (known, named_at) = known.map(|known| (known.names, known.named_at)).unzip();
-    let known = known.unwrap_or_default();
-    let told = Names::of(identity).over(&known);
-    if told == known || named_at.is_some_and(|named_at| told_at < named_at) {
-        return Ok(known);
-    }
-    store::profiles::note(tx, &identity.user_id, &told, told_at).await?;
-    Ok(told)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@
 
 pub mod callback;
 mod calls;
+mod client;
 mod error;
 mod signature;
 mod transport;
@@ -87,7 +88,7 @@ impl Shkeeper {
             .parse()
             .map_err(|error| SetupError::new("shkeeper.crypto", format!("{error}")))?;
         Ok(Some(Self(Arc::new(Inner {
-            http: transport::client(config.timeout)?,
+            http: client::client(config.timeout)?,
             api,
             key,
             key_header,

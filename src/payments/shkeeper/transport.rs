@@ -1,40 +1,21 @@
 //! One call and its answer: what is sent, how much is read, and what an answer that is no success
 //! says of the money.
 
-use std::{error::Error as _, fmt::Write as _, time::Duration};
+use std::{error::Error as _, fmt::Write as _};
 
 use http::{Method, StatusCode};
-use reqwest::{Client, RequestBuilder, Url, redirect, retry};
+use reqwest::{RequestBuilder, Url};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{ProviderError, SetupError, Shkeeper, signature::API_KEY};
+use super::{ProviderError, Shkeeper, signature::API_KEY};
 use crate::http::json;
 
 /// An answer is not read above this size; a traceback fits.
 const MAX_ANSWER_BYTES: usize = 1_000_000;
 /// Of a reason that SHKeeper gives, characters that are kept.
 const MAX_REASON: usize = 300;
-/// Until there is a connection, at most.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A client that does one thing once: nothing is followed, sent again, or sent on a connection that
-/// may have ended meanwhile, since that could not be told from a call that arrived.
-pub(super) fn client(timeout: Duration) -> Result<Client, SetupError> {
-    // Fails where the process has one already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
-        .no_proxy()
-        .redirect(redirect::Policy::none())
-        .retry(retry::never())
-        .pool_max_idle_per_host(0)
-        // Well before the whole call's, so that what was never sent is known as such.
-        .connect_timeout(CONNECT_TIMEOUT.min(timeout / 2))
-        .timeout(timeout)
-        .build()
-        .map_err(|error| SetupError::new("SHKEEPER_URL", format!("{error}")))
-}
 
 /// What came back, whatever it is.
 pub(super) struct Answer {
