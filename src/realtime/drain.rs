@@ -21,7 +21,7 @@ const LEAST: usize = 100;
 impl Realtime {
     /// Waits until no connection is open.
     pub async fn empty(&self) {
-        let mut open = self.sessions.open.subscribe();
+        let mut open = self.lifecycle.open.subscribe();
         // The sender is ours: it does not go away.
         let _ = open.wait_for(|open| *open == 0).await.is_ok();
     }

@@ -28,16 +28,16 @@ use crate::{
 
 /// Links by the engine's id, which must never be shown. The engine could carry a websocket's along
 /// with its request, but would take four times as much memory for it.
-pub(super) type Links = DashMap<Sid, Weak<Link>>;
+pub(super) type LinksBySid = DashMap<Sid, Weak<Link>>;
 
 /// Has a link found by the engine's id of it, as long as this is there.
 pub(super) struct Known {
     sid: Sid,
-    links: Arc<Links>,
+    links: Arc<LinksBySid>,
 }
 
 impl Known {
-    pub(super) fn by(sid: Sid, links: &Arc<Links>, link: &Arc<Link>) -> Self {
+    pub(super) fn by(sid: Sid, links: &Arc<LinksBySid>, link: &Arc<Link>) -> Self {
         links.insert(sid, Arc::downgrade(link));
         Self { sid, links: links.clone() }
     }

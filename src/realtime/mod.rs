@@ -70,9 +70,9 @@ use self::{
     events::{ClosingReason, SessionClosing},
     frame::Outgoing,
     lane::Tolerance,
-    link::Links,
+    link::LinksBySid,
     seats::Seats,
-    session::Sessions,
+    session::Lifecycle,
     wire::{Door, Setup},
 };
 use crate::{
@@ -97,7 +97,7 @@ pub struct Realtime {
     sockets: Sockets,
     door: Door,
     emitter: Emitter,
-    sessions: Arc<Sessions>,
+    lifecycle: Arc<Lifecycle>,
 }
 
 impl Realtime {
@@ -145,7 +145,7 @@ impl Realtime {
         let context = Arc::new(Context {
             hub: hub.clone(),
             seats: Seats::new(shards),
-            links: Links::default(),
+            links: LinksBySid::default(),
             clock,
             limits: config.limits.clone(),
             callers,
@@ -158,10 +158,10 @@ impl Realtime {
             hooks: OnceLock::new(),
         });
         let sockets = Sockets::new(context.clone());
-        let sessions = Sessions::new(context.clone(), config);
+        let lifecycle = Lifecycle::new(context.clone(), config);
         let door = Door::new(Setup { engine, context, origins, tolerance, config });
         let emitter = Emitter::new(hub.clone(), catalogue, realtime.event_audience);
-        Self { io, sockets, door, emitter, sessions }
+        Self { io, sockets, door, emitter, lifecycle }
     }
 
     /// Opens the namespaces: these commands are heard, these observers hear of connections.
@@ -173,8 +173,8 @@ impl Realtime {
         commands: Commands,
         observers: Vec<Arc<dyn Observer>>,
     ) -> Result<(), Unanswered> {
-        commands.check(&self.sessions.context.catalogue)?;
-        self.sessions.listen(&self.io, commands, observers);
+        commands.check(&self.lifecycle.context.catalogue)?;
+        self.lifecycle.listen(&self.io, commands, observers);
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! Sessions: the handshake, who a connection belongs to, and its end, which is noticed exactly
+//! The lifecycle of connections: the handshake, who one belongs to, and its end, which is noticed exactly
 //! once however the engine reports it.
 
 use std::{
@@ -48,7 +48,7 @@ pub trait Observer: Send + Sync {
 }
 
 /// The beginnings and ends of all connections.
-pub(super) struct Sessions {
+pub(super) struct Lifecycle {
     pub(super) context: Arc<Context>,
     users: UserLimits,
     connect_timeout: Duration,
@@ -65,10 +65,10 @@ struct Listeners {
     observers: Vec<Arc<dyn Observer>>,
 }
 
-impl Sessions {
+impl Lifecycle {
     pub(super) fn new(context: Arc<Context>, config: &Config) -> Arc<Self> {
         let clock = context.clock.clone();
-        let sessions = Arc::new(Self {
+        let lifecycle = Arc::new(Self {
             context,
             users: UserLimits::new(&config.limits),
             connect_timeout: config.realtime.connect_timeout,
@@ -78,10 +78,10 @@ impl Sessions {
             listeners: OnceLock::new(),
             open: watch::Sender::new(0),
         });
-        let hooks: Arc<dyn Hooks> = sessions.clone();
+        let hooks: Arc<dyn Hooks> = lifecycle.clone();
         // The context is new, and so are its hooks.
-        let _ = sessions.context.hooks.set(Arc::downgrade(&hooks));
-        sessions
+        let _ = lifecycle.context.hooks.set(Arc::downgrade(&hooks));
+        lifecycle
     }
 
     /// Opens the three namespaces.
@@ -135,8 +135,8 @@ impl Sessions {
         let context = self.context.clone();
         let connection = Connection::new(id, namespace, owner, link.clone(), engine, context);
         let inbound = Inbound { connection: connection.clone(), commands: self.commands() };
-        opening.socket.on_fallback(Guard { inbound, sessions: self.clone() });
-        let ending = Ending { connection: connection.clone(), sessions: self.clone() };
+        opening.socket.on_fallback(Guard { inbound, lifecycle: self.clone() });
+        let ending = Ending { connection: connection.clone(), lifecycle: self.clone() };
         opening.socket.on_disconnect(ending);
         connection.enter();
         if let Some(identity) = identity {
@@ -245,7 +245,7 @@ impl Sessions {
     }
 }
 
-impl Hooks for Sessions {
+impl Hooks for Lifecycle {
     /// In a trusting handshake the first one said becomes the connection's own.
     fn claim(&self, connection: &Arc<Connection>, user: &Id) -> Result<Arc<Identity>> {
         if let Some(identity) = connection.identity() {
@@ -285,7 +285,7 @@ impl Hooks for Sessions {
 /// Has its connection hear, and ends it when the engine lets go of it, whether or not it said so.
 struct Guard {
     inbound: Inbound,
-    sessions: Arc<Sessions>,
+    lifecycle: Arc<Lifecycle>,
 }
 
 impl MessageHandler<LocalAdapter, ()> for Guard {
@@ -296,7 +296,7 @@ impl MessageHandler<LocalAdapter, ()> for Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.sessions.finish(&self.inbound.connection);
+        self.lifecycle.finish(&self.inbound.connection);
     }
 }
 
@@ -304,7 +304,7 @@ impl Drop for Guard {
 /// has run it would not answer another CONNECT to the same namespace.
 struct Ending {
     connection: Arc<Connection>,
-    sessions: Arc<Sessions>,
+    lifecycle: Arc<Lifecycle>,
 }
 
 impl DisconnectHandler<LocalAdapter, ()> for Ending {
@@ -314,9 +314,9 @@ impl DisconnectHandler<LocalAdapter, ()> for Ending {
         reason: DisconnectReason,
         defer: fn(Arc<Socket>),
     ) {
-        self.sessions.finish(&self.connection);
+        self.lifecycle.finish(&self.connection);
         if reason == DisconnectReason::ClientNSDisconnect {
-            let Sessions { context, connect_timeout, .. } = &*self.sessions;
+            let Lifecycle { context, connect_timeout, .. } = &*self.lifecycle;
             context.close_if_vacant(&self.connection.link, *connect_timeout);
         }
         defer(socket);

@@ -52,7 +52,7 @@ impl Realtime {
             }
             closed
         };
-        self.sessions.looks.join(look).await.unwrap_or(0)
+        self.lifecycle.looks.join(look).await.unwrap_or(0)
     }
 }
 

@@ -313,7 +313,7 @@ async fn stall(server: &Server) -> Seen<Client> {
 /// that it was too slow. The numbers that it heard.
 async fn read_on(server: Arc<Server>, mut client: Client) -> Seen<Vec<u32>> {
     let healthy: usize = (0..CLIENTS).map(|client| namespaces_of(client).len()).sum();
-    let mut open = server.realtime.sessions.open.subscribe();
+    let mut open = server.realtime.lifecycle.open.subscribe();
     open.wait_for(|open| *open == healthy).await.expect("a server");
     let mut heard = Vec::new();
     let mut told = false;

@@ -21,7 +21,7 @@ use super::{
     events::{ClosingReason, SessionClosing},
     frame::Outgoing,
     hub::{Entering, Hub, Item, Outlet, Polled},
-    link::{Link, Links},
+    link::{Link, LinksBySid},
     polls::Polls,
     queue::{Queue, Work},
     seats::{Member, Seats},
@@ -58,7 +58,7 @@ pub(super) struct Context {
     /// Who those are that the hub knows by number.
     pub(super) seats: Seats<Connection>,
     /// The links of websockets.
-    pub(super) links: Links,
+    pub(super) links: LinksBySid,
     pub(super) clock: Clock,
     pub(super) limits: LimitsConfig,
     /// What a user changes over all of their sockets.
@@ -387,7 +387,7 @@ impl Context {
         Arc::new(Self {
             hub: Hub::start(1, 1, 1000),
             seats: Seats::new(1),
-            links: Links::default(),
+            links: LinksBySid::default(),
             clock,
             callers: CallerRates::new(&config.limits),
             limits: config.limits,

@@ -102,7 +102,7 @@ impl Lane {
         }
         if !state.gates[namespace].is_open() {
             state.pending_bytes += run.bytes.len();
-            let held = &mut state.waiting.get_or_insert_default().held;
+            let held = &mut state.buffer.get_or_insert_default().held;
             held.extend(run.frames.iter().map(|frame| (namespace, frame.clone())));
             return self.check_pending(&mut state);
         }
@@ -140,7 +140,7 @@ impl Lane {
         }
         let bytes = state.pending_bytes;
         if bytes > few {
-            state.waiting.get_or_insert_default().watched.push((bytes, taken));
+            state.buffer.get_or_insert_default().watched.push((bytes, taken));
         } else {
             // Whoever asked may have gone.
             let _ = taken.send(());
@@ -284,10 +284,10 @@ impl Lane {
 
     /// Writes what is pending, as far as the socket takes it, and sees to the rest.
     fn flush(self: &Arc<Self>, state: &mut State) {
-        while let Some(waiting) = state.waiting.as_deref().filter(|_| !state.is_idle()) {
+        while let Some(buffer) = state.buffer.as_deref().filter(|_| !state.is_idle()) {
             let mut slices = [IoSlice::new(&[]); GATHER];
             let (mut batch, mut length) = (0, 0);
-            for (slice, frame) in slices.iter_mut().zip(&waiting.pending) {
+            for (slice, frame) in slices.iter_mut().zip(&buffer.pending) {
                 *slice = IoSlice::new(frame);
                 batch += 1;
                 length += frame.len();

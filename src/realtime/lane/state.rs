@@ -12,7 +12,7 @@ use crate::event::{ByNamespace, Namespace};
 #[derive(Debug, Default)]
 pub(super) struct State {
     /// What waits, while something does.
-    pub(super) waiting: Option<Box<Waiting>>,
+    pub(super) buffer: Option<Box<WriteBuffer>>,
     pub(super) pending_bytes: usize,
     /// Whether a part of the first pending frame has been written.
     pub(super) started: bool,
@@ -26,7 +26,7 @@ pub(super) struct State {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Waiting {
+pub(super) struct WriteBuffer {
     pub(super) pending: VecDeque<Bytes>,
     pub(super) held: Vec<(Namespace, Bytes)>,
     /// Who wants to know when so many more bytes are written.
@@ -42,7 +42,7 @@ pub(super) enum Phase {
     Dead,
 }
 
-impl Waiting {
+impl WriteBuffer {
     /// So many bytes were written.
     pub(super) fn written(&mut self, bytes: usize) {
         for (left, taken) in std::mem::take(&mut self.watched) {
@@ -64,7 +64,7 @@ impl State {
 
     /// Whether nothing waits for the socket.
     pub(super) fn is_idle(&self) -> bool {
-        self.waiting.as_ref().is_none_or(|waiting| waiting.pending.is_empty())
+        self.buffer.as_ref().is_none_or(|buffer| buffer.pending.is_empty())
     }
 
     /// Puts frames at the end, leaving out the first `written` bytes.
@@ -76,8 +76,8 @@ impl State {
             }
             self.started |= written > 0;
             self.pending_bytes += frame.len() - written;
-            let waiting = self.waiting.get_or_insert_default();
-            waiting.pending.push_back(frame.slice(written..));
+            let buffer = self.buffer.get_or_insert_default();
+            buffer.pending.push_back(frame.slice(written..));
             written = 0;
         }
     }
@@ -85,29 +85,29 @@ impl State {
     /// Takes what was written off the front.
     pub(super) fn consume(&mut self, mut written: usize) {
         self.pending_bytes -= written;
-        let Some(waiting) = &mut self.waiting else { return };
-        waiting.written(written);
-        while let Some(front) = waiting.pending.front_mut() {
+        let Some(buffer) = &mut self.buffer else { return };
+        buffer.written(written);
+        while let Some(front) = buffer.pending.front_mut() {
             if written < front.len() {
                 front.advance(written);
                 self.started |= written > 0;
                 return;
             }
             written -= front.len();
-            waiting.pending.pop_front();
+            buffer.pending.pop_front();
             self.started = false;
         }
-        waiting.pending = VecDeque::new();
+        buffer.pending = VecDeque::new();
         self.rest();
     }
 
     /// An idle lane keeps no buffer.
     pub(super) fn rest(&mut self) {
-        let idle = |waiting: &Waiting| waiting.held.is_empty() && waiting.pending.is_empty();
-        if self.waiting.as_deref().is_some_and(idle)
-            && let Some(mut waiting) = self.waiting.take()
+        let idle = |buffer: &WriteBuffer| buffer.held.is_empty() && buffer.pending.is_empty();
+        if self.buffer.as_deref().is_some_and(idle)
+            && let Some(mut buffer) = self.buffer.take()
         {
-            waiting.written(usize::MAX);
+            buffer.written(usize::MAX);
         }
     }
 
@@ -119,25 +119,25 @@ impl State {
         if gate.is_open() {
             let held = self.take_held(namespace);
             if !held.is_empty() {
-                self.waiting.get_or_insert_default().pending.extend(held);
+                self.buffer.get_or_insert_default().pending.extend(held);
             }
         }
     }
 
     pub(super) fn take_held(&mut self, namespace: Namespace) -> Vec<Bytes> {
-        let Some(waiting) = &mut self.waiting else { return Vec::new() };
-        let held = std::mem::take(&mut waiting.held).into_iter();
+        let Some(buffer) = &mut self.buffer else { return Vec::new() };
+        let held = std::mem::take(&mut buffer.held).into_iter();
         let (taken, held): (Vec<_>, _) = held.partition(|(held, _)| *held == namespace);
-        waiting.held = held;
+        buffer.held = held;
         self.rest();
         taken.into_iter().map(|(_, frame)| frame).collect()
     }
 
     pub(super) fn drop_all_but_the_started_frame(&mut self) {
-        let Some(waiting) = &mut self.waiting else { return };
-        waiting.pending.truncate(usize::from(self.started));
-        waiting.held.clear();
-        waiting.watched.clear();
-        self.pending_bytes = waiting.pending.iter().map(Bytes::len).sum();
+        let Some(buffer) = &mut self.buffer else { return };
+        buffer.pending.truncate(usize::from(self.started));
+        buffer.held.clear();
+        buffer.watched.clear();
+        self.pending_bytes = buffer.pending.iter().map(Bytes::len).sum();
     }
 }

@@ -49,7 +49,7 @@ use crate::{
         connection::Context,
         engine::Engine,
         lane::{Lane, Tolerance},
-        link::{Link, Links},
+        link::{Link, LinksBySid},
     },
 };
 
@@ -68,7 +68,7 @@ struct Inner {
     addresses: AddressLimits,
     tolerance: Arc<Tolerance>,
     /// Polling sessions by the engine's id.
-    sessions: Arc<Links>,
+    polling: Arc<LinksBySid>,
     trusted_proxies: Vec<IpNet>,
     tokens: TokenSources,
     body: BodyLimits,
@@ -92,7 +92,7 @@ impl Door {
             context: setup.context,
             origins: setup.origins,
             addresses: AddressLimits::new(limits),
-            sessions: Arc::default(),
+            polling: Arc::default(),
             trusted_proxies: server.trusted_proxies.clone(),
             tokens: TokenSources::new(auth),
             body: BodyLimits {
@@ -166,7 +166,7 @@ impl Inner {
 
     /// The link of a polling session.
     pub(super) fn session(&self, sid: Sid) -> Result<Arc<Link>> {
-        let link = self.sessions.get(&sid).and_then(|link| link.upgrade());
+        let link = self.polling.get(&sid).and_then(|link| link.upgrade());
         link.ok_or_else(|| Error::new(Code::Malformed, UNKNOWN_SESSION))
     }
 
@@ -211,7 +211,7 @@ impl Inner {
             (None, &Method::GET) => {
                 let link = self.open(query, &request)?;
                 link.set_polls(self.context.polls_of(&link));
-                polling::open(&self.engine, &self.sessions, query, link).await?
+                polling::open(&self.engine, &self.polling, query, link).await?
             }
             (Some(sid), &Method::GET) => {
                 let link = self.session(sid)?;

@@ -34,7 +34,7 @@ use crate::{
         connection::Context,
         engine::{Answer, Engine, PollingSession, ask},
         events::ClosingReason,
-        link::{Known, Link, Links},
+        link::{Known, Link, LinksBySid},
         names,
         polls::Polls,
     },
@@ -58,7 +58,7 @@ pub(super) struct BodyLimits {
 /// Opens a session.
 pub(super) async fn open(
     engine: &Engine,
-    links: &Arc<Links>,
+    links: &Arc<LinksBySid>,
     query: &Query,
     link: Arc<Link>,
 ) -> Result<Response> {
