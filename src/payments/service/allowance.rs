@@ -20,7 +20,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::RETRY_AFTER;
+use super::refusals::RETRY_AFTER;
 use crate::{
     config::RatePerMinute,
     error::{Code, Error, Result},

@@ -8,7 +8,8 @@ use http::HeaderMap;
 use serde_json::{Map, Value};
 
 use super::{
-    PaymentService, is_own, no_callback, payouts,
+    PaymentService, is_own, payouts,
+    refusals::no_callback,
     settle::{self, Settled},
 };
 use crate::{

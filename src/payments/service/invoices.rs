@@ -1,6 +1,9 @@
 //! Where the buyer pays to: what the provider is asked for, and what is known after it answered.
 
-use super::{PaymentService, Provider, conflict, no_payment, not_done};
+use super::{
+    PaymentService, Provider,
+    refusals::{conflict, no_payment, not_done},
+};
 use crate::{
     db::Tx,
     error::{Error, Result},

@@ -6,16 +6,17 @@ mod invoices;
 mod payable;
 mod payments;
 mod payouts;
+mod refusals;
 mod settle;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use tokio::sync::Semaphore;
 
 use self::{allowance::Allowance, payable::Pegs};
-use super::shkeeper::{ProviderError, Shkeeper};
+use super::shkeeper::Shkeeper;
 use crate::{
     clock::Clock,
     config::Config,
@@ -24,9 +25,6 @@ use crate::{
     id::{Id, Ids},
     notifications::NotificationService,
 };
-
-/// When to try again what the provider did not answer.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Payouts of one caller that the provider is asked for at once.
 const PAYOUTS_AT_ONCE: usize = 4;
@@ -117,44 +115,6 @@ impl PaymentService {
 /// A part of a path that nobody can guess.
 fn token() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; TOKEN_BYTES]>())
-}
-
-/// What the caller is told of a provider that did not do what it was asked.
-fn not_done(error: ProviderError) -> Error {
-    match error {
-        ProviderError::Refused(_) => {
-            Error::new(Code::Conflict, "The payment provider refused this.")
-                .with_reason("provider_refused")
-                .with_cause(error)
-        }
-        ProviderError::Unclear(_) | ProviderError::Unreachable(_) => {
-            Error::new(Code::Unavailable, "The payment provider does not answer; try again.")
-                .with_retry_after(RETRY_AFTER)
-                .with_cause(error)
-        }
-    }
-}
-
-fn conflict(sentence: &'static str) -> Error {
-    Error::new(Code::Conflict, sentence)
-}
-
-fn no_payment() -> Error {
-    Error::new(Code::NotFound, "There is no such payment.")
-}
-
-fn no_payout() -> Error {
-    Error::new(Code::NotFound, "There is no such payout.")
-}
-
-/// There is no such request, for who may not pay for it either.
-fn no_request() -> Error {
-    Error::new(Code::NotFound, "There is no such request.")
-}
-
-/// Nobody waits for a callback at this path.
-fn no_callback() -> Error {
-    Error::new(Code::NotFound, "Nothing is known of this.")
 }
 
 /// Whose external id a provider names.

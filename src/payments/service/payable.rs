@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{conflict, payouts::paid_out};
+use super::refusals::{conflict, paid_out};
 use crate::{
     config::PaymentsConfig,
     db::Tx,

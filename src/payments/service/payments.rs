@@ -3,7 +3,8 @@
 use std::{convert::identity, sync::Arc};
 
 use super::{
-    PaymentService, conflict, no_payment, no_request,
+    PaymentService,
+    refusals::{conflict, no_payment, no_request},
     settle::{self, Settled},
     token,
 };

@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use super::{
-    PaymentService, Provider, conflict, no_payout, not_done, payable::check_payment, token,
+    PaymentService, Provider,
+    payable::check_payment,
+    refusals::{conflict, no_payout, not_done, paid_out},
+    token,
 };
 use crate::{
     auth::Identity,
@@ -281,10 +284,6 @@ async fn fill_hash(tx: &mut Tx<'_>, mut payout: Payout, tx_hash: Option<String>)
         }
         _ => Ok(payout),
     }
-}
-
-pub(super) fn paid_out() -> Error {
-    conflict("This payment is paid out already, or about to be.")
 }
 
 /// Notes what a callback tells, where it is of the money that was asked for.

@@ -1,7 +1,7 @@
 //! A payment that is confirmed, by whomever: its own rows, its request and what is told of it, in
 //! the unit of work of who confirms.
 
-use super::no_payment;
+use super::refusals::no_payment;
 use crate::{
     db::Tx,
     error::{Error, Result},
