@@ -28,9 +28,10 @@ use crate::{
 
 mod lists;
 mod messages;
+mod reactions;
 
-use self::messages::ReactionLimits;
 pub(super) use self::messages::erase;
+use self::reactions::ReactionLimits;
 
 /// Conversations and their messages. Cheap to clone.
 #[derive(Clone)]

@@ -16,7 +16,7 @@ use crate::{
         events::conversation::{MESSAGE_NEW, ReactionAction, ReactionChange},
         happenings,
         requests::{Draft, ReadResult, Stretch},
-        store::{self, Between, MessageRow, Order, ReactionCounts},
+        store::{self, Between, MessageRow, Order},
     },
     db::{self, KeptEvent, Tx},
     error::{Code, Error, Result},
@@ -36,28 +36,6 @@ const MAX_REWRITTEN: usize = 8;
 
 /// The most people of a conversation whose messages make notifications.
 const MAX_NOTIFIED: u64 = 100;
-
-/// How many reactions a message takes.
-#[derive(Clone, Copy)]
-pub(super) struct ReactionLimits {
-    /// Of one user.
-    pub(super) per_user: u32,
-    /// Different ones.
-    pub(super) kinds: u32,
-}
-
-impl ReactionLimits {
-    fn check(self, counts: ReactionCounts) -> Result<()> {
-        let sentence = if counts.own > self.per_user.into() {
-            "You have given this message as many reactions as one may."
-        } else if counts.kinds > self.kinds.into() {
-            "This message has as many different reactions as one may have."
-        } else {
-            return Ok(());
-        };
-        Err(conflict(sentence))
-    }
-}
 
 impl ChatService {
     /// A stretch of a conversation: what is before a message, newest first, or what comes after one,
