@@ -58,7 +58,7 @@ const NEIGHBOURS: [(&str, &str); 6] = [
 ];
 
 /// Macros of the crate's root, named like modules.
-const ROOT_MACROS: [&str; 2] = ["events", "params"];
+const ROOT_MACROS: [&str; 3] = ["events", "failures", "params"];
 
 /// Over this many lines something wants to move out.
 const MAX_LINES: usize = 500;

@@ -23,7 +23,10 @@ where
     OpenApiRouter::new().routes(routes!(grant, revoke))
 }
 
-/// Lets a user enter a room, whatever its kind. A second time changes nothing.
+/// Grants a user the right to enter a room.
+///
+/// Needs the role `service` or `admin`. The room may be of any kind. Granting it again changes
+/// nothing.
 #[utoipa::path(
     put,
     path = "/api/rooms/{room}/members/{userId}",
@@ -32,7 +35,7 @@ where
         ("room" = String, Path, description = "The room's name."),
         ("userId" = String, Path, description = "The user."),
     ),
-    responses((status = 204, description = "The user may enter."))
+    responses((status = 204, description = "Granted."))
 )]
 async fn grant(
     State(access): State<Access>,
@@ -43,8 +46,10 @@ async fn grant(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Takes the right to enter back, if it was granted, and the user's sockets out of the room, as far
-/// as they may not be in it by another right.
+/// Revokes a user's right to enter a room.
+///
+/// Needs the role `service` or `admin`. The user's sockets leave the room, unless they may be in it
+/// by another right. Revoking what was not granted changes nothing.
 #[utoipa::path(
     delete,
     path = "/api/rooms/{room}/members/{userId}",
@@ -53,7 +58,7 @@ async fn grant(
         ("room" = String, Path, description = "The room's name."),
         ("userId" = String, Path, description = "The user."),
     ),
-    responses((status = 204, description = "The grant is gone, and so are the sockets that were in by it."))
+    responses((status = 204, description = "Revoked."))
 )]
 async fn revoke(
     State(access): State<Access>,

@@ -16,11 +16,49 @@ use super::{
 use crate::{
     auth::{Authenticator, Caller, ServiceCaller},
     error::{Code, Error, FieldError, Result},
+    failures,
     http::{
         client_address::ClientAddress,
+        openapi,
         unread::{OpenBodies, UnreadBody},
     },
 };
+
+failures! {
+    /// Accounts are off on this server.
+    AccountsOff = NotFound("accounts_off"),
+        "Accounts are off on this server (ACCOUNTS): the app has its own login.";
+    /// The address has an account.
+    EmailTaken = Conflict("email_taken"),
+        "Somebody has registered with this address; log in instead.";
+    /// The address or the password is wrong.
+    CredentialsInvalid = Unauthorized("credentials_invalid"),
+        "The address or the password is not right.";
+    /// The user is blocked.
+    Blocked = Forbidden("user_blocked"), "This user is blocked.";
+    /// The user's tokens were revoked.
+    Revoked = Unauthorized("token_revoked"), "Authentication error: token revoked";
+    /// The refresh token has expired, or its sign-in has ended.
+    RefreshTokenInvalid = Unauthorized("refresh_token_invalid"),
+        "This refresh token does not serve any more; log in again.";
+    /// The refresh token served before; its sign-in has ended now.
+    RefreshTokenReused = Unauthorized("refresh_token_reused"),
+        "This refresh token had served before, so its sign-in has ended; log in again.";
+    /// The caller showed an API key.
+    NotASignIn = Conflict, "An API key is no sign-in; take it out of API_KEYS.";
+    /// The token of another app has no id.
+    TokenWithoutId = Conflict("token_without_id"),
+        "This token has no id (jti), so it can't be ended alone; a backend can end all tokens of \
+         its user (POST /api/auth/revocations).";
+    /// The caller has no account here.
+    NoAccount = Conflict("no_account"),
+        "You have no account on this server: another app gave you your token.";
+    /// The old password is wrong.
+    PasswordWrong = InvalidPayload("password_wrong") at "/oldPassword", "is not your password";
+    /// The reset token served before, has expired, or is none.
+    ResetTokenInvalid = InvalidPayload("reset_token_invalid") at "/resetToken",
+        "does not serve, or not any more; ask for another";
+}
 
 /// The routes.
 pub fn routes<S>() -> OpenApiRouter<S>
@@ -30,7 +68,7 @@ where
     Authenticator: FromRef<S>,
     OpenBodies: FromRef<S>,
 {
-    OpenApiRouter::new()
+    openapi::under("Auth", "Sign-up and sign-in, tokens, and their end.")
         .routes(routes!(register))
         .routes(routes!(login))
         .routes(routes!(refresh))
@@ -47,14 +85,20 @@ const fn unkept<T>(answer: T) -> Unkept<T> {
     ([(CACHE_CONTROL, "no-store")], answer)
 }
 
-/// Makes an account and signs its owner in.
+/// Creates an account and signs its owner in.
+///
+/// Open to everyone, where accounts are on (`ACCOUNTS`). A `referralCode` tells the user who it
+/// belongs to.
 #[utoipa::path(
     post,
     path = "/api/auth/register",
     tag = "Auth",
     security(()),
     request_body = Register,
-    responses((status = 201, description = "There is an account.", body = SignedIn))
+    responses(
+        (status = 201, description = "Created and signed in.", body = SignedIn),
+        AccountsOff, EmailTaken,
+    )
 )]
 async fn register(
     State(accounts): State<AccountService>,
@@ -68,14 +112,19 @@ async fn register(
     Ok((StatusCode::CREATED, unkept(Json(signed_in))))
 }
 
-/// Signs somebody in. A wrong password and an address that nobody has are the same answer.
+/// Signs a user in.
+///
+/// A wrong password and an unknown address are answered alike.
 #[utoipa::path(
     post,
     path = "/api/auth/login",
     tag = "Auth",
     security(()),
     request_body = Login,
-    responses((status = 200, description = "They are signed in.", body = SignedIn))
+    responses(
+        (status = 200, description = "Signed in.", body = SignedIn),
+        AccountsOff, CredentialsInvalid, Blocked,
+    )
 )]
 async fn login(
     State(accounts): State<AccountService>,
@@ -88,15 +137,20 @@ async fn login(
     Ok(unkept(Json(accounts.login(login, address).await?)))
 }
 
-/// Gives the next tokens for a refresh token, which serves once: one that has served before ends its
-/// sign-in, the sockets of it too.
+/// Exchanges a refresh token for new tokens.
+///
+/// A refresh token serves once. One that is used again ends the sign-in that it belongs to, with
+/// its sockets, since somebody else may have it.
 #[utoipa::path(
     post,
     path = "/api/auth/refresh",
     tag = "Auth",
     security(()),
     request_body = Refresh,
-    responses((status = 200, description = "The next tokens.", body = SignedIn))
+    responses(
+        (status = 200, description = "The new tokens.", body = SignedIn),
+        AccountsOff, RefreshTokenInvalid, RefreshTokenReused, Revoked, Blocked,
+    )
 )]
 async fn refresh(
     State(accounts): State<AccountService>,
@@ -107,13 +161,15 @@ async fn refresh(
     Ok(unkept(Json(accounts.refresh(refresh).await?)))
 }
 
-/// Ends the caller's token, the sign-in that it belongs to, and their sockets. A token that another
-/// app made is ended by its id (`jti`).
+/// Signs the caller out.
+///
+/// Revokes the caller's token and the sign-in that it belongs to, and closes their sockets. A token
+/// of another app is revoked by its id (`jti`).
 #[utoipa::path(
     post,
     path = "/api/auth/logout",
     tag = "Auth",
-    responses((status = 204, description = "The token does not serve any more."))
+    responses((status = 204, description = "Signed out."), NotASignIn, TokenWithoutId)
 )]
 async fn logout(
     State(accounts): State<AccountService>,
@@ -123,7 +179,9 @@ async fn logout(
     Ok(unkept(StatusCode::NO_CONTENT))
 }
 
-/// Tells the caller who they are: by their account, else by their token.
+/// Returns the caller.
+///
+/// By their account, else by their token.
 #[utoipa::path(
     get,
     path = "/api/auth/me",
@@ -134,15 +192,20 @@ async fn me(State(accounts): State<AccountService>, caller: Caller) -> Result<Un
     Ok(unkept(Json(Me { user: accounts.me(&caller.identity).await? })))
 }
 
-/// Sets a new password: for the caller by `oldPassword`, or for the owner of a `resetToken`, who needs
-/// no other. Everything that they signed in with before ends, but for the caller's own sign-in.
+/// Sets a new password.
+///
+/// Takes either `oldPassword`, with the caller's token, or `resetToken`, which needs no other
+/// credentials. All other sign-ins of the user end.
 #[utoipa::path(
     post,
     path = "/api/auth/password",
     tag = "Auth",
-    security(("token" = []), ()),
+    security(("token" = []), ("cookie" = []), ("query" = []), ()),
     request_body = ChangePassword,
-    responses((status = 204, description = "It is set."))
+    responses(
+        (status = 204, description = "Changed."),
+        AccountsOff, NoAccount, PasswordWrong, ResetTokenInvalid,
+    )
 )]
 async fn change_password(
     State(accounts): State<AccountService>,
@@ -164,14 +227,16 @@ async fn change_password(
     Ok(unkept(StatusCode::NO_CONTENT))
 }
 
-/// Gives a backend a token that sets a new password, to send to the address's owner. It serves once.
-/// The answer is the same for an address that nobody has.
+/// Creates a token that resets a password.
+///
+/// Needs the role `service`. The token serves once and is for the backend to send to the owner of
+/// the address. An unknown address is answered alike.
 #[utoipa::path(
     post,
     path = "/api/auth/password-resets",
     tag = "Auth",
     request_body = AskReset,
-    responses((status = 201, description = "The token.", body = PasswordReset))
+    responses((status = 201, description = "The token.", body = PasswordReset), AccountsOff)
 )]
 async fn ask_reset(
     State(accounts): State<AccountService>,

@@ -16,7 +16,7 @@ const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=200;
 /// Bytes of a token that may be one of ours, at most.
 const MAX_TOKEN_BYTES: usize = 200;
 
-/// An account to make.
+/// An account to create.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[garde(allow_unvalidated)]
@@ -40,7 +40,7 @@ pub(super) struct Register {
     pub(super) referral_code: Option<String>,
 }
 
-/// Who signs in.
+/// The credentials of a user.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[garde(allow_unvalidated)]
@@ -53,7 +53,7 @@ pub(super) struct Login {
     pub(super) password: SecretString,
 }
 
-/// A refresh token that serves now.
+/// A refresh token to exchange.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[garde(allow_unvalidated)]
@@ -83,7 +83,7 @@ pub(super) struct ChangePassword {
     pub(super) new_password: SecretString,
 }
 
-/// Whose password is to be set anew.
+/// Whose password is to be reset.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[garde(allow_unvalidated)]

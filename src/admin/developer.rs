@@ -24,6 +24,7 @@ use crate::{
     clock::Timestamp,
     config::{Config, Environment},
     error::{Code, Error, Result},
+    failures,
     http::body::Body,
     id::Id,
     origin::{Origin, only},
@@ -143,6 +144,7 @@ pub(super) struct LoginCode {
 /// A token for the console.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ConsoleLogin)]
 pub(super) struct Login {
     /// Good for every operation of admins and services.
     token: String,
@@ -150,16 +152,29 @@ pub(super) struct Login {
     expires_at: Timestamp,
 }
 
-/// Gives a developer a token for the code that the start of the server printed, once: in
-/// development, with the secret that the server made, asked on its own machine, to which alone it
-/// listens. 404 for anyone else.
+failures! {
+    /// The caller is no developer, or has signed in before.
+    NoConsole = NotFound, "There is nothing here.";
+    /// The code is another.
+    WrongCode = Forbidden, "This is not the code that the server printed.";
+}
+
+/// Signs a developer in to the console.
+///
+/// Takes the code that the start of the server printed, once: in development, with the secret that
+/// the server made, asked on its own machine, to which alone it listens. For anyone else it does
+/// not exist.
 #[utoipa::path(
     post,
     path = "/console/login",
+    operation_id = "console_login",
     tag = "Operations",
     security(()),
     request_body = LoginCode,
-    responses((status = 200, description = "A token for one hour.", body = Login))
+    responses(
+        (status = 200, description = "A token for one hour.", body = Login),
+        NoConsole, WrongCode,
+    )
 )]
 pub(super) async fn login(State(admin): State<Admin>, request: Request) -> Result<Json<Login>> {
     let login = admin.login_for(request.extensions(), request.headers());

@@ -17,6 +17,7 @@ use crate::{
     auth::{Authenticator, SetupError},
     clock::{Clock, Timestamp},
     config::{Config, Environment},
+    http::openapi,
     metrics,
 };
 
@@ -65,7 +66,7 @@ where
     Authenticator: FromRef<S>,
     Admin: FromRef<S>,
 {
-    OpenApiRouter::new()
+    openapi::under("Operations", "How this node does, for its operators.")
         .routes(routes!(status::status))
         .routes(routes!(status::metrics))
         .routes(routes!(developer::login))

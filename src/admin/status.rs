@@ -14,6 +14,7 @@ use crate::{
 /// This node, and who asks.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = NodeStatus)]
 pub(super) struct Status {
     /// The version of Stoa.
     version: &'static str,
@@ -37,12 +38,14 @@ struct Operator {
     roles: Roles,
 }
 
-/// Tells which node this is and for whom it takes the caller.
+/// Returns the status of this node.
+///
+/// Needs the role `service` or `admin`. With whom the credentials speak for.
 #[utoipa::path(
     get,
     path = "/api/status",
     tag = "Operations",
-    responses((status = 200, description = "This node.", body = Status))
+    responses((status = 200, description = "The status of this node.", body = Status))
 )]
 pub(super) async fn status(
     State(Admin(admin)): State<Admin>,
@@ -60,13 +63,17 @@ pub(super) async fn status(
     })
 }
 
-/// The metrics of this node, in Prometheus' text format; here also when `METRICS_PORT` keeps
-/// `/metrics` away from this port.
+/// Returns the metrics of this node.
+///
+/// Needs the role `service` or `admin`. In Prometheus' text format; here also where `METRICS_PORT`
+/// keeps `/metrics` away from this port.
 #[utoipa::path(
     get,
     path = "/api/metrics",
     tag = "Operations",
-    responses((status = 200, description = "The metrics.", body = String, content_type = "text/plain"))
+    responses(
+        (status = 200, description = "The metrics.", body = String, content_type = "text/plain"),
+    )
 )]
 pub(super) async fn metrics(
     State(Admin(admin)): State<Admin>,

@@ -22,7 +22,12 @@ use crate::{
     access, accounts, admin,
     auth::take_query_token,
     chat,
-    http::{self as rest, Layers, health::Readiness, openapi, problem},
+    http::{
+        self as rest, Layers,
+        health::Readiness,
+        openapi::{self, Examples},
+        problem,
+    },
     idempotency, marketplace,
     metrics::{self, Handle},
     notifications, payments, points, presence,
@@ -32,6 +37,20 @@ use crate::{
     },
     users,
 };
+
+/// Requests and answers for the description, as `tests/documents` has seen them.
+const EXAMPLES: [&str; 10] = [
+    include_str!("examples/auth.json"),
+    include_str!("examples/users.json"),
+    include_str!("examples/emit.json"),
+    include_str!("examples/presence.json"),
+    include_str!("examples/chat.json"),
+    include_str!("examples/marketplace.json"),
+    include_str!("examples/payments.json"),
+    include_str!("examples/notifications.json"),
+    include_str!("examples/points.json"),
+    include_str!("examples/operations.json"),
+];
 
 /// Every route of the public port.
 pub(super) fn router(
@@ -44,24 +63,26 @@ pub(super) fn router(
     token_parameter: Option<&str>,
 ) -> anyhow::Result<Router> {
     let (api, description) = OpenApiRouter::with_openapi(openapi::base())
+        .merge(accounts::routes())
+        .merge(users::routes())
         .merge(realtime::routes())
         .merge(access::routes())
         .merge(presence::routes())
-        .merge(users::routes())
         .merge(chat::routes())
         .merge(marketplace::routes())
         .merge(payments::routes())
-        .merge(accounts::routes())
         .merge(notifications::routes())
         .merge(points::routes())
         .merge(admin::routes())
         .split_for_parts();
+    let examples = Examples::read(&EXAMPLES)?;
+    let description = openapi::complete(description, &examples, idempotency::takes_key);
     // Answers are kept as callers see them, so failures are rendered below as well as above.
     let api = api
         .route_layer(from_fn(problem::layer))
         .route_layer(from_fn_with_state(state.clone(), idempotency::layer));
     let mut router = api
-        .merge(openapi::router(description)?)
+        .merge(openapi::router(&description)?)
         .merge(documents(catalogue)?)
         .merge(admin::console())
         .merge(rest::health::router(readiness));

@@ -12,7 +12,8 @@ use utoipa::ToSchema;
 
 use super::SetupError;
 
-/// What a caller may be. The discriminant is the role's bit in [`Roles`].
+// The discriminant is the role's bit in `Roles`.
+/// What a caller may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {

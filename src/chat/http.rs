@@ -21,13 +21,28 @@ use super::{
 use crate::{
     auth::{Authenticator, Caller},
     error::Result,
+    failures,
     http::{
         body::{Body, Path, Query, ValidBody},
         list::{List, Page},
+        openapi,
     },
     id::Id,
     idempotency::{Subject, answer},
 };
+
+failures! {
+    /// The conversation does not exist, or the caller may not know of it.
+    NoConversation = NotFound, "There is no such conversation.";
+    /// The message does not exist, or the caller may not know of it.
+    NoMessage = NotFound, "There is no such message.";
+    /// The conversation is archived, or full.
+    Archived = Conflict, "The conversation is archived.";
+    /// The conversation is a direct one.
+    Direct = Conflict, "A direct conversation stays between two.";
+    /// The message is deleted, its conversation archived, or there are too many reactions.
+    Deleted = Conflict, "The message is deleted.";
+}
 
 /// The routes.
 pub fn routes<S>() -> OpenApiRouter<S>
@@ -36,7 +51,7 @@ where
     Authenticator: FromRef<S>,
     ChatService: FromRef<S>,
 {
-    OpenApiRouter::new()
+    openapi::under("Chat", "Conversations, who takes part in them, and their messages.")
         .routes(routes!(create_conversation, list_conversations))
         .routes(routes!(get_conversation))
         .routes(routes!(archive_conversation))
@@ -59,15 +74,22 @@ const fn made(created: bool) -> StatusCode {
     if created { StatusCode::CREATED } else { StatusCode::OK }
 }
 
-/// Begins a conversation; the direct one of the same two people is given back.
+/// Creates a conversation.
+///
+/// A direct conversation of the same two people is returned instead of created twice. The caller
+/// takes part, whether `participantIds` names them or not.
 #[utoipa::path(
     post,
     path = "/api/conversations",
     tag = "Chat",
     request_body = CreateConversation,
     responses(
-        (status = 201, description = "It began.", body = ConversationAnswer),
-        (status = 200, description = "The two have it already.", body = ConversationAnswer),
+        (status = 201, description = "Created.", body = ConversationAnswer),
+        (
+            status = 200,
+            description = "The direct conversation of these two people, which exists already.",
+            body = ConversationAnswer,
+        ),
     )
 )]
 async fn create_conversation(
@@ -81,13 +103,18 @@ async fn create_conversation(
     .await
 }
 
-/// Lists the caller's conversations, newest activity first.
+/// Lists the caller's conversations.
+///
+/// The newest activity comes first. Each item has its last message, the number of messages that the
+/// caller has not read, and its first 20 participants.
 #[utoipa::path(
     get,
     path = "/api/conversations",
     tag = "Chat",
     params(Page),
-    responses((status = 200, description = "A page of them.", body = List<ConversationView>))
+    responses(
+        (status = 200, description = "A page of conversations.", body = List<ConversationView>),
+    )
 )]
 async fn list_conversations(
     State(chat): State<ChatService>,
@@ -97,13 +124,18 @@ async fn list_conversations(
     chat.list(caller.identity, page).await
 }
 
-/// Tells of a conversation, to who takes part and to admins.
+/// Returns a conversation.
+///
+/// Participants and admins only; for everyone else it does not exist.
 #[utoipa::path(
     get,
     path = "/api/conversations/{id}",
     tag = "Chat",
     params(("id" = String, Path, description = "The conversation.")),
-    responses((status = 200, description = "The conversation.", body = ConversationView))
+    responses(
+        (status = 200, description = "The conversation.", body = ConversationView),
+        NoConversation,
+    )
 )]
 async fn get_conversation(
     State(chat): State<ChatService>,
@@ -113,13 +145,15 @@ async fn get_conversation(
     Ok(Json(chat.get(caller.identity, id).await?))
 }
 
-/// Archives a conversation for everyone in it.
+/// Archives a conversation.
+///
+/// For all its participants: it takes no more messages. Archiving it again changes nothing.
 #[utoipa::path(
     post,
     path = "/api/conversations/{id}/archive",
     tag = "Chat",
     params(("id" = String, Path, description = "The conversation.")),
-    responses((status = 204, description = "It is archived."))
+    responses((status = 204, description = "Archived."), NoConversation)
 )]
 async fn archive_conversation(
     State(chat): State<ChatService>,
@@ -129,13 +163,18 @@ async fn archive_conversation(
     answer(chat.archive(caller.identity, id), |()| StatusCode::NO_CONTENT).await
 }
 
-/// Lists who takes part in a conversation, the first to come first.
+/// Lists the participants of a conversation.
+///
+/// Who joined first comes first.
 #[utoipa::path(
     get,
     path = "/api/conversations/{id}/participants",
     tag = "Chat",
     params(("id" = String, Path, description = "The conversation."), Page),
-    responses((status = 200, description = "A page of them.", body = List<Participant>))
+    responses(
+        (status = 200, description = "A page of participants.", body = List<Participant>),
+        NoConversation,
+    )
 )]
 async fn list_participants(
     State(chat): State<ChatService>,
@@ -146,14 +185,23 @@ async fn list_participants(
     chat.participants(caller.identity, id, page).await
 }
 
-/// Lets people into a group.
+/// Adds participants to a group.
+///
+/// Takes either `userId` or `userIds`. Who takes part already is left as they are.
 #[utoipa::path(
     post,
     path = "/api/conversations/{id}/participants",
     tag = "Chat",
     params(("id" = String, Path, description = "The conversation.")),
     request_body = AddParticipants,
-    responses((status = 200, description = "They are in.", body = ConversationAnswer))
+    responses(
+        (
+            status = 200,
+            description = "The conversation with its participants.",
+            body = ConversationAnswer,
+        ),
+        NoConversation, Archived,
+    )
 )]
 async fn add_participants(
     State(chat): State<ChatService>,
@@ -167,7 +215,10 @@ async fn add_participants(
     .await
 }
 
-/// Takes someone out of a group: oneself, or another by its creator or an admin.
+/// Removes a participant from a group.
+///
+/// Participants remove themselves; the creator of the group and admins remove anyone. The sockets
+/// of whoever is removed leave the rooms of the conversation.
 #[utoipa::path(
     delete,
     path = "/api/conversations/{id}/participants/{userId}",
@@ -176,7 +227,7 @@ async fn add_participants(
         ("id" = String, Path, description = "The conversation."),
         ("userId" = String, Path, description = "Who goes."),
     ),
-    responses((status = 204, description = "They are out."))
+    responses((status = 204, description = "Removed."), NoConversation, Direct)
 )]
 async fn remove_participant(
     State(chat): State<ChatService>,
@@ -187,13 +238,18 @@ async fn remove_participant(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Lists a conversation's messages, newest first; with `after` the next ones, oldest first.
+/// Lists the messages of a conversation.
+///
+/// The newest come first. With `after` the list goes on from that message, oldest first.
 #[utoipa::path(
     get,
     path = "/api/conversations/{id}/messages",
     tag = "Chat",
     params(("id" = String, Path, description = "The conversation."), Stretch, Page),
-    responses((status = 200, description = "A page of messages.", body = List<Message>))
+    responses(
+        (status = 200, description = "A page of messages.", body = List<Message>),
+        NoConversation,
+    )
 )]
 async fn list_messages(
     State(chat): State<ChatService>,
@@ -205,7 +261,10 @@ async fn list_messages(
     chat.history(caller.identity, id, stretch, page).await
 }
 
-/// Writes a message; the same `clientMessageId` again gives the first one back.
+/// Sends a message.
+///
+/// A `clientMessageId` makes sending safe to repeat: the same sender's message of the same id is
+/// returned instead of sent twice.
 #[utoipa::path(
     post,
     path = "/api/conversations/{id}/messages",
@@ -213,8 +272,13 @@ async fn list_messages(
     params(("id" = String, Path, description = "The conversation.")),
     request_body = Draft,
     responses(
-        (status = 201, description = "It was written.", body = MessageAnswer),
-        (status = 200, description = "It had been written.", body = MessageAnswer),
+        (status = 201, description = "Sent.", body = MessageAnswer),
+        (
+            status = 200,
+            description = "The message of this `clientMessageId`, which was sent before.",
+            body = MessageAnswer,
+        ),
+        NoConversation, Archived,
     )
 )]
 async fn send_message(
@@ -230,14 +294,19 @@ async fn send_message(
     .await
 }
 
-/// Changes a message's text, for its author.
+/// Edits a message.
+///
+/// Only its sender may. Everyone in the conversation is told of the new text.
 #[utoipa::path(
     patch,
     path = "/api/messages/{id}",
     tag = "Chat",
     params(("id" = String, Path, description = "The message.")),
     request_body = EditMessage,
-    responses((status = 200, description = "It was changed.", body = MessageAnswer))
+    responses(
+        (status = 200, description = "The message with its new text.", body = MessageAnswer),
+        NoMessage, Deleted,
+    )
 )]
 async fn edit_message(
     State(chat): State<ChatService>,
@@ -249,13 +318,16 @@ async fn edit_message(
     Ok(Json(MessageAnswer { message }))
 }
 
-/// Takes a message's content away, for its author or an admin.
+/// Deletes a message.
+///
+/// Its sender and admins may. The message stays in the conversation without its content,
+/// attachments and metadata. Deleting it again changes nothing.
 #[utoipa::path(
     delete,
     path = "/api/messages/{id}",
     tag = "Chat",
     params(("id" = String, Path, description = "The message.")),
-    responses((status = 204, description = "Its content is gone."))
+    responses((status = 204, description = "Deleted."), NoMessage)
 )]
 async fn delete_message(
     State(chat): State<ChatService>,
@@ -267,6 +339,8 @@ async fn delete_message(
 }
 
 /// Adds the caller's reaction to a message.
+///
+/// Adding the same reaction again changes nothing.
 #[utoipa::path(
     put,
     path = "/api/messages/{id}/reactions/{emoji}",
@@ -275,7 +349,7 @@ async fn delete_message(
         ("id" = String, Path, description = "The message."),
         ("emoji" = String, Path, description = "One emoji of at most 32 bytes, or a `:short_code:`."),
     ),
-    responses((status = 204, description = "It is there."))
+    responses((status = 204, description = "Added."), NoMessage, Deleted)
 )]
 async fn add_reaction(
     State(chat): State<ChatService>,
@@ -286,7 +360,9 @@ async fn add_reaction(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Takes the caller's reaction to a message back.
+/// Removes the caller's reaction from a message.
+///
+/// Removing a reaction that the caller has not given changes nothing.
 #[utoipa::path(
     delete,
     path = "/api/messages/{id}/reactions/{emoji}",
@@ -295,7 +371,7 @@ async fn add_reaction(
         ("id" = String, Path, description = "The message."),
         ("emoji" = String, Path, description = "The reaction."),
     ),
-    responses((status = 204, description = "It is not there."))
+    responses((status = 204, description = "Removed."), NoMessage, Deleted)
 )]
 async fn remove_reaction(
     State(chat): State<ChatService>,
@@ -306,14 +382,24 @@ async fn remove_reaction(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Notes up to which message the caller has read.
+/// Marks messages as read.
+///
+/// All messages up to and including `messageId` count as read by the caller. Earlier ones change
+/// nothing: what is read stays read.
 #[utoipa::path(
     post,
     path = "/api/conversations/{id}/read",
     tag = "Chat",
     params(("id" = String, Path, description = "The conversation.")),
     request_body = MarkRead,
-    responses((status = 200, description = "What that changed.", body = ReadResult))
+    responses(
+        (
+            status = 200,
+            description = "How many messages that changed, and how many are left.",
+            body = ReadResult,
+        ),
+        NoConversation,
+    )
 )]
 async fn mark_read(
     State(chat): State<ChatService>,

@@ -43,7 +43,7 @@ fn short_to_begin(ids: &[Id], (): &()) -> garde::Result {
 /// How many of them its document shows.
 pub(super) const SHOWN_PARTICIPANTS: usize = 20;
 
-/// A conversation to begin.
+/// A conversation to create.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[garde(allow_unvalidated)]
@@ -66,7 +66,7 @@ pub(super) struct CreateConversation {
     pub(super) metadata: Value,
 }
 
-/// People to add: one of the two.
+/// The participants to add: either one or several.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct AddParticipants {
@@ -77,7 +77,7 @@ pub(super) struct AddParticipants {
     pub(super) user_ids: Option<Vec<Id>>,
 }
 
-/// A message to write.
+/// A message to send.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[garde(allow_unvalidated)]

@@ -22,6 +22,7 @@ use crate::{config::ServerConfig, origin::OriginPolicy};
 pub mod body;
 pub mod client_address;
 pub mod cors;
+pub mod failures;
 pub mod fields;
 pub mod health;
 pub mod json;

@@ -7,40 +7,58 @@
 //! use utoipa_axum::{router::OpenApiRouter, routes};
 //!
 //! /// Archives a conversation.
-//! #[utoipa::path(post, path = "/api/conversations/{id}/archive", tag = "chat",
-//!     params(("id" = String, Path)), responses((status = NO_CONTENT)))]
+//! ///
+//! /// Archiving it again changes nothing.
+//! #[utoipa::path(post, path = "/api/conversations/{id}/archive", tag = "Chat",
+//!     params(("id" = String, Path)),
+//!     responses((status = 204, description = "Archived."), NoConversation))]
 //! async fn archive(Path(_id): Path<Id>) -> Result<http::StatusCode> {
 //!     Ok(http::StatusCode::NO_CONTENT)
 //! }
 //!
+//! stoa::failures! {
+//!     /// The conversation does not exist, or the caller may not know of it.
+//!     NoConversation = NotFound, "There is no such conversation.";
+//! }
+//!
 //! fn router() -> OpenApiRouter {
-//!     OpenApiRouter::new().routes(routes!(archive))
+//!     openapi::under("Chat", "Conversations.").routes(routes!(archive))
 //! }
 //!
 //! // The roof merges the rooms:
 //! let (router, api) =
 //!     OpenApiRouter::with_openapi(openapi::base()).merge(router()).split_for_parts();
-//! let router: axum::Router = router.merge(openapi::router(api)?);
+//! let api = openapi::complete(api, &openapi::Examples::default(), |_, _| false);
+//! let router: axum::Router = router.merge(openapi::router(&api)?);
 //! # Ok::<(), serde_json::Error>(())
 //! ```
+
+use std::collections::BTreeMap;
 
 use axum::{Router, routing::get};
 use bytes::Bytes;
 use http::{
-    HeaderName,
+    HeaderName, Method,
     header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE},
 };
+use serde::Deserialize;
+use serde_json::Value;
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        OpenApi as Document, Ref, Response,
+        OpenApi as Document, OpenApiBuilder, RefOr,
         content::Content,
         path::Operation,
-        security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+        tag::TagBuilder,
     },
 };
+use utoipa_axum::router::OpenApiRouter;
 
-use super::problem::Problem;
+use super::{
+    failures::{self, Called},
+    problem::Problem,
+};
 
 /// The page loads its own two files and the document; nothing else, nothing from elsewhere.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -48,13 +66,11 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 
 #[derive(OpenApi)]
 #[openapi(
-    info(
-        title = "Stoa",
-        description = "JSON over HTTP on the same port as Socket.IO. Failures are RFC 9457 problems."
-    ),
+    info(title = "Stoa", description = include_str!("docs/about.md")),
+    servers((url = "/", description = "This server.")),
     components(schemas(Problem)),
     modifiers(&Credentials),
-    security(("token" = []), ("apiKey" = []))
+    security(("token" = []), ("cookie" = []), ("query" = []), ("apiKey" = []))
 )]
 struct Base;
 
@@ -63,11 +79,30 @@ struct Credentials;
 
 impl Modify for Credentials {
     fn modify(&self, api: &mut Document) {
-        let token = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
-        let key = ApiKey::Header(ApiKeyValue::new("X-Api-Key"));
+        let token = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT")
+            .description(Some("A JWT of this server, or of another app with the same key."))
+            .build();
+        let cookie = ApiKeyValue::with_description(
+            "token",
+            "The JWT in a cookie; also `accessToken`, or those that `AUTH_COOKIES` names.",
+        );
+        let query = ApiKeyValue::with_description(
+            "token",
+            "The JWT in the query, where `AUTH_QUERY` names the parameter; nowhere by default.",
+        );
+        let key =
+            ApiKeyValue::with_description("X-Api-Key", "One of `API_KEYS`, for a backend service.");
         let components = api.components.get_or_insert_default();
-        components.add_security_scheme("token", SecurityScheme::Http(token));
-        components.add_security_scheme("apiKey", SecurityScheme::ApiKey(key));
+        for (name, scheme) in [
+            ("token", SecurityScheme::Http(token)),
+            ("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie))),
+            ("query", SecurityScheme::ApiKey(ApiKey::Query(query))),
+            ("apiKey", SecurityScheme::ApiKey(ApiKey::Header(key))),
+        ] {
+            components.add_security_scheme(name, scheme);
+        }
     }
 }
 
@@ -77,18 +112,108 @@ pub fn base() -> Document {
     Base::openapi()
 }
 
-/// Serves the merged document and its page. Every operation is given the failure answer.
+/// Where a room's routes go, under a heading of its own in the document: the `tag` of its operations,
+/// and what they are about.
+#[must_use]
+pub fn under<S: Clone + Send + Sync + 'static>(
+    tag: &str,
+    about: impl Into<String>,
+) -> OpenApiRouter<S> {
+    let tag = TagBuilder::new().name(tag).description(Some(about)).build();
+    OpenApiRouter::with_openapi(OpenApiBuilder::new().tags(Some([tag])).build())
+}
+
+/// A request and its answers as they were seen, by the id of their operation.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub struct Examples(BTreeMap<String, Example>);
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Example {
+    /// The body of the request, where it has one.
+    request: Option<Value>,
+    /// The bodies of the answers, by status.
+    #[serde(default)]
+    answers: BTreeMap<String, Value>,
+}
+
+impl Examples {
+    /// Reads them from the JSON of several files.
+    ///
+    /// # Errors
+    /// When it is none, or has other members.
+    pub fn read(files: &[&str]) -> Result<Self, serde_json::Error> {
+        let mut all = BTreeMap::new();
+        for file in files {
+            let Self(some) = serde_json::from_str(file)?;
+            all.extend(some);
+        }
+        Ok(Self(all))
+    }
+}
+
+/// The merged document, complete: every operation has the examples of it, and what it fails by.
+/// `takes_key` says which requests take an `Idempotency-Key`.
+#[must_use]
+pub fn complete(
+    mut api: Document,
+    examples: &Examples,
+    takes_key: impl Fn(&Method, &str) -> bool,
+) -> Document {
+    failures::share(api.components.get_or_insert_default());
+    for (path, item) in &mut api.paths.paths {
+        for (method, operation) in [
+            (Method::GET, &mut item.get),
+            (Method::POST, &mut item.post),
+            (Method::PUT, &mut item.put),
+            (Method::PATCH, &mut item.patch),
+            (Method::DELETE, &mut item.delete),
+        ] {
+            let Some(operation) = operation else { continue };
+            let called = Called { changes: !method.is_safe(), takes_key: takes_key(&method, path) };
+            failures::complete(operation, called);
+            show(operation, examples);
+            for text in [&mut operation.summary, &mut operation.description] {
+                *text = text.take().map(|text| one_line_a_paragraph(&text));
+            }
+        }
+    }
+    api
+}
+
+/// Puts the examples of an operation where its bodies are described.
+fn show(operation: &mut Operation, examples: &Examples) {
+    let id = operation.operation_id.as_deref().unwrap_or_default();
+    let Some(example) = examples.0.get(id) else { return };
+    let put = |content: Option<&mut RefOr<Content>>, example: &Value| {
+        if let Some(RefOr::T(content)) = content {
+            content.example = Some(example.clone());
+        }
+    };
+    if let (Some(RefOr::T(body)), Some(request)) = (&mut operation.request_body, &example.request) {
+        put(body.content.values_mut().next(), request);
+    }
+    for (status, answer) in &example.answers {
+        if let Some(RefOr::T(response)) = operation.responses.responses.get_mut(status) {
+            put(response.content.values_mut().next(), answer);
+        }
+    }
+}
+
+/// Comments are broken into lines where the source is.
+fn one_line_a_paragraph(text: &str) -> String {
+    let paragraphs = text.trim().split("\n\n");
+    paragraphs.map(|lines| lines.replace('\n', " ")).collect::<Vec<_>>().join("\n\n")
+}
+
+/// Serves the document and its page.
 ///
 /// # Errors
 /// When the document can't be written as JSON.
 pub fn router<S: Clone + Send + Sync + 'static>(
-    mut api: Document,
+    api: &Document,
 ) -> Result<Router<S>, serde_json::Error> {
-    for item in api.paths.paths.values_mut() {
-        let known =
-            [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
-        known.into_iter().flatten().for_each(add_failure);
-    }
     let json = Bytes::from(api.to_json()?);
     let page = file("text/html; charset=utf-8", include_str!("docs/index.html"));
     Ok(Router::new()
@@ -101,12 +226,4 @@ pub fn router<S: Clone + Send + Sync + 'static>(
 /// An answer that is always the same.
 const fn file<T>(kind: &'static str, content: T) -> ([(HeaderName, &'static str); 1], T) {
     ([(CONTENT_TYPE, kind)], content)
-}
-
-fn add_failure(operation: &mut Operation) {
-    let problem = Content::new(Some(Ref::from_schema_name("Problem")));
-    let failure = Response::builder()
-        .description("What went wrong, by its code.")
-        .content("application/problem+json", problem);
-    operation.responses.responses.entry("default".into()).or_insert(failure.build().into());
 }

@@ -57,7 +57,7 @@ fn app() -> Router {
         .route("/busy", get(busy))
         .route("/socket.io/", get(async || "polled"))
         .route("/private", get(async || Error::new(Code::Unauthorized, "No token provided.")))
-        .merge(openapi::router(openapi::base()).unwrap());
+        .merge(openapi::router(&openapi::base()).unwrap());
     let origins = OriginPolicy::new(["https://app.example.com"], false).unwrap();
     let body_timeout = Duration::from_millis(200);
     layers(
@@ -316,27 +316,81 @@ async fn every_answer_has_the_headers_that_hold_browsers_back() {
     }
 }
 
+crate::failures! {
+    /// The thing does not exist.
+    NoThing = NotFound, "There is no such thing.";
+    /// The thing is locked.
+    Locked = Conflict("locked"), "The thing is locked.";
+    /// Another thing has this name.
+    NameTaken = Conflict("name_taken"), "Another thing has this name.";
+}
+
 /// Archives a thing.
-#[utoipa::path(post, path = "/api/things/{id}/archive", responses((status = NO_CONTENT)))]
+///
+/// Only once
+/// for each.
+#[utoipa::path(
+    post,
+    path = "/api/things/{id}/archive",
+    params(("id" = String, Path)),
+    responses((status = 204, description = "Archived."), NoThing, Locked, NameTaken)
+)]
 async fn archive() {}
 
-#[tokio::test]
-async fn the_document_lists_operations_with_their_failure_answer() {
+/// Lists things.
+#[utoipa::path(get, path = "/api/things", security(()), responses((status = 200, body = Vec<String>)))]
+async fn things() {}
+
+async fn document(takes_key: bool) -> Value {
     let (_, api): (Router, _) = utoipa_axum::router::OpenApiRouter::with_openapi(openapi::base())
         .routes(utoipa_axum::routes!(archive))
+        .routes(utoipa_axum::routes!(things))
         .split_for_parts();
-    let router: Router = openapi::router(api).unwrap();
+    let examples = openapi::Examples::read(&[r#"{"things": {"answers": {"200": ["a"]}}}"#, "{}"]);
+    let api = openapi::complete(api, &examples.unwrap(), |_, _| takes_key);
+    let router: Router = openapi::router(&api).unwrap();
     let request = Request::get("/api/openapi.json").body(axum::body::Body::empty()).unwrap();
     let response = router.oneshot(request).await.unwrap();
     let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
-    let api: Value = serde_json::from_slice(&bytes).unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+#[tokio::test]
+async fn the_document_lists_operations_with_their_failures_by_code() {
+    let api = document(true).await;
     let operation = &api["paths"]["/api/things/{id}/archive"]["post"];
     assert_eq!(operation["summary"], "Archives a thing.");
-    let failure = &operation["responses"]["default"]["content"]["application/problem+json"];
-    assert_eq!(failure["schema"]["$ref"], "#/components/schemas/Problem");
+    assert_eq!(operation["description"], "Only once for each.");
+    let statuses: Vec<_> = operation["responses"].as_object().unwrap().keys().collect();
+    let expected = ["204", "400", "401", "403", "404", "409", "422", "429", "500", "503"];
+    assert_eq!(statuses, expected);
+    let conflicts = &operation["responses"]["409"]["content"]["application/problem+json"];
+    assert_eq!(conflicts["schema"]["$ref"], "#/components/schemas/Problem");
+    let codes: Vec<_> = conflicts["examples"].as_object().unwrap().keys().collect();
+    assert_eq!(codes, ["conflict", "locked", "name_taken"]);
+    let locked = &conflicts["examples"]["locked"];
+    assert_eq!(locked["summary"], "The thing is locked.");
+    assert_eq!(locked["value"]["detail"], "The thing is locked.");
+    let unauthorized = json!({ "$ref": "#/components/responses/Unauthorized" });
+    assert_eq!(operation["responses"]["401"], unauthorized);
+    let shared = &api["components"]["responses"]["RateLimited"];
+    assert!(shared["headers"]["Retry-After"].is_object(), "{shared}");
     assert_eq!(api["components"]["schemas"]["Problem"]["type"], "object");
     assert_eq!(api["components"]["securitySchemes"]["token"]["scheme"], "bearer");
     assert_eq!(api["info"]["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[tokio::test]
+async fn an_operation_shows_only_what_it_can_fail_by_and_what_was_answered() {
+    let api = document(false).await;
+    let responses = api["paths"]["/api/things"]["get"]["responses"].as_object().unwrap();
+    let statuses: Vec<_> = responses.keys().collect();
+    assert_eq!(statuses, ["200", "429", "500", "503"]);
+    assert_eq!(responses["200"]["content"]["application/json"]["example"], json!(["a"]));
+    let archive = &api["paths"]["/api/things/{id}/archive"]["post"]["responses"];
+    let conflicts = &archive["409"]["content"]["application/problem+json"]["examples"];
+    assert!(conflicts["conflict"].is_null(), "no key, so none is in use: {conflicts}");
+    assert!(openapi::Examples::read(&[r#"{"things": {"answer": {}}}"#]).is_err());
 }
 
 #[tokio::test]

@@ -124,6 +124,14 @@ impl Idempotency {
     }
 }
 
+/// Whether a request may carry an `Idempotency-Key` that counts.
+#[must_use]
+pub fn takes_key(method: &Method, path: &str) -> bool {
+    *method == Method::POST
+        && path.starts_with("/api/")
+        && !LEFT_ALONE.iter().any(|prefix| path.starts_with(prefix))
+}
+
 /// What names a request that carries an `Idempotency-Key`: the same for the same caller, method, path
 /// and key. For work that must not be done twice even where no answer could be kept, or the caller's
 /// roles have changed since.
@@ -166,10 +174,7 @@ impl Idempotency {
     /// Where the answer to a request is kept, if it is.
     async fn place(&self, request: &Parts) -> Result<Option<Vec<u8>>> {
         let (method, path) = (&request.method, request.uri.path());
-        let takes_key = *method == Method::POST
-            && path.starts_with("/api/")
-            && !LEFT_ALONE.iter().any(|prefix| path.starts_with(prefix));
-        if !takes_key {
+        if !takes_key(method, path) {
             return Ok(None);
         }
         let key = key::key_of(&request.headers);

@@ -35,7 +35,7 @@ impl From<Budget> for Money {
     }
 }
 
-/// A purchase request to make.
+/// A purchase request to create.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[garde(allow_unvalidated)]
@@ -61,7 +61,7 @@ pub(super) struct CreateRequest {
     pub(super) metadata: Value,
 }
 
-/// What changes of an open request; what is not given stays.
+/// The fields to change; those that are missing stay as they are.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[garde(allow_unvalidated)]
@@ -98,7 +98,7 @@ pub(super) struct Filter {
     pub(super) buyer_id: Option<Id>,
 }
 
-/// Why a request is called off.
+/// Why a request is cancelled.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Cancel {
@@ -108,7 +108,7 @@ pub(super) struct Cancel {
     pub(super) reason: String,
 }
 
-/// An offer to make.
+/// An offer to create.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[garde(allow_unvalidated)]
@@ -128,7 +128,7 @@ pub(super) struct CreateOffer {
     pub(super) delivery_days: Option<u32>,
 }
 
-/// Why an offer is not taken. There may be no body at all.
+/// Why an offer is rejected.
 #[derive(Default, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Reject {
@@ -166,7 +166,7 @@ pub(super) struct ConfirmDelivery {
     pub(super) code: String,
 }
 
-/// A checkout to make.
+/// A checkout to create.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[garde(allow_unvalidated)]
@@ -177,7 +177,7 @@ pub(super) struct CreateCheckout {
     pub(super) request_ids: Vec<Id>,
 }
 
-/// How far a checkout's payment is.
+/// The status of a checkout's payment.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[garde(allow_unvalidated)]

@@ -15,13 +15,20 @@ use super::{
 use crate::{
     auth::{Authenticator, Caller, OperatorCaller},
     error::Result,
+    failures,
     http::{
         body::{Path, Query, ValidBody},
         list::{List, Page},
+        openapi,
     },
     id::Id,
     idempotency::{self, Subject, answer},
 };
+
+failures! {
+    /// The notification does not exist, or is not the caller's.
+    NoNotification = NotFound, "There is no such notification.";
+}
 
 /// The routes.
 pub fn routes<S>() -> OpenApiRouter<S>
@@ -30,7 +37,7 @@ where
     Authenticator: FromRef<S>,
     NotificationService: FromRef<S>,
 {
-    OpenApiRouter::new()
+    openapi::under("Notifications", "What users are told, and whether they have read it.")
         .routes(routes!(send_notification, list_notifications))
         .routes(routes!(get_unread_count))
         .routes(routes!(read_all_notifications))
@@ -38,10 +45,12 @@ where
         .routes(routes!(delete_notification))
 }
 
-/// Sends a notification to one user or to many, for a backend or an admin.
+/// Sends a notification.
 ///
-/// More than 200 users are told 200 at a time. When the server stops between two of these, those who
-/// have been told stay told: the same request with the same `Idempotency-Key` goes on with the others.
+/// Needs the role `service` or `admin`. Takes either `userId` or `userIds`.
+///
+/// More than 200 users are told 200 at a time. When the server stops in between, those who have
+/// been told stay told: the same request with the same `Idempotency-Key` continues with the others.
 #[utoipa::path(
     post,
     path = "/api/notifications",
@@ -65,7 +74,9 @@ async fn send_notification(
     .await
 }
 
-/// Lists the caller's notifications, newest first.
+/// Lists the caller's notifications.
+///
+/// The newest come first.
 #[utoipa::path(
     get,
     path = "/api/notifications",
@@ -82,7 +93,9 @@ async fn list_notifications(
     notifications.list(caller.identity, filter.unread, page).await
 }
 
-/// Returns how many of the caller's notifications are unread.
+/// Returns the number of the caller's unread notifications.
+///
+/// It costs the same however many there are.
 #[utoipa::path(
     get,
     path = "/api/notifications/unread-count",
@@ -97,12 +110,20 @@ async fn get_unread_count(
     Ok(Json(UnreadCount { unread_count }))
 }
 
-/// Marks all notifications of the caller as read.
+/// Marks all of the caller's notifications as read.
+///
+/// Their other tabs and devices are told the new count.
 #[utoipa::path(
     post,
     path = "/api/notifications/read-all",
     tag = "Notifications",
-    responses((status = 200, description = "All are read.", body = ReadResult))
+    responses(
+        (
+            status = 200,
+            description = "How many notifications that changed, and how many are left.",
+            body = ReadResult,
+        ),
+    )
 )]
 async fn read_all_notifications(
     State(notifications): State<NotificationService>,
@@ -111,13 +132,22 @@ async fn read_all_notifications(
     answer(notifications.read_all(caller.identity), Json).await
 }
 
-/// Marks a notification of the caller as read. The same again changes nothing.
+/// Marks one of the caller's notifications as read.
+///
+/// Marking it again changes nothing.
 #[utoipa::path(
     post,
     path = "/api/notifications/{id}/read",
     tag = "Notifications",
     params(("id" = String, Path, description = "The notification.")),
-    responses((status = 200, description = "It is read.", body = ReadResult))
+    responses(
+        (
+            status = 200,
+            description = "How many notifications that changed, and how many are left.",
+            body = ReadResult,
+        ),
+        NoNotification,
+    )
 )]
 async fn read_notification(
     State(notifications): State<NotificationService>,
@@ -127,13 +157,15 @@ async fn read_notification(
     answer(notifications.read(caller.identity, id), Json).await
 }
 
-/// Deletes a notification of the caller.
+/// Deletes one of the caller's notifications.
+///
+/// What other users have of the same notification stays.
 #[utoipa::path(
     delete,
     path = "/api/notifications/{id}",
     tag = "Notifications",
     params(("id" = String, Path, description = "The notification.")),
-    responses((status = 204, description = "Deleted."))
+    responses((status = 204, description = "Deleted."), NoNotification)
 )]
 async fn delete_notification(
     State(notifications): State<NotificationService>,

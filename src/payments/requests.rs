@@ -10,7 +10,7 @@ use crate::{
     money::{self, Amount, Currency},
 };
 
-/// A payment to begin.
+/// A payment to create.
 #[derive(Clone, Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[garde(allow_unvalidated)]
@@ -49,15 +49,15 @@ pub(super) struct ConfirmPayment {
     pub(super) tx_hash: String,
 }
 
-/// Where a payment's money lies.
+/// Where a payment's money is.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct SetEscrow {
-    /// Where.
+    /// The new state.
     pub(super) escrow_state: EscrowState,
 }
 
-/// A payout to begin.
+/// A payout to create.
 #[derive(Clone, Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[garde(allow_unvalidated)]
@@ -79,12 +79,12 @@ pub(super) struct CreatePayout {
     pub(super) provider: PaymentProvider,
 }
 
-/// Where a payout stands.
+/// The status of a payout.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 pub(super) struct ChangePayout {
-    /// Where.
+    /// The new status.
     pub(super) status: PayoutStatus,
     /// The transaction on its chain.
     #[garde(inner(length(bytes, min = 1, max = 200), custom(printable)))]

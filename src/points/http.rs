@@ -16,12 +16,27 @@ use crate::{
     auth::{Authenticator, Caller, ServiceCaller},
     config::Level,
     error::Result,
+    failures,
     http::{
         body::{Body, ValidBody},
         list::{List, Page},
+        openapi,
     },
     idempotency::answer,
 };
+
+failures! {
+    /// The `reference` stands for another award.
+    ReferenceUsed = Conflict("reference_used"),
+        "This reference stands for other points, or for another reason.";
+    /// The correction takes more points than there are.
+    InsufficientPoints = Conflict("insufficient_points"),
+        "A correction takes at most the points that there are.";
+    /// Another user referred this one before.
+    ReferredAlready = Conflict("referred_already"), "Somebody else referred this user.";
+    /// The user was not referred.
+    NoReferral = NotFound, "Nobody referred this user.";
+}
 
 /// The routes.
 pub fn routes<S>() -> OpenApiRouter<S>
@@ -30,13 +45,16 @@ where
     Authenticator: FromRef<S>,
     PointsService: FromRef<S>,
 {
-    OpenApiRouter::new()
-        .routes(routes!(award_points))
-        .routes(routes!(get_points))
-        .routes(routes!(list_ledger))
-        .routes(routes!(list_levels))
-        .routes(routes!(create_referral))
-        .routes(routes!(reward_referral))
+    openapi::under(
+        "Points",
+        "A ledger of points for each user, the levels that they reach, and referrals.",
+    )
+    .routes(routes!(award_points))
+    .routes(routes!(get_points))
+    .routes(routes!(list_ledger))
+    .routes(routes!(list_levels))
+    .routes(routes!(create_referral))
+    .routes(routes!(reward_referral))
 }
 
 /// 201 for what was made, 200 for what was there.
@@ -45,10 +63,13 @@ fn made<T>((document, created): (T, bool)) -> (StatusCode, Json<T>) {
     (status, Json(document))
 }
 
-/// Awards points to a user, for a backend. The same `reference` again changes nothing.
+/// Awards points to a user.
 ///
-/// Less than 0 is a correction: it takes from the balance and from the lifetime points, at most what
-/// there is, and no event tells of a level that is lost by it.
+/// Needs the role `service`. A `reference` counts once for each user: the same award again returns
+/// the first entry.
+///
+/// Negative points are a correction: they are taken from the balance and from the lifetime points,
+/// never below 0, and nobody is told of a level that is lost.
 #[utoipa::path(
     post,
     path = "/api/points/awards",
@@ -56,7 +77,12 @@ fn made<T>((document, created): (T, bool)) -> (StatusCode, Json<T>) {
     request_body = Award,
     responses(
         (status = 201, description = "Awarded.", body = PointsTransaction),
-        (status = 200, description = "Awarded before.", body = PointsTransaction),
+        (
+            status = 200,
+            description = "The entry of this `reference`, which was awarded before.",
+            body = PointsTransaction,
+        ),
+        ReferenceUsed, InsufficientPoints,
     )
 )]
 async fn award_points(
@@ -67,7 +93,10 @@ async fn award_points(
     answer(points.give(award), made).await
 }
 
-/// Returns the caller's points, their level, and their referral code.
+/// Returns the caller's points.
+///
+/// With the level that they have reached, what it brings, the next level, and the caller's referral
+/// code.
 #[utoipa::path(
     get,
     path = "/api/points/me",
@@ -81,13 +110,15 @@ async fn get_points(
     Ok(Json(points.account(caller.identity).await?))
 }
 
-/// Lists what changed the caller's points, newest first.
+/// Lists the entries of the caller's ledger.
+///
+/// Everything that changed the caller's points, the newest first. Entries are never changed.
 #[utoipa::path(
     get,
     path = "/api/points/me/ledger",
     tag = "Points",
     params(Page),
-    responses((status = 200, description = "A page of the ledger.", body = List<PointsTransaction>))
+    responses((status = 200, description = "A page of entries.", body = List<PointsTransaction>))
 )]
 async fn list_ledger(
     State(points): State<PointsService>,
@@ -97,7 +128,9 @@ async fn list_ledger(
     points.ledger(caller.identity, page).await
 }
 
-/// Lists the levels, the lowest first.
+/// Lists the levels.
+///
+/// All of them at once, the lowest first, as the operator configured them.
 #[utoipa::path(
     get,
     path = "/api/points/levels",
@@ -108,15 +141,23 @@ async fn list_levels(State(points): State<PointsService>, _caller: Caller) -> Li
     List { items: points.levels().to_vec(), next_cursor: None }
 }
 
-/// Notes who referred a user, for a backend with a login of its own, and tells the referrer.
+/// Records a referral.
+///
+/// Needs the role `service`. For backends with a sign-up of their own. Takes either `referralCode`
+/// or `referrerId`; the referrer is told. The first referral of a user stays.
 #[utoipa::path(
     post,
     path = "/api/points/referrals",
     tag = "Points",
     request_body = CreateReferral,
     responses(
-        (status = 201, description = "Noted.", body = Referral),
-        (status = 200, description = "Noted before.", body = Referral),
+        (status = 201, description = "Recorded.", body = Referral),
+        (
+            status = 200,
+            description = "The same referral, which was recorded before.",
+            body = Referral,
+        ),
+        ReferredAlready,
     )
 )]
 async fn create_referral(
@@ -127,7 +168,10 @@ async fn create_referral(
     answer(points.refer(request), made).await
 }
 
-/// Rewards whoever referred a user, once, or once for each `reference`.
+/// Rewards the referrer of a user.
+///
+/// Needs the role `service`. A referral is rewarded once, and once more for each further
+/// `reference`.
 #[utoipa::path(
     post,
     path = "/api/points/referrals/reward",
@@ -135,7 +179,12 @@ async fn create_referral(
     request_body = Reward,
     responses(
         (status = 201, description = "Rewarded.", body = PointsTransaction),
-        (status = 200, description = "Rewarded before.", body = PointsTransaction),
+        (
+            status = 200,
+            description = "The entry of this reward, which was given before.",
+            body = PointsTransaction,
+        ),
+        NoReferral, ReferenceUsed,
     )
 )]
 async fn reward_referral(

@@ -39,7 +39,7 @@ pub struct Award {
     pub reference: String,
 }
 
-/// A referral to write down: by the referrer's code or by their id.
+/// A referral to record: by the referrer's code or by their id.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct CreateReferral {

@@ -12,7 +12,10 @@ use super::{registry::Status, service::Presence};
 use crate::{
     auth::{Authenticator, Caller},
     error::{Error, Result},
-    http::body::{Body, Path},
+    http::{
+        body::{Body, Path},
+        openapi,
+    },
     id::Id,
 };
 
@@ -26,16 +29,21 @@ where
     Authenticator: FromRef<S>,
     Presence: FromRef<S>,
 {
-    OpenApiRouter::new().routes(routes!(get_presence)).routes(routes!(query_presence))
+    openapi::under("Presence", "Who is online, and since when.")
+        .routes(routes!(get_presence))
+        .routes(routes!(query_presence))
 }
 
-/// Tells whether a user is here.
+/// Returns a user's presence.
+///
+/// Where presence is for contacts only (`PRESENCE_AUDIENCE`), a stranger appears as a user who was
+/// never online.
 #[utoipa::path(
     get,
     path = "/api/presence/{userId}",
     tag = "Presence",
     params(("userId" = String, Path, description = "The user.")),
-    responses((status = 200, description = "How the user stands.", body = Status))
+    responses((status = 200, description = "The user's presence.", body = Status))
 )]
 async fn get_presence(
     State(presence): State<Presence>,
@@ -61,13 +69,16 @@ struct PresenceAnswer {
     items: Vec<Status>,
 }
 
-/// Tells whether some users are here.
+/// Returns the presence of several users.
+///
+/// Up to 500 users, answered in the order in which they were asked for. Users whom the caller may
+/// not see appear as users who were never online.
 #[utoipa::path(
     post,
     path = "/api/presence/query",
     tag = "Presence",
     request_body = PresenceQuery,
-    responses((status = 200, description = "How each stands.", body = PresenceAnswer))
+    responses((status = 200, description = "The presence of each user.", body = PresenceAnswer))
 )]
 async fn query_presence(
     State(presence): State<Presence>,

@@ -25,6 +25,7 @@ use crate::{
         body::{Body, Path, Query},
         json::{self, AnyJson},
         list::{List, Page},
+        openapi,
         problem::Problem,
     },
     id::{Id, Ids},
@@ -46,7 +47,7 @@ where
     Emits: axum::extract::FromRef<S>,
     Realtime: axum::extract::FromRef<S>,
 {
-    OpenApiRouter::new()
+    openapi::under("Emit", "Events from backends to sockets, and the rooms that sockets are in.")
         .routes(routes!(emit))
         .routes(routes!(emit_batch))
         .routes(routes!(list_rooms))
@@ -200,13 +201,16 @@ fn allowed(caller: &EmitCaller, request: EmitRequest) -> Result<Emit> {
     })
 }
 
-/// Sends one event to sockets.
+/// Sends an event to sockets.
+///
+/// Needs the role `service`. A narrowed API key sends only the events, and only to the rooms, that
+/// it names. Without `volatile` the event is kept and replayed to clients that come back.
 #[utoipa::path(
     post,
     path = "/api/emit",
     tag = "Emit",
     request_body = EmitRequest,
-    responses((status = 202, description = "It was sent.", body = Emitted))
+    responses((status = 202, description = "Sent.", body = Emitted))
 )]
 async fn emit(
     State(emits): State<Emits>,
@@ -252,16 +256,27 @@ enum BatchResult {
     Failed(Problem),
 }
 
-/// Sends several events: those that are kept in order, then the volatile ones in order. One that is
-/// refused does not stop the others. What is kept of them is kept together: while the store is away
-/// the whole of it is answered with 503, and none is sent. An event for which there is no room any more in what one request may have kept
-/// (`database.max_unit_event_bytes`) is refused (413).
+/// Sends up to 100 events to sockets.
+///
+/// Needs the role `service`. Each event is as in `POST /api/emit`, and each has a result of its
+/// own: one that is refused does not stop the others. Kept events are sent first, in order, then
+/// volatile ones, in order.
+///
+/// The kept events of a batch are stored together: while the store is away all of them are answered
+/// with 503 and none is sent. An event beyond what one request may have stored
+/// (`database.max_unit_event_bytes`) is refused with 413.
 #[utoipa::path(
     post,
     path = "/api/emit/batch",
     tag = "Emit",
     request_body = BatchRequest,
-    responses((status = 207, description = "What became of each.", body = BatchResults))
+    responses(
+        (
+            status = 207,
+            description = "The result of each event, in their order.",
+            body = BatchResults,
+        ),
+    )
 )]
 async fn emit_batch(
     State(emits): State<Emits>,
@@ -309,7 +324,9 @@ struct RoomFilter {
     prefix: String,
 }
 
-/// Lists the rooms that have members on this node, by name.
+/// Lists the rooms that have members on this node.
+///
+/// Needs the role `service` or `admin`. In the order of their names.
 #[utoipa::path(
     get,
     path = "/api/rooms",
@@ -327,7 +344,9 @@ async fn list_rooms(
     Ok(List::of(rooms, &page, |room| room.room.clone(), identity))
 }
 
-/// Lists who is in a room on this node, by user id.
+/// Lists the members of a room on this node.
+///
+/// Needs the role `service` or `admin`. In the order of their user ids.
 #[utoipa::path(
     get,
     path = "/api/rooms/{room}/members",

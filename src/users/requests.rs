@@ -13,7 +13,7 @@ use crate::{
     text::{self, PersonName},
 };
 
-/// A token to make.
+/// A token to create.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[garde(allow_unvalidated)]
@@ -64,7 +64,7 @@ pub(super) struct Revoke {
     pub(super) expires_at: Option<Timestamp>,
 }
 
-/// What a backend tells of a user.
+/// A user's profile.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[garde(allow_unvalidated)]
@@ -90,7 +90,7 @@ pub(super) struct PutProfile {
     pub(super) roles: Vec<Role>,
 }
 
-/// A user to shut out.
+/// A block.
 #[derive(Default, Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[garde(allow_unvalidated)]

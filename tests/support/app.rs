@@ -166,6 +166,11 @@ impl TestApp {
         self.backend.address
     }
 
+    /// The code that lets a developer into the console, where there is one.
+    pub fn login_code(&self) -> Option<&str> {
+        self.app.login_code()
+    }
+
     /// A token for the user, with these roles.
     pub fn token(&self, user: &str, roles: &[&str]) -> String {
         self.token_with(user, json!({ "roles": roles }))

@@ -1,4 +1,5 @@
-// Draws openapi.json. Every word of the document goes in as text, never as markup.
+// Draws openapi.json. Every word of the document goes in as text, never as HTML; of Markdown it knows
+// headings, tables and code.
 'use strict';
 
 const METHODS = ['get', 'post', 'put', 'patch', 'delete'];
@@ -12,9 +13,38 @@ function element(name, { className, text, children = [] } = {}) {
   return made;
 }
 
+// What a reference is to, with its name.
 function resolve(value) {
-  const name = value?.$ref?.split('/').pop();
-  return name ? { name, ...document_.components?.schemas?.[name] } : value ?? {};
+  const [, , kind, name] = value?.$ref?.split('/') ?? [];
+  return name ? { name, ...document_.components?.[kind]?.[name] } : value ?? {};
+}
+
+// A line of Markdown: text, and code between backticks.
+function line(text) {
+  return text.split('`').map((part, at) => at % 2 ? element('code', { text: part }) : part);
+}
+
+function row(kind, text) {
+  const cells = text.replace(/^\||\|$/g, '').split('|');
+  return element('tr', { children: cells.map((cell) =>
+    element(kind, { children: line(cell.trim()) })) });
+}
+
+function table(text) {
+  const [head, , ...rows] = text.split('\n');
+  return element('table', { children: [
+    element('thead', { children: [row('th', head)] }),
+    element('tbody', { children: rows.map((cells) => row('td', cells)) }),
+  ] });
+}
+
+// What is said in Markdown.
+function prose(text = '') {
+  return text.trim().split(/\n{2,}/).filter(Boolean).map((block) => {
+    if (block.startsWith('|')) return table(block);
+    if (block.startsWith('# ')) return element('h2', { text: block.slice(2) });
+    return element('p', { children: line(block.replaceAll('\n', ' ')) });
+  });
 }
 
 // A schema as a sketch of its JSON; what contains itself is named the second time.
@@ -40,7 +70,8 @@ function sketch(schema, indent = '', seen = []) {
 
 function definitions(pairs) {
   return element('dl', { children: pairs.flatMap(([term, text]) => [
-    element('dt', { children: [element('code', { text: term })] }), element('dd', { text })]) });
+    element('dt', { children: [element('code', { text: term })] }),
+    element('dd', { children: line(text) })]) });
 }
 
 function section(title, ...children) {
@@ -49,12 +80,35 @@ function section(title, ...children) {
 
 function bodyOf(carrier) {
   const media = Object.values(resolve(carrier).content ?? {})[0];
-  return media?.schema ? [element('pre', { text: sketch(media.schema) })] : [];
+  const { schema, example } = media ?? {};
+  const parts = schema ? [element('pre', { text: sketch(schema) })] : [];
+  if (example !== undefined) {
+    const text = typeof example === 'string' ? example : JSON.stringify(example, null, 2);
+    parts.push(element('pre', { className: 'example', text }));
+  }
+  return parts;
+}
+
+// How an operation fails: each code with its status, and when.
+function failures(responses) {
+  const codes = Object.entries(responses).flatMap(([status, response]) => {
+    const media = Object.values(resolve(response).content ?? {})[0];
+    return Object.entries(media?.examples ?? {}).map(([code, { summary, value }]) =>
+      [`${status} ${code}`, `${summary} “${value.detail}”`]);
+  });
+  return codes.length ? section('Failures', definitions(codes)) : [];
+}
+
+// Whether an operation takes other credentials than all the others.
+function credentials(ways) {
+  if (!ways) return [];
+  const open = ways.every((way) => !Object.keys(way).length);
+  return [element('p', { text: open ? 'It needs no credentials.' : 'Credentials are optional.' })];
 }
 
 function inside(operation) {
   const parts = [];
-  if (operation.description) parts.push(element('p', { text: operation.description }));
+  parts.push(...prose(operation.description), ...credentials(operation.security));
   const parameters = operation.parameters?.map(resolve) ?? [];
   if (parameters.length) {
     parts.push(...section('Parameters', definitions(parameters.map((parameter) => [
@@ -64,11 +118,14 @@ function inside(operation) {
   }
   const body = bodyOf(operation.requestBody);
   if (body.length) parts.push(...section('Body', ...body));
-  for (const [status, response] of Object.entries(operation.responses ?? {})) {
-    const { description } = resolve(response);
-    const title = status === 'default' ? 'Failure' : `Answer ${status}`;
-    parts.push(...section(title, element('p', { text: description ?? '' }), ...bodyOf(response)));
+  const responses = Object.entries(operation.responses ?? {});
+  const [failed, answered] = [[], []];
+  for (const response of responses) (response[0] < '400' ? answered : failed).push(response);
+  for (const [status, response] of answered) {
+    const said = prose(resolve(response).description);
+    parts.push(...section(`Answer ${status}`, ...said, ...bodyOf(response)));
   }
+  parts.push(...failures(Object.fromEntries(failed)));
   return element('div', { className: 'inside', children: parts });
 }
 
@@ -84,11 +141,8 @@ function draw(method, path, operation) {
   return card;
 }
 
-// What is said of a group: paragraphs, and tables as they are written.
 function about(tag) {
-  const { description } = document_.tags?.find(({ name }) => name === tag) ?? {};
-  return (description?.trim().split(/\n{2,}/) ?? []).map((text) =>
-    element(text.startsWith('|') ? 'pre' : 'p', { text }));
+  return prose(document_.tags?.find(({ name }) => name === tag)?.description);
 }
 
 function drawAll() {
@@ -122,7 +176,8 @@ async function start() {
   }
   const { title, version, description } = document_.info;
   document.title = document.querySelector('h1').textContent = `${title} API`;
-  document.getElementById('about').textContent = [`Version ${version}.`, description].join(' ');
+  document.getElementById('about').replaceChildren(
+    element('p', { text: `Version ${version}.` }), ...prose(description));
   operations.replaceChildren(...drawAll());
   document.getElementById('filter').addEventListener('input', ({ target }) =>
     filter(target.value.toLowerCase().split(/\s+/).filter(Boolean)));

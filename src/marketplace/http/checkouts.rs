@@ -3,6 +3,7 @@
 use axum::{Json, extract::State};
 use http::StatusCode;
 
+use super::{CheckoutPaid, NoCheckout};
 use crate::{
     auth::{Caller, ServiceCaller},
     error::Result,
@@ -16,13 +17,15 @@ use crate::{
     },
 };
 
-/// Makes a checkout over several requests of the caller.
+/// Creates a checkout of several requests.
+///
+/// For buyers, with requests of their own that are paid for together.
 #[utoipa::path(
     post,
     path = "/api/marketplace/template-checkouts",
     tag = "Marketplace",
     request_body = CreateCheckout,
-    responses((status = 201, description = "It is there.", body = Checkout))
+    responses((status = 201, description = "Created.", body = Checkout))
 )]
 pub(super) async fn create_checkout(
     State(marketplace): State<MarketplaceService>,
@@ -35,13 +38,15 @@ pub(super) async fn create_checkout(
     .await
 }
 
-/// Tells of a checkout, to its buyer and the sellers in it.
+/// Returns a checkout.
+///
+/// Its buyer, the sellers in it, services and admins only; for everyone else it does not exist.
 #[utoipa::path(
     get,
     path = "/api/marketplace/template-checkouts/{id}",
     tag = "Marketplace",
     params(("id" = String, Path, description = "The checkout.")),
-    responses((status = 200, description = "The checkout.", body = Checkout))
+    responses((status = 200, description = "The checkout.", body = Checkout), NoCheckout)
 )]
 pub(super) async fn get_checkout(
     State(marketplace): State<MarketplaceService>,
@@ -51,14 +56,20 @@ pub(super) async fn get_checkout(
     Ok(Json(marketplace.checkout(caller.identity, id).await?))
 }
 
-/// Notes how far a checkout's payment is, for a backend. The same again changes nothing.
+/// Records the status of a checkout's payment.
+///
+/// Needs the role `service`. The buyer and the sellers are told. The same status again changes
+/// nothing.
 #[utoipa::path(
     post,
     path = "/api/marketplace/template-checkouts/{id}/payment",
     tag = "Marketplace",
     params(("id" = String, Path, description = "The checkout.")),
     request_body = CheckoutPayment,
-    responses((status = 200, description = "The checkout now.", body = Checkout))
+    responses(
+        (status = 200, description = "The checkout.", body = Checkout),
+        NoCheckout, CheckoutPaid,
+    )
 )]
 pub(super) async fn pay_checkout(
     State(marketplace): State<MarketplaceService>,

@@ -5,6 +5,7 @@ use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::{CodeUsedUp, NoRequest, NotPaid, NotReceived, NotShipped};
 use crate::{
     auth::Caller,
     error::Result,
@@ -28,13 +29,15 @@ pub(super) struct DeliveryCode {
     delivery_code: String,
 }
 
-/// Makes the code that the seller hands over with the goods; an earlier one ends.
+/// Creates the delivery code of a request.
+///
+/// For the seller, who hands the code over with the goods. An earlier code ends.
 #[utoipa::path(
     post,
     path = "/api/marketplace/requests/{id}/delivery/code",
     tag = "Marketplace",
     params(("id" = String, Path, description = "The request.")),
-    responses((status = 201, description = "The code.", body = DeliveryCode))
+    responses((status = 201, description = "The code.", body = DeliveryCode), NoRequest, NotPaid)
 )]
 pub(super) async fn make_code(
     State(marketplace): State<MarketplaceService>,
@@ -48,14 +51,19 @@ pub(super) async fn make_code(
     .await
 }
 
-/// Notes where the goods are, for the seller. `shipped` moves a paid request on.
+/// Updates the delivery of a request.
+///
+/// For the seller. The status `shipped` moves a paid request on; any other is shown as it is.
 #[utoipa::path(
     patch,
     path = "/api/marketplace/requests/{id}/delivery",
     tag = "Marketplace",
     params(("id" = String, Path, description = "The request.")),
     request_body = ChangeDelivery,
-    responses((status = 200, description = "The request now.", body = PurchaseRequest))
+    responses(
+        (status = 200, description = "The request.", body = PurchaseRequest),
+        NoRequest, NotPaid,
+    )
 )]
 pub(super) async fn change_delivery(
     State(marketplace): State<MarketplaceService>,
@@ -66,15 +74,19 @@ pub(super) async fn change_delivery(
     Ok(Json(marketplace.change_delivery(caller.identity, id, change).await?))
 }
 
-/// Confirms the delivery with the code that came with the goods, for the buyer. A code may be
-/// tried five times.
+/// Confirms a delivery by its code.
+///
+/// For the buyer. A code may be tried five times; after that the seller has to create another.
 #[utoipa::path(
     post,
     path = "/api/marketplace/requests/{id}/delivery/confirm",
     tag = "Marketplace",
     params(("id" = String, Path, description = "The request.")),
     request_body = ConfirmDelivery,
-    responses((status = 200, description = "It is delivered.", body = PurchaseRequest))
+    responses(
+        (status = 200, description = "The request, now delivered.", body = PurchaseRequest),
+        NoRequest, NotShipped, CodeUsedUp,
+    )
 )]
 pub(super) async fn confirm_delivery(
     State(marketplace): State<MarketplaceService>,
@@ -86,13 +98,19 @@ pub(super) async fn confirm_delivery(
     answer(tried, |tried| tried.into_result().map(Json)).await?
 }
 
-/// Says that the buyer has the goods. A second time changes nothing.
+/// Records that the buyer has received the goods.
+///
+/// For the buyer; it does not need the code and does not move the request on. A second time changes
+/// nothing.
 #[utoipa::path(
     post,
     path = "/api/marketplace/requests/{id}/delivery/buyer-confirm",
     tag = "Marketplace",
     params(("id" = String, Path, description = "The request.")),
-    responses((status = 200, description = "The request now.", body = PurchaseRequest))
+    responses(
+        (status = 200, description = "The request.", body = PurchaseRequest),
+        NoRequest, NotReceived,
+    )
 )]
 pub(super) async fn confirm_by_buyer(
     State(marketplace): State<MarketplaceService>,

@@ -3,6 +3,7 @@
 use axum::{Json, extract::State};
 use http::StatusCode;
 
+use super::{NoMoreOffers, NoOffer, NoRequest, OfferDecided};
 use crate::{
     auth::Caller,
     error::Result,
@@ -19,14 +20,16 @@ use crate::{
     },
 };
 
-/// Makes an offer on an open request, for a seller. One at a time waits for the buyer.
+/// Creates an offer on an open request.
+///
+/// For sellers. A seller has one pending offer on a request at a time.
 #[utoipa::path(
     post,
     path = "/api/marketplace/requests/{id}/offers",
     tag = "Marketplace",
     params(("id" = String, Path, description = "The request.")),
     request_body = CreateOffer,
-    responses((status = 201, description = "It is there.", body = Offer))
+    responses((status = 201, description = "Created.", body = Offer), NoRequest, NoMoreOffers)
 )]
 pub(super) async fn create_offer(
     State(marketplace): State<MarketplaceService>,
@@ -40,13 +43,15 @@ pub(super) async fn create_offer(
     .await
 }
 
-/// Lists the offers on a request, newest first: all for its buyer, their own for a seller.
+/// Lists the offers on a request.
+///
+/// The newest come first. The buyer sees all of them, a seller their own.
 #[utoipa::path(
     get,
     path = "/api/marketplace/requests/{id}/offers",
     tag = "Marketplace",
     params(("id" = String, Path, description = "The request."), Page),
-    responses((status = 200, description = "A page of them.", body = List<Offer>))
+    responses((status = 200, description = "A page of offers.", body = List<Offer>), NoRequest)
 )]
 pub(super) async fn list_offers(
     State(marketplace): State<MarketplaceService>,
@@ -57,13 +62,18 @@ pub(super) async fn list_offers(
     marketplace.offers(caller.identity, id, page).await
 }
 
-/// Takes an offer, for the request's buyer. The other offers are rejected with it.
+/// Accepts an offer.
+///
+/// For the buyer of the request. The other pending offers are rejected.
 #[utoipa::path(
     post,
     path = "/api/marketplace/offers/{id}/accept",
     tag = "Marketplace",
     params(("id" = String, Path, description = "The offer.")),
-    responses((status = 200, description = "The request now.", body = PurchaseRequest))
+    responses(
+        (status = 200, description = "The request, now accepted.", body = PurchaseRequest),
+        NoOffer, OfferDecided,
+    )
 )]
 pub(super) async fn accept_offer(
     State(marketplace): State<MarketplaceService>,
@@ -73,14 +83,19 @@ pub(super) async fn accept_offer(
     answer(marketplace.accept(caller.identity, id), Json).await
 }
 
-/// Does not take an offer, for the request's buyer. The body may be missing.
+/// Rejects an offer.
+///
+/// For the buyer of the request. The body may be left out.
 #[utoipa::path(
     post,
     path = "/api/marketplace/offers/{id}/reject",
     tag = "Marketplace",
     params(("id" = String, Path, description = "The offer.")),
     request_body = Option<Reject>,
-    responses((status = 200, description = "The offer now.", body = Offer))
+    responses(
+        (status = 200, description = "The offer, now rejected.", body = Offer),
+        NoOffer, OfferDecided,
+    )
 )]
 pub(super) async fn reject_offer(
     State(marketplace): State<MarketplaceService>,
@@ -92,13 +107,15 @@ pub(super) async fn reject_offer(
     answer(marketplace.reject(caller.identity, id, reason), Json).await
 }
 
-/// Takes an offer back, for its seller, as long as the buyer has not decided.
+/// Withdraws an offer.
+///
+/// For its seller, as long as the buyer has not decided.
 #[utoipa::path(
     delete,
     path = "/api/marketplace/offers/{id}",
     tag = "Marketplace",
     params(("id" = String, Path, description = "The offer.")),
-    responses((status = 204, description = "It is withdrawn."))
+    responses((status = 204, description = "Withdrawn."), NoOffer, OfferDecided)
 )]
 pub(super) async fn withdraw_offer(
     State(marketplace): State<MarketplaceService>,

@@ -3,6 +3,7 @@
 use axum::{Extension, Json, extract::State};
 use http::StatusCode;
 
+use super::{NoRequest, NotCancellable, NotDelivered, NotOpen};
 use crate::{
     auth::Caller,
     error::Result,
@@ -19,13 +20,15 @@ use crate::{
     },
 };
 
-/// Makes a request, for a buyer.
+/// Creates a purchase request.
+///
+/// For buyers. Sellers are told of it.
 #[utoipa::path(
     post,
     path = "/api/marketplace/requests",
     tag = "Marketplace",
     request_body = CreateRequest,
-    responses((status = 201, description = "It is there.", body = PurchaseRequest))
+    responses((status = 201, description = "Created.", body = PurchaseRequest))
 )]
 pub(super) async fn create_request(
     State(marketplace): State<MarketplaceService>,
@@ -38,13 +41,16 @@ pub(super) async fn create_request(
     .await
 }
 
-/// Lists requests, newest first: a buyer's own; for a seller those that are open or theirs.
+/// Lists purchase requests.
+///
+/// The newest come first. Buyers see their own, sellers see open ones and those they take part in,
+/// services and admins see all.
 #[utoipa::path(
     get,
     path = "/api/marketplace/requests",
     tag = "Marketplace",
     params(Filter, Page),
-    responses((status = 200, description = "A page of them.", body = List<PurchaseRequest>))
+    responses((status = 200, description = "A page of requests.", body = List<PurchaseRequest>))
 )]
 pub(super) async fn list_requests(
     State(marketplace): State<MarketplaceService>,
@@ -55,13 +61,16 @@ pub(super) async fn list_requests(
     marketplace.list(caller.identity, filter, page).await
 }
 
-/// Tells of a request, to who takes part in it and to sellers while it is open.
+/// Returns a purchase request.
+///
+/// Its buyer, sellers with an offer on it, services and admins only, and every seller while it is
+/// open; for everyone else it does not exist.
 #[utoipa::path(
     get,
     path = "/api/marketplace/requests/{id}",
     tag = "Marketplace",
     params(("id" = String, Path, description = "The request.")),
-    responses((status = 200, description = "The request.", body = PurchaseRequest))
+    responses((status = 200, description = "The request.", body = PurchaseRequest), NoRequest)
 )]
 pub(super) async fn get_request(
     State(marketplace): State<MarketplaceService>,
@@ -71,14 +80,19 @@ pub(super) async fn get_request(
     Ok(Json(marketplace.get(caller.identity, id).await?))
 }
 
-/// Changes an open request, for its buyer. What is not given stays.
+/// Updates an open purchase request.
+///
+/// For its buyer. Fields that are missing stay as they are.
 #[utoipa::path(
     patch,
     path = "/api/marketplace/requests/{id}",
     tag = "Marketplace",
     params(("id" = String, Path, description = "The request.")),
     request_body = ChangeRequest,
-    responses((status = 200, description = "The request now.", body = PurchaseRequest))
+    responses(
+        (status = 200, description = "The request.", body = PurchaseRequest),
+        NoRequest, NotOpen,
+    )
 )]
 pub(super) async fn change_request(
     State(marketplace): State<MarketplaceService>,
@@ -89,14 +103,19 @@ pub(super) async fn change_request(
     Ok(Json(marketplace.change(caller.identity, id, change).await?))
 }
 
-/// Calls a request off before it is paid, for its buyer or an admin.
+/// Cancels a purchase request.
+///
+/// For its buyer and admins, before it is paid. Pending offers end with it.
 #[utoipa::path(
     post,
     path = "/api/marketplace/requests/{id}/cancel",
     tag = "Marketplace",
     params(("id" = String, Path, description = "The request.")),
     request_body = Cancel,
-    responses((status = 200, description = "It is called off.", body = PurchaseRequest))
+    responses(
+        (status = 200, description = "The request, now cancelled.", body = PurchaseRequest),
+        NoRequest, NotCancellable,
+    )
 )]
 pub(super) async fn cancel_request(
     State(marketplace): State<MarketplaceService>,
@@ -107,13 +126,18 @@ pub(super) async fn cancel_request(
     answer(marketplace.cancel(caller.identity, id, cancel.reason), Json).await
 }
 
-/// Calls a delivered request done, for its buyer or a backend.
+/// Completes a delivered purchase request.
+///
+/// For its buyer and services.
 #[utoipa::path(
     post,
     path = "/api/marketplace/requests/{id}/complete",
     tag = "Marketplace",
     params(("id" = String, Path, description = "The request.")),
-    responses((status = 200, description = "It is done.", body = PurchaseRequest))
+    responses(
+        (status = 200, description = "The request, now completed.", body = PurchaseRequest),
+        NoRequest, NotDelivered,
+    )
 )]
 pub(super) async fn complete_request(
     State(marketplace): State<MarketplaceService>,

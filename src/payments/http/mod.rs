@@ -8,7 +8,19 @@ use axum::extract::FromRef;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::service::PaymentService;
-use crate::{auth::Authenticator, http::unread::OpenBodies};
+use crate::{
+    auth::Authenticator,
+    failures,
+    http::{openapi, unread::OpenBodies},
+};
+
+failures! {
+    /// The provider is not set up on this server.
+    ProviderOff = Conflict("provider_off"),
+        "The provider shkeeper is not set up on this server (SHKEEPER_URL).";
+    /// The provider did not take it.
+    ProviderRefused = Conflict("provider_refused"), "The payment provider refused this.";
+}
 
 /// The routes.
 pub fn routes<S>() -> OpenApiRouter<S>
@@ -18,7 +30,7 @@ where
     OpenBodies: FromRef<S>,
     PaymentService: FromRef<S>,
 {
-    OpenApiRouter::new()
+    openapi::under("Payments", "Payments of buyers, and payouts to sellers.")
         .routes(routes!(payments::create_payment, payments::list_payments))
         .routes(routes!(payments::get_payment))
         .routes(routes!(payments::confirm_payment))

@@ -3,9 +3,11 @@
 use axum::{Json, extract::State};
 use http::StatusCode;
 
+use super::{ProviderOff, ProviderRefused};
 use crate::{
     auth::{Caller, ServiceCaller},
     error::Result,
+    failures,
     http::{
         body::{Body, Path, Query, ValidBody},
         list::{List, Page},
@@ -19,16 +21,35 @@ use crate::{
     },
 };
 
-/// Begins a payment, for the request's buyer or a backend. The one of the same provider that is
-/// under way is given back.
+failures! {
+    /// The request does not exist, or the caller may not pay for it.
+    NoRequest = NotFound, "There is no such request.";
+    /// The payment does not exist, or the caller may not know of it.
+    NoPayment = NotFound, "There is no such payment.";
+    /// The request has no accepted offer, is paid or cancelled, or its price is another.
+    NotPayable = Conflict, "The request is open; this is for one that is accepted.";
+    /// The coin was changed too often.
+    CoinChanges = Conflict("coin_changes"),
+        "The coin of this payment was changed too often; pay in the one that its invoice names.";
+    /// The payment failed, or another transaction confirmed it.
+    PaymentSettled = Conflict, "The payment is confirmed by another transaction.";
+    /// The payment is not confirmed, or its money has gone elsewhere.
+    NotConfirmed = Conflict, "The payment is not confirmed.";
+}
+
+/// Creates a payment.
+///
+/// For the buyer of the request and services. The request needs an accepted offer. A payment of the
+/// same provider that is under way is returned instead of created twice.
 #[utoipa::path(
     post,
     path = "/api/payments",
     tag = "Payments",
     request_body = CreatePayment,
     responses(
-        (status = 201, description = "It is begun.", body = Payment),
-        (status = 200, description = "It was under way.", body = Payment),
+        (status = 201, description = "Created.", body = Payment),
+        (status = 200, description = "The payment that is under way.", body = Payment),
+        NoRequest, NotPayable, ProviderOff, ProviderRefused, CoinChanges,
     )
 )]
 pub(super) async fn create_payment(
@@ -43,13 +64,16 @@ pub(super) async fn create_payment(
     .await
 }
 
-/// Lists the payments of the caller, who pays or is paid, newest first; for a backend all.
+/// Lists payments.
+///
+/// The newest come first. Users see those that they pay or are paid by, services and admins see
+/// all.
 #[utoipa::path(
     get,
     path = "/api/payments",
     tag = "Payments",
     params(Filter, Page),
-    responses((status = 200, description = "A page of them.", body = List<Payment>))
+    responses((status = 200, description = "A page of payments.", body = List<Payment>))
 )]
 pub(super) async fn list_payments(
     State(payments): State<PaymentService>,
@@ -60,13 +84,16 @@ pub(super) async fn list_payments(
     payments.list(caller.identity, filter, page).await
 }
 
-/// Tells of a payment and all that happened to it, to its buyer, its seller and backends.
+/// Returns a payment with its ledger.
+///
+/// Its buyer, its seller, services and admins only; for everyone else it does not exist. The ledger
+/// has all that happened to the payment, in order.
 #[utoipa::path(
     get,
     path = "/api/payments/{id}",
     tag = "Payments",
     params(("id" = String, Path, description = "The payment.")),
-    responses((status = 200, description = "The payment.", body = PaymentView))
+    responses((status = 200, description = "The payment.", body = PaymentView), NoPayment)
 )]
 pub(super) async fn get_payment(
     State(payments): State<PaymentService>,
@@ -76,15 +103,20 @@ pub(super) async fn get_payment(
     Ok(Json(payments.get(caller.identity, id).await?))
 }
 
-/// Confirms a payment by its transaction, for a backend that watches the chain. The same again
-/// changes nothing.
+/// Confirms a payment by its transaction.
+///
+/// Needs the role `service`. For backends that watch the chain. The same transaction again changes
+/// nothing.
 #[utoipa::path(
     post,
     path = "/api/payments/{id}/confirm",
     tag = "Payments",
     params(("id" = String, Path, description = "The payment.")),
     request_body = ConfirmPayment,
-    responses((status = 200, description = "It is paid.", body = Payment))
+    responses(
+        (status = 200, description = "The payment, now confirmed.", body = Payment),
+        NoPayment, PaymentSettled,
+    )
 )]
 pub(super) async fn confirm_payment(
     State(payments): State<PaymentService>,
@@ -95,14 +127,17 @@ pub(super) async fn confirm_payment(
     answer(payments.confirm(id, confirm.tx_hash), |(payment, _)| Json(payment)).await
 }
 
-/// Notes where a confirmed payment's money lies: `held`, then `released` or `refunded`.
+/// Updates where a confirmed payment's money is.
+///
+/// Needs the role `service`. First `held`, then `released` or `refunded`. The same again changes
+/// nothing.
 #[utoipa::path(
     post,
     path = "/api/payments/{id}/escrow",
     tag = "Payments",
     params(("id" = String, Path, description = "The payment.")),
     request_body = SetEscrow,
-    responses((status = 200, description = "The payment now.", body = Payment))
+    responses((status = 200, description = "The payment.", body = Payment), NoPayment, NotConfirmed)
 )]
 pub(super) async fn set_escrow(
     State(payments): State<PaymentService>,

@@ -3,9 +3,11 @@
 use axum::{Json, extract::State};
 use http::{HeaderMap, Method, StatusCode, Uri};
 
+use super::{ProviderOff, ProviderRefused};
 use crate::{
     auth::{OperatorCaller, ServiceCaller},
     error::Result,
+    failures,
     http::body::{Path, ValidBody},
     id::Id,
     idempotency,
@@ -16,14 +18,32 @@ use crate::{
     },
 };
 
-/// Begins a payout to a seller. A payment is paid out once; without one, an `Idempotency-Key`
-/// keeps a repeated call from paying twice.
+failures! {
+    /// The payout does not exist.
+    NoPayout = NotFound, "There is no such payout.";
+    /// The payment can't be paid out, or was before.
+    NotPaidOut = Conflict, "This payment is paid out already, or about to be.";
+    /// The payout has ended.
+    PayoutEnded = Conflict, "The payout is through.";
+}
+
+/// Creates a payout to a seller.
+///
+/// Needs the role `service` or `admin`. A payment is paid out once. Without a `paymentId`, an
+/// `Idempotency-Key` keeps a repeated request from paying twice.
 #[utoipa::path(
     post,
     path = "/api/payouts",
     tag = "Payments",
     request_body = CreatePayout,
-    responses((status = 201, description = "It is begun; `pending` with a reason when it is not clear whether the provider took it.", body = Payout))
+    responses(
+        (
+            status = 201,
+            description = "Created; `pending` with a `reason` when it is not clear whether the provider took it.",
+            body = Payout,
+        ),
+        NotPaidOut, ProviderOff, ProviderRefused,
+    )
 )]
 pub(super) async fn create_payout(
     State(payments): State<PaymentService>,
@@ -38,13 +58,15 @@ pub(super) async fn create_payout(
     Ok((StatusCode::CREATED, Json(payout)))
 }
 
-/// Tells of a payout.
+/// Returns a payout.
+///
+/// Needs the role `service` or `admin`.
 #[utoipa::path(
     get,
     path = "/api/payouts/{id}",
     tag = "Payments",
     params(("id" = String, Path, description = "The payout.")),
-    responses((status = 200, description = "The payout.", body = Payout))
+    responses((status = 200, description = "The payout.", body = Payout), NoPayout)
 )]
 pub(super) async fn get_payout(
     State(payments): State<PaymentService>,
@@ -54,14 +76,16 @@ pub(super) async fn get_payout(
     Ok(Json(payments.payout(id).await?))
 }
 
-/// Notes where a payout stands, for a backend. The same again changes nothing.
+/// Updates the status of a payout.
+///
+/// Needs the role `service`. The same status again changes nothing.
 #[utoipa::path(
     patch,
     path = "/api/payouts/{id}",
     tag = "Payments",
     params(("id" = String, Path, description = "The payout.")),
     request_body = ChangePayout,
-    responses((status = 200, description = "The payout now.", body = Payout))
+    responses((status = 200, description = "The payout.", body = Payout), NoPayout, PayoutEnded)
 )]
 pub(super) async fn change_payout(
     State(payments): State<PaymentService>,

@@ -6,19 +6,43 @@ use http::{HeaderMap, StatusCode};
 
 use crate::{
     error::{Error, Result},
+    failures,
     http::{body::Path, client_address::ClientAddress, unread::UnreadBody},
     log_limit,
     payments::service::PaymentService,
 };
 
-/// Hears from SHKeeper of money for an invoice. Signed, and answered with 202 alone.
+failures! {
+    /// The body is no callback, or did not arrive whole.
+    NotReadable = Malformed, "The body is not JSON: expected value at line 1 column 1.";
+    /// The signature is wrong, missing or old.
+    NotBelieved = Unauthorized("invalid_signature"), "This is not believed: missing.";
+    /// Nobody waits for a callback at this path.
+    Unknown = NotFound, "Nothing is known of this.";
+    /// The body did not arrive in time.
+    TooSlow = Timeout, "The body took too long to arrive.";
+    /// The body is larger than the limit.
+    TooLarge = TooLarge, "The body is larger than this server takes here.";
+    /// It tells of other money than was asked for.
+    NotAsked = InvalidPayload at "/fiat", "is not the currency of the invoice";
+    /// It tells of another payout than was asked for.
+    OtherCoin = InvalidPayload at "/crypto", "is not the coin of this payout";
+}
+
+/// Receives the callback of an invoice.
+///
+/// For SHKeeper, which signs what it sends; the path has a part that only it was told. The callback
+/// is stored and processed once, and answered with 202 alone.
 #[utoipa::path(
     post,
     path = "/api/webhooks/shkeeper/{token}",
     tag = "Payments",
     params(("token" = String, Path, description = "The part of the path that only the provider was told.")),
     security(()),
-    responses((status = 202, description = "It is kept and done."))
+    responses(
+        (status = 202, description = "Stored and processed."),
+        NotReadable, NotBelieved, Unknown, TooSlow, TooLarge, NotAsked,
+    )
 )]
 pub(super) async fn invoice(
     State(payments): State<PaymentService>,
@@ -35,14 +59,20 @@ pub(super) async fn invoice(
     Ok(StatusCode::ACCEPTED)
 }
 
-/// Hears from SHKeeper of a payout that is through. Signed, and answered with 202 alone.
+/// Receives the callback of a payout.
+///
+/// For SHKeeper, which signs what it sends; the path has a part that only it was told. The callback
+/// is stored and processed once, and answered with 202 alone.
 #[utoipa::path(
     post,
     path = "/api/webhooks/shkeeper/{token}/payouts",
     tag = "Payments",
     params(("token" = String, Path, description = "The part of the path that only the provider was told.")),
     security(()),
-    responses((status = 202, description = "It is kept and done."))
+    responses(
+        (status = 202, description = "Stored and processed."),
+        NotReadable, NotBelieved, Unknown, TooSlow, TooLarge, OtherCoin,
+    )
 )]
 pub(super) async fn payout(
     State(payments): State<PaymentService>,

@@ -9,7 +9,7 @@ use axum::extract::FromRef;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::Users;
-use crate::auth::Authenticator;
+use crate::{auth::Authenticator, http::openapi};
 
 /// The routes.
 pub fn routes<S>() -> OpenApiRouter<S>
@@ -18,11 +18,14 @@ where
     Authenticator: FromRef<S>,
     Users: FromRef<S>,
 {
-    OpenApiRouter::new()
-        .routes(routes!(tokens::mint_token))
-        .routes(routes!(shut_out::revoke_tokens))
-        .routes(routes!(people::put_user, people::get_user, personal::erase_user))
-        .routes(routes!(personal::export_user))
-        .routes(routes!(shut_out::disconnect_user))
-        .routes(routes!(shut_out::block_user, shut_out::unblock_user))
+    openapi::under(
+        "Users",
+        "Profiles, sockets, blocks, and everything that is stored about a user.",
+    )
+    .routes(routes!(tokens::mint_token))
+    .routes(routes!(shut_out::revoke_tokens))
+    .routes(routes!(people::put_user, people::get_user, personal::erase_user))
+    .routes(routes!(personal::export_user))
+    .routes(routes!(shut_out::disconnect_user))
+    .routes(routes!(shut_out::block_user, shut_out::unblock_user))
 }

@@ -5,12 +5,20 @@ use axum::{Json, extract::State};
 use crate::{
     auth::{Caller, ServiceCaller},
     error::Result,
+    failures,
     http::body::{Path, ValidBody},
     id::Id,
     users::{Users, documents::Profile, requests::PutProfile},
 };
 
-/// Tells of a user, for a backend service, instead of what was known. The names are shown from now on,
+failures! {
+    /// Nothing is known of the user.
+    NoUser = NotFound, "There is no such user.";
+}
+
+/// Creates or replaces a user's profile.
+///
+/// Needs the role `service`. Fields that are missing are removed. The names are shown from now on,
 /// until the user acts with a token that was issued later and has others.
 #[utoipa::path(
     put,
@@ -18,7 +26,7 @@ use crate::{
     tag = "Users",
     params(("id" = String, Path, description = "The user.")),
     request_body = PutProfile,
-    responses((status = 200, description = "What is known now.", body = Profile))
+    responses((status = 200, description = "The profile.", body = Profile))
 )]
 pub(super) async fn put_user(
     State(users): State<Users>,
@@ -29,14 +37,16 @@ pub(super) async fn put_user(
     Ok(Json(users.put(id, told).await?))
 }
 
-/// Tells what is known of a user: what a backend told, and the names that they acted with. The e-mail
-/// address is for the user, admins and services; a block for admins and services.
+/// Returns a user's profile.
+///
+/// What a backend has stored, and the names that the user has acted with. Only the user, admins and
+/// services see the email address; only admins and services see a block.
 #[utoipa::path(
     get,
     path = "/api/users/{id}",
     tag = "Users",
     params(("id" = String, Path, description = "The user.")),
-    responses((status = 200, description = "What is known.", body = Profile))
+    responses((status = 200, description = "The profile.", body = Profile), NoUser)
 )]
 pub(super) async fn get_user(
     State(users): State<Users>,

@@ -14,18 +14,25 @@ use crate::{
     users::Users,
 };
 
-/// Tells everything that is kept of a user, for the user, services and admins: JSON Lines, one object a
-/// line with a `type`: `account` `user` `conversation` `message` `reaction` `request` `offer` `checkout`
-/// `payment` `payout` `notification` `points` `referral` `grant`. Of conversations and requests it has
+/// Exports everything that is stored about a user.
+///
+/// For the user, services and admins. One JSON object a line, each with a `type`: `account`,
+/// `user`, `conversation`, `message`, `reaction`, `request`, `offer`, `checkout`, `payment`,
+/// `payout`, `notification`, `points`, `referral` or `grant`. Of conversations and requests it has
 /// what the user wrote, not what others did.
 #[utoipa::path(
     get,
     path = "/api/users/{id}/export",
     tag = "Users",
     params(("id" = String, Path, description = "The user.")),
-    responses((
-        status = 200, description = "The lines.", body = String, content_type = "application/x-ndjson"
-    ))
+    responses(
+        (
+            status = 200,
+            description = "The export, as JSON Lines.",
+            body = String,
+            content_type = "application/x-ndjson",
+        ),
+    )
 )]
 pub(super) async fn export_user(
     State(users): State<Users>,
@@ -36,20 +43,22 @@ pub(super) async fn export_user(
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], lines).into_response())
 }
 
-/// Erases a user, for services and admins: account, profile, tokens, notifications, points, grants, the
-/// content and names of their messages, their reactions, the words of their requests and offers, and the
-/// kept events that show them. Others see their messages as deleted, by nobody's name. Requests, offers
-/// and payments stay, with the id alone; requests that are open are called off, offers that wait are
-/// withdrawn.
+/// Erases a user.
 ///
-/// Their tokens are revoked and their sockets closed at once; the rest is done beside, also after a
-/// restart.
+/// Needs the role `service` or `admin`. Removes their account, profile, tokens, notifications,
+/// points and grants, the content and names of their messages, their reactions, the words of their
+/// requests and offers, and the stored events that show them. Others see their messages as deleted,
+/// without a name. Requests, offers and payments stay, with the id alone; open requests are
+/// cancelled, pending offers withdrawn.
+///
+/// Their tokens are revoked and their sockets closed at once; the rest is done in the background,
+/// also after a restart.
 #[utoipa::path(
     delete,
     path = "/api/users/{id}",
     tag = "Users",
     params(("id" = String, Path, description = "The user.")),
-    responses((status = 202, description = "It is being done."))
+    responses((status = 202, description = "Accepted; the erasure is under way."))
 )]
 pub(super) async fn erase_user(
     State(users): State<Users>,

@@ -16,19 +16,22 @@ use crate::{
     },
 };
 
-/// Revokes tokens, for services and admins: those of a user or of everyone that were issued before a
-/// moment, or one by its id. Who comes with one is refused, on REST and at the handshake; the sockets
-/// that came with one are told `session:closing` `revoked` and closed. It outlasts a restart.
+/// Revokes tokens.
 ///
-/// A token that does not say when it was issued is older than any moment, and one that tells its second
-/// alone was issued at the beginning of that: made in the second in which its user's were revoked, it is
-/// revoked too. Tokens of this server tell the millisecond. API keys are not concerned.
+/// Needs the role `service` or `admin`. Takes `jti` for one token, `userId` (with or without
+/// `issuedBefore`) for those of a user, or `issuedBefore` alone for everyone's. Requests and
+/// handshakes with them are refused; sockets that were opened with them are told `session:closing`
+/// with the reason `revoked` and closed. API keys are not affected.
+///
+/// A token that does not say when it was issued counts as older than any moment; one that tells its
+/// second alone counts as issued at the beginning of that second. Tokens of this server tell the
+/// millisecond.
 #[utoipa::path(
     post,
     path = "/api/auth/revocations",
     tag = "Auth",
     request_body = Revoke,
-    responses((status = 204, description = "They are revoked."))
+    responses((status = 204, description = "Revoked."))
 )]
 pub(super) async fn revoke_tokens(
     State(users): State<Users>,
@@ -39,15 +42,17 @@ pub(super) async fn revoke_tokens(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Closes a user's sockets, for services and admins. They are told `session:closing` `disconnected`, and
-/// may come back.
+/// Closes a user's sockets.
+///
+/// Needs the role `service` or `admin`. The sockets are told `session:closing` with the reason
+/// `disconnected`, and may connect again. The body may be left out.
 #[utoipa::path(
     post,
     path = "/api/users/{id}/disconnect",
     tag = "Users",
     params(("id" = String, Path, description = "The user.")),
     request_body = Option<DisconnectUser>,
-    responses((status = 200, description = "They are closed.", body = Disconnected))
+    responses((status = 200, description = "How many sockets were closed.", body = Disconnected))
 )]
 pub(super) async fn disconnect_user(
     State(users): State<Users>,
@@ -59,16 +64,18 @@ pub(super) async fn disconnect_user(
     Json(Disconnected { disconnected: users.disconnect(&operator.identity, &id, asked).await })
 }
 
-/// Shuts a user out, for services and admins, instead of until another time: no handshake, no REST (403
-/// `user_blocked`), whatever their tokens; their sockets are told `session:closing` `revoked` and closed.
-/// It outlasts a restart.
+/// Blocks a user.
+///
+/// Needs the role `service` or `admin`. Until the block ends, every request and handshake of theirs
+/// is refused (403 `user_blocked`), whatever their tokens; their sockets are told `session:closing`
+/// with the reason `revoked` and closed. A block replaces the one before. The body may be left out.
 #[utoipa::path(
     post,
     path = "/api/users/{id}/block",
     tag = "Users",
     params(("id" = String, Path, description = "The user.")),
     request_body = Option<BlockUser>,
-    responses((status = 204, description = "They are shut out."))
+    responses((status = 204, description = "Blocked."))
 )]
 pub(super) async fn block_user(
     State(users): State<Users>,
@@ -80,13 +87,16 @@ pub(super) async fn block_user(
     answer(users.block(&operator.identity, id, asked), |()| StatusCode::NO_CONTENT).await
 }
 
-/// Lets a user in again, for services and admins. Tokens that were revoked stay so.
+/// Ends a user's block.
+///
+/// Needs the role `service` or `admin`. Tokens that were revoked stay revoked. Without a block this
+/// changes nothing.
 #[utoipa::path(
     delete,
     path = "/api/users/{id}/block",
     tag = "Users",
     params(("id" = String, Path, description = "The user.")),
-    responses((status = 204, description = "They are not shut out any more."))
+    responses((status = 204, description = "Unblocked."))
 )]
 pub(super) async fn unblock_user(
     State(users): State<Users>,
