@@ -143,6 +143,7 @@ pub(super) struct LoginCode {
 /// A token for the console.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ConsoleLogin)]
 pub(super) struct Login {
     /// Good for every operation of admins and services.
     token: String,

@@ -14,6 +14,7 @@ use crate::{
 /// This node, and who asks.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = NodeStatus)]
 pub(super) struct Status {
     /// The version of Stoa.
     version: &'static str,
