@@ -1,6 +1,7 @@
 //! The house keeps its plan: who may use whom, and what is said in one place only.
 
 mod lock;
+pub mod page;
 pub mod source;
 
 use std::collections::BTreeSet;
