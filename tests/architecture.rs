@@ -1,5 +1,6 @@
 //! The house keeps its plan: who may use whom, and what is said in one place only.
 
+mod citations;
 mod lock;
 pub mod page;
 pub mod source;
