@@ -92,8 +92,8 @@ impl Code {
     }
 }
 
-/// Why an event was refused: these codes are all there are in acknowledgements (contract/events.md,
-/// "Client → server").
+/// Why an event was refused: these codes are all there are in acknowledgements.
+// docs/contract/events.md#client-to-server; the sentence above is told to clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AckCode {
@@ -309,7 +309,8 @@ impl std::error::Error for Error {
     }
 }
 
-/// As an acknowledgement: `{success:false, error, code}` (contract/events.md, "Client → server").
+/// As an acknowledgement: `{success:false, error, code}`
+/// (docs/contract/events.md#client-to-server).
 impl Serialize for Error {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut ack = serializer.serialize_struct("Error", 3)?;

@@ -18,8 +18,8 @@ use uuid::Uuid;
 /// The longest id, in characters.
 const MAX_CHARS: usize = 256;
 
-/// An id of a user, a conversation, a request and so on: any string of 1–256 characters without white
-/// space and control characters (contract/events.md, "Times, ids, money"). Cheap to clone.
+/// An id of a user, a conversation, a request and so on: any string of 1–256 characters without
+/// white space and control characters (docs/contract/events.md#times-ids-money). Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "IdInput")]
 pub struct Id(Arc<str>);

@@ -26,9 +26,25 @@
 //! text.rs                                                                         floor 0
 //! ```
 //!
-//! A room has the same furniture everywhere: `mod.rs` (what it does), `events.rs` (its wire events,
-//! declared once with [`events!`]), `http.rs` (routes), `socket.rs` (what clients may ask by event),
-//! `happenings.rs` (what users are notified of), `personal.rs` (what it keeps of people).
+//! # Furniture
+//!
+//! A room has the same furniture everywhere: a file each, or a folder of that name where it is long.
+//! One that needs less has less.
+//!
+//! ```text
+//! mod             what the room is, and what others may use of it
+//! documents       things as clients see them, in answers and in events
+//! requests        what callers ask, and the rules of its fields
+//! events          its events on the wire, declared once with `events!`
+//! announcements   what happened, as those events, with who hears them
+//! service         the rules: each method is one unit of work
+//! store           its SQL, and nothing else
+//! rights          who belongs here, from what is stored
+//! http            its routes: extract, call the service, wrap
+//! socket          what clients may ask by event: the same service
+//! happenings      what users are notified of
+//! personal        what it keeps of people, to be told to them or erased
+//! ```
 //!
 //! # One event's journey
 //!
@@ -57,6 +73,42 @@
 //!
 //! Polling sessions go through the engine's own queue until they change to a websocket; the hub
 //! then puts a marker into that queue and goes on over the lane when the marker comes by.
+//!
+//! # What is always so
+//!
+//! - Nobody hears of what is not on the disk. A unit of work keeps its rows and its events together
+//!   or nothing; its events go out after the commit, in the order of their numbers. Only what is
+//!   declared `ephemeral` (typing, presence, sessions) passes the store by.
+//! - The numbers of a stream have no hole. What can't be replayed any more is said, never left out.
+//! - An event of a client is acknowledged once, whatever becomes of it. Those of a connection are done
+//!   in the order in which they came, and what it hears after a join was sent after it.
+//! - One door in (`realtime::inbound`), one door out (`realtime::Emitter`): nobody else reads a
+//!   client's event or writes to a socket.
+//! - A name on the wire stands in one `events.rs`. From there come the catalogue, its documents, and
+//!   the snapshot of the wire; `docs/contract/` is tested against it.
+//! - REST and events call the same service, and a service trusts neither: who calls is in its
+//!   arguments, and what the caller may not know of is answered as what is not there.
+//! - What has begun to change something goes to its end, even when its caller hangs up.
+//! - Every queue, buffer, list and wait has an end, which is configured and told (`docs/limits.md`).
+//!   Who is too slow is closed; nobody waits for them.
+//! - Each SQL text runs on both engines and finds its rows by an index (`tests/store/plans.rs`).
+//! - Time comes from [`clock`], ids from [`id`], amounts are exact decimals ([`money`]).
+//! - No token, text, body or socket id is logged; a failure is logged once, at the door.
+//!
+//! # What is not here, on purpose
+//!
+//! - No `unsafe`, and no global state but what bounds the log ([`log_limit`]) and counts the metrics:
+//!   the roof hands everything down.
+//! - No rooms in the engine, and none of its broadcasts: socketioxide speaks the protocol, the hub
+//!   knows who is where.
+//! - No trait but where two things are asked alike, or a floor asks those above it through the roof; no
+//!   mapper between rows and objects, no query builder.
+//! - No queue of jobs: what goes on after an answer is a row that is looked for (an erasure, a payout
+//!   under way), so that a restart goes on with it.
+//! - No second process beside the one that has the sockets: a node does not hear of another's commits.
+//! - No passing on between rooms of a floor: who needs both lies above, or asks through the roof
+//!   (`app/records.rs`).
+//! - No module for what has no subject: no `utils`, `helpers`, `common`.
 
 pub mod access;
 pub mod accounts;

@@ -1,5 +1,6 @@
-//! Money: exact decimal amounts and the currencies they are of (contract/events.md, "Times, ids,
-//! money"). No amount passes through a binary float on its way in, through the store, or out.
+//! Money: exact decimal amounts and the currencies they are of
+//! (docs/contract/events.md#times-ids-money). No amount passes through a binary float on its way
+//! in, through the store, or out.
 
 use std::{fmt, str::FromStr};
 

@@ -1,5 +1,5 @@
-//! What the server keeps of somebody, to be told to them or erased: each room brings its own part, and
-//! the roof puts them together (contract/rest.md, "Users").
+//! What the server keeps of somebody, to be told to them or erased: each room brings its own part,
+//! and the roof puts them together (docs/contract/rest.md#users).
 
 use std::str::FromStr;
 

@@ -1,4 +1,5 @@
-//! Rooms by name: the typed form of every room of the contract (contract/events.md, "Two dialects").
+//! Rooms by name: the typed form of every room of the contract
+//! (docs/contract/events.md#two-dialects).
 
 use std::{fmt, str::FromStr};
 
@@ -81,7 +82,7 @@ impl Room {
     }
 
     /// The namespaces whose sockets hear what is sent to this room: `/` always, and that of the
-    /// dialect the room belongs to (contract/events.md, "Two dialects").
+    /// dialect the room belongs to (docs/contract/events.md#two-dialects).
     #[must_use]
     pub const fn namespaces(&self) -> Namespaces {
         match self {

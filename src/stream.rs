@@ -1,5 +1,6 @@
 //! Streams of kept events: how a room tells what happened, as the wire events that it becomes, so
-//! that the store can keep them and the emitter can send them (contract/events.md, "Missed events").
+//! that the store can keep them and the emitter can send them
+//! (docs/contract/events.md#missed-events).
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 

@@ -99,9 +99,9 @@ pub fn prose(text: &str, (): &()) -> garde::Result {
     Ok(())
 }
 
-/// JSON with U+FFFD for each half surrogate in its strings, keys too: JavaScript cuts strings between
-/// the halves of a character, and its encoder writes what is left as an escape that means no character
-/// (contract/events.md, "Client → server").
+/// JSON with U+FFFD for each half surrogate in its strings, keys too: JavaScript cuts strings
+/// between the halves of a character, and its encoder writes what is left as an escape that means
+/// no character (docs/contract/events.md#client-to-server).
 #[must_use]
 pub fn well_formed(json: &[u8]) -> Cow<'_, [u8]> {
     let mut formed = Cow::Borrowed(json);

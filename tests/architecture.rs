@@ -1,7 +1,9 @@
 //! The house keeps its plan: who may use whom, and what is said in one place only.
 
 mod circles;
+mod citations;
 mod lock;
+pub mod page;
 pub mod source;
 
 use std::collections::BTreeSet;

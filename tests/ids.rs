@@ -1,5 +1,5 @@
 //! Ids of other backends: any string of 1–256 characters without white space and control
-//! characters, wherever an id stands (contract/events.md, "Times, ids, money").
+//! characters, wherever an id stands (docs/contract/events.md#times-ids-money).
 
 use reqwest::Method;
 use serde_json::{Value, json};

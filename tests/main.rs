@@ -7,6 +7,7 @@ mod architecture;
 mod causes;
 mod chat;
 mod check_config;
+mod contract;
 mod documents;
 mod emit;
 mod emit_storage;

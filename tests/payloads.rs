@@ -1,5 +1,6 @@
 //! What Node's clients and servers may say is taken, and whatever is taken is heard: on every
-//! transport, live and in a replay (contract/events.md, "Client → server"; contract/rest.md, "Emit").
+//! transport, live and in a replay (docs/contract/events.md#client-to-server;
+//! docs/contract/rest.md#emit).
 
 use reqwest::Method;
 use serde_json::{Value, json};

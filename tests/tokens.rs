@@ -1,5 +1,6 @@
-//! Tokens of good callers: whatever another issuer, cookie or clock makes of them that is no fault of
-//! theirs, they are let in, and for as long as they were told (contract/events.md, "Handshake").
+//! Tokens of good callers: whatever another issuer, cookie or clock makes of them that is no fault
+//! of theirs, they are let in, and for as long as they were told
+//! (docs/contract/events.md#handshake).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How a marketplace client enters a user's room (contract/events.md, "Client → server").
+//! How a marketplace client enters a user's room (docs/contract/events.md#client-to-server).
 
 use serde::Deserialize;
 use utoipa::ToSchema;

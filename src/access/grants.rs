@@ -1,5 +1,5 @@
 //! Grants: a backend service or an admin lets a user into a room, whatever its kind
-//! (contract/events.md, "Who may enter a room").
+//! (docs/contract/events.md#who-may-enter-a-room).
 
 use super::store;
 use crate::{

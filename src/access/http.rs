@@ -1,4 +1,4 @@
-//! Grants over REST (contract/rest.md, "Emit").
+//! Grants over REST (docs/contract/rest.md#emit).
 
 use axum::extract::{FromRef, State};
 use http::StatusCode;

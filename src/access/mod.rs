@@ -1,5 +1,5 @@
-//! Who may enter which room: one policy for every namespace and dialect (contract/events.md, "Who
-//! may enter a room").
+//! Who may enter which room: one policy for every namespace and dialect
+//! (docs/contract/events.md#who-may-enter-a-room).
 
 pub mod events;
 mod grants;

@@ -1,5 +1,6 @@
-//! Accounts over REST (contract/rest.md, "Auth"). No answer may be kept by a cache: most hold tokens.
-//! An `Idempotency-Key` changes nothing here, so that no answer with a token is kept by the server.
+//! Accounts over REST (docs/contract/rest.md#auth). No answer may be kept by a cache: most hold
+//! tokens. An `Idempotency-Key` changes nothing here, so that no answer with a token is kept by the
+//! server.
 
 use axum::{
     Extension, Json,

@@ -1,5 +1,5 @@
-//! What callers ask of accounts, and the rules of its fields (contract/rest.md, "Auth"). No password
-//! and no token of them is shown, `Debug` included.
+//! What callers ask of accounts, and the rules of its fields (docs/contract/rest.md#auth). No
+//! password and no token of them is shown, `Debug` included.
 #![expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives its context by reference")]
 
 use garde::Validate;

@@ -110,8 +110,8 @@ impl Authenticator {
     }
 
     /// Whether the page that made the request may speak for its user. A browser adds cookies to the
-    /// requests of any page, so to change something the page has to be named (contract/rest.md,
-    /// "Conventions").
+    /// requests of any page, so to change something the page has to be named
+    /// (docs/contract/rest.md#conventions).
     fn takes_cookies(&self, method: &Method, headers: &HeaderMap) -> bool {
         let same_origin = only(headers, &SEC_FETCH_SITE) == Some("same-origin");
         let origins = &self.0.origins;

@@ -45,7 +45,7 @@ impl TokenSources {
 
     /// The token of a request, first found wins: `Authorization: Bearer`, the cookies of the
     /// configured names in their order where cookies count, the query where it may
-    /// (contract/events.md, "Handshake").
+    /// (docs/contract/events.md#handshake).
     #[must_use]
     pub fn find(&self, headers: &HeaderMap, with_cookies: bool) -> Option<String> {
         let Sources { cookies, cookie_secret, query } = &*self.0;

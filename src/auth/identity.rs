@@ -1,4 +1,4 @@
-//! A verified caller, read from a token's claims (contract/events.md, "Handshake"). One lives per
+//! A verified caller, read from a token's claims (docs/contract/events.md#handshake). One lives per
 //! connection, so it is kept small.
 
 use std::fmt;
@@ -150,8 +150,8 @@ impl Identity {
         self.roles == other.roles && other.rooms.iter().all(|room| self.rooms.contains(room))
     }
 
-    /// Whether the caller buys or sells: with the role, or with no role at all, as the apps'
-    /// older tokens (contract/events.md, "Who may enter a room").
+    /// Whether the caller buys or sells: with the role, or with no role at all, as the apps' older
+    /// tokens (docs/contract/events.md#who-may-enter-a-room).
     #[must_use]
     pub const fn trades_as(&self, role: Role) -> bool {
         self.roles.is_empty() || self.has(role)

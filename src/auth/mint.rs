@@ -70,7 +70,7 @@ pub struct Minter {
     audience: Option<Box<str>>,
 }
 
-/// The claims, in the names of contract/events.md, "Handshake".
+/// The claims, in the names of docs/contract/events.md#handshake.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Claims<'a> {

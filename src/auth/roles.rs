@@ -1,5 +1,5 @@
-//! What a caller may be, and how that is read from a token's claims (contract/events.md,
-//! "Handshake").
+//! What a caller may be, and how that is read from a token's claims
+//! (docs/contract/events.md#handshake).
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -1,5 +1,5 @@
-//! Why a token is refused, in the words that Node's servers send (contract/events.md, "Handshake"):
-//! clients in production compare these strings.
+//! Why a token is refused, in the words that Node's servers send
+//! (docs/contract/events.md#handshake): clients in production compare these strings.
 
 use std::time::Duration;
 

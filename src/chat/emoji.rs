@@ -1,4 +1,4 @@
-//! What a reaction may be: an emoji, or the short code of one (contract/rest.md, "Chat").
+//! What a reaction may be: an emoji, or the short code of one (docs/contract/rest.md#chat).
 
 use unicode_properties::UnicodeEmoji;
 use unicode_segmentation::UnicodeSegmentation;

@@ -1,4 +1,4 @@
-//! Chat over REST (contract/rest.md, "Chat").
+//! Chat over REST (docs/contract/rest.md#chat).
 
 use axum::{
     Extension, Json,

@@ -1,4 +1,4 @@
-//! What callers ask of chat, and the rules of its fields (contract/rest.md, "Chat").
+//! What callers ask of chat, and the rules of its fields (docs/contract/rest.md#chat).
 
 use garde::Validate;
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
-//! Who belongs in the rooms of a conversation, from what is stored (contract/events.md, "Who may
-//! enter a room").
+//! Who belongs in the rooms of a conversation, from what is stored
+//! (docs/contract/events.md#who-may-enter-a-room).
 
 use super::store;
 use crate::{

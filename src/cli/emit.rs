@@ -1,4 +1,4 @@
-//! `stoa emit`: one event through the door for backend services (contract/rest.md, "Emit").
+//! `stoa emit`: one event through the door for backend services (docs/contract/rest.md#emit).
 
 use std::time::Duration;
 

@@ -18,7 +18,7 @@ use super::{BadValue, Config, ConfigError};
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 
 /// Variables with a name of their own, and the key that each sets. Every key also has
-/// `STOA_<SECTION>__<KEY>` (contract/environment.md).
+/// `STOA_<SECTION>__<KEY>` (docs/contract/environment.md).
 pub const PLAIN_NAMES: &[(&str, &str)] = &[
     ("STOA_ENV", "environment"),
     ("STOA_DATA", "data"),

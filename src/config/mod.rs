@@ -1,5 +1,5 @@
-//! Configuration: the embedded `config/default.toml`, a file, the environment, flags; then validated.
-//! Names and meanings are those of contract/environment.md.
+//! Configuration: the embedded `config/default.toml`, a file, the environment, flags; then
+//! validated. Names and meanings are those of docs/contract/environment.md.
 
 mod accounts;
 mod database;

@@ -1,5 +1,5 @@
 //! Extractors for what a request carries: its JSON body, its query and its path, all refused in the
-//! same words (contract/rest.md, "Conventions").
+//! same words (docs/contract/rest.md#conventions).
 
 use std::{fmt, sync::Arc};
 

@@ -39,8 +39,8 @@ pub async fn layer(
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The caller's address: the peer, or when that is a trusted proxy the rightmost hop of
-/// `X-Forwarded-For` that is not one (contract/environment.md, `TRUSTED_PROXIES`). Hops to the left
-/// of it may be anyone's invention.
+/// `X-Forwarded-For` that is not one (docs/contract/environment.md#server). Hops to the left of it
+/// may be anyone's invention.
 #[must_use]
 pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|range| range.contains(&address));

@@ -1,6 +1,6 @@
 //! Lists in pages: `?limit=` and an opaque cursor in, `{items, nextCursor}` out
-//! (contract/rest.md, "Conventions"). A page is bounded in bytes, too: it ends before the item that
-//! would make it too large.
+//! (docs/contract/rest.md#conventions). A page is bounded in bytes, too: it ends before the item
+//! that would make it too large.
 
 use axum::extract::FromRequestParts;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};

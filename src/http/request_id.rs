@@ -1,5 +1,5 @@
 //! The name of a request: `X-Request-Id` is taken or made and returned, `traceparent` is honoured
-//! (contract/rest.md, "Conventions"), and the span in which the request's log lines stand.
+//! (docs/contract/rest.md#conventions), and the span in which the request's log lines stand.
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -1,5 +1,5 @@
 //! `Idempotency-Key`: a POST that is sent again is answered again and not done again
-//! (contract/rest.md, "Conventions").
+//! (docs/contract/rest.md#conventions).
 //!
 //! A request with a key takes a place in the store before it is carried out, and leaves its answer
 //! there, where the handler says how ([`answer`]) in the unit that does the work: either both are

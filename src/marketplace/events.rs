@@ -1,5 +1,5 @@
 //! What buyers and sellers hear of requests, offers, deliveries and checkouts, and the rooms they
-//! enter for it (contract/events.md, "Marketplace").
+//! enter for it (docs/contract/events.md#marketplace).
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -1,5 +1,5 @@
 //! How far a request may go: the table of moves, from which the rules and the documents come
-//! (contract/rest.md, "Marketplace").
+//! (docs/contract/rest.md#marketplace).
 
 use super::documents::RequestStatus;
 use crate::error::{Code, Error, Result};

@@ -1,5 +1,5 @@
-//! What callers ask of the marketplace, and the rules of its fields (contract/rest.md,
-//! "Marketplace").
+//! What callers ask of the marketplace, and the rules of its fields
+//! (docs/contract/rest.md#marketplace).
 
 use garde::Validate;
 use serde::Deserialize;

@@ -1,5 +1,5 @@
 //! Who may know of a request or a checkout, from what is stored: the same for REST and for rooms
-//! (contract/events.md, "Who may enter a room").
+//! (docs/contract/events.md#who-may-enter-a-room).
 
 use super::{
     documents::{PurchaseRequest, RequestStatus},

@@ -1,4 +1,4 @@
-//! What a user hears of their notifications (contract/events.md, "Notification").
+//! What a user hears of their notifications (docs/contract/events.md#notification).
 
 use serde::Serialize;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Notifications over REST (contract/rest.md, "Notifications").
+//! Notifications over REST (docs/contract/rest.md#notifications).
 
 use axum::{
     Extension, Json,

@@ -1,5 +1,5 @@
-//! What callers ask of notifications, and the rules of its fields (contract/rest.md,
-//! "Notifications").
+//! What callers ask of notifications, and the rules of its fields
+//! (docs/contract/rest.md#notifications).
 
 use std::collections::BTreeSet;
 

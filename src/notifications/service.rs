@@ -28,7 +28,8 @@ use crate::{
 /// more of them is several units, between which others have their turn.
 const USERS_AT_ONCE: usize = 200;
 
-/// For how long a request that comes again goes on where it ended (contract/rest.md, "Conventions").
+/// For how long a request that comes again goes on where it ended
+/// (docs/contract/rest.md#conventions).
 const RESUMED_FOR: Duration = Duration::from_hours(24);
 
 /// What a notification is about.

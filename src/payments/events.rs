@@ -1,4 +1,4 @@
-//! What is heard of payments and payouts (contract/events.md, "Payment").
+//! What is heard of payments and payouts (docs/contract/events.md#payment).
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -1,4 +1,4 @@
-//! What callers ask of payments, and the rules of its fields (contract/rest.md, "Payments").
+//! What callers ask of payments, and the rules of its fields (docs/contract/rest.md#payments).
 
 use garde::Validate;
 use serde::Deserialize;

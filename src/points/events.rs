@@ -1,4 +1,4 @@
-//! What a user hears of their points (contract/events.md, "Points").
+//! What a user hears of their points (docs/contract/events.md#points).
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -1,4 +1,4 @@
-//! Points over REST (contract/rest.md, "Points").
+//! Points over REST (docs/contract/rest.md#points).
 
 use axum::{
     Json,

@@ -1,4 +1,4 @@
-//! What callers ask of points, and the rules of its fields (contract/rest.md, "Points").
+//! What callers ask of points, and the rules of its fields (docs/contract/rest.md#points).
 #![expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives references")]
 
 use garde::Validate;

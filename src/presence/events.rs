@@ -1,5 +1,5 @@
-//! What everyone, or the user's contacts, hear of users coming and going, in both dialects, and how a
-//! marketplace client says who it is (contract/events.md, "Presence").
+//! What everyone, or the user's contacts, hear of users coming and going, in both dialects, and how
+//! a marketplace client says who it is (docs/contract/events.md#presence).
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -1,4 +1,4 @@
-//! Presence over REST (contract/rest.md, "Presence").
+//! Presence over REST (docs/contract/rest.md#presence).
 
 use axum::{
     Json,

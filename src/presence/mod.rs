@@ -1,6 +1,6 @@
 //! Presence: who is here. A user is online while a connection of theirs is open; others hear of a
 //! change once, after a moment in which it may undo itself: everyone, their contacts, or nobody
-//! (contract/events.md, "Presence").
+//! (docs/contract/events.md#presence).
 
 mod announcer;
 mod contacts;

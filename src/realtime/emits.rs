@@ -1,5 +1,5 @@
 //! Events from outside on their way through the store: what is not volatile is kept in the stream
-//! of each of its rooms before anyone hears it (contract/events.md, "Missed events").
+//! of each of its rooms before anyone hears it (docs/contract/events.md#missed-events).
 //!
 //! The broadcast is the outlet's, [`Emitter::publish`], so that what sockets hear has the order of
 //! the numbers; here its sockets are counted.

@@ -1,5 +1,5 @@
 //! What the server tells a socket about its session, and the acknowledgements that rooms share
-//! (contract/events.md, "Session" and "Client → server").
+//! (docs/contract/events.md#session and docs/contract/events.md#client-to-server).
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! REST over the door out (contract/rest.md, "Emit"): backend services send events, operators see
+//! REST over the door out (docs/contract/rest.md#emit): backend services send events, operators see
 //! rooms.
 
 use std::convert::identity;

@@ -26,7 +26,7 @@ use crate::{
     text::well_formed,
 };
 
-/// Characters of an event's name, at most (contract/events.md, "Names of events").
+/// Characters of an event's name, at most (docs/contract/events.md#names-of-events).
 const MAX_NAME: usize = 128;
 
 /// Hears the events of one connection.

@@ -1,5 +1,6 @@
 //! Entering a room with what was missed of it: between the kept events that are read and those that
-//! arrive meanwhile there is no gap, and nothing comes twice (contract/events.md, "Missed events").
+//! arrive meanwhile there is no gap, and nothing comes twice
+//! (docs/contract/events.md#missed-events).
 
 use std::sync::Arc;
 

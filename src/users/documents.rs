@@ -1,4 +1,4 @@
-//! Users as callers see them (contract/rest.md, "Users" and "Auth").
+//! Users as callers see them (docs/contract/rest.md#users and docs/contract/rest.md#auth).
 
 use serde::Serialize;
 use utoipa::ToSchema;

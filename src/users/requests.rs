@@ -1,4 +1,5 @@
-//! What callers ask of this room, and the rules of its fields (contract/rest.md, "Users" and "Auth").
+//! What callers ask of this room, and the rules of its fields (docs/contract/rest.md#users and
+//! docs/contract/rest.md#auth).
 
 use garde::Validate;
 use serde::Deserialize;

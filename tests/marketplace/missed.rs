@@ -1,5 +1,5 @@
 //! What a buyer or a seller missed comes again with their room, in order and once
-//! (contract/events.md, "Missed events").
+//! (docs/contract/events.md#missed-events).
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
 //! What was missed comes again, in order and once: both dialects of a conversation, users' rooms
-//! (contract/events.md, "Missed events").
+//! (docs/contract/events.md#missed-events).
 
 mod large;
 mod restored;

@@ -1,5 +1,5 @@
-//! Users through the front door: tokens made for them and the end of tokens, blocks, what is known of
-//! people, and its end (contract/rest.md, "Auth" and "Users").
+//! Users through the front door: tokens made for them and the end of tokens, blocks, what is known
+//! of people, and its end (docs/contract/rest.md#auth and docs/contract/rest.md#users).
 
 mod blocks;
 mod erasure;

@@ -1,4 +1,4 @@
-//! What is said in conversations, once for each dialect (contract/events.md, "Two dialects").
+//! What is said in conversations, once for each dialect (docs/contract/events.md#two-dialects).
 
 pub mod conversation;
 pub mod marketplace;

@@ -1,5 +1,5 @@
 //! The kept events: numbered without holes in commit order, read back by number, changed with what
-//! they show, and given up when they are old (contract/events.md, "Missed events").
+//! they show, and given up when they are old (docs/contract/events.md#missed-events).
 
 mod kept;
 mod number;

@@ -1,4 +1,4 @@
-//! The marketplace over REST (contract/rest.md, "Marketplace").
+//! The marketplace over REST (docs/contract/rest.md#marketplace).
 
 mod checkouts;
 mod delivery;

@@ -1,4 +1,4 @@
-//! Payments over REST (contract/rest.md, "Payments").
+//! Payments over REST (docs/contract/rest.md#payments).
 
 mod payments;
 mod payouts;

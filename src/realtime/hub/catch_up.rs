@@ -1,6 +1,6 @@
 //! One connection between what it missed of a room and what it hears live: kept events wait while a
-//! replay is read, none is lost between the two, and none comes twice (contract/events.md, "Missed
-//! events").
+//! replay is read, none is lost between the two, and none comes twice
+//! (docs/contract/events.md#missed-events).
 
 use std::{iter::once, num::NonZeroI64, sync::Arc};
 

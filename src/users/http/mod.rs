@@ -1,4 +1,4 @@
-//! Users over REST (contract/rest.md, "Users" and "Auth").
+//! Users over REST (docs/contract/rest.md#users and docs/contract/rest.md#auth).
 
 mod people;
 mod personal;
