@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use http::StatusCode;
 use utoipa::openapi::{RefOr, example::Example};
 
-use super::Failure;
+use super::failure::Failure;
 use crate::error::Code;
 
 /// What any operation that takes the same fails by: a response that they share.

@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 use http::StatusCode;
 
-use super::{CheckoutPaid, NoCheckout};
+use super::failures::{CheckoutPaid, NoCheckout};
 use crate::{
     auth::{Caller, ServiceCaller},
     error::Result,

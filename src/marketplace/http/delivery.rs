@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{CodeUsedUp, NoRequest, NotPaid, NotReceived, NotShipped};
+use super::failures::{CodeUsedUp, NoRequest, NotPaid, NotReceived, NotShipped};
 use crate::{
     auth::Caller,
     error::Result,

@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 use http::StatusCode;
 
-use super::{NoMoreOffers, NoOffer, NoRequest, OfferDecided};
+use super::failures::{NoMoreOffers, NoOffer, NoRequest, OfferDecided};
 use crate::{
     auth::Caller,
     error::Result,

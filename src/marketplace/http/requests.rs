@@ -3,7 +3,7 @@
 use axum::{Extension, Json, extract::State};
 use http::StatusCode;
 
-use super::{NoRequest, NotCancellable, NotDelivered, NotOpen};
+use super::failures::{NoRequest, NotCancellable, NotDelivered, NotOpen};
 use crate::{
     auth::Caller,
     error::Result,

@@ -1,5 +1,6 @@
 //! Payments over REST (docs/contract/rest.md#payments).
 
+mod failures;
 mod payments;
 mod payouts;
 mod webhooks;
@@ -10,17 +11,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::service::PaymentService;
 use crate::{
     auth::Authenticator,
-    failures,
     http::{openapi, unread::OpenBodies},
 };
-
-failures! {
-    /// The provider is not set up on this server.
-    ProviderOff = Conflict("provider_off"),
-        "The provider shkeeper is not set up on this server (SHKEEPER_URL).";
-    /// The provider did not take it.
-    ProviderRefused = Conflict("provider_refused"), "The payment provider refused this.";
-}
 
 /// The routes.
 pub fn routes<S>() -> OpenApiRouter<S>

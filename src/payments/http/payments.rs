@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 use http::StatusCode;
 
-use super::{ProviderOff, ProviderRefused};
+use super::failures::{ProviderOff, ProviderRefused};
 use crate::{
     auth::{Caller, ServiceCaller},
     error::Result,

@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 use http::{HeaderMap, Method, StatusCode, Uri};
 
-use super::{ProviderOff, ProviderRefused};
+use super::failures::{ProviderOff, ProviderRefused};
 use crate::{
     auth::{OperatorCaller, ServiceCaller},
     error::Result,
