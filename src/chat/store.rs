@@ -5,57 +5,32 @@ mod lists;
 pub(super) mod personal;
 mod reactions;
 mod read;
+mod rows;
 
 use std::collections::BTreeSet;
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 
 pub(super) use contacts::{Membership, members, memberships, memberships_after, shared};
 pub(super) use lists::{Listed, list, participants as participants_after};
 pub(super) use reactions::{ReactionCounts, add_reaction, count_reactions, remove_reaction};
 pub(super) use read::{deleted_of_others, sent_up_to, set_read};
+pub(super) use rows::{Between, ConversationRow, Member, MessageRow, Order};
 
+use self::rows::{conversation_row, member_row, message_row};
 use super::{
-    documents::{Attachment, Conversation, ConversationKind, Message, Participant, Person},
+    documents::{Conversation, ConversationKind, Message, Participant},
     requests::SHOWN_PARTICIPANTS,
 };
 use crate::{
     clock::Timestamp,
-    db::{Row, Tx},
+    db::Tx,
     error::{Error, Result},
     id::{GivenId, Id},
     params,
-    users::KnownNames,
 };
 
 const FIND: &str = "SELECT * FROM conversations WHERE id = $1";
-
-/// A conversation without its participants.
-pub(super) struct ConversationRow {
-    pub(super) document: Conversation,
-    /// Messages ever written in it.
-    pub(super) messages: i64,
-    pub(super) last_activity_at: Timestamp,
-    /// What orders it in lists; never before the activity.
-    pub(super) listed_at: Timestamp,
-}
-
-/// Someone who takes part.
-pub(super) struct Member {
-    pub(super) document: Participant,
-    /// What they are called.
-    pub(super) names: Option<KnownNames>,
-    /// The number of the last message that they have read.
-    pub(super) last_read: i64,
-    /// The number of the conversation's last event before they came in.
-    pub(super) joined_seq: i64,
-    /// How many they wrote since they came.
-    pub(super) sent: i64,
-    /// The number of the last of these.
-    last_sent: i64,
-    /// How many of these they have read.
-    pub(super) read_sent: i64,
-}
 
 /// What was there when people came in, and is not theirs.
 #[derive(Clone, Copy)]
@@ -66,28 +41,6 @@ pub(super) struct Came {
     pub(super) after_event: i64,
     /// When the conversation was last seen to be active, which is its place in their lists.
     pub(super) listed_at: Timestamp,
-}
-
-/// A message without its reactions.
-pub(super) struct MessageRow {
-    pub(super) document: Message,
-    pub(super) ordinal: i64,
-    /// Its number among those of its sender since they came.
-    sender_ordinal: i64,
-}
-
-/// A stretch of a conversation's messages, by their numbers, both ends left out.
-#[derive(Clone, Copy)]
-pub(super) struct Between {
-    pub(super) after: i64,
-    pub(super) before: i64,
-}
-
-/// In which order, and from which end, messages are read.
-#[derive(Clone, Copy)]
-pub(super) enum Order {
-    NewestFirst,
-    OldestFirst,
 }
 
 /// The pair of a direct conversation: neither id has a space in it.
@@ -354,90 +307,6 @@ pub(super) async fn delete_message(tx: &mut Tx<'_>, id: &Id) -> Result<()> {
     tx.execute(REACTIONS, &params![id]).await?;
     tx.take_back();
     Ok(())
-}
-
-fn conversation_row(row: &Row) -> Result<ConversationRow> {
-    let id: Id = row.get("id")?;
-    let kind = match row.get::<String>("kind")?.as_str() {
-        "direct" => ConversationKind::Direct,
-        _ => ConversationKind::Group,
-    };
-    let document = Conversation {
-        underscore_id: id.clone(),
-        id,
-        kind,
-        title: row.get("title")?,
-        participants: Vec::new(),
-        participant_count: row.get("participants")?,
-        metadata: read_json(row, "metadata")?,
-        created_by: row.get("created_by")?,
-        created_at: row.get("created_at")?,
-        archived_at: row.get("archived_at")?,
-    };
-    Ok(ConversationRow {
-        document,
-        messages: row.get("messages")?,
-        last_activity_at: row.get("last_activity_at")?,
-        listed_at: row.get("listed_at")?,
-    })
-}
-
-fn member_row(row: &Row) -> Result<Member> {
-    let id: Id = row.get("user_id")?;
-    let names = KnownNames::from_row(row)?;
-    let shown = names.as_ref().map(|known| known.names.clone()).unwrap_or_default();
-    let document = Participant {
-        underscore_id: id.clone(),
-        user_id: id.clone(),
-        id,
-        first_name: shown.first_name,
-        last_name: shown.last_name,
-        joined_at: row.get("joined_at")?,
-        last_read_message_id: row.get("last_read_message_id")?,
-    };
-    Ok(Member {
-        document,
-        names,
-        last_read: row.get("last_read")?,
-        joined_seq: row.get("joined_seq")?,
-        sent: row.get("sent")?,
-        last_sent: row.get("last_sent")?,
-        read_sent: row.get("read_sent")?,
-    })
-}
-
-fn message_row(row: &Row) -> Result<MessageRow> {
-    let id: Id = row.get("id")?;
-    let metadata: Option<String> = row.get("metadata")?;
-    let document = Message {
-        underscore_id: id.clone(),
-        id,
-        conversation_id: row.get("conversation_id")?,
-        content: row.get::<Option<String>>("content")?.unwrap_or_default(),
-        sender: Person {
-            id: row.get("sender_id")?,
-            first_name: row.get("first_name")?,
-            last_name: row.get("last_name")?,
-        },
-        created_at: row.get("created_at")?,
-        attachments: read_json::<Vec<Attachment>>(row, "attachments")?,
-        reply_to: row.get("reply_to")?,
-        client_message_id: row.get("client_message_id")?,
-        metadata: metadata.as_deref().map(parse_json).transpose()?.unwrap_or_default(),
-        edited_at: row.get("edited_at")?,
-        deleted_at: row.get("deleted_at")?,
-        reactions: Vec::new(),
-    };
-    let sender_ordinal = row.get("sender_ordinal")?;
-    Ok(MessageRow { document, ordinal: row.get("ordinal")?, sender_ordinal })
-}
-
-fn read_json<T: DeserializeOwned>(row: &Row, column: &str) -> Result<T> {
-    parse_json(&row.get::<String>(column)?)
-}
-
-fn parse_json<T: DeserializeOwned>(text: &str) -> Result<T> {
-    serde_json::from_str(text).map_err(Error::internal)
 }
 
 fn write_json<T: Serialize>(value: &T) -> Result<String> {

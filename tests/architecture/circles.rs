@@ -12,7 +12,7 @@ use proc_macro2::Delimiter;
 use super::source::{Source, Token};
 
 /// Files that still stand in a circle. This list only becomes shorter.
-const KNOWN: [&str; 41] = [
+const KNOWN: [&str; 38] = [
     "src/admin/developer.rs",
     "src/admin/mod.rs",
     "src/admin/page.rs",
@@ -22,9 +22,6 @@ const KNOWN: [&str; 41] = [
     "src/app/routes.rs",
     "src/app/serve.rs",
     "src/app/store.rs",
-    "src/chat/store.rs",
-    "src/chat/store/lists.rs",
-    "src/chat/store/reactions.rs",
     "src/config/accounts.rs",
     "src/config/database.rs",
     "src/config/load.rs",
