@@ -18,7 +18,7 @@ struct Operation<'a> {
     call: String,
     method: Method,
     url: String,
-    operation: &'a Value,
+    told: &'a Value,
     description: &'a Description,
     http: &'a reqwest::Client,
 }
@@ -44,16 +44,16 @@ impl Operation<'_> {
     }
 
     fn has_parameter(&self, place: &str) -> bool {
-        let parameters = self.operation["parameters"].as_array();
+        let parameters = self.told["parameters"].as_array();
         parameters.is_some_and(|all| all.iter().any(|parameter| parameter["in"] == place))
     }
 
     fn takes_body(&self) -> bool {
-        self.operation["requestBody"].is_object()
+        self.told["requestBody"].is_object()
     }
 
     fn body(&self) -> Value {
-        self.operation["requestBody"]["content"]["application/json"]["example"].clone()
+        self.told["requestBody"]["content"]["application/json"]["example"].clone()
     }
 
     /// Sends it. What is refused is refused as the description tells.
@@ -63,7 +63,7 @@ impl Operation<'_> {
         let problem = answer.json().await.unwrap_or(Value::Null);
         if status >= 400 {
             let code = text(&problem["code"]);
-            let told = self.description.failures_of(self.operation);
+            let told = self.description.failures_of(self.told);
             let shown = told.get(&status).and_then(|problems| problems.get(&code));
             assert!(shown.is_some(), "{} does not tell of {status} {code}: {problem}", self.call);
         }
@@ -102,7 +102,7 @@ fn all<'a>(
         call: format!("{method} {path}"),
         url: format!("http://{}{path}", app.address()),
         method,
-        operation,
+        told: operation,
         description,
         http,
     });
@@ -118,11 +118,10 @@ async fn who_may_not_ask_is_refused_as_the_description_tells() {
     assert_eq!(answer.status, 204, "{answer:?}");
     for operation in all(&app, &description, &http) {
         let body = operation.body();
-        let with_body = |request: RequestBuilder| match operation.takes_body() {
-            true => request.json(&body),
-            false => request,
+        let with_body = |request: RequestBuilder| {
+            if operation.takes_body() { request.json(&body) } else { request }
         };
-        let told = description.failures_of(operation.operation);
+        let told = description.failures_of(operation.told);
         let closed = told.get(&401).is_some_and(|problems| problems.contains_key("token_missing"));
         let nobody = operation.send(with_body(operation.nobodys("x-1"))).await;
         let shut_out = with_body(operation.nobodys("x-1").bearer_auth(&blocked));
@@ -144,7 +143,7 @@ async fn what_can_not_be_read_is_refused_as_the_description_tells() {
     let too_large = format!("\"{}\"", "x".repeat(4 << 20));
     for operation in all(&app, &description, &http) {
         let body = operation.takes_body();
-        let told = description.failures_of(operation.operation);
+        let told = description.failures_of(operation.told);
         for status in [408, 413, 415] {
             assert_eq!(told.contains_key(&status), body, "{}: {status}", operation.call);
         }
