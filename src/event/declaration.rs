@@ -162,7 +162,7 @@ pub trait ServerEvent: Serialize {
 }
 
 /// Is kept for replay: a unit of work announces it, and nobody hears it before that is committed
-/// (contract/events.md, "Missed events").
+/// (docs/contract/events.md#missed-events).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not declared as kept: no stream may number it",
     note = "what is ephemeral goes to the emitter, past the store"

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::declaration::EventType;
 
-/// Names that JavaScript clients keep for themselves: one of them relayed drops every client in
-/// the room (contract/events.md, "Reserved names").
+/// Names that JavaScript clients keep for themselves: one of them relayed drops every client in the
+/// room (docs/contract/events.md#reserved-names).
 const RESERVED: [&str; 6] =
     ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
 
@@ -15,7 +15,7 @@ const RESERVED: [&str; 6] =
 const MAX_NAME_CHARS: usize = 128;
 
 /// An event name that may be sent: 1–128 characters without control characters, and not a reserved
-/// one (contract/events.md, "Names of events").
+/// one (docs/contract/events.md#names-of-events).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct EventName(Cow<'static, str>);
