@@ -10,7 +10,8 @@ use crate::{
     users::{Users, documents::Profile, requests::PutProfile},
 };
 
-/// Tells of a user, for a backend service, instead of what was known. The names are shown from now on,
+/// Tells of a user, for a backend service, instead of what was known: what is left out is not known any
+/// more. The names are shown from now on,
 /// until the user acts with a token that was issued later and has others.
 #[utoipa::path(
     put,
