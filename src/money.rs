@@ -90,6 +90,13 @@ impl Amount {
         Self::new(scaled.trunc_with_scale(MAX_SCALE)).ok()
     }
 
+    /// As people read it: with two digits after the point at least.
+    #[must_use]
+    pub fn in_words(self) -> String {
+        let digits = usize::try_from(self.0.scale()).unwrap_or_default().max(2);
+        format!("{:.digits$}", self.0)
+    }
+
     /// The number of a JSON text, which may have an exponent.
     fn from_json(json: &RawValue) -> Result<Self, InvalidAmount> {
         let text = json.get();
@@ -263,6 +270,19 @@ mod tests {
             let amount = read(json).unwrap_or_else(|error| panic!("{json}: {error}"));
             assert_eq!(serde_json::to_string(&amount).unwrap(), written);
             assert_eq!(amount.to_string().parse(), Ok(amount));
+        }
+    }
+
+    #[test]
+    fn people_read_two_digits_after_the_point_at_least() {
+        for (amount, read) in [
+            ("35.5", "35.50"),
+            ("100", "100.00"),
+            ("0.00000001", "0.00000001"),
+            ("1.125", "1.125"),
+            ("0", "0.00"),
+        ] {
+            assert_eq!(amount.parse::<Amount>().unwrap().in_words(), read);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the server keeps of somebody, to be told to them or erased: each room brings its own part,
 //! and the roof puts them together (docs/contract/rest.md#users).
 
-use std::str::FromStr;
+use std::{collections::HashSet, str::FromStr};
 
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use serde::Serialize;
@@ -43,9 +43,68 @@ pub trait PersonalData: Send + Sync {
         async { Ok(None) }.boxed_local()
     }
 
-    /// Takes a user's names and words out of one object of a kept event or answer; whether there were
-    /// any. What the object has in it is asked about by itself.
-    fn redact(&self, _object: &mut Map<String, Value>, _user: &Id) -> bool {
+    /// Takes the names and words of users out of one object of a kept event or answer; whether there
+    /// were any. What the object has in it is asked about by itself.
+    fn redact(&self, _object: &mut Map<String, Value>, _gone: &Gone) -> bool {
+        false
+    }
+}
+
+/// Users who are erased together: what is kept of events and answers is looked through once for all of
+/// them.
+#[derive(Debug)]
+pub struct Gone {
+    ids: HashSet<Id>,
+    /// The same as JSON has them.
+    written: HashSet<String>,
+}
+
+impl Gone {
+    /// These users.
+    #[must_use]
+    pub fn new(users: impl IntoIterator<Item = Id>) -> Self {
+        let ids: HashSet<Id> = users.into_iter().collect();
+        let written = ids.iter().map(|id| Value::from(id.as_str()).to_string()).collect();
+        Self { ids, written }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// How many they are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether a value of an object is the id of one of them.
+    #[must_use]
+    pub fn has(&self, value: Option<&Value>) -> bool {
+        value.and_then(Value::as_str).is_some_and(|id| self.ids.contains(id))
+    }
+
+    /// Whether one of them is somewhere in a JSON text, as a string. Most texts have nobody in them,
+    /// and reading them takes longer than this.
+    #[must_use]
+    pub fn are_in(&self, json: &str) -> bool {
+        let mut rest = json;
+        while let Some(begin) = rest.find('"') {
+            let string = &rest[begin..];
+            let mut escaped = false;
+            let end = string[1..].find(|c| {
+                let ends = c == '"' && !escaped;
+                escaped = c == '\\' && !escaped;
+                ends
+            });
+            let Some(end) = end else { return false };
+            if self.written.contains(&string[..end + 2]) {
+                return true;
+            }
+            rest = &string[end + 2..];
+        }
         false
     }
 }
@@ -111,7 +170,10 @@ fn is_full(rows: usize) -> bool {
 
 /// JSON Lines: one object a line, with a `type`.
 #[derive(Debug, Default)]
-pub struct Lines(Vec<u8>);
+pub struct Lines {
+    bytes: Vec<u8>,
+    lines: u64,
+}
 
 impl Lines {
     /// Adds an object, which has no `type` of its own.
@@ -127,14 +189,43 @@ impl Lines {
             object: &'a T,
         }
         let line = Line { line: kind, object };
-        serde_json::to_writer(&mut self.0, &line).map_err(Error::internal)?;
-        self.0.push(b'\n');
+        serde_json::to_writer(&mut self.bytes, &line).map_err(Error::internal)?;
+        self.bytes.push(b'\n');
+        self.lines += 1;
         Ok(())
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.lines
     }
 
     /// The bytes.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
-        self.0
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_found_in_a_text_where_they_are_a_string_of_it() {
+        let ids = ["ann", "b\"o\\b", "é"].map(|id| Id::new(id).expect("an id"));
+        let gone = Gone::new(ids);
+        for (json, found) in [
+            (r#"{"id":"ann"}"#, true),
+            (r#"{"ann":1}"#, true),
+            (r#"["b\"o\\b"]"#, true),
+            (r#"[["é"]]"#, true),
+            (r#"{"id":"anna","text":"ann says","more":"\"ann\"","and":"\\"}"#, false),
+            (r#"{"id":"cut"#, false),
+            ("", false),
+        ] {
+            assert_eq!(gone.are_in(json), found, "{json}");
+        }
     }
 }

@@ -54,11 +54,11 @@ async fn whoever_buys_and_sells_is_notified_of_each_step_of_the_other() {
     let offer = bob.offer(&request, "35.50").await;
     let lost = cat.offer(&request, "39").await;
     let [newest, oldest] = &told(&app, "ann").await[..] else { panic!("two offers") };
-    assert_eq!(newest[2], "39 USD for A lamp");
+    assert_eq!(newest[2], "39.00 USD for A lamp");
     let data = json!({ "requestId": request, "offerId": offer, "sellerId": "bob" });
     assert_eq!(
         *oldest,
-        [json!("offer-received"), json!("New offer"), json!("35.5 USD for A lamp"), data]
+        [json!("offer-received"), json!("New offer"), json!("35.50 USD for A lamp"), data]
     );
     let mut tab = app.user_with("bob", &["seller"], crate::support::Options::websocket()).await;
     ann.accept(&offer).await;
@@ -199,6 +199,27 @@ async fn who_has_read_a_conversation_has_read_that_there_was_something() {
 }
 
 #[tokio::test]
+async fn who_has_a_full_name_alone_is_called_by_it() {
+    let app = TestApp::with(notifying).await;
+    let send = async |token: &str, conversation: &str| {
+        let path = format!("/api/conversations/{conversation}/messages");
+        let body = Some(json!({ "content": "Hello" }));
+        app.request_as(token, Method::POST, &path, body).await.ok()
+    };
+    let by_token = begin(&app, "ann", &["bob"]).await;
+    send(&app.token_with("ann", json!({ "name": "Ann of the Lake" })), &by_token).await;
+    let by_profile = begin(&app, "cat", &["bob"]).await;
+    service(&app, Method::PUT, "/api/users/cat", json!({ "name": "The Cat" })).await;
+    let message = send(&app.token("cat", &[]), &by_profile).await;
+    let nobody = begin(&app, "dan", &["bob"]).await;
+    send(&app.token("dan", &[]), &nobody).await;
+    let bodies: Vec<_> = told(&app, "bob").await.into_iter().map(|[_, _, body, _]| body).collect();
+    assert_eq!(bodies, ["dan", "The Cat", "Ann of the Lake"]);
+    let sender = json!({ "id": "cat", "firstName": null, "lastName": null });
+    assert_eq!(message["message"]["sender"], sender);
+}
+
+#[tokio::test]
 async fn nobody_is_notified_of_messages_to_very_many() {
     let app = TestApp::with(notifying).await;
     let many: Vec<_> = (0..100).map(|n| format!("member-{n}")).collect();
@@ -227,5 +248,5 @@ async fn an_operator_says_of_what_users_are_notified_and_how() {
     let conversation = begin(&app, "bob", &["ann"]).await;
     write(&app, "bob", &conversation).await;
     let [[kind, title, body, _]] = &told(&app, "ann").await[..] else { panic!("the offer alone") };
-    assert_eq!([kind, title, body], ["deal", "A lamp", "12.3"]);
+    assert_eq!([kind, title, body], ["deal", "A lamp", "12.30"]);
 }

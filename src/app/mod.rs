@@ -37,6 +37,7 @@ use crate::{
     config::{Config, ServerConfig},
     db::Db,
     http::{Layers, health::Readiness, unread::OpenBodies},
+    id::Ids,
     idempotency::Idempotency,
     limits::CallerRates,
     marketplace::{self, MarketplaceService},
@@ -247,7 +248,8 @@ async fn users(
     let revocations = authenticator.verifier().revocations().clone();
     let minter = Minter::configured(&config.auth)?;
     let (db, realtime, clock) = (db.clone(), realtime.clone(), clock.clone());
-    let personal = personal::parts();
+    let notifications = NotificationService::new(db.clone(), Ids, &config.notifications);
+    let personal = personal::parts(notifications);
     Ok(Users::start(db, realtime, revocations, minter, clock, config, personal).await?)
 }
 

@@ -14,21 +14,22 @@ use crate::{
 pub(super) fn written(
     conversation: &Conversation,
     message: &Message,
+    called: Option<String>,
     away: BTreeSet<Id>,
 ) -> Happening {
-    let names = [&message.sender.first_name, &message.sender.last_name];
-    let names: Vec<_> = names.into_iter().flatten().map(String::as_str).collect();
-    let names = if names.is_empty() { vec![message.sender.id.as_str()] } else { names };
+    let sender = message.sender.id.clone();
+    // Whoever began the conversation said what it is called.
+    let entitled = conversation.title.as_ref().map(|_| conversation.created_by.clone());
     Happening {
         cause: Cause::MessageReceived,
         users: away,
         topic: Some(topic(&conversation.id)),
         placeholders: vec![
-            ("sender", names.join(" ")),
+            ("sender", called.unwrap_or_else(|| sender.to_string())),
             ("title", conversation.title.clone().unwrap_or_default()),
         ],
         data: json!({ "conversationId": conversation.id, "messageId": message.id }),
-        words_of: Some(message.sender.id.clone()),
+        words_of: [Some(sender), entitled],
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     db::Tx,
     error::{Error, Result},
     id::Id,
-    personal::{Lines, PersonalData, Place, ROWS, Step},
+    personal::{Gone, Lines, PersonalData, Place, ROWS, Step},
 };
 
 /// This room's part.
@@ -124,22 +124,21 @@ impl PersonalData for Personal {
 
     /// Their reactions, and what they said of a conversation that they began. Messages are written anew
     /// one by one.
-    fn redact(&self, object: &mut Map<String, Value>, user: &Id) -> bool {
-        let is_theirs = |by: Option<&Value>| by.is_some_and(|by| by == user.as_str());
+    fn redact(&self, object: &mut Map<String, Value>, gone: &Gone) -> bool {
         let mut changed = false;
         if let Some(Value::Array(reactions)) = object.get_mut("reactions") {
             let before = reactions.len();
-            reactions.retain(|reaction| !is_theirs(reaction.get("userId")));
+            reactions.retain(|reaction| !gone.has(reaction.get("userId")));
             changed |= reactions.len() < before;
         }
-        if is_theirs(object.get("userId"))
+        if gone.has(object.get("userId"))
             && object.contains_key("emoji")
             && let Some(action) = object.get_mut("action").filter(|action| *action == "added")
         {
             *action = "removed".into();
             changed = true;
         }
-        if is_theirs(object.get("createdBy")) && object.contains_key("participants") {
+        if gone.has(object.get("createdBy")) && object.contains_key("participants") {
             for said in ["title", "metadata"] {
                 if let Some(said) = object.get_mut(said).filter(|said| !said.is_null()) {
                     *said = Value::Null;

@@ -23,7 +23,7 @@ use crate::{
     presence::Presence,
     room::Room,
     stream::Stream,
-    users::{self, KnownNames, Names},
+    users::{self, Names},
 };
 
 mod lists;
@@ -56,6 +56,8 @@ struct Held {
     found: Found,
     /// Who acts, as others see them.
     actor: Person,
+    /// What they are called, as one.
+    called: Option<String>,
 }
 
 impl Deref for Held {
@@ -143,7 +145,7 @@ impl ChatService {
                 return Ok((complete(tx, row.document).await?, false));
             }
             let known = users::known(tx, &creator).await?;
-            let actor = person(tx, &caller, known).await?;
+            let actor = person(&caller, users::acting(tx, &caller, known).await?);
             let all: Vec<_> = [&creator].into_iter().chain(others).cloned().collect();
             let came = Came { after_message: 0, after_event: 0, listed_at: tx.now() };
             conversation.participants =
@@ -203,7 +205,7 @@ impl ChatService {
                 listed_at: found.row.listed_at,
             };
             let added = store::add_participants(tx, &id, &users, came).await?;
-            let Held { found, actor: added_by } = found;
+            let Held { found, actor: added_by, .. } = found;
             let mut conversation = complete(tx, found.row.document).await?;
             conversation.participant_count += added.len() as u64;
             if conversation.participant_count > MAX_PARTICIPANTS as u64 {
@@ -277,8 +279,8 @@ async fn hold(tx: &mut Tx<'_>, caller: &Identity, id: &Id) -> Result<Held> {
         Some(member) => member.names.clone(),
         None => users::known(tx, &caller.user_id).await?,
     };
-    let actor = person(tx, caller, known).await?;
-    Ok(Held { found, actor })
+    let names = users::acting(tx, caller, known).await?;
+    Ok(Held { found, called: names.in_full(), actor: person(caller, names) })
 }
 
 /// A conversation with the first who take part.
@@ -297,7 +299,7 @@ fn conflict(sentence: &'static str) -> Error {
 }
 
 /// Someone who acts, as others see them.
-async fn person(tx: &mut Tx<'_>, caller: &Identity, known: Option<KnownNames>) -> Result<Person> {
-    let Names { first_name, last_name, .. } = users::acting(tx, caller, known).await?;
-    Ok(Person { id: caller.user_id.clone(), first_name, last_name })
+fn person(caller: &Identity, names: Names) -> Person {
+    let Names { first_name, last_name, .. } = names;
+    Person { id: caller.user_id.clone(), first_name, last_name }
 }

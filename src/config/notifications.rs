@@ -69,9 +69,15 @@ pub struct CauseConfig {
     pub body: String,
 }
 
-/// Refuses texts that name something else than these (for garde).
+/// Refuses texts that name something else than these, and those that no notification may have (for
+/// garde).
 fn names(known: &'static [&'static str]) -> impl Fn(&CauseConfig, &()) -> garde::Result {
     move |cause, ()| {
+        let one_line =
+            !cause.r#type.contains(char::is_control) && !cause.title.contains(char::is_control);
+        require(one_line, "type and title have no control characters")?;
+        let plain = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
+        require(cause.body.chars().all(plain), "body has no control characters but line breaks")?;
         let texts = [&cause.title, &cause.body];
         let named = texts.into_iter().flat_map(|text| {
             text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name)

@@ -11,7 +11,10 @@ use crate::{
     notifications::{Cause, Happening},
 };
 
-/// An offer is there.
+/// What a request is called whose buyer is erased.
+const UNTITLED: &str = "(erased)";
+
+/// An offer is there. What the buyer is told in their own words goes with what they were told.
 pub(super) fn offered(request: &PurchaseRequest, offer: &Offer) -> Happening {
     Happening {
         cause: Cause::OfferReceived,
@@ -19,7 +22,7 @@ pub(super) fn offered(request: &PurchaseRequest, offer: &Offer) -> Happening {
         topic: None,
         placeholders: priced(request, &offer.price()),
         data: json!({ "requestId": request.id, "offerId": offer.id, "sellerId": offer.seller_id }),
-        words_of: Some(request.buyer_id.clone()),
+        words_of: [None, None],
     }
 }
 
@@ -31,7 +34,7 @@ pub(super) fn accepted(request: &PurchaseRequest, offer: &Offer) -> Happening {
         topic: None,
         placeholders: priced(request, &offer.price()),
         data: json!({ "requestId": request.id, "offerId": offer.id }),
-        words_of: Some(request.buyer_id.clone()),
+        words_of: [Some(request.buyer_id.clone()), None],
     }
 }
 
@@ -47,11 +50,11 @@ pub(super) fn rejected(
         topic: None,
         placeholders: reasoned(request, reason),
         data: json!({ "requestId": request.id, "reason": reason }),
-        words_of: Some(request.buyer_id.clone()),
+        words_of: [Some(request.buyer_id.clone()), None],
     }
 }
 
-/// A request is called off by somebody who needs not be told.
+/// A request is called off by somebody who needs not be told, and in whose words it is why.
 pub(super) fn cancelled(request: &PurchaseRequest, by: &Id, sellers: Vec<Id>) -> Happening {
     let mut users: BTreeSet<_> = sellers.into_iter().collect();
     users.insert(request.buyer_id.clone());
@@ -63,8 +66,18 @@ pub(super) fn cancelled(request: &PurchaseRequest, by: &Id, sellers: Vec<Id>) ->
         topic: None,
         placeholders: reasoned(request, reason),
         data: json!({ "requestId": request.id, "reason": reason }),
-        words_of: Some(request.buyer_id.clone()),
+        words_of: [Some(request.buyer_id.clone()), Some(by.clone())],
     }
+}
+
+/// A request is called off because its buyer is erased: none of their words are in it, so it stays.
+pub(super) fn orphaned(request: &PurchaseRequest, reason: &str, sellers: Vec<Id>) -> Happening {
+    let told = PurchaseRequest {
+        title: UNTITLED.to_owned(),
+        cancel_reason: Some(reason.to_owned()),
+        ..request.clone()
+    };
+    Happening { words_of: [None, None], ..cancelled(&told, &request.buyer_id, sellers) }
 }
 
 /// The goods are on their way.
@@ -76,7 +89,7 @@ pub(super) fn shipped(request: &PurchaseRequest) -> Happening {
         users: BTreeSet::from([request.buyer_id.clone()]),
         topic: None,
         data: json!({ "requestId": request.id, "carrier": carrier, "trackingNumber": number }),
-        words_of: Some(request.buyer_id.clone()),
+        words_of: [request.seller_id.clone(), None],
         placeholders: vec![
             ("title", request.title.clone()),
             ("carrier", carrier.unwrap_or_default()),
@@ -93,14 +106,14 @@ pub(super) fn delivered(request: &PurchaseRequest) -> Happening {
         topic: None,
         placeholders: vec![("title", request.title.clone())],
         data: json!({ "requestId": request.id }),
-        words_of: Some(request.buyer_id.clone()),
+        words_of: [Some(request.buyer_id.clone()), None],
     }
 }
 
 fn priced(request: &PurchaseRequest, price: &Money) -> Vec<(&'static str, String)> {
     vec![
         ("title", request.title.clone()),
-        ("amount", price.amount.to_string()),
+        ("amount", price.amount.in_words()),
         ("currency", price.currency.to_string()),
     ]
 }

@@ -1,14 +1,17 @@
-//! What the marketplace keeps of people: what they asked for, offered and paid together. Erased, that
-//! stays by their id, for the money's sake, without their words; what still waits for them is ended.
+//! What the marketplace keeps of people: what they asked for, offered, sent and paid together. Erased,
+//! that stays by their id, for the money's sake, without their words; what still waits for them is ended.
 
 use futures_util::FutureExt;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
     announcements,
-    documents::{Offer, OfferStatus, PurchaseRequest, RequestStatus},
+    documents::{Delivery, Offer, OfferStatus, PurchaseRequest, RequestStatus},
     events::RequestChange,
+    happenings,
     moves::Move,
+    service::delivery_subject,
     store::{self, personal as own},
 };
 use crate::{
@@ -16,14 +19,34 @@ use crate::{
     error::Result,
     id::Id,
     idempotency,
-    personal::{Lines, PersonalData, Place, ROWS, Step},
+    notifications::{Happening, NotificationService},
+    personal::{Gone, Lines, PersonalData, Place, ROWS, Step},
 };
 
 /// What the sellers are told with offers on a request that is called off.
 const GONE: &str = "The buyer's account was erased.";
 
 /// This room's part.
-pub struct Personal;
+pub struct Personal {
+    notifications: NotificationService,
+}
+
+impl Personal {
+    /// The part of a marketplace of which users are notified so.
+    #[must_use]
+    pub fn new(notifications: NotificationService) -> Self {
+        Self { notifications }
+    }
+}
+
+/// What a seller said of the goods that they sent.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DeliveryLine<'a> {
+    request_id: &'a Id,
+    #[serde(flatten)]
+    delivery: &'a Delivery,
+}
 
 impl PersonalData for Personal {
     fn export<'a>(
@@ -48,6 +71,15 @@ impl PersonalData for Personal {
                     let checkouts = own::checkouts_of(tx, user, after, ROWS).await?;
                     from.tell(lines, "checkout", &checkouts, |checkout| &checkout.id)
                 }
+                3 => {
+                    let sales = own::sales_of(tx, user, after, ROWS).await?;
+                    for PurchaseRequest { id, delivery, .. } in &sales {
+                        if let Some(delivery) = delivery {
+                            lines.add("delivery", &DeliveryLine { request_id: id, delivery })?;
+                        }
+                    }
+                    Ok(from.behind(&sales, |request| request.id.to_string()))
+                }
                 _ => Ok(None),
             }
         }
@@ -61,7 +93,12 @@ impl PersonalData for Personal {
                 0 => {
                     let requests = own::requests_of(tx, user, after, ROWS).await?;
                     for request in &requests {
-                        erase_request(tx, &request.id).await?;
+                        if let Some(called_off) = erase_request(tx, &request.id).await? {
+                            // Many may be told of each: one a unit.
+                            self.notifications.notify_of(tx, vec![called_off]).await?;
+                            let after = request.id.to_string();
+                            return Ok(Some(Place { table: from.table, after }));
+                        }
                     }
                     Ok(from.behind(&requests, |request| request.id.to_string()))
                 }
@@ -72,40 +109,58 @@ impl PersonalData for Personal {
                     }
                     Ok(from.behind(&offers, |offer| offer.id.to_string()))
                 }
+                2 => {
+                    let sales = own::sales_of(tx, user, after, ROWS).await?;
+                    for request in &sales {
+                        erase_delivery(tx, &request.id).await?;
+                    }
+                    Ok(from.behind(&sales, |request| request.id.to_string()))
+                }
                 _ => Ok(None),
             }
         }
         .boxed_local()
     }
 
-    fn redact(&self, object: &mut Map<String, Value>, user: &Id) -> bool {
-        let is = |who: &str| object.get(who).is_some_and(|id| id == user.as_str());
-        if is("buyerId") && object.contains_key("description") {
+    fn redact(&self, object: &mut Map<String, Value>, gone: &Gone) -> bool {
+        let (is_buyer, is_seller) =
+            (gone.has(object.get("buyerId")), gone.has(object.get("sellerId")));
+        let mut changed = false;
+        if is_buyer && object.contains_key("description") {
             let words = [("title", "".into()), ("description", "".into())];
             let more = ["category", "metadata", "cancelReason"].map(|name| (name, Value::Null));
-            return words.into_iter().chain(more).fold(false, |changed, (name, nothing)| {
-                let said = object.get_mut(name).filter(|said| **said != nothing);
-                let is_said = said.is_some();
-                if let Some(said) = said {
-                    *said = nothing;
-                }
-                changed | is_said
-            });
+            changed |= take(object, words.into_iter().chain(more));
         }
-        if is("sellerId")
-            && object.contains_key("deliveryDays")
-            && let Some(said) = object.get_mut("message").filter(|said| !said.is_null())
-        {
-            *said = Value::Null;
-            return true;
+        if is_seller && object.contains_key("deliveryDays") {
+            changed |= take(object, [("message", Value::Null)]);
         }
-        false
+        if is_seller && let Some(Value::Object(delivery)) = object.get_mut("delivery") {
+            let words = ["status", "carrier", "trackingNumber"].map(|name| (name, Value::Null));
+            changed |= take(delivery, words);
+        }
+        changed
     }
 }
 
-/// Leaves nothing of what a buyer said of a request; one that is open is called off.
-async fn erase_request(tx: &mut Tx<'_>, id: &Id) -> Result<()> {
-    let Some(row) = store::requests::hold(tx, id).await? else { return Ok(()) };
+/// Takes words out of an object, as far as it has them, and leaves these instead; whether it had any.
+fn take(
+    object: &mut Map<String, Value>,
+    words: impl IntoIterator<Item = (&'static str, Value)>,
+) -> bool {
+    words.into_iter().fold(false, |changed, (name, nothing)| {
+        let said = object.get_mut(name).filter(|said| **said != nothing);
+        let is_said = said.is_some();
+        if let Some(said) = said {
+            *said = nothing;
+        }
+        changed | is_said
+    })
+}
+
+/// Leaves nothing of what a buyer said of a request; one that is open is called off, as its sellers are
+/// to be notified.
+async fn erase_request(tx: &mut Tx<'_>, id: &Id) -> Result<Option<Happening>> {
+    let Some(row) = store::requests::hold(tx, id).await? else { return Ok(None) };
     // Why they called it off, and did not take offers.
     db::take_back(tx, id).await?;
     let before = row.document;
@@ -117,20 +172,39 @@ async fn erase_request(tx: &mut Tx<'_>, id: &Id) -> Result<()> {
         cancel_reason: None,
         ..before.clone()
     };
+    let mut called_off = None;
     if request.status == RequestStatus::Open {
         request.status = Move::Cancel.from(request.status)?;
         let sellers = store::offers::call_off(tx, id).await?;
         let told = PurchaseRequest { cancel_reason: Some(GONE.to_owned()), ..request.clone() };
-        tx.announce(announcements::cancelled(&told, sellers));
+        tx.announce(announcements::cancelled(&told, sellers.clone()));
+        called_off = Some(happenings::orphaned(&request, GONE, sellers));
         tx.announce(announcements::changed(&request, RequestChange::StatusChanged));
+    }
+    if request == before {
+        return Ok(None);
+    }
+    request.updated_at = tx.now();
+    store::requests::set_details(tx, &request).await?;
+    store::requests::set_status(tx, &request).await?;
+    idempotency::rewrite(tx, id, &request).await?;
+    Ok(called_off)
+}
+
+/// Leaves nothing of what a seller said of the goods that they sent.
+async fn erase_delivery(tx: &mut Tx<'_>, id: &Id) -> Result<()> {
+    let Some(row) = store::requests::hold(tx, id).await? else { return Ok(()) };
+    db::take_back(tx, &delivery_subject(id)).await?;
+    let before = row.document;
+    let mut request = before.clone();
+    if let Some(delivery) = &mut request.delivery {
+        (delivery.status, delivery.carrier, delivery.tracking_number) = (None, None, None);
     }
     if request == before {
         return Ok(());
     }
     request.updated_at = tx.now();
-    store::requests::set_details(tx, &request).await?;
-    store::requests::set_status(tx, &request).await?;
-    idempotency::rewrite(tx, id, &request).await
+    store::requests::set_delivery(tx, &request).await
 }
 
 /// Leaves nothing of what a seller said to an offer; one that waits is withdrawn.

@@ -73,8 +73,9 @@ pub struct Happening {
     pub placeholders: Vec<(&'static str, String)>,
     /// What clients are given with it.
     pub data: Value,
-    /// Whose names or words are among that: with them it goes.
-    pub words_of: Option<Id>,
+    /// Whose names or words are among that, the one first who is told to others: with either of them it
+    /// goes.
+    pub words_of: [Option<Id>; 2],
 }
 
 impl NotificationService {
@@ -112,7 +113,10 @@ impl NotificationService {
                 body: filled(&words.body, &placeholders, MAX_BODY),
                 data,
             };
-            let about = About { topic: topic.as_deref(), words_of: words_of.as_ref() };
+            let about = About {
+                topic: topic.as_deref(),
+                words_of: words_of.each_ref().map(Option::as_ref),
+            };
             self.notify_about(tx, &users, notice, about).await?;
         }
         Ok(())

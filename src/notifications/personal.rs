@@ -1,14 +1,15 @@
-//! What notifications keep of people: what they were told. Erased, what nobody else was told goes
-//! with it, and so does what others were told with their names and words.
+//! What notifications keep of people: what they were told, and what others were told by their names or
+//! in their words. Erased, all of it goes, and is not unread any more.
 
 use futures_util::FutureExt;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{events::Notification, store};
+use super::{events::Notification, prune::give_up, store};
 use crate::{
     clock::Timestamp,
     db::{self, Tx},
+    error::{Error, Result},
     id::Id,
     idempotency,
     personal::{Lines, PersonalData, Place, ROWS, Step},
@@ -30,6 +31,18 @@ struct NotificationLine {
     read_at: Option<Timestamp>,
 }
 
+/// What others are told, as a line.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ToldLine {
+    id: Id,
+    kind: String,
+    title: String,
+    body: String,
+    data: Value,
+    created_at: Timestamp,
+}
+
 impl PersonalData for Personal {
     fn export<'a>(
         &'a self,
@@ -39,8 +52,10 @@ impl PersonalData for Personal {
         lines: &'a mut Lines,
     ) -> Step<'a> {
         async move {
-            if from.table > 0 {
-                return Ok(None);
+            match from.table {
+                0 => {}
+                1 => return export_told(tx, user, from, lines).await,
+                _ => return Ok(None),
             }
             let before = from.key()?.unwrap_or(i64::MAX);
             let told = store::list(tx, user, false, before, ROWS).await?;
@@ -63,19 +78,56 @@ impl PersonalData for Personal {
                     let (forgotten, rows) = store::erase_some(tx, user, ROWS).await?;
                     for id in &forgotten {
                         idempotency::forget(tx, id).await?;
+                        // It may have been told by the names of others.
+                        db::take_back(tx, id).await?;
                     }
                     Ok(from.without(rows))
                 }
-                1 => {
-                    let silenced = store::silence_some(tx, user, ROWS).await?;
-                    for id in &silenced {
-                        db::take_back(tx, id).await?;
-                    }
-                    Ok(from.without(silenced.len() as u64))
-                }
+                1 => silence(tx, user, from).await,
                 _ => Ok(None),
             }
         }
         .boxed_local()
     }
+}
+
+/// Tells what others were told by a user's name or in their words.
+async fn export_told(
+    tx: &mut Tx<'_>,
+    user: &Id,
+    from: &Place,
+    lines: &mut Lines,
+) -> Result<Option<Place>> {
+    let told = store::told_by(tx, user, &from.after, ROWS).await?;
+    let next = from.behind(&told, |notification| notification.id.to_string());
+    for notification in told {
+        let Notification { id, kind, title, body, data, created_at, .. } = notification;
+        lines.add("told", &ToldLine { id, kind, title, body, data, created_at })?;
+    }
+    Ok(next)
+}
+
+/// Takes some notifications from others that have a user's name or words in them, and what they say
+/// from where it is kept.
+async fn silence(tx: &mut Tx<'_>, user: &Id, from: &Place) -> Result<Option<Place>> {
+    let found = store::with_words_of(tx, user, ROWS).await?;
+    let (mut held, mut left) = (Vec::new(), ROWS);
+    let mut forgotten = Vec::new();
+    for id in &found {
+        let holders = store::holders(tx, id, left).await?;
+        let count = i64::try_from(holders.len()).map_err(Error::internal)?;
+        held.extend(holders);
+        // Of one that more have than one unit takes it from, the others are left for the next.
+        if count == left {
+            break;
+        }
+        left -= count;
+        forgotten.push(id);
+    }
+    give_up(tx, held).await?;
+    for id in forgotten {
+        store::forget(tx, id).await?;
+        db::take_back(tx, id).await?;
+    }
+    Ok(if found.is_empty() { None } else { Some(from.clone()) })
 }

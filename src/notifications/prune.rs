@@ -9,7 +9,12 @@ use super::{
     service::{NotificationService, announce_counts, less},
     store,
 };
-use crate::{clock::Timestamp, db::Tx, error::Result, id::Id};
+use crate::{
+    clock::Timestamp,
+    db::{self, Tx},
+    error::Result,
+    id::Id,
+};
 
 /// How often old notifications are given up.
 const INTERVAL: Duration = Duration::from_mins(10);
@@ -61,14 +66,18 @@ impl NotificationService {
     async fn prune_rest(&self, before: Timestamp) -> Result<u64> {
         let unit = async move |tx: &mut Tx<'_>| {
             let contents = store::prune_contents(tx, before, ROWS).await?;
-            Ok(contents + store::prune_reads(tx, before, ROWS).await?)
+            for id in &contents {
+                // Events may be kept for longer.
+                db::take_back(tx, id).await?;
+            }
+            Ok(contents.len() as u64 + store::prune_reads(tx, before, ROWS).await?)
         };
         self.db.write(unit).await
     }
 }
 
 /// Gives up these notifications, each by its user and its number; how many were still there.
-async fn give_up(tx: &mut Tx<'_>, found: Vec<(Id, i64)>) -> Result<u64> {
+pub(super) async fn give_up(tx: &mut Tx<'_>, found: Vec<(Id, i64)>) -> Result<u64> {
     let mut of_user: BTreeMap<Id, Vec<i64>> = BTreeMap::new();
     for (user, ordinal) in found {
         of_user.entry(user).or_default().push(ordinal);

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     auth::Identity,
     config::{CausesConfig, NotificationsConfig},
-    db::{Db, Tx, to_the_end},
+    db::{self, Db, Tx, to_the_end},
     error::{Code, Error, Result},
     http::list::{List, Page},
     id::{Id, Ids},
@@ -37,8 +37,8 @@ const RESUMED_FOR: Duration = Duration::from_hours(24);
 pub(super) struct About<'a> {
     /// Something of which one that is unread is enough.
     pub(super) topic: Option<&'a str>,
-    /// Somebody whose names or words it has.
-    pub(super) words_of: Option<&'a Id>,
+    /// Those whose names or words it has.
+    pub(super) words_of: [Option<&'a Id>; 2],
 }
 
 /// Notifications of users. Cheap to clone.
@@ -155,7 +155,7 @@ impl NotificationService {
                 return Ok(begun);
             }
             let notification = notification(id, notice, tx.now());
-            store::insert_content(tx, &notification, users, key, None).await?;
+            store::insert_content(tx, &notification, users, key, [None; 2]).await?;
             Ok((notification, 0))
         };
         self.db.write_sized(bytes, unit).await
@@ -213,7 +213,11 @@ impl NotificationService {
         let unit = async move |tx: &mut Tx<'_>| {
             let user = &caller.user_id;
             let inbox = store::hold_inbox(tx, user).await?.ok_or_else(none)?;
-            let place = store::remove(tx, user, &id).await?.ok_or_else(none)?;
+            let (place, forgotten) = store::remove(tx, user, &id).await?.ok_or_else(none)?;
+            if forgotten {
+                // Nothing would find it any more, should they be erased whose words it has.
+                db::take_back(tx, &id).await?;
+            }
             let mut unread = inbox.unread;
             if place.is_unread(&inbox) {
                 unread = less(unread, 1)?;
@@ -241,9 +245,10 @@ async fn tell(
         return Err(Error::new(Code::Conflict, sentence));
     }
     let told = announcements::told(notification, users.iter());
-    match about.words_of {
-        Some(_) => tx.announce(told.about(notification.id.clone())),
-        None => tx.announce(told),
+    if about.words_of.iter().any(Option::is_some) {
+        tx.announce(told.about(notification.id.clone()));
+    } else {
+        tx.announce(told);
     }
     announce_counts(tx, counts);
     Ok(())

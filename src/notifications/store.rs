@@ -73,12 +73,13 @@ pub(super) async fn insert_content(
     notification: &Notification,
     users: usize,
     request_key: Option<Vec<u8>>,
-    words_of: Option<&Id>,
+    [words_of, also_words_of]: [Option<&Id>; 2],
 ) -> Result<()> {
     const INSERT: &str = "
         INSERT INTO notification_contents
-            (id, kind, title, body, data, created_at, told, kept, request_key, words_of)
-        VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9)";
+            (id, kind, title, body, data, created_at, told, kept, request_key, words_of,
+             also_words_of)
+        VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9, $10)";
     let row = params![
         &notification.id,
         &notification.kind,
@@ -89,6 +90,7 @@ pub(super) async fn insert_content(
         number(users),
         request_key,
         words_of,
+        also_words_of,
     ];
     tx.execute(INSERT, &row).await?;
     Ok(())
@@ -251,13 +253,13 @@ pub(super) async fn set_unread(tx: &mut Tx<'_>, user: &Id, unread: u64) -> Resul
 }
 
 /// Takes a notification from a user, and with the last of its users what it says; its place, when it
-/// was theirs.
-pub(super) async fn remove(tx: &mut Tx<'_>, user: &Id, id: &Id) -> Result<Option<Place>> {
+/// was theirs, and whether that is forgotten.
+pub(super) async fn remove(tx: &mut Tx<'_>, user: &Id, id: &Id) -> Result<Option<(Place, bool)>> {
     const REMOVE: &str = "
         DELETE FROM notifications WHERE id = $1 AND user_id = $2 RETURNING ordinal, read_at";
     let Some(row) = tx.optional(REMOVE, &params![id, user]).await? else { return Ok(None) };
-    leave(tx, id).await?;
-    place(&row).map(Some)
+    let forgotten = leave(tx, id).await?;
+    Ok(Some((place(&row)?, forgotten)))
 }
 
 /// Takes some notifications from a user, the oldest first, and some of when they read all; what was said
@@ -304,16 +306,46 @@ async fn leave(tx: &mut Tx<'_>, id: &Id) -> Result<bool> {
     Ok(tx.execute(FORGET, &params![id]).await? > 0)
 }
 
-/// Leaves nothing of what some notifications of others say in a user's words or with their names; which
-/// those were.
-pub(super) async fn silence_some(tx: &mut Tx<'_>, user: &Id, limit: i64) -> Result<Vec<Id>> {
-    const SILENCE: &str = "
-        UPDATE notification_contents SET title = '', body = '', data = 'null', words_of = NULL
-        WHERE id IN (
-            SELECT id FROM notification_contents WHERE words_of = $1 ORDER BY id LIMIT $2)
-        RETURNING id";
-    let rows = tx.all(SILENCE, &params![user, limit]).await?;
+/// What others are told by a user's name or in their words, in the order of their ids.
+pub(super) async fn told_by(
+    tx: &mut Tx<'_>,
+    user: &Id,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Notification>> {
+    const TOLD: &str = "
+        SELECT id, kind, title, body, data, created_at, NULL AS read_at
+        FROM notification_contents WHERE words_of = $1 AND id > $2 ORDER BY id LIMIT $3";
+    let rows = tx.all(TOLD, &params![user, after, limit]).await?;
+    rows.iter().map(read).collect()
+}
+
+/// What some notifications say by a user's name or in their words, alone or among others.
+pub(super) async fn with_words_of(tx: &mut Tx<'_>, user: &Id, limit: i64) -> Result<Vec<Id>> {
+    const FIRST: &str = "
+        SELECT id FROM notification_contents WHERE words_of = $1 ORDER BY id LIMIT $2";
+    const OTHER: &str = "
+        SELECT id FROM notification_contents WHERE also_words_of = $1 ORDER BY id LIMIT $2";
+    let mut rows = tx.all(FIRST, &params![user, limit]).await?;
+    if rows.is_empty() {
+        rows = tx.all(OTHER, &params![user, limit]).await?;
+    }
     rows.iter().map(|row| Ok(row.get("id")?)).collect()
+}
+
+/// Who has a notification, each with its number among theirs.
+pub(super) async fn holders(tx: &mut Tx<'_>, id: &Id, limit: i64) -> Result<Vec<(Id, i64)>> {
+    const HOLDERS: &str = "
+        SELECT user_id, ordinal FROM notifications WHERE id = $1 ORDER BY user_id LIMIT $2";
+    let rows = tx.all(HOLDERS, &params![id, limit]).await?;
+    rows.iter().map(|row| Ok((row.get("user_id")?, row.get("ordinal")?))).collect()
+}
+
+/// Forgets what a notification says, which no user has any more.
+pub(super) async fn forget(tx: &mut Tx<'_>, id: &Id) -> Result<()> {
+    const FORGET: &str = "DELETE FROM notification_contents WHERE id = $1";
+    tx.execute(FORGET, &params![id]).await?;
+    Ok(())
 }
 
 /// The oldest notifications of all users, as far as they are from before a time: each as its user and
@@ -337,13 +369,19 @@ pub(super) async fn give_up(tx: &mut Tx<'_>, user: &Id, ordinal: i64) -> Result<
     tx.optional(REMOVE, &params![user, ordinal]).await?.as_ref().map(place).transpose()
 }
 
-/// Gives up what old notifications said, which no user has any more; how many.
-pub(super) async fn prune_contents(tx: &mut Tx<'_>, before: Timestamp, limit: i64) -> Result<u64> {
+/// Gives up what old notifications said, which no user has any more; which those were.
+pub(super) async fn prune_contents(
+    tx: &mut Tx<'_>,
+    before: Timestamp,
+    limit: i64,
+) -> Result<Vec<Id>> {
     const PRUNE: &str = "
         DELETE FROM notification_contents WHERE id IN (
             SELECT id FROM notification_contents WHERE created_at < $1
-            ORDER BY created_at LIMIT $2)";
-    Ok(tx.execute(PRUNE, &params![before, limit]).await?)
+            ORDER BY created_at LIMIT $2)
+        RETURNING id";
+    let rows = tx.all(PRUNE, &params![before, limit]).await?;
+    rows.iter().map(|row| Ok(row.get("id")?)).collect()
 }
 
 /// Gives up when all was read of which nothing is left; how many.

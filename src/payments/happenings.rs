@@ -18,11 +18,11 @@ pub(super) fn received(sale: &Sale, payment: &Payment) -> Happening {
         topic: None,
         placeholders: vec![
             ("title", sale.title().to_owned()),
-            ("amount", payment.amount.to_string()),
+            ("amount", payment.amount.in_words()),
             ("currency", payment.currency.to_string()),
         ],
         data: json!({ "paymentId": payment.id, "requestId": payment.request_id }),
-        words_of: Some(payment.buyer_id.clone()),
+        words_of: [Some(payment.buyer_id.clone()), None],
     }
 }
 
@@ -33,10 +33,10 @@ pub(super) fn payout_completed(payout: &Payout) -> Happening {
         users: BTreeSet::from([payout.seller_id.clone()]),
         topic: None,
         placeholders: vec![
-            ("amount", payout.amount.to_string()),
+            ("amount", payout.amount.in_words()),
             ("currency", payout.currency.to_string()),
         ],
         data: json!({ "payoutId": payout.id, "txHash": payout.tx_hash }),
-        words_of: None,
+        words_of: [None, None],
     }
 }

@@ -8,7 +8,7 @@ use super::store;
 use crate::{
     db::Tx,
     id::Id,
-    personal::{Lines, PersonalData, Place, ROWS, Step},
+    personal::{Gone, Lines, PersonalData, Place, ROWS, Step},
 };
 
 /// This room's part.
@@ -57,19 +57,19 @@ impl PersonalData for Personal {
     }
 
     /// The name under which a referrer heard of them, and what they earned points for.
-    fn redact(&self, object: &mut Map<String, Value>, user: &Id) -> bool {
-        let is = |who: &str| object.get(who).is_some_and(|id| id == user.as_str());
-        let words: &[&str] = if is("referredUserId") && !object.contains_key("balance") {
-            &["name"]
+    fn redact(&self, object: &mut Map<String, Value>, gone: &Gone) -> bool {
+        let is = |who: &str| gone.has(object.get(who));
+        let words: &[(&str, Value)] = if is("referredUserId") && !object.contains_key("balance") {
+            &[("name", "".into())]
         } else if is("userId") && object.contains_key("balance") {
-            &["reason"]
+            &[("reason", "".into()), ("reference", Value::Null)]
         } else {
             &[]
         };
         let mut changed = false;
-        for word in words {
-            if let Some(said) = object.get_mut(*word).filter(|said| *said != "") {
-                *said = "".into();
+        for (word, nothing) in words {
+            if let Some(said) = object.get_mut(*word).filter(|said| *said != nothing) {
+                said.clone_from(nothing);
                 changed = true;
             }
         }

@@ -24,6 +24,17 @@ impl Names {
         }
     }
 
+    /// All of it as one: the given and the family name, else the full name.
+    #[must_use]
+    pub fn in_full(&self) -> Option<String> {
+        let parts: Vec<_> = [&self.first_name, &self.last_name].into_iter().flatten().collect();
+        match parts[..] {
+            [] => self.name.clone(),
+            [one] => Some(one.clone()),
+            [first, last, ..] => Some(format!("{first} {last}")),
+        }
+    }
+
     /// These, and the others where these say nothing. The given and the family name are one, and a full
     /// name is of no use beside others than its own.
     pub(super) fn over(self, others: &Self) -> Self {

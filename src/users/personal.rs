@@ -8,7 +8,7 @@ use super::store::{profiles, shut_out};
 use crate::{
     db::Tx,
     id::Id,
-    personal::{Lines, PersonalData, Place, Step},
+    personal::{Gone, Lines, PersonalData, Place, Step},
 };
 
 /// Names of a person, wherever one is shown.
@@ -44,11 +44,8 @@ impl PersonalData for Personal {
     }
 
     /// A person as others see them, in whatever room.
-    fn redact(&self, object: &mut Map<String, Value>, user: &Id) -> bool {
-        if !["id", "userId"]
-            .iter()
-            .any(|key| object.get(*key).is_some_and(|id| id == user.as_str()))
-        {
+    fn redact(&self, object: &mut Map<String, Value>, gone: &Gone) -> bool {
+        if !["id", "userId"].iter().any(|key| gone.has(object.get(*key))) {
             return false;
         }
         let mut changed = false;

@@ -52,6 +52,9 @@ async fn a_node_without_its_store_is_not_ready() {
     server.stop();
     let gone = tokio::time::timeout(in_time, becomes(503)).await.expect("not ready");
     assert_eq!(gone, json!({"status": "unavailable", "failing": ["store"]}));
+    let export = app.get("/api/users/ann/export").await;
+    assert_eq!(export.problem(503), "unavailable");
+    assert!(export.headers.contains_key("retry-after"));
     server.start();
     tokio::time::timeout(in_time, becomes(200)).await.expect("ready again");
 }

@@ -15,7 +15,12 @@ use super::{
     life::{Life, TRACE, configure, keyed},
     tabs,
 };
-use crate::support::{TestApp, within};
+use crate::support::{
+    TestApp,
+    app::API_KEY,
+    market::{Trader, id_of},
+    within,
+};
 
 /// How many are still to be erased.
 async fn waiting(app: &TestApp) -> i64 {
@@ -34,7 +39,7 @@ async fn until_erased(app: &TestApp) {
 
 async fn erase(app: &TestApp, user: &str) {
     let path = format!("/api/users/{user}");
-    let answer = app.request(Method::DELETE, &path, Some(crate::support::app::API_KEY), None).await;
+    let answer = app.request(Method::DELETE, &path, Some(API_KEY), None).await;
     assert_eq!((answer.status.as_u16(), &answer.body), (202, &Value::Null), "{answer:?}");
 }
 
@@ -107,11 +112,152 @@ async fn what_others_have_goes_on_without_their_words_and_names() {
     let told = get("/api/notifications".to_owned()).await;
     let told = told["items"].as_array().expect("a list");
     assert!(told.iter().any(|one| one["title"] == "To all"), "{told:?}");
-    // What was written in her words says nothing any more.
-    let of = |kind: &str| told.iter().find(|one| one["type"] == kind).expect(kind);
-    for kind in ["message-received", "offer-accepted", "offer-rejected"] {
-        assert_eq!((&of(kind)["body"], &of(kind)["data"]), (&json!(""), &Value::Null), "{kind}");
+    // What was written in her words is gone; that her open request is called off is not.
+    let told: Vec<_> = told.iter().map(|one| [&one["type"], &one["body"]]).collect();
+    let gone = "(erased): The buyer's account was erased.";
+    let offered = "8.00 USD for A chair";
+    let kept = [["request-cancelled", gone], ["offer-received", offered], ["n", "b"]];
+    assert_eq!(
+        told,
+        kept.each_ref().map(|one| one.map(Value::from)).each_ref().map(|one| one.each_ref())
+    );
+    let unread = get("/api/notifications/unread-count".to_owned()).await;
+    assert_eq!(unread["unreadCount"], 3);
+}
+
+/// Has a seller send what the buyer bought from them; the request.
+pub(super) async fn ship(
+    app: &TestApp,
+    buyer: &Trader<'_>,
+    seller: &Trader<'_>,
+    carrier: &str,
+) -> String {
+    let request = buyer.buys_from(seller).await;
+    let payment = buyer.pay(&request).await;
+    let paid = json!({ "txHash": format!("0x{request}") });
+    app.post(&format!("/api/payments/{payment}/confirm"), paid).await.ok();
+    let number = format!("{carrier}-7");
+    let delivery = json!({ "status": "shipped", "carrier": carrier, "trackingNumber": number });
+    seller.patch(&format!("/api/marketplace/requests/{request}/delivery"), delivery).await.ok();
+    request
+}
+
+#[tokio::test]
+async fn what_others_were_told_goes_when_any_of_it_was_theirs() {
+    let app = TestApp::with(|config| {
+        configure(config);
+        config.notifications.causes.message_received.body = "{sender} in {title}".to_owned();
+    })
+    .await;
+    let token = |user: &str| app.token(user, &[]);
+    let group = json!({ "participantIds": ["bob", "carl"], "title": TRACE, "type": "group" });
+    let path = "/api/conversations";
+    let group = app.request_as(&token("ann"), Method::POST, path, Some(group)).await.ok();
+    let group = id_of(&group["conversation"]);
+    let write = async |user: &str| {
+        let path = format!("/api/conversations/{group}/messages");
+        let body = Some(json!({ "content": "Hello" }));
+        app.request_as(&token(user), Method::POST, &path, body).await.ok()
+    };
+    write("bob").await;
+    let (dan, ann) = (app.buyer("dan"), app.seller("ann"));
+    let request = ship(&app, &dan, &ann, TRACE).await;
+    let award = json!({ "userId": "ann", "points": 5, "reason": "r", "reference": TRACE });
+    let award = async || {
+        let headers = [("x-api-key", API_KEY), ("idempotency-key", "award")];
+        app.post_with("/api/points/awards", &headers, &award).await.ok()
+    };
+    assert_eq!(award().await["reference"], TRACE);
+    let told = async |user: &str| {
+        let get =
+            async |path: &str| app.request_as(&token(user), Method::GET, path, None).await.ok();
+        let unread = get("/api/notifications/unread-count").await["unreadCount"].clone();
+        (unread, get("/api/notifications").await["items"].clone())
+    };
+    assert_eq!(told("carl").await.1[0]["body"], format!("bob in {TRACE}"));
+    assert!(told("dan").await.1.to_string().contains(TRACE));
+    let mut tab = app.user("carl").await;
+    erase(&app, "ann").await;
+    until_erased(&app).await;
+    assert_eq!(tab.expect("unread-count-update").await, json!({ "unreadCount": 0 }));
+    assert_eq!(told("carl").await, (json!(0), json!([])));
+    let (unread, left) = told("dan").await;
+    let kinds: Vec<_> = left.as_array().expect("a list").iter().map(|one| &one["type"]).collect();
+    assert_eq!((unread, kinds), (json!(1), vec![&json!("offer-received")]));
+    let request = dan.get(&format!("/api/marketplace/requests/{request}")).await.ok();
+    let said = ["status", "carrier", "trackingNumber"].map(|part| &request["delivery"][part]);
+    assert_eq!(said, [&Value::Null; 3]);
+    assert_eq!(award().await["reference"], Value::Null);
+    for text in [
+        "COUNT(*) FROM events WHERE wire",
+        "COUNT(*) FROM shared_events WHERE wire",
+        "COUNT(*) FROM notification_contents WHERE title || body || data",
+    ] {
+        assert_eq!(app.count(&format!("SELECT {text} LIKE '%{TRACE}%'")).await, 0, "{text}");
     }
+    // What comes now is news.
+    tab.into_client().close().await;
+    app.until_offline("carl", Duration::from_secs(10)).await;
+    write("bob").await;
+    assert_eq!(told("carl").await.1[0]["body"], "bob in ");
+}
+
+#[tokio::test]
+async fn a_notification_that_its_user_deleted_leaves_no_words() {
+    let app = TestApp::with(configure).await;
+    let (dan, ann) = (app.buyer("dan"), app.seller("ann"));
+    ship(&app, &dan, &ann, TRACE).await;
+    let list = dan.get("/api/notifications").await.ok();
+    let shipped = &list["items"][0];
+    assert!(shipped.to_string().contains(TRACE));
+    let path = format!("/api/notifications/{}", id_of(shipped));
+    app.request_as(&app.token("dan", &["buyer"]), Method::DELETE, &path, None).await.ok();
+    erase(&app, "ann").await;
+    until_erased(&app).await;
+    let kept = format!("SELECT COUNT(*) FROM events WHERE wire LIKE '%{TRACE}%'");
+    assert_eq!(app.count(&kept).await, 0);
+}
+
+#[tokio::test]
+async fn who_was_never_here_costs_no_look_at_what_is_kept() {
+    let app = TestApp::with(configure).await;
+    let group = json!({ "participantIds": ["bob"] });
+    let token = app.token("ann", &[]);
+    app.request_as(&token, Method::POST, "/api/conversations", Some(group)).await.ok();
+    // It can't be read.
+    app.execute("UPDATE shared_events SET wire = '?'").await;
+    for number in 0..60 {
+        erase(&app, &format!("nobody-{number}")).await;
+    }
+    until_erased(&app).await;
+}
+
+#[tokio::test]
+async fn many_are_erased_together() {
+    let app = TestApp::with(configure).await;
+    let people: Vec<_> = (0..5).map(|number| format!("{TRACE}-{number}")).collect();
+    let group = json!({ "participantIds": people, "type": "group" });
+    let ann = app.token("ann", &[]);
+    let group = app.request_as(&ann, Method::POST, "/api/conversations", Some(group)).await.ok();
+    let path = format!("/api/conversations/{}/messages", id_of(&group["conversation"]));
+    for user in &people {
+        let token = app.token_with(user, json!({ "firstName": format!("Name of {user}") }));
+        let body = Some(json!({ "content": format!("Words of {user}") }));
+        app.request_as(&token, Method::POST, &path, body).await.ok();
+    }
+    let asked = people.iter().map(|user| format!("('{user}', 1)")).collect::<Vec<_>>().join(", ");
+    app.execute(&format!("INSERT INTO erasures (user_id, asked_at) VALUES {asked}")).await;
+    erase(&app, "nobody").await;
+    until_erased(&app).await;
+    for table in ["events", "shared_events"] {
+        let sql = format!(
+            "SELECT COUNT(*) FROM {table} WHERE wire LIKE '%Name of%' OR wire LIKE '%Words of%'"
+        );
+        assert_eq!(app.count(&sql).await, 0, "{table}");
+    }
+    let history = app.request_as(&ann, Method::GET, &path, None).await.ok();
+    let history = history["items"].to_string();
+    assert!(!history.contains("Name of") && !history.contains("Words of"), "{history}");
 }
 
 #[tokio::test]

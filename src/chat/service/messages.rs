@@ -111,13 +111,14 @@ impl ChatService {
             }
             let what = What::MessageCreated(Box::new(message.clone()));
             tx.announce(InConversation { id, what });
-            let conversation = &conversation.row.document;
+            let Held { found, called, .. } = conversation;
+            let conversation = &found.row.document;
             if conversation.participant_count <= MAX_NOTIFIED
                 && notifications.tells_of(Cause::MessageReceived)
             {
                 let mut away = store::people(tx, &conversation.id).await?;
                 away.retain(|user| *user != caller.user_id && !presence.is_online(user));
-                let happenings = vec![happenings::written(conversation, &message, away)];
+                let happenings = vec![happenings::written(conversation, &message, called, away)];
                 notifications.notify_of(tx, happenings).await?;
             }
             Ok((message, true))

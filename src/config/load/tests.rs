@@ -463,3 +463,17 @@ fn a_log_level_that_is_none_stops_the_start() {
         assert!(load(&Flags::default(), env(&[("LOG_LEVEL", good)])).is_ok(), "{good}");
     }
 }
+
+#[test]
+fn the_words_of_a_notification_are_what_one_may_have() {
+    let cause = |part: &str, text: &str| {
+        let name = format!("STOA_NOTIFICATIONS__CAUSES__OFFER_RECEIVED__{part}");
+        load(&Flags::default(), env(&[(&name, text)]))
+    };
+    for (part, text) in [("TITLE", "New\noffer"), ("TYPE", "a\u{7}"), ("BODY", "\u{1b}[2J")] {
+        let error = cause(part, text).unwrap_err().to_string();
+        assert!(error.contains("control characters"), "{error}");
+    }
+    assert!(cause("BODY", "{amount}\n{currency}").is_ok());
+    assert!(cause("BODY", "{reason}").unwrap_err().to_string().contains("stands for nothing"));
+}

@@ -102,7 +102,8 @@ impl MarketplaceService {
             }
             request.updated_at = tx.now();
             store::requests::set_delivery(tx, &request).await?;
-            tx.announce(announcements::delivery_changed(&request));
+            let subject = delivery_subject(&request.id);
+            tx.announce(announcements::delivery_changed(&request).about(subject));
             tx.announce(announcements::changed(&request, RequestChange::DeliveryChanged));
             if ships {
                 notifications.notify_of(tx, vec![happenings::shipped(&request)]).await?;
@@ -191,7 +192,16 @@ fn ensure_under_way(request: &PurchaseRequest) -> Result<()> {
 /// What shows the code of a request that serves, and nothing else of the request: what shows that is
 /// written anew with it.
 pub(in crate::marketplace) fn code_subject(request: &Id) -> Id {
-    let hash = Sha256::digest(format!("delivery code {request}"));
+    subject("delivery code", request)
+}
+
+/// What shows the seller's words of a delivery, and nothing else of the request.
+pub(in crate::marketplace) fn delivery_subject(request: &Id) -> Id {
+    subject("delivery", request)
+}
+
+fn subject(of: &str, request: &Id) -> Id {
+    let hash = Sha256::digest(format!("{of} {request}"));
     Uuid::from_bytes(std::array::from_fn(|at| hash[at])).into()
 }
 

@@ -6,7 +6,7 @@ mod delivery;
 mod offers;
 mod requests;
 
-pub(super) use self::delivery::code_subject;
+pub(super) use self::delivery::{code_subject, delivery_subject};
 use super::{
     documents::{Offer, PurchaseRequest},
     moves::Move,

@@ -34,6 +34,19 @@ pub(in crate::marketplace) async fn offers_of(
     tx.all(OF_SELLER, &params![user, after, limit]).await?.iter().map(offers::row).collect()
 }
 
+/// The requests that are a user's to deliver, in the order of their ids.
+pub(in crate::marketplace) async fn sales_of(
+    tx: &mut Tx<'_>,
+    user: &Id,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<PurchaseRequest>> {
+    const OF_SELLER: &str = "
+        SELECT * FROM purchase_requests WHERE seller_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+    let rows = tx.all(OF_SELLER, &params![user, after, limit]).await?;
+    rows.iter().map(|row| Ok(requests::row(row)?.document)).collect()
+}
+
 /// Takes away what its seller said to an offer.
 pub(in crate::marketplace) async fn erase_message(tx: &mut Tx<'_>, offer: &Id) -> Result<()> {
     const ERASE: &str = "UPDATE offers SET message = NULL WHERE id = $1";

@@ -9,17 +9,28 @@ use http::{StatusCode, header::CONTENT_TYPE};
 use crate::{
     auth::{Caller, OperatorCaller},
     error::Result,
+    failures,
     http::body::Path,
     id::Id,
     users::Users,
 };
 
+failures! {
+    /// Nothing is told of somebody meanwhile.
+    Going = Conflict, "The user is being erased.";
+}
+
 /// Exports everything that is stored about a user.
 ///
 /// For the user, services and admins. One JSON object a line, each with a `type`: `account`,
-/// `user`, `conversation`, `message`, `reaction`, `request`, `offer`, `checkout`, `payment`,
-/// `payout`, `notification`, `points`, `referral` or `grant`. Of conversations and requests it has
-/// what the user wrote, not what others did.
+/// `user`, `conversation`, `message`, `reaction`, `request`, `offer`, `checkout`, `delivery`,
+/// `payment`, `payout`, `notification`, `told`, `points`, `referral` or `grant`. Of conversations and
+/// requests it has what the user wrote, not what others did; `told` is what others were told by their
+/// name or in their words, such as why an offer was not taken.
+///
+/// The last line is `{"type":"end","lines":…}` with the number of lines before it. An answer without
+/// it is not whole: the store went away, or the user was erased meanwhile. While a user is being
+/// erased the answer is 409.
 #[utoipa::path(
     get,
     path = "/api/users/{id}/export",
@@ -32,6 +43,7 @@ use crate::{
             body = String,
             content_type = "application/x-ndjson",
         ),
+        Going,
     )
 )]
 pub(super) async fn export_user(
@@ -39,7 +51,7 @@ pub(super) async fn export_user(
     caller: Caller,
     Path(id): Path<Id>,
 ) -> Result<Response> {
-    let lines = users.export(&caller.identity, id)?;
+    let lines = users.export(&caller.identity, id).await?;
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], lines).into_response())
 }
 
@@ -47,9 +59,9 @@ pub(super) async fn export_user(
 ///
 /// Needs the role `service` or `admin`. Removes their account, profile, tokens, notifications,
 /// points and grants, the content and names of their messages, their reactions, the words of their
-/// requests and offers, and the stored events that show them. Others see their messages as deleted,
-/// without a name. Requests, offers and payments stay, with the id alone; open requests are
-/// cancelled, pending offers withdrawn.
+/// requests, offers and deliveries, notifications of others that have their words or names, and the
+/// stored events that show them. Others see their messages as deleted, without a name. Requests,
+/// offers and payments stay, with the id alone; open requests are cancelled, pending offers withdrawn.
 ///
 /// Their tokens are revoked and their sockets closed at once; the rest is done in the background,
 /// also after a restart.

@@ -2,34 +2,29 @@
 //! is to be erased is written down until it is done; what was begun is done again after a restart, where
 //! it finds less to do.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use serde_json::{Value, value::to_raw_value};
 use tokio::time::{sleep, timeout};
 
 use super::{Change, Users};
 use crate::{
     auth::Identity,
-    db::{self, KeptAt, KeptWire, Tx, to_the_end},
+    db::{self, Tx, to_the_end},
     error::{Error, Result},
     id::Id,
-    idempotency,
-    personal::{Place, ROWS},
-    stream::{Rendering, Stream},
+    personal::{Gone, Lines, Place, ROWS},
+    stream::Stream,
     users::store::erasures::{self, Erasure},
 };
 
 /// How long those who write have the store to themselves between two units.
-const PAUSE: Duration = Duration::from_millis(5);
+pub(super) const PAUSE: Duration = Duration::from_millis(5);
 
 /// When it is tried again what failed.
 const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Events that are looked through at once, beside those who write.
-const EVENTS: i64 = 200;
-
-/// Answers that are looked through at once: each may be large.
-const ANSWERS: i64 = 20;
+/// Users who are erased together, at most.
+const TOGETHER: i64 = 1000;
 
 impl Users {
     /// Has a user erased. Their tokens are revoked and their sockets closed before this returns; the
@@ -67,45 +62,107 @@ impl Users {
     async fn erase_all(&self) -> Result<()> {
         let mut after = String::new();
         loop {
-            let from = after.clone();
-            let unit = async move |tx: &mut Tx<'_>| erasures::next(tx, &from).await;
-            let Some(erasure) = self.db.read(unit).await? else { return Ok(()) };
-            after = erasure.user.to_string();
-            let user = erasure.user.clone();
-            match self.erase_one(erasure).await {
-                Ok(()) => tracing::info!(%user, "a user is erased"),
-                Err(error) => tracing::warn!(%user, ?error, "a user is not erased yet"),
+            let from = after;
+            let unit = async move |tx: &mut Tx<'_>| erasures::next(tx, &from, TOGETHER).await;
+            let asked = self.db.read(unit).await?;
+            let Some(last) = asked.last() else { return Ok(()) };
+            after = last.user.to_string();
+            let (mut erased, mut shown) = (Vec::new(), Vec::new());
+            for erasure in asked {
+                match self.erase_kept(&erasure.user).await {
+                    Ok(true) => shown.push(erasure.user.clone()),
+                    Ok(false) => {}
+                    Err(error) => {
+                        tracing::warn!(user = %erasure.user, ?error, "a user is not erased yet");
+                        continue;
+                    }
+                }
+                erased.push(erasure);
+            }
+            if let Err(error) = self.erase_shown(erased, Gone::new(shown)).await {
+                tracing::warn!(?error, "users are not erased yet");
             }
         }
     }
 
-    /// First what they can come back with, and what is shown of them; then what was kept of that.
-    async fn erase_one(&self, erasure: Erasure) -> Result<()> {
-        let user = &erasure.user;
+    /// Erases what they can come back with, and what is shown of them; whether there may be more, kept
+    /// of what others were told. There is none of those of whom nothing is kept at all.
+    async fn erase_kept(&self, user: &Id) -> Result<bool> {
+        let is_known = self.is_known(user).await?;
         for part in 0..self.personal.len() {
             let mut place = Some(Place::default());
             while let Some(from) = place {
                 let (parts, user) = (self.personal.clone(), user.clone());
-                let unit = async move |tx: &mut Tx<'_>| parts[part].erase(tx, &user, &from).await;
+                let unit = async move |tx: &mut Tx<'_>| {
+                    let mut next = parts[part].erase(tx, &user, &from).await?;
+                    while let Some(from) = next.take_if(|_| !is_known) {
+                        next = parts[part].erase(tx, &user, &from).await?;
+                    }
+                    Ok(next)
+                };
                 place = self.db.write(unit).await?;
-                sleep(PAUSE).await;
+                if is_known {
+                    sleep(PAUSE).await;
+                }
             }
         }
-        self.empty_stream(user).await?;
-        self.redact_events(user).await?;
-        self.redact_answers(user).await?;
-        let this = self.clone();
+        if is_known {
+            self.empty_stream(user).await?;
+        }
+        Ok(is_known)
+    }
+
+    /// Whether anything is kept of a user, or they were ever told anything.
+    async fn is_known(&self, user: &Id) -> Result<bool> {
+        let (parts, user) = (self.personal.clone(), user.clone());
         let unit = async move |tx: &mut Tx<'_>| {
-            erasures::end(tx, &erasure).await?;
-            // Who signed in while it was done has nothing to come back to.
-            let revocation = this.revocation_of_user(erasure.user, tx.now());
-            this.keep(tx, &revocation).await?;
-            // With this the log goes, which still has all of it.
-            tx.take_back();
-            Ok(revocation)
+            if db::position(tx, &Stream::User(user.clone())).await?.is_some() {
+                return Ok(true);
+            }
+            for part in &*parts {
+                let mut place = Some(Place::default());
+                while let Some(from) = place {
+                    let mut lines = Lines::default();
+                    place = part.export(tx, &user, &from, &mut lines).await?;
+                    if lines.count() > 0 {
+                        return Ok(true);
+                    }
+                }
+            }
+            Ok(false)
         };
-        let revocation = self.db.write(unit).await?;
-        self.apply(Change::Revoked(revocation)).await;
+        self.db.read(unit).await
+    }
+
+    /// Takes those of whom there may be more out of what was kept of what others were told: once for
+    /// all of them. With that everybody is erased.
+    async fn erase_shown(&self, erased: Vec<Erasure>, gone: Gone) -> Result<()> {
+        if !gone.is_empty() {
+            let gone = Arc::new(gone);
+            self.redact_events(&gone).await?;
+            self.redact_answers(&gone).await?;
+        }
+        for some in erased.chunks(usize::try_from(ROWS).map_err(Error::internal)?) {
+            let (this, some) = (self.clone(), some.to_vec());
+            let unit = async move |tx: &mut Tx<'_>| {
+                let mut revocations = Vec::with_capacity(some.len());
+                for erasure in some {
+                    erasures::end(tx, &erasure).await?;
+                    // Who signed in while it was done has nothing to come back to.
+                    let revocation = this.revocation_of_user(erasure.user.clone(), tx.now());
+                    this.keep(tx, &revocation).await?;
+                    revocations.push((erasure.user, revocation));
+                }
+                // With this the log goes, which still has all of it.
+                tx.take_back();
+                Ok(revocations)
+            };
+            for (user, revocation) in self.db.write(unit).await? {
+                self.apply(Change::Revoked(revocation)).await;
+                tracing::info!(%user, "a user is erased");
+            }
+            sleep(PAUSE).await;
+        }
         Ok(())
     }
 
@@ -122,129 +179,4 @@ impl Users {
         }
         Ok(())
     }
-
-    /// Takes them out of what was sent to others. Most events do not show them: those that do are found
-    /// by units that only read.
-    async fn redact_events(&self, user: &Id) -> Result<()> {
-        let mut place: Option<KeptAt> = None;
-        loop {
-            let (this, whose, after) = (self.clone(), user.clone(), place.take());
-            let unit = async move |tx: &mut Tx<'_>| {
-                let kept = db::kept_after(tx, after.as_ref(), EVENTS).await?;
-                let last = kept.last().map(|last| last.at.clone());
-                let mut shown = Vec::new();
-                for mut wire in kept {
-                    if this.redact_wire(&mut wire, &whose)? {
-                        shown.push(wire.at);
-                    }
-                }
-                Ok((shown, last))
-            };
-            let (shown, last) = self.db.read(unit).await?;
-            let Some(last) = last else { return Ok(()) };
-            place = Some(last);
-            for some in shown.chunks(usize::try_from(ROWS).map_err(Error::internal)?) {
-                let (this, user, some) = (self.clone(), user.clone(), some.to_vec());
-                let unit = async move |tx: &mut Tx<'_>| {
-                    for at in &some {
-                        if let Some(mut wire) = db::kept_at(tx, at).await?
-                            && this.redact_wire(&mut wire, &user)?
-                        {
-                            db::set_kept(tx, at, &wire.renderings).await?;
-                        }
-                    }
-                    Ok(())
-                };
-                self.db.write(unit).await?;
-                sleep(PAUSE).await;
-            }
-        }
-    }
-
-    /// Takes them out of what is answered to who repeats a request.
-    async fn redact_answers(&self, user: &Id) -> Result<()> {
-        let mut place = Vec::new();
-        loop {
-            let (this, whose, after) = (self.clone(), user.clone(), place);
-            let unit = async move |tx: &mut Tx<'_>| {
-                let answers = idempotency::answers_after(tx, &after, ANSWERS).await?;
-                let last = answers.last().map(|(place, _)| place.clone());
-                let mut shown = Vec::new();
-                for (place, answer) in answers {
-                    if answer.and_then(|answer| this.redacted_answer(&answer, &whose)).is_some() {
-                        shown.push(place);
-                    }
-                }
-                Ok((shown, last))
-            };
-            let (shown, last) = self.db.read(unit).await?;
-            let Some(last) = last else { return Ok(()) };
-            place = last;
-            for at in shown {
-                let (this, user) = (self.clone(), user.clone());
-                let unit = async move |tx: &mut Tx<'_>| {
-                    let answer = idempotency::answer_at(tx, &at).await?;
-                    if let Some(answer) = answer
-                        && let Some(redacted) = this.redacted_answer(&answer, &user)
-                    {
-                        idempotency::set_answer_at(tx, &at, &redacted).await?;
-                    }
-                    Ok(())
-                };
-                self.db.write(unit).await?;
-                sleep(PAUSE).await;
-            }
-        }
-    }
-
-    /// The answer without them; none when it does not show them.
-    fn redacted_answer(&self, answer: &[u8], user: &Id) -> Option<Vec<u8>> {
-        // Most do not, and reading them takes longer than this.
-        if !str::from_utf8(answer).is_ok_and(|answer| answer.contains(&as_json(user))) {
-            return None;
-        }
-        let mut answer: Value = serde_json::from_slice(answer).ok()?;
-        self.redact(&mut answer, user).then(|| answer.to_string().into_bytes())
-    }
-
-    /// Takes them out of kept events; whether they were in.
-    fn redact_wire(&self, wire: &mut KeptWire, user: &Id) -> Result<bool> {
-        let mut changed = false;
-        let id = as_json(user);
-        for Rendering { data, .. } in &mut wire.renderings {
-            if !data.get().contains(&id) {
-                continue;
-            }
-            let mut payload: Value = serde_json::from_str(data.get()).map_err(Error::internal)?;
-            if self.redact(&mut payload, user) {
-                *data = to_raw_value(&payload).map_err(Error::internal)?;
-                changed = true;
-            }
-        }
-        Ok(changed)
-    }
-
-    fn redact(&self, value: &mut Value, user: &Id) -> bool {
-        match value {
-            Value::Object(object) => {
-                let mut changed = false;
-                for part in &*self.personal {
-                    changed |= part.redact(object, user);
-                }
-                for value in object.values_mut() {
-                    changed |= self.redact(value, user);
-                }
-                changed
-            }
-            Value::Array(values) => {
-                values.iter_mut().fold(false, |changed, value| self.redact(value, user) | changed)
-            }
-            _ => false,
-        }
-    }
-}
-
-/// An id as JSON has it.
-fn as_json(user: &Id) -> String {
-    Value::from(user.as_str()).to_string()
 }

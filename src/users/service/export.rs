@@ -1,47 +1,103 @@
 //! Telling somebody all that is kept of them, as JSON Lines: read a few rows at a time, as fast as it is
-//! taken.
+//! taken. The first of it is read before it is answered that there is something; the last line says that
+//! it is whole. What can't be read to its end, or is erased meanwhile, does not end as if it were.
 
 use axum::body::Body;
-use futures_util::stream::try_unfold;
+use futures_util::{
+    StreamExt,
+    stream::{self, try_unfold},
+};
+use serde::Serialize;
 
 use super::Users;
 use crate::{
     auth::Identity,
+    clock::Timestamp,
     db::Tx,
-    error::{Error, Result},
+    error::{Code, Error, Result},
     id::Id,
-    personal::{Lines, Place},
+    personal::{Lines, PersonalData, Place},
+    users::store::{erasures, shut_out},
 };
+
+/// Stands for when the tokens of a user were revoked of whom none were.
+const NEVER_REVOKED: Timestamp = Timestamp::from_millis(0);
+
+/// The last line.
+#[derive(Serialize)]
+struct EndLine {
+    /// How many come before it.
+    lines: u64,
+}
+
+/// A walk through what is kept of somebody.
+struct Export {
+    users: Users,
+    user: Id,
+    /// Where it stands: in this room's part, there. None when it is through.
+    at: Option<(usize, Place)>,
+    lines: u64,
+    /// Before when their tokens were revoked when it began: an erasure revokes them.
+    began: Option<Timestamp>,
+}
 
 impl Users {
     /// Everything that is kept of a user, for themselves and for operators.
-    pub(in crate::users) fn export(&self, caller: &Identity, user: Id) -> Result<Body> {
+    pub(in crate::users) async fn export(&self, caller: &Identity, user: Id) -> Result<Body> {
         if caller.user_id != user && !caller.operates() {
             return Err(Error::needs("the user themselves, or the role admin or service"));
         }
-        let begin = Some((self.clone(), user, 0_usize, Place::default()));
-        let lines = try_unfold(begin, |mut at| async move {
-            while let Some((users, user, part, from)) = at.take() {
-                if part == users.personal.len() {
-                    break;
-                }
-                let (parts, whose) = (users.personal.clone(), user.clone());
-                let unit = async move |tx: &mut Tx<'_>| {
-                    let mut lines = Lines::default();
-                    let next = parts[part].export(tx, &whose, &from, &mut lines).await?;
-                    Ok((lines.into_bytes(), next))
-                };
-                let (bytes, next) = users.db.read(unit).await?;
-                at = Some(match next {
-                    Some(next) => (users, user, part, next),
-                    None => (users, user, part + 1, Place::default()),
-                });
-                if !bytes.is_empty() {
-                    return Ok(Some((bytes, at)));
-                }
-            }
-            Ok::<_, Error>(None)
+        let at = Some((0, Place::default()));
+        let mut export = Export { users: self.clone(), user, at, lines: 0, began: None };
+        let first = export.next().await?;
+        let rest = try_unfold(export, |mut export| async move {
+            Ok::<_, Error>(export.next().await?.map(|lines| (lines, export)))
         });
-        Ok(Body::from_stream(lines))
+        Ok(Body::from_stream(stream::iter(first.map(Ok)).chain(rest)))
     }
+}
+
+impl Export {
+    /// The next lines; none after the last.
+    async fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        while let Some((part, from)) = self.at.take() {
+            let (parts, user, before) =
+                (self.users.personal.clone(), self.user.clone(), self.lines);
+            let unit = async move |tx: &mut Tx<'_>| {
+                let is_asked = erasures::is_asked(tx, &user).await?;
+                let revoked = shut_out::revoked_before(tx, &user).await?.unwrap_or(NEVER_REVOKED);
+                let mut lines = Lines::default();
+                let mut next = None;
+                if let Some(room) = parts.get(part) {
+                    next = Some(after(room.as_ref(), part, tx, &user, &from, &mut lines).await?);
+                } else {
+                    lines.add("end", &EndLine { lines: before })?;
+                }
+                Ok((is_asked, revoked, lines, next))
+            };
+            let (is_asked, revoked, lines, next) = self.users.db.read(unit).await?;
+            if is_asked || *self.began.get_or_insert(revoked) != revoked {
+                return Err(Error::new(Code::Conflict, "The user is being erased."));
+            }
+            self.at = next;
+            if lines.count() > 0 {
+                self.lines += lines.count();
+                return Ok(Some(lines.into_bytes()));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Some of what a room keeps, and where the walk stands then.
+async fn after(
+    room: &dyn PersonalData,
+    part: usize,
+    tx: &mut Tx<'_>,
+    user: &Id,
+    from: &Place,
+    lines: &mut Lines,
+) -> Result<(usize, Place)> {
+    let next = room.export(tx, user, from, lines).await?;
+    Ok(next.map_or((part + 1, Place::default()), |place| (part, place)))
 }

@@ -3,6 +3,7 @@
 mod erasure;
 mod export;
 mod people;
+mod redaction;
 mod shut_out;
 mod tokens;
 

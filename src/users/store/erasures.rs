@@ -26,11 +26,21 @@ pub(in crate::users) async fn ask(tx: &mut Tx<'_>, user: &Id) -> Result<()> {
     Ok(())
 }
 
-/// The next who is to be erased, after this user.
-pub(in crate::users) async fn next(tx: &mut Tx<'_>, after: &str) -> Result<Option<Erasure>> {
+/// The next who are to be erased, after this user.
+pub(in crate::users) async fn next(
+    tx: &mut Tx<'_>,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Erasure>> {
     const NEXT: &str = "
-        SELECT user_id, asked_at FROM erasures WHERE user_id > $1 ORDER BY user_id LIMIT 1";
-    tx.optional(NEXT, &params![after]).await?.as_ref().map(erasure).transpose()
+        SELECT user_id, asked_at FROM erasures WHERE user_id > $1 ORDER BY user_id LIMIT $2";
+    tx.all(NEXT, &params![after, limit]).await?.iter().map(erasure).collect()
+}
+
+/// Whether a user is to be erased.
+pub(in crate::users) async fn is_asked(tx: &mut Tx<'_>, user: &Id) -> Result<bool> {
+    const ASKED: &str = "SELECT 1 FROM erasures WHERE user_id = $1";
+    Ok(tx.optional(ASKED, &params![user]).await?.is_some())
 }
 
 /// Notes that it is done, unless somebody has asked again since.

@@ -35,6 +35,17 @@ pub(in crate::users) async fn revoke(
     Ok(())
 }
 
+/// Before when a user's tokens are revoked, if they are.
+pub(in crate::users) async fn revoked_before(
+    tx: &mut Tx<'_>,
+    user: &Id,
+) -> Result<Option<Timestamp>> {
+    const BEFORE: &str = "
+        SELECT issued_before FROM revocations WHERE kind = 'user' AND subject = $1";
+    let row = tx.optional(BEFORE, &params![user]).await?;
+    Ok(row.map(|row| row.get("issued_before")).transpose()?)
+}
+
 /// Where a walk through the revocations stands.
 pub(in crate::users) type Place = (String, String);
 
