@@ -164,8 +164,8 @@ async fn refresh(
 
 /// Signs the caller out.
 ///
-/// Revokes the caller's token and the sign-in that it belongs to, and closes their sockets. A token
-/// of another app is revoked by its id (`jti`).
+/// Revokes the caller's token and the sign-in here that it belongs to, and closes their sockets. Of the
+/// tokens of another app this one is revoked, whether it has an id (`jti`) or not.
 #[utoipa::path(
     post,
     path = "/api/auth/logout",
