@@ -115,6 +115,10 @@ async fn what_is_no_account_is_refused_field_by_field() {
     let app = start().await;
     for (field, bad) in [
         ("email", json!("ada")),
+        ("email", json!("a\u{200b}da@example.org")),
+        ("email", json!("caf\u{e9}@example.org")),
+        ("email", json!("ada,bob@example.org")),
+        ("email", json!("Ada <ada@example.org>")),
         ("email", Value::Null),
         ("password", json!("7 chars")),
         ("password", json!("x".repeat(201))),
