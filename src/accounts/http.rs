@@ -90,6 +90,9 @@ const fn unkept<T>(answer: T) -> Unkept<T> {
 ///
 /// Open to everyone, where accounts are on (`ACCOUNTS`). A `referralCode` tells the user who it
 /// belongs to.
+///
+/// An `Idempotency-Key` changes nothing: answers with tokens are not kept. Sent again it is 409
+/// `email_taken`, and the account's owner logs in.
 #[utoipa::path(
     post,
     path = "/api/auth/register",

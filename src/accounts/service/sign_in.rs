@@ -95,7 +95,8 @@ impl Accounts {
     /// The roles of who gives themselves one, or none.
     fn roles(&self, role: Option<&str>) -> Result<Roles> {
         let Some(name) = role else { return Ok(self.default_roles) };
-        let role = Role::from_name(name).filter(|role| self.self_roles.contains(*role));
+        let role = Role::from_name(&name.to_ascii_lowercase())
+            .filter(|role| self.self_roles.contains(*role));
         role.map(Roles::of).ok_or_else(|| {
             let names: Vec<_> = self.self_roles.iter().map(Role::as_str).collect();
             Error::invalid("/role", format!("is one of {}", names.join(", ")))
