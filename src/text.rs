@@ -1,4 +1,4 @@
-//! What people write: the names they go by, and what a line and a longer text may hold (the length of
+//! What people write: the names they go by, the addresses they have their mail sent to, and what a line and a longer text may hold (the length of
 //! each is declared beside its field); and text as JavaScript writes it, whose strings are of 16-bit
 //! units and may hold half a character.
 
@@ -99,6 +99,33 @@ pub fn prose(text: &str, (): &()) -> garde::Result {
     Ok(())
 }
 
+/// Bytes of an e-mail address, at most (RFC 5321, section 4.5.3.1, less the brackets around it).
+pub const MAX_MAIL_ADDRESS_BYTES: usize = 254;
+
+/// What is said of a text that is no e-mail address.
+pub const NO_MAIL_ADDRESS: &str =
+    "is not an e-mail address as web forms take them: name@host in ASCII, at most 254 characters";
+
+/// Whether a text is an e-mail address as web forms take them (the HTML standard's `type=email`, RFC 1123's
+/// names of hosts): ASCII alone, so that one that looks like another, or is the same in another spelling, is
+/// none. A host of other letters is given as browsers send it (`xn--`).
+#[must_use]
+pub fn is_mail_address(text: &str) -> bool {
+    let label = |label: &str| {
+        let letters = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        (1..=63).contains(&label.len())
+            && label.bytes().all(letters)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let of_name = |b: u8| b.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(&b);
+    // Before it is gone through: it may be as large as a body.
+    text.len() <= MAX_MAIL_ADDRESS_BYTES
+        && text.split_once('@').is_some_and(|(name, host)| {
+            !name.is_empty() && name.bytes().all(of_name) && host.split('.').all(label)
+        })
+}
+
 /// JSON with U+FFFD for each half surrogate in its strings, keys too: JavaScript cuts strings
 /// between the halves of a character, and its encoder writes what is left as an escape that means
 /// no character (docs/contract/events.md#client-to-server).
@@ -153,6 +180,41 @@ mod tests {
         assert_eq!(lossy("A\nd\u{0}a").as_deref(), Some("Ada"));
         assert_eq!(lossy(&"é".repeat(900_000)), Some("é".repeat(100)));
         assert_eq!((lossy(""), lossy("\u{0}\n")), (None, None));
+    }
+
+    #[test]
+    fn an_address_is_one_that_a_web_form_takes() {
+        for good in ["a@b", "Ada.L+x'y@Mail-1.Example.org", "a@xn--exmple-cua.org", "{|}~@x.y"] {
+            assert!(is_mail_address(good), "{good}");
+        }
+        for bad in [
+            "",
+            "ada",
+            "@b",
+            "a@",
+            "a@b@c",
+            "a b@c",
+            "a@b c",
+            "a@b..c",
+            "a@-b",
+            "a@b-.c",
+            "a,b@c",
+            "Ada <ada@b.c>",
+            "a@b>",
+            "mi\u{212a}e@example.org",
+            "caf\u{e9}@example.org",
+            "cafe\u{301}@example.org",
+            "a\u{200b}da@example.org",
+            "\u{202e}ada@example.org",
+            "ada@ex\u{ad}ample.org",
+            "ada@example.org\u{feff}",
+            "a\u{0}@b",
+        ] {
+            assert!(!is_mail_address(bad), "{bad:?}");
+        }
+        assert!(is_mail_address(&format!("{}@example.org", "a".repeat(242))));
+        assert!(!is_mail_address(&format!("{}@example.org", "a".repeat(243))));
+        assert!(!is_mail_address(&format!("a@{}", "b".repeat(64))));
     }
 
     #[test]

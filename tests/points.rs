@@ -187,9 +187,14 @@ async fn a_correction_takes_points_and_no_event_tells_of_it() {
     assert_eq!(award(&app, "ann", -150, "b").await.status, 201);
     assert_eq!(stands(&app, "ann").await, [0, 0, 1]);
     assert_eq!(ledger(&app, "ann").await.len(), 3);
-    tab.expect_nothing().await;
+    // A level that was told of is not told of again.
     award(&app, "ann", 100, "c").await.ok();
-    assert_eq!(tab.expect("level-up").await["oldLevel"], 1);
+    award(&app, "ann", 150, "d").await.ok();
+    assert_eq!(stands(&app, "ann").await, [250, 250, 3]);
+    tab.expect_nothing().await;
+    award(&app, "ann", 5000, "e").await.ok();
+    let told = tab.expect("level-up").await;
+    assert_eq!((&told["oldLevel"], &told["newLevel"]), (&json!(3), &json!(7)));
 }
 
 #[tokio::test]
@@ -237,6 +242,18 @@ async fn what_is_asked_of_points_has_its_bounds() {
     ] {
         assert_eq!(app.post(REFERRALS, body).await.problem(422), "invalid_payload");
     }
+    for code in [json!(""), json!("x".repeat(65)), json!("a\u{0}b"), json!(["x"])] {
+        let body = json!({ "referredUserId": "bob", "name": "Bob", "referralCode": code });
+        let refused = app.post(REFERRALS, body).await;
+        assert_eq!(refused.problem(422), "invalid_payload", "{code}");
+        assert_eq!(refused.body["errors"][0]["pointer"], "/referralCode", "{code}");
+    }
+    let neither = json!({ "referredUserId": "bob", "name": "Bob" });
+    let refused = app.post(REFERRALS, neither).await;
+    assert_eq!(refused.body["errors"].as_array().map(Vec::len), Some(2), "{}", refused.body);
+    let whole = json!({ "userId": "ann", "points": 1.0, "reason": "x", "reference": "whole" });
+    let awarded = app.post(AWARDS, whole).await;
+    assert_eq!((awarded.status.as_u16(), &awarded.body["points"]), (201, &json!(1)));
 }
 
 #[tokio::test]

@@ -90,6 +90,9 @@ const fn unkept<T>(answer: T) -> Unkept<T> {
 ///
 /// Open to everyone, where accounts are on (`ACCOUNTS`). A `referralCode` tells the user who it
 /// belongs to.
+///
+/// An `Idempotency-Key` changes nothing: answers with tokens are not kept. Sent again it is 409
+/// `email_taken`, and the account's owner logs in.
 #[utoipa::path(
     post,
     path = "/api/auth/register",
@@ -164,8 +167,8 @@ async fn refresh(
 
 /// Signs the caller out.
 ///
-/// Revokes the caller's token and the sign-in that it belongs to, and closes their sockets. A token
-/// of another app is revoked by its id (`jti`).
+/// Revokes the caller's token and the sign-in here that it belongs to, and closes their sockets. Of the
+/// tokens of another app this one is revoked, whether it has an id (`jti`) or not.
 #[utoipa::path(
     post,
     path = "/api/auth/logout",

@@ -113,15 +113,15 @@ fn account(row: &Row) -> Result<Account> {
     })
 }
 
-/// Begins a family with its first token. Of more than `most` of a user the one goes that was idle
-/// the longest.
+/// Begins a family with its first token. Of more than `most` of a user those go that were idle the
+/// longest.
 pub(super) async fn begin_family(
     tx: &mut Tx<'_>,
     family: &Family,
     key_hash: Vec<u8>,
     turn_hash: Vec<u8>,
     most: u32,
-) -> Result<()> {
+) -> Result<Vec<Family>> {
     const INSERT: &str = "
         INSERT INTO refresh_families
             (id, user_id, key_hash, turn_hash, created_at, used_at, expires_at, access_ends_at)
@@ -129,7 +129,8 @@ pub(super) async fn begin_family(
     const LEAVE: &str = "
         DELETE FROM refresh_families WHERE id IN (
             SELECT id FROM refresh_families WHERE user_id = $1
-            ORDER BY used_at DESC, id DESC LIMIT 100 OFFSET $2)";
+            ORDER BY used_at DESC, id DESC LIMIT 100 OFFSET $2)
+        RETURNING *";
     let Family { id, user_id, created_at, used_at, expires_at, access_ends_at } = family;
     let row = params![
         id,
@@ -142,8 +143,7 @@ pub(super) async fn begin_family(
         *access_ends_at
     ];
     tx.execute(INSERT, &row).await?;
-    tx.execute(LEAVE, &params![user_id, most]).await?;
-    Ok(())
+    tx.all(LEAVE, &params![user_id, most]).await?.iter().map(read_family).collect()
 }
 
 /// The family of a key.

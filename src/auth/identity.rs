@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::{
-    TokenError,
+    TokenError, TokenKey,
     roles::{Role, RoleNames, Roles},
 };
 use crate::{clock::Timestamp, id::Id, room::Room, text::PersonName};
@@ -22,13 +22,31 @@ pub struct Identity {
     pub roles: Roles,
     /// Rooms that the token itself allows.
     pub rooms: Box<[Room]>,
-    /// When the token was issued, or the sign-in that it goes on with began: never after it was seen,
-    /// and before everything where it does not say so.
+    /// When the token was issued by its maker's clock, or the sign-in that it goes on with began: before
+    /// everything where it does not say so.
     pub issued_at: Timestamp,
+    /// Since when it can have been there by ours: another's clock may be ahead by `auth.leeway`.
+    pub issued_after: Timestamp,
     /// When the token ends; none for a token without `exp`.
     pub expires_at: Option<Timestamp>,
     /// The token's own id.
     pub jti: Option<Box<str>>,
+    /// The token itself, by what is signed of it; none for who came without one.
+    pub token: Option<TokenKey>,
+}
+
+/// When a token was issued: by what it says, and by our clock at the earliest.
+#[derive(Clone, Copy)]
+pub(super) struct Issued {
+    pub(super) at: Timestamp,
+    pub(super) after: Timestamp,
+}
+
+impl Issued {
+    /// At that moment by our own clock.
+    pub(super) const fn exactly(at: Timestamp) -> Self {
+        Self { at, after: at }
+    }
 }
 
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -56,15 +74,17 @@ impl Identity {
             roles,
             rooms: Box::default(),
             issued_at: UNDATED,
+            issued_after: UNDATED,
             expires_at: None,
             jti: None,
+            token: None,
         }
     }
 
     /// Someone who was believed at that moment, without a token.
     #[must_use]
     pub fn believed(user_id: Id, at: Timestamp) -> Self {
-        Self { issued_at: at, ..Self::new(user_id, Roles::NONE) }
+        Self { issued_at: at, issued_after: at, ..Self::new(user_id, Roles::NONE) }
     }
 
     /// The same person by a token of this sign-in.
@@ -78,7 +98,7 @@ impl Identity {
     /// out when it can't be read; the user's id must be there.
     pub(super) fn from_claims(
         claims: &Map<String, Value>,
-        issued_at: Option<Timestamp>,
+        issued: Option<Issued>,
         expires_at: Option<Timestamp>,
         role_names: &RoleNames,
     ) -> Result<Self, TokenError> {
@@ -86,6 +106,7 @@ impl Identity {
         let user_id = id.and_then(|id| serde_json::from_value(id.clone()).ok());
         let text = |name| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let rooms = claims.get("rooms").map(strings).into_iter().flatten();
+        let issued = issued.unwrap_or(Issued::exactly(UNDATED));
         let names = Names {
             email: text("email").map(Into::into),
             first: text("firstName").and_then(PersonName::from_lossy),
@@ -98,9 +119,11 @@ impl Identity {
             names: (names != Names::default()).then(|| Box::new(names)),
             roles: role_names.read(claims),
             rooms: rooms.filter_map(|room| room.parse().ok()).collect(),
-            issued_at: issued_at.unwrap_or(UNDATED),
+            issued_at: issued.at,
+            issued_after: issued.after,
             expires_at,
             jti: text("jti").map(Into::into),
+            token: None,
         })
     }
 

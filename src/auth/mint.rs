@@ -15,6 +15,10 @@ use crate::{
     room::Room,
 };
 
+/// The claim that names this server as the maker of a token, and the name: its times are those of our own
+/// clock, to the millisecond.
+pub(super) const MAKER: (&str, &str) = ("by", "stoa");
+
 /// What a new token says.
 #[derive(Clone, Debug)]
 pub struct NewToken {
@@ -92,6 +96,7 @@ struct Claims<'a> {
     /// When that began.
     #[serde(skip_serializing_if = "Option::is_none")]
     sid_iat: Option<f64>,
+    by: &'static str,
     jti: Id,
     iat: f64,
     exp: i64,
@@ -144,6 +149,7 @@ impl Minter {
             rooms: &token.rooms,
             sid: token.session.as_ref().map(|(id, _)| id),
             sid_iat: token.session.as_ref().map(|(_, since)| fraction(*since)),
+            by: MAKER.1,
             jti: Ids.next().into(),
             iat: fraction(now),
             exp: token.expires_at(now).seconds(),

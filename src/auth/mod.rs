@@ -28,7 +28,7 @@ pub use credentials::{CredentialKind, Credentials};
 pub use extract::{TokenSources, given_token, take_query_token};
 pub use identity::Identity;
 pub use mint::{Minter, NewToken};
-pub use revocations::{Revocations, Revoked, TokenKey};
+pub use revocations::{Older, Revocations, Revoked, TokenKey};
 pub use roles::{Role, Roles};
 pub use token::TokenError;
 pub use verify::{MAX_TOKEN_BYTES, Verifier};

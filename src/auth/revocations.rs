@@ -21,20 +21,65 @@ use crate::{
 /// say when it was issued was issued before any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Revoked {
-    /// The token of an id, or those of a sign-in.
+    /// One token, those of an id, or those of a sign-in.
     Token(TokenKey),
     /// A user's, before a moment.
-    User(Id, Timestamp),
+    User(Id, Older),
     /// Everyone's, before a moment.
-    Everyone(Timestamp),
+    Everyone(Older),
 }
 
-/// A token's own id (`jti`), by a hash of it: it may be long, and is nobody's to read.
+/// Which tokens were issued before a moment. Of two each moment may be the later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Older {
+    /// Before that by our clock, surely or perhaps: another maker's may be ahead.
+    pub than: Timestamp,
+    /// Before that by what they say.
+    pub said: Timestamp,
+}
+
+impl Older {
+    const BEGINNING: Timestamp = Timestamp::from_millis(0);
+
+    /// Those that may have been there by then.
+    #[must_use]
+    pub const fn than(moment: Timestamp) -> Self {
+        Self { than: moment, said: Self::BEGINNING }
+    }
+
+    /// Those that say that they were issued before then.
+    #[must_use]
+    pub const fn said(moment: Timestamp) -> Self {
+        Self { than: Self::BEGINNING, said: moment }
+    }
+
+    fn is(self, identity: &Identity) -> bool {
+        identity.issued_after < self.than || identity.issued_at < self.said
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { than: self.than.max(other.than), said: self.said.max(other.said) }
+    }
+}
+
+/// What names a token, or several, by a hash of it: it may be long, and is nobody's to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TokenKey(u128);
+pub struct TokenKey([u8; 16]);
 
 impl TokenKey {
-    /// That of a token's id.
+    /// That of one token, by what is signed of it. Of some signatures there is more than one spelling.
+    #[must_use]
+    pub fn of_signed(message: &str) -> Self {
+        Self::of_parts(&["token", message])
+    }
+
+    /// That of a user's tokens of this id (`jti`).
+    #[must_use]
+    pub fn of_users(user: &Id, jti: &str) -> Self {
+        Self::of_parts(&["jti", user.as_str(), jti])
+    }
+
+    /// That of a token's id (`jti`), whosever it is.
     #[must_use]
     pub fn of(jti: &str) -> Self {
         Self::first_of(Sha256::digest(jti).into())
@@ -43,20 +88,25 @@ impl TokenKey {
     /// That of all tokens of one sign-in, by its id (`sid`).
     #[must_use]
     pub fn of_session(id: &str) -> Self {
-        // No token's id has a NUL.
-        Self::first_of(Sha256::new().chain_update("sid\0").chain_update(id).finalize().into())
+        Self::of_parts(&["sid", id])
+    }
+
+    /// Of parts none of which but the last has a NUL.
+    fn of_parts(parts: &[&str]) -> Self {
+        Self::first_of(Sha256::digest(parts.join("\0")).into())
     }
 
     fn first_of(hash: [u8; 32]) -> Self {
-        let (first, _) = hash.split_at(16);
-        Self(first.iter().fold(0, |key, byte| key << 8 | u128::from(*byte)))
+        let mut first = [0; 16];
+        first.copy_from_slice(&hash[..16]);
+        Self(first)
     }
 }
 
 /// In hexadecimal digits.
 impl fmt::Display for TokenKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
     }
 }
 
@@ -64,7 +114,7 @@ impl FromStr for TokenKey {
     type Err = ParseIntError;
 
     fn from_str(text: &str) -> Result<Self, ParseIntError> {
-        u128::from_str_radix(text, 16).map(Self)
+        u128::from_str_radix(text, 16).map(|key| Self(key.to_be_bytes()))
     }
 }
 
@@ -90,7 +140,7 @@ struct ShutOut {
 /// The tokens that were issued before a moment.
 #[derive(Clone, Copy)]
 struct Before {
-    issued_before: Timestamp,
+    older: Older,
     /// Until when this is remembered.
     until: Timestamp,
 }
@@ -99,7 +149,7 @@ impl Before {
     /// These and those of another.
     fn and(self, other: Option<Self>) -> Self {
         other.map_or(self, |other| Self {
-            issued_before: self.issued_before.max(other.issued_before),
+            older: self.older.and(other.older),
             until: self.until.max(other.until),
         })
     }
@@ -131,7 +181,7 @@ impl Revocations {
         }
         let of_user = shut_out.users.get(&identity.user_id);
         let mut by_moment = of_user.into_iter().chain(&shut_out.everyone);
-        let older = by_moment.any(|revoked| identity.issued_at < revoked.issued_before);
+        let older = by_moment.any(|revoked| revoked.older.is(identity));
         if older || shut_out.has_ended(identity) {
             return Err(TokenError::Revoked);
         }
@@ -152,13 +202,13 @@ impl Revocations {
                 let remembered = shut_out.tokens.entry(key).or_insert(until);
                 *remembered = until.max(*remembered);
             }
-            Revoked::User(user, issued_before) => {
-                let before = Before { issued_before, until };
+            Revoked::User(user, older) => {
+                let before = Before { older, until };
                 let before = before.and(shut_out.users.get(&user).copied());
                 shut_out.users.insert(user, before);
             }
-            Revoked::Everyone(issued_before) => {
-                let before = Before { issued_before, until };
+            Revoked::Everyone(older) => {
+                let before = Before { older, until };
                 shut_out.everyone = Some(before.and(shut_out.everyone));
             }
         }
@@ -205,9 +255,11 @@ impl ShutOut {
         if self.tokens.is_empty() {
             return false;
         }
-        let jti = identity.jti.as_deref().map(TokenKey::of);
+        let jti = identity.jti.as_deref();
+        let by_id = jti.map(|jti| [TokenKey::of(jti), TokenKey::of_users(&identity.user_id, jti)]);
         let session = identity.session().map(TokenKey::of_session);
-        jti.into_iter().chain(session).any(|key| self.tokens.contains_key(&key))
+        let keys = identity.token.into_iter().chain(by_id.into_iter().flatten()).chain(session);
+        keys.into_iter().any(|key| self.tokens.contains_key(&key))
     }
 
     fn is_blocked(&self, user: &Id, clock: &Clock) -> bool {
@@ -236,10 +288,7 @@ mod tests {
 
     /// Somebody whose token was issued so many milliseconds after now.
     fn issued(user: &str, after: i64) -> Identity {
-        let issued_at = Timestamp::from_millis(NOW.millis() + after);
-        let mut identity = Identity::new(id(user), Roles::NONE);
-        identity.issued_at = issued_at;
-        identity
+        Identity::believed(id(user), Timestamp::from_millis(NOW.millis() + after))
     }
 
     #[test]
@@ -247,7 +296,8 @@ mod tests {
         let revocations = Revocations::new(Clock::manual(NOW));
         let undated = Identity::new(id("ann"), Roles::NONE);
         assert!(revocations.check(&undated).is_ok());
-        revocations.revoke(Revoked::User(id("ann"), NOW), Timestamp::from_millis(i64::MAX));
+        revocations
+            .revoke(Revoked::User(id("ann"), Older::than(NOW)), Timestamp::from_millis(i64::MAX));
         for (identity, refusal) in [
             (undated, Err(TokenError::Revoked)),
             (issued("ann", -1), Err(TokenError::Revoked)),
@@ -258,11 +308,45 @@ mod tests {
         }
         // What comes late takes nothing back.
         let earlier = NOW - Duration::from_secs(9);
-        revocations.revoke(Revoked::User(id("ann"), earlier), earlier);
+        revocations.revoke(Revoked::User(id("ann"), Older::than(earlier)), earlier);
         assert_eq!(revocations.check(&issued("ann", -1)), Err(TokenError::Revoked));
-        revocations.revoke(Revoked::Everyone(NOW), NOW);
+        revocations.revoke(Revoked::Everyone(Older::than(NOW)), NOW);
         assert_eq!(revocations.check(&issued("bob", -1)), Err(TokenError::Revoked));
         assert!(revocations.check(&issued("bob", 0)).is_ok());
+    }
+
+    #[test]
+    fn a_token_whose_makers_clock_may_be_ahead_is_judged_by_what_it_says_where_that_is_asked() {
+        let revocations = Revocations::new(Clock::manual(NOW));
+        let mut ahead = issued("ann", 2);
+        ahead.issued_after = ahead.issued_at - Duration::from_millis(5);
+        let until = Timestamp::from_millis(i64::MAX);
+        let moment = |after: i64| Timestamp::from_millis(NOW.millis() + after);
+        revocations.revoke(Revoked::User(id("ann"), Older::said(moment(2))), until);
+        revocations.revoke(Revoked::User(id("ann"), Older::than(moment(-3))), until);
+        assert!(revocations.check(&ahead).is_ok());
+        revocations.revoke(Revoked::User(id("ann"), Older::than(moment(-2))), until);
+        assert_eq!(revocations.check(&ahead), Err(TokenError::Revoked));
+        assert_eq!(revocations.check(&issued("ann", 1)), Err(TokenError::Revoked));
+        assert!(revocations.check(&issued("ann", 2)).is_ok());
+    }
+
+    #[test]
+    fn a_users_token_of_an_id_is_not_anothers_and_one_without_is_known_by_itself() {
+        let revocations = Revocations::new(Clock::manual(NOW));
+        let with = |user: &str, text: &str| {
+            let mut identity = issued(user, 0);
+            identity.jti = Some("1".into());
+            identity.token = Some(TokenKey::of_signed(text));
+            identity
+        };
+        let until = NOW + Duration::from_mins(1);
+        revocations.revoke(Revoked::Token(TokenKey::of_users(&id("ann"), "1")), until);
+        assert_eq!(revocations.check(&with("ann", "a")), Err(TokenError::Revoked));
+        assert!(revocations.check(&with("bob", "b")).is_ok());
+        revocations.revoke(Revoked::Token(TokenKey::of_signed("b")), until);
+        assert_eq!(revocations.check(&with("bob", "b")), Err(TokenError::Revoked));
+        assert!(revocations.check(&with("bob", "c")).is_ok());
     }
 
     #[test]
@@ -276,7 +360,7 @@ mod tests {
             identity
         };
         revocations.revoke(Revoked::Token(TokenKey::of("one")), until);
-        revocations.revoke(Revoked::User(id("cat"), NOW), until);
+        revocations.revoke(Revoked::User(id("cat"), Older::than(NOW)), until);
         revocations.block(id("bob"), until);
         assert_eq!(revocations.check(&with("one")), Err(TokenError::Revoked));
         assert!(revocations.check(&with("two")).is_ok());

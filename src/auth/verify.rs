@@ -9,9 +9,11 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 
 use super::{
-    Identity, Revocations, SetupError, TokenError, check_secret,
+    Identity, Revocations, SetupError, TokenError, TokenKey, check_secret,
+    identity::Issued,
     jwks::Jwks,
     keys::{Key, KeySet, Signed},
+    mint::MAKER,
     roles::RoleNames,
 };
 use crate::{
@@ -92,8 +94,9 @@ impl Verifier {
         let claims = json(payload)?;
         let expires_at = self.0.check_times(&claims)?;
         self.0.check_parties(&claims)?;
-        let issued_at = self.0.issued_at(&claims);
-        let identity = Identity::from_claims(&claims, issued_at, expires_at, &self.0.role_names)?;
+        let issued = self.0.issued(&claims, signed.algorithm);
+        let mut identity = Identity::from_claims(&claims, issued, expires_at, &self.0.role_names)?;
+        identity.token = Some(TokenKey::of_signed(signed.message));
         self.0.revocations.check(&identity)?;
         Ok(identity)
     }
@@ -140,15 +143,19 @@ impl Inner {
         Ok(exp)
     }
 
-    /// When a token was issued, as far as it can be believed: no later than now. One from the far
-    /// future is of another time, and says nothing. One of a sign-in is as old as that: who refreshes
-    /// what was revoked has nothing newer.
-    fn issued_at(&self, claims: &Map<String, Value>) -> Option<Timestamp> {
-        let now = self.clock.now();
+    /// When a token was issued. What it says is believed to the letter where this server made it; the
+    /// clock of any other maker may be ahead, by less than the leeway. One from the far future is of
+    /// another time, and says nothing. One of a sign-in is as old as that: who refreshes what was revoked
+    /// has nothing newer.
+    fn issued(&self, claims: &Map<String, Value>, algorithm: Algorithm) -> Option<Issued> {
         let [issued_at, since] = ["iat", SESSION_SINCE]
             .map(|name| claims.get(name).and_then(Value::as_f64).map(numeric_date));
-        let issued_at = issued_at.filter(|at| *at <= now + self.leeway)?.min(now);
-        Some(since.map_or(issued_at, |since| since.min(issued_at)))
+        let issued_at = issued_at.filter(|at| *at < self.clock.now() + self.leeway)?;
+        let at = since.map_or(issued_at, |since| since.min(issued_at));
+        let (claim, maker) = MAKER;
+        let is_own =
+            algorithm == Algorithm::HS256 && claims.get(claim).is_some_and(|by| *by == maker);
+        Some(if is_own { Issued::exactly(at) } else { Issued { at, after: at - self.leeway } })
     }
 
     /// Checks `aud` and `iss` where they are configured; then a token must have them.

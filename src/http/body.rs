@@ -1,7 +1,7 @@
 //! Extractors for what a request carries: its JSON body, its query and its path, all refused in the
 //! same words (docs/contract/rest.md#conventions).
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use axum::extract::{
     self, FromRequest, FromRequestParts, OptionalFromRequest, Request,
@@ -15,7 +15,7 @@ use http_body::Body as _;
 use serde::de::DeserializeOwned;
 use tower_http::timeout::TimeoutError;
 
-use super::json;
+use super::{json, words};
 use crate::error::{Code, Error, Result};
 
 /// A JSON body. 415 when it is something else, 400 when it is no JSON, 422 when it is no `T`, 413
@@ -72,12 +72,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
-        if !is_json(request.headers()) {
-            return Err(not_json(request.body()));
-        }
-        let RawBody(bytes) = RawBody::from_request(request, state).await?;
-        json::decode(&bytes).map(Self)
+        json::decode(&said_to_be_json(request, state).await?).map(Self)
     }
+}
+
+/// The bytes of a body that says that it is JSON.
+async fn said_to_be_json<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
+    if !is_json(request.headers()) {
+        return Err(not_json(request.body()));
+    }
+    RawBody::from_request(request, state).await.map(|RawBody(bytes)| bytes)
 }
 
 impl<S, T> FromRequest<S> for ValidBody<T>
@@ -88,9 +92,7 @@ where
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
-        let Body(value) = Body::from_request(request, state).await?;
-        json::validate(&value)?;
-        Ok(Self(value))
+        json::decode_valid(&said_to_be_json(request, state).await?, |_| Ok(())).map(Self)
     }
 }
 
@@ -195,15 +197,13 @@ fn misread(kind: ErrorKind, only: String) -> Error {
     let named = |key: &str, detail: String| Error::invalid(format!("/{key}"), detail);
     match kind {
         ErrorKind::ParseErrorAtKey { key, expected_type, .. } => {
-            named(&key, format!("must be of type {expected_type}"))
+            named(&key, of_type(expected_type))
         }
         ErrorKind::ParseErrorAtIndex { index, expected_type, .. } => {
-            named(&index.to_string(), format!("must be of type {expected_type}"))
+            named(&index.to_string(), of_type(expected_type))
         }
         ErrorKind::DeserializeError { key, message, .. } => named(&key, message),
-        ErrorKind::ParseError { expected_type, .. } => {
-            Error::invalid(only, format!("must be of type {expected_type}"))
-        }
+        ErrorKind::ParseError { expected_type, .. } => Error::invalid(only, of_type(expected_type)),
         ErrorKind::Message(message) => Error::invalid(only, message),
         ErrorKind::InvalidUtf8InPathParam { .. } => {
             Error::new(Code::Malformed, "The path is not UTF-8.")
@@ -211,6 +211,11 @@ fn misread(kind: ErrorKind, only: String) -> Error {
         // The route and its handler disagree.
         other => Error::internal(other.to_string()),
     }
+}
+
+/// What is said of what is not of one of Rust's types.
+fn of_type(kind: &str) -> String {
+    format!("must be {}", words::wanted(kind).unwrap_or(Cow::Borrowed("of another type")))
 }
 
 /// The first error of type `E` among the causes of an error.

@@ -4,10 +4,17 @@
 use std::io;
 
 use garde::Validate;
-use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use serde_json::value::RawValue;
 use serde_path_to_error::Segment;
 
+use super::{
+    faults::{self, Fault, Step},
+    words,
+};
 use crate::{
     error::{Code, Error, FieldError, Result},
     text::well_formed,
@@ -79,27 +86,77 @@ const MAX_DETAIL: usize = 300;
 ///
 /// # Errors
 /// [`Code::Malformed`] with line and column when it is not JSON, [`Code::InvalidPayload`] with the
-/// first invalid field when it is not a `T`.
+/// invalid fields when it is not a `T`.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    decode_with(bytes, |_| Vec::new())
+}
+
+/// The same, and checks the rules of the fields, and one that needs more than the value.
+///
+/// # Errors
+/// Those of [`decode`]; what breaks a rule is told with what is of another type.
+pub fn decode_valid<T>(bytes: &[u8], further: impl FnOnce(&T) -> Result<()>) -> Result<T>
+where
+    T: DeserializeOwned + Validate<Context = ()>,
+{
+    let mut refused = None;
+    let value = decode_with(bytes, |value: &T| {
+        let (fields, refusal) = broken_rules(value, further(value));
+        refused = refusal;
+        fields
+    });
+    match refused {
+        // What else is wrong is no field's fault alone.
+        Some(error) if value.is_ok() => Err(error),
+        _ => value,
+    }
+}
+
+fn decode_with<T: DeserializeOwned>(
+    bytes: &[u8],
+    rules: impl FnOnce(&T) -> Vec<FieldError>,
+) -> Result<T> {
     if bytes.trim_ascii().is_empty() {
         return Err(Error::new(Code::Malformed, "There is no body; it takes JSON."));
     }
     let bytes = well_formed(bytes);
-    let mut json = serde_json::Deserializer::from_slice(&bytes);
+    match read(&bytes) {
+        Ok(value) => {
+            let fields = rules(&value);
+            if fields.is_empty() { Ok(value) } else { Err(many_invalid(fields)) }
+        }
+        Err(fault) => faults::read_again(&bytes, fault?, rules),
+    }
+}
+
+/// Reads one JSON value.
+pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Result<Fault>> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let pointer = pointer(error.path());
+        let (pointer, mut at) = (pointer(error.path()), faults::steps(error.path()));
         let inner = error.into_inner();
-        let message = inner.to_string();
-        if inner.is_data() {
-            invalid(pointer, &message)
+        let mut message = inner.to_string();
+        if let Some(end) = message.find(" at line ") {
+            message.truncate(end);
+        }
+        // Of words serde takes a value that is none for no JSON.
+        let is_json = || serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
+        if inner.is_data() || (inner.is_syntax() && is_json()) {
+            if let (Some(field), Some(at)) = (quoted(&message, "missing field `"), &mut at) {
+                at.push(Step::Key(field.to_owned()));
+            }
+            if inner.is_syntax() {
+                message = "is none of the words that it takes".to_owned();
+            }
+            Ok(Fault { at, pointer, message })
         } else if message.starts_with("recursion limit exceeded") {
             // It is JSON, and goes on below where serde stops.
-            Error::invalid(pointer, TOO_DEEP)
+            Err(Error::invalid(pointer, TOO_DEEP))
         } else {
-            malformed(&inner)
+            Err(malformed(&inner))
         }
     })?;
-    json.end().map_err(|error| malformed(&error))?;
+    json.end().map_err(|error| Err(malformed(&error)))?;
     Ok(value)
 }
 
@@ -119,7 +176,20 @@ pub fn validate_with<T>(value: &T, further: Result<()>) -> Result<()>
 where
     T: Validate<Context = ()>,
 {
-    let Err(report) = value.validate() else { return further };
+    let (fields, refusal) = broken_rules(value, further);
+    match refusal {
+        Some(error) => Err(error),
+        None if fields.is_empty() => Ok(()),
+        None => Err(many_invalid(fields)),
+    }
+}
+
+/// The fields that break a rule, those of a further one too; or what that says alone.
+fn broken_rules<T>(value: &T, further: Result<()>) -> (Vec<FieldError>, Option<Error>)
+where
+    T: Validate<Context = ()>,
+{
+    let Err(report) = value.validate() else { return (Vec::new(), further.err()) };
     let mut fields: Vec<FieldError> = report
         .iter()
         .map(|(path, error)| FieldError {
@@ -130,7 +200,7 @@ where
     if let Err(error) = further {
         fields.extend(error.fields().iter().cloned());
     }
-    Err(many_invalid(fields))
+    (fields, None)
 }
 
 /// Bytes of what callers may add to a document as they like: everyone who sees that is sent it.
@@ -196,11 +266,11 @@ pub(super) fn invalid(mut pointer: String, message: &str) -> Error {
     if detail.starts_with("unknown field `") {
         return Error::invalid(pointer, "is not a known field");
     }
-    Error::invalid(pointer, detail)
+    Error::invalid(pointer, words::of(detail))
 }
 
 /// The error for several invalid fields, in a sentence that names the first.
-fn many_invalid(fields: Vec<FieldError>) -> Error {
+pub(super) fn many_invalid(fields: Vec<FieldError>) -> Error {
     match fields.as_slice() {
         [only] => Error::invalid(only.pointer.clone(), only.detail.clone()),
         [first, rest @ ..] => {
@@ -221,6 +291,18 @@ pub(super) fn pointer(path: &serde_path_to_error::Path) -> String {
             Segment::Map { key } => push(&mut pointer, key),
             // Variants and newtypes have no place of their own in JSON.
             Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    pointer
+}
+
+/// The pointer of some steps.
+pub(super) fn pointer_of(steps: &[Step]) -> String {
+    let mut pointer = String::new();
+    for step in steps {
+        match step {
+            Step::Key(key) => push(&mut pointer, key),
+            Step::Index(index) => push(&mut pointer, &index.to_string()),
         }
     }
     pointer
@@ -342,7 +424,8 @@ mod tests {
         assert_eq!(fields(&missing), [("/lines/0/unitCount", "is required")]);
 
         let unknown = refused(r#"{"buyerName":"a","a~/b":1}"#);
-        assert_eq!(fields(&unknown), [("/a~0~1b", "is not a known field")]);
+        let both = [("/a~0~1b", "is not a known field"), ("/lines", "is required")];
+        assert_eq!(fields(&unknown), both);
 
         assert_eq!(refused("[]").fields()[0].pointer, "");
     }

@@ -23,6 +23,7 @@ pub mod body;
 pub mod client_address;
 pub mod cors;
 pub mod failures;
+mod faults;
 pub mod fields;
 pub mod health;
 pub mod json;
@@ -32,6 +33,7 @@ pub mod openapi;
 pub mod problem;
 pub mod request_id;
 pub mod unread;
+mod words;
 
 /// What [`layers`] needs to know.
 #[derive(Clone, Debug)]

@@ -104,9 +104,7 @@ impl UnreadBody {
         if !self.is_json {
             return Err(not_json(&self.body));
         }
-        let value = json::decode(&self.read().await?)?;
-        json::validate_with(&value, further(&value))?;
-        Ok(value)
+        json::decode_valid(&self.read().await?, further)
     }
 }
 

@@ -7,13 +7,9 @@ use super::{
 use crate::{config::Level, id::Id, room::Room, stream::Rendering};
 
 /// A user passed a level, or several.
-pub(super) fn level_up(user: &Id, old: &Level, new: &Level, lifetime_points: i64) -> Rendering {
-    let level_up = LevelUp {
-        old_level: old.level,
-        new_level: new.level,
-        lifetime_points,
-        perks: new.perks.clone(),
-    };
+pub(super) fn level_up(user: &Id, old: u32, new: &Level, lifetime_points: i64) -> Rendering {
+    let level_up =
+        LevelUp { old_level: old, new_level: new.level, lifetime_points, perks: new.perks.clone() };
     Rendering::to_room(Room::User(user.clone()), &level_up)
 }
 

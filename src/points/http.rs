@@ -18,7 +18,7 @@ use crate::{
     error::Result,
     failures,
     http::{
-        body::{Body, ValidBody},
+        body::ValidBody,
         list::{List, Page},
         openapi,
     },
@@ -163,7 +163,7 @@ async fn list_levels(State(points): State<PointsService>, _caller: Caller) -> Li
 async fn create_referral(
     State(points): State<PointsService>,
     _service: ServiceCaller,
-    Body(request): Body<CreateReferral>,
+    ValidBody(request): ValidBody<CreateReferral>,
 ) -> Result<(StatusCode, Json<Referral>)> {
     answer(points.refer(request), made).await
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    error::{Error, Result},
+    error::{Code, Error, FieldError, Result},
     id::Id,
     text::{self, PersonName},
 };
@@ -40,10 +40,12 @@ pub struct Award {
 }
 
 /// A referral to record: by the referrer's code or by their id.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[garde(allow_unvalidated)]
 pub(super) struct CreateReferral {
     /// The referrer's code.
+    #[garde(inner(length(chars, min = 1, max = 64), custom(text::line)))]
     #[schema(min_length = 1, max_length = 64)]
     referral_code: Option<String>,
     /// The referrer.
@@ -71,7 +73,14 @@ impl CreateReferral {
         match (self.referral_code.take(), self.referrer_id.take()) {
             (Some(code), None) => Ok(Referrer::Code(code)),
             (None, Some(user)) => Ok(Referrer::User(user)),
-            _ => Err(Error::invalid("", "takes either referralCode or referrerId")),
+            _ => {
+                let fields = ["/referralCode", "/referrerId"].map(|pointer| FieldError {
+                    pointer: pointer.to_owned(),
+                    detail: "either this or the other is given".to_owned(),
+                });
+                let sentence = "Give either referralCode or referrerId.";
+                Err(Error::new(Code::InvalidPayload, sentence).with_fields(fields.into()))
+            }
         }
     }
 }

@@ -199,10 +199,13 @@ impl PointsService {
             let sentence = "This reference stands for other points, or for another reason.";
             return Err(Error::new(Code::Conflict, sentence).with_reason("reference_used"));
         }
+        let lifetime = sum(before.lifetime, entry.points)?;
+        let ((old, _), (new, _)) = (self.levels.of(before.lifetime), self.levels.of(lifetime));
         let after = Account {
             points: sum(before.points, entry.points)?,
-            lifetime: sum(before.lifetime, entry.points)?,
+            lifetime,
             entries: before.entries + 1,
+            told_level: before.told_level.max(old.level).max(new.level),
         };
         let id = Id::from(self.ids.next());
         let transaction = PointsTransaction {
@@ -220,10 +223,10 @@ impl PointsService {
         if let Some(referred) = transaction.referred_user_id.clone() {
             tx.announce(announcements::rewarded(&transaction, referred));
         }
-        let ((old, _), (new, _)) =
-            (self.levels.of(before.lifetime), self.levels.of(after.lifetime));
-        if new.level > old.level {
-            tx.announce(announcements::level_up(&transaction.user_id, old, new, after.lifetime));
+        // After a correction what was told of once is not told of again.
+        let told = before.told_level.max(old.level);
+        if new.level > told {
+            tx.announce(announcements::level_up(&transaction.user_id, told, new, lifetime));
         }
         Ok((transaction, true))
     }

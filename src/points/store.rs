@@ -9,7 +9,8 @@ use crate::{
     text::PersonName,
 };
 
-const ACCOUNT: &str = "SELECT points, lifetime, entries FROM points_accounts WHERE user_id = $1";
+const ACCOUNT: &str =
+    "SELECT points, lifetime, entries, told_level FROM points_accounts WHERE user_id = $1";
 
 /// What a user has.
 #[derive(Clone, Copy, Default)]
@@ -20,6 +21,8 @@ pub(super) struct Account {
     pub(super) lifetime: i64,
     /// Entries of their ledger.
     pub(super) entries: i64,
+    /// The highest level that they were told of, or had without; 0 before.
+    pub(super) told_level: u32,
 }
 
 /// An account; an empty one for whoever has none.
@@ -46,6 +49,7 @@ fn read_account(row: &Row) -> Result<Account> {
         points: row.get("points")?,
         lifetime: row.get("lifetime")?,
         entries: row.get("entries")?,
+        told_level: row.get("told_level")?,
     })
 }
 
@@ -74,7 +78,8 @@ pub(super) async fn append(
             (user_id, ordinal, id, points, balance, reason, reference, referred_user_id, created_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     const ACCOUNT: &str = "
-        UPDATE points_accounts SET points = $2, lifetime = $3, entries = $4 WHERE user_id = $1";
+        UPDATE points_accounts SET points = $2, lifetime = $3, entries = $4, told_level = $5
+        WHERE user_id = $1";
     let user = &transaction.user_id;
     let row = params![
         user,
@@ -88,7 +93,7 @@ pub(super) async fn append(
         transaction.created_at,
     ];
     tx.execute(APPEND, &row).await?;
-    let row = params![user, account.points, account.lifetime, account.entries];
+    let row = params![user, account.points, account.lifetime, account.entries, account.told_level];
     tx.execute(ACCOUNT, &row).await?;
     Ok(())
 }

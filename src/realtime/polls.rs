@@ -218,6 +218,11 @@ impl Polls {
         outbox.fetched();
     }
 
+    /// Whether a websocket wants to take over.
+    pub(super) fn is_upgrading(&self) -> bool {
+        self.lock().upgrading
+    }
+
     /// The session ends: the poll that is there is told so. False when there is none.
     pub(super) fn end(&self) -> bool {
         let mut outbox = self.lock();

@@ -26,7 +26,7 @@ pub async fn acting(
     known: Option<KnownNames>,
 ) -> Result<Names> {
     // A token that does not say when it was issued is as new as what nobody knows the time of.
-    let told_at = identity.issued_at.max(Timestamp::from_millis(0));
+    let told_at = identity.issued_after.max(Timestamp::from_millis(0));
     let (known, named_at) = known.map(|known| (known.names, known.named_at)).unzip();
     let known = known.unwrap_or_default();
     let told = Names::of(identity).over(&known);

@@ -52,12 +52,13 @@ pub(super) struct MintToken {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 pub(super) struct Revoke {
-    /// The user whose tokens they are. Beside `jti`: whose token that is, so that nobody else's sockets
-    /// are looked through.
+    /// The user whose tokens they are. Beside `jti`: whose token that is, so that nobody else's of the
+    /// same id is meant.
     pub(super) user_id: Option<Id>,
-    /// Those that were issued before this; without it, before now. Without `userId` everyone's.
+    /// Those that say that they were issued before this; without it, all that are there now. Without
+    /// `userId` everyone's.
     pub(super) issued_before: Option<Timestamp>,
-    /// The id of a single token.
+    /// The id of a token, whosever it is where no `userId` says.
     #[garde(inner(length(bytes, min = 1, max = 8192)))]
     #[schema(min_length = 1, max_length = 8192)]
     pub(super) jti: Option<String>,
@@ -115,16 +116,13 @@ pub(super) struct DisconnectUser {
     pub(super) reason: Option<String>,
 }
 
-/// Something to write to: what it looks like is its provider's to say.
+/// Something to write to, in whatever case it was told.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives references")]
 fn mail_address(email: &str, (): &()) -> garde::Result {
-    let plain = !email.contains(|c: char| c.is_whitespace() || c.is_control());
-    let parts =
-        email.rsplit_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
-    if plain && parts && email.len() <= 254 {
+    if text::is_mail_address(email) {
         return Ok(());
     }
-    Err(garde::Error::new("is not an e-mail address of at most 254 bytes"))
+    Err(garde::Error::new(text::NO_MAIL_ADDRESS))
 }
 
 /// Nothing that a page would run.

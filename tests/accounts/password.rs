@@ -137,7 +137,22 @@ async fn who_may_not_change_a_password_is_told_why() {
     let ask = json!({ "email": "ada@example.org" });
     assert_eq!(post(&app, "/api/auth/password-resets", &ask).await.problem(401), "token_missing");
     assert_eq!(ask_reset(&app, "ada").await.problem(422), "invalid_payload");
+    // Neither is another's, in letters that look or compare alike.
+    for email in ["ada@e\u{445}ample.org", "a\u{200b}da@example.org", "\u{ff41}da@example.org"] {
+        assert_eq!(ask_reset(&app, email).await.problem(422), "invalid_payload", "{email}");
+    }
     assert!(login(&app, "ada@example.org").await.is_in(&app).await);
+}
+
+#[tokio::test]
+async fn a_reset_is_for_the_address_that_was_written_and_no_other_that_becomes_it() {
+    let app = start().await;
+    register(&app, "mike@example.org").await;
+    let kelvin = "mi\u{212a}e@example.org";
+    let answer = ask_reset(&app, kelvin).await;
+    assert_eq!(answer.problem(422), "invalid_payload");
+    assert_eq!(answer.body["errors"][0]["pointer"], "/email");
+    assert_eq!(try_login(&app, kelvin, PASSWORD).await.problem(422), "invalid_payload");
 }
 
 #[tokio::test]

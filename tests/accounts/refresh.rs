@@ -137,6 +137,18 @@ async fn of_too_many_sign_ins_the_one_ends_that_was_idle_the_longest() {
 }
 
 #[tokio::test]
+async fn what_ends_for_another_sign_in_ends_with_its_access_token_and_its_sockets() {
+    let app = with(|config| config.accounts.sign_ins = 1).await;
+    let first = register(&app, "ada@example.org").await;
+    let mut socket = first.socket(&app, Options::websocket()).await;
+    let second = login(&app, "ada@example.org").await;
+    super::expect_revoked(&mut socket).await;
+    assert!(!first.is_in(&app).await && second.is_in(&app).await);
+    let app = app.restart().await;
+    assert!(!first.is_in(&app).await && second.is_in(&app).await);
+}
+
+#[tokio::test]
 async fn what_is_kept_of_tokens_and_passwords_shows_none_of_them() {
     // The file itself is looked into.
     let app = with(|config| config.database.url = None).await;

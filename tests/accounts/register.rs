@@ -104,6 +104,7 @@ async fn nobody_gives_themselves_a_role_that_is_not_theirs_to_give() {
     .await;
     assert_eq!(with_role(&app, "a@example.org", json!("seller")).await.0, 422);
     assert_eq!(with_role(&app, "a@example.org", Value::Null).await, (201, json!([])));
+    assert_eq!(with_role(&app, "b@example.org", json!("BUYER")).await, (201, json!(["buyer"])));
     // Who has no role buys and sells.
     let none = login(&app, "a@example.org").await;
     let mut socket = none.socket(&app, Options::websocket()).await;
@@ -115,6 +116,10 @@ async fn what_is_no_account_is_refused_field_by_field() {
     let app = start().await;
     for (field, bad) in [
         ("email", json!("ada")),
+        ("email", json!("a\u{200b}da@example.org")),
+        ("email", json!("caf\u{e9}@example.org")),
+        ("email", json!("ada,bob@example.org")),
+        ("email", json!("Ada <ada@example.org>")),
         ("email", Value::Null),
         ("password", json!("7 chars")),
         ("password", json!("x".repeat(201))),

@@ -38,7 +38,7 @@ async fn log_out(app: &TestApp, token: &str) -> crate::support::app::Answer {
 }
 
 #[tokio::test]
-async fn a_token_of_another_app_is_ended_by_its_id_and_one_without_can_not_be() {
+async fn a_token_of_another_app_is_ended_alone_whether_it_has_an_id_or_not() {
     let app = start().await;
     let named = app.token_with("ann", json!({ "jti": "one", "sid": "of another app" }));
     let mut socket = app.connect(Options::websocket().token(&named)).await.unwrap();
@@ -46,12 +46,23 @@ async fn a_token_of_another_app_is_ended_by_its_id_and_one_without_can_not_be() 
     assert_eq!(log_out(&app, &named).await.status, 204);
     expect_revoked(&mut socket).await;
     assert_eq!(log_out(&app, &named).await.problem(401), "token_revoked");
+    let same_id = app.token_with("bob", json!({ "jti": "one" }));
     let bare = app.token("ann", &[]);
-    assert_eq!(log_out(&app, &bare).await.problem(409), "token_without_id");
-    for stays in [&other, &bare] {
-        let me = app.request_as(stays, Method::GET, "/api/auth/me", None).await;
-        assert_eq!(me.status, 200);
+    for (bare, left) in [
+        (bare.clone(), vec![&other, &same_id]),
+        (app.token_with("ann", json!({ "sid": "of another app" })), vec![&other, &same_id]),
+    ] {
+        let mut socket = app.connect(Options::websocket().token(&bare)).await.unwrap();
+        assert_eq!(log_out(&app, &bare).await.status, 204);
+        expect_revoked(&mut socket).await;
+        assert_eq!(log_out(&app, &bare).await.problem(401), "token_revoked");
+        for stays in left {
+            let me = app.request_as(stays, Method::GET, "/api/auth/me", None).await;
+            assert_eq!(me.status, 200);
+        }
     }
+    let app = app.restart().await;
+    assert_eq!(log_out(&app, &bare).await.problem(401), "token_revoked");
     let key = app.request(Method::POST, "/api/auth/logout", Some(API_KEY), None).await;
     assert_eq!(key.problem(409), "conflict");
     let nobody = app.request(Method::POST, "/api/auth/logout", None, None).await;

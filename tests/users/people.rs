@@ -113,6 +113,21 @@ async fn the_newest_names_win_when_someone_acts() {
 }
 
 #[tokio::test]
+async fn names_of_a_token_whose_makers_clock_is_ahead_are_not_newer_than_what_is_told_after_it() {
+    let clock = clock();
+    let app = TestApp::with_clock(clock.clone(), |_| {}).await;
+    let claims = json!({ "firstName": "Old", "iat": clock.now().seconds() + 4 });
+    let ahead = app.token_with("bob", claims);
+    let conversation = begin(&app, &app.token("alice", &[]), &["bob"]).await;
+    let path = format!("/api/conversations/{}/messages", conversation["id"].as_str().unwrap());
+    put(&app, "bob", json!({ "firstName": "Told" })).await;
+    clock.advance(Duration::from_secs(10));
+    let said = Some(json!({ "content": "x" }));
+    let answer = app.request_as(&ahead, Method::POST, &path, said).await.ok();
+    assert_eq!(answer["message"]["sender"]["firstName"], "Told");
+}
+
+#[tokio::test]
 async fn names_of_tokens_that_do_not_say_when_they_were_issued_change_as_they_come() {
     let app = TestApp::with_clock(clock(), |_| {}).await;
     let undated = |name: &str| {
@@ -176,6 +191,7 @@ async fn what_is_no_profile_is_told_and_only_services_tell() {
         (json!({ "avatarUrl": "/b.png" }), "/avatarUrl"),
         (json!({ "avatarUrl": format!("https://x.example/{}", "a".repeat(2048)) }), "/avatarUrl"),
         (json!({ "email": "a b@c" }), "/email"),
+        (json!({ "email": "mi\u{212a}e@example.org" }), "/email"),
         (json!({ "roles": ["king"] }), "/roles/0"),
         (json!({ "userId": "x" }), "/userId"),
     ] {

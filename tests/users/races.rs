@@ -137,6 +137,38 @@ async fn who_is_changing_over_is_out_too() {
 }
 
 #[tokio::test]
+async fn who_is_changing_over_is_told_why_and_out_at_once() {
+    let app = TestApp::start().await;
+    for (n, changed) in [false, true].into_iter().enumerate() {
+        let user = format!("u{n}");
+        let session = Poll::connected(app.address(), 4, &app.token(&user, &[])).await;
+        let url = session.url.replace("http://", "ws://").replace("=polling", "=websocket");
+        let (mut websocket, _) = connect_async(url).await.expect("a websocket");
+        websocket.send(Message::text("2probe")).await.expect("a probe");
+        let answer = websocket.next().await.expect("an answer").expect("a frame");
+        assert_eq!(answer.to_text().expect("a text"), "3probe");
+        if changed {
+            websocket.send(Message::text("5")).await.expect("the change");
+        }
+        revoke(&app, json!({ "userId": user })).await;
+        if !changed {
+            websocket.send(Message::text("5")).await.expect("the change");
+        }
+        let heard = async {
+            let mut heard = Vec::new();
+            while let Some(Ok(frame)) = websocket.next().await {
+                heard.push(frame.to_string());
+            }
+            heard
+        };
+        // Less than the last words of who does not listen take.
+        let heard = within_time(Duration::from_millis(500), "the end", heard).await;
+        let told = heard.iter().any(|frame| frame.contains(r#""reason":"revoked""#));
+        assert!(told, "changed: {changed}: {heard:?}");
+    }
+}
+
+#[tokio::test]
 async fn many_tokens_that_are_revoked_at_once_are_all_out() {
     const MANY: usize = 100;
     let app = TestApp::with(|config| config.limits.enabled = false).await;

@@ -58,6 +58,8 @@ struct Begun {
     referral_code: String,
     family: Family,
     at: Timestamp,
+    /// What ended by it: one may be signed in so often.
+    ended: Vec<Revocation>,
 }
 
 /// A family before its account is made sure of.
@@ -69,12 +71,13 @@ struct Beginning {
     access_ttl: Duration,
     most: u32,
     points: PointsService,
+    users: Users,
 }
 
 impl Beginning {
     /// Begins it in the unit that makes sure of the account.
     async fn begin(self, tx: &mut Tx<'_>, account: Account) -> Result<Begun> {
-        let Self { id, key_hash, turn_hash, ttl, access_ttl, most, points } = self;
+        let Self { id, key_hash, turn_hash, ttl, access_ttl, most, points, users } = self;
         let at = tx.now();
         let family = Family {
             id,
@@ -84,9 +87,10 @@ impl Beginning {
             expires_at: at + ttl,
             access_ends_at: at + access_ttl,
         };
-        store::begin_family(tx, &family, key_hash, turn_hash, most).await?;
+        let ended = store::begin_family(tx, &family, key_hash, turn_hash, most).await?;
+        let ended = end_tokens(tx, &users, ended).await?;
         let referral_code = points.referral_code(tx, &account.user_id).await?;
-        Ok(Begun { account, referral_code, family, at })
+        Ok(Begun { account, referral_code, family, at, ended })
     }
 }
 
@@ -184,12 +188,13 @@ impl Accounts {
             access_ttl: self.config.access_ttl,
             most: self.config.sign_ins,
             points: self.points.clone(),
+            users: self.users.clone(),
         }
     }
 
     /// What a user is given who has signed in.
     fn signed_in(&self, begun: Begun, refresh: &RefreshToken) -> Result<SignedIn> {
-        let Begun { account, referral_code, family, at } = begun;
+        let Begun { account, referral_code, family, at, .. } = begun;
         let ttl = self.config.access_ttl;
         let token = NewToken {
             email: Some(account.email.clone()),

@@ -95,7 +95,8 @@ impl Accounts {
     /// The roles of who gives themselves one, or none.
     fn roles(&self, role: Option<&str>) -> Result<Roles> {
         let Some(name) = role else { return Ok(self.default_roles) };
-        let role = Role::from_name(name).filter(|role| self.self_roles.contains(*role));
+        let role = Role::from_name(&name.to_ascii_lowercase())
+            .filter(|role| self.self_roles.contains(*role));
         role.map(Roles::of).ok_or_else(|| {
             let names: Vec<_> = self.self_roles.iter().map(Role::as_str).collect();
             Error::invalid("/role", format!("is one of {}", names.join(", ")))
@@ -130,19 +131,23 @@ impl Accounts {
         };
         let refresh = RefreshToken::first();
         let family = self.beginning(&refresh);
-        let begun = self
-            .db
-            .write(async move |tx| {
-                // The password may have been changed since, and with it every sign-in ended.
-                let now = store::hold(tx, &account.user_id).await?;
-                let now = now.filter(|now| now.password_number == account.password_number);
-                let account = now.ok_or_else(wrong)?;
-                if let Some(hash) = newer {
-                    store::set_hash(tx, &account.user_id, &hash).await?;
-                }
-                family.begin(tx, account).await
-            })
-            .await?;
+        let (db, users) = (self.db.clone(), self.users.clone());
+        let unit = async move |tx: &mut Tx<'_>| {
+            // The password may have been changed since, and with it every sign-in ended.
+            let now = store::hold(tx, &account.user_id).await?;
+            let now = now.filter(|now| now.password_number == account.password_number);
+            let account = now.ok_or_else(wrong)?;
+            if let Some(hash) = newer {
+                store::set_hash(tx, &account.user_id, &hash).await?;
+            }
+            family.begin(tx, account).await
+        };
+        let begun = to_the_end(async move {
+            let mut begun = db.write(unit).await?;
+            apply(&users, std::mem::take(&mut begun.ended)).await;
+            Ok(begun)
+        })
+        .await?;
         self.signed_in(begun, &refresh)
     }
 
@@ -190,7 +195,7 @@ impl Accounts {
                 {
                     let account = store::by_user(tx, &family.user_id).await?.ok_or_else(ended)?;
                     let referral_code = points.referral_code(tx, &account.user_id).await?;
-                    let begun = Begun { account, referral_code, family, at };
+                    let begun = Begun { account, referral_code, family, at, ended: Vec::new() };
                     return Ok((Refreshed::Next(begun.into()), Vec::new()));
                 }
                 Ok(match store::end_by_key(tx, key).await? {

@@ -35,16 +35,17 @@ impl AccountService {
     /// Ends a caller's token, and the sign-in that it belongs to.
     ///
     /// # Errors
-    /// [`Code::Conflict`] when the caller showed no token, or one that can't be ended alone.
+    /// [`Code::Conflict`] when the caller showed no token.
     pub(in crate::accounts) async fn log_out(
         &self,
         caller: &Identity,
         kind: CredentialKind,
     ) -> Result<()> {
-        if kind != CredentialKind::Token {
+        let shown = self.users.revocation_of_shown(caller);
+        let shown = shown.filter(|_| kind == CredentialKind::Token).ok_or_else(|| {
             let sentence = "An API key is no sign-in; take it out of API_KEYS.";
-            return Err(Error::new(Code::Conflict, sentence));
-        }
+            Error::new(Code::Conflict, sentence)
+        })?;
         let (db, users, caller) = (self.db.clone(), self.users.clone(), caller.clone());
         to_the_end(async move {
             let keeper = users.clone();
@@ -54,11 +55,8 @@ impl AccountService {
                 {
                     return end_tokens(tx, &keeper, [family]).await;
                 }
-                let jti = caller.jti.as_deref().ok_or_else(no_id)?;
-                let (user, ends) = (caller.user_id.clone(), caller.expires_at);
-                let revocation = keeper.revocation_of_token(jti, Some(user), ends);
-                keeper.keep(tx, &revocation).await?;
-                Ok(vec![revocation])
+                keeper.keep(tx, &shown).await?;
+                Ok(vec![shown])
             };
             apply(&users, db.write(unit).await?).await;
             Ok(())
@@ -77,10 +75,4 @@ fn of_token(caller: &Identity, referral_code: Option<String>) -> AccountUser {
         roles: caller.roles,
         referral_code,
     }
-}
-
-fn no_id() -> Error {
-    let sentence = "This token has no id (jti), so it can't be ended alone; a backend can end all \
-                    tokens of its user (POST /api/auth/revocations).";
-    Error::new(Code::Conflict, sentence).with_reason("token_without_id")
 }

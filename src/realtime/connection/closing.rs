@@ -3,9 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use socketioxide::socket::Socket;
+use tokio::time::{Instant, timeout};
 
 use super::{Connection, Context};
 use crate::{
+    event::Namespace,
     metrics,
     realtime::{
         events::{ClosingReason, SessionClosing},
@@ -14,6 +16,12 @@ use crate::{
         polls::{LAST_WORDS, Polls, Wish},
     },
 };
+
+/// How often it is looked whether who comes in or changes over has done so, and can hear it.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// For how long it is waited for a client that is about to change over: no poll is told anything then.
+const ABOUT_TO_CHANGE: Duration = Duration::from_millis(250);
 
 impl Context {
     /// The connections of a link that have not ended.
@@ -103,25 +111,51 @@ impl Context {
 
 fn say_and_close(link: &Arc<Link>, reason: ClosingReason, connections: &[Arc<Connection>]) {
     let Some(last) = connections.last() else { return link.close() };
-    if let Some(lane) = link.lane() {
+    if link.lane().is_some() {
         // The first to close it would have the last word.
         let farewell = Outgoing::of(&SessionClosing::because(reason));
         for connection in connections {
             connection.send(farewell.clone());
-        }
-        // Who is still coming in or changing over hears it when they have.
-        if connections.iter().all(|connection| lane.is_open(connection.namespace())) {
-            last.close_transport();
         }
     } else {
         for connection in connections {
             connection.close(reason);
         }
     }
-    // A namespace may end meanwhile, and its words with it.
-    let link = link.clone();
+    let namespaces: Vec<_> = connections.iter().map(|this| this.namespace()).collect();
+    let (link, last) = (link.clone(), last.clone());
+    let closed = all_hear(&link, &namespaces);
+    if closed {
+        last.close_transport();
+    }
     tokio::spawn(async move {
-        tokio::time::sleep(LAST_WORDS).await;
+        if closed {
+            tokio::time::sleep(LAST_WORDS).await;
+        } else {
+            // A namespace may end meanwhile, and its words with it.
+            let _ = timeout(LAST_WORDS, close_when_told(&link, &namespaces, &last)).await;
+        }
         link.close();
     });
+}
+
+/// Whether what is sent to these namespaces goes out over a websocket at once.
+fn all_hear(link: &Link, namespaces: &[Namespace]) -> bool {
+    link.lane().is_some_and(|lane| namespaces.iter().all(|namespace| lane.is_open(*namespace)))
+}
+
+/// Closes behind what somebody is told who is still coming in or changing over, when they have. Who polls is
+/// told by a poll, and who stays between the two can be told nothing.
+async fn close_when_told(link: &Link, namespaces: &[Namespace], last: &Arc<Connection>) {
+    let since = Instant::now();
+    while !all_hear(link, namespaces) {
+        let changing = || link.polls().is_some_and(|polls| polls.is_upgrading());
+        if link.lane().is_none() && since.elapsed() >= ABOUT_TO_CHANGE && changing() {
+            return;
+        }
+        tokio::time::sleep(LOOK_INTERVAL).await;
+    }
+    last.close_transport();
+    // What is pending goes out within the time for last words.
+    std::future::pending().await
 }

@@ -18,14 +18,16 @@ use crate::{
 
 /// Revokes tokens.
 ///
-/// Needs the role `service` or `admin`. Takes `jti` for one token, `userId` (with or without
-/// `issuedBefore`) for those of a user, or `issuedBefore` alone for everyone's. Requests and
-/// handshakes with them are refused; sockets that were opened with them are told `session:closing`
-/// with the reason `revoked` and closed. API keys are not affected.
+/// Needs the role `service` or `admin`. Takes `jti` for one token (with `userId` for that user's alone),
+/// `userId` (with or without `issuedBefore`) for those of a user, or `issuedBefore` alone for everyone's.
+/// Requests and handshakes with them are refused; sockets that were opened with them are told
+/// `session:closing` with the reason `revoked` and closed. API keys are not affected.
 ///
-/// A token that does not say when it was issued counts as older than any moment; one that tells its
-/// second alone counts as issued at the beginning of that second. Tokens of this server tell the
-/// millisecond.
+/// A token that does not say when it was issued counts as older than any moment. `userId` alone revokes
+/// all that are there now. As the clock of another app may be ahead by `auth.leeway` (5 s), that includes
+/// its tokens whose `iat` lies up to so long after now; tokens of this server tell the millisecond by its
+/// own clock. With `issuedBefore` the `iat` counts as it stands: a backend that makes new tokens at once
+/// gives the time of those.
 #[utoipa::path(
     post,
     path = "/api/auth/revocations",

@@ -23,6 +23,8 @@ failures! {
 ///
 /// Needs the role `service`. Tokens with the role `admin` or `service` are for API keys alone to
 /// create. The token is signed with the shared secret (`JWT_SECRET`).
+///
+/// An `Idempotency-Key` changes nothing: answers with tokens are not kept. Sent again it creates another.
 #[utoipa::path(
     post,
     path = "/api/auth/tokens",

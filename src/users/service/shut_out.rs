@@ -2,7 +2,7 @@
 
 use super::{NEVER, Users};
 use crate::{
-    auth::{Identity, Revoked, TokenError, TokenKey},
+    auth::{Identity, Older, Revoked, TokenError, TokenKey},
     clock::Timestamp,
     db::{Tx, to_the_end},
     error::{Code, Error, Result},
@@ -44,17 +44,30 @@ pub enum Change {
 }
 
 impl Users {
-    /// A token by its id, with whose it is and when it ends, where that is known.
+    /// The token that somebody came with, and no other; none where they came without.
     #[must_use]
-    pub fn revocation_of_token(
+    pub fn revocation_of_shown(&self, shown: &Identity) -> Option<Revocation> {
+        let until = self.remembered(shown.expires_at);
+        let revoked = Revoked::Token(shown.token?);
+        Some(Revocation { revoked, user: Some(shown.user_id.clone()), until })
+    }
+
+    /// A token by its id, with when it ends, where that is known: a user's, or whosever it is.
+    fn revocation_of_id(
         &self,
         jti: &str,
         user: Option<Id>,
         expires_at: Option<Timestamp>,
     ) -> Revocation {
+        let key = user.as_ref().map(|user| TokenKey::of_users(user, jti));
+        let revoked = Revoked::Token(key.unwrap_or_else(|| TokenKey::of(jti)));
+        Revocation { revoked, user, until: self.remembered(expires_at) }
+    }
+
+    /// Until when a token that ends then could hold.
+    fn remembered(&self, expires_at: Option<Timestamp>) -> Timestamp {
         let until = expires_at.map(|at| at + self.leeway);
-        let until = until.unwrap_or_else(|| self.clock.now() + self.config.revocation_life);
-        Revocation { revoked: Revoked::Token(TokenKey::of(jti)), user, until }
+        until.unwrap_or_else(|| self.clock.now() + self.config.revocation_life)
     }
 
     /// All tokens of one sign-in of a user (`sid`), the last of which ends then.
@@ -69,20 +82,26 @@ impl Users {
         Revocation { revoked, user: Some(user), until: expires_at + self.leeway }
     }
 
-    /// A user's tokens that were issued before a moment, and those that do not say when they were. One
-    /// that tells its second alone counts as issued at the beginning of that; this server's own tell the
-    /// millisecond.
+    /// A user's tokens that were there by a moment, and those that do not say when they were issued.
+    /// Another maker's may say that they were issued up to the leeway later, for its clock may be ahead;
+    /// this server's own tell the millisecond.
     #[must_use]
-    pub fn revocation_of_user(&self, user: Id, issued_before: Timestamp) -> Revocation {
-        let until = issued_before + self.config.revocation_life;
-        let revoked = Revoked::User(user.clone(), issued_before);
+    pub fn revocation_of_user(&self, user: Id, moment: Timestamp) -> Revocation {
+        let until = moment + self.leeway + self.config.revocation_life;
+        let revoked = Revoked::User(user.clone(), Older::than(moment));
         Revocation { revoked, user: Some(user), until }
     }
 
-    /// The same of everyone.
-    fn revocation_of_everyone(&self, issued_before: Timestamp) -> Revocation {
+    /// A user's tokens, or everyone's, that say that they were issued before a moment, and those that do
+    /// not say when they were.
+    fn revocation_of_said(&self, user: Option<Id>, issued_before: Timestamp) -> Revocation {
         let until = issued_before + self.config.revocation_life;
-        Revocation { revoked: Revoked::Everyone(issued_before), user: None, until }
+        let older = Older::said(issued_before);
+        let revoked = match user.clone() {
+            Some(user) => Revoked::User(user, older),
+            None => Revoked::Everyone(older),
+        };
+        Revocation { revoked, user, until }
     }
 
     /// Keeps a revocation in a unit of work. It holds once that is committed and
@@ -164,9 +183,9 @@ impl Users {
             return Err(Error::invalid("/expiresAt", "goes with jti alone"));
         }
         let revocation = match (user_id, issued_before, jti) {
-            (user, None, Some(jti)) => self.revocation_of_token(&jti, user, expires_at),
-            (Some(user), before, None) => self.revocation_of_user(user, before.unwrap_or(now)),
-            (None, Some(before), None) => self.revocation_of_everyone(before),
+            (user, None, Some(jti)) => self.revocation_of_id(&jti, user, expires_at),
+            (Some(user), None, None) => self.revocation_of_user(user, now),
+            (user, Some(before), None) => self.revocation_of_said(user, before),
             _ => {
                 let rule = "takes userId, or jti with or without userId, or issuedBefore alone";
                 return Err(Error::invalid("", rule));

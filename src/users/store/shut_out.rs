@@ -1,7 +1,7 @@
 //! Revoked tokens and blocked users, in the tables `revocations` and `blocks`.
 
 use crate::{
-    auth::{Revoked, TokenKey},
+    auth::{Older, Revoked, TokenKey},
     clock::Timestamp,
     db::{Row, Tx},
     error::{Error, Result},
@@ -20,18 +20,21 @@ pub(in crate::users) async fn revoke(
     until: Timestamp,
 ) -> Result<()> {
     const REVOKE: &str = "
-        INSERT INTO revocations (kind, subject, issued_before, ends_at) VALUES ($1, $2, $3, $4)
+        INSERT INTO revocations (kind, subject, issued_before, older_than, ends_at)
+        VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT (kind, subject) DO UPDATE SET
             issued_before = CASE WHEN revocations.issued_before > excluded.issued_before
                 THEN revocations.issued_before ELSE excluded.issued_before END,
+            older_than = CASE WHEN revocations.older_than > excluded.older_than
+                THEN revocations.older_than ELSE excluded.older_than END,
             ends_at = CASE WHEN revocations.ends_at > excluded.ends_at
                 THEN revocations.ends_at ELSE excluded.ends_at END";
-    let (kind, subject, before) = match revoked {
-        Revoked::Token(key) => ("token", key.to_string(), Timestamp::from_millis(0)),
-        Revoked::User(user, before) => ("user", user.to_string(), *before),
-        Revoked::Everyone(before) => ("everyone", String::new(), *before),
+    let (kind, subject, older) = match revoked {
+        Revoked::Token(key) => ("token", key.to_string(), Older::than(Timestamp::from_millis(0))),
+        Revoked::User(user, older) => ("user", user.to_string(), *older),
+        Revoked::Everyone(older) => ("everyone", String::new(), *older),
     };
-    tx.execute(REVOKE, &params![kind, subject, before, until]).await?;
+    tx.execute(REVOKE, &params![kind, subject, older.said, older.than, until]).await?;
     Ok(())
 }
 
@@ -55,7 +58,7 @@ pub(in crate::users) async fn revocations(
     (kind, subject): &Place,
 ) -> Result<(Vec<(Revoked, Timestamp)>, Option<Place>)> {
     const NEXT: &str = "
-        SELECT kind, subject, issued_before, ends_at FROM revocations
+        SELECT kind, subject, issued_before, older_than, ends_at FROM revocations
         WHERE (kind, subject) > ($1, $2) ORDER BY kind, subject LIMIT $3";
     let rows = tx.all(NEXT, &params![kind, subject, ROWS]).await?;
     let revocations = rows.iter().map(revocation).collect::<Result<Vec<_>>>()?;
@@ -65,11 +68,11 @@ pub(in crate::users) async fn revocations(
 
 fn revocation(row: &Row) -> Result<(Revoked, Timestamp)> {
     let (kind, subject): Place = (row.get("kind")?, row.get("subject")?);
-    let before = row.get("issued_before")?;
+    let older = Older { than: row.get("older_than")?, said: row.get("issued_before")? };
     let revoked = match kind.as_str() {
         "token" => Revoked::Token(subject.parse::<TokenKey>().map_err(Error::internal)?),
-        "user" => Revoked::User(row.get("subject")?, before),
-        _ => Revoked::Everyone(before),
+        "user" => Revoked::User(row.get("subject")?, older),
+        _ => Revoked::Everyone(older),
     };
     Ok((revoked, row.get("ends_at")?))
 }
