@@ -146,7 +146,7 @@ pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Result<Fault>
                 at.push(Step::Key(field.to_owned()));
             }
             if inner.is_syntax() {
-                message = "is none of the words that it takes".to_owned();
+                "is none of the words that it takes".clone_into(&mut message);
             }
             Ok(Fault { at, pointer, message })
         } else if message.starts_with("recursion limit exceeded") {

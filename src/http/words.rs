@@ -40,8 +40,7 @@ pub(super) fn wanted(expected: &str) -> Option<Cow<'static, str>> {
     let kind = expected.split_once(' ').map_or(expected, |(kind, _)| kind);
     Some(match (kind, expected) {
         ("f32" | "f64", _) => "a number".into(),
-        ("struct", _) | (_, "a map") => "an object".into(),
-        ("internally" | "adjacently", _) => "an object".into(),
+        ("struct" | "internally" | "adjacently", _) | (_, "a map") => "an object".into(),
         ("tuple", _) | (_, "a sequence") => "a list".into(),
         ("unit", _) => "null".into(),
         ("enum", _) | (_, "variant identifier") => "one of some words".into(),

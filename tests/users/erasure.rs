@@ -117,10 +117,7 @@ async fn what_others_have_goes_on_without_their_words_and_names() {
     let gone = "(erased): The buyer's account was erased.";
     let offered = "8.00 USD for A chair";
     let kept = [["request-cancelled", gone], ["offer-received", offered], ["n", "b"]];
-    assert_eq!(
-        told,
-        kept.each_ref().map(|one| one.map(Value::from)).each_ref().map(|one| one.each_ref())
-    );
+    assert_eq!(json!(told), json!(kept));
     let unread = get("/api/notifications/unread-count".to_owned()).await;
     assert_eq!(unread["unreadCount"], 3);
 }

@@ -157,5 +157,5 @@ async fn close_when_told(link: &Link, namespaces: &[Namespace], last: &Arc<Conne
     }
     last.close_transport();
     // What is pending goes out within the time for last words.
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
