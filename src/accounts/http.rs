@@ -47,10 +47,6 @@ failures! {
         "This refresh token had served before, so its sign-in has ended; log in again.";
     /// The caller showed an API key.
     NotASignIn = Conflict, "An API key is no sign-in; take it out of API_KEYS.";
-    /// The token of another app has no id.
-    TokenWithoutId = Conflict("token_without_id"),
-        "This token has no id (jti), so it can't be ended alone; a backend can end all tokens of \
-         its user (POST /api/auth/revocations).";
     /// The caller has no account here.
     NoAccount = Conflict("no_account"),
         "You have no account on this server: another app gave you your token.";
@@ -173,7 +169,7 @@ async fn refresh(
     post,
     path = "/api/auth/logout",
     tag = "Auth",
-    responses((status = 204, description = "Signed out."), NotASignIn, TokenWithoutId)
+    responses((status = 204, description = "Signed out."), NotASignIn)
 )]
 async fn logout(
     State(accounts): State<AccountService>,

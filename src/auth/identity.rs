@@ -29,10 +29,14 @@ pub struct Identity {
     pub issued_after: Timestamp,
     /// When the token ends; none for a token without `exp`.
     pub expires_at: Option<Timestamp>,
-    /// The token's own id.
-    pub jti: Option<Box<str>>,
-    /// The token itself, by what is signed of it; none for who came without one.
-    pub token: Option<TokenKey>,
+    /// What names the token; none for who came without one.
+    token: Option<Box<TokenName>>,
+}
+
+#[derive(Clone, Default, PartialEq, Eq)]
+struct TokenName {
+    jti: Option<Box<str>>,
+    key: Option<TokenKey>,
 }
 
 /// When a token was issued: by what it says, and by our clock at the earliest.
@@ -76,7 +80,6 @@ impl Identity {
             issued_at: UNDATED,
             issued_after: UNDATED,
             expires_at: None,
-            jti: None,
             token: None,
         }
     }
@@ -122,9 +125,34 @@ impl Identity {
             issued_at: issued.at,
             issued_after: issued.after,
             expires_at,
-            jti: text("jti").map(Into::into),
-            token: None,
+            token: text("jti").map(|jti| Box::new(TokenName { jti: Some(jti.into()), key: None })),
         })
+    }
+
+    /// The same person by the token of which this is signed.
+    #[must_use]
+    pub(super) fn by_token(mut self, key: TokenKey) -> Self {
+        self.token.get_or_insert_default().key = Some(key);
+        self
+    }
+
+    /// The same person by a token with this id.
+    #[cfg(test)]
+    pub(super) fn with_jti(mut self, jti: &str) -> Self {
+        self.token.get_or_insert_default().jti = Some(jti.into());
+        self
+    }
+
+    /// The token's own id.
+    #[must_use]
+    pub fn jti(&self) -> Option<&str> {
+        self.token.as_ref()?.jti.as_deref()
+    }
+
+    /// The token itself, by what is signed of it; none for who came without one.
+    #[must_use]
+    pub fn token_key(&self) -> Option<TokenKey> {
+        self.token.as_ref()?.key
     }
 
     /// The sign-in that the token belongs to (`sid`), with those before and after it.

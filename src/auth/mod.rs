@@ -15,6 +15,7 @@ mod roles;
 #[cfg(test)]
 mod tests;
 mod token;
+mod token_key;
 mod verify;
 
 use std::borrow::Cow;
@@ -28,9 +29,10 @@ pub use credentials::{CredentialKind, Credentials};
 pub use extract::{TokenSources, given_token, take_query_token};
 pub use identity::Identity;
 pub use mint::{Minter, NewToken};
-pub use revocations::{Older, Revocations, Revoked, TokenKey};
+pub use revocations::{Older, Revocations, Revoked};
 pub use roles::{Role, Roles};
 pub use token::TokenError;
+pub use token_key::TokenKey;
 pub use verify::{MAX_TOKEN_BYTES, Verifier};
 
 /// A setting that can't be used; it stops the start. Never holds the setting's value.

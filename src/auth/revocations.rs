@@ -4,14 +4,10 @@
 use std::{
     collections::HashMap,
     fmt,
-    num::ParseIntError,
-    str::FromStr,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use sha2::{Digest, Sha256};
-
-use super::{Identity, TokenError};
+use super::{Identity, TokenError, TokenKey};
 use crate::{
     clock::{Clock, Timestamp},
     id::Id,
@@ -59,62 +55,6 @@ impl Older {
 
     fn and(self, other: Self) -> Self {
         Self { than: self.than.max(other.than), said: self.said.max(other.said) }
-    }
-}
-
-/// What names a token, or several, by a hash of it: it may be long, and is nobody's to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TokenKey([u8; 16]);
-
-impl TokenKey {
-    /// That of one token, by what is signed of it. Of some signatures there is more than one spelling.
-    #[must_use]
-    pub fn of_signed(message: &str) -> Self {
-        Self::of_parts(&["token", message])
-    }
-
-    /// That of a user's tokens of this id (`jti`).
-    #[must_use]
-    pub fn of_users(user: &Id, jti: &str) -> Self {
-        Self::of_parts(&["jti", user.as_str(), jti])
-    }
-
-    /// That of a token's id (`jti`), whosever it is.
-    #[must_use]
-    pub fn of(jti: &str) -> Self {
-        Self::first_of(Sha256::digest(jti).into())
-    }
-
-    /// That of all tokens of one sign-in, by its id (`sid`).
-    #[must_use]
-    pub fn of_session(id: &str) -> Self {
-        Self::of_parts(&["sid", id])
-    }
-
-    /// Of parts none of which but the last has a NUL.
-    fn of_parts(parts: &[&str]) -> Self {
-        Self::first_of(Sha256::digest(parts.join("\0")).into())
-    }
-
-    fn first_of(hash: [u8; 32]) -> Self {
-        let mut first = [0; 16];
-        first.copy_from_slice(&hash[..16]);
-        Self(first)
-    }
-}
-
-/// In hexadecimal digits.
-impl fmt::Display for TokenKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", u128::from_be_bytes(self.0))
-    }
-}
-
-impl FromStr for TokenKey {
-    type Err = ParseIntError;
-
-    fn from_str(text: &str) -> Result<Self, ParseIntError> {
-        u128::from_str_radix(text, 16).map(|key| Self(key.to_be_bytes()))
     }
 }
 
@@ -255,10 +195,11 @@ impl ShutOut {
         if self.tokens.is_empty() {
             return false;
         }
-        let jti = identity.jti.as_deref();
+        let jti = identity.jti();
         let by_id = jti.map(|jti| [TokenKey::of(jti), TokenKey::of_users(&identity.user_id, jti)]);
         let session = identity.session().map(TokenKey::of_session);
-        let keys = identity.token.into_iter().chain(by_id.into_iter().flatten()).chain(session);
+        let keys =
+            identity.token_key().into_iter().chain(by_id.into_iter().flatten()).chain(session);
         keys.into_iter().any(|key| self.tokens.contains_key(&key))
     }
 
@@ -335,10 +276,7 @@ mod tests {
     fn a_users_token_of_an_id_is_not_anothers_and_one_without_is_known_by_itself() {
         let revocations = Revocations::new(Clock::manual(NOW));
         let with = |user: &str, text: &str| {
-            let mut identity = issued(user, 0);
-            identity.jti = Some("1".into());
-            identity.token = Some(TokenKey::of_signed(text));
-            identity
+            issued(user, 0).with_jti("1").by_token(TokenKey::of_signed(text))
         };
         let until = NOW + Duration::from_mins(1);
         revocations.revoke(Revoked::Token(TokenKey::of_users(&id("ann"), "1")), until);
@@ -354,11 +292,7 @@ mod tests {
         let clock = Clock::manual(NOW);
         let revocations = Revocations::new(clock.clone());
         let until = NOW + Duration::from_mins(1);
-        let with = |jti: &str| {
-            let mut identity = issued("ann", 0);
-            identity.jti = Some(jti.into());
-            identity
-        };
+        let with = |jti: &str| issued("ann", 0).with_jti(jti);
         revocations.revoke(Revoked::Token(TokenKey::of("one")), until);
         revocations.revoke(Revoked::User(id("cat"), Older::than(NOW)), until);
         revocations.block(id("bob"), until);
@@ -378,8 +312,7 @@ mod tests {
     fn a_sign_in_ends_with_its_tokens_and_is_not_a_token_of_the_same_name() {
         let revocations = Revocations::new(Clock::manual(NOW));
         let session = |id: &str| issued("ann", 0).in_session(id);
-        let mut token = session("two");
-        token.jti = Some("one".into());
+        let token = session("two").with_jti("one");
         let until = NOW + Duration::from_mins(1);
         revocations.revoke(Revoked::Token(TokenKey::of_session("one")), until);
         assert!(revocations.check(&token).is_ok() && revocations.check(&session("two")).is_ok());

@@ -95,8 +95,8 @@ impl Verifier {
         let expires_at = self.0.check_times(&claims)?;
         self.0.check_parties(&claims)?;
         let issued = self.0.issued(&claims, signed.algorithm);
-        let mut identity = Identity::from_claims(&claims, issued, expires_at, &self.0.role_names)?;
-        identity.token = Some(TokenKey::of_signed(signed.message));
+        let identity = Identity::from_claims(&claims, issued, expires_at, &self.0.role_names)?
+            .by_token(TokenKey::of_signed(signed.message));
         self.0.revocations.check(&identity)?;
         Ok(identity)
     }

@@ -15,7 +15,7 @@ use http_body::Body as _;
 use serde::de::DeserializeOwned;
 use tower_http::timeout::TimeoutError;
 
-use super::{json, words};
+use super::{json, read, words};
 use crate::error::{Code, Error, Result};
 
 /// A JSON body. 415 when it is something else, 400 when it is no JSON, 422 when it is no `T`, 413
@@ -130,7 +130,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
         read.map(|extract::Query(value)| Self(value)).map_err(|rejection| {
             match cause::<serde_path_to_error::Error<serde::de::value::Error>>(&rejection) {
                 Some(error) => {
-                    json::invalid(json::pointer(error.path()), &error.inner().to_string())
+                    read::invalid(read::pointer(error.path()), &error.inner().to_string())
                 }
                 None => Error::new(Code::Malformed, "The query can't be read."),
             }

@@ -6,9 +6,8 @@ use std::{collections::VecDeque, ops::ControlFlow};
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use serde_path_to_error::{Path, Segment};
 
-use super::{json, words};
+use super::read::{Fault, Step, many_invalid, pointer_of, read};
 use crate::error::{FieldError, Result};
 
 /// Bytes that are read again in all, so that nobody has a large body read many times.
@@ -29,64 +28,6 @@ const STAND_INS: [&str; 9] = [
     r#""https://example.org""#,
     r#"["a"]"#,
 ];
-
-/// Where and why JSON is no `T`.
-pub(super) struct Fault {
-    /// Where it is; none where that is no place in JSON.
-    pub(super) at: Option<Vec<Step>>,
-    pub(super) pointer: String,
-    pub(super) message: String,
-}
-
-impl Fault {
-    /// As callers are told of it.
-    pub(super) fn field(&self) -> FieldError {
-        let error = json::invalid(self.pointer.clone(), &self.message);
-        let detail = || FieldError { pointer: String::new(), detail: error.detail().to_owned() };
-        error.fields().first().cloned().unwrap_or_else(detail)
-    }
-
-    /// The number that is meant, where a whole one is asked for and written with a fraction of nothing.
-    pub(super) fn whole_number(&self) -> Option<String> {
-        let rest = self.message.strip_prefix("invalid type: floating point `")?;
-        let (number, expected) = rest.split_once("`, expected ")?;
-        let is_whole = |number: &f64| number.fract() == 0.0 && number.abs() <= MAX_WHOLE;
-        words::whole_numbers(expected.split(" at line ").next()?)?;
-        number.parse().ok().filter(is_whole).map(|number| format!("{number:.0}"))
-    }
-
-    pub(super) fn is_unknown_field(&self) -> bool {
-        self.message.starts_with("unknown field `")
-    }
-
-    /// The first of the words that may stand there, where it takes one of some.
-    fn word(&self) -> Option<&str> {
-        self.message.strip_prefix("unknown variant `").and_then(|rest| {
-            let (_, expected) = rest.rsplit_once(", expected ")?;
-            expected.split('`').nth(1)
-        })
-    }
-}
-
-/// Up to here every whole number is a number of JavaScript's (2^53).
-const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
-
-/// Where a fault is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    Key(String),
-    Index(usize),
-}
-
-/// The steps of a path that serde went; none where it went where JSON has no place.
-pub(super) fn steps(path: &Path) -> Option<Vec<Step>> {
-    let steps = path.iter().map(|segment| match segment {
-        Segment::Seq { index } => Some(Step::Index(*index)),
-        Segment::Map { key } => Some(Step::Key(key.clone())),
-        Segment::Enum { .. } | Segment::Unknown => None,
-    });
-    steps.collect()
-}
 
 /// A field that something stands in for.
 struct Attempt {
@@ -113,16 +54,16 @@ pub(super) fn read_again<T: DeserializeOwned>(
     let mut fault = first;
     for _ in 0..MAX_READS.min(MAX_BYTES / json.len().max(1)) {
         if reading.amend(&fault).is_break() {
-            return Err(json::many_invalid(reading.found));
+            return Err(many_invalid(reading.found));
         }
-        match json::read(reading.json.as_bytes()) {
+        match read(reading.json.as_bytes()) {
             Ok(value) => {
                 let broken = rules(&value).into_iter().filter(|field| !reading.stands_in(field));
                 reading.found.extend(broken.collect::<Vec<_>>());
                 if reading.found.is_empty() {
                     return Ok(value);
                 }
-                return Err(json::many_invalid(reading.found));
+                return Err(many_invalid(reading.found));
             }
             Err(next) => fault = next?,
         }
@@ -130,7 +71,7 @@ pub(super) fn read_again<T: DeserializeOwned>(
     if reading.found.is_empty() {
         reading.found.push(fault.field());
     }
-    Err(json::many_invalid(reading.found))
+    Err(many_invalid(reading.found))
 }
 
 struct Reading {
@@ -201,7 +142,7 @@ impl Reading {
     /// Whether a rule is broken by what stands in for a field.
     fn stands_in(&self, field: &FieldError) -> bool {
         self.tried.iter().any(|tried| {
-            let at = json::pointer_of(&tried.at);
+            let at = pointer_of(&tried.at);
             field
                 .pointer
                 .strip_prefix(&at)
@@ -249,7 +190,7 @@ mod tests {
     use garde::Validate;
     use serde::Deserialize;
 
-    use super::*;
+    use super::{super::json, *};
     use crate::{clock::Timestamp, error::Error, id::Id, text::PersonName};
 
     #[derive(Debug, Deserialize, Validate)]

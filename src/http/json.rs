@@ -4,16 +4,13 @@
 use std::io;
 
 use garde::Validate;
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{DeserializeOwned, IgnoredAny},
-};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
-use serde_path_to_error::Segment;
 
+pub use super::read::without_quotes;
 use super::{
-    faults::{self, Fault, Step},
-    words,
+    faults,
+    read::{TOO_DEEP, many_invalid, push, read},
 };
 use crate::{
     error::{Code, Error, FieldError, Result},
@@ -45,8 +42,6 @@ impl<'de> Deserialize<'de> for AnyJson {
     }
 }
 
-const TOO_DEEP: &str = "nests too deeply; at most 100 levels";
-
 /// Reads a field that may be missing and counts as missing when it is `null`: goes with
 /// `#[serde(default, deserialize_with = "json::or_default")]`.
 pub fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
@@ -77,9 +72,6 @@ fn nests_within(json: &str, most: usize) -> bool {
     }
     true
 }
-
-/// Bytes of what is told of a field, at most.
-const MAX_DETAIL: usize = 300;
 
 /// Reads one JSON value of type `T`. Types refuse unknown fields themselves
 /// (`#[serde(deny_unknown_fields)]`).
@@ -127,37 +119,6 @@ fn decode_with<T: DeserializeOwned>(
         }
         Err(fault) => faults::read_again(&bytes, fault?, rules),
     }
-}
-
-/// Reads one JSON value.
-pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Result<Fault>> {
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let (pointer, mut at) = (pointer(error.path()), faults::steps(error.path()));
-        let inner = error.into_inner();
-        let mut message = inner.to_string();
-        if let Some(end) = message.find(" at line ") {
-            message.truncate(end);
-        }
-        // Of words serde takes a value that is none for no JSON.
-        let is_json = || serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
-        if inner.is_data() || (inner.is_syntax() && is_json()) {
-            if let (Some(field), Some(at)) = (quoted(&message, "missing field `"), &mut at) {
-                at.push(Step::Key(field.to_owned()));
-            }
-            if inner.is_syntax() {
-                "is none of the words that it takes".clone_into(&mut message);
-            }
-            Ok(Fault { at, pointer, message })
-        } else if message.starts_with("recursion limit exceeded") {
-            // It is JSON, and goes on below where serde stops.
-            Err(Error::invalid(pointer, TOO_DEEP))
-        } else {
-            Err(malformed(&inner))
-        }
-    })?;
-    json.end().map_err(|error| Err(malformed(&error)))?;
-    Ok(value)
 }
 
 /// Checks the rules of the fields.
@@ -249,65 +210,6 @@ pub fn bytes(item: &(impl Serialize + ?Sized)) -> usize {
     counted.0
 }
 
-/// The error for a value that does not fit its type, from serde's message.
-pub(super) fn invalid(mut pointer: String, message: &str) -> Error {
-    let detail = message.split(" at line ").next().unwrap_or(message);
-    // What was sent is quoted only where it is short.
-    let short = (detail.len() > MAX_DETAIL).then(|| without_quotes(detail));
-    let detail = short.as_deref().unwrap_or(detail);
-    if pointer.len() > MAX_DETAIL {
-        pointer.clear();
-    }
-    // Serde blames the object; the caller wants to know the field.
-    if let Some(field) = quoted(detail, "missing field `") {
-        push(&mut pointer, field);
-        return Error::invalid(pointer, "is required");
-    }
-    if detail.starts_with("unknown field `") {
-        return Error::invalid(pointer, "is not a known field");
-    }
-    Error::invalid(pointer, words::of(detail))
-}
-
-/// The error for several invalid fields, in a sentence that names the first.
-pub(super) fn many_invalid(fields: Vec<FieldError>) -> Error {
-    match fields.as_slice() {
-        [only] => Error::invalid(only.pointer.clone(), only.detail.clone()),
-        [first, rest @ ..] => {
-            let name = first.pointer.trim_start_matches('/');
-            let sentence = format!("{name}: {} (and {} more)", first.detail, rest.len());
-            Error::new(Code::InvalidPayload, sentence).with_fields(fields)
-        }
-        [] => Error::new(Code::InvalidPayload, "The payload is invalid."),
-    }
-}
-
-/// The JSON pointer of a path that serde went.
-pub(super) fn pointer(path: &serde_path_to_error::Path) -> String {
-    let mut pointer = String::new();
-    for segment in path {
-        match segment {
-            Segment::Seq { index } => push(&mut pointer, &index.to_string()),
-            Segment::Map { key } => push(&mut pointer, key),
-            // Variants and newtypes have no place of their own in JSON.
-            Segment::Enum { .. } | Segment::Unknown => {}
-        }
-    }
-    pointer
-}
-
-/// The pointer of some steps.
-pub(super) fn pointer_of(steps: &[Step]) -> String {
-    let mut pointer = String::new();
-    for step in steps {
-        match step {
-            Step::Key(key) => push(&mut pointer, key),
-            Step::Index(index) => push(&mut pointer, &index.to_string()),
-        }
-    }
-    pointer
-}
-
 /// The pointer of a garde path (`line_items[0].unit_price`), in the wire's camelCase.
 fn wire_pointer(path: &str) -> String {
     let mut pointer = String::new();
@@ -328,32 +230,6 @@ fn camel_case(snake: &str) -> String {
         camel.push_str(letters.as_str());
     }
     camel
-}
-
-/// What serde says is wrong, without the value that it quotes: for the log.
-#[must_use]
-pub fn without_quotes(message: &str) -> String {
-    match message.rfind(", expected ") {
-        Some(at) => {
-            let kind = message[..at].split([':', '`']).next().unwrap_or_default();
-            format!("{}{}", kind.trim_end(), &message[at..])
-        }
-        None => message.to_owned(),
-    }
-}
-
-/// Adds one escaped step (RFC 6901, section 3).
-fn push(pointer: &mut String, step: &str) {
-    pointer.push('/');
-    pointer.push_str(&step.replace('~', "~0").replace('/', "~1"));
-}
-
-fn quoted<'a>(message: &'a str, prefix: &str) -> Option<&'a str> {
-    message.strip_prefix(prefix)?.strip_suffix('`')
-}
-
-fn malformed(error: &serde_json::Error) -> Error {
-    Error::new(Code::Malformed, format!("The body is not JSON: {error}."))
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ pub mod list;
 pub mod log;
 pub mod openapi;
 pub mod problem;
+mod read;
 pub mod request_id;
 pub mod unread;
 mod words;

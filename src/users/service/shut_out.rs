@@ -48,7 +48,7 @@ impl Users {
     #[must_use]
     pub fn revocation_of_shown(&self, shown: &Identity) -> Option<Revocation> {
         let until = self.remembered(shown.expires_at);
-        let revoked = Revoked::Token(shown.token?);
+        let revoked = Revoked::Token(shown.token_key()?);
         Some(Revocation { revoked, user: Some(shown.user_id.clone()), until })
     }
 
