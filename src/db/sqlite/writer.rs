@@ -93,8 +93,7 @@ impl Writer {
             let mut units = Vec::with_capacity(waiting.len());
             for job in waiting.drain(..) {
                 match job {
-                    Job::Unit(unit) if unit.is_wanted() => units.push(unit),
-                    Job::Unit(_) => {}
+                    Job::Unit(unit) => units.push(unit),
                     Job::End => jobs.close(),
                 }
             }
@@ -165,7 +164,8 @@ impl Writer {
         }
         let changes = session.connection.total_changes();
         let began = Instant::now();
-        for mut unit in units {
+        // Whoever gave up while another process held the file was told that nothing was done.
+        for mut unit in units.filter(|unit| unit.is_wanted()) {
             match attempt(session, self.limit, &self.shared, &mut *unit) {
                 End::Kept(announced, takes_back) => {
                     batch.units.push(unit);
