@@ -87,7 +87,7 @@ impl Failure {
         (error.code_name().to_owned(), example.into())
     }
 
-    /// Itself among the responses of an operation, until [`complete`](super::complete) puts it where its status is.
+    /// Itself among the responses of an operation, until `complete` puts it where its status is.
     #[must_use]
     pub fn declared(self) -> BTreeMap<String, RefOr<Response>> {
         let (code, example) = self.example();
