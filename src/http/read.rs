@@ -91,13 +91,17 @@ pub(super) enum Step {
 }
 
 /// The steps of a path that serde went; none where it went where JSON has no place.
-pub(super) fn steps(path: &Path) -> Option<Vec<Step>> {
-    let steps = path.iter().map(|segment| match segment {
+fn steps(path: &Path) -> Option<Vec<Step>> {
+    path.iter().map(step).collect()
+}
+
+/// Variants and newtypes have no place of their own in JSON.
+fn step(segment: &Segment) -> Option<Step> {
+    match segment {
         Segment::Seq { index } => Some(Step::Index(*index)),
         Segment::Map { key } => Some(Step::Key(key.clone())),
         Segment::Enum { .. } | Segment::Unknown => None,
-    });
-    steps.collect()
+    }
 }
 
 /// The error for a value that does not fit its type, from serde's message.
@@ -135,16 +139,7 @@ pub(super) fn many_invalid(fields: Vec<FieldError>) -> Error {
 
 /// The JSON pointer of a path that serde went.
 pub(super) fn pointer(path: &Path) -> String {
-    let mut pointer = String::new();
-    for segment in path {
-        match segment {
-            Segment::Seq { index } => push(&mut pointer, &index.to_string()),
-            Segment::Map { key } => push(&mut pointer, key),
-            // Variants and newtypes have no place of their own in JSON.
-            Segment::Enum { .. } | Segment::Unknown => {}
-        }
-    }
-    pointer
+    pointer_of(&path.iter().filter_map(step).collect::<Vec<_>>())
 }
 
 /// The pointer of some steps.

@@ -18,20 +18,16 @@ use crate::{
 /// This room's part.
 pub struct Personal;
 
-/// A notification, as a line.
+/// A notification, as a line of who has it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct NotificationLine {
-    id: Id,
-    kind: String,
-    title: String,
-    body: String,
-    data: Value,
-    created_at: Timestamp,
+    #[serde(flatten)]
+    told: ToldLine,
     read_at: Option<Timestamp>,
 }
 
-/// What others are told, as a line.
+/// What a notification says, as a line of those by whose names or in whose words others are told.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ToldLine {
@@ -41,6 +37,13 @@ struct ToldLine {
     body: String,
     data: Value,
     created_at: Timestamp,
+}
+
+impl From<Notification> for ToldLine {
+    fn from(notification: Notification) -> Self {
+        let Notification { id, kind, title, body, data, created_at, .. } = notification;
+        Self { id, kind, title, body, data, created_at }
+    }
 }
 
 impl PersonalData for Personal {
@@ -61,9 +64,8 @@ impl PersonalData for Personal {
             let told = store::list(tx, user, false, before, ROWS).await?;
             let next = from.behind(&told, |(ordinal, _)| ordinal.to_string());
             for (_, notification) in told {
-                let Notification { id, kind, title, body, data, created_at, read_at, .. } =
-                    notification;
-                let line = NotificationLine { id, kind, title, body, data, created_at, read_at };
+                let read_at = notification.read_at;
+                let line = NotificationLine { told: notification.into(), read_at };
                 lines.add("notification", &line)?;
             }
             Ok(next)
@@ -101,8 +103,7 @@ async fn export_told(
     let told = store::told_by(tx, user, &from.after, ROWS).await?;
     let next = from.behind(&told, |notification| notification.id.to_string());
     for notification in told {
-        let Notification { id, kind, title, body, data, created_at, .. } = notification;
-        lines.add("told", &ToldLine { id, kind, title, body, data, created_at })?;
+        lines.add("told", &ToldLine::from(notification))?;
     }
     Ok(next)
 }

@@ -1,6 +1,6 @@
 //! What only SQLite can go through: one writer, one file, one disk.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, pin::pin, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, pin::pin, sync::mpsc, time::Duration};
 
 use futures_util::{FutureExt, future::join_all};
 use stoa::{
@@ -9,6 +9,7 @@ use stoa::{
     error::{Code, Error, Result},
     params,
 };
+use tokio::sync::oneshot;
 
 use super::engine::{Held, Store, happened, in_time};
 
@@ -91,6 +92,30 @@ async fn a_transaction_that_is_given_up_takes_its_units_with_it() {
     note(&store, 3, 1).await.expect("the next transaction");
     assert_eq!(store.sent().len(), 1);
     store.becomes(true).await;
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_any_more_is_not_done_in_its_turn_either() {
+    let store = with_notes().await;
+    let held = Held::hold(&store.db).await;
+    let (begun, has_begun) = oneshot::channel();
+    let (go_on, goes_on) = mpsc::channel();
+    let before = async move |_: &mut Tx<'_>| {
+        let _ = begun.send(());
+        goes_on.recv().expect("a word to go on");
+        Ok(())
+    };
+    let mut before = pin!(store.db.write(before));
+    let mut given_up = Box::pin(note(&store, 1, 1));
+    // They come into one transaction: both wait when the writer is free.
+    assert!(before.as_mut().now_or_never().is_none());
+    assert!(given_up.as_mut().now_or_never().is_none());
+    held.release().await;
+    has_begun.await.expect("the one before has begun");
+    drop(given_up);
+    go_on.send(()).expect("a unit that waits");
+    before.await.expect("it is kept");
+    assert_eq!((store.number("SELECT COUNT(*) FROM notes").await, store.sent()), (0, vec![]));
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use tokio::{
 
 use super::*;
 use crate::{
-    event::{ByNamespace, EventName, Namespace, Namespaces},
+    event::{EventName, Namespace, Namespaces},
     realtime::{
         frame,
         lane::{Lane, Pass, Tolerance},
@@ -54,14 +54,7 @@ async fn enter(hub: &Hub, member: Member, user: Option<&str>) -> (Arc<Lane>, Tcp
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();
-    let tolerance = Tolerance {
-        max_pending_bytes: MOST,
-        max_payload_bytes: MOST,
-        stall_timeout: Duration::from_secs(5),
-        farewell: ByNamespace::default(),
-        packets: None,
-    };
-    let lane = Lane::new(stream, Arc::new(tolerance));
+    let lane = Lane::new(stream, Arc::new(Tolerance::for_tests()));
     come_in(hub, member, user, Outlet::Lane(lane.clone()));
     let connect = |_: &[u8], _: &[u8]| Pass::Connect(Namespace::Root);
     // It may be closing.

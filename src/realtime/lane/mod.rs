@@ -63,6 +63,20 @@ pub(super) struct Tolerance {
     pub(super) packets: Option<PacketLimit>,
 }
 
+#[cfg(test)]
+impl Tolerance {
+    /// That of a peer that is told nothing when it is too slow.
+    pub(super) fn for_tests() -> Self {
+        Self {
+            max_pending_bytes: 1000,
+            max_payload_bytes: 1000,
+            stall_timeout: Duration::from_secs(5),
+            farewell: ByNamespace::default(),
+            packets: None,
+        }
+    }
+}
+
 /// Whole frames, and the same bytes end to end.
 #[derive(Clone, Copy)]
 pub(super) struct Run<'a> {

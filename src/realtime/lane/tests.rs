@@ -15,11 +15,8 @@ async fn lane() -> (Arc<Lane>, TcpStream) {
     let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();
     let tolerance = Tolerance {
-        max_pending_bytes: 1000,
-        max_payload_bytes: 1000,
-        stall_timeout: Duration::from_secs(5),
         farewell: ByNamespace::new(|namespace| frame::text(&["bye ", namespace.path()])),
-        packets: None,
+        ..Tolerance::for_tests()
     };
     (Lane::new(stream, Arc::new(tolerance)), peer)
 }

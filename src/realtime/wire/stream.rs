@@ -303,7 +303,7 @@ impl Drop for Inner {
 
 #[cfg(test)]
 mod tests {
-    use std::{net::Ipv4Addr, time::Duration};
+    use std::net::Ipv4Addr;
 
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
@@ -311,23 +311,14 @@ mod tests {
     };
 
     use super::*;
-    use crate::{
-        config::Config, event::ByNamespace, limits::AddressLimits, realtime::lane::Tolerance,
-    };
+    use crate::{config::Config, limits::AddressLimits, realtime::lane::Tolerance};
 
     /// The engine's stream of a session that speaks version 3, and the peer.
     async fn stream() -> (LaneIo, TcpStream, Arc<Context>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
-        let tolerance = Tolerance {
-            max_pending_bytes: 1000,
-            max_payload_bytes: 1000,
-            stall_timeout: Duration::from_secs(5),
-            farewell: ByNamespace::default(),
-            packets: None,
-        };
-        let lane = Lane::new(stream, Arc::new(tolerance));
+        let lane = Lane::new(stream, Arc::new(Tolerance::for_tests()));
         let address = Ipv4Addr::LOCALHOST.into();
         let limits = AddressLimits::new(&Config::for_tests().limits);
         let link = Link::new(address, 0, None, true, limits.admit(address).unwrap());
