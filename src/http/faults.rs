@@ -10,11 +10,12 @@ use serde_json::value::RawValue;
 use super::read::{Fault, Step, many_invalid, pointer_of, read};
 use crate::error::{FieldError, Result};
 
-/// Bytes that are read again in all, so that nobody has a large body read many times.
-const MAX_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes that are read again in all: nobody's body is to cost many times what it took to send it. This is
+/// a few milliseconds.
+const MAX_BYTES: usize = 256 * 1024;
 
 /// How often it is read again, at most.
-const MAX_READS: usize = 250;
+const MAX_READS: usize = 100;
 
 /// What stands in for a field, in this order; one of them is of the type of most.
 const STAND_INS: [&str; 9] = [
