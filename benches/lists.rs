@@ -1,5 +1,5 @@
-//! `cargo bench --bench lists`: what each list costs in a store of a million rows, on SQLite and,
-//! where it is installed, on Postgres. See benches/README.md.
+//! `cargo bench --bench lists`: what each list costs in a store of a million rows, and a write while
+//! somebody is erased, on SQLite and, where it is installed, on Postgres. See benches/README.md.
 
 mod drill;
 #[path = "../tests/support/postgres.rs"]
@@ -14,6 +14,7 @@ use clap::Parser;
 use drill::{
     ask::{Asked, LISTS},
     engine::Engine,
+    erase,
 };
 
 /// Fills a store, asks each list over HTTP, warm and cold, and compares with what is claimed.
@@ -38,6 +39,9 @@ const COLD_MS: f64 = 50.0;
 
 /// Starts of which the median counts.
 const COLD_TIMES: usize = 3;
+
+/// Of a hundred writes beside an erasure, 99 take at most this.
+const WRITE_MS: f64 = 10.0;
 
 /// Bytes of an answer.
 const BYTES: usize = 60_000;
@@ -99,7 +103,21 @@ fn run(arguments: &Arguments) -> Result<bool> {
                 if well { "met" } else { "MISSED" },
             );
         }
+        let server = engine.serve()?;
+        let (alone, beside, to_the_end) = erase::erase(server.address())?;
+        let well = beside.p99_ms <= WRITE_MS;
+        met &= well;
+        println!(
+            "\nwrites: {:.2} ms, p99 {:.2} ms; while somebody is erased{}: {:.2} ms, p99 {:.2} ms: {}",
+            alone.median_ms,
+            alone.p99_ms,
+            if to_the_end { "" } else { " (which ended before they did)" },
+            beside.median_ms,
+            beside.p99_ms,
+            if well { "met" } else { "MISSED" },
+        );
     }
     println!("\nclaims: {WARM_MS} ms warm (median), {COLD_MS} ms cold, {} kB", BYTES / 1000);
+    println!("writes while somebody is erased: p99 {WRITE_MS} ms");
     Ok(met)
 }

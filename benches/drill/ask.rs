@@ -97,21 +97,9 @@ impl List {
     pub fn ask(&self, server: SocketAddr) -> Result<Asked> {
         let path = self.path.replace("{long}", LONG).replace("{group}", &first_group());
         let path = path.replace("{message}", &message_id(LONG, 1));
-        let token = sign(self.user, self.role)?;
-        let mut stream = TcpStream::connect(server)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        let request = format!(
-            "GET /api{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\
-             Authorization: Bearer {token}\r\n\r\n"
-        );
-        let mut answer = String::new();
-        let start = Instant::now();
-        stream.write_all(request.as_bytes())?;
-        stream.read_to_string(&mut answer)?;
-        let took_ms = start.elapsed().as_secs_f64() * 1e3;
-        let (head, body) = answer.split_once("\r\n\r\n").context("half an answer")?;
-        ensure!(head.starts_with("HTTP/1.1 200"), "{}: {answer}", self.name);
-        let value: Value = serde_json::from_str(body)?;
+        let (took_ms, status, body) = call(server, "GET", &path, (self.user, self.role), None)?;
+        ensure!(status == 200, "{}: {status} {body}", self.name);
+        let value: Value = serde_json::from_str(&body)?;
         let items = value["items"].as_array().map_or(1, Vec::len);
         Ok(Asked { took_ms, worst_ms: took_ms, bytes: body.len(), items })
     }
@@ -127,6 +115,38 @@ impl List {
         took.sort_by(f64::total_cmp);
         Ok(Asked { took_ms: took[TIMES / 2], worst_ms: took[TIMES - 1], ..first })
     }
+}
+
+/// Calls the REST API as a user with a role: the milliseconds until the answer was there, its status
+/// and its body.
+///
+/// # Errors
+/// When there is no answer.
+pub fn call(
+    server: SocketAddr,
+    method: &str,
+    path: &str,
+    (user, role): (&str, &str),
+    body: Option<&Value>,
+) -> Result<(f64, u16, String)> {
+    let token = sign(user, role)?;
+    let body = body.map(Value::to_string).unwrap_or_default();
+    let mut stream = TcpStream::connect(server)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let request = format!(
+        "{method} /api{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\
+         Authorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut answer = String::new();
+    let start = Instant::now();
+    stream.write_all(request.as_bytes())?;
+    stream.read_to_string(&mut answer)?;
+    let took_ms = start.elapsed().as_secs_f64() * 1e3;
+    let (head, body) = answer.split_once("\r\n\r\n").context("half an answer")?;
+    let status = head.split(' ').nth(1).context("an answer without a status")?.parse()?;
+    Ok((took_ms, status, body.to_owned()))
 }
 
 fn sign(user: &str, role: &str) -> Result<String> {

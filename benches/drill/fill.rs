@@ -62,6 +62,11 @@ pub fn first_group() -> String {
     id(2, 0)
 }
 
+/// The first of the twenty conversations of one user.
+pub fn first_of_early() -> String {
+    id(6, 0)
+}
+
 /// A conversation.
 struct Conversation {
     id: String,
@@ -147,6 +152,16 @@ pub fn fill(engine: &mut Engine, rows: usize) -> Result<f64> {
                     int(ordinal.div_ceil(one.writers)),
                     int(ordinal.saturating_sub(one.writers)),
                 ]
+            })
+        }),
+    )?;
+    engine.insert(
+        "authorships",
+        "user_id, conversation_id, first_message",
+        &mut all.iter().flat_map(|one| {
+            (1..=one.writers.min(one.messages)).map(|ordinal| {
+                let sender = &one.people[ordinal % one.writers];
+                vec![text(sender), text(&one.id), int(ordinal)]
             })
         }),
     )?;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{
     documents::{Conversation, ConversationKind, Message},
     service,
-    store::{self, Membership, personal as own},
+    store::{self, Membership, MessageRow, personal as own},
 };
 use crate::{
     clock::Timestamp,
@@ -65,11 +65,11 @@ impl PersonalData for Personal {
                     Ok(from.behind(&memberships, place))
                 }
                 1 => {
-                    let messages = own::messages_of(tx, user, &from.after, ROWS).await?;
+                    let (messages, next) = written(tx, user, from).await?;
                     for message in &messages {
                         lines.add("message", &message.document)?;
                     }
-                    Ok(from.behind(&messages, |message| message.document.id.to_string()))
+                    Ok(next)
                 }
                 2 => {
                     let after = from.after.split_once(' ').unwrap_or_default();
@@ -92,13 +92,13 @@ impl PersonalData for Personal {
             match from.table {
                 0 => Ok(from.without(own::erase_reactions(tx, user, ROWS).await?)),
                 1 => {
-                    let messages = own::messages_of(tx, user, &from.after, ROWS).await?;
+                    let (messages, next) = written(tx, user, from).await?;
                     for message in &messages {
                         if !is_erased(&message.document) {
                             service::erase(tx, &message.document).await?;
                         }
                     }
-                    Ok(from.behind(&messages, |message| message.document.id.to_string()))
+                    Ok(next)
                 }
                 2 => {
                     let memberships = memberships(tx, user, from).await?;
@@ -158,6 +158,21 @@ fn is_erased(message: &Message) -> bool {
         && message.client_message_id.is_none()
         && sender.first_name.is_none()
         && sender.last_name.is_none()
+}
+
+/// The next messages that a user wrote, and where the walk goes on.
+async fn written(
+    tx: &mut Tx<'_>,
+    user: &Id,
+    from: &Place,
+) -> Result<(Vec<MessageRow>, Option<Place>)> {
+    let begin = from.key()?.unwrap_or_default();
+    let (messages, next) = own::messages_of(tx, user, begin, ROWS).await?;
+    let next = match next {
+        Some(written) => Place { table: from.table, after: written.to_string() },
+        None => Place { table: from.table + 1, after: String::new() },
+    };
+    Ok((messages, Some(next)))
 }
 
 /// The next conversations that a user takes part in.

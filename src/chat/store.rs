@@ -139,12 +139,20 @@ pub(super) async fn remove_participant(
     conversation: &Id,
     user: &Id,
 ) -> Result<bool> {
-    const REMOVE: &str = "DELETE FROM participants WHERE conversation_id = $1 AND user_id = $2";
-    let removed = tx.execute(REMOVE, &params![conversation, user]).await? == 1;
-    if removed {
-        count_participants(tx, conversation, -1).await?;
+    const REMOVE: &str = "
+        DELETE FROM participants WHERE conversation_id = $1 AND user_id = $2 RETURNING last_sent";
+    const WROTE: &str = "
+        UPDATE authorships SET last_message = $3
+        WHERE conversation_id = $1 AND user_id = $2 AND last_message IS NULL";
+    let Some(row) = tx.optional(REMOVE, &params![conversation, user]).await? else {
+        return Ok(false);
+    };
+    let last_sent: i64 = row.get("last_sent")?;
+    if last_sent > 0 {
+        tx.execute(WROTE, &params![conversation, user, last_sent]).await?;
     }
-    Ok(removed)
+    count_participants(tx, conversation, -1).await?;
+    Ok(true)
 }
 
 /// Notes how many more take part.
@@ -199,6 +207,8 @@ pub(super) async fn insert_message(
     const SENT: &str = "
         UPDATE participants SET sent = $3, last_sent = $4
         WHERE conversation_id = $1 AND user_id = $2";
+    const WRITES: &str = "
+        INSERT INTO authorships (user_id, conversation_id, first_message) VALUES ($1, $2, $3)";
     const LIST: &str = "UPDATE participants SET listed_at = $2 WHERE conversation_id = $1";
     const INSERT: &str = "
         INSERT INTO messages
@@ -229,6 +239,9 @@ pub(super) async fn insert_message(
     }
     let (id, user) = (&message.conversation_id, &message.sender.id);
     tx.execute(SENT, &params![id, user, sender.sent + 1, ordinal]).await?;
+    if sender.last_sent == 0 {
+        tx.execute(WRITES, &params![user, id, ordinal]).await?;
+    }
     let covered = message.created_at <= conversation.listed_at;
     let listed_at = if covered {
         conversation.listed_at

@@ -57,44 +57,81 @@ const AFTER: [(&str, &[&str]); 5] = [
     ),
 ];
 
-/// The texts of the migrations before that of the lists, and its own.
-fn migrations() -> (Vec<String>, String) {
+/// Conversations of which some left and came back before it was kept who wrote where: `bob` is in `c1`
+/// for the second time, `ann` left it twice, `cat` is in it and wrote nothing since she came back.
+const WROTE: &str = "
+    INSERT INTO conversations
+        (id, kind, metadata, created_by, created_at, messages, last_activity_at)
+    VALUES ('c1', 'group', 'null', 'bob', 1, 9, 50), ('c2', 'group', 'null', 'bob', 2, 1, 2);
+    INSERT INTO participants
+        (conversation_id, user_id, joined_at, last_read, joined_seq, place, sent, last_sent)
+    VALUES ('c1', 'cat', 3, 2, 0, 1, 0, 0), ('c1', 'bob', 1, 0, 0, 2, 2, 9),
+        ('c2', 'bob', 2, 0, 0, 1, 1, 1);
+    INSERT INTO messages
+        (id, conversation_id, ordinal, sender_id, attachments, created_at, sender_ordinal,
+         sender_previous)
+    VALUES ('m1', 'c1', 1, 'bob', '[]', 10, 1, 0), ('m2', 'c1', 2, 'ann', '[]', 20, 1, 0),
+        ('m3', 'c1', 3, 'bob', '[]', 30, 2, 1), ('m4', 'c1', 4, 'ann', '[]', 40, 2, 2),
+        ('m5', 'c1', 5, 'ann', '[]', 50, 1, 0), ('m6', 'c1', 6, 'bob', '[]', 60, 1, 0),
+        ('m7', 'c1', 7, 'cat', '[]', 70, 1, 0), ('m8', 'c1', 8, 'ann', '[]', 80, 2, 5),
+        ('m9', 'c1', 9, 'bob', '[]', 90, 2, 6), ('n1', 'c2', 1, 'bob', '[]', 10, 1, 0);";
+
+const WHO_WROTE: [(&str, &[&str]); 1] = [(
+    "SELECT user_id || ' ' || conversation_id || ' ' || first_message || ' '
+        || COALESCE(last_message, 0) FROM authorships
+     ORDER BY user_id, conversation_id, first_message",
+    &["ann c1 2 4", "ann c1 5 8", "bob c1 1 3", "bob c1 6 0", "bob c2 1 0", "cat c1 7 7"],
+)];
+
+/// What a migration makes of what was there before: its name, that, and what is to be there then.
+type Case = (&'static str, &'static str, &'static [(&'static str, &'static [&'static str])]);
+
+const CASES: [Case; 2] = [("_lists.sql", BEFORE, &AFTER), ("_authorships.sql", WROTE, &WHO_WROTE)];
+
+/// The texts of the migrations before one, and its own.
+fn migrations(name: &str) -> (Vec<String>, String) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
     let entries = fs::read_dir(folder).expect("the migrations");
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("a migration").path()).collect();
     paths.sort();
-    let lists = paths.iter().position(|path| path.to_string_lossy().ends_with("_lists.sql"));
+    let at = paths.iter().position(|path| path.to_string_lossy().ends_with(name));
     let text = |path| fs::read_to_string(path).expect("a migration");
-    let at = lists.expect("the migration of the lists");
+    let at = at.expect("the migration");
     (paths[..at].iter().map(text).collect(), text(&paths[at]))
 }
 
 #[test]
-fn what_was_stored_is_listed_and_counted_on_sqlite() {
-    let (before, lists) = migrations();
-    let connection = Connection::open_in_memory().expect("a database");
-    for sql in before.iter().map(String::as_str).chain([BEFORE, &lists]) {
-        connection.execute_batch(sql).expect("a migration");
-    }
-    for (query, expected) in AFTER {
-        let mut statement = connection.prepare(query).expect("a query");
-        let rows = statement.query_map([], |row| row.get::<_, String>(0)).expect("rows");
-        let rows: Vec<_> = rows.map(|row| row.expect("a row")).collect();
-        assert_eq!(rows, expected, "{query}");
+fn what_was_stored_is_as_if_it_had_always_been_kept_on_sqlite() {
+    for (name, stored, then) in CASES {
+        let (before, migration) = migrations(name);
+        let connection = Connection::open_in_memory().expect("a database");
+        for sql in before.iter().map(String::as_str).chain([stored, &migration]) {
+            connection.execute_batch(sql).expect("a migration");
+        }
+        for (query, expected) in then {
+            let mut statement = connection.prepare(query).expect("a query");
+            let rows = statement.query_map([], |row| row.get::<_, String>(0)).expect("rows");
+            let rows: Vec<_> = rows.map(|row| row.expect("a row")).collect();
+            assert_eq!(rows, *expected, "{name}: {query}");
+        }
     }
 }
 
 #[tokio::test]
-async fn what_was_stored_is_listed_and_counted_on_postgres() {
+async fn what_was_stored_is_as_if_it_had_always_been_kept_on_postgres() {
     let Some(server) = Postgres::shared() else { return };
-    let (before, lists) = migrations();
-    let mut connection = PgConnection::connect(&server.database().await).await.expect("a server");
-    for sql in before.into_iter().chain([BEFORE.to_owned(), lists]) {
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.expect("a migration");
-    }
-    for (query, expected) in AFTER {
-        let rows = connection.fetch_all(query).await.expect("rows");
-        let rows: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-        assert_eq!(rows, expected, "{query}");
+    for (name, stored, then) in CASES {
+        let (before, migration) = migrations(name);
+        let mut connection =
+            PgConnection::connect(&server.database().await).await.expect("a server");
+        for sql in before.into_iter().chain([stored.to_owned(), migration]) {
+            let sql = sqlx::raw_sql(AssertSqlSafe(sql));
+            sql.execute(&mut connection).await.expect("a migration");
+        }
+        for (query, expected) in then {
+            let rows = connection.fetch_all(*query).await.expect("rows");
+            let rows: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+            assert_eq!(rows, *expected, "{name}: {query}");
+        }
     }
 }

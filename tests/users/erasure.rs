@@ -200,6 +200,57 @@ async fn what_others_were_told_goes_when_any_of_it_was_theirs() {
 }
 
 #[tokio::test]
+async fn what_somebody_wrote_before_they_left_is_told_and_erased() {
+    let app = TestApp::start().await;
+    let (ann, bob) = (app.token("ann", &["user"]), app.token("bob", &["user"]));
+    let mut written = Vec::new();
+    let mut conversations = Vec::new();
+    // In the second they are when it ends, in the first they are not; they wrote nothing in the last.
+    for stays in [[60, 0, 3].as_slice(), &[2, 55], &[]] {
+        let body = json!({ "type": "group", "participantIds": ["ann"] });
+        let group = app.request_as(&bob, Method::POST, "/api/conversations", Some(body)).await.ok();
+        let id = group["conversation"]["id"].as_str().expect("an id");
+        let path = format!("/api/conversations/{id}");
+        for (stay, messages) in stays.iter().enumerate() {
+            if stay > 0 {
+                let leave = format!("{path}/participants/ann");
+                app.request_as(&ann, Method::DELETE, &leave, None).await.ok();
+                let body = json!({ "userIds": ["ann"] });
+                let back = format!("{path}/participants");
+                app.request_as(&bob, Method::POST, &back, Some(body)).await.ok();
+            }
+            for number in 0..*messages {
+                let path = format!("{path}/messages");
+                let body = json!({ "content": format!("said {number}") });
+                let sent = app.request_as(&ann, Method::POST, &path, Some(body)).await.ok();
+                written.push(sent["message"]["id"].as_str().expect("an id").to_owned());
+            }
+            let body = json!({ "content": "of another" });
+            let path = format!("{path}/messages");
+            app.request_as(&bob, Method::POST, &path, Some(body)).await.ok();
+        }
+        conversations.push(path);
+    }
+    let leave = format!("{}/participants/ann", conversations[0]);
+    app.request_as(&ann, Method::DELETE, &leave, None).await.ok();
+
+    let lines = export(&app, "ann").await;
+    let id = |line: &Value| line["id"].as_str().expect("an id").to_owned();
+    let mut told: Vec<_> = lines["message"].iter().map(id).collect();
+    told.sort();
+    written.sort();
+    assert_eq!(told, written);
+
+    erase(&app, "ann").await;
+    until_erased(&app).await;
+    for path in &conversations {
+        let path = format!("{path}/messages?limit=100");
+        let found = app.request_as(&bob, Method::GET, &path, None).await.ok();
+        assert!(!found.to_string().contains("said"), "{found}");
+    }
+}
+
+#[tokio::test]
 async fn a_notification_that_its_user_deleted_leaves_no_words() {
     let app = TestApp::with(configure).await;
     let (dan, ann) = (app.buyer("dan"), app.seller("ann"));

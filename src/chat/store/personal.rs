@@ -1,4 +1,10 @@
-//! What one user wrote, in whatever conversation, found by its index.
+//! What one user wrote, in whatever conversation.
+
+use std::{
+    fmt::{self, Display, Formatter},
+    num::ParseIntError,
+    str::FromStr,
+};
 
 use super::{MessageRow, message_row};
 use crate::{clock::Timestamp, db::Tx, error::Result, id::Id, params};
@@ -10,16 +16,73 @@ pub(in crate::chat) struct Given {
     pub(in crate::chat) created_at: Timestamp,
 }
 
-/// The messages that a user wrote, in the order of their ids.
+/// Where a walk through what a user wrote stands, conversation by conversation: before the message
+/// `next` of a time that they took part in one, which began with their message `first`; behind that
+/// time when there is none.
+#[derive(Default)]
+pub(in crate::chat) struct Written {
+    first: i64,
+    next: i64,
+    conversation: String,
+}
+
+impl FromStr for Written {
+    type Err = ParseIntError;
+
+    fn from_str(place: &str) -> std::result::Result<Self, Self::Err> {
+        let mut parts = place.splitn(3, ' ');
+        let mut part = || parts.next().unwrap_or_default();
+        let (first, next) = (part().parse()?, part().parse()?);
+        Ok(Self { first, next, conversation: part().to_owned() })
+    }
+}
+
+impl Display for Written {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.first, self.next, self.conversation)
+    }
+}
+
+/// The next messages that a user wrote, and where to go on; nowhere behind the last.
 pub(in crate::chat) async fn messages_of(
     tx: &mut Tx<'_>,
     user: &Id,
-    after: &str,
+    mut from: Written,
     limit: i64,
-) -> Result<Vec<MessageRow>> {
-    const OF_SENDER: &str = "
-        SELECT * FROM messages WHERE sender_id = $1 AND id > $2 ORDER BY id LIMIT $3";
-    tx.all(OF_SENDER, &params![user, after, limit]).await?.iter().map(message_row).collect()
+) -> Result<(Vec<MessageRow>, Option<Written>)> {
+    const TIME: &str = "
+        SELECT a.conversation_id, a.first_message, COALESCE(a.last_message, p.last_sent) AS last
+        FROM authorships a LEFT JOIN participants p
+            ON p.conversation_id = a.conversation_id AND p.user_id = a.user_id
+        WHERE a.user_id = $1 AND (a.conversation_id, a.first_message) > ($2, $3)
+        ORDER BY a.conversation_id, a.first_message LIMIT 1";
+    const BACK: &str = "
+        WITH RECURSIVE own AS (
+            SELECT m.*, 1 AS count FROM messages m WHERE m.conversation_id = $1 AND m.ordinal = $2
+            UNION ALL
+            SELECT m.*, own.count + 1
+            FROM own JOIN messages m ON m.conversation_id = $1 AND m.ordinal = own.sender_previous
+            WHERE own.count < $3)
+        SELECT * FROM own";
+    let (mut messages, mut left) = (Vec::new(), limit);
+    while left > 0 {
+        if from.next == 0 {
+            let after = params![user, &from.conversation, from.first];
+            let Some(time) = tx.optional(TIME, &after).await? else { return Ok((messages, None)) };
+            from = Written {
+                first: time.get("first_message")?,
+                next: time.get("last")?,
+                conversation: time.get("conversation_id")?,
+            };
+        }
+        let rows = tx.all(BACK, &params![&from.conversation, from.next, left]).await?;
+        from.next = rows.last().map_or(Ok(0), |row| row.get("sender_previous"))?;
+        for row in &rows {
+            messages.push(message_row(row)?);
+            left -= 1;
+        }
+    }
+    Ok((messages, Some(from)))
 }
 
 /// Takes a message's content away, with its reactions, and the names of who wrote it.
