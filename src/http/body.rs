@@ -11,7 +11,7 @@ use axum::extract::{
 use bytes::Bytes;
 use garde::Validate;
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE, request::Parts};
-use http_body::Body as _;
+use hyper::body::Body as _;
 use serde::de::DeserializeOwned;
 use tower_http::timeout::TimeoutError;
 

@@ -9,8 +9,8 @@ use axum::{
 };
 use bytes::Bytes;
 use garde::Validate;
-use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Body as _;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 

@@ -11,7 +11,7 @@ use std::{
 
 use axum::body::Body;
 use futures_util::future::OptionFuture;
-use http_body::{Frame, SizeHint};
+use hyper::body::{Frame, SizeHint};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -182,7 +182,7 @@ impl Drop for Answer {
     }
 }
 
-impl http_body::Body for Answer {
+impl hyper::body::Body for Answer {
     type Data = bytes::Bytes;
     type Error = axum::Error;
 
