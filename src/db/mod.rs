@@ -19,6 +19,7 @@ mod error;
 mod events;
 mod migrations;
 mod postgres;
+mod shared;
 mod sqlite;
 mod to_the_end;
 mod tx;
@@ -26,7 +27,6 @@ mod unit;
 mod value;
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
         Arc, PoisonError, RwLock, Weak,
@@ -45,6 +45,7 @@ use self::{
     backlog::Backlog,
     events::KeepLimits,
     postgres::Postgres,
+    shared::Shared,
     sqlite::{GONE, Sqlite},
     unit::Unit,
 };
@@ -56,11 +57,12 @@ pub use self::{
         empty_after, events_about, events_after, kept_after, kept_at, last_seq, position,
         prune_events, rewrite, set_kept, take_back,
     },
+    shared::Outlet,
     to_the_end::to_the_end,
     tx::Tx,
     value::{Column, FromValue, Row, Value},
 };
-use crate::{clock::Clock, config::DatabaseConfig, error as public, params, stream::Announced};
+use crate::{clock::Clock, config::DatabaseConfig, error as public, params};
 
 /// The database's file in the data folder, where no URL names another.
 const FILE: &str = "stoa.db";
@@ -73,9 +75,6 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether a database's files are there.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
-
-/// Who is given the events of committed units, in commit order.
-pub type Outlet = Arc<dyn Fn(Vec<Announced>) + Send + Sync>;
 
 /// The open store. Cheap to clone.
 #[derive(Clone)]
@@ -90,58 +89,6 @@ struct Inner {
 enum Engine {
     Sqlite(Sqlite),
     Postgres(Postgres),
-}
-
-/// What the threads and tasks of a store have in common.
-struct Shared {
-    clock: Clock,
-    outlet: RwLock<Option<Outlet>>,
-    available: watch::Sender<bool>,
-    keep: KeepLimits,
-    /// The number after which streams begin.
-    after: AtomicI64,
-}
-
-impl Shared {
-    fn after(&self) -> i64 {
-        self.after.load(Ordering::Relaxed)
-    }
-
-    /// Hands committed events on.
-    fn send(&self, announced: Vec<Announced>) {
-        let outlet = self.outlet.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if announced.is_empty() {
-            return;
-        }
-        if let Some(outlet) = outlet
-            && catch_unwind(AssertUnwindSafe(|| outlet(announced))).is_err()
-        {
-            tracing::error!("committed events were not sent: the outlet panicked");
-        }
-    }
-
-    /// Notes whether the store does what it is asked.
-    fn report(&self, available: bool) {
-        self.note(available, None);
-    }
-
-    /// Notes that it does not, and why.
-    fn lose(&self, why: &str) {
-        self.note(false, Some(why));
-    }
-
-    fn note(&self, available: bool, why: Option<&str>) {
-        self.available.send_if_modified(|before| {
-            let changed = *before != available;
-            if changed && available {
-                tracing::info!("the store is available again");
-            } else if changed {
-                tracing::error!(why, "the store is not available");
-            }
-            *before = available;
-            changed
-        });
-    }
 }
 
 impl Db {
