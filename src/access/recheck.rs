@@ -8,7 +8,6 @@ use secrecy::SecretString;
 
 use super::{Access, Standing};
 use crate::{
-    db::to_the_end,
     error::{Code, Result},
     event::Success,
     id::Id,
@@ -35,12 +34,13 @@ impl Access {
     /// The store's.
     pub async fn revoke(&self, user: Id, room: Room) -> Result<()> {
         let access = self.clone();
-        to_the_end(async move {
-            access.grants.take(user.clone(), room.clone()).await?;
-            access.evict(&user, &[room]).await;
-            Ok(())
-        })
-        .await
+        self.db
+            .to_the_end(async move {
+                access.grants.take(user.clone(), room.clone()).await?;
+                access.evict(&user, &[room]).await;
+                Ok(())
+            })
+            .await
     }
 
     /// Takes everyone out of a room who may not enter it any more, since what is stored has changed.

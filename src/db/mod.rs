@@ -21,7 +21,6 @@ mod migrations;
 mod postgres;
 mod shared;
 mod sqlite;
-mod to_the_end;
 mod tx;
 mod unit;
 mod value;
@@ -40,6 +39,7 @@ use tokio::{
     sync::{oneshot, watch},
     time::{MissedTickBehavior, interval, timeout},
 };
+use tracing::Instrument;
 
 use self::{
     backlog::Backlog,
@@ -58,11 +58,10 @@ pub use self::{
         prune_events, rewrite, set_kept, take_back,
     },
     shared::Outlet,
-    to_the_end::to_the_end,
     tx::Tx,
     value::{Column, FromValue, Row, Value},
 };
-use crate::{clock::Clock, config::DatabaseConfig, error as public, params};
+use crate::{clock::Clock, config::DatabaseConfig, error as public, params, tasks::Tasks};
 
 /// The database's file in the data folder, where no URL names another.
 const FILE: &str = "stoa.db";
@@ -84,6 +83,8 @@ struct Inner {
     engine: Engine,
     shared: Arc<Shared>,
     backlog: Backlog,
+    /// Work that is carried to its end.
+    begun: Tasks,
 }
 
 enum Engine {
@@ -112,6 +113,7 @@ impl Db {
             clock,
             outlet: RwLock::default(),
             available,
+            tasks: Tasks::default(),
             keep,
             after: AtomicI64::default(),
         });
@@ -123,9 +125,10 @@ impl Db {
             Engine::Postgres(Postgres::open(url, config, &shared).await?)
         };
         let backlog = Backlog::new(config.queue_bytes);
-        let inner = Arc::new(Inner { engine, shared, backlog });
+        let inner = Arc::new(Inner { engine, shared, backlog, begun: Tasks::default() });
         let every = if file(config, data).is_some() { LOOK_INTERVAL } else { PROBE_INTERVAL };
-        tokio::spawn(watch_over(Arc::downgrade(&inner), every));
+        let watch = watch_over(Arc::downgrade(&inner), every);
+        inner.shared.tasks.spawn_until_stopped("store watch", watch);
         let db = Self(inner);
         let beginning = db.read(async |tx| Ok(beginning(tx).await?)).await;
         db.begin_after(beginning.map_err(cause_of)?.after);
@@ -212,6 +215,25 @@ impl Db {
         in_time(self.0.read(unit), answer).await
     }
 
+    /// Does something in a task of its own, with the [`Companion`] of this one: a handler is dropped
+    /// with its connection, and what it began and has to follow up would be left halfway.
+    ///
+    /// # Errors
+    /// Those of the work; [`public::Code::Internal`] when it panicked.
+    pub async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = public::Result<T>> + Send + 'static,
+    ) -> public::Result<T> {
+        let work = accompanied(companion(), work).in_current_span();
+        self.0.begun.spawn("work", work).await.map_err(public::Error::internal)?
+    }
+
+    /// Waits for the ends of all that was begun by [`Db::to_the_end`].
+    pub async fn idle(&self) {
+        self.0.begun.stop();
+        self.0.begun.stopped().await;
+    }
+
     /// How much one unit may announce.
     #[must_use]
     pub fn budget(&self) -> Budget {
@@ -245,10 +267,12 @@ impl Db {
 
     /// Does what is queued, and closes. Units after that are refused.
     pub async fn close(&self) {
+        self.0.shared.tasks.stop();
         match &self.0.engine {
             Engine::Sqlite(sqlite) => sqlite.close().await,
             Engine::Postgres(postgres) => postgres.close().await,
         }
+        self.0.shared.tasks.stopped().await;
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::events::KeepLimits;
-use crate::{clock::Clock, stream::Announced};
+use crate::{clock::Clock, stream::Announced, tasks::Tasks};
 
 /// Who is given the events of committed units, in commit order.
 pub type Outlet = Arc<dyn Fn(Vec<Announced>) + Send + Sync>;
@@ -22,6 +22,8 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) outlet: RwLock<Option<Outlet>>,
     pub(super) available: watch::Sender<bool>,
+    /// Its own, which end when it is closed.
+    pub(super) tasks: Tasks,
     pub(super) keep: KeepLimits,
     /// The number after which streams begin.
     pub(super) after: AtomicI64,

@@ -31,11 +31,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use dashmap::{DashMap, Entry};
+use futures_util::FutureExt;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::CONTENT_TYPE, request::Parts,
 };
 use sha2::{Digest, Sha256};
-use tracing::Instrument;
 
 use self::{
     attempt::Attempt,
@@ -150,12 +150,10 @@ pub async fn layer(
     let (parts, body) = request.into_parts();
     match idempotency.place(&parts).await {
         Ok(Some(place)) => {
-            let done = idempotency.answer(place, parts, body, next).in_current_span();
-            // In a task of its own, which does not end when the caller hangs up.
-            match tokio::spawn(done).await {
-                Ok(answer) => answer.unwrap_or_else(IntoResponse::into_response),
-                Err(error) => Error::internal(error).into_response(),
-            }
+            // The caller may hang up.
+            let db = idempotency.db.clone();
+            let answer = db.to_the_end(idempotency.answer(place, parts, body, next)).await;
+            answer.unwrap_or_else(IntoResponse::into_response)
         }
         Ok(None) => next.run(Request::from_parts(parts, body)).await,
         Err(error) => error.into_response(),
@@ -223,9 +221,9 @@ impl Idempotency {
         let attempt = Arc::new(Attempt::new(claimed));
         let work = accompanied(Some(attempt.clone()), attempt.clone().render_in(next.run(request)));
         // In a task of its own, so that a panic does not keep the place.
-        let ran = match tokio::spawn(work.in_current_span()).await {
+        let ran = match self.db.to_the_end(work.map(Ok)).await {
             Ok(response) => whole(response).await,
-            Err(error) => Err(Error::internal(error)),
+            Err(error) => Err(error),
         };
         let kept = ran.as_ref().ok().filter(|(response, _)| is_kept(response.status()));
         let settled = match kept {

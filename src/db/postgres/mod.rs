@@ -212,7 +212,9 @@ impl Postgres {
                 }
                 drop(connection);
                 if let Some(doubt) = progress.doubt.take() {
-                    tokio::spawn(async move { doubt.settle(&this.probes, &this.shared).await });
+                    let tasks = this.shared.tasks.clone();
+                    let settled = async move { doubt.settle(&this.probes, &this.shared).await };
+                    tasks.spawn_until_stopped("doubt", settled);
                 }
                 unit.answer(done.or_else(Lost::cause));
             });

@@ -92,7 +92,7 @@ impl Sqlite {
         files.opened();
         let (writer, units) = mpsc::channel(places(config.queue_length));
         let (committed, told) = mpsc::channel(UNTOLD);
-        let teller = tokio::spawn(writer::tell(shared.clone(), told));
+        let teller = shared.tasks.spawn("store teller", writer::tell(shared.clone(), told));
         let readers = Readers::start(path.to_owned(), config, shared.clone())?;
         let files = Arc::new(files);
         let limit = config.write_timeout;
