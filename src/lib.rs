@@ -47,6 +47,11 @@
 //! personal        what it keeps of people, to be told to them or erased
 //! ```
 //!
+//! What clients see and ask is the ground of a room; its store, what it announces and tells stand on
+//! that, its rights on the store, its service on all of these, and who asks the service above. What
+//! is the subject of one room alone has a file of its own (`chat/typing`, `marketplace/moves`).
+//! `tests/architecture/furniture.rs` keeps that true.
+//!
 //! # One event's journey
 //!
 //! 1. **In.** [`realtime::wire`] accepts the connection and serves HTTP on it. For a REST request it

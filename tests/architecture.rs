@@ -2,6 +2,7 @@
 
 mod circles;
 mod citations;
+mod furniture;
 mod lock;
 pub mod page;
 pub mod source;
