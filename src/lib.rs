@@ -11,19 +11,20 @@
 //!                         healthcheck
 //! src/app/                roof: builds everything, the route table, the catalogue, shutdown
 //! src/admin/              beside the roof: the operator's page, and what it asks of this node
-//! src/payments/           floor 6: payments and payouts; shkeeper/ speaks to the provider
-//! src/accounts/           floor 6: people who sign up and sign in here
-//! src/chat/ marketplace/  floor 5
-//! src/presence/ access/   floor 4: who is here; who may enter which room
+//! src/payments/           floor 7: payments and payouts; shkeeper/ speaks to the provider
+//! src/accounts/           floor 7: people who sign up and sign in here
+//! src/chat/ marketplace/  floor 6
+//! src/presence/ access/   floor 5: who is here; who may enter which room
 //! src/users/              tokens for others, the end of tokens, who is who
 //! src/notifications/ points/          what users are told and earn; rooms above ask in their units
-//! src/realtime/           floor 3: wire/ · lane/ · connection · inbound (one door in) · hub/ ·
+//! src/realtime/           floor 4: wire/ · lane/ · connection · inbound (one door in) · hub/ ·
 //!                         emitter (one door out) · catalogue/
-//! src/idempotency/        floor 2: a POST that is sent again is not done again
+//! src/idempotency/        floor 3: a POST that is sent again is not done again
 //! src/personal.rs         what is kept of somebody, told or erased; each room brings its part
-//! src/auth/ db/ http/ metrics.rs limits/                    floor 1
-//! src/config/ error.rs event.rs stream.rs clock.rs id.rs log_limit.rs money.rs origin.rs room.rs
-//! text.rs                                                                         floor 0
+//! src/auth/ db/ http/ limits/                               floor 2
+//! src/tasks.rs            floor 1: where every task begins
+//! src/config/ error.rs event.rs stream.rs clock.rs id.rs log_limit.rs metrics.rs money.rs origin.rs
+//! room.rs text.rs                                                                 floor 0
 //! ```
 //!
 //! # Furniture
@@ -45,6 +46,11 @@
 //! happenings      what users are notified of
 //! personal        what it keeps of people, to be told to them or erased
 //! ```
+//!
+//! What clients see and ask is the ground of a room; its store, what it announces and tells stand on
+//! that, its rights on the store, its service on all of these, and who asks the service above. What
+//! is the subject of one room alone has a file of its own (`chat/typing`, `marketplace/moves`).
+//! `tests/architecture/furniture.rs` keeps that true.
 //!
 //! # One event's journey
 //!
@@ -89,6 +95,8 @@
 //! - REST and events call the same service, and a service trusts neither: who calls is in its
 //!   arguments, and what the caller may not know of is answered as what is not there.
 //! - What has begun to change something goes to its end, even when its caller hangs up.
+//! - A task begins in [`tasks`] and nowhere else: it has a name, is ended or waited for when the server
+//!   stops, and a panic of one is logged and counted.
 //! - Every queue, buffer, list and wait has an end, which is configured and told (`docs/limits.md`).
 //!   Who is too slow is closed; nobody waits for them.
 //! - Each SQL text runs on both engines and finds its rows by an index (`tests/store/plans.rs`).
@@ -138,5 +146,6 @@ pub mod presence;
 pub mod realtime;
 pub mod room;
 pub mod stream;
+pub mod tasks;
 pub mod text;
 pub mod users;

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{runtime::Handle, task::JoinHandle, time::Instant};
+use tokio::time::Instant;
 
 /// For how long one line stands for those like it.
 const WINDOW: Duration = Duration::from_mins(1);
@@ -29,11 +29,7 @@ static LINES: LazyLock<Lines> = LazyLock::new(Lines::default);
 /// only a few are told apart.
 #[must_use]
 pub fn admit(kind: &'static str, address: Option<IpAddr>, about: &str) -> Option<u64> {
-    let admitted = LINES.admit(kind, address, about);
-    if admitted.is_none() {
-        keep_swept();
-    }
-    admitted
+    LINES.admit(kind, address, about)
 }
 
 #[derive(Default)]
@@ -45,8 +41,6 @@ struct Lines {
 #[derive(Default)]
 struct State {
     written: HashMap<u64, Written>,
-    /// Tells what was left out when nothing more comes, and forgets.
-    sweeper: Option<JoinHandle<()>>,
 }
 
 /// A line that was written.
@@ -88,36 +82,24 @@ impl Lines {
         Some(std::mem::take(&mut written.left_out))
     }
 
-    /// Forgets lines whose time is over; those that stood for others, to be told of. The number of
-    /// those that are still there.
-    fn sweep(&self) -> (Vec<Written>, usize) {
+    /// Forgets lines whose time is over; those that stood for others, to be told of.
+    fn sweep(&self) -> Vec<Written> {
         let now = Instant::now();
         let mut state = self.lock();
         let over = state.written.extract_if(|_, written| written.until <= now);
-        let over: Vec<_> = over.map(|(_, written)| written).collect();
-        (over.into_iter().filter(|written| written.left_out > 0).collect(), state.written.len())
+        over.map(|(_, written)| written).filter(|written| written.left_out > 0).collect()
     }
 }
 
-/// Sees to it that what is left out is told of in the end. Outside of a runtime it is told with the
-/// next line alone.
-fn keep_swept() {
-    let Ok(runtime) = Handle::try_current() else { return };
-    let mut state = LINES.lock();
-    if state.sweeper.as_ref().is_none_or(JoinHandle::is_finished) {
-        state.sweeper = Some(runtime.spawn(async {
-            loop {
-                tokio::time::sleep(WINDOW).await;
-                let (over, left) = LINES.sweep();
-                for Written { kind, address, left_out, .. } in over {
-                    let address = address.map(tracing::field::display);
-                    tracing::info!(kind, address, left_out, "more of the same was left out");
-                }
-                if left == 0 {
-                    return;
-                }
-            }
-        }));
+/// Tells, now and then, of lines that were left out and that nothing more like them came after, for
+/// ever. Without it they are told with the next one alone.
+pub async fn tell_the_rest() {
+    loop {
+        tokio::time::sleep(WINDOW).await;
+        for Written { kind, address, left_out, .. } in LINES.sweep() {
+            let address = address.map(tracing::field::display);
+            tracing::info!(kind, address, left_out, "more of the same was left out");
+        }
     }
 }
 
@@ -158,7 +140,8 @@ mod tests {
         assert_eq!(lines.admit("b", address(1), &about(0)), Some(0), "another kind");
         assert!(lines.lock().written.len() <= 3 * (ABOUT + 1) + 1);
         tokio::time::advance(WINDOW).await;
-        let (told, left) = lines.sweep();
+        let told = lines.sweep();
+        let left = lines.lock().written.len();
         let left_out: usize = told.iter().map(|line| usize::try_from(line.left_out).unwrap()).sum();
         assert_eq!((left_out, left), (3 * (400 - ABOUT - 1), 0));
         assert_eq!(lines.admit("a", address(1), &about(7)), Some(0), "the next window");
@@ -173,7 +156,8 @@ mod tests {
         assert_eq!(lines.admit("b", address(0), ""), Some(0), "another kind");
         assert!(lines.lock().written.len() <= MOST + 2);
         tokio::time::advance(WINDOW).await;
-        let (told, left) = lines.sweep();
+        let told = lines.sweep();
+        let left = lines.lock().written.len();
         let left_out: u64 = told.iter().map(|written| written.left_out).sum();
         assert_eq!((left_out, left), (u64::from(many) - MOST as u64 - 1, 0));
     }

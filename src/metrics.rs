@@ -87,6 +87,8 @@ declare! {
     counter presence_transitions(to) = "stoa_presence_transitions_total";
     /// Events refused because the queue of their connection was full.
     counter queue_overflows() = "stoa_queue_overflows_total";
+    /// Panics of tasks, by the task's name.
+    counter task_panics(task) = "stoa_task_panics_total";
 }
 
 /// Renders what was recorded. Cheap to clone.

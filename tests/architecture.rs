@@ -2,6 +2,7 @@
 
 mod circles;
 mod citations;
+mod furniture;
 mod lock;
 pub mod page;
 pub mod source;
@@ -13,39 +14,40 @@ use proc_macro2::Delimiter;
 use source::{Source, Token};
 
 /// Each module's floor. A module may use those on the floors below its own.
-const FLOORS: [(&str, u8); 32] = [
+const FLOORS: [(&str, u8); 33] = [
     ("config", 0),
     ("error", 0),
     ("event", 0),
     ("clock", 0),
     ("id", 0),
     ("log_limit", 0),
+    ("metrics", 0),
     ("money", 0),
     ("origin", 0),
     ("room", 0),
     ("stream", 0),
     ("text", 0),
-    ("auth", 1),
-    ("db", 1),
-    ("http", 1),
-    ("metrics", 1),
-    ("limits", 1),
-    ("idempotency", 2),
-    ("personal", 2),
-    ("realtime", 3),
-    ("cluster", 3),
-    ("presence", 4),
-    ("access", 4),
-    ("users", 4),
-    ("notifications", 4),
-    ("points", 4),
-    ("chat", 5),
-    ("marketplace", 5),
-    ("payments", 6),
-    ("accounts", 6),
-    ("admin", 7),
-    ("app", 8),
-    ("cli", 9),
+    ("tasks", 1),
+    ("auth", 2),
+    ("db", 2),
+    ("http", 2),
+    ("limits", 2),
+    ("idempotency", 3),
+    ("personal", 3),
+    ("realtime", 4),
+    ("cluster", 4),
+    ("presence", 5),
+    ("access", 5),
+    ("users", 5),
+    ("notifications", 5),
+    ("points", 5),
+    ("chat", 6),
+    ("marketplace", 6),
+    ("payments", 7),
+    ("accounts", 7),
+    ("admin", 8),
+    ("app", 9),
+    ("cli", 10),
 ];
 
 /// The ground floor's own stairs: origins are configured; a room's name has an id in it and belongs
@@ -136,6 +138,31 @@ fn engine_emits(source: &Source) -> Vec<String> {
     lines.map(|line| format!("{}: emit past the emitter", source.at(line))).collect()
 }
 
+/// Every task has a name, an end, and somebody who notes its panic: it begins in `src/tasks.rs`.
+fn untracked(source: &Source) -> Vec<String> {
+    if source.path == "tasks.rs" || source.path.starts_with("realtime/check/") {
+        return Vec::new();
+    }
+    let name = |name: &str| Token::Name(name.to_owned());
+    let path = |module: &str, function: &str| {
+        vec![name(module), Token::Mark(':'), Token::Mark(':'), name(function)]
+    };
+    let runs = [
+        path("tokio", "spawn"),
+        path("task", "spawn"),
+        path("task", "spawn_local"),
+        vec![name("JoinSet")],
+        vec![name("TaskTracker")],
+        vec![Token::Open(Delimiter::Brace), name("spawn")],
+        vec![Token::Mark(','), name("spawn"), Token::Mark(',')],
+        vec![name("runtime"), Token::Mark('.'), name("spawn")],
+        vec![name("handle"), Token::Mark('.'), name("spawn")],
+    ];
+    let is_tokio = source.names("tokio");
+    let lines = runs.iter().filter(|_| is_tokio).flat_map(|run| source.lines_with(run));
+    lines.map(|line| format!("{}: a task outside of src/tasks.rs", source.at(line))).collect()
+}
+
 fn sql(source: &Source) -> Vec<String> {
     if source.module() == "db" || source.file() == "store.rs" || source.path.contains("/store/") {
         return Vec::new();
@@ -213,6 +240,29 @@ fn only_realtime_emits_through_the_engine() {
     catches(engine_emits, "chat/socket.rs", bad, "fn f(e: Emitter) { e.emit(EVENT, &1); }");
     catches(engine_emits, "app/mod.rs", bad, "use socketioxide::SocketIo;");
     assert_none(&engine_emits(&Source::new("realtime/hub.rs", bad)));
+}
+
+#[test]
+fn every_task_begins_in_one_place() {
+    check(untracked);
+    let good = "fn f(tasks: &Tasks) { tasks.spawn(\"a\", tokio::time::sleep(A)); }";
+    for bad in [
+        "fn f() { tokio::spawn(g()); }",
+        "use tokio::task; fn f() { task::spawn(g()); }",
+        "use tokio::task::JoinSet;",
+        "use tokio_util::task::TaskTracker; use tokio::net;",
+        "use tokio::{spawn, net};",
+        "use tokio::runtime::Handle; fn f(runtime: Handle) { runtime.spawn(g()); }",
+    ] {
+        catches(untracked, "chat/typing.rs", bad, good);
+        assert_none(&untracked(&Source::new("tasks.rs", bad)));
+    }
+    catches(
+        untracked,
+        "db/mod.rs",
+        "fn f() { tokio::spawn(g()); }",
+        "#[cfg(test)] mod tests { fn f() { tokio::spawn(g()); } }",
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use axum::extract::{FromRef, State};
 use http::StatusCode;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::Access;
+use super::service::Access;
 use crate::{
     auth::{Authenticator, OperatorCaller},
     error::Result,

@@ -7,13 +7,16 @@ use axum::{Router, body::Body, extract::FromRef};
 use http::{HeaderMap, Request, request::Builder};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
+use utoipa_axum::router::OpenApiRouter;
 
-use super::*;
+use super::{Admin, console, http::page, routes};
 use crate::{
-    auth::{Minter, NewToken, Role, Roles},
-    config::DevelopmentSecret,
+    auth::{Authenticator, Minter, NewToken, Role, Roles},
+    clock::{Clock, Timestamp},
+    config::{Config, DevelopmentSecret, Environment},
     http::Layers,
     id::Id,
+    metrics,
     realtime::wire::Peer,
 };
 

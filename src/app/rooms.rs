@@ -1,64 +1,73 @@
-//! The rooms, each built of those below it.
+//! The rooms, each built of those below it, and who asks them by event.
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
-use super::{records::StoredRecords, store};
+use super::{ground::Ground, personal, records::StoredRecords};
 use crate::{
-    access::Access,
+    access::{self, Access},
     accounts::AccountService,
-    chat::{ChatService, Typing},
-    clock::Clock,
-    config::Config,
+    admin::Admin,
+    chat::{self, ChatService, Typing},
     db::Db,
     id::Ids,
-    limits::CallerRates,
-    marketplace::MarketplaceService,
+    idempotency::Idempotency,
+    marketplace::{self, MarketplaceService},
     notifications::NotificationService,
     payments::{PaymentService, shkeeper::Shkeeper},
     points::PointsService,
-    presence::Presence,
-    realtime::Realtime,
+    presence::{self, Presence},
+    realtime::{Commands, Observer, Realtime},
     users::Users,
 };
 
-/// The rooms, with what they do from time to time under way.
+/// The rooms. Cheap to clone.
+#[derive(Clone)]
 pub(super) struct Rooms {
     pub(super) access: Access,
     pub(super) accounts: AccountService,
+    pub(super) admin: Admin,
     pub(super) chat: ChatService,
+    pub(super) idempotency: Idempotency,
     pub(super) marketplace: MarketplaceService,
     pub(super) notifications: NotificationService,
     pub(super) payments: PaymentService,
     pub(super) points: PointsService,
     pub(super) presence: Presence,
     pub(super) typing: Typing,
+    pub(super) users: Users,
 }
 
 impl Rooms {
-    /// Builds them over this store, for as long as nobody stops.
+    /// Builds them over this store.
     ///
     /// # Errors
-    /// When a room can't do what is configured.
-    pub(super) fn start(
-        config: &Config,
-        clock: &Clock,
+    /// When the store can't be read, or a room can't do what is configured.
+    pub(super) async fn open(
+        ground: &Ground,
         db: &Db,
         realtime: &Realtime,
-        users: &Users,
-        callers: &CallerRates,
-        stopping: &watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
+        let Ground { config, clock, authenticator, callers, tasks, .. } = ground;
+        let idempotency = Idempotency::start(db.clone(), authenticator.clone()).await?;
+        let notifications = NotificationService::new(db.clone(), Ids, &config.notifications);
+        let users = Users::start(
+            db.clone(),
+            realtime.clone(),
+            authenticator.verifier().revocations().clone(),
+            ground.minter.clone(),
+            clock.clone(),
+            config,
+            personal::parts(notifications.clone()),
+        );
+        let users = users.await?;
+
         let emitter = realtime.emitter().clone();
         let records = Arc::new(StoredRecords(db.clone()));
-        let typing = Typing::start_watch(emitter.clone(), config.realtime.typing_timeout);
-        let presence = Presence::start(&config.presence, emitter, clock.clone(), records.clone());
+        let typing = Typing::start_watch(emitter.clone(), config.realtime.typing_timeout, tasks);
+        let presence =
+            Presence::start(&config.presence, emitter, clock.clone(), records.clone(), tasks);
         let sockets = realtime.sockets().clone();
         let access = Access::new(config.rooms.policy, records, db.clone(), sockets);
-
-        let notifications = NotificationService::new(db.clone(), Ids, &config.notifications);
-        store::beside(notifications.clone().prune(config.notifications.retention), stopping);
         let points = PointsService::new(db.clone(), Ids, &config.points);
 
         let chat = ChatService::new(
@@ -76,30 +85,42 @@ impl Rooms {
             notifications.clone(),
             config.limits.offers_per_request,
         );
-
-        let shkeeper = Shkeeper::new(&config.shkeeper)?;
         let payments = PaymentService::new(
             db.clone(),
             Ids,
             clock.clone(),
-            shkeeper,
+            Shkeeper::new(&config.shkeeper)?,
             notifications.clone(),
             config,
         );
-        store::beside(payments.clone().watch_payouts(config.shkeeper.poll_interval), stopping);
-        let accounts = AccountService::new(db, callers, &points, users, config)?;
-        store::beside(accounts.clone().prune(), stopping);
-
         Ok(Self {
+            accounts: AccountService::new(db, callers, &points, &users, config)?,
+            admin: Admin::new(config, ground.metrics.clone(), clock.clone())?,
             access,
-            accounts,
             chat,
+            idempotency,
             marketplace,
             notifications,
             payments,
             points,
             presence,
             typing,
+            users,
         })
+    }
+
+    /// Lets sockets in, which ask these rooms.
+    ///
+    /// # Errors
+    /// When an event has no command.
+    pub(super) fn listen(&self, realtime: &Realtime) -> anyhow::Result<()> {
+        let mut commands = Commands::default();
+        access::commands(&self.access, &mut commands);
+        presence::commands(&self.presence, &mut commands);
+        chat::commands(&self.access, &self.chat, &self.typing, &mut commands);
+        marketplace::commands(&self.access, &mut commands);
+        let observers: Vec<Arc<dyn Observer>> =
+            vec![Arc::new(self.presence.clone()), Arc::new(self.typing.clone())];
+        Ok(realtime.listen(commands, observers)?)
     }
 }

@@ -4,38 +4,45 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::Request,
+    extract::FromRef,
     handler::Handler,
     middleware::{from_fn, from_fn_with_state},
     routing::{any, get},
 };
 use bytes::Bytes;
-use http::{Method, StatusCode, header::CONTENT_TYPE};
+use http::{StatusCode, header::CONTENT_TYPE};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
-    AppState,
     admission::{self, Admission},
-    store,
+    ground::Ground,
+    rooms::Rooms,
 };
 use crate::{
-    access, accounts, admin,
-    auth::take_query_token,
-    chat,
+    access::{self, Access},
+    accounts::{self, AccountService},
+    admin::{self, Admin},
+    auth::{Authenticator, take_query_token},
+    chat::{self, ChatService},
+    db::Db,
     http::{
-        self as rest, Layers,
-        health::Readiness,
+        self as rest,
         openapi::{self, Examples},
         problem,
+        unread::OpenBodies,
     },
-    idempotency, marketplace,
-    metrics::{self, Handle},
-    notifications, payments, points, presence,
+    idempotency::{self, Idempotency},
+    marketplace::{self, MarketplaceService},
+    metrics,
+    notifications::{self, NotificationService},
+    payments::{self, PaymentService},
+    points::{self, PointsService},
+    presence::{self, Presence},
     realtime::{
-        self, Catalogue, Realtime,
+        self, Catalogue, Emits, Realtime,
         wire::{self, Door},
     },
-    users,
+    users::{self, Users},
 };
 
 /// Requests and answers for the description, as `tests/documents` has seen them.
@@ -52,16 +59,62 @@ const EXAMPLES: [&str; 10] = [
     include_str!("examples/operations.json"),
 ];
 
+/// What handlers are given parts of.
+#[derive(Clone, FromRef)]
+struct AppState {
+    access: Access,
+    accounts: AccountService,
+    admin: Admin,
+    authenticator: Authenticator,
+    emits: Emits,
+    idempotency: Idempotency,
+    open_bodies: OpenBodies,
+    realtime: Realtime,
+    presence: Presence,
+    chat: ChatService,
+    marketplace: MarketplaceService,
+    notifications: NotificationService,
+    payments: PaymentService,
+    points: PointsService,
+    users: Users,
+}
+
+impl AppState {
+    fn new(ground: &Ground, db: &Db, realtime: &Realtime, rooms: &Rooms) -> Self {
+        let rooms = rooms.clone();
+        Self {
+            access: rooms.access,
+            accounts: rooms.accounts,
+            admin: rooms.admin,
+            authenticator: ground.authenticator.clone(),
+            emits: Emits::new(db.clone(), realtime.emitter().clone()),
+            idempotency: rooms.idempotency,
+            open_bodies: OpenBodies::new(&ground.config.server),
+            realtime: realtime.clone(),
+            presence: rooms.presence,
+            chat: rooms.chat,
+            marketplace: rooms.marketplace,
+            notifications: rooms.notifications,
+            payments: rooms.payments,
+            points: rooms.points,
+            users: rooms.users,
+        }
+    }
+}
+
 /// Every route of the public port.
+///
+/// # Errors
+/// When the documents can't be written.
 pub(super) fn router(
-    state: AppState,
-    admission: Admission,
-    layers: Layers,
-    catalogue: &Catalogue,
-    readiness: Readiness,
-    metrics: Option<Handle>,
-    token_parameter: Option<&str>,
+    ground: &Ground,
+    db: &Db,
+    realtime: &Realtime,
+    rooms: &Rooms,
 ) -> anyhow::Result<Router> {
+    let config = &ground.config;
+    let state = AppState::new(ground, db, realtime, rooms);
+    let admission = Admission::new(config, ground.authenticator.clone(), ground.callers.clone());
     let (api, description) = OpenApiRouter::with_openapi(openapi::base())
         .merge(accounts::routes())
         .merge(users::routes())
@@ -83,20 +136,20 @@ pub(super) fn router(
         .route_layer(from_fn_with_state(state.clone(), idempotency::layer));
     let mut router = api
         .merge(openapi::router(&description)?)
-        .merge(documents(catalogue)?)
+        .merge(documents(&ground.catalogue)?)
         .merge(admin::console())
-        .merge(rest::health::router(readiness));
-    if let Some(metrics) = metrics {
-        router = router.merge(metrics::router(metrics));
+        .merge(rest::health::router(ground.readiness.clone()));
+    if config.metrics.port.is_none() {
+        router = router.merge(metrics::router(ground.metrics.clone()));
     }
     // One of our own: else the door's, which has other layers, would take its place.
     let router = router
         .fallback(async || StatusCode::NOT_FOUND)
         .layer(from_fn_with_state(admission, admission::layer));
-    let door = state.realtime.door().clone();
-    let router = rest::layers(router, layers).layer(from_fn(metrics::track)).with_state(state);
-    let router = router.merge(socket_io(door, Door::handle));
-    Ok(match token_parameter {
+    let router = rest::layers(router, ground.layers.clone());
+    let router = router.layer(from_fn(metrics::track)).with_state(state);
+    let router = router.merge(socket_io(realtime.door().clone(), Door::handle));
+    Ok(match config.auth.query.as_deref() {
         Some(name) => router.layer(from_fn_with_state(Arc::from(name), take_query_token)),
         None => router,
     })
@@ -113,19 +166,8 @@ fn documents(catalogue: &Catalogue) -> anyhow::Result<Router<AppState>> {
         .route("/api/events.d.ts", get(async move || (text, typescript))))
 }
 
-/// What is answered while the store is away: the probes, and everyone else that it is.
-pub(super) fn waiting(realtime: &Realtime, readiness: Readiness, layers: Layers) -> Router {
-    let origins = layers.origins.clone();
-    let at_the_door = async move |request: Request| {
-        let asks = request.method() == Method::OPTIONS;
-        if asks { Ok(origins.preflight(request.headers(), None)) } else { Err(store::away().await) }
-    };
-    let router = rest::health::router(readiness).fallback(store::away);
-    rest::layers(router, layers).merge(socket_io(realtime.door().clone(), at_the_door))
-}
-
 /// The Socket.IO door stands outside the layers of REST: it has checks of its own.
-fn socket_io<T: 'static>(door: Door, handler: impl Handler<T, Door>) -> Router {
+pub(super) fn socket_io<T: 'static>(door: Door, handler: impl Handler<T, Door>) -> Router {
     Router::new()
         .route("/socket.io/", any(handler.clone()))
         .route("/socket.io", any(handler))

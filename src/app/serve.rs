@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::App;
+use super::server::App;
 use crate::{
     auth::{Minter, NewToken, Role, Roles},
     clock::Clock,

@@ -3,21 +3,20 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
+use axum::{Router, extract::Request};
+use http::Method;
 use tokio::{
     net::TcpListener,
     sync::watch,
     time::{Instant, sleep, timeout},
 };
 
-use super::listen;
+use super::{ground::Ground, listeners, routes};
 use crate::{
-    clock::Clock,
-    config::Config,
     db::{Db, prune_events},
     error::{Code, Error},
-    http::health::Readiness,
-    realtime::wire,
+    http::{self as rest, Layers, health::Readiness},
+    realtime::{Realtime, wire},
 };
 
 /// How often old events are given up.
@@ -27,27 +26,26 @@ const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 const TELL_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Opens the store, with what goes on beside it until `stopping` says true. As long as its server is
-/// away, the public port is listened on, and answered by `waiting`; then the listener is given back,
-/// too.
+/// Opens the store. As long as its server is away, the public port is listened on, and everyone told;
+/// then the listener is given back, too.
 pub(super) async fn open(
-    config: &Config,
-    clock: &Clock,
-    readiness: &Readiness,
-    stopping: &watch::Receiver<bool>,
-    waiting: Router,
+    ground: &Ground,
+    realtime: &Realtime,
 ) -> anyhow::Result<(Db, Option<TcpListener>)> {
+    let Ground { config, readiness, .. } = ground;
     let database = &config.database;
-    let open = || Db::open(database, &config.data, clock.clone(), config.patience());
+    let open = || Db::open(database, &config.data, ground.clock.clone(), config.patience());
     let mut opened = open().await;
     let mut listener = None;
     if opened.as_ref().is_err_and(|error| Db::is_away(database, error)) {
         readiness.report("store", false);
         let (arrived, arrival) = watch::channel(false);
-        let port = listen(&config.server).await?.into_std()?;
+        let port = listeners::bind(&config.server).await?.into_std()?;
         let copy = TcpListener::from_std(port.try_clone()?)?;
         listener = Some(TcpListener::from_std(port)?);
-        let meanwhile = tokio::spawn(wire::serve(copy, waiting, config.clone(), arrival));
+        let waiting = waiting(realtime, readiness.clone(), ground.layers.clone());
+        let waiting = wire::serve(copy, waiting, config.clone(), arrival);
+        let meanwhile = ground.tasks.spawn("waiting listener", waiting);
         let mut told: Option<Instant> = None;
         while let Err(error) = &opened
             && Db::is_away(database, error)
@@ -65,30 +63,26 @@ pub(super) async fn open(
     }
     let db = opened.context("the store can't be opened (DATABASE_URL)")?;
     readiness.report("store", true);
-    tokio::spawn(tell(db.availability(), readiness.clone()));
-    beside(prune(db.clone(), database.event_retention), stopping);
+    let tell = tell(db.availability(), readiness.clone());
+    ground.tasks.spawn_until_stopped("readiness", tell);
     Ok((db, listener))
 }
 
-/// What everyone is told meanwhile.
-pub(super) async fn away() -> Error {
-    Error::new(Code::Unavailable, "The store is not available; try again.")
-        .with_retry_after(RETRY_INTERVAL)
+/// What is answered while the store is away: the probes, and everyone else that it is.
+fn waiting(realtime: &Realtime, readiness: Readiness, layers: Layers) -> Router {
+    let origins = layers.origins.clone();
+    let at_the_door = async move |request: Request| {
+        let asks = request.method() == Method::OPTIONS;
+        if asks { Ok(origins.preflight(request.headers(), None)) } else { Err(away().await) }
+    };
+    let router = rest::health::router(readiness).fallback(away);
+    rest::layers(router, layers).merge(routes::socket_io(realtime.door().clone(), at_the_door))
 }
 
-/// Lets something go on beside the server until `stopping` says true.
-pub(super) fn beside(
-    task: impl Future<Output = ()> + Send + 'static,
-    stopping: &watch::Receiver<bool>,
-) {
-    let mut stopping = stopping.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            () = task => {}
-            // That the sender is gone says the same.
-            _ = stopping.wait_for(|stop| *stop) => {}
-        }
-    });
+/// What everyone is told meanwhile.
+async fn away() -> Error {
+    Error::new(Code::Unavailable, "The store is not available; try again.")
+        .with_retry_after(RETRY_INTERVAL)
 }
 
 /// Tells `/readyz` of the store, until that is gone.
@@ -102,7 +96,8 @@ async fn tell(mut availability: watch::Receiver<bool>, readiness: Readiness) {
     }
 }
 
-async fn prune(db: Db, keep_for: Duration) {
+/// Gives up old events, now and then, for ever.
+pub(super) async fn prune(db: Db, keep_for: Duration) {
     loop {
         match prune_events(&db, keep_for).await {
             Ok(0) => {}

@@ -16,7 +16,10 @@ use super::{
     SetupError, TokenError,
     keys::{KeySet, Signed},
 };
-use crate::clock::{Clock, Timestamp};
+use crate::{
+    clock::{Clock, Timestamp},
+    tasks::Tasks,
+};
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -42,6 +45,7 @@ struct Inner {
     clock: Clock,
     loaded: ArcSwapOption<Loaded>,
     loading: Mutex<Loading>,
+    tasks: Tasks,
 }
 
 enum Source {
@@ -101,6 +105,7 @@ impl Jwks {
             clock,
             loaded: ArcSwapOption::new(loaded),
             loading: Mutex::default(),
+            tasks: Tasks::default(),
         })))
     }
 
@@ -156,7 +161,7 @@ impl Jwks {
         loading.running = Some(running.clone());
         let inner = Arc::clone(&self.0);
         // In a task of its own: a caller that goes away does not end the load for the others.
-        tokio::spawn(async move {
+        self.0.tasks.spawn_until_stopped("keys", async move {
             inner.load().await;
             drop(ending);
         });

@@ -16,7 +16,7 @@ use crate::{
     access::Access,
     auth::{Identity, Role},
     config::LimitsConfig,
-    db::{self, Db, Tx, to_the_end},
+    db::{self, Db, Tx},
     error::{Code, Error, Result},
     id::{Id, Ids},
     notifications::NotificationService,
@@ -250,13 +250,14 @@ impl ChatService {
             Ok(())
         };
         let (db, access) = (self.db.clone(), self.access.clone());
-        to_the_end(async move {
-            db.write(unit).await?;
-            // Committed events are on their way before the unit is answered, so this comes after.
-            access.evict(&removed, &rooms).await;
-            Ok(())
-        })
-        .await
+        self.db
+            .to_the_end(async move {
+                db.write(unit).await?;
+                // Committed events are on their way before the unit is answered, so this comes after.
+                access.evict(&removed, &rooms).await;
+                Ok(())
+            })
+            .await
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
     id::Id,
     realtime::{Connection, Emitter, Observer},
     room::Room,
+    tasks::Tasks,
     text::PersonName,
 };
 
@@ -40,10 +41,10 @@ struct Active {
 impl Typing {
     /// Starts the task that ends what clients forget; it ends with the last clone.
     #[must_use]
-    pub fn start_watch(emitter: Emitter, timeout: Duration) -> Self {
+    pub fn start_watch(emitter: Emitter, timeout: Duration, tasks: &Tasks) -> Self {
         let inner = Arc::new(Inner { emitter, timeout, active: DashMap::new() });
         let weak = Arc::downgrade(&inner);
-        tokio::spawn(async move {
+        tasks.spawn_until_stopped("typing", async move {
             let mut every = tokio::time::interval(LOOK_EVERY);
             loop {
                 every.tick().await;

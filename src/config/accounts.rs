@@ -6,7 +6,7 @@ use std::time::Duration;
 use garde::{Error, Path, Report, Validate};
 use serde::{Deserialize, Serialize};
 
-use super::{Config, validate::require};
+use super::{auth::AuthConfig, rules::require, users::UsersConfig};
 
 /// Roles that people may be let give themselves; what operates is given by an operator.
 const SELF_ROLES: [&str; 3] = ["user", "buyer", "seller"];
@@ -78,43 +78,30 @@ pub enum AccountsMode {
     Off,
 }
 
-impl Config {
-    /// Whether people sign up and sign in here. Known once there is a key.
-    #[must_use]
-    pub fn has_accounts(&self) -> bool {
-        match self.accounts.mode {
-            AccountsMode::On => true,
-            AccountsMode::Off => false,
-            AccountsMode::Auto => self.development_secret.is_some(),
-        }
-    }
-
-    pub(super) fn validate_accounts(&self, report: &mut Report) {
-        let accounts = &self.accounts;
+impl AccountsConfig {
+    /// Notes what does not go together, in this section and with those that it leans on.
+    pub(super) fn check(&self, auth: &AuthConfig, users: &UsersConfig, report: &mut Report) {
         let mut refuse = |key: &str, sentence: &str| {
             report.append(Path::new("accounts").join(key), Error::new(sentence));
         };
-        if accounts.mode == AccountsMode::On
-            && self.auth.jwt_secret.is_none()
-            && self.auth.has_key()
-        {
+        if self.mode == AccountsMode::On && auth.jwt_secret.is_none() && auth.has_key() {
             refuse(
                 "mode",
                 "accounts need a secret to sign tokens with, and there are only keys to verify \
                  them: set JWT_SECRET, or ACCOUNTS=off",
             );
         }
-        if accounts.refresh_ttl < accounts.access_ttl {
+        if self.refresh_ttl < self.access_ttl {
             refuse("refresh_ttl", "has to be as long as accounts.access_ttl, at least");
         }
-        if self.users.revocation_life < accounts.refresh_ttl {
+        if users.revocation_life < self.refresh_ttl {
             refuse(
                 "refresh_ttl",
                 "is longer than users.revocation_life: a refresh token that was revoked would serve again",
             );
         }
-        let gives_itself = |role: &String| accounts.self_roles.contains(role);
-        if !accounts.default_role.as_ref().is_none_or(gives_itself) {
+        let gives_itself = |role: &String| self.self_roles.contains(role);
+        if !self.default_role.as_ref().is_none_or(gives_itself) {
             refuse("default_role", "has to be one of accounts.self_roles");
         }
     }
@@ -142,7 +129,7 @@ fn eight_each(lanes: u32) -> impl Fn(&u32, &()) -> garde::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{DevelopmentSecret, Flags, load};
+    use crate::config::{Config, DevelopmentSecret, Flags, load};
 
     #[test]
     fn accounts_are_on_where_it_is_said_or_where_the_secret_is_our_own() {

@@ -1,14 +1,15 @@
 //! `[database]`: the store.
+#![expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives its context by reference")]
 
 use std::time::Duration;
 
 use garde::Validate;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::{
     notation,
-    validate::{at_least_a_day, database_url, unit_time},
+    rules::{at_least_a_day, require},
 };
 
 /// `[database]`
@@ -53,4 +54,20 @@ pub struct DatabaseConfig {
     #[serde(deserialize_with = "notation::size")]
     #[garde(range(min = 4_000_000))]
     pub max_unit_event_bytes: usize,
+}
+
+/// Who asked waits ten seconds for a unit of work, so all that it may take has to fit in there.
+fn unit_time(duration: &Duration, (): &()) -> garde::Result {
+    let fits = (Duration::from_millis(100)..=Duration::from_secs(8)).contains(duration);
+    require(fits, "has to be 100ms to 8s")
+}
+
+/// `sqlite://` with a path, or `postgres://`; the URL itself is never shown.
+fn database_url(url: &SecretString, (): &()) -> garde::Result {
+    let url = url.expose_secret();
+    let file = url
+        .strip_prefix("sqlite://")
+        .is_some_and(|path| !path.is_empty() && path != ":memory:" && !path.contains(['?', '#']));
+    let server = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+    require(file || server, "is neither sqlite://<path of a file> nor postgres://…")
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 
-use super::validate::{at_least_a_day, require};
+use super::rules::{at_least_a_day, require};
 
 /// `[notifications]`
 #[derive(Clone, Debug, Serialize, Deserialize, Validate)]

@@ -4,7 +4,7 @@
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 
-use super::validate::require;
+use super::rules::require;
 
 /// `[payments]`
 #[derive(Clone, Debug, Serialize, Deserialize, Validate)]

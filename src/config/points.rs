@@ -5,7 +5,7 @@ use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::validate::require;
+use super::rules::require;
 
 /// `[points]`
 #[derive(Clone, Debug, Serialize, Deserialize, Validate)]

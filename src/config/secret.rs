@@ -10,7 +10,7 @@ use std::{
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use secrecy::SecretString;
 
-use super::{Config, ConfigError, Environment, MIN_SECRET_BYTES};
+use super::{auth::MIN_SECRET_BYTES, error::ConfigError};
 
 /// The file's name in the data folder.
 const FILE: &str = "jwt-secret";
@@ -27,22 +27,15 @@ pub struct DevelopmentSecret {
     pub made: bool,
 }
 
-impl Config {
-    /// Gives development a key where none is configured: `<data>/jwt-secret`, made on first use.
-    /// `None` where a key is configured, and in production.
-    ///
-    /// # Errors
-    /// When the folder or the file cannot be made or read, or the secret is too short.
-    pub fn ensure_key(&mut self) -> Result<Option<DevelopmentSecret>, ConfigError> {
-        if self.auth.has_key() || self.environment == Environment::Production {
-            return Ok(None);
-        }
-        let path = self.data.join(FILE);
-        let made = !path.exists() && make(&self.data, &path)?;
-        self.auth.jwt_secret = Some(read(&path)?);
-        self.development_secret = Some(DevelopmentSecret { path, made });
-        Ok(self.development_secret.clone())
-    }
+/// The secret of an installation with this data folder, made where there is none.
+///
+/// # Errors
+/// When the folder or the file cannot be made or read, or the secret is too short.
+pub(super) fn ensure(data: &Path) -> Result<(DevelopmentSecret, SecretString), ConfigError> {
+    let path = data.join(FILE);
+    let made = !path.exists() && make(data, &path)?;
+    let secret = read(&path)?;
+    Ok((DevelopmentSecret { path, made }, secret))
 }
 
 fn read(path: &Path) -> Result<SecretString, ConfigError> {
@@ -97,6 +90,7 @@ mod tests {
     use secrecy::ExposeSecret;
 
     use super::*;
+    use crate::config::{Config, Environment};
 
     fn without_key(data: &Path) -> Config {
         let mut config = Config::for_tests();

@@ -1,17 +1,16 @@
-//! `[shkeeper]`: the payment provider, which is off unless its URL is set; and how addresses of
-//! other servers are written.
+//! `[shkeeper]`: the payment provider, which is off unless its URL is set.
 #![expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives its context by reference")]
 
 use std::time::Duration;
 
 use garde::{Error, Path, Report, Validate};
-use http::Uri;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Config, notation,
-    validate::{positive, require},
+    notation,
+    rules::{base_url, positive, require},
+    server::ServerConfig,
 };
 
 /// `[shkeeper]`
@@ -71,48 +70,36 @@ pub enum WebhookMode {
     Legacy,
 }
 
-impl Config {
+impl ShkeeperConfig {
     /// Checks what the provider needs beside its URL.
-    pub(super) fn validate_shkeeper(&self, report: &mut Report) {
-        let shkeeper = &self.shkeeper;
+    pub(super) fn check(&self, server: &ServerConfig, report: &mut Report) {
         let mut need = |met: bool, (section, key): (&str, &str), sentence: &str| {
             if !met {
                 report.append(Path::new(section).join(key), Error::new(sentence));
             }
         };
-        let on = shkeeper.url.is_some();
+        let on = self.url.is_some();
         need(
-            !on || shkeeper.api_key.is_some(),
+            !on || self.api_key.is_some(),
             ("shkeeper", "api_key"),
             "SHKEEPER_URL needs the API key of that server: set SHKEEPER_API_KEY",
         );
         need(
-            !on || self.server.public_url.is_some(),
+            !on || server.public_url.is_some(),
             ("server", "public_url"),
             "SHKEEPER_URL needs to know where callbacks reach this server: set PUBLIC_URL",
         );
         need(
-            shkeeper.user.is_some() || shkeeper.password.is_none(),
+            self.user.is_some() || self.password.is_none(),
             ("shkeeper", "user"),
             "belongs to SHKEEPER_PASSWORD: set both, or neither to have no payouts",
         );
         need(
-            shkeeper.password.is_some() || shkeeper.user.is_none(),
+            self.password.is_some() || self.user.is_none(),
             ("shkeeper", "password"),
             "belongs to SHKEEPER_USER: set both, or neither to have no payouts",
         );
     }
-}
-
-/// An http(s) URL that paths are appended to.
-pub(super) fn base_url(url: &str, (): &()) -> garde::Result {
-    let sentence = "has to be like https://host[:port][/path], without a slash at the end, a query, a fragment or a password";
-    let Ok(uri) = url.parse::<Uri>() else {
-        return Err(Error::new(sentence));
-    };
-    let web = matches!(uri.scheme_str(), Some("http" | "https"));
-    let named = uri.host().is_some_and(|host| !host.is_empty());
-    require(web && named && !url.contains(['?', '#', '@']) && !url.ends_with('/'), sentence)
 }
 
 /// What a header can carry; the text itself is never shown.
@@ -138,7 +125,7 @@ fn coin(name: &str, (): &()) -> garde::Result {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::config::Config;
 
     fn on() -> Config {
         let mut config = Config::for_tests();
@@ -146,33 +133,6 @@ mod tests {
         config.shkeeper.url = Some("http://shkeeper:5000".to_owned());
         config.shkeeper.api_key = Some("key".into());
         config
-    }
-
-    #[test]
-    fn a_base_url_has_a_host_and_nothing_after_its_path() {
-        for good in [
-            "https://stoa.example.com",
-            "http://shkeeper:5000",
-            "http://127.0.0.1:5000/pay",
-            "https://[::1]:8443",
-        ] {
-            assert!(base_url(good, &()).is_ok(), "{good}");
-        }
-        for bad in [
-            "",
-            "stoa.example.com",
-            "https://",
-            "https:///path",
-            "ftp://stoa.example.com",
-            "https://stoa.example.com/",
-            "https://stoa.example.com?a=b",
-            "https://stoa.example.com/a?",
-            "https://stoa.example.com#a",
-            "https://me:secret@stoa.example.com",
-            "https://stoa example.com",
-        ] {
-            assert!(base_url(bad, &()).is_err(), "{bad}");
-        }
     }
 
     #[test]

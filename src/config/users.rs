@@ -6,7 +6,7 @@ use std::time::Duration;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 
-use super::validate::require;
+use super::rules::require;
 
 /// `[users]`
 #[derive(Clone, Debug, Serialize, Deserialize, Validate)]

@@ -1,17 +1,13 @@
-//! What a value has to be beyond its type, and what values have to be together.
-#![expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives its context by reference")]
-
-use std::{net::IpAddr, time::Duration};
+//! What values have to be together, and what of them an operator should know.
 
 use garde::{Error, Path, Report, Validate};
-use http::Uri;
-use secrecy::{ExposeSecret, SecretString};
 
-use super::{Config, Environment, Handshake, ShortSecret, WebhookMode};
+use super::{
+    auth::{Handshake, MIN_SECRET_BYTES, ShortSecret},
+    sections::{Config, Environment},
+    shkeeper::WebhookMode,
+};
 use crate::origin::Origin;
-
-/// The shortest HS256 key that is taken: as long as its hash (RFC 7518, section 3.2).
-pub const MIN_SECRET_BYTES: usize = 32;
 
 /// More are not counted of one transport (`limits::Allowance`).
 const MAX_PACKETS: u32 = 60_000;
@@ -51,8 +47,8 @@ impl Config {
         if self.limits.packets.burst > MAX_PACKETS {
             refuse("limits", "packets.burst", "at most 60000 can be counted");
         }
-        self.validate_accounts(&mut report);
-        self.validate_shkeeper(&mut report);
+        self.accounts.check(&self.auth, &self.users, &mut report);
+        self.shkeeper.check(&self.server, &mut report);
         if report.is_empty() { Ok(()) } else { Err(report) }
     }
 
@@ -92,206 +88,11 @@ impl Config {
     }
 }
 
-impl super::AuthConfig {
-    /// Whether there is anything to verify a token with.
-    #[must_use]
-    pub fn has_key(&self) -> bool {
-        self.jwt_secret.is_some() || self.jwt_public_key.is_some() || self.jwt_jwks.is_some()
-    }
-
-    /// The secrets that are shorter than they should be, by their keys, with their lengths.
-    fn short_secrets(&self) -> impl Iterator<Item = (&'static str, usize)> {
-        let secrets =
-            [("jwt_secret", &self.jwt_secret), ("jwt_secret_previous", &self.jwt_secret_previous)];
-        secrets.into_iter().filter_map(|(key, secret)| {
-            let bytes = secret.as_ref()?.expose_secret().len();
-            (bytes < MIN_SECRET_BYTES).then_some((key, bytes))
-        })
-    }
-}
-
-/// `Ok` when `met`, else the sentence.
-pub(super) fn require(met: bool, sentence: &str) -> garde::Result {
-    if met { Ok(()) } else { Err(Error::new(sentence)) }
-}
-
-pub(super) fn positive(duration: &Duration, (): &()) -> garde::Result {
-    require(!duration.is_zero(), "has to be longer than zero")
-}
-
-/// Missed events can be had for a day (docs/contract/events.md#missed-events).
-pub(super) fn at_least_a_day(duration: &Duration, (): &()) -> garde::Result {
-    require(*duration >= Duration::from_hours(24), "has to be at least 24h")
-}
-
-/// Who asked waits ten seconds for a unit of work, so all that it may take has to fit in there.
-pub(super) fn unit_time(duration: &Duration, (): &()) -> garde::Result {
-    let fits = (Duration::from_millis(100)..=Duration::from_secs(8)).contains(duration);
-    require(fits, "has to be 100ms to 8s")
-}
-
-/// `sqlite://` with a path, or `postgres://`; the URL itself is never shown.
-pub(super) fn database_url(url: &SecretString, (): &()) -> garde::Result {
-    let url = url.expose_secret();
-    let file = url
-        .strip_prefix("sqlite://")
-        .is_some_and(|path| !path.is_empty() && path != ":memory:" && !path.contains(['?', '#']));
-    let server = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
-    require(file || server, "is neither sqlite://<path of a file> nor postgres://…")
-}
-
-/// A parameter's name that needs no escape (RFC 3986, section 2.3), and is none of Engine.IO's own.
-pub(super) fn query_parameter(name: &str, (): &()) -> garde::Result {
-    const ENGINE: [&str; 5] = ["EIO", "transport", "sid", "t", "b64"];
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-    require(
-        !name.is_empty() && name.bytes().all(plain) && !ENGINE.contains(&name),
-        "has to be a name of the characters [A-Za-z0-9._~-], none that Engine.IO uses",
-    )
-}
-
-pub(super) fn public_key(key: &str, (): &()) -> garde::Result {
-    require(!key.contains("PRIVATE KEY"), "this is a private key; only the public one belongs here")
-}
-
-/// A path, an https URL, or a plain one of this very machine.
-pub(super) fn jwks(source: &str, (): &()) -> garde::Result {
-    if !source.contains("://") {
-        return Ok(());
-    }
-    let Ok(url) = source.parse::<Uri>() else {
-        return Err(Error::new("is neither a path nor a URL"));
-    };
-    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
-    let loopback = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
-    require(
-        url.scheme_str() == Some("https") || url.scheme_str() == Some("http") && loopback,
-        "keys are fetched over https only (plain http only from this machine)",
-    )
-}
-
-/// An origin as browsers send it (RFC 6454, section 6.2).
-pub(super) fn origin(origin: &str, (): &()) -> garde::Result {
-    require(origin != "*", "`*` is refused, because credentials are sent: list the origins")?;
-    let exact = origin.parse::<Origin>().is_ok_and(|read| read.to_string() == origin);
-    require(
-        exact && !origin.contains('*'),
-        &format!(
-            "`{origin}` is not an origin as browsers send it: scheme://host[:port] in lower case, \
-             without a path, a slash at the end or the scheme's own port, names in Punycode"
-        ),
-    )
-}
-
-pub(super) fn cookie_name(name: &str, (): &()) -> garde::Result {
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    require(!name.is_empty() && name.bytes().all(token), "is not a cookie's name (RFC 6265)")
-}
-
-/// `name:sha256hex[:scopes]`; the entry itself is never shown.
-pub(super) fn api_key(entry: &str, (): &()) -> garde::Result {
-    let mut parts = entry.splitn(3, ':');
-    let (name, hash) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let named =
-        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.@-".contains(&b));
-    let hashed = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
-    require(
-        named && hashed && parts.next() != Some(""),
-        "has to be name:sha256hex[:scopes], with the key's SHA-256 as 64 hex digits",
-    )
-}
-
-pub(super) fn log_filter(filter: &str, (): &()) -> garde::Result {
-    // A word that is no level would be the name of a module, and everything else silent.
-    let is_level = |word: &str| word.parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
-    let words = filter.split(',').map(str::trim).filter(|word| !word.is_empty());
-    for word in words.filter(|word| !word.contains(['=', '['])) {
-        require(
-            is_level(word),
-            &format!("`{word}` is none of error, warn, info, debug, trace, off"),
-        )?;
-    }
-    let parsed = tracing_subscriber::EnvFilter::try_new(filter);
-    parsed.map(drop).map_err(|error| Error::new(format!("`{filter}` is not a log filter: {error}")))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-
-    #[test]
-    fn an_origin_is_taken_only_as_browsers_send_it() {
-        for good in [
-            "http://localhost:5175",
-            "https://app.example.com",
-            "https://app.example.com:8443",
-            "http://127.0.0.1:3000",
-            "http://[::1]:3000",
-            "capacitor://localhost",
-        ] {
-            assert!(origin(good, &()).is_ok(), "{good}");
-        }
-        for bad in [
-            "*",
-            "app.example.com",
-            "https://app.example.com/",
-            "https://app.example.com/chat",
-            "https://App.example.com",
-            "https://app.example.com:443",
-            "http://app.example.com:80",
-            "https://app.example.com:99999",
-            "https://app.example.com:443.evil.example",
-            "https://b\u{fc}cher.example",
-            "http://[0:0::1]:3000",
-            "http://127.1:3000",
-            "https://me@app.example.com",
-            "https://*.example.com",
-            "",
-        ] {
-            assert!(origin(bad, &()).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn keys_come_from_a_file_or_over_https() {
-        for good in [
-            "/etc/stoa/jwks.json",
-            "jwks.json",
-            "https://id.example.com/jwks.json",
-            "http://localhost:9000/jwks",
-            "http://127.0.0.1/jwks",
-            "http://[::1]:9000/jwks",
-        ] {
-            assert!(jwks(good, &()).is_ok(), "{good}");
-        }
-        for bad in [
-            "http://id.example.com/jwks.json",
-            "http://localhost.example.com/jwks",
-            "ftp://localhost/jwks",
-            "https://",
-        ] {
-            assert!(jwks(bad, &()).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn an_api_key_has_a_name_and_a_sha256() {
-        let hash = "ab".repeat(32);
-        for good in [format!("shop:{hash}"), format!("shop-2.eu:{hash}:emit")] {
-            assert!(api_key(&good, &()).is_ok(), "{good}");
-        }
-        for bad in [
-            hash.clone(),
-            format!(":{hash}"),
-            format!("a b:{hash}"),
-            "shop:".to_owned(),
-            format!("shop:{}", &hash[1..]),
-            format!("shop:{}", "zz".repeat(32)),
-            format!("shop:{hash}:"),
-        ] {
-            assert!(api_key(&bad, &()).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn production_needs_a_key() {

@@ -19,14 +19,13 @@ mod error;
 mod events;
 mod migrations;
 mod postgres;
+mod shared;
 mod sqlite;
-mod to_the_end;
 mod tx;
 mod unit;
 mod value;
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
         Arc, PoisonError, RwLock, Weak,
@@ -40,11 +39,13 @@ use tokio::{
     sync::{oneshot, watch},
     time::{MissedTickBehavior, interval, timeout},
 };
+use tracing::Instrument;
 
 use self::{
     backlog::Backlog,
     events::KeepLimits,
     postgres::Postgres,
+    shared::Shared,
     sqlite::{GONE, Sqlite},
     unit::Unit,
 };
@@ -56,11 +57,11 @@ pub use self::{
         empty_after, events_about, events_after, kept_after, kept_at, last_seq, position,
         prune_events, rewrite, set_kept, take_back,
     },
-    to_the_end::to_the_end,
+    shared::Outlet,
     tx::Tx,
     value::{Column, FromValue, Row, Value},
 };
-use crate::{clock::Clock, config::DatabaseConfig, error as public, params, stream::Announced};
+use crate::{clock::Clock, config::DatabaseConfig, error as public, params, tasks::Tasks};
 
 /// The database's file in the data folder, where no URL names another.
 const FILE: &str = "stoa.db";
@@ -74,9 +75,6 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often it is looked whether a database's files are there.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Who is given the events of committed units, in commit order.
-pub type Outlet = Arc<dyn Fn(Vec<Announced>) + Send + Sync>;
-
 /// The open store. Cheap to clone.
 #[derive(Clone)]
 pub struct Db(Arc<Inner>);
@@ -85,63 +83,13 @@ struct Inner {
     engine: Engine,
     shared: Arc<Shared>,
     backlog: Backlog,
+    /// Work that is carried to its end.
+    begun: Tasks,
 }
 
 enum Engine {
     Sqlite(Sqlite),
     Postgres(Postgres),
-}
-
-/// What the threads and tasks of a store have in common.
-struct Shared {
-    clock: Clock,
-    outlet: RwLock<Option<Outlet>>,
-    available: watch::Sender<bool>,
-    keep: KeepLimits,
-    /// The number after which streams begin.
-    after: AtomicI64,
-}
-
-impl Shared {
-    fn after(&self) -> i64 {
-        self.after.load(Ordering::Relaxed)
-    }
-
-    /// Hands committed events on.
-    fn send(&self, announced: Vec<Announced>) {
-        let outlet = self.outlet.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if announced.is_empty() {
-            return;
-        }
-        if let Some(outlet) = outlet
-            && catch_unwind(AssertUnwindSafe(|| outlet(announced))).is_err()
-        {
-            tracing::error!("committed events were not sent: the outlet panicked");
-        }
-    }
-
-    /// Notes whether the store does what it is asked.
-    fn report(&self, available: bool) {
-        self.note(available, None);
-    }
-
-    /// Notes that it does not, and why.
-    fn lose(&self, why: &str) {
-        self.note(false, Some(why));
-    }
-
-    fn note(&self, available: bool, why: Option<&str>) {
-        self.available.send_if_modified(|before| {
-            let changed = *before != available;
-            if changed && available {
-                tracing::info!("the store is available again");
-            } else if changed {
-                tracing::error!(why, "the store is not available");
-            }
-            *before = available;
-            changed
-        });
-    }
 }
 
 impl Db {
@@ -165,6 +113,7 @@ impl Db {
             clock,
             outlet: RwLock::default(),
             available,
+            tasks: Tasks::default(),
             keep,
             after: AtomicI64::default(),
         });
@@ -176,9 +125,10 @@ impl Db {
             Engine::Postgres(Postgres::open(url, config, &shared).await?)
         };
         let backlog = Backlog::new(config.queue_bytes);
-        let inner = Arc::new(Inner { engine, shared, backlog });
+        let inner = Arc::new(Inner { engine, shared, backlog, begun: Tasks::default() });
         let every = if file(config, data).is_some() { LOOK_INTERVAL } else { PROBE_INTERVAL };
-        tokio::spawn(watch_over(Arc::downgrade(&inner), every));
+        let watch = watch_over(Arc::downgrade(&inner), every);
+        inner.shared.tasks.spawn_until_stopped("store watch", watch);
         let db = Self(inner);
         let beginning = db.read(async |tx| Ok(beginning(tx).await?)).await;
         db.begin_after(beginning.map_err(cause_of)?.after);
@@ -265,6 +215,25 @@ impl Db {
         in_time(self.0.read(unit), answer).await
     }
 
+    /// Does something in a task of its own, with the [`Companion`] of this one: a handler is dropped
+    /// with its connection, and what it began and has to follow up would be left halfway.
+    ///
+    /// # Errors
+    /// Those of the work; [`public::Code::Internal`] when it panicked.
+    pub async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = public::Result<T>> + Send + 'static,
+    ) -> public::Result<T> {
+        let work = accompanied(companion(), work).in_current_span();
+        self.0.begun.spawn("work", work).await.map_err(public::Error::internal)?
+    }
+
+    /// Waits for the ends of all that was begun by [`Db::to_the_end`].
+    pub async fn idle(&self) {
+        self.0.begun.stop();
+        self.0.begun.stopped().await;
+    }
+
     /// How much one unit may announce.
     #[must_use]
     pub fn budget(&self) -> Budget {
@@ -298,10 +267,12 @@ impl Db {
 
     /// Does what is queued, and closes. Units after that are refused.
     pub async fn close(&self) {
+        self.0.shared.tasks.stop();
         match &self.0.engine {
             Engine::Sqlite(sqlite) => sqlite.close().await,
             Engine::Postgres(postgres) => postgres.close().await,
         }
+        self.0.shared.tasks.stopped().await;
     }
 }
 

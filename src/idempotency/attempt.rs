@@ -7,16 +7,14 @@ use std::{
 
 use axum::response::{IntoResponse, Response};
 use futures_util::{FutureExt, future::LocalBoxFuture};
-use uuid::Uuid;
 
 use super::{
-    store::{self, Answer},
-    whole,
+    kept::{Answer, whole},
+    store::{self, Claimed},
 };
 use crate::{
     db::{Companion, Tx},
     error::{Code, Error, Result},
-    id::Id,
 };
 
 tokio::task_local! {
@@ -26,15 +24,9 @@ tokio::task_local! {
 /// How the result of a unit is answered; none when it is no such result.
 type Render = Arc<dyn Fn(&(dyn Any + Send)) -> Option<Response> + Send + Sync>;
 
-/// What an answer shows that can change later, such as a message: an extension of the response, by
-/// which the answer that is kept can be [written anew](super::rewrite).
-#[derive(Clone, Debug)]
-pub struct Subject(pub Id);
-
 /// One attempt to carry a request out.
 pub(super) struct Attempt {
-    pub(super) place: Vec<u8>,
-    pub(super) id: Uuid,
+    pub(super) claimed: Claimed,
     render: Mutex<Option<Render>>,
     kept: Mutex<Option<Answer>>,
 }
@@ -64,8 +56,8 @@ where
 }
 
 impl Attempt {
-    pub(super) fn new(place: Vec<u8>, id: Uuid) -> Self {
-        Self { place, id, render: Mutex::default(), kept: Mutex::default() }
+    pub(super) fn new(claimed: Claimed) -> Self {
+        Self { claimed, render: Mutex::default(), kept: Mutex::default() }
     }
 
     /// Lets a handler say how its answer is rendered.
@@ -85,11 +77,11 @@ impl Attempt {
         let is_own = match response.filter(|response| response.status().is_success()) {
             Some(response) => {
                 let (_, answer) = whole(response).await?;
-                let is_own = store::keep(tx, self, &answer).await?;
+                let is_own = store::keep(tx, &self.claimed, &answer).await?;
                 *lock(&self.kept) = Some(answer);
                 is_own
             }
-            None => store::hold(tx, self).await?,
+            None => store::hold(tx, &self.claimed).await?,
         };
         let taken = "Another request with this Idempotency-Key is carried out instead.";
         if is_own { Ok(()) } else { Err(Error::new(Code::Conflict, taken)) }

@@ -16,6 +16,7 @@
 //! looks whether the place is still its own.
 
 mod attempt;
+mod kept;
 mod key;
 mod store;
 #[cfg(test)]
@@ -24,25 +25,26 @@ mod tests;
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    body::{Body, to_bytes},
+    body::Body,
     extract::{FromRequest, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use dashmap::{DashMap, Entry};
+use futures_util::FutureExt;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::CONTENT_TYPE, request::Parts,
 };
 use sha2::{Digest, Sha256};
-use tracing::Instrument;
-use uuid::Uuid;
 
 use self::{
     attempt::Attempt,
-    store::{Answer, Claim},
+    kept::{Answer, whole},
+    store::{Claim, Claimed},
 };
 pub use self::{
-    attempt::{Subject, answer},
+    attempt::answer,
+    kept::Subject,
     store::{answer_at, answers_after, forget, rewrite, set_answer_at},
 };
 use crate::{
@@ -52,16 +54,6 @@ use crate::{
     http::body::RawBody,
     id::Id,
 };
-
-/// How long an answer is kept.
-const KEPT_FOR: Duration = Duration::from_hours(24);
-
-/// After how long a request that another process carries out may be taken over.
-const LEFT_FOR: Duration = Duration::from_secs(1);
-
-/// Bytes of the largest answer that is kept. Who repeats a request with a larger one is told that
-/// it was done.
-const MAX_ANSWER: usize = 256 * 1024;
 
 /// When to ask again for what still runs.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -158,12 +150,10 @@ pub async fn layer(
     let (parts, body) = request.into_parts();
     match idempotency.place(&parts).await {
         Ok(Some(place)) => {
-            let done = idempotency.answer(place, parts, body, next).in_current_span();
-            // In a task of its own, which does not end when the caller hangs up.
-            match tokio::spawn(done).await {
-                Ok(answer) => answer.unwrap_or_else(IntoResponse::into_response),
-                Err(error) => Error::internal(error).into_response(),
-            }
+            // The caller may hang up.
+            let db = idempotency.db.clone();
+            let answer = db.to_the_end(idempotency.answer(place, parts, body, next)).await;
+            answer.unwrap_or_else(IntoResponse::into_response)
         }
         Ok(None) => next.run(Request::from_parts(parts, body)).await,
         Err(error) => error.into_response(),
@@ -210,10 +200,10 @@ impl Idempotency {
                 Run { place: place.clone(), running: self.running.clone() }
             }
         };
-        match store::claim(&self.db, place.clone(), body_hash).await? {
-            Claim::Run(attempt) => {
+        match store::claim(&self.db, place, body_hash).await? {
+            Claim::Run(claimed) => {
                 let request = Request::from_parts(parts, Body::from(body));
-                self.run(place, attempt, request, next).await
+                self.run(claimed, request, next).await
             }
             Claim::Done(answer) => Ok(replay(answer)),
             Claim::DoneWithoutAnswer => Err(Error::new(
@@ -227,25 +217,19 @@ impl Idempotency {
 
     /// Carries a request out and keeps its answer, or gives the place back where that is not to be
     /// repeated.
-    async fn run(
-        self,
-        place: Vec<u8>,
-        attempt: Uuid,
-        request: Request,
-        next: Next,
-    ) -> Result<Response> {
-        let attempt = Arc::new(Attempt::new(place, attempt));
+    async fn run(self, claimed: Claimed, request: Request, next: Next) -> Result<Response> {
+        let attempt = Arc::new(Attempt::new(claimed));
         let work = accompanied(Some(attempt.clone()), attempt.clone().render_in(next.run(request)));
         // In a task of its own, so that a panic does not keep the place.
-        let ran = match tokio::spawn(work.in_current_span()).await {
+        let ran = match self.db.to_the_end(work.map(Ok)).await {
             Ok(response) => whole(response).await,
-            Err(error) => Err(Error::internal(error)),
+            Err(error) => Err(error),
         };
         let kept = ran.as_ref().ok().filter(|(response, _)| is_kept(response.status()));
         let settled = match kept {
             Some((_, answer)) if attempt.has_kept(answer) => Ok(()),
-            Some((_, answer)) => store::finish(&self.db, &attempt, answer.clone()).await,
-            None => store::release(&self.db, &attempt).await,
+            Some((_, answer)) => store::finish(&self.db, &attempt.claimed, answer.clone()).await,
+            None => store::release(&self.db, &attempt.claimed).await,
         };
         if let Err(error) = settled {
             tracing::warn!(?error, "the answer to a request with a key was not kept");
@@ -268,20 +252,6 @@ fn is_kept(status: StatusCode) -> bool {
     const PASSING: [StatusCode; 3] =
         [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS];
     !status.is_server_error() && !PASSING.contains(&status)
-}
-
-/// A response with its body read, and what is kept of it.
-async fn whole(response: Response) -> Result<(Response, Answer)> {
-    let (parts, body) = response.into_parts();
-    let body = to_bytes(body, usize::MAX).await.map_err(Error::internal)?;
-    let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let answer = Answer {
-        status: parts.status,
-        content_type: content_type.map(str::to_owned),
-        body: Some(body.clone()).filter(|body| body.len() <= MAX_ANSWER),
-        subject: parts.extensions.get().map(|Subject(id)| id.clone()),
-    };
-    Ok((Response::from_parts(parts, Body::from(body)), answer))
 }
 
 fn replay(answer: Answer) -> Response {

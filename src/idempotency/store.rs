@@ -1,17 +1,25 @@
 //! The keys and their answers, in the table `idempotency_keys`.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::StatusCode;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{KEPT_FOR, LEFT_FOR, MAX_ANSWER, attempt::Attempt};
+use super::kept::{Answer, MAX_ANSWER};
 use crate::{
     db::{Db, Row, Tx},
     error::{Error, Result},
     id::{Id, Ids},
     params,
 };
+
+/// How long an answer is kept.
+pub(super) const KEPT_FOR: Duration = Duration::from_hours(24);
+
+/// After how long a request that another process carries out may be taken over.
+pub(super) const LEFT_FOR: Duration = Duration::from_secs(1);
 
 /// Rows that one unit of pruning removes, so that it holds nobody up: each may have a large answer.
 const PRUNE_ROWS: i64 = 50;
@@ -22,8 +30,8 @@ const MAX_ABOUT: i64 = 8;
 /// What a request with a key is to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Claim {
-    /// Carry it out, under this name.
-    Run(Uuid),
+    /// Carry it out, in this place.
+    Run(Claimed),
     /// Another carries it out now.
     Running,
     /// It came with another body before.
@@ -34,15 +42,11 @@ pub(super) enum Claim {
     DoneWithoutAnswer,
 }
 
-/// An answer as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) content_type: Option<String>,
-    /// None is kept of an answer that is too large.
-    pub(super) body: Option<Bytes>,
-    /// What it shows that can change later.
-    pub(super) subject: Option<Id>,
+/// A place that was taken, and the name of the attempt that has it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Claimed {
+    place: Vec<u8>,
+    id: Uuid,
 }
 
 /// Takes a place, unless it is taken. One whose answer is too old is free, and so is one without an
@@ -61,16 +65,16 @@ pub(super) async fn claim(db: &Db, place: Vec<u8>, body_hash: Vec<u8>) -> Result
         SELECT body_hash, status, content_type, answer, subject FROM idempotency_keys
         WHERE id = $1";
     db.write(async move |tx| {
-        let attempt = Ids.next();
+        let id = Ids.next();
         let (now, old) = (tx.now(), before(tx, KEPT_FOR));
         let held = tx.common_now().await?;
         // Another may have asked for the time later, and been faster.
         let (left, ahead) = (held - LEFT_FOR, held + LEFT_FOR);
         let left = left.millis() + 1;
-        let taken = params![&*place, &*body_hash, attempt, now, held, old, left, ahead];
+        let taken = params![&*place, &*body_hash, id, now, held, old, left, ahead];
         let taken = tx.execute(TAKE, &taken).await?;
         if taken == 1 {
-            return Ok(Claim::Run(attempt));
+            return Ok(Claim::Run(Claimed { place, id }));
         }
         match tx.optional(TAKEN, &params![&*place]).await? {
             Some(row) => read(&row, &body_hash),
@@ -100,15 +104,15 @@ fn read(row: &Row, body_hash: &[u8]) -> Result<Claim> {
 }
 
 /// Keeps the answer, unless another has taken the place since.
-pub(super) async fn finish(db: &Db, attempt: &Attempt, answer: Answer) -> Result<()> {
+pub(super) async fn finish(db: &Db, claimed: &Claimed, answer: Answer) -> Result<()> {
     let bytes = answer.body.as_ref().map_or(0, Bytes::len);
-    let (place, id) = (attempt.place.clone(), attempt.id);
+    let (place, id) = (claimed.place.clone(), claimed.id);
     db.write_sized(bytes, async move |tx| set_answer(tx, place, id, &answer).await.map(drop)).await
 }
 
 /// Keeps the answer in the unit that does the work; false when another has taken the place since.
-pub(super) async fn keep(tx: &mut Tx<'_>, attempt: &Attempt, answer: &Answer) -> Result<bool> {
-    set_answer(tx, attempt.place.clone(), attempt.id, answer).await
+pub(super) async fn keep(tx: &mut Tx<'_>, claimed: &Claimed, answer: &Answer) -> Result<bool> {
+    set_answer(tx, claimed.place.clone(), claimed.id, answer).await
 }
 
 async fn set_answer(tx: &mut Tx<'_>, place: Vec<u8>, id: Uuid, answer: &Answer) -> Result<bool> {
@@ -188,18 +192,18 @@ pub async fn set_answer_at(tx: &mut Tx<'_>, place: &[u8], answer: &[u8]) -> Resu
 
 /// Sees to it in the unit that does some of the work that nobody takes the place until its end; false
 /// when another has taken it already.
-pub(super) async fn hold(tx: &mut Tx<'_>, attempt: &Attempt) -> Result<bool> {
+pub(super) async fn hold(tx: &mut Tx<'_>, claimed: &Claimed) -> Result<bool> {
     const HOLD: &str = "
         UPDATE idempotency_keys SET held_at = $3 WHERE id = $1 AND attempt = $2";
     let now = tx.common_now().await?;
-    Ok(tx.execute(HOLD, &params![&*attempt.place, attempt.id, now]).await? == 1)
+    Ok(tx.execute(HOLD, &params![&*claimed.place, claimed.id, now]).await? == 1)
 }
 
 /// Gives a place back, unless it has an answer, or another has taken it since.
-pub(super) async fn release(db: &Db, attempt: &Attempt) -> Result<()> {
+pub(super) async fn release(db: &Db, claimed: &Claimed) -> Result<()> {
     const RELEASE: &str = "
         DELETE FROM idempotency_keys WHERE id = $1 AND attempt = $2 AND status IS NULL";
-    let (place, id) = (attempt.place.clone(), attempt.id);
+    let (place, id) = (claimed.place.clone(), claimed.id);
     db.write(async move |tx| {
         tx.execute(RELEASE, &params![place, id]).await?;
         Ok(())
@@ -226,6 +230,6 @@ pub(super) async fn prune(db: &Db) -> Result<bool> {
 }
 
 /// The moment that long before now, in milliseconds.
-fn before(tx: &Tx<'_>, duration: std::time::Duration) -> i64 {
+fn before(tx: &Tx<'_>, duration: Duration) -> i64 {
     tx.now().millis() - i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -5,12 +5,16 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use axum::{Router, middleware::from_fn_with_state, routing::post};
+use axum::{Router, body::to_bytes, middleware::from_fn_with_state, routing::post};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 use tower::ServiceExt as _;
 
-use super::*;
+use super::{
+    kept::MAX_ANSWER,
+    store::{KEPT_FOR, LEFT_FOR},
+    *,
+};
 use crate::{
     clock::{Clock, Timestamp},
     config::Config,
@@ -194,7 +198,6 @@ async fn what_was_lost_is_free_after_a_moment_and_with_a_start() {
         body: Some("late".into()),
         subject: None,
     };
-    let lost = Attempt::new(place_of_alice(), lost);
     store::finish(&server.db, &lost, late).await.unwrap();
     store::release(&server.db, &lost).await.unwrap();
     assert_eq!(server.order("k", "do").await, answer, "the lost one has no say any more");
@@ -203,19 +206,18 @@ async fn what_was_lost_is_free_after_a_moment_and_with_a_start() {
     assert!(matches!(store::claim(&server.db, other(), hash.clone()).await, Ok(Claim::Run(_))));
     assert_eq!(store::release_all(&server.db).await.unwrap(), 1);
     let claim = store::claim(&server.db, other(), hash.clone()).await.unwrap();
-    let Claim::Run(attempt) = claim else { panic!("it was given back") };
+    let Claim::Run(claimed) = claim else { panic!("it was given back") };
     assert_eq!(server.order("k", "do").await, answer, "answers stay");
 
     // Whose commit seemed to fail, and did not.
-    let attempt = Attempt::new(other(), attempt);
     let kept = Answer {
         status: StatusCode::OK,
         content_type: None,
         body: Some("kept".into()),
         subject: None,
     };
-    store::finish(&server.db, &attempt, kept.clone()).await.unwrap();
-    store::release(&server.db, &attempt).await.unwrap();
+    store::finish(&server.db, &claimed, kept.clone()).await.unwrap();
+    store::release(&server.db, &claimed).await.unwrap();
     assert_eq!(store::claim(&server.db, other(), hash).await.unwrap(), Claim::Done(kept));
 }
 

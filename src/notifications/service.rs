@@ -18,7 +18,7 @@ use super::{
 use crate::{
     auth::Identity,
     config::{CausesConfig, NotificationsConfig},
-    db::{self, Db, Tx, to_the_end},
+    db::{self, Db, Tx},
     error::{Code, Error, Result},
     http::list::{List, Page},
     id::{Id, Ids},
@@ -109,7 +109,7 @@ impl NotificationService {
         let users: Arc<[Id]> = users.into_iter().collect();
         let key = request.map(|request| key_of(&request, &notice, &users));
         let service = self.clone();
-        to_the_end(service.send_in_turns(notice, users, key)).await
+        self.db.to_the_end(service.send_in_turns(notice, users, key)).await
     }
 
     async fn send_in_turns(

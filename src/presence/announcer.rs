@@ -20,6 +20,7 @@ use crate::{
     id::Id,
     metrics,
     realtime::{Bundle, Emitter, Part, Picks},
+    tasks::Tasks,
 };
 
 /// How often the long gone are forgotten.
@@ -64,10 +65,12 @@ impl Announcer {
         emitter: Emitter,
         window: Duration,
         audience: Audience,
+        tasks: &Tasks,
     ) -> Arc<Self> {
         let announcer =
             Arc::new(Self { due: Mutex::default(), wake: Notify::new(), window, audience });
-        tokio::spawn(run(Arc::downgrade(&announcer), registry, emitter, window));
+        let run = run(Arc::downgrade(&announcer), registry, emitter, window);
+        tasks.spawn_until_stopped("presence", run);
         announcer
     }
 

@@ -15,6 +15,7 @@ use crate::{
     id::Id,
     realtime::{Connection, Emitter, Observer},
     room::Room,
+    tasks::Tasks,
 };
 
 /// Who is here. Cheap to clone.
@@ -32,6 +33,7 @@ impl Presence {
         emitter: Emitter,
         clock: Clock,
         contacts: Arc<dyn Contacts>,
+        tasks: &Tasks,
     ) -> Self {
         let audience = match config.audience {
             PresenceAudience::Everyone => Audience::Everyone,
@@ -39,7 +41,7 @@ impl Presence {
             PresenceAudience::Off => Audience::Nobody,
         };
         let registry = Arc::new(Registry::new(clock, config.grace));
-        let announcer = Announcer::start(registry.clone(), emitter, config.window, audience);
+        let announcer = Announcer::start(registry.clone(), emitter, config.window, audience, tasks);
         Self { registry, announcer }
     }
 

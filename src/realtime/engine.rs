@@ -2,10 +2,13 @@
 //! with them.
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{Method, Uri};
 use http_body_util::{BodyExt, Full};
 use socketioxide::service::SocketIoService;
 use tower::Service;
+
+use crate::tasks::Tasks;
 
 /// The engine as a service; it answers nothing but Socket.IO.
 pub(super) type Engine = SocketIoService<engineioxide::service::NotFoundService>;
@@ -31,11 +34,12 @@ pub(super) struct PollingSession {
     /// What the engine is asked with.
     uri: Uri,
     v3: bool,
+    tasks: Tasks,
 }
 
 impl PollingSession {
-    pub(super) fn new(engine: Engine, uri: Uri, v3: bool) -> Self {
-        Self { engine, uri, v3 }
+    pub(super) fn new(engine: Engine, uri: Uri, v3: bool, tasks: Tasks) -> Self {
+        Self { engine, uri, v3, tasks }
     }
 
     /// Whether the client speaks Engine.IO 3.
@@ -46,7 +50,7 @@ impl PollingSession {
     /// Ends the session as if the client had; nothing happens when it has ended, or has changed to
     /// a websocket.
     pub(super) fn close(&self) {
-        tokio::spawn(self.post("1"));
+        self.tasks.spawn_until_stopped("end of polling", self.post("1").map(drop));
     }
 
     /// A body for the engine.

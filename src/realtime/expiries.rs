@@ -13,7 +13,7 @@ use super::{
     events::{AuthExpiring, ClosingReason},
     frame::Outgoing,
 };
-use crate::{auth::Identity, clock::Clock};
+use crate::{auth::Identity, clock::Clock, tasks::Tasks};
 
 /// The longest wait between two looks at the clock, which may be set.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
@@ -29,11 +29,11 @@ struct Inner {
 
 impl Expiries {
     /// Starts the task that does what is due; it ends with the value.
-    pub(super) fn start(clock: Clock, notice: Duration, leeway: Duration) -> Self {
+    pub(super) fn start(tasks: &Tasks, clock: Clock, notice: Duration, leeway: Duration) -> Self {
         let deadlines = Mutex::new(Deadlines::new(notice, leeway));
         let inner = Arc::new(Inner { deadlines, earlier: Notify::new(), clock });
         let weak = Arc::downgrade(&inner);
-        tokio::spawn(async move {
+        tasks.spawn_until_stopped("token ends", async move {
             while let Some(inner) = weak.upgrade() {
                 let wait = inner.act();
                 // Not across the wait, or the task would keep itself alive.

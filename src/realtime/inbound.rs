@@ -204,7 +204,7 @@ fn enqueue(
             let is_done = (&mut work).now_or_never().is_some();
             let rest = if is_done { next(connection) } else { Some(work) };
             if let Some(work) = rest {
-                tokio::spawn(drain(connection.clone(), work));
+                connection.context().tasks.spawn("events", drain(connection.clone(), work));
             }
         }
         Ok(Pushed::Waits { .. }) => {}

@@ -82,6 +82,7 @@ use crate::{
     event::ByNamespace,
     limits::{CallerRates, PacketLimit},
     origin::OriginPolicy,
+    tasks::Tasks,
 };
 
 /// Packets that may wait in the engine for one polling client.
@@ -110,11 +111,13 @@ impl Realtime {
         origins: OriginPolicy,
         clock: Clock,
         callers: CallerRates,
+        tasks: &Tasks,
     ) -> Self {
         let realtime = &config.realtime;
         let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let shards = if realtime.shards == 0 { workers } else { realtime.shards };
-        let hub = Hub::start(shards, realtime.max_rooms_per_connection, realtime.max_pending_bytes);
+        let (rooms, pending) = (realtime.max_rooms_per_connection, realtime.max_pending_bytes);
+        let hub = Hub::start(tasks, shards, rooms, pending);
         let payload = config.server.max_payload_bytes;
         let parser = ParserConfig::common()
             .max_incoming_binaries(MAX_ATTACHMENTS)
@@ -141,12 +144,14 @@ impl Realtime {
             stall_timeout: realtime.stall_timeout,
             farewell: ByNamespace::new(|namespace| farewell.frame(namespace).clone()),
             packets: PacketLimit::new(&config.limits, clock.clone()),
+            tasks: tasks.clone(),
         };
         let context = Arc::new(Context {
             hub: hub.clone(),
             seats: Seats::new(shards),
             links: LinksBySid::default(),
             clock,
+            tasks: tasks.clone(),
             limits: config.limits.clone(),
             callers,
             verifier,

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot};
 
 use super::frame;
-use crate::event::Namespace;
+use crate::{event::Namespace, tasks::Tasks};
 
 /// Bytes after which an answer takes no more.
 const ANSWER_BYTES: usize = 256 * 1024;
@@ -51,6 +51,7 @@ pub(super) struct Polls {
     bodies: Semaphore,
     /// Grants wishes.
     grant: Box<dyn Fn(Wish) + Send + Sync>,
+    tasks: Tasks,
 }
 
 /// What waits for the next poll.
@@ -116,7 +117,7 @@ impl Outbox {
 
 impl Polls {
     /// Those of a session that grants wishes.
-    pub(super) fn new(grant: impl Fn(Wish) + Send + Sync + 'static) -> Self {
+    pub(super) fn new(tasks: Tasks, grant: impl Fn(Wish) + Send + Sync + 'static) -> Self {
         Self {
             outbox: Mutex::default(),
             filled: Notify::new(),
@@ -124,7 +125,13 @@ impl Polls {
             writing: Arc::new(Semaphore::new(1)),
             bodies: Semaphore::new(1),
             grant: Box::new(grant),
+            tasks,
         }
+    }
+
+    /// Where what is to be done about it later begins.
+    pub(super) fn tasks(&self) -> &Tasks {
+        &self.tasks
     }
 
     /// Wishes something of the session.
@@ -303,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_poll_is_answered_in_portions_and_who_waits_is_told_by_the_next_one() {
-        let polls = Polls::new(|_| {});
+        let polls = Polls::new(Tasks::default(), |_| {});
         let big = frame(&"x".repeat(ANSWER_BYTES));
         polls.push(Namespace::Root, std::slice::from_ref(&big));
         let (taken, mut when_taken) = oneshot::channel();
@@ -319,7 +326,7 @@ mod tests {
 
     #[test]
     fn what_a_namespace_has_is_taken_out_and_the_rest_keeps_its_order() {
-        let polls = Polls::new(|_| {});
+        let polls = Polls::new(Tasks::default(), |_| {});
         for (namespace, text) in [
             (Namespace::Root, "1"),
             (Namespace::Chat, "a"),
@@ -335,7 +342,7 @@ mod tests {
 
     #[test]
     fn only_for_the_poll_that_is_there_nothing_waits() {
-        let polls = Polls::new(|_| {});
+        let polls = Polls::new(Tasks::default(), |_| {});
         assert!(!polls.keeps_waiting());
         polls.push(Namespace::Root, &[frame("1")]);
         assert!(polls.keeps_waiting(), "no poll is there");

@@ -67,12 +67,13 @@ struct Listeners {
 
 impl Lifecycle {
     pub(super) fn new(context: Arc<Context>, config: &Config) -> Arc<Self> {
-        let clock = context.clock.clone();
+        let (notice, leeway) = (config.realtime.expiring_notice, config.auth.leeway);
+        let expiries = Expiries::start(&context.tasks, context.clock.clone(), notice, leeway);
         let lifecycle = Arc::new(Self {
             context,
             users: UserLimits::new(&config.limits),
             connect_timeout: config.realtime.connect_timeout,
-            expiries: Expiries::start(clock, config.realtime.expiring_notice, config.auth.leeway),
+            expiries,
             looks: Looks::default(),
             handshake: config.auth.handshake,
             listeners: OnceLock::new(),

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, error::Error as _, sync::mpsc, time::Duration};
 
+use futures_util::FutureExt;
 use serde_json::value::RawValue;
 use stoa::{
     clock::{Clock, Timestamp},
@@ -12,6 +13,7 @@ use stoa::{
     room::Room,
     stream::{Rendering, Stream, Target},
 };
+use tokio::sync::oneshot;
 
 use super::engine::{Happened, Held, Store, happened, id, to_all};
 
@@ -32,6 +34,7 @@ on_both! {
     more_than_a_unit_may_keep_is_refused_whole,
     what_is_read_at_once_is_bounded_and_ends_at_a_hole,
     a_restore_begins_every_stream_anew_and_changes_no_row_of_one,
+    what_was_begun_is_waited_for_when_its_caller_has_gone,
     a_closed_store_says_so,
 }
 
@@ -452,6 +455,22 @@ async fn what_is_read_at_once_is_bounded_and_ends_at_a_hole(store: Store) {
     assert_eq!(read(0, 100, usize::MAX).await, [1, 2, 3, 4]);
     assert_eq!(read(4, 100, usize::MAX).await, [0_i64; 0]);
     assert_eq!(read(5, 2, usize::MAX).await, [6, 7]);
+}
+
+async fn what_was_begun_is_waited_for_when_its_caller_has_gone(store: Store) {
+    store.run(&[NOTES]).await;
+    let (go_on, told) = oneshot::channel::<()>();
+    let db = store.db.clone();
+    let work = async move {
+        told.await.map_err(Error::internal)?;
+        db.write(async |tx| note(tx, "a", None, 1).await).await
+    };
+    assert!(store.db.to_the_end(work).now_or_never().is_none(), "the caller hangs up");
+    let mut idle = Box::pin(store.db.idle());
+    assert!(idle.as_mut().now_or_never().is_none(), "it is not done yet");
+    go_on.send(()).expect("work");
+    idle.await;
+    assert_eq!(store.number("SELECT COUNT(*) AS notes FROM notes").await, 1);
 }
 
 async fn a_closed_store_says_so(store: Store) {

@@ -14,7 +14,7 @@ use crate::{
         tokens::ResetToken,
     },
     auth::Identity,
-    db::{Tx, to_the_end},
+    db::Tx,
     error::{Code, Error, Result},
     id::Id,
     limits::CallerClass,
@@ -48,22 +48,23 @@ impl Accounts {
         let hash = self.passwords.hash(new).await?;
         let (user, session) = (account.user_id, caller.session().map(str::to_owned));
         let (db, users) = (self.db.clone(), self.users.clone());
-        to_the_end(async move {
-            let (keeper, whose, kept) = (users.clone(), user.clone(), session.clone());
-            let unit = async move |tx: &mut Tx<'_>| {
-                let now = store::hold(tx, &whose).await?.ok_or_else(no_account)?;
-                if now.password_number != before {
-                    return Err(changed());
-                }
-                let ended = set_password(tx, &whose, &hash, kept.as_deref()).await?;
-                end_tokens(tx, &keeper, ended).await
-            };
-            apply(&users, db.write(unit).await?).await;
-            // Those of tokens that came by no password: of older ones, but these still hold.
-            users.disconnect_others(&user, session.as_deref()).await;
-            Ok(())
-        })
-        .await
+        self.db
+            .to_the_end(async move {
+                let (keeper, whose, kept) = (users.clone(), user.clone(), session.clone());
+                let unit = async move |tx: &mut Tx<'_>| {
+                    let now = store::hold(tx, &whose).await?.ok_or_else(no_account)?;
+                    if now.password_number != before {
+                        return Err(changed());
+                    }
+                    let ended = set_password(tx, &whose, &hash, kept.as_deref()).await?;
+                    end_tokens(tx, &keeper, ended).await
+                };
+                apply(&users, db.write(unit).await?).await;
+                // Those of tokens that came by no password: of older ones, but these still hold.
+                users.disconnect_others(&user, session.as_deref()).await;
+                Ok(())
+            })
+            .await
     }
 
     /// Gives the owner of a reset token a new password. Everything that they signed in with before
@@ -83,25 +84,26 @@ impl Accounts {
         let user = user.ok_or_else(no_reset)?;
         let hash = self.passwords.hash(new).await?;
         let (db, users) = (self.db.clone(), self.users.clone());
-        to_the_end(async move {
-            let keeper = users.clone();
-            let unit = async move |tx: &mut Tx<'_>| {
-                store::hold(tx, &user).await?.ok_or_else(no_reset)?;
-                // Of two that use it at once the second finds it gone.
-                if store::of_reset(tx, &token).await?.is_none() {
-                    return Err(no_reset());
-                }
-                let ended = set_password(tx, &user, &hash, None).await?;
-                let mut revoked = end_tokens(tx, &keeper, ended).await?;
-                let older = keeper.revocation_of_user(user, tx.now());
-                keeper.keep(tx, &older).await?;
-                revoked.push(older);
-                Ok(revoked)
-            };
-            apply(&users, db.write(unit).await?).await;
-            Ok(())
-        })
-        .await
+        self.db
+            .to_the_end(async move {
+                let keeper = users.clone();
+                let unit = async move |tx: &mut Tx<'_>| {
+                    store::hold(tx, &user).await?.ok_or_else(no_reset)?;
+                    // Of two that use it at once the second finds it gone.
+                    if store::of_reset(tx, &token).await?.is_none() {
+                        return Err(no_reset());
+                    }
+                    let ended = set_password(tx, &user, &hash, None).await?;
+                    let mut revoked = end_tokens(tx, &keeper, ended).await?;
+                    let older = keeper.revocation_of_user(user, tx.now());
+                    keeper.keep(tx, &older).await?;
+                    revoked.push(older);
+                    Ok(revoked)
+                };
+                apply(&users, db.write(unit).await?).await;
+                Ok(())
+            })
+            .await
     }
 
     /// A token that sets the password of an address's account. One is given for an address that

@@ -14,7 +14,7 @@ use crate::{
         tokens::RefreshToken,
     },
     auth::{Identity, Role, Roles},
-    db::{Tx, to_the_end},
+    db::Tx,
     error::{Code, Error, Result},
     id::{Id, Ids},
     metrics,
@@ -142,12 +142,14 @@ impl Accounts {
             }
             family.begin(tx, account).await
         };
-        let begun = to_the_end(async move {
-            let mut begun = db.write(unit).await?;
-            apply(&users, std::mem::take(&mut begun.ended)).await;
-            Ok(begun)
-        })
-        .await?;
+        let begun = self
+            .db
+            .to_the_end(async move {
+                let mut begun = db.write(unit).await?;
+                apply(&users, std::mem::take(&mut begun.ended)).await;
+                Ok(begun)
+            })
+            .await?;
         self.signed_in(begun, &refresh)
     }
 
@@ -165,7 +167,7 @@ impl Accounts {
         let family = Identity::believed(user_id, created_at).in_session(id.as_str());
         self.users.ensure_let_in(&family)?;
         let next = shown.next();
-        match to_the_end(self.rotate(&shown, &next)).await? {
+        match self.db.to_the_end(self.rotate(&shown, &next)).await? {
             Refreshed::Next(begun) => self.signed_in(*begun, &next),
             Refreshed::Reused(user) => {
                 metrics::refresh_reuses().increment(1);

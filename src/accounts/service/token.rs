@@ -4,7 +4,7 @@ use super::{AccountService, apply, end_tokens, shown};
 use crate::{
     accounts::{documents::AccountUser, store},
     auth::{CredentialKind, Identity, Role},
-    db::{Tx, to_the_end},
+    db::Tx,
     error::{Code, Error, Result},
 };
 
@@ -47,21 +47,23 @@ impl AccountService {
             Error::new(Code::Conflict, sentence)
         })?;
         let (db, users, caller) = (self.db.clone(), self.users.clone(), caller.clone());
-        to_the_end(async move {
-            let keeper = users.clone();
-            let unit = async move |tx: &mut Tx<'_>| {
-                if let Some(session) = caller.session()
-                    && let Some(family) = store::end_family(tx, &caller.user_id, session).await?
-                {
-                    return end_tokens(tx, &keeper, [family]).await;
-                }
-                keeper.keep(tx, &shown).await?;
-                Ok(vec![shown])
-            };
-            apply(&users, db.write(unit).await?).await;
-            Ok(())
-        })
-        .await
+        self.db
+            .to_the_end(async move {
+                let keeper = users.clone();
+                let unit = async move |tx: &mut Tx<'_>| {
+                    if let Some(session) = caller.session()
+                        && let Some(family) =
+                            store::end_family(tx, &caller.user_id, session).await?
+                    {
+                        return end_tokens(tx, &keeper, [family]).await;
+                    }
+                    keeper.keep(tx, &shown).await?;
+                    Ok(vec![shown])
+                };
+                apply(&users, db.write(unit).await?).await;
+                Ok(())
+            })
+            .await
     }
 }
 

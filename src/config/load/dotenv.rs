@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{ConfigError, PLAIN_NAMES, SECRETS, UNSERVED};
+use crate::config::{
+    error::ConfigError,
+    names::{PLAIN_NAMES, SECRETS, UNSERVED},
+};
 
 /// Letters by which a name that is meant for one of ours differs from it, at most.
 const NEAR: usize = 2;

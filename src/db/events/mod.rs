@@ -1,6 +1,7 @@
 //! The kept events: numbered without holes in commit order, read back by number, changed with what
 //! they show, and given up when they are old (docs/contract/events.md#missed-events).
 
+mod budget;
 mod kept;
 mod number;
 mod prune;
@@ -8,28 +9,19 @@ mod restored;
 mod subject;
 
 pub use self::{
+    budget::Budget,
     kept::{KeptAt, KeptWire, empty_after, kept_after, kept_at, set_kept},
-    number::Budget,
     prune::prune_events,
     restored::{Beginning, beginning},
     subject::{KeptEvent, events_about, rewrite, take_back},
 };
-pub(super) use self::{number::number, restored::start_anew};
+pub(super) use self::{budget::KeepLimits, number::number, restored::start_anew};
 use super::{Error, Kind, Result, Row, Tx};
 use crate::{
     id::Id,
     params,
     stream::{Rendering, Stream},
 };
-
-/// How much is kept.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct KeepLimits {
-    /// Events of one stream.
-    pub(super) per_stream: i64,
-    /// Bytes of the events of one unit of work.
-    pub(super) unit_bytes: usize,
-}
 
 /// Where a stream stands.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,123 +1,26 @@
 //! Numbering what a unit of work announces, and keeping it: once, in however many streams it is.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    io,
+use std::collections::BTreeMap;
+
+use super::{
+    Result, Tx,
+    budget::{Budget, KeepLimits, name, row_bytes, too_large, wire},
 };
-
-use serde_json::value::{RawValue, to_raw_value};
-
-use super::{Error, KeepLimits, Kind, Result, Tx};
 use crate::{
     id::Ids,
     params,
-    stream::{Announced, DomainEvent, Rendering, Stream},
+    stream::{Announced, Stream},
 };
-
-/// Bytes that a stream takes, and an event in each of its streams, beside the stream's name.
-const ROW_BYTES: usize = 128;
 
 /// Events after which a long stream is shortened, at most. Few, so that a unit never removes many.
 const MAX_STEP: i64 = 16;
-
-/// What a unit may still announce.
-#[derive(Debug)]
-pub struct Budget {
-    bytes: usize,
-    limit: usize,
-    /// The streams whose own rows are counted.
-    streams: HashSet<String>,
-}
-
-impl Budget {
-    pub(in crate::db) fn new(limits: KeepLimits) -> Self {
-        Self { bytes: 0, limit: limits.unit_bytes, streams: HashSet::new() }
-    }
-
-    /// Takes what an event costs that is to be announced; one for which there is no room takes
-    /// nothing.
-    ///
-    /// # Errors
-    /// [`Kind::TooLarge`]
-    pub fn take(&mut self, event: &impl DomainEvent) -> Result<()> {
-        if !event.kept() {
-            return Ok(());
-        }
-        let names: Vec<_> = event.streams().iter().map(Stream::to_string).collect();
-        let mut renderings = event.render(0);
-        name(&mut renderings, names.len());
-        self.spend(names.iter().map(String::as_str), wire_bytes(&renderings)?)
-    }
-
-    fn spend<'a>(
-        &mut self,
-        names: impl Iterator<Item = &'a str> + Clone,
-        wire_bytes: usize,
-    ) -> Result<()> {
-        let rows = |name: &str| {
-            let rows = if self.streams.contains(name) { 1 } else { 2 };
-            rows * row_bytes(name)
-        };
-        let bytes = self.bytes + names.clone().map(rows).sum::<usize>() + wire_bytes;
-        if bytes > self.limit {
-            return Err(too_large());
-        }
-        self.bytes = bytes;
-        self.streams.extend(names.map(str::to_owned));
-        Ok(())
-    }
-}
-
-/// What a row for a stream of this name takes.
-fn row_bytes(name: &str) -> usize {
-    name.len() + ROW_BYTES
-}
-
-fn too_large() -> Error {
-    Error::new(Kind::TooLarge, "the events of one unit of work")
-}
-
-/// Names each share of an event that several streams keep, the same in all of them, so that who is
-/// sent several of them can tell.
-fn name(renderings: &mut [Rendering], streams: usize) {
-    if streams > 1 {
-        for rendering in renderings {
-            rendering.id.get_or_insert_with(|| Ids.next());
-        }
-    }
-}
-
-fn wire(renderings: &[Rendering]) -> Result<Box<RawValue>> {
-    to_raw_value(renderings).map_err(|error| Error::new(Kind::Other, error))
-}
-
-/// How long the same is.
-fn wire_bytes(renderings: &[Rendering]) -> Result<usize> {
-    let mut length = Length(0);
-    let written = serde_json::to_writer(&mut length, renderings);
-    written.map(|()| length.0).map_err(|error| Error::new(Kind::Other, error))
-}
-
-/// Counts what is written.
-struct Length(usize);
-
-impl io::Write for Length {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// Numbers what the unit announced and keeps it. Streams are taken in one order everywhere, so
 /// units never wait for each other in a circle; the row of a stream is held until the commit, so
 /// numbers rise in commit order. They begin after `after`, in every stream.
 ///
 /// # Errors
-/// The store's, and [`Kind::TooLarge`] when it is more than one unit may keep.
+/// The store's, and [`Kind::TooLarge`](crate::db::Kind::TooLarge) when it is more than one unit may keep.
 pub(in crate::db) async fn number(
     tx: &mut Tx<'_>,
     limits: KeepLimits,

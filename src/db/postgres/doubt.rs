@@ -3,13 +3,15 @@
 
 use std::time::Duration;
 
+use sqlx::PgPool;
 use tokio::time::{sleep, timeout};
 
-use super::{Inner, locks::Place};
+use super::locks::Place;
 use crate::{
     db::{
-        Error, Kind, Result, Shared,
+        Error, Kind, Result,
         backlog::{Backlog, Counted},
+        shared::Shared,
     },
     stream::Announced,
 };
@@ -63,20 +65,18 @@ impl Doubt {
     pub(super) fn send(self, shared: &Shared) {
         shared.send(self.announced);
     }
-}
 
-impl Inner {
     /// Finds out whether a unit was committed, however long the server is away, and sends what it
     /// announced if it was. When the store is closed nobody hears it: who comes back reads it.
-    pub(super) async fn settle(&self, mut doubt: Doubt) {
-        let Some(name) = doubt.name else { return };
+    pub(super) async fn settle(mut self, probes: &PgPool, shared: &Shared) {
+        let Some(name) = self.name else { return };
         // What is not kept is for the moment.
-        doubt.announced.retain(|event| !event.numbers.is_empty());
-        while !self.probes.is_closed() {
-            match self.fate(name).await {
+        self.announced.retain(|event| !event.numbers.is_empty());
+        while !probes.is_closed() {
+            match fate(probes, name).await {
                 Ok(Fate::Committed) => {
                     tracing::info!("a unit of work was kept, though its commit was not answered");
-                    return doubt.send(&self.shared);
+                    return self.send(shared);
                 }
                 Ok(Fate::RolledBack) => return,
                 Ok(Fate::UnderWay) => {}
@@ -85,32 +85,32 @@ impl Inner {
             sleep(ASK_AGAIN).await;
         }
     }
+}
 
-    /// Asks what became of a transaction.
-    async fn fate(&self, name: i64) -> Result<Fate> {
-        const FATE: &str = "SELECT txid_status($1)";
-        let mut connection = self.probes.acquire().await?;
-        let ask = sqlx::query_scalar(FATE).bind(name).fetch_one(&mut *connection);
-        let fate: Option<String> = match timeout(ANSWER_TIMEOUT, ask).await {
-            Ok(Ok(fate)) => fate,
-            // Its own server is gone for good: this one has never had so many transactions.
-            Ok(Err(error)) if is_unknown(&error) => return Ok(Fate::RolledBack),
-            Ok(Err(error)) => {
-                connection.close_on_drop();
-                return Err(error.into());
-            }
-            Err(_) => {
-                connection.close_on_drop();
-                return Err(Error::new(Kind::Timeout, "no answer"));
-            }
-        };
-        Ok(match fate.as_deref() {
-            Some("committed") => Fate::Committed,
-            Some("in progress") => Fate::UnderWay,
-            // Nothing is known of one that is very old.
-            _ => Fate::RolledBack,
-        })
-    }
+/// Asks what became of a transaction.
+async fn fate(probes: &PgPool, name: i64) -> Result<Fate> {
+    const FATE: &str = "SELECT txid_status($1)";
+    let mut connection = probes.acquire().await?;
+    let ask = sqlx::query_scalar(FATE).bind(name).fetch_one(&mut *connection);
+    let fate: Option<String> = match timeout(ANSWER_TIMEOUT, ask).await {
+        Ok(Ok(fate)) => fate,
+        // Its own server is gone for good: this one has never had so many transactions.
+        Ok(Err(error)) if is_unknown(&error) => return Ok(Fate::RolledBack),
+        Ok(Err(error)) => {
+            connection.close_on_drop();
+            return Err(error.into());
+        }
+        Err(_) => {
+            connection.close_on_drop();
+            return Err(Error::new(Kind::Timeout, "no answer"));
+        }
+    };
+    Ok(match fate.as_deref() {
+        Some("committed") => Fate::Committed,
+        Some("in progress") => Fate::UnderWay,
+        // Nothing is known of one that is very old.
+        _ => Fate::RolledBack,
+    })
 }
 
 /// Whether the server says that there was no such transaction: `invalid_parameter_value`.

@@ -5,8 +5,9 @@
 mod doubt;
 mod locks;
 mod query;
+mod session;
 
-use std::{cell::Cell, pin::pin, sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use sqlx::{
     Connection as _, Executor as _, PgConnection, PgPool, Postgres as Engine,
@@ -19,15 +20,20 @@ use tokio::{
     time::timeout,
 };
 
-pub(super) use self::query::{NOW, execute, hold, insert_all, rows};
 use self::{
     doubt::Doubt,
     locks::{Locks, Patience, Place},
+    session::Progress,
+};
+pub(super) use self::{
+    query::{NOW, execute, hold, insert_all, rows},
+    session::Session,
 };
 use super::{
-    Error, Kind, Result, Shared, Tx,
+    Error, Kind, Result, Tx,
     backlog::Backlog,
     events, migrations,
+    shared::Shared,
     unit::{Lost, Unit, carry_out, guard},
 };
 use crate::config::DatabaseConfig;
@@ -68,23 +74,6 @@ struct Inner {
     /// What units announce that are about to be committed, or may have been.
     uncommitted: Backlog,
     shared: Arc<Shared>,
-}
-
-/// A connection in a unit's transaction.
-pub(super) struct Session<'a> {
-    connection: &'a mut PgConnection,
-    locks: &'a Arc<Locks>,
-    patience: &'a Patience,
-    progress: &'a Progress,
-}
-
-/// How far a unit is, for when it is given up.
-#[derive(Default)]
-struct Progress {
-    /// The statement under way.
-    doing: Cell<&'static str>,
-    /// What it announced, from when it is being committed until that is known.
-    doubt: Cell<Option<Doubt>>,
 }
 
 impl Postgres {
@@ -223,7 +212,9 @@ impl Postgres {
                 }
                 drop(connection);
                 if let Some(doubt) = progress.doubt.take() {
-                    tokio::spawn(async move { this.settle(doubt).await });
+                    let tasks = this.shared.tasks.clone();
+                    let settled = async move { doubt.settle(&this.probes, &this.shared).await };
+                    tasks.spawn_until_stopped("doubt", settled);
                 }
                 unit.answer(done.or_else(Lost::cause));
             });

@@ -11,7 +11,7 @@ use sqlx::{
     query::Query,
 };
 
-use super::Session;
+use super::session::Session;
 use crate::db::{Error, Kind, Result, Row, Value, bulk};
 
 /// The server's time, in milliseconds.

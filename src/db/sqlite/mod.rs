@@ -6,20 +6,21 @@ mod query;
 mod readers;
 mod session;
 mod space;
+mod threads;
 mod writer;
 
 use std::{
     io,
     path::Path,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
     time::Duration,
 };
 
-use futures_util::FutureExt;
+use futures_util::future::OptionFuture;
 use rusqlite::{Transaction, TransactionBehavior};
 use tokio::{
     sync::mpsc,
@@ -27,14 +28,21 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use self::{files::Files, mark::Mark, readers::Readers, writer::Writer};
+use self::{
+    files::Files,
+    mark::Mark,
+    readers::Readers,
+    threads::{Job, at_once, join, lock, places, queue, spawn},
+    writer::Writer,
+};
 pub(super) use self::{
     query::{execute, insert_all, rows},
     session::Session,
 };
 use super::{
-    Error, Kind, Result, Shared, Tx, events, migrations,
-    unit::{Lost, Unit, guard},
+    Error, Kind, Result, Tx, events, migrations,
+    shared::Shared,
+    unit::{Lost, Unit},
 };
 use crate::config::DatabaseConfig;
 
@@ -46,13 +54,6 @@ const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Why what is asked of it is refused when its files are gone.
 pub(super) const GONE: &str = "the database's files were removed or replaced";
-
-/// What a thread is asked.
-enum Job {
-    Unit(Box<dyn Unit>),
-    /// Does what is queued and ends.
-    End,
-}
 
 /// An open database.
 pub(super) struct Sqlite {
@@ -91,7 +92,7 @@ impl Sqlite {
         files.opened();
         let (writer, units) = mpsc::channel(places(config.queue_length));
         let (committed, told) = mpsc::channel(UNTOLD);
-        let teller = tokio::spawn(writer::tell(shared.clone(), told));
+        let teller = shared.tasks.spawn("store teller", writer::tell(shared.clone(), told));
         let readers = Readers::start(path.to_owned(), config, shared.clone())?;
         let files = Arc::new(files);
         let limit = config.write_timeout;
@@ -160,7 +161,7 @@ impl Sqlite {
         let _ = self.writer.send(Job::End).await;
         join(writer).await;
         let teller = lock(&self.teller).take();
-        if let Some(Err(error)) = futures_util::future::OptionFuture::from(teller).await {
+        if let Some(Err(error)) = OptionFuture::from(teller).await {
             tracing::error!(%error, "the last commits were not told");
         }
         self.files.give_up();
@@ -224,49 +225,4 @@ async fn take(path: &Path, patience: Duration) -> Result<Files> {
         }
         sleep(ASK_AGAIN).await;
     }
-}
-
-/// How many a configured number is here; one at least.
-fn places(number: u32) -> usize {
-    usize::try_from(number.max(1)).unwrap_or(usize::MAX)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-async fn join(threads: impl IntoIterator<Item = JoinHandle<()>> + Send + 'static) {
-    let joined = task::spawn_blocking(move || {
-        for thread in threads {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the store panicked");
-            }
-        }
-    });
-    // Its panics are those that were just told.
-    let _ = joined.await;
-}
-
-fn queue(to: &mpsc::Sender<Job>, unit: Box<dyn Unit>) {
-    let (job, why) = match to.try_send(Job::Unit(unit)) {
-        Ok(()) => return,
-        Err(mpsc::error::TrySendError::Full(job)) => (job, "too much is waiting for it"),
-        Err(mpsc::error::TrySendError::Closed(job)) => (job, "it is closed"),
-    };
-    if let Job::Unit(unit) = job {
-        unit.answer(Err(Error::new(Kind::Unavailable, why)));
-    }
-}
-
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
-    let thread = thread::Builder::new().name(name.to_owned()).spawn(body);
-    thread.map_err(|error| Error::new(Kind::Unavailable, error))
-}
-
-/// Statements on SQLite are done when they are asked for, so a unit that has to be waited for
-/// waits for something else, with everyone behind it.
-fn at_once<T>(unit: impl Future<Output = Result<T, Lost>>) -> Result<T, Lost> {
-    guard(unit).now_or_never().unwrap_or_else(|| {
-        Err(Lost::By(Error::new(Kind::Other, "a unit of work awaited something else")))
-    })
 }

@@ -8,7 +8,7 @@ use rusqlite::{
 };
 use smallvec::SmallVec;
 
-use super::Session;
+use super::session::Session;
 use crate::db::{Error, Kind, Result, Row, Value};
 
 /// Carries out a statement; how many rows it changed.

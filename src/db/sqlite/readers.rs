@@ -12,14 +12,14 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{
-    Job, at_once, join, lock, queue,
     session::{Judge, Session},
-    spawn,
+    threads::{Job, at_once, join, lock, places, queue, spawn},
 };
 use crate::{
     config::DatabaseConfig,
     db::{
-        Error, Result, Shared, Tx,
+        Error, Result, Tx,
+        shared::Shared,
         unit::{Lost, Unit, carry_out},
     },
 };
@@ -53,18 +53,18 @@ impl Readers {
         config: &DatabaseConfig,
         shared: Arc<Shared>,
     ) -> Result<Self> {
-        let (jobs, receiver) = mpsc::channel(super::places(config.queue_length));
+        let (jobs, receiver) = mpsc::channel(places(config.queue_length));
         let crew = Arc::new(Crew {
             path,
             shared,
             jobs: Mutex::new(receiver),
             threads: Mutex::default(),
-            long: Arc::new(Semaphore::new(super::places(config.pool_size / 2))),
+            long: Arc::new(Semaphore::new(places(config.pool_size / 2))),
             timeout: config.read_timeout,
         });
         // Each keeps a cache of its own, and more of them than cores read no faster.
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        for _ in 0..super::places(config.pool_size).min(cores) {
+        for _ in 0..places(config.pool_size).min(cores) {
             crew.engage()?;
         }
         Ok(Self { jobs, crew })

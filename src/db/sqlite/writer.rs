@@ -10,10 +10,17 @@ use std::{
 use rusqlite::Connection;
 use tokio::{sync::mpsc, task};
 
-use super::{Job, at_once, files::Files, mark::Mark, session::Session, space::Space};
+use super::{
+    files::Files,
+    mark::Mark,
+    session::Session,
+    space::Space,
+    threads::{Job, at_once},
+};
 use crate::{
     db::{
-        Error, Kind, Result, Shared, Tx, events,
+        Error, Kind, Result, Tx, events,
+        shared::Shared,
         unit::{Unit, carry_out},
     },
     stream::Announced,

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     access::Access,
     auth::Identity,
-    db::{Db, Tx, to_the_end},
+    db::{Db, Tx},
     error::{Code, Error, Result},
     id::{Id, Ids},
     notifications::NotificationService,
@@ -54,13 +54,14 @@ impl MarketplaceService {
         F: AsyncFnOnce(&mut Tx<'_>) -> Result<PurchaseRequest> + Send + 'static,
     {
         let (db, access) = (self.db.clone(), self.access.clone());
-        to_the_end(async move {
-            let request = db.write(unit).await?;
-            // Committed events are on their way before the unit is answered, so this comes after.
-            access.recheck(&Room::Request(request.id.clone())).await;
-            Ok(request)
-        })
-        .await
+        self.db
+            .to_the_end(async move {
+                let request = db.write(unit).await?;
+                // Committed events are on their way before the unit is answered, so this comes after.
+                access.recheck(&Room::Request(request.id.clone())).await;
+                Ok(request)
+            })
+            .await
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     settle::{self, Settled},
 };
 use crate::{
-    db::{Tx, to_the_end},
+    db::Tx,
     error::{Code, Error, Result},
     id::Id,
     marketplace::Sale,
@@ -75,19 +75,20 @@ impl PaymentService {
             return Err(no_callback());
         }
         let service = self.clone();
-        to_the_end(async move {
-            let key = callback.dedupe_key();
-            let received = Received {
-                dedupe_key: key.clone(),
-                subject: payment.clone(),
-                headers: kept(&headers),
-                body: raw.to_vec(),
-            };
-            let keep = async move |tx: &mut Tx<'_>| webhooks::keep(tx, received).await;
-            service.db.write_sized(raw.len(), keep).await?;
-            service.process(client, payment, key, callback).await
-        })
-        .await
+        self.db
+            .to_the_end(async move {
+                let key = callback.dedupe_key();
+                let received = Received {
+                    dedupe_key: key.clone(),
+                    subject: payment.clone(),
+                    headers: kept(&headers),
+                    body: raw.to_vec(),
+                };
+                let keep = async move |tx: &mut Tx<'_>| webhooks::keep(tx, received).await;
+                service.db.write_sized(raw.len(), keep).await?;
+                service.process(client, payment, key, callback).await
+            })
+            .await
     }
 
     async fn process(
@@ -138,26 +139,27 @@ impl PaymentService {
             return Err(no_callback());
         }
         let service = self.clone();
-        to_the_end(async move {
-            let key = told.dedupe_key();
-            let received = Received {
-                dedupe_key: key.clone(),
-                subject: payout.clone(),
-                headers: kept(&headers),
-                body: raw.to_vec(),
-            };
-            let keep = async move |tx: &mut Tx<'_>| webhooks::keep(tx, received).await;
-            service.db.write_sized(raw.len(), keep).await?;
-            let notifications = service.notifications.clone();
-            let process = async move |tx: &mut Tx<'_>| {
-                if webhooks::begin(tx, &key).await? {
-                    payouts::told(tx, &notifications, &payout, told).await?;
-                }
-                Ok(())
-            };
-            service.db.write(process).await
-        })
-        .await
+        self.db
+            .to_the_end(async move {
+                let key = told.dedupe_key();
+                let received = Received {
+                    dedupe_key: key.clone(),
+                    subject: payout.clone(),
+                    headers: kept(&headers),
+                    body: raw.to_vec(),
+                };
+                let keep = async move |tx: &mut Tx<'_>| webhooks::keep(tx, received).await;
+                service.db.write_sized(raw.len(), keep).await?;
+                let notifications = service.notifications.clone();
+                let process = async move |tx: &mut Tx<'_>| {
+                    if webhooks::begin(tx, &key).await? {
+                        payouts::told(tx, &notifications, &payout, told).await?;
+                    }
+                    Ok(())
+                };
+                service.db.write(process).await
+            })
+            .await
     }
 
     /// Refuses what SHKeeper did not sign.

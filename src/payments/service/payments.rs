@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     auth::{Identity, Role},
-    db::{Tx, to_the_end},
+    db::Tx,
     error::{Error, Result},
     http::list::{List, Page},
     id::Id,
@@ -60,15 +60,18 @@ impl PaymentService {
         }
         let turn = self.invoices.turn(&buyer).await?;
         let service = self.clone();
-        to_the_end(async move {
-            let _turn = turn;
-            let begun = service.begin_payment(caller, request, |begun| begun).await?;
-            match &begun.ask {
-                Some(crypto) => service.invoice(&provider, begun.row, crypto, begun.is_new).await,
-                None => Ok(begun.into_answer()),
-            }
-        })
-        .await
+        self.db
+            .to_the_end(async move {
+                let _turn = turn;
+                let begun = service.begin_payment(caller, request, |begun| begun).await?;
+                match &begun.ask {
+                    Some(crypto) => {
+                        service.invoice(&provider, begun.row, crypto, begun.is_new).await
+                    }
+                    None => Ok(begun.into_answer()),
+                }
+            })
+            .await
     }
 
     /// Writes a payment down, or finds the one that is under way; and with it the coin that the

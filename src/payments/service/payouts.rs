@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     auth::Identity,
-    db::{Tx, to_the_end},
+    db::Tx,
     error::{Code, Error, Result},
     id::Id,
     notifications::NotificationService,
@@ -61,20 +61,22 @@ impl PaymentService {
             None => None,
         };
         let service = self.clone();
-        to_the_end(async move {
-            let _turn = turn;
-            let token = provider.is_some().then(token);
-            let (payout, begun) = service.begin_payout(user, request, token.clone(), name).await?;
-            if !begun {
-                return Ok(payout);
-            }
-            tracing::info!(payout = %payout.id, by = %caller.user_id, "a payout was begun");
-            match provider.zip(token) {
-                Some((provider, token)) => service.order(&provider, &token, payout).await,
-                None => Ok(payout),
-            }
-        })
-        .await
+        self.db
+            .to_the_end(async move {
+                let _turn = turn;
+                let token = provider.is_some().then(token);
+                let (payout, begun) =
+                    service.begin_payout(user, request, token.clone(), name).await?;
+                if !begun {
+                    return Ok(payout);
+                }
+                tracing::info!(payout = %payout.id, by = %caller.user_id, "a payout was begun");
+                match provider.zip(token) {
+                    Some((provider, token)) => service.order(&provider, &token, payout).await,
+                    None => Ok(payout),
+                }
+            })
+            .await
     }
 
     /// Writes a payout down. Without a provider to ask, that is all there is to do. With false the

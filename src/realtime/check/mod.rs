@@ -31,6 +31,7 @@ use crate::{
     events,
     limits::CallerRates,
     room::Room,
+    tasks::Tasks,
 };
 
 /// How long anything may take before a test fails: for what hangs, not for what is slow.
@@ -118,7 +119,15 @@ impl Server {
         let verifier = authenticator.expect("keys").verifier().clone();
         let catalogue = Arc::new(Catalogue::new(&[EVENTS]).expect("a catalogue"));
         let callers = CallerRates::new(&config.limits);
-        let realtime = Realtime::start(&config, catalogue, verifier, origins, clock, callers);
+        let realtime = Realtime::start(
+            &config,
+            catalogue,
+            verifier,
+            origins,
+            clock,
+            callers,
+            &Tasks::default(),
+        );
         let gates: Gates = Arc::new(ByNamespace::new(|_| Semaphore::new(0)));
         let commands = commands(realtime.emitter(), &gates);
         realtime.listen(commands, Vec::new()).expect("a command for each event");

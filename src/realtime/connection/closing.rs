@@ -44,7 +44,7 @@ impl Context {
     /// The polls of a link that is a polling session.
     pub(in crate::realtime) fn polls_of(self: &Arc<Self>, link: &Arc<Link>) -> Arc<Polls> {
         let (context, link) = (self.clone(), Arc::downgrade(link));
-        Arc::new(Polls::new(move |wish| {
+        Arc::new(Polls::new(self.tasks.clone(), move |wish| {
             let Some(link) = link.upgrade() else { return };
             match wish {
                 Wish::TooMuch if context.close_because(&link, ClosingReason::SlowConsumer) => {
@@ -100,7 +100,7 @@ impl Context {
             return;
         }
         let (context, link) = (self.clone(), link.clone());
-        tokio::spawn(async move {
+        self.tasks.spawn_until_stopped("vacant session", async move {
             tokio::time::sleep(after).await;
             if context.connections(&link).is_empty() {
                 link.close();
@@ -124,11 +124,12 @@ fn say_and_close(link: &Arc<Link>, reason: ClosingReason, connections: &[Arc<Con
     }
     let namespaces: Vec<_> = connections.iter().map(|this| this.namespace()).collect();
     let (link, last) = (link.clone(), last.clone());
+    let tasks = last.context().tasks.clone();
     let closed = all_hear(&link, &namespaces);
     if closed {
         last.close_transport();
     }
-    tokio::spawn(async move {
+    tasks.spawn_until_stopped("last words", async move {
         if closed {
             tokio::time::sleep(LAST_WORDS).await;
         } else {

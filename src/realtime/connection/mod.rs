@@ -35,6 +35,7 @@ use crate::{
     id::Id,
     limits::{CallerRates, EventRates},
     room::Room,
+    tasks::Tasks,
 };
 
 /// One Socket.IO socket of ours. Like everything that lives as long as a socket it is made of pieces
@@ -60,6 +61,7 @@ pub(super) struct Context {
     /// The links of websockets.
     pub(super) links: LinksBySid,
     pub(super) clock: Clock,
+    pub(super) tasks: Tasks,
     pub(super) limits: LimitsConfig,
     /// What a user changes over all of their sockets.
     pub(super) callers: CallerRates,
@@ -385,10 +387,11 @@ impl Context {
         let clock = Clock::system();
         let authenticator = crate::auth::Authenticator::new(&config.auth, origins, clock.clone());
         Arc::new(Self {
-            hub: Hub::start(1, 1, 1000),
+            hub: Hub::start(&Tasks::default(), 1, 1, 1000),
             seats: Seats::new(1),
             links: LinksBySid::default(),
             clock,
+            tasks: Tasks::default(),
             callers: CallerRates::new(&config.limits),
             limits: config.limits,
             verifier: authenticator.unwrap().verifier().clone(),

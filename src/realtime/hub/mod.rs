@@ -33,7 +33,7 @@ pub(super) use outlet::{Outlet, Polled};
 
 use self::item::RoomsQuestion;
 use super::{frame::Outgoing, seats::Member};
-use crate::{id::Id, room::Room};
+use crate::{id::Id, room::Room, tasks::Tasks};
 
 /// Locks that give concurrent broadcasts to a room one order over all shards.
 const STRIPES: usize = 64;
@@ -77,11 +77,16 @@ pub struct RoomMember {
 impl Hub {
     /// Starts the shards' tasks on the current runtime. They end when every clone is dropped.
     #[must_use]
-    pub fn start(shards: usize, max_rooms_per_connection: usize, max_pending_bytes: usize) -> Self {
+    pub fn start(
+        tasks: &Tasks,
+        shards: usize,
+        max_rooms_per_connection: usize,
+        max_pending_bytes: usize,
+    ) -> Self {
         // Up to three namespaces share a websocket, and what is sent at once and what waits for it
         // come together.
         let replay_bytes = max_pending_bytes / 8;
-        let shards = (0..shards).map(|_| shard::start(replay_bytes)).collect();
+        let shards = (0..shards).map(|_| shard::start(replay_bytes, tasks)).collect();
         Self(Arc::new(Inner {
             shards,
             stripes: std::array::from_fn(|_| Mutex::new(())),

@@ -209,7 +209,7 @@ impl Outlet {
                     }
                 }
                 let polls = polled.polls.clone();
-                tokio::spawn(async move {
+                polled.polls.tasks().spawn_until_stopped("last words", async move {
                     // Who polls again has heard it.
                     tokio::select! {
                         Ok(()) = when_taken => {}

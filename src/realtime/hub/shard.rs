@@ -16,6 +16,7 @@ use crate::{
     id::Id,
     realtime::{frame::Outgoing, seats::Member},
     room::Room,
+    tasks::Tasks,
 };
 
 /// Items taken from the queue at once.
@@ -41,9 +42,9 @@ struct Shard {
 }
 
 /// Starts a shard; it ends when every sender of its queue is gone.
-pub(super) fn start(replay_bytes: usize) -> mpsc::UnboundedSender<Item> {
+pub(super) fn start(replay_bytes: usize, tasks: &Tasks) -> mpsc::UnboundedSender<Item> {
     let (queue, mut items) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
+    tasks.spawn_until_stopped("hub", async move {
         let mut shard = Shard { replay_bytes, ..Shard::default() };
         let mut batch = Vec::with_capacity(BATCH);
         while items.recv_many(&mut batch, BATCH).await > 0 {

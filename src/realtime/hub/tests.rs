@@ -32,7 +32,7 @@ const MOST: usize = 1000;
 const SHARD: usize = 0;
 
 fn hub() -> Hub {
-    Hub::start(1, 10, MOST)
+    Hub::start(&Tasks::default(), 1, 10, MOST)
 }
 
 fn room() -> Room {
@@ -72,7 +72,7 @@ fn come_in(hub: &Hub, member: Member, user: Option<&str>, outlet: Outlet) {
 fn enter_polling(hub: &Hub, member: Member) -> (Arc<Polls>, Arc<AtomicUsize>) {
     let wishes = Arc::new(AtomicUsize::new(0));
     let counted = wishes.clone();
-    let polls = Arc::new(Polls::new(move |wish| {
+    let polls = Arc::new(Polls::new(Tasks::default(), move |wish| {
         counted.fetch_add(usize::from(wish == Wish::TooMuch), Ordering::SeqCst);
     }));
     let polled = Polled::new(polls.clone(), Namespace::Root, Weak::new(), MOST);

@@ -36,6 +36,7 @@ use crate::{
     event::{ByNamespace, Namespace},
     limits::PacketLimit,
     metrics,
+    tasks::Tasks,
 };
 
 /// Frames handed to the kernel in one `writev`.
@@ -61,6 +62,8 @@ pub(super) struct Tolerance {
     pub(super) farewell: ByNamespace<Bytes>,
     /// Packets that are no event within its rate; none when rates are off.
     pub(super) packets: Option<PacketLimit>,
+    /// Where what is to be done about a socket later begins.
+    pub(super) tasks: Tasks,
 }
 
 #[cfg(test)]
@@ -73,6 +76,7 @@ impl Tolerance {
             stall_timeout: Duration::from_secs(5),
             farewell: ByNamespace::default(),
             packets: None,
+            tasks: Tasks::default(),
         }
     }
 }
@@ -283,7 +287,7 @@ impl Lane {
         state.phase = Phase::Closing;
         state.wake_reader();
         self.flush(state);
-        tokio::spawn(self.clone().linger());
+        self.tolerance.tasks.spawn_until_stopped("last reads", self.clone().linger());
     }
 
     /// The engine has let go of the socket: what is pending still goes out, within limits of time.
@@ -292,7 +296,7 @@ impl Lane {
         if state.phase == Phase::Open {
             state.phase = Phase::Closing;
             self.flush(&mut state);
-            tokio::spawn(self.clone().linger());
+            self.tolerance.tasks.spawn_until_stopped("last reads", self.clone().linger());
         }
     }
 
@@ -330,7 +334,7 @@ impl Lane {
         }
         if !state.draining {
             state.draining = true;
-            tokio::spawn(self.clone().drain());
+            self.tolerance.tasks.spawn_until_stopped("late writes", self.clone().drain());
         }
         self.check_pending(state);
     }

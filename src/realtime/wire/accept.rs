@@ -16,7 +16,6 @@ use tokio::{
     sync::watch,
     time::timeout,
 };
-use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::pace::{Answer, Pace, Paced};
@@ -24,6 +23,7 @@ use crate::{
     config::{Config, ServerConfig},
     limits::PeerLimits,
     log_limit, metrics,
+    tasks::Tasks,
 };
 
 pub use crate::http::client_address::Peer;
@@ -51,7 +51,7 @@ pub async fn serve(
 ) {
     let peers = PeerLimits::new(&config.limits, &config.server);
     let config = Arc::new(config.server);
-    let connections = TaskTracker::new();
+    let connections = Tasks::default();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -67,7 +67,7 @@ pub async fn serve(
                 };
                 prepare(&stream);
                 let (router, config, stop) = (router.clone(), config.clone(), stop.clone());
-                connections.spawn(async move {
+                connections.spawn("connection", async move {
                     // Until it ends, or goes on as a websocket, which has a place of another kind.
                     let _place = place;
                     metrics::http_connections().increment(1);
@@ -84,8 +84,8 @@ pub async fn serve(
         }
     }
     drop(listener);
-    connections.close();
-    connections.wait().await;
+    connections.stop();
+    connections.stopped().await;
 }
 
 /// Answers whoever has too many connections, as far as that takes no time.

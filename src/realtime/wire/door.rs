@@ -185,7 +185,7 @@ impl Inner {
         let (engine, tolerance) = (self.engine.clone(), self.tolerance.clone());
         let context = self.context.clone();
         let (sid, v3) = (query.sid, link.is_v3());
-        tokio::spawn(async move {
+        self.context.tasks.spawn_until_stopped("upgrade", async move {
             let Ok(upgraded) = upgrade.await else { return };
             let Ok(parts) = upgraded.downcast::<TokioIo<Paced>>() else { return };
             // Copied, since even an empty rest of the HTTP parser's buffer keeps all of it.
@@ -211,7 +211,8 @@ impl Inner {
             (None, &Method::GET) => {
                 let link = self.open(query, &request)?;
                 link.set_polls(self.context.polls_of(&link));
-                polling::open(&self.engine, &self.polling, query, link).await?
+                let tasks = self.context.tasks.clone();
+                polling::open(&self.engine, &self.polling, query, link, tasks).await?
             }
             (Some(sid), &Method::GET) => {
                 let link = self.session(sid)?;

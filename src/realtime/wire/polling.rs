@@ -38,6 +38,7 @@ use crate::{
         names,
         polls::Polls,
     },
+    tasks::Tasks,
 };
 
 /// Packets given to the engine before it is seen whether the client's queue keeps up.
@@ -61,6 +62,7 @@ pub(super) async fn open(
     links: &Arc<LinksBySid>,
     query: &Query,
     link: Arc<Link>,
+    tasks: Tasks,
 ) -> Result<Response> {
     #[derive(Deserialize)]
     struct Open {
@@ -81,7 +83,7 @@ pub(super) async fn open(
     let sid = sid.ok_or_else(|| Error::internal("the engine opened no session"))?;
     let known = Known::by(sid, links, &link);
     let uri = format!("{uri}&sid={sid}").parse().map_err(Error::internal)?;
-    let session = PollingSession::new(engine.clone(), uri, query.v3);
+    let session = PollingSession::new(engine.clone(), uri, query.v3, tasks);
     if !query.v3 {
         session.answer_first_ping().await;
     }

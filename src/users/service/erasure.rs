@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::{Change, Users};
 use crate::{
     auth::Identity,
-    db::{self, Tx, to_the_end},
+    db::{self, Tx},
     error::{Error, Result},
     id::Id,
     personal::{Gone, Lines, Place, ROWS},
@@ -32,20 +32,21 @@ impl Users {
     pub(in crate::users) async fn erase(&self, by: &Identity, user: Id) -> Result<()> {
         tracing::info!(by = %by.user_id, %user, "a user is to be erased");
         let users = self.clone();
-        to_the_end(async move {
-            let (this, whose) = (users.clone(), user.clone());
-            let unit = async move |tx: &mut Tx<'_>| {
-                erasures::ask(tx, &whose).await?;
-                let revocation = this.revocation_of_user(whose, tx.now());
-                this.keep(tx, &revocation).await?;
-                Ok(revocation)
-            };
-            let revocation = users.db.write(unit).await?;
-            users.apply(Change::Revoked(revocation)).await;
-            users.erasing.notify_one();
-            Ok(())
-        })
-        .await
+        self.db
+            .to_the_end(async move {
+                let (this, whose) = (users.clone(), user.clone());
+                let unit = async move |tx: &mut Tx<'_>| {
+                    erasures::ask(tx, &whose).await?;
+                    let revocation = this.revocation_of_user(whose, tx.now());
+                    this.keep(tx, &revocation).await?;
+                    Ok(revocation)
+                };
+                let revocation = users.db.write(unit).await?;
+                users.apply(Change::Revoked(revocation)).await;
+                users.erasing.notify_one();
+                Ok(())
+            })
+            .await
     }
 
     /// Erases who is to be erased, for ever.

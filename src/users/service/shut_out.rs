@@ -4,7 +4,7 @@ use super::{NEVER, Users};
 use crate::{
     auth::{Identity, Older, Revoked, TokenError, TokenKey},
     clock::Timestamp,
-    db::{Tx, to_the_end},
+    db::Tx,
     error::{Code, Error, Result},
     id::Id,
     users::{
@@ -121,14 +121,15 @@ impl Users {
     /// Those of [`Users::keep`].
     pub async fn revoke(&self, revocation: Revocation) -> Result<()> {
         let users = self.clone();
-        to_the_end(async move {
-            let (this, kept) = (users.clone(), revocation.clone());
-            let unit = async move |tx: &mut Tx<'_>| this.keep(tx, &kept).await;
-            users.db.write(unit).await?;
-            users.apply(Change::Revoked(revocation)).await;
-            Ok(())
-        })
-        .await
+        self.db
+            .to_the_end(async move {
+                let (this, kept) = (users.clone(), revocation.clone());
+                let unit = async move |tx: &mut Tx<'_>| this.keep(tx, &kept).await;
+                users.db.write(unit).await?;
+                users.apply(Change::Revoked(revocation)).await;
+                Ok(())
+            })
+            .await
     }
 
     /// Makes sure that somebody is not shut out.
@@ -210,33 +211,35 @@ impl Users {
         self.ensure_room()?;
         tracing::info!(by = %by.user_id, %user, "a user is blocked");
         let (users, blocked_by) = (self.clone(), by.user_id.clone());
-        to_the_end(async move {
-            let _turn = users.blocking.lock().await;
-            let blocked = user.clone();
-            let unit = async move |tx: &mut Tx<'_>| {
-                let block = BlockView { since: tx.now(), until, reason, blocked_by };
-                kept::block(tx, &blocked, &block).await
-            };
-            users.db.write(unit).await?;
-            users.apply(Change::Blocked(user, until.unwrap_or(NEVER))).await;
-            Ok(())
-        })
-        .await
+        self.db
+            .to_the_end(async move {
+                let _turn = users.blocking.lock().await;
+                let blocked = user.clone();
+                let unit = async move |tx: &mut Tx<'_>| {
+                    let block = BlockView { since: tx.now(), until, reason, blocked_by };
+                    kept::block(tx, &blocked, &block).await
+                };
+                users.db.write(unit).await?;
+                users.apply(Change::Blocked(user, until.unwrap_or(NEVER))).await;
+                Ok(())
+            })
+            .await
     }
 
     /// Lets a user in again. Tokens that were revoked stay so.
     pub(in crate::users) async fn unblock(&self, by: &Identity, user: Id) -> Result<()> {
         tracing::info!(by = %by.user_id, %user, "a user's block is ended");
         let users = self.clone();
-        to_the_end(async move {
-            let _turn = users.blocking.lock().await;
-            let blocked = user.clone();
-            let unit = async move |tx: &mut Tx<'_>| kept::unblock(tx, &blocked).await;
-            users.db.write(unit).await?;
-            users.apply(Change::Unblocked(user)).await;
-            Ok(())
-        })
-        .await
+        self.db
+            .to_the_end(async move {
+                let _turn = users.blocking.lock().await;
+                let blocked = user.clone();
+                let unit = async move |tx: &mut Tx<'_>| kept::unblock(tx, &blocked).await;
+                users.db.write(unit).await?;
+                users.apply(Change::Unblocked(user)).await;
+                Ok(())
+            })
+            .await
     }
 
     /// Closes a user's sockets, who may come back; how many there were.

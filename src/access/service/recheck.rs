@@ -6,9 +6,9 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use secrecy::SecretString;
 
-use super::{Access, Standing};
+use super::Access;
 use crate::{
-    db::to_the_end,
+    access::rights::Standing,
     error::{Code, Result},
     event::Success,
     id::Id,
@@ -35,12 +35,13 @@ impl Access {
     /// The store's.
     pub async fn revoke(&self, user: Id, room: Room) -> Result<()> {
         let access = self.clone();
-        to_the_end(async move {
-            access.grants.take(user.clone(), room.clone()).await?;
-            access.evict(&user, &[room]).await;
-            Ok(())
-        })
-        .await
+        self.db
+            .to_the_end(async move {
+                access.grants.take(user.clone(), room.clone()).await?;
+                access.evict(&user, &[room]).await;
+                Ok(())
+            })
+            .await
     }
 
     /// Takes everyone out of a room who may not enter it any more, since what is stored has changed.
@@ -67,7 +68,7 @@ impl Access {
     /// # Errors
     /// Why the token is refused, or [`Code::Unavailable`] while the store is away and the token does
     /// not say the same as the one before; then nothing has changed.
-    pub(super) async fn refresh(
+    pub(in crate::access) async fn refresh(
         &self,
         connection: &Arc<Connection>,
         token: &SecretString,
@@ -106,7 +107,7 @@ impl Access {
 
     /// Takes a connection out again whose right was taken back while it entered: the eviction may
     /// have looked for sockets before this one was in.
-    pub(super) async fn check_again(
+    pub(in crate::access) async fn check_again(
         &self,
         connection: &Arc<Connection>,
         rooms: &[Room],

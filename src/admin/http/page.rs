@@ -8,36 +8,36 @@ use axum::{
 };
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 
-use super::Admin;
+use crate::admin::service::Admin;
 
 /// The page loads its own files and asks its own server. It draws with text, never with markup.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
      require-trusted-types-for 'script'; trusted-types 'none'";
 
-const PAGE: &str = include_str!("console/index.html");
+const PAGE: &str = include_str!("../console/index.html");
 
 /// Stands in the page where a developer is offered the login.
 const DEVELOPER_HERE: &str = "<!-- developer -->";
 
-const DEVELOPER: &str = include_str!("console/developer.html");
+const DEVELOPER: &str = include_str!("../console/developer.html");
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Name, content type and content of each file.
-pub(super) const FILES: [(&str, &str, &str); 12] = [
-    ("console.css", "text/css; charset=utf-8", include_str!("console/console.css")),
-    ("panels.css", "text/css; charset=utf-8", include_str!("console/panels.css")),
-    ("icon.svg", "image/svg+xml", include_str!("console/icon.svg")),
-    ("main.js", SCRIPT, include_str!("console/main.js")),
-    ("session.js", SCRIPT, include_str!("console/session.js")),
-    ("api.js", SCRIPT, include_str!("console/api.js")),
-    ("element.js", SCRIPT, include_str!("console/element.js")),
-    ("metrics.js", SCRIPT, include_str!("console/metrics.js")),
-    ("figures.js", SCRIPT, include_str!("console/figures.js")),
-    ("rooms.js", SCRIPT, include_str!("console/rooms.js")),
-    ("presence.js", SCRIPT, include_str!("console/presence.js")),
-    ("emit.js", SCRIPT, include_str!("console/emit.js")),
+pub(in crate::admin) const FILES: [(&str, &str, &str); 12] = [
+    ("console.css", "text/css; charset=utf-8", include_str!("../console/console.css")),
+    ("panels.css", "text/css; charset=utf-8", include_str!("../console/panels.css")),
+    ("icon.svg", "image/svg+xml", include_str!("../console/icon.svg")),
+    ("main.js", SCRIPT, include_str!("../console/main.js")),
+    ("session.js", SCRIPT, include_str!("../console/session.js")),
+    ("api.js", SCRIPT, include_str!("../console/api.js")),
+    ("element.js", SCRIPT, include_str!("../console/element.js")),
+    ("metrics.js", SCRIPT, include_str!("../console/metrics.js")),
+    ("figures.js", SCRIPT, include_str!("../console/figures.js")),
+    ("rooms.js", SCRIPT, include_str!("../console/rooms.js")),
+    ("presence.js", SCRIPT, include_str!("../console/presence.js")),
+    ("emit.js", SCRIPT, include_str!("../console/emit.js")),
 ];
 
 pub(super) fn router<S>() -> Router<S>

@@ -1,0 +1,34 @@
+//! Who belongs in which room, from what is stored: the rooms above know, and are asked.
+
+use futures_util::future::BoxFuture;
+
+use crate::{auth::Identity, error::Result, room::Room};
+
+/// What stored data says of a user and a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// This server has no record of the room's id; its owner may be another backend.
+    Unknown,
+    /// The user belongs in there.
+    Member,
+    /// The user does not.
+    Stranger,
+}
+
+/// Asks stored data who belongs in a room.
+pub trait Records: Send + Sync {
+    /// How someone stands to the room, or what the store says.
+    fn standing<'a>(
+        &'a self,
+        identity: &'a Identity,
+        room: &'a Room,
+    ) -> BoxFuture<'a, Result<Standing>>;
+
+    /// The number of the last event of the room's stream that is not someone's to hear again, since
+    /// they came in after it; 0 when all of them are.
+    fn heard_after<'a>(
+        &'a self,
+        identity: &'a Identity,
+        room: &'a Room,
+    ) -> BoxFuture<'a, Result<i64>>;
+}

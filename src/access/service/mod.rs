@@ -1,0 +1,191 @@
+//! The policy: who may enter which room, by any right there is.
+
+mod recheck;
+
+use std::sync::Arc;
+
+use super::{
+    grants::Grants,
+    rights::{Records, Standing},
+};
+use crate::{
+    auth::{Identity, Role},
+    config::RoomPolicy,
+    db::Db,
+    error::{Code, Error, Result},
+    realtime::{
+        self, Connection, Entrance, Sockets,
+        events::{Position, RoomChanged},
+    },
+    room::Room,
+};
+
+/// The policy. Cheap to clone.
+#[derive(Clone)]
+pub struct Access {
+    policy: RoomPolicy,
+    records: Arc<dyn Records>,
+    grants: Grants,
+    db: Db,
+    sockets: Sockets,
+}
+
+impl Access {
+    /// The policy over what is stored; who loses a right leaves the rooms of these.
+    #[must_use]
+    pub fn new(policy: RoomPolicy, records: Arc<dyn Records>, db: Db, sockets: Sockets) -> Self {
+        Self { policy, records, grants: Grants::new(db.clone()), db, sockets }
+    }
+
+    /// Lets a connection into a room.
+    ///
+    /// # Errors
+    /// [`Code::Forbidden`], in the same words for a room that exists and one that does not; or what
+    /// [`Connection::join`] says.
+    pub async fn enter(&self, connection: &Arc<Connection>, room: Room) -> Result<()> {
+        self.enter_all(connection, &[room]).await
+    }
+
+    /// Lets a connection into a room whose events are kept, with what it missed of it.
+    ///
+    /// # Errors
+    /// As [`Access::enter`], and what the store says.
+    pub async fn enter_from(
+        &self,
+        connection: &Arc<Connection>,
+        mut entrance: Entrance,
+    ) -> Result<Position> {
+        let evictions = self.sockets.hub().evictions();
+        let room = entrance.room.clone();
+        self.check_all(connection, std::slice::from_ref(&room)).await?;
+        let beside = match &mut entrance.since {
+            Some(since) => {
+                *since = self.own_since(connection, &room, *since).await?;
+                self.beside(connection, &room).await?
+            }
+            None => Vec::new(),
+        };
+        let position = realtime::enter(&self.db, connection, entrance, beside).await?;
+        self.check_again(connection, &[room], evictions).await?;
+        Ok(position)
+    }
+
+    /// From where on someone hears a room's events again: not what came before they took part.
+    async fn own_since(&self, connection: &Connection, room: &Room, since: i64) -> Result<i64> {
+        let identity = connection.known_identity()?;
+        if since < 0 || identity.has(Role::Admin) {
+            return Ok(since);
+        }
+        Ok(since.max(self.records.heard_after(&identity, room).await?))
+    }
+
+    /// The rooms whose events are kept in the stream of a user's room, those that the connection may
+    /// enter, too: what it missed of them comes with what it missed of the user's.
+    async fn beside(&self, connection: &Connection, room: &Room) -> Result<Vec<Room>> {
+        let Room::User(id) = room else { return Ok(Vec::new()) };
+        let identity = connection.known_identity()?;
+        let mut beside = Vec::new();
+        for room in [Room::Seller(id.clone()), Room::Buyer(id.clone())] {
+            match self.check(&identity, &room).await {
+                Ok(()) => beside.push(room),
+                Err(error) if error.code() == Code::Forbidden => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(beside)
+    }
+
+    /// Lets a connection into a room, with what it missed of it when it says since when.
+    ///
+    /// # Errors
+    /// As [`Access::enter_from`].
+    pub async fn change(
+        &self,
+        connection: &Arc<Connection>,
+        room: Room,
+        since: Option<i64>,
+    ) -> Result<RoomChanged> {
+        if since.is_none() {
+            self.enter(connection, room.clone()).await?;
+            return Ok(RoomChanged::of(room));
+        }
+        let position = self.enter_from(connection, Entrance { room: room.clone(), since }).await?;
+        Ok(RoomChanged { position, ..RoomChanged::of(room) })
+    }
+
+    /// Lets a connection into several rooms, or into none of them.
+    ///
+    /// # Errors
+    /// As [`Access::enter`].
+    pub async fn enter_all(&self, connection: &Arc<Connection>, rooms: &[Room]) -> Result<()> {
+        let evictions = self.sockets.hub().evictions();
+        self.check_all(connection, rooms).await?;
+        rooms.iter().try_for_each(|room| connection.join(room.clone()))?;
+        self.check_again(connection, rooms, evictions).await
+    }
+
+    async fn check_all(&self, connection: &Connection, rooms: &[Room]) -> Result<()> {
+        let identity = connection.known_identity()?;
+        for room in rooms {
+            self.check(&identity, room).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether someone may enter a room.
+    ///
+    /// # Errors
+    /// [`Code::Forbidden`]; [`Code::Unavailable`] while the store is away.
+    pub async fn check(&self, identity: &Identity, room: &Room) -> Result<()> {
+        if self.admits(self.standing(identity, room).await?) {
+            Ok(())
+        } else {
+            Err(Error::new(Code::Forbidden, "You may not enter this room."))
+        }
+    }
+
+    /// Whether the policy lets in who stands like this to a room.
+    fn admits(&self, standing: Standing) -> bool {
+        match standing {
+            Standing::Member => true,
+            Standing::Stranger => false,
+            Standing::Unknown => self.policy == RoomPolicy::Open,
+        }
+    }
+
+    /// How someone stands to a room, by any right there is.
+    async fn standing(&self, identity: &Identity, room: &Room) -> Result<Standing> {
+        if identity.has(Role::Admin) || identity.rooms.contains(room) || own(identity, room) {
+            return Ok(Standing::Member);
+        }
+        // Asked first and for every room, so that a refusal takes the same work for all.
+        if self.grants.allow(&identity.user_id, room).await? {
+            return Ok(Standing::Member);
+        }
+        match room {
+            Room::User(_)
+            | Room::Seller(_)
+            | Room::Sellers
+            | Room::Buyer(_)
+            | Room::Buyers
+            | Room::Admins => Ok(Standing::Stranger),
+            Room::Conversation(_)
+            | Room::Chat(_)
+            | Room::Request(_)
+            | Room::Checkout(_)
+            | Room::Other(_) => self.records.standing(identity, room).await,
+        }
+    }
+}
+
+/// Whether a room is someone's by who they are.
+fn own(identity: &Identity, room: &Room) -> bool {
+    match room {
+        Room::User(id) => *id == identity.user_id,
+        Room::Seller(id) => *id == identity.user_id && identity.trades_as(Role::Seller),
+        Room::Sellers => identity.trades_as(Role::Seller),
+        Room::Buyer(id) => *id == identity.user_id && identity.trades_as(Role::Buyer),
+        Room::Buyers => identity.trades_as(Role::Buyer),
+        _ => false,
+    }
+}

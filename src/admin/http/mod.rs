@@ -1,0 +1,33 @@
+//! The routes of the operator's room, and its page.
+
+mod login;
+pub(super) mod page;
+mod status;
+
+use axum::{Router, extract::FromRef};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::service::Admin;
+use crate::{auth::Authenticator, http::openapi};
+
+/// The operations that stand in the API's description.
+pub fn routes<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Authenticator: FromRef<S>,
+    Admin: FromRef<S>,
+{
+    openapi::under("Operations", "How this node does, for its operators.")
+        .routes(routes!(status::status))
+        .routes(routes!(status::metrics))
+        .routes(routes!(login::login))
+}
+
+/// The page and its files.
+pub fn console<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Admin: FromRef<S>,
+{
+    page::router()
+}

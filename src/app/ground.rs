@@ -1,0 +1,74 @@
+//! What all else is built on: the settings, and what is made of them alone.
+
+use std::sync::Arc;
+
+use super::catalogue::events;
+use crate::{
+    auth::{Authenticator, Minter},
+    clock::Clock,
+    config::Config,
+    http::{Layers, health::Readiness},
+    limits::CallerRates,
+    metrics,
+    origin::OriginPolicy,
+    realtime::{Catalogue, Realtime},
+    tasks::Tasks,
+};
+
+/// What a server has before it has a store or a port. Its tasks end with it.
+pub(super) struct Ground {
+    pub(super) config: Config,
+    pub(super) clock: Clock,
+    pub(super) metrics: metrics::Handle,
+    pub(super) origins: OriginPolicy,
+    pub(super) layers: Layers,
+    pub(super) authenticator: Authenticator,
+    pub(super) minter: Option<Minter>,
+    pub(super) catalogue: Arc<Catalogue>,
+    pub(super) callers: CallerRates,
+    pub(super) readiness: Readiness,
+    pub(super) tasks: Tasks,
+}
+
+impl Ground {
+    /// Reads the keys, and gets ready what is the same for every request.
+    ///
+    /// # Errors
+    /// When a key or an origin can't be used.
+    pub(super) fn lay(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        let metrics = metrics::install()?;
+        let origins = config.origin_policy()?;
+        Ok(Self {
+            layers: Layers::new(&config.server, origins.clone()),
+            authenticator: Authenticator::new(&config.auth, origins.clone(), clock.clone())?,
+            minter: Minter::configured(&config.auth)?,
+            catalogue: Arc::new(events()),
+            callers: CallerRates::new(&config.limits),
+            readiness: Readiness::new(config.auth.handshake),
+            tasks: Tasks::default(),
+            config,
+            clock,
+            metrics,
+            origins,
+        })
+    }
+
+    /// The hub and the engine, which let nobody in yet.
+    pub(super) fn realtime(&self) -> Realtime {
+        Realtime::start(
+            &self.config,
+            self.catalogue.clone(),
+            self.authenticator.verifier().clone(),
+            self.origins.clone(),
+            self.clock.clone(),
+            self.callers.clone(),
+            &self.tasks,
+        )
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        self.tasks.stop();
+    }
+}

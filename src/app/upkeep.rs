@@ -1,0 +1,25 @@
+//! What goes on beside the requests, until the server stops.
+
+use super::{ground::Ground, rooms::Rooms, store};
+use crate::{db::Db, log_limit};
+
+/// Begins it.
+pub(super) fn begin(ground: &Ground, db: &Db, rooms: &Rooms) {
+    let (tasks, config) = (&ground.tasks, &ground.config);
+    let Rooms { accounts, idempotency, notifications, payments, users, .. } = rooms.clone();
+    tasks.spawn_until_stopped(
+        "old events",
+        store::prune(db.clone(), config.database.event_retention),
+    );
+    tasks.spawn_until_stopped("old answers", idempotency.prune());
+    tasks.spawn_until_stopped("old sign-ins", accounts.prune());
+    tasks.spawn_until_stopped(
+        "old notifications",
+        notifications.prune(config.notifications.retention),
+    );
+    tasks.spawn_until_stopped("old revocations", users.clone().prune());
+    tasks.spawn_until_stopped("erasures", users.carry_out_erasures());
+    tasks.spawn_until_stopped("payouts", payments.watch_payouts(config.shkeeper.poll_interval));
+    tasks.spawn_until_stopped("metrics", ground.metrics.clone().keep_up());
+    tasks.spawn_until_stopped("log", log_limit::tell_the_rest());
+}

@@ -1,0 +1,42 @@
+//! `[log]`: what is logged, and how it is written.
+#![expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives its context by reference")]
+
+use garde::{Error, Validate};
+use serde::{Deserialize, Serialize};
+
+use super::rules::require;
+
+/// `[log]`
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[garde(allow_unvalidated)]
+pub struct LogConfig {
+    /// `LOG_LEVEL`: a tracing filter.
+    #[garde(custom(log_filter))]
+    pub level: String,
+    /// `LOG_FORMAT`; unset takes `pretty` on a terminal, else `json`.
+    pub format: Option<LogFormat>,
+}
+
+/// `LOG_FORMAT`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// For machines, one object a line.
+    Json,
+}
+
+fn log_filter(filter: &str, (): &()) -> garde::Result {
+    // A word that is no level would be the name of a module, and everything else silent.
+    let is_level = |word: &str| word.parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
+    let words = filter.split(',').map(str::trim).filter(|word| !word.is_empty());
+    for word in words.filter(|word| !word.contains(['=', '['])) {
+        require(
+            is_level(word),
+            &format!("`{word}` is none of error, warn, info, debug, trace, off"),
+        )?;
+    }
+    let parsed = tracing_subscriber::EnvFilter::try_new(filter);
+    parsed.map(drop).map_err(|error| Error::new(format!("`{filter}` is not a log filter: {error}")))
+}

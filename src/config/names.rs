@@ -1,0 +1,77 @@
+//! The names of what is set: variables with a name of their own, those that are not served, and which
+//! keys are secrets.
+
+/// Variables with a name of their own, and the key that each sets. Every key also has
+/// `STOA_<SECTION>__<KEY>` (docs/contract/environment.md).
+pub const PLAIN_NAMES: &[(&str, &str)] = &[
+    ("STOA_ENV", "environment"),
+    ("STOA_DATA", "data"),
+    ("HOST", "server.host"),
+    ("PORT", "server.port"),
+    ("CLIENT_URL", "server.client_url"),
+    ("FRONTEND_URL", "server.frontend_url"),
+    ("PUBLIC_URL", "server.public_url"),
+    ("MAX_PAYLOAD", "server.max_payload_bytes"),
+    ("TRUSTED_PROXIES", "server.trusted_proxies"),
+    ("DRAIN_TIMEOUT", "server.drain_timeout"),
+    ("JWT_SECRET", "auth.jwt_secret"),
+    ("JWT_SECRET_PREVIOUS", "auth.jwt_secret_previous"),
+    ("JWT_SHORT_SECRET", "auth.jwt_short_secret"),
+    ("JWT_PUBLIC_KEY", "auth.jwt_public_key"),
+    ("JWT_JWKS", "auth.jwt_jwks"),
+    ("JWT_ISSUER", "auth.jwt_issuer"),
+    ("JWT_AUDIENCE", "auth.jwt_audience"),
+    ("AUTH_COOKIES", "auth.cookies"),
+    ("AUTH_COOKIE_SECRET", "auth.cookie_secret"),
+    ("AUTH_QUERY", "auth.query"),
+    ("HANDSHAKE", "auth.handshake"),
+    ("API_KEYS", "auth.api_keys"),
+    ("ACCOUNTS", "accounts.mode"),
+    ("EVENT_AUDIENCE", "realtime.event_audience"),
+    ("PING_INTERVAL", "realtime.ping_interval"),
+    ("PING_TIMEOUT", "realtime.ping_timeout"),
+    ("DATABASE_URL", "database.url"),
+    ("EVENT_RETENTION", "database.event_retention"),
+    ("PRESENCE_AUDIENCE", "presence.audience"),
+    ("PRESENCE_GRACE", "presence.grace"),
+    ("ROOM_POLICY", "rooms.policy"),
+    ("LIMITS", "limits.enabled"),
+    ("SHKEEPER_URL", "shkeeper.url"),
+    ("SHKEEPER_API_KEY", "shkeeper.api_key"),
+    ("SHKEEPER_USER", "shkeeper.user"),
+    ("SHKEEPER_PASSWORD", "shkeeper.password"),
+    ("LOG_LEVEL", "log.level"),
+    ("LOG_FORMAT", "log.format"),
+    ("METRICS_PORT", "metrics.port"),
+];
+
+/// Variables of the contract that this build does not serve, with the values that ask for nothing.
+pub(super) const UNSERVED: &[(&str, &[&str])] = &[
+    ("RECOVERY", &["off"]),
+    ("MESSAGE_RETENTION", &[]),
+    ("REDIS_URL", &[]),
+    ("WEBHOOK_URL", &[]),
+    ("WEBHOOK_SECRET", &[]),
+    ("WEBHOOK_EVENTS", &["*"]),
+    ("PROXY_URL", &[]),
+    ("PROXY_SECRET", &[]),
+    ("PROXY_EVENTS", &[]),
+    ("PROXY_ROOMS", &["off"]),
+    ("PROXY_TIMEOUT", &["5s"]),
+    ("DRAIN_DELAY", &["0s"]),
+    ("ADMIN_UI_USER", &[]),
+    ("ADMIN_UI_HASH", &[]),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", &[]),
+];
+
+/// Keys that `<NAME>_FILE` may read from a file, and whose values no message shows.
+pub(super) const SECRETS: &[&str] = &[
+    "auth.jwt_secret",
+    "auth.jwt_secret_previous",
+    "auth.jwt_public_key",
+    "auth.cookie_secret",
+    "auth.api_keys",
+    "database.url",
+    "shkeeper.api_key",
+    "shkeeper.password",
+];

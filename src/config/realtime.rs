@@ -1,0 +1,65 @@
+//! `[realtime]`: the Socket.IO side.
+
+use std::time::Duration;
+
+use garde::Validate;
+use serde::{Deserialize, Serialize};
+
+use super::{notation, rules::positive};
+
+/// `[realtime]`
+#[derive(Clone, Debug, Serialize, Deserialize, Validate)]
+#[garde(allow_unvalidated)]
+pub struct RealtimeConfig {
+    /// `PING_INTERVAL`
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(positive))]
+    pub ping_interval: Duration,
+    /// `PING_TIMEOUT`
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(positive))]
+    pub ping_timeout: Duration,
+    /// From transport to CONNECT.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(positive))]
+    pub connect_timeout: Duration,
+    /// From the probe to the end of a change of transport.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(positive))]
+    pub upgrade_timeout: Duration,
+    /// How long a peer may take nothing while bytes wait for it.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(positive))]
+    pub stall_timeout: Duration,
+    /// Bytes that may wait for one peer.
+    #[serde(deserialize_with = "notation::size")]
+    #[garde(range(min = 1024))]
+    pub max_pending_bytes: usize,
+    /// Events that may wait for one connection's worker.
+    #[garde(range(min = 1))]
+    pub queue_length: usize,
+    /// Rooms one connection may be in.
+    #[garde(range(min = 1))]
+    pub max_rooms_per_connection: usize,
+    /// Shards of the hub; 0 takes as many as there are workers.
+    pub shards: usize,
+    /// After how long a typing indicator ends by itself.
+    #[serde(with = "humantime_serde")]
+    #[garde(custom(positive))]
+    pub typing_timeout: Duration,
+    /// How long before a token's end `auth:expiring` is sent.
+    #[serde(with = "humantime_serde")]
+    pub expiring_notice: Duration,
+    /// `EVENT_AUDIENCE`
+    pub event_audience: EventAudience,
+}
+
+/// `EVENT_AUDIENCE`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventAudience {
+    /// What the documents call global goes to every authenticated socket.
+    Documented,
+    /// It goes to those whom it is about, and to admins.
+    Participants,
+}

@@ -1,0 +1,27 @@
+//! A connection in the transaction of a unit, and how far that is.
+
+use std::{cell::Cell, sync::Arc};
+
+use sqlx::PgConnection;
+
+use super::{
+    doubt::Doubt,
+    locks::{Locks, Patience},
+};
+
+/// A connection in a unit's transaction.
+pub(in crate::db) struct Session<'a> {
+    pub(super) connection: &'a mut PgConnection,
+    pub(super) locks: &'a Arc<Locks>,
+    pub(super) patience: &'a Patience,
+    pub(super) progress: &'a Progress,
+}
+
+/// How far a unit is, for when it is given up.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// The statement under way.
+    pub(super) doing: Cell<&'static str>,
+    /// What it announced, from when it is being committed until that is known.
+    pub(super) doubt: Cell<Option<Doubt>>,
+}

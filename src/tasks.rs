@@ -1,0 +1,101 @@
+//! The tasks of a server, which all begin here: each has a name, is ended with the server or waited
+//! for, and where one panics that is logged and counted.
+
+use std::{
+    panic::{AssertUnwindSafe, resume_unwind},
+    sync::Arc,
+};
+
+use futures_util::FutureExt;
+use tokio::task::JoinHandle;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::metrics;
+
+/// Tasks that are ended together. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Tasks(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    running: TaskTracker,
+    stopping: CancellationToken,
+}
+
+impl Tasks {
+    /// Begins work that goes to its end, which [`Tasks::stopped`] waits for.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        // Made of combinators: an async block would keep the work twice.
+        let guarded = AssertUnwindSafe(work).catch_unwind().map(move |done| {
+            done.unwrap_or_else(|panic| {
+                tracing::error!(task = name, "a task panicked");
+                metrics::task_panics(name).increment(1);
+                resume_unwind(panic)
+            })
+        });
+        self.0.running.spawn(guarded)
+    }
+
+    /// Begins what goes on until it is done, or [`Tasks::stop`] ends it where it waits.
+    pub fn spawn_until_stopped(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let stopping = self.0.stopping.clone();
+        self.spawn(name, async move {
+            stopping.run_until_cancelled(work).await;
+        });
+    }
+
+    /// Ends what goes on until then. A second call changes nothing.
+    pub fn stop(&self) {
+        self.0.stopping.cancel();
+        self.0.running.close();
+    }
+
+    /// Waits, after [`Tasks::stop`], until no task is left.
+    pub async fn stopped(&self) {
+        self.0.running.wait().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_goes_on_is_ended_and_work_is_waited_for() {
+        let tasks = Tasks::default();
+        tasks.spawn_until_stopped("endless", pending());
+        let (finish, finished) = oneshot::channel::<()>();
+        let work = tasks.spawn("work", async move { finished.await.is_ok() });
+        tasks.stop();
+        let mut stopped = Box::pin(tasks.stopped());
+        tokio::task::yield_now().await;
+        assert!(stopped.as_mut().now_or_never().is_none(), "work is not done yet");
+        finish.send(()).unwrap();
+        stopped.await;
+        assert!(work.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_counted_by_the_name_of_its_task_and_told_to_who_waits_for_it() {
+        let metrics = metrics::install().unwrap();
+        let tasks = Tasks::default();
+        let panicked = tasks.spawn("panicking", async { panic!("on purpose") }).await;
+        assert!(panicked.unwrap_err().is_panic());
+        tasks.stop();
+        tasks.stopped().await;
+        let counted = r#"stoa_task_panics_total{task="panicking"} 1"#;
+        assert!(metrics.render().contains(counted), "{}", metrics.render());
+    }
+}
