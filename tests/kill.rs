@@ -10,6 +10,7 @@ use std::{
 };
 
 use http::StatusCode;
+use rand::Rng;
 use serde_json::{Value, json};
 use stoa::clock::Clock;
 use tempfile::TempDir;
@@ -23,7 +24,7 @@ use tokio::{
 use crate::support::{
     Client, DEADLINE, Options,
     app::{SECRET, sign, test_database},
-    http_client, within, within_time,
+    chance, http_client, within, within_time,
 };
 
 /// How often it is killed; `STOA_KILLS` says otherwise.
@@ -183,7 +184,8 @@ impl Writer {
                 Err(_) => return,
             };
             if status == StatusCode::CONFLICT {
-                // What another process may still carry out is free a moment later.
+                // What another process may still carry out is free a moment later, and nobody says
+                // when.
                 let held_for = held.get_or_insert_with(Instant::now).elapsed();
                 assert!(held_for < MAX_HELD, "held for {held_for:?}: {body}");
                 sleep(ASK_AGAIN).await;
@@ -319,6 +321,7 @@ async fn come_back(server: &Server, known: &mut [Known], writers: &[Writer]) -> 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_outlives_a_kill_and_is_there_once() {
     let kills = std::env::var("STOA_KILLS").map_or(KILLS, |kills| kills.parse().expect("a number"));
+    let mut chance = chance();
     let data = TempDir::new().expect("a folder");
     let database = test_database().await;
     let mut server = Server::start(data.path(), database.as_deref()).await;
@@ -355,8 +358,8 @@ async fn what_was_acknowledged_outlives_a_kill_and_is_there_once() {
                 writer
             });
         }
-        // The moment is what is tried.
-        sleep(Duration::from_millis(rand::random_range(50..=300))).await;
+        // Nothing is waited for: the moment is what is tried.
+        sleep(Duration::from_millis(chance.random_range(50..=300))).await;
         server.kill().await;
         writers = within("the writers to see it", writing.join_all()).await;
         listener.closed().await;

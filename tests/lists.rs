@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use rand::Rng;
 use reqwest::Method;
 use serde_json::{Value, json};
 use stoa::{
@@ -10,19 +11,9 @@ use stoa::{
     config::Config,
 };
 
-use crate::support::{TestApp, app::Answer};
+use crate::support::{TestApp, app::Answer, chance};
 
 mod large;
-
-/// Numbers that look as if by chance and are the same in each run.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        usize::try_from(self.0 >> 33).expect("a number") % n
-    }
-}
 
 async fn call(app: &TestApp, token: &str, method: Method, path: &str, body: Value) -> Answer {
     let body = (!body.is_null()).then_some(body);
@@ -86,7 +77,7 @@ async fn the_newest_activity_comes_first_whatever_was_written_when() {
     })
     .await;
     let ann = app.token("ann", &[]);
-    let mut dice = Dice(7);
+    let mut chance = chance();
     let mut active: Vec<String> = Vec::new();
     for n in 0..14 {
         active.insert(0, group(&app, &ann, &people(1 + n * n)).await);
@@ -94,7 +85,7 @@ async fn the_newest_activity_comes_first_whatever_was_written_when() {
     }
     // Some long after the others, some in the same moment's neighbourhood.
     for pause in [3, 900, 40, 20_000, 5, 4_990, 60_000, 1].into_iter().cycle().take(60) {
-        let id = active.remove(dice.below(active.len()));
+        let id = active.remove(chance.random_range(0..active.len()));
         say(&app, &ann, &id).await;
         active.insert(0, id);
         clock.advance(Duration::from_millis(pause));
@@ -168,12 +159,12 @@ async fn what_is_unread_is_counted_exactly_whoever_wrote_deleted_or_read_what() 
         let counted = messages[from..to].iter();
         counted.filter(|(_, sender, deleted)| *sender != who && !deleted).count()
     };
-    let mut dice = Dice(11);
+    let mut chance = chance();
     for _ in 0..120 {
-        let who = dice.below(3);
-        match dice.below(6) {
+        let who = chance.random_range(0..3);
+        match chance.random_range(0..6) {
             0 if !messages.is_empty() => {
-                let at = dice.below(messages.len());
+                let at = chance.random_range(0..messages.len());
                 let (message, sender, _) = &messages[at];
                 let path = format!("/messages/{message}");
                 let done = call(&app, &tokens[*sender], Method::DELETE, &path, Value::Null).await;
@@ -181,7 +172,7 @@ async fn what_is_unread_is_counted_exactly_whoever_wrote_deleted_or_read_what() 
                 messages[at].2 = true;
             }
             1 | 2 if !messages.is_empty() => {
-                let at = dice.below(messages.len());
+                let at = chance.random_range(0..messages.len());
                 let path = format!("/conversations/{id}/read");
                 let body = json!({ "messageId": messages[at].0 });
                 let answer = post(&app, &tokens[who], &path, body).await;
@@ -193,7 +184,7 @@ async fn what_is_unread_is_counted_exactly_whoever_wrote_deleted_or_read_what() 
             }
             _ => messages.push((say(&app, &tokens[who], &id).await, who, false)),
         }
-        let who = dice.below(3);
+        let who = chance.random_range(0..3);
         let left = unread(&messages, who, read[who], messages.len());
         let known = get(&app, &tokens[who], &format!("/conversations/{id}")).await;
         let listed = get(&app, &tokens[who], "/conversations").await["items"][0].clone();
@@ -315,7 +306,7 @@ async fn a_list_of_requests_has_what_its_reader_may_see_in_whatever_it_asks_for(
     let app = TestApp::with(|config| config.limits.enabled = false).await;
     let buyers = ["b0", "b1"].map(|id| (id, app.token(id, &["buyer"])));
     let sellers = ["s0", "s1", "s2"].map(|id| (id, app.token(id, &["seller"])));
-    let mut dice = Dice(3);
+    let mut chance = chance();
     let market = "/marketplace";
     for n in 0..24 {
         let (_, buyer) = &buyers[n % 2];
@@ -325,12 +316,12 @@ async fn a_list_of_requests_has_what_its_reader_may_see_in_whatever_it_asks_for(
         });
         let id = text(&post(&app, buyer, &format!("{market}/requests"), lamp).await["id"]);
         let mut offers = Vec::new();
-        for (_, seller) in sellers.iter().skip(dice.below(3)) {
+        for (_, seller) in sellers.iter().skip(chance.random_range(0..3)) {
             let offer = json!({ "amount": 1, "currency": "USD" });
             let path = format!("{market}/requests/{id}/offers");
             offers.push(text(&post(&app, seller, &path, offer).await["id"]));
         }
-        match dice.below(4) {
+        match chance.random_range(0..4) {
             0 => {
                 let path = format!("{market}/requests/{id}/cancel");
                 post(&app, buyer, &path, json!({ "reason": "No." })).await;
@@ -338,7 +329,7 @@ async fn a_list_of_requests_has_what_its_reader_may_see_in_whatever_it_asks_for(
             1 => {
                 let path = format!("{market}/offers/{}/accept", offers[0]);
                 post(&app, buyer, &path, Value::Null).await;
-                if dice.below(2) == 0 {
+                if chance.random_range(0..2) == 0 {
                     let path = format!("{market}/requests/{id}/cancel");
                     post(&app, buyer, &path, json!({ "reason": "No." })).await;
                 }

@@ -167,10 +167,7 @@ async fn a_call_that_was_cut_goes_on_where_it_ended_when_it_comes_again() {
 /// Who is erased is told something between any two steps of that.
 #[tokio::test]
 async fn what_comes_while_somebody_is_erased_leaves_them_where_they_begin() {
-    for store in
-        [Some(Store::sqlite(Clock::system()).await), Store::postgres(Clock::system()).await]
-    {
-        let Some(store) = store else { continue };
+    for store in [Store::sqlite(Clock::system()).await, Store::postgres(Clock::system()).await] {
         let notifications =
             NotificationService::new(store.db.clone(), Ids, &Config::for_tests().notifications);
         let ann = Id::new("ann").expect("an id");

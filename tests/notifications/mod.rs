@@ -23,6 +23,7 @@ use crate::{
     support::{
         Client, Options, TestApp, User,
         app::{API_KEY, Answer},
+        eventually, within,
     },
 };
 
@@ -344,12 +345,8 @@ async fn what_is_old_goes_and_is_not_unread_any_more() {
 
     let app = app.restart().await;
     let ann = reader(&app, "ann");
-    crate::support::within("old ones to go", async {
-        while ann.titles("").await != ["kept"] {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await;
+    let gone = async || (ann.titles("").await == ["kept"]).then_some(());
+    within("old ones to go", eventually(gone)).await;
     assert_eq!(ann.unread().await, 1);
     assert_eq!(ann.titles("?unread=true").await, ["kept"]);
     assert_eq!(reader(&app, "bob").unread().await, 1);
@@ -384,10 +381,7 @@ async fn counts_and_lists_stay_over_a_restart() {
 
 #[tokio::test]
 async fn another_rooms_unit_tells_users_with_its_own_rows_or_not_at_all() {
-    for store in
-        [Some(Store::sqlite(Clock::system()).await), Store::postgres(Clock::system()).await]
-    {
-        let Some(store) = store else { continue };
+    for store in [Store::sqlite(Clock::system()).await, Store::postgres(Clock::system()).await] {
         let notifications =
             NotificationService::new(store.db.clone(), Ids, &Config::for_tests().notifications);
         let users: BTreeSet<Id> = ["ann", "bob"].map(|id| Id::new(id).expect("an id")).into();

@@ -417,7 +417,7 @@ async fn of_thousands_of_contacts_each_one_who_is_here_hears_once() {
 /// Nobody is told while contacts can't be known, and everything that is so by then afterwards.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_happened_while_the_store_was_away_is_told_when_it_is_back() {
-    let Some(mut server) = Postgres::new() else { return };
+    let mut server = Postgres::new();
     let url = server.database().await;
     let app = TestApp::with(|config| {
         contacts(config);

@@ -222,7 +222,7 @@ async fn behind_a_held_row(
     hold: &'static str,
     unit: impl AsyncFn(Store, &'static str) -> (Store, Vec<JoinHandle<Result<()>>>),
 ) {
-    let Some(store) = Store::postgres(Clock::system()).await else { return };
+    let store = Store::postgres(Clock::system()).await;
     store
         .run(&[
             "CREATE TABLE notes (id TEXT NOT NULL PRIMARY KEY, stars BIGINT NOT NULL)",
@@ -315,7 +315,7 @@ async fn a_stream_that_is_held_holds_up_only_who_announces_in_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_whose_heartbeat_another_holds_is_there() {
-    let Some(store) = Store::postgres(Clock::system()).await else { return };
+    let store = Store::postgres(Clock::system()).await;
     store.run(&["INSERT INTO heartbeat (id, beat_at) VALUES (1, 0) ON CONFLICT DO NOTHING"]).await;
     let mut other = Other::connect(&store).await;
     other.run("BEGIN").await;
@@ -331,7 +331,7 @@ async fn a_store_whose_heartbeat_another_holds_is_there() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_units_than_may_wait_for_a_server_are_refused() {
-    let Some(store) = Store::postgres(Clock::system()).await else { return };
+    let store = Store::postgres(Clock::system()).await;
     let store = store.again(|config| (config.pool_size, config.queue_length) = (1, 16)).await;
     let held = Held::hold(&store.db).await;
     let units = join_all((0..30).map(|_| store.db.write(async |_| Ok(()))));

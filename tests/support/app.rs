@@ -22,7 +22,7 @@ use stoa::{app::App, clock::Clock, config::Config};
 use tempfile::TempDir;
 
 use super::{
-    DEADLINE, http_client,
+    DEADLINE, eventually, http_client,
     options::{ConnectError, Options},
     postgres::Postgres,
     socket::{Client, FENCE},
@@ -303,17 +303,8 @@ impl TestApp {
         what: &str,
         wanted: impl Fn(&Answer) -> bool,
     ) -> Answer {
-        let mut again = tokio::time::interval(Duration::from_millis(20));
-        within_time(deadline, what, async {
-            loop {
-                again.tick().await;
-                let answer = self.get(path).await;
-                if wanted(&answer) {
-                    return answer;
-                }
-            }
-        })
-        .await
+        let ask = async || Some(self.get(path).await).filter(&wanted);
+        within_time(deadline, what, eventually(ask)).await
     }
 
     /// Begins to drain.
@@ -355,7 +346,7 @@ fn notify_of_nothing(config: &mut Config) {
 /// The URL of a database of the test's own, where tests run on Postgres.
 pub async fn test_database() -> Option<String> {
     if std::env::var("STOA_TEST_STORE").is_ok_and(|store| store == "postgres") {
-        let postgres = Postgres::shared().expect("Postgres on this machine");
+        let postgres = Postgres::shared();
         return Some(postgres.database().await);
     }
     None

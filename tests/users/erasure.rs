@@ -18,6 +18,7 @@ use super::{
 use crate::support::{
     TestApp,
     app::API_KEY,
+    eventually,
     market::{Trader, id_of},
     within,
 };
@@ -28,13 +29,8 @@ async fn waiting(app: &TestApp) -> i64 {
 }
 
 async fn until_erased(app: &TestApp) {
-    let done = async {
-        let mut again = tokio::time::interval(Duration::from_millis(20));
-        while waiting(app).await > 0 {
-            again.tick().await;
-        }
-    };
-    within("everybody to be erased", done).await;
+    let done = async || (waiting(app).await == 0).then_some(());
+    within("everybody to be erased", eventually(done)).await;
 }
 
 async fn erase(app: &TestApp, user: &str) {
@@ -316,13 +312,8 @@ async fn a_file_holds_nothing_of_who_was_erased_and_a_restart_goes_on() {
     // In no file of the running server, soon: neither in the database nor in its log.
     let folder = PathBuf::from(app.database().path().expect("a file"));
     let folder = folder.parent().expect("a folder");
-    let forgotten = async {
-        let mut again = tokio::time::interval(Duration::from_millis(20));
-        while !holding(folder, TRACE).is_empty() {
-            again.tick().await;
-        }
-    };
-    within("the files to forget", forgotten).await;
+    let forgotten = async || holding(folder, TRACE).is_empty().then_some(());
+    within("the files to forget", eventually(forgotten)).await;
     let app = app.restart_after(|folder| assert_eq!(holding(folder, TRACE), [""; 0])).await;
     erase(&app, &user).await;
     erase(&app, "nobody").await;
