@@ -31,8 +31,7 @@ async fn a_token_is_taken_from_auth_header_and_cookie_and_from_nowhere_else() {
             options.clone().protocol(3).header("authorization", &bearer),
             options.clone().protocol(3).header("cookie", &format!("token={token}")),
         ] {
-            let client = app.connect(place).await.unwrap_or_else(|error| panic!("{error}"));
-            let mut alice = app.own("alice", client);
+            let mut alice = app.connect(place).await.unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(alice.emit_ack("join-user-room", "alice").await["success"], true);
         }
         assert_eq!(app.refusal(options.clone().query("token", &token)).await, NO_TOKEN);

@@ -103,17 +103,15 @@ fn success(mut answer: Value) -> Value {
 #[tokio::test]
 async fn a_client_of_the_2_x_line_is_acknowledged() {
     let app = TestApp::start().await;
-    let bearer = format!("Bearer {}", app.token("alice", &[]));
     for options in [Options::websocket(), Options::polling(), Options::upgrade()] {
         for namespace in ["/", "/marketplace"] {
             let options = options.clone().protocol(3).namespace(namespace);
-            let client = app.connect(options.header("authorization", &bearer)).await.unwrap();
-            let mut alice = app.own("alice", client);
+            let mut alice = app.user_with("alice", &[], options).await;
             let ack = alice.emit_ack("join-user-room", "alice").await;
             assert_eq!(ack, json!({ "success": true, "room": "user-alice" }));
             app.emit(json!({ "user": "alice" }), "news", json!("é😀")).await;
             assert_eq!(alice.expect_in(namespace, "news").await, "é😀");
-            alice.into_client().close().await;
+            alice.close().await;
         }
     }
 }
@@ -228,7 +226,7 @@ async fn typing_is_relayed_in_both_dialects_to_all_but_the_sender() {
     carol.emit_ack("typing-start", typing).await;
     assert_eq!(bob.expect("typing:start").await["userId"], "carol");
     assert_eq!(alice.expect("typing:start").await["userId"], "carol");
-    carol.into_client().abort().await;
+    carol.abort().await;
     assert_eq!(bob.expect("typing:stop").await["userId"], "carol");
     assert_eq!(alice.expect("typing:stop").await["userId"], "carol");
     alice.expect_nothing().await;

@@ -2,9 +2,11 @@
 
 pub mod app;
 mod chance;
+mod chat;
 pub mod market;
 mod options;
 mod packet;
+mod person;
 pub mod poll;
 pub mod postgres;
 pub mod raw;
@@ -17,9 +19,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use app::{TestApp, User};
+pub use app::TestApp;
 pub use chance::chance;
 pub use options::{ConnectError, Options};
+pub use person::Person;
 pub use socket::Client;
 
 /// How long anything may take before a test fails.

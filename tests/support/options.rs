@@ -65,6 +65,14 @@ impl Options {
         self.auth(json!({ "token": token }))
     }
 
+    /// The token where a client of this protocol shows it: in the auth object, or in a header.
+    pub fn bearer(self, token: &str) -> Self {
+        match self.protocol {
+            3 => self.header("authorization", &format!("Bearer {token}")),
+            _ => self.token(token),
+        }
+    }
+
     /// The auth object.
     pub fn auth(mut self, auth: Value) -> Self {
         self.auth = auth;

@@ -5,8 +5,7 @@ use std::{sync::Arc, time::Duration};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::{SinkExt, StreamExt, future::join_all};
 use rand::Rng;
-use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -79,10 +78,10 @@ async fn whoever_comes_in_while_they_are_shut_out_is_refused_or_closed() {
     for round in 0..25 {
         let moment = Duration::from_micros(chance.random_range(0..8000));
         let user = format!("u{round}");
-        let token = app.token(&user, &[]);
+        let person = app.person(&user);
         let ways = [Options::websocket(), Options::polling(), Options::polling()];
         let ways = ways.iter().cycle().take(12).enumerate().map(|(n, way)| {
-            let connecting = app.connect(way.clone().token(&token));
+            let connecting = person.try_connect(way.clone());
             async move {
                 let mut connected = connecting.await;
                 if let Ok(tab) = connected.as_mut()
@@ -184,9 +183,8 @@ async fn many_tokens_that_are_revoked_at_once_are_all_out() {
     let jti = |n: usize| format!("token-{n}");
     let mut tabs = Vec::new();
     for n in 0..MANY {
-        let token = app.token_with(&format!("u{}", n % 10), json!({ "jti": jti(n) }));
-        let tab = app.connect(Options::websocket().token(&token)).await.expect("a connection");
-        tabs.push(app.own("u", tab));
+        let user = format!("u{}", n % 10);
+        tabs.push(app.person_with(&user, json!({ "jti": jti(n) })).connect().await);
     }
     join_all((0..MANY).map(|n| revoke(&app, json!({ "jti": jti(n) })))).await;
     for tab in &mut tabs {
@@ -200,10 +198,8 @@ async fn many_tokens_that_are_revoked_at_once_are_all_out() {
 async fn what_waits_behind_something_else_is_not_done_for_who_is_shut_out() {
     let url = Postgres::shared().database().await;
     let app = TestApp::with(|config| config.database.url = Some(url.clone().into())).await;
-    let bob = app.token("bob", &[]);
-    let talk = Some(json!({ "participantIds": ["alice"] }));
-    let talk = app.request_as(&bob, Method::POST, "/api/conversations", talk).await.ok();
-    let id = talk["conversation"]["id"].as_str().unwrap().to_owned();
+    let bob = app.person("bob");
+    let id = bob.talk_to("alice").await;
     let mut alice = app.user("alice").await;
     let mut holder = PgConnection::connect(&url).await.unwrap();
     holder.execute("BEGIN; SELECT * FROM conversations FOR UPDATE").await.unwrap();
@@ -220,7 +216,7 @@ async fn what_waits_behind_something_else_is_not_done_for_who_is_shut_out() {
     holder.close().await.unwrap();
     let path = format!("/api/conversations/{id}/messages");
     let written = async || {
-        let messages = app.request_as(&bob, Method::GET, &path, None).await.ok();
+        let messages = bob.get(&path).await.ok();
         let messages = messages["items"].as_array().expect("items");
         messages.iter().map(|message| message["content"].clone()).collect::<Vec<_>>()
     };
@@ -236,10 +232,8 @@ async fn what_waits_behind_something_else_is_not_done_for_who_is_shut_out() {
 #[tokio::test]
 async fn whose_body_is_on_its_way_while_they_are_shut_out_is_not_heard() {
     let app = TestApp::start().await;
-    let bob = app.token("bob", &[]);
-    let talk = Some(json!({ "participantIds": ["alice", "carol"] }));
-    let talk = app.request_as(&bob, Method::POST, "/api/conversations", talk).await.ok();
-    let id = talk["conversation"]["id"].as_str().unwrap().to_owned();
+    let bob = app.person("bob");
+    let id = bob.group(&["alice", "carol"]).await;
     let path = format!("/api/conversations/{id}/messages");
     let body = r#"{"content":"too late"}"#;
     let answers = async |user: &str, key: &str| {
@@ -269,6 +263,6 @@ async fn whose_body_is_on_its_way_while_they_are_shut_out_is_not_heard() {
         let refused = if user == "alice" { "user_blocked" } else { "token_revoked" };
         assert!(answer.contains(refused), "{answer}");
     }
-    let written = app.request_as(&bob, Method::GET, &path, None).await.ok();
+    let written = bob.get(&path).await.ok();
     assert_eq!(written["items"], json!([]));
 }
