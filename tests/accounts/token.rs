@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::{expect_revoked, login, register, start, try_refresh};
+use super::{SignedIn, expect_revoked, login, register, start, try_refresh};
 use crate::support::{Options, TestApp, app::API_KEY};
 
 #[tokio::test]
@@ -31,6 +31,16 @@ async fn who_logs_out_is_out_with_what_they_signed_in_to_and_nothing_else() {
     assert_eq!(try_refresh(&app, other.refresh()).await.status, 200);
     let app = app.restart().await;
     assert!(!ada.is_in(&app).await && other.is_in(&app).await);
+}
+
+#[tokio::test]
+async fn who_signs_out_ends_every_token_of_their_sign_in() {
+    let app = start().await;
+    let first = register(&app, "ada@example.org").await;
+    let next = SignedIn::of(try_refresh(&app, first.refresh()).await);
+    assert!(first.is_in(&app).await, "until it ends by itself");
+    assert_eq!(next.post(&app, "/api/auth/logout", json!({})).await.status, 204);
+    assert!(!next.is_in(&app).await && !first.is_in(&app).await);
 }
 
 async fn log_out(app: &TestApp, token: &str) -> crate::support::app::Answer {
