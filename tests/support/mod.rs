@@ -9,6 +9,7 @@ mod packet;
 mod person;
 pub mod poll;
 pub mod postgres;
+pub mod process;
 pub mod raw;
 pub mod shkeeper;
 mod socket;
