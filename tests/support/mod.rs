@@ -13,6 +13,7 @@ pub mod process;
 pub mod raw;
 pub mod shkeeper;
 mod socket;
+mod transcript;
 mod transport;
 
 use std::{

@@ -60,6 +60,11 @@ impl Options {
         self
     }
 
+    /// The version of Engine.IO that it speaks.
+    pub fn version(&self) -> u8 {
+        self.protocol
+    }
+
     /// `auth: {token}`
     pub fn token(self, token: &str) -> Self {
         self.auth(json!({ "token": token }))

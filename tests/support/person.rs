@@ -100,7 +100,16 @@ impl Person {
 
     /// Any request.
     pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
-        self.backend.send(method, path, Some(self.authorization()), body).await
+        let Some(client) = &self.client else {
+            return self.backend.send(method, path, Some(self.authorization()), body).await;
+        };
+        let sent = body.as_ref().map(|body| format!(" {body}")).unwrap_or_default();
+        client.transcript.sent(&format!("{method} {path}{sent}"));
+        let answer = self.backend.send(method, path, Some(self.authorization()), body).await;
+        let received = Some(&answer.body).filter(|body| !body.is_null());
+        let received = received.map(|body| format!(" {body}")).unwrap_or_default();
+        client.transcript.received(&format!("{}{received}", answer.status.as_u16()));
+        answer
     }
 
     /// Any request, in a task of its own.
@@ -174,6 +183,13 @@ impl Person {
     pub async fn expect_nothing(&mut self) {
         let fence = self.emit_fence().await;
         self.expect_nothing_before(&fence).await;
+    }
+
+    /// What went over their connection since this was asked for, all that was sent to it by now.
+    pub async fn transcript(&mut self) -> String {
+        let fence = self.emit_fence().await;
+        self.expect(&fence).await;
+        self.said()
     }
 
     /// The names of all events that were sent to this socket and that the test has not taken.
