@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::json;
 use stoa::event::{Direction, EventType};
 
-use crate::support::{Options, TestApp, User, app::API_KEY, market::id_of};
+use crate::support::{Options, Person, TestApp, app::API_KEY, market::id_of};
 
 /// The names that the server says.
 fn declared(events: &[EventType]) -> impl Iterator<Item = &'static str> + use<'_> {
@@ -16,7 +16,7 @@ fn declared(events: &[EventType]) -> impl Iterator<Item = &'static str> + use<'_
 }
 
 /// Plays every cause once; an admin goes into the request's room.
-async fn play(app: &TestApp, admin: &mut User) {
+async fn play(app: &TestApp, admin: &mut Person) {
     let (ann, sam, eve) = (app.buyer("ann"), app.seller("sam"), app.seller("eve"));
     let api = "/api/marketplace";
     let called_off = ann.request().await;
@@ -65,7 +65,7 @@ async fn play_with_points(app: &TestApp) {
 #[tokio::test]
 async fn every_event_of_the_tables_is_heard_for_its_cause() {
     let app = TestApp::start().await;
-    let mut people: Vec<User> = Vec::new();
+    let mut people: Vec<Person> = Vec::new();
     for (user, role, rooms) in
         [("ann", "buyer", "join-buyer-room"), ("sam", "seller", "join-seller-room")]
     {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use stoa::config::RoomPolicy;
 
 use crate::support::{
-    Options, TestApp, User,
+    Options, Person, TestApp,
     app::{API_KEY, NARROW_KEY},
 };
 
@@ -13,7 +13,7 @@ async fn open() -> TestApp {
     TestApp::with(|config| config.rooms.policy = RoomPolicy::Open).await
 }
 
-async fn in_conversations(app: &TestApp, user: &str, conversations: &[&str]) -> User {
+async fn in_conversations(app: &TestApp, user: &str, conversations: &[&str]) -> Person {
     let mut user = app.user(user).await;
     for id in conversations {
         assert_eq!(user.emit_ack("conversation:join", *id).await["success"], true);

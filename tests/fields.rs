@@ -6,18 +6,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use stoa::config::{Config, RoomPolicy};
 
-use crate::support::{Options, TestApp, User};
+use crate::support::{Options, TestApp};
 
 const TRANSPORTS: [fn() -> Options; 3] = [Options::websocket, Options::polling, Options::upgrade];
 
 fn open(config: &mut Config) {
     config.rooms.policy = RoomPolicy::Open;
-}
-
-async fn connect(app: &TestApp, user: &str, claims: Value, options: Options) -> User {
-    let options = options.token(&app.token_with(user, claims));
-    let client = app.connect(options).await.unwrap_or_else(|error| panic!("{error}"));
-    app.own(user, client)
 }
 
 /// Both ways to say that one is typing, with the field of a name.
@@ -36,12 +30,12 @@ async fn who_types_is_told_by_a_name_of_1_to_100_characters() {
     })
     .await;
     let mut bob = app.user("bob").await;
-    let mut cat =
-        connect(&app, "cat", json!({}), Options::websocket().namespace("/marketplace")).await;
+    let market = Options::websocket().namespace("/marketplace");
+    let mut cat = app.user_with("cat", &[], market).await;
     bob.emit_ack("conversation:join", "c1").await;
     cat.emit_ack("join-chat-room", "c1").await;
     for options in TRANSPORTS {
-        let mut alice = connect(&app, "alice", json!({}), options()).await;
+        let mut alice = app.user_with("alice", &[], options()).await;
         alice.emit_ack("conversation:join", "c1").await;
         let long = "x".repeat(900_000);
         for name in ["", "a\nb", "\u{0}", "\u{9b}", &"é".repeat(101), &long, &long, &long] {
@@ -65,7 +59,7 @@ async fn who_types_is_told_by_a_name_of_1_to_100_characters() {
             assert_eq!(bob.expect("typing:start").await["userName"], "alice", "{event}");
             assert_eq!(cat.expect("user-typing").await.get("userName"), None, "{event}");
         }
-        alice.into_client().close().await;
+        alice.close().await;
         assert_eq!(bob.expect("typing:stop").await["userId"], "alice");
         assert_eq!(cat.expect("user-typing").await["isTyping"], false);
     }
@@ -85,7 +79,7 @@ async fn the_name_in_a_token_goes_before_one_that_is_claimed() {
         (json!({ "name": "\u{1}" }), "Eve".to_owned()),
         (json!({ "name": { "first": "Ada" } }), "Eve".to_owned()),
     ] {
-        let mut alice = connect(&app, "alice", claims.clone(), Options::websocket()).await;
+        let mut alice = app.person_with("alice", claims.clone()).connect().await;
         alice.emit_ack("conversation:join", "c1").await;
         for (event, argument) in typing("alice", &json!("Eve")) {
             assert_eq!(alice.emit_ack(event, argument).await["success"], true, "{claims}");
@@ -98,9 +92,8 @@ async fn the_name_in_a_token_goes_before_one_that_is_claimed() {
 async fn a_name_in_a_token_is_shown_as_far_as_a_name_goes() {
     let app = TestApp::start().await;
     let names = json!({ "firstName": "é".repeat(1500), "lastName": "Love\u{0}lace" });
-    let token = app.token_with("alice", names);
     let body = json!({ "participantIds": ["bob"], "type": "group" });
-    let made = app.request_as(&token, Method::POST, "/api/conversations", Some(body)).await.ok();
+    let made = app.person_with("alice", names).post("/api/conversations", body).await.created();
     let people = made["conversation"]["participants"].as_array().unwrap();
     let alice = people.iter().find(|person| person["id"] == "alice").unwrap();
     assert_eq!(alice["firstName"], "é".repeat(100));
@@ -181,18 +174,15 @@ fn sellers_fields(request: &str, sold: &str) -> [Field; 4] {
 #[tokio::test]
 async fn each_text_has_its_bound_and_none_holds_what_can_not_be_kept() {
     let app = TestApp::start().await;
-    let (buyer, seller) = (app.token("bea", &["buyer"]), app.token("sam", &["seller"]));
-    let people = json!({ "participantIds": ["sam"], "type": "group" });
-    let path = "/api/conversations";
-    let made = app.request_as(&buyer, Method::POST, path, Some(people)).await.ok();
-    let conversation = made["conversation"]["id"].as_str().expect("an id");
-    let request = app.buyer("bea").request().await;
-    let offer = app.seller("sam").offer(&request, "30").await;
-    let sold = app.buyer("bea").buys_from(&app.seller("sam")).await;
-    let of_buyer = chat_fields(conversation).into_iter().chain(buyers_fields(&request, &offer));
+    let (bea, sam) = (app.buyer("bea"), app.seller("sam"));
+    let conversation = bea.group(&["sam"]).await;
+    let request = bea.request().await;
+    let offer = sam.offer(&request, "30").await;
+    let sold = bea.buys_from(&sam).await;
+    let of_buyer = chat_fields(&conversation).into_iter().chain(buyers_fields(&request, &offer));
     let of_seller = sellers_fields(&request, &sold).into_iter();
-    let all = of_buyer.map(|field| (&buyer, field)).chain(of_seller.map(|field| (&seller, field)));
-    for (token, field) in all {
+    let all = of_buyer.map(|field| (&bea, field)).chain(of_seller.map(|field| (&sam, field)));
+    for (person, field) in all {
         let method = if field.path.ends_with("/delivery") { Method::PATCH } else { Method::POST };
         let mut bad = vec![String::new(), "é".repeat(field.most + 1), "a\u{0}b".to_owned()];
         if field.line {
@@ -200,10 +190,9 @@ async fn each_text_has_its_bound_and_none_holds_what_can_not_be_kept() {
         }
         for text in bad {
             let body = Some((field.body)(&text));
-            let answer = app.request_as(token, method.clone(), &field.path, body).await;
+            let answer = person.call(method.clone(), &field.path, body).await;
             let what = format!("{} {} of {} bytes", field.path, field.pointer, text.len());
-            assert_eq!(answer.problem(422), "invalid_payload", "{what}");
-            assert_eq!(answer.body["errors"][0]["pointer"], field.pointer, "{what}");
+            answer.invalid(field.pointer);
             assert!(answer.body.to_string().len() < 2000, "{what}: {}", answer.body);
         }
     }
@@ -212,19 +201,17 @@ async fn each_text_has_its_bound_and_none_holds_what_can_not_be_kept() {
 #[tokio::test]
 async fn what_is_wrong_is_not_told_by_all_that_was_sent() {
     let app = TestApp::start().await;
-    let token = app.token("alice", &[]);
+    let mut alice = app.user("alice").await;
     let long = "x".repeat(500_000);
     for body in [
         json!({ "participantIds": long }),
         json!({ "participantIds": ["bob"], "type": long }),
         json!({ "participantIds": ["bob"], (long.as_str()): 1 }),
     ] {
-        let path = "/api/conversations";
-        let answer = app.request_as(&token, Method::POST, path, Some(body)).await;
+        let answer = alice.post("/api/conversations", body).await;
         assert_eq!(answer.problem(422), "invalid_payload");
         assert!(answer.body.to_string().len() < 2000, "{} bytes", answer.body.to_string().len());
     }
-    let mut alice = app.user("alice").await;
     for (event, argument) in [
         ("join-user-room", json!([long])),
         ("message:send", json!({ "conversationId": "c1", "content": "x", "attachments": long })),

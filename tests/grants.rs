@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::support::{
-    TestApp, User,
+    TestApp,
     app::{API_KEY, NARROW_KEY},
 };
 
@@ -21,31 +21,25 @@ async fn change(app: &TestApp, method: Method, room: &str, user: &str) {
     assert_eq!(answer.status, 204, "{answer:?}");
 }
 
-async fn may_join(user: &mut User, event: &str, id: &str) -> bool {
-    let ack = user.emit_ack(event, id).await;
-    assert!(ack["success"] == true || ack["code"] == "forbidden", "{ack}");
-    ack["success"] == true
-}
-
 #[tokio::test]
 async fn a_grant_lets_that_user_into_that_room() {
     let app = TestApp::start().await;
     let (mut alice, mut bob) = (app.user("alice").await, app.user("bob").await);
     for (event, room) in JOINS {
-        assert!(!may_join(&mut alice, event, "x1").await, "{room}");
+        assert!(!alice.may_join(event, "x1").await, "{room}");
         for _ in 0..2 {
             change(&app, Method::PUT, room, "alice").await;
         }
         assert_eq!(app.emit_to_room(room, "news", json!(0)).await, 0, "a right is no entry");
-        assert!(may_join(&mut alice, event, "x1").await, "{room}");
-        assert!(!may_join(&mut alice, event, "x2").await, "{room}");
-        assert!(!may_join(&mut bob, event, "x1").await, "{room}");
+        assert!(alice.may_join(event, "x1").await, "{room}");
+        assert!(!alice.may_join(event, "x2").await, "{room}");
+        assert!(!bob.may_join(event, "x1").await, "{room}");
         assert_eq!(app.emit_to_room(room, "news", json!(room)).await, 1);
         assert_eq!(alice.expect("news").await, room);
     }
-    assert!(!may_join(&mut bob, "join-user-room", "alice").await);
+    assert!(!bob.may_join("join-user-room", "alice").await);
     change(&app, Method::PUT, "user-alice", "bob").await;
-    assert!(may_join(&mut bob, "join-user-room", "alice").await, "a grant is for any room");
+    assert!(bob.may_join("join-user-room", "alice").await, "a grant is for any room");
 }
 
 #[tokio::test]
@@ -54,7 +48,7 @@ async fn a_grant_survives_a_restart() {
     change(&app, Method::PUT, "conversation:x1", "alice").await;
     let app = app.restart().await;
     let mut alice = app.user("alice").await;
-    assert!(may_join(&mut alice, "conversation:join", "x1").await);
+    assert!(alice.may_join("conversation:join", "x1").await);
 }
 
 #[tokio::test]
@@ -65,7 +59,7 @@ async fn taking_a_grant_back_takes_the_sockets_out() {
     }
     let mut users = [app.user("alice").await, app.user("alice").await, app.user("bob").await];
     for user in &mut users {
-        assert!(may_join(user, "conversation:join", "x1").await);
+        assert!(user.may_join("conversation:join", "x1").await);
     }
     for _ in 0..2 {
         change(&app, Method::DELETE, "conversation:x1", "alice").await;
@@ -75,7 +69,7 @@ async fn taking_a_grant_back_takes_the_sockets_out() {
     assert_eq!(bob.expect("news").await, 1);
     for user in [alice, tab] {
         user.expect_nothing().await;
-        assert!(!may_join(user, "conversation:join", "x1").await);
+        assert!(!user.may_join("conversation:join", "x1").await);
     }
 }
 

@@ -52,7 +52,7 @@ async fn a_user_of_any_id_is_let_in_and_reached_everywhere() {
             let room = segment(&format!("user-{id}"));
             let members = app.get(&format!("/api/rooms/{room}/members")).await.ok();
             assert_eq!(members["items"][0]["userId"], json!(id), "{members}");
-            user.into_client().close().await;
+            user.close().await;
         }
         let ack = app
             .user(&id)
@@ -68,13 +68,8 @@ async fn people_of_any_ids_talk_to_each_other() {
     let app = TestApp::start().await;
     let ids = ids();
     for (ann, bob) in ids.iter().zip(ids.iter().skip(1)) {
-        let body = json!({ "participantIds": [bob] });
-        let token = app.token(ann, &[]);
-        let begin =
-            || app.request_as(&token, Method::POST, "/api/conversations", Some(body.clone()));
-        let made = begin().await.ok();
-        let conversation = made["conversation"]["id"].as_str().unwrap().to_owned();
-        assert_eq!(begin().await.ok()["conversation"]["id"], made["conversation"]["id"]);
+        let conversation = app.person(ann).talk_to(bob).await;
+        assert_eq!(app.person(ann).talk_to(bob).await, conversation);
         let mut bobs = app.user(bob).await;
         let ack = bobs.emit_ack("conversation:join", conversation.as_str()).await;
         assert_eq!(ack["success"], true, "{bob}: {ack}");
@@ -85,8 +80,8 @@ async fn people_of_any_ids_talk_to_each_other() {
         let heard = bobs.expect("message:new").await;
         assert_eq!((&heard["sender"]["id"], &heard["clientMessageId"]), (&json!(ann), &json!(ann)));
         let path = format!("/api/conversations/{conversation}/participants/{}", segment(bob));
-        let gone = app.request_as(&token, Method::DELETE, &path, None).await;
-        assert!([204, 409, 422].contains(&gone.status.as_u16()), "{gone:?}");
+        let refused = anns.delete(&path).await;
+        assert_eq!(refused.problem(409), "conflict", "of two people nobody is removed");
     }
 }
 
@@ -115,10 +110,10 @@ async fn what_is_no_id_is_refused_in_the_same_words_everywhere() {
         assert_eq!(ack["code"], "invalid_payload", "{bad:?}: {ack}");
         let body = json!({ "to": { "user": bad }, "event": "news" });
         assert_eq!(app.post("/api/emit", body).await.problem(422), "invalid_payload", "{bad:?}");
-        let token = app.token_with(bad, json!({}));
-        let refused = app.refusal(Options::websocket().token(&token)).await;
+        let nobody = app.person(bad);
+        let refused = app.refusal(Options::websocket().token(&nobody.token)).await;
         assert_eq!(refused, "Authentication error: invalid user id", "{bad:?}");
-        let answer = app.request_as(&token, Method::GET, "/api/presence/alice", None).await;
+        let answer = nobody.get("/api/presence/alice").await;
         assert_eq!(answer.problem(401), "token_user_invalid");
         assert_eq!(answer.body["detail"], "Authentication error: invalid user id");
     }
@@ -127,10 +122,7 @@ async fn what_is_no_id_is_refused_in_the_same_words_everywhere() {
             app.refusal(Options::polling().token(&app.token_with("x", claims.clone()))).await;
         assert_eq!(refused, "Authentication error: invalid user id", "{claims}");
     }
-    let mut numbered = app
-        .connect(Options::websocket().token(&app.token_with("x", json!({ "userId": 42 }))))
-        .await
-        .unwrap();
+    let mut numbered = app.person_with("42", json!({ "userId": 42 })).connect().await;
     assert_eq!(numbered.emit_ack("join-user-room", 42).await["room"], "user-42");
     assert_eq!(numbered.emit_ack("join-user-room", Value::Null).await["code"], "invalid_payload");
 }

@@ -5,25 +5,22 @@ use std::{
     collections::{HashMap, HashSet},
     net::SocketAddr,
     path::Path,
-    process::Stdio,
     time::{Duration, Instant},
 };
 
 use http::StatusCode;
+use rand::Rng;
 use serde_json::{Value, json};
 use stoa::clock::Clock;
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
-    task::JoinSet,
-    time::sleep,
-};
+use tokio::{task::JoinSet, time::sleep};
 
 use crate::support::{
-    Client, DEADLINE, Options,
+    Client, Options,
     app::{SECRET, sign, test_database},
-    http_client, within, within_time,
+    chance, http_client,
+    process::Process,
+    within,
 };
 
 /// How often it is killed; `STOA_KILLS` says otherwise.
@@ -41,43 +38,25 @@ const CONVERSATIONS: usize = 3;
 const BACKENDS: usize = 4;
 const BATCH: usize = 20;
 
-/// The binary as a process of its own.
+/// The server, and what is asked of it.
 pub struct Server {
-    child: Child,
+    process: Process,
     pub address: SocketAddr,
 }
 
 impl Server {
     /// On SQLite, or in this database of a Postgres.
     pub async fn start(data: &Path, database: Option<&str>) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stoa"));
-        command.env_clear().current_dir(data).env("STOA_DATA", data);
-        command.env("HOST", "127.0.0.1").env("PORT", "0").env("JWT_SECRET", SECRET);
-        command.env("LIMITS", "off").env("LOG_LEVEL", "info").env("LOG_FORMAT", "json");
-        if let Some(url) = database {
-            command.env("DATABASE_URL", url);
-        }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.kill_on_drop(true).spawn().expect("the server's process");
-        let mut lines = BufReader::new(child.stdout.take().expect("its log")).lines();
-        let address = within_time(4 * DEADLINE, "the server to listen", async {
-            loop {
-                let line = lines.next_line().await.expect("a line").expect("a server that lives");
-                let line: Value = serde_json::from_str(&line).unwrap_or_default();
-                if line["message"] == "listening" {
-                    break line["address"].as_str().expect("an address").parse();
-                }
-            }
-        });
-        let address = address.await.expect("an address");
-        // A full pipe would hold it up.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { child, address }
+        let mut variables = vec![("LIMITS", "off")];
+        variables.extend(database.map(|url| ("DATABASE_URL", url)));
+        let process = Process::start(data, &variables).await;
+        let address = process.address;
+        Self { process, address }
     }
 
     /// `kill -9`
-    pub async fn kill(mut self) {
-        within("the process to end", self.child.kill()).await.expect("its end");
+    pub async fn kill(self) {
+        self.process.kill().await;
     }
 
     pub async fn request(&self, user: &str, request: Request<'_>) -> Value {
@@ -183,7 +162,8 @@ impl Writer {
                 Err(_) => return,
             };
             if status == StatusCode::CONFLICT {
-                // What another process may still carry out is free a moment later.
+                // What another process may still carry out is free a moment later, and nobody says
+                // when.
                 let held_for = held.get_or_insert_with(Instant::now).elapsed();
                 assert!(held_for < MAX_HELD, "held for {held_for:?}: {body}");
                 sleep(ASK_AGAIN).await;
@@ -319,6 +299,7 @@ async fn come_back(server: &Server, known: &mut [Known], writers: &[Writer]) -> 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_outlives_a_kill_and_is_there_once() {
     let kills = std::env::var("STOA_KILLS").map_or(KILLS, |kills| kills.parse().expect("a number"));
+    let mut chance = chance();
     let data = TempDir::new().expect("a folder");
     let database = test_database().await;
     let mut server = Server::start(data.path(), database.as_deref()).await;
@@ -355,8 +336,8 @@ async fn what_was_acknowledged_outlives_a_kill_and_is_there_once() {
                 writer
             });
         }
-        // The moment is what is tried.
-        sleep(Duration::from_millis(rand::random_range(50..=300))).await;
+        // Nothing is waited for: the moment is what is tried.
+        sleep(Duration::from_millis(chance.random_range(50..=300))).await;
         server.kill().await;
         writers = within("the writers to see it", writing.join_all()).await;
         listener.closed().await;

@@ -43,6 +43,7 @@ mod stopping;
 mod store;
 mod support;
 mod tokens;
+mod transcripts;
 mod upgrading;
 mod users;
 mod wire;

@@ -1,18 +1,12 @@
 //! One thing for many people: it is kept once, each hears of it, and it costs the others nothing.
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, app::Answer};
+use crate::support::TestApp;
 
 /// Made-up people.
 fn people(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("u{number}")).collect()
-}
-
-/// Ann calls.
-async fn ann(app: &TestApp, method: Method, path: &str, body: Option<Value>) -> Answer {
-    app.request_as(&app.token("ann", &[]), method, path, body).await
 }
 
 /// What someone finds who asks for all that they missed.
@@ -48,7 +42,7 @@ async fn a_conversation_of_a_thousand_is_kept_once_and_each_is_told() {
     let before = bytes_kept(&app);
     let mut live = app.user("u7").await;
     let body = json!({ "participantIds": people(999), "metadata": "x".repeat(16_000) });
-    let made = ann(&app, Method::POST, "/api/conversations", Some(body)).await;
+    let made = app.person("ann").post("/api/conversations", body).await;
     assert_eq!(made.status, 201);
     assert_small(&app, before, "a conversation");
     let made = &made.body["conversation"];
@@ -71,7 +65,7 @@ async fn a_conversation_of_a_thousand_is_kept_once_and_each_is_told() {
     let before = bytes_kept(&app);
     let id = made["id"].as_str().expect("an id");
     let archive = format!("/api/conversations/{id}/archive");
-    assert_eq!(ann(&app, Method::POST, &archive, Some(json!({}))).await.status, 204);
+    assert_eq!(app.person("ann").post(&archive, json!({})).await.status, 204);
     assert_small(&app, before, "its end");
     for who in ["ann", "u998"] {
         let told = missed(&app, who, "conversation:archived").await;
@@ -83,7 +77,7 @@ async fn a_conversation_of_a_thousand_is_kept_once_and_each_is_told() {
 async fn a_thousand_people_are_added_at_once() {
     let app = TestApp::start().await;
     let body = json!({ "participantIds": ["bob"], "type": "group" });
-    let made = ann(&app, Method::POST, "/api/conversations", Some(body)).await.ok();
+    let made = app.person("ann").post("/api/conversations", body).await.ok();
     let id = made["conversation"]["id"].as_str().expect("an id");
     let before = bytes_kept(&app);
     let path = format!("/api/conversations/{id}/participants");
@@ -93,7 +87,7 @@ async fn a_thousand_people_are_added_at_once() {
     assert_eq!(users.len(), 1001);
     users.swap_remove(0);
     let body = json!({ "userIds": users });
-    let added = ann(&app, Method::POST, &path, Some(body)).await.ok();
+    let added = app.person("ann").post(&path, body).await.ok();
     assert_eq!(added["conversation"]["participantCount"], 999);
     assert_eq!(added["conversation"]["participants"].as_array().expect("people").len(), 20);
     assert_small(&app, before, "their coming");
@@ -118,7 +112,7 @@ async fn metadata_of_a_conversation_has_a_bound() {
     let app = TestApp::start().await;
     for (bytes, status) in [(16 * 1024 - 2, 201), (16 * 1024 - 1, 422)] {
         let body = json!({ "participantIds": ["bob", "cat"], "metadata": "x".repeat(bytes) });
-        let made = ann(&app, Method::POST, "/api/conversations", Some(body)).await;
+        let made = app.person("ann").post("/api/conversations", body).await;
         assert_eq!(made.status, status);
         if status == 422 {
             assert_eq!(made.body["errors"][0]["pointer"], "/metadata");
@@ -137,13 +131,13 @@ async fn one_call_lets_a_thousand_in_for_a_megabyte_whatever_their_ids() {
     let create = async |people: Vec<String>| {
         let metadata = "x".repeat(16_000);
         let body = json!({ "participantIds": people, "type": "group", "metadata": metadata });
-        ann(&app, Method::POST, "/api/conversations", Some(body)).await
+        app.person("ann").post("/api/conversations", body).await
     };
     let made = create(vec!["bob".to_owned()]).await.body;
     let id = made["conversation"]["id"].as_str().expect("an id").to_owned();
     let add = async |people: Vec<String>| {
         let path = format!("/api/conversations/{id}/participants");
-        ann(&app, Method::POST, &path, Some(json!({ "userIds": people }))).await
+        app.person("ann").post(&path, json!({ "userIds": people })).await
     };
     let refused = add(with_ids_of(254, 79)).await;
     assert_eq!(refused.problem(422), "invalid_payload");

@@ -5,15 +5,14 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    TestApp,
+    Person, TestApp,
     app::{API_KEY, notifying},
     market::id_of,
 };
 
 /// What a user has been notified of, the newest first: type, title, body and data.
 async fn told(app: &TestApp, user: &str) -> Vec<[Value; 4]> {
-    let token = app.token(user, &[]);
-    let answer = app.request_as(&token, Method::GET, "/api/notifications", None).await.ok();
+    let answer = app.person(user).get("/api/notifications").await.ok();
     let notifications = answer["items"].as_array().expect("a list");
     let part = |notification: &Value, name: &str| notification[name].clone();
     notifications
@@ -32,18 +31,9 @@ async fn service(app: &TestApp, method: Method, path: &str, body: Value) -> Valu
     app.request(method, path, Some(API_KEY), Some(body)).await.ok()
 }
 
-async fn begin(app: &TestApp, user: &str, others: &[&str]) -> String {
-    let body = json!({ "participantIds": others });
-    let token = app.token(user, &[]);
-    let path = "/api/conversations";
-    id_of(&app.request_as(&token, Method::POST, path, Some(body)).await.ok()["conversation"])
-}
-
-async fn write(app: &TestApp, user: &str, conversation: &str) -> Value {
-    let token = app.token_with(user, json!({ "firstName": "Ann", "lastName": "Lee" }));
-    let path = format!("/api/conversations/{conversation}/messages");
-    let body = json!({ "content": "A secret" });
-    app.request_as(&token, Method::POST, &path, Some(body)).await.ok()
+/// Ann, who has a name.
+fn lee(app: &TestApp) -> Person {
+    app.person_with("ann", json!({ "firstName": "Ann", "lastName": "Lee" }))
 }
 
 #[tokio::test]
@@ -116,9 +106,8 @@ async fn a_request_that_is_called_off_is_told_to_all_but_who_did_it() {
     ann.post(&format!("/api/marketplace/requests/{request}/cancel"), cancelled.clone()).await.ok();
     let request = ann.request().await;
     bob.offer(&request, "39").await;
-    let admin = app.token("root", &["admin"]);
     let path = format!("/api/marketplace/requests/{request}/cancel");
-    app.request_as(&admin, Method::POST, &path, Some(cancelled)).await.ok();
+    app.admin().post(&path, cancelled).await.ok();
     let [newest, ..] = &told(&app, "ann").await[..] else { panic!("it was called off") };
     assert_eq!(
         (&newest[0], &newest[2]),
@@ -132,13 +121,13 @@ async fn a_request_that_is_called_off_is_told_to_all_but_who_did_it() {
 #[tokio::test]
 async fn who_is_away_is_told_once_of_the_messages_of_a_conversation_until_they_have_read_it() {
     let app = TestApp::with(notifying).await;
-    let conversation = begin(&app, "ann", &["bob", "cat"]).await;
-    let other = begin(&app, "ann", &["bob"]).await;
+    let conversation = app.person("ann").group(&["bob", "cat"]).await;
+    let other = app.person("ann").talk_to("bob").await;
     let _cat = app.user("cat").await;
-    let message = write(&app, "ann", &conversation).await["message"]["id"].clone();
-    write(&app, "ann", &conversation).await;
-    write(&app, "cat", &conversation).await;
-    write(&app, "ann", &other).await;
+    let message = lee(&app).say(&conversation, "A secret").await;
+    lee(&app).say(&conversation, "A secret").await;
+    app.person("cat").say(&conversation, "A secret").await;
+    lee(&app).say(&other, "A secret").await;
     let [of_other, first] = &told(&app, "bob").await[..] else { panic!("one a conversation") };
     let data = json!({ "conversationId": conversation, "messageId": message });
     assert_eq!(*first, [json!("message-received"), json!("New message"), json!("Ann Lee"), data]);
@@ -146,40 +135,38 @@ async fn who_is_away_is_told_once_of_the_messages_of_a_conversation_until_they_h
     assert_eq!(kinds(&app, "cat").await, [""; 0], "she is here");
     assert_eq!(kinds(&app, "ann").await, ["message-received"], "of what cat wrote");
 
-    let bob = app.token("bob", &[]);
-    app.request_as(&bob, Method::POST, "/api/notifications/read-all", None).await.ok();
-    write(&app, "ann", &conversation).await;
-    write(&app, "ann", &conversation).await;
+    let bob = app.person("bob");
+    bob.post_nothing("/api/notifications/read-all").await.ok();
+    lee(&app).say(&conversation, "A secret").await;
+    lee(&app).say(&conversation, "A secret").await;
     assert_eq!(kinds(&app, "bob").await.len(), 3);
-    let newest =
-        app.request_as(&bob, Method::GET, "/api/notifications?unread=true", None).await.ok();
+    let newest = bob.get("/api/notifications?unread=true").await.ok();
     let path = format!("/api/notifications/{}", newest["items"][0]["id"].as_str().expect("an id"));
-    app.request_as(&bob, Method::POST, &format!("{path}/read"), None).await.ok();
-    write(&app, "ann", &conversation).await;
+    bob.post_nothing(&format!("{path}/read")).await.ok();
+    lee(&app).say(&conversation, "A secret").await;
     assert_eq!(kinds(&app, "bob").await.len(), 4, "the last one was read by itself");
-    app.request_as(&bob, Method::DELETE, &path, None).await.ok();
-    write(&app, "ann", &conversation).await;
+    bob.delete(&path).await.ok();
+    lee(&app).say(&conversation, "A secret").await;
     assert_eq!(kinds(&app, "bob").await.len(), 3, "one is unread still");
 }
 
 #[tokio::test]
 async fn who_has_read_a_conversation_has_read_that_there_was_something() {
     let app = TestApp::with(notifying).await;
-    let conversation = begin(&app, "ann", &["bob"]).await;
-    let other = begin(&app, "cat", &["bob"]).await;
-    let bob = app.token("bob", &[]);
+    let conversation = app.person("ann").talk_to("bob").await;
+    let other = app.person("cat").talk_to("bob").await;
+    let bob = app.person("bob");
     let unread = async || {
         let path = "/api/notifications/unread-count";
-        app.request_as(&bob, Method::GET, path, None).await.ok()["unreadCount"].clone()
+        bob.get(path).await.ok()["unreadCount"].clone()
     };
-    let read = async |message: &Value| {
+    let read = async |message: &str| {
         let path = format!("/api/conversations/{conversation}/read");
-        let body = Some(json!({ "messageId": message["message"]["id"] }));
-        app.request_as(&bob, Method::POST, &path, body).await.ok()
+        bob.post(&path, json!({ "messageId": message })).await.ok()
     };
-    write(&app, "cat", &other).await;
-    let first = write(&app, "ann", &conversation).await;
-    let second = write(&app, "ann", &conversation).await;
+    app.person("cat").say(&other, "A secret").await;
+    let first = lee(&app).say(&conversation, "A secret").await;
+    let second = lee(&app).say(&conversation, "A secret").await;
     assert_eq!(unread().await, 2);
     assert_eq!(read(&first).await["unreadCount"], 1);
     assert_eq!(unread().await, 2, "there is something still");
@@ -188,12 +175,12 @@ async fn who_has_read_a_conversation_has_read_that_there_was_something() {
     assert_eq!(tab.expect("unread-count-update").await, json!({ "unreadCount": 1 }));
     read(&second).await;
     tab.expect_nothing().await;
-    tab.into_client().close().await;
+    tab.close().await;
     app.until_offline("bob", std::time::Duration::from_secs(10)).await;
     // What comes now is news.
-    let third = write(&app, "ann", &conversation).await;
+    let third = lee(&app).say(&conversation, "A secret").await;
     assert_eq!(unread().await, 2);
-    app.request_as(&bob, Method::POST, "/api/notifications/read-all", None).await.ok();
+    bob.post_nothing("/api/notifications/read-all").await.ok();
     read(&third).await;
     assert_eq!(unread().await, 0);
 }
@@ -201,33 +188,29 @@ async fn who_has_read_a_conversation_has_read_that_there_was_something() {
 #[tokio::test]
 async fn who_has_a_full_name_alone_is_called_by_it() {
     let app = TestApp::with(notifying).await;
-    let send = async |token: &str, conversation: &str| {
-        let path = format!("/api/conversations/{conversation}/messages");
-        let body = Some(json!({ "content": "Hello" }));
-        app.request_as(token, Method::POST, &path, body).await.ok()
-    };
-    let by_token = begin(&app, "ann", &["bob"]).await;
-    send(&app.token_with("ann", json!({ "name": "Ann of the Lake" })), &by_token).await;
-    let by_profile = begin(&app, "cat", &["bob"]).await;
+    let by_token = app.person("ann").talk_to("bob").await;
+    app.person_with("ann", json!({ "name": "Ann of the Lake" })).say(&by_token, "Hello").await;
+    let by_profile = app.person("cat").talk_to("bob").await;
     service(&app, Method::PUT, "/api/users/cat", json!({ "name": "The Cat" })).await;
-    let message = send(&app.token("cat", &[]), &by_profile).await;
-    let nobody = begin(&app, "dan", &["bob"]).await;
-    send(&app.token("dan", &[]), &nobody).await;
+    app.person("cat").say(&by_profile, "Hello").await;
+    let nobody = app.person("dan").talk_to("bob").await;
+    app.person("dan").say(&nobody, "Hello").await;
     let bodies: Vec<_> = told(&app, "bob").await.into_iter().map(|[_, _, body, _]| body).collect();
     assert_eq!(bodies, ["dan", "The Cat", "Ann of the Lake"]);
+    let said =
+        app.person("bob").get(&format!("/api/conversations/{by_profile}/messages")).await.ok();
     let sender = json!({ "id": "cat", "firstName": null, "lastName": null });
-    assert_eq!(message["message"]["sender"], sender);
+    assert_eq!(said["items"][0]["sender"], sender);
 }
 
 #[tokio::test]
 async fn nobody_is_notified_of_messages_to_very_many() {
     let app = TestApp::with(notifying).await;
     let many: Vec<_> = (0..100).map(|n| format!("member-{n}")).collect();
-    let many: Vec<_> = many.iter().map(String::as_str).collect();
-    let crowd = begin(&app, "ann", &many).await;
-    let group = begin(&app, "ann", &many[1..]).await;
-    write(&app, "ann", &crowd).await;
-    write(&app, "ann", &group).await;
+    let crowd = app.person("ann").group(&many).await;
+    let group = app.person("ann").group(&many[1..]).await;
+    lee(&app).say(&crowd, "A secret").await;
+    lee(&app).say(&group, "A secret").await;
     assert_eq!(kinds(&app, "member-0").await, [""; 0]);
     assert_eq!(kinds(&app, "member-99").await, ["message-received"]);
 }
@@ -245,8 +228,8 @@ async fn an_operator_says_of_what_users_are_notified_and_how() {
     .await;
     let request = app.buyer("ann").request().await;
     app.seller("bob").offer(&request, "12.30").await;
-    let conversation = begin(&app, "bob", &["ann"]).await;
-    write(&app, "bob", &conversation).await;
+    let conversation = app.person("bob").talk_to("ann").await;
+    app.person("bob").say(&conversation, "A secret").await;
     let [[kind, title, body, _]] = &told(&app, "ann").await[..] else { panic!("the offer alone") };
     assert_eq!([kind, title, body], ["deal", "A lamp", "12.30"]);
 }

@@ -2,11 +2,10 @@
 //! transport, live and in a replay (docs/contract/events.md#client-to-server;
 //! docs/contract/rest.md#emit).
 
-use reqwest::Method;
 use serde_json::{Value, json};
 use stoa::config::RoomPolicy;
 
-use crate::support::{Options, TestApp, User, app::API_KEY, http_client};
+use crate::support::{Options, Person, TestApp, app::API_KEY, http_client, market::id_of};
 
 /// `{}` as deep as that.
 fn nested(levels: usize) -> String {
@@ -30,15 +29,13 @@ async fn emit(app: &TestApp, room: &str, event: &str, data: &str) -> (u16, Value
 }
 
 /// A user on each transport, in both protocols and two namespaces.
-async fn on_every_transport(app: &TestApp, user: &str) -> Vec<(User, &'static str)> {
-    let bearer = format!("Bearer {}", app.token(user, &[]));
+async fn on_every_transport(app: &TestApp, user: &str) -> Vec<(Person, &'static str)> {
+    let user = app.person(user);
     let mut sockets = Vec::new();
     for options in [Options::websocket(), Options::polling(), Options::upgrade()] {
         for (protocol, namespace) in [(4, "/"), (4, "/chat"), (3, "/")] {
             let options = options.clone().protocol(protocol).namespace(namespace);
-            let options = options.token(&app.token(user, &[])).header("authorization", &bearer);
-            let client = app.connect(options).await.unwrap_or_else(|error| panic!("{error}"));
-            sockets.push((app.own(user, client), namespace));
+            sockets.push((user.connect_by(options).await, namespace));
         }
     }
     sockets
@@ -151,10 +148,7 @@ async fn null_counts_as_absent() {
         "title": "A chair", "description": "Any", "budget": { "amount": 5, "currency": "EUR" },
         "category": null, "metadata": null,
     });
-    let token = app.token("alice", &["buyer"]);
-    let path = "/api/marketplace/requests";
-    let made = app.request_as(&token, Method::POST, path, Some(request)).await;
-    assert_eq!(made.status, 201, "{made:?}");
+    app.buyer("alice").post("/api/marketplace/requests", request).await.created();
     let join = json!({ "userId": "alice", "since": null, "other": null });
     assert_eq!(alice.emit_ack("join-user-room", join).await["success"], true);
     // Where something has to be, it is missing.
@@ -166,9 +160,8 @@ async fn null_counts_as_absent() {
 /// Ann and Bob have one; its id.
 async fn conversation(app: &TestApp) -> String {
     let body = json!({ "participantIds": ["bob"], "title": null, "type": null, "metadata": null });
-    let token = app.token("ann", &[]);
-    let made = app.request_as(&token, Method::POST, "/api/conversations", Some(body)).await.ok();
-    made["conversation"]["id"].as_str().expect("an id").to_owned()
+    let made = app.person("ann").post("/api/conversations", body).await.created();
+    id_of(&made["conversation"])
 }
 
 #[tokio::test]
@@ -208,7 +201,7 @@ async fn a_message_cut_in_the_middle_of_a_character_is_kept_and_heard() {
         .unwrap();
     assert_eq!(answer.status(), 201, "{:?}", answer.text().await);
     assert_eq!(bob.expect("message:new").await["content"], "b \u{fffd}");
-    let listed = app.request_as(&app.token("bob", &[]), Method::GET, &path, None).await.ok();
+    let listed = bob.get(&path).await.ok();
     assert_eq!(listed["items"][0]["content"], "b \u{fffd}", "{listed}");
 }
 

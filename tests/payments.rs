@@ -5,7 +5,7 @@ mod transactions;
 
 use serde_json::{Value, json};
 
-use crate::support::{Options, TestApp, User, market::id_of};
+use crate::support::{Options, Person, TestApp, market::id_of};
 
 async fn confirm(app: &TestApp, payment: &str, tx_hash: &str) -> crate::support::app::Answer {
     app.post(&format!("/api/payments/{payment}/confirm"), json!({ "txHash": tx_hash })).await
@@ -15,7 +15,7 @@ async fn escrow(app: &TestApp, payment: &str, state: &str) -> crate::support::ap
     app.post(&format!("/api/payments/{payment}/escrow"), json!({ "escrowState": state })).await
 }
 
-async fn connect(app: &TestApp, user: &str, role: &str) -> User {
+async fn connect(app: &TestApp, user: &str, role: &str) -> Person {
     app.user_with(user, &[role], Options::websocket().namespace("/marketplace")).await
 }
 
@@ -446,7 +446,7 @@ async fn who_was_away_is_told_of_a_payment() {
     let mut seller = connect(&app, "sam", "seller").await;
     let join = json!({ "userId": "sam", "since": 0 });
     let before = seller.emit_ack("join-user-room", join).await["seq"].as_i64().expect("a seq");
-    seller.into_client().close().await;
+    seller.close().await;
     let payment = ann.pay(&request).await;
     confirm(&app, &payment, "0xabc").await.ok();
 
@@ -465,11 +465,8 @@ async fn the_answer_to_a_key_is_kept_with_the_payment_or_neither_is() {
     let app = TestApp::start().await;
     let (ann, sam) = (app.buyer("ann"), app.seller("sam"));
     let pay = |request: &str| json!({ "requestId": request, "provider": "decentralized" });
-    let token = format!("Bearer {}", app.token("ann", &["buyer"]));
-    let post = async |request: &str, key: &str| {
-        let headers = [("authorization", token.as_str()), ("idempotency-key", key)];
-        app.post_with("/api/payments", &headers, &pay(request)).await
-    };
+    let post =
+        async |request: &str, key: &str| ann.post_keyed("/api/payments", key, &pay(request)).await;
     let first = ann.buys_from(&sam).await;
     assert_eq!(post(&first, "first").await.status, 201);
     // From here on no other answer of this kind can be kept.

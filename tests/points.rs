@@ -17,7 +17,7 @@ use stoa::{
 
 use crate::{
     store::engine::Store,
-    support::{Options, TestApp, User, app::Answer},
+    support::{Options, Person, TestApp, app::Answer},
 };
 
 const AWARDS: &str = "/api/points/awards";
@@ -32,8 +32,7 @@ async fn award(app: &TestApp, user: &str, points: i64, reference: &str) -> Answe
 }
 
 async fn get(app: &TestApp, user: &str, path: &str) -> Value {
-    let path = format!("/api/points{path}");
-    app.request_as(&app.token(user, &[]), Method::GET, &path, None).await.ok()
+    app.person(user).get(&format!("/api/points{path}")).await.ok()
 }
 
 /// Points now, for the level, and the level.
@@ -129,7 +128,7 @@ async fn a_thousand_awards_at_once_add_up_exactly() {
 #[tokio::test]
 async fn one_level_up_goes_from_the_old_level_to_the_new_one_whatever_lies_between() {
     let app = TestApp::with(levels).await;
-    let mut tabs: Vec<User> = Vec::new();
+    let mut tabs: Vec<Person> = Vec::new();
     for options in
         [Options::websocket(), Options::polling(), Options::websocket().namespace("/marketplace")]
     {
@@ -266,8 +265,7 @@ async fn only_backends_award_and_refer() {
     ];
     for (path, body) in calls {
         for roles in [&[][..], &["user"], &["admin"]] {
-            let token = app.token("ann", roles);
-            let refused = app.request_as(&token, Method::POST, path, Some(body.clone())).await;
+            let refused = app.person_as("ann", roles).post(path, body.clone()).await;
             assert_eq!(refused.problem(403), "forbidden", "{path}");
         }
         assert_eq!(app.request(Method::POST, path, None, Some(body)).await.status, 401);
@@ -424,10 +422,7 @@ async fn a_ledger_stays_over_a_restart() {
 #[tokio::test]
 async fn another_rooms_unit_awards_and_refers_with_its_own_rows_or_not_at_all() {
     let id = |text: &str| Id::new(text).expect("an id");
-    for store in
-        [Some(Store::sqlite(Clock::system()).await), Store::postgres(Clock::system()).await]
-    {
-        let Some(store) = store else { continue };
+    for store in [Store::sqlite(Clock::system()).await, Store::postgres(Clock::system()).await] {
         let config = Config::for_tests().points;
         let points = PointsService::new(store.db.clone(), Ids, &config);
         let unit = |keep: bool| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Options, TestApp, User, raw};
+use crate::support::{Client, Options, Person, TestApp, raw};
 
 const SHORT: Duration = Duration::from_millis(100);
 const LONG: Duration = Duration::from_mins(10);
@@ -36,7 +36,7 @@ async fn hears(observer: &mut Client, event: &str, user: &str) -> Vec<String> {
     }
 }
 
-async fn observer(app: &TestApp) -> User {
+async fn observer(app: &TestApp) -> Person {
     app.user("observer").await
 }
 
@@ -55,13 +55,13 @@ async fn a_user_with_many_tabs_comes_and_goes_once() {
 
     let last = tabs.pop().unwrap();
     for tab in tabs {
-        tab.into_client().close().await;
+        tab.close().await;
     }
     let _bob = app.user("bob").await;
     assert_eq!(hears(&mut eve, "user:online", "bob").await, [""; 0], "alice came twice");
     assert!(eve.queued("user:offline").is_empty(), "alice left while one tab was open");
 
-    last.into_client().abort().await;
+    last.abort().await;
     assert_eq!(hears(&mut eve, "user:offline", "alice").await, [""; 0]);
     let gone = app.presence("alice").await;
     assert_eq!((&gone["status"], &gone["connections"]), (&json!("offline"), &json!(0)), "{gone}");
@@ -87,7 +87,7 @@ async fn each_dialect_hears_of_it_in_its_own_words() {
             hears(hearer, event, "alice").await;
         }
     }
-    alice.into_client().close().await;
+    alice.close().await;
     hears(&mut chat, "user:offline", "alice").await;
     let mut change = market.expect("user-status-change").await;
     while change["userId"] != "alice" || change["status"] != "offline" {
@@ -118,7 +118,7 @@ async fn who_is_back_within_the_grace_was_never_away() {
     let mut eve = observer(&app).await;
     let alice = app.user("alice").await;
     hears(&mut eve, "user:online", "alice").await;
-    alice.into_client().abort().await;
+    alice.abort().await;
     let _alice = app.user("alice").await;
     let _bob = app.user("bob").await;
     assert_eq!(hears(&mut eve, "user:online", "bob").await, [""; 0]);
@@ -131,7 +131,7 @@ async fn who_is_gone_longer_than_the_grace_is_offline() {
     let mut eve = observer(&app).await;
     let alice = app.user("alice").await;
     hears(&mut eve, "user:online", "alice").await;
-    alice.into_client().abort().await;
+    alice.abort().await;
     hears(&mut eve, "user:offline", "alice").await;
     let _back = app.user("alice").await;
     hears(&mut eve, "user:online", "alice").await;
@@ -145,7 +145,7 @@ async fn nothing_is_said_of_a_user_whose_state_ended_where_it_began() {
     let _first = app.user("first").await;
     hears(&mut eve, "user:online", "first").await;
     for _ in 0..5 {
-        app.user("flicker").await.into_client().abort().await;
+        app.user("flicker").await.abort().await;
     }
     let _bob = app.user("bob").await;
     assert_eq!(hears(&mut eve, "user:online", "bob").await, [""; 0]);

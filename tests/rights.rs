@@ -5,25 +5,18 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use stoa::config::{Handshake, RoomPolicy};
 
-use crate::support::{Client, Options, TestApp, User, app::API_KEY};
+use crate::support::{Client, Options, Person, TestApp, app::API_KEY};
 
 const TRANSPORTS: [fn() -> Options; 3] = [Options::websocket, Options::polling, Options::upgrade];
 
-async fn connect(app: &TestApp, user: &str, claims: Value, options: Options) -> User {
-    let options = options.token(&app.token_with(user, claims));
-    let client = app.connect(options).await.unwrap_or_else(|error| panic!("{error}"));
-    app.own(user, client)
-}
-
 /// Joins rooms, each of which it may enter.
-async fn join(user: &mut User, joins: &[(&str, &str)]) {
+async fn join(user: &mut Person, joins: &[(&str, &str)]) {
     for (event, id) in joins {
-        let ack = user.emit_ack(event, *id).await;
-        assert_eq!(ack["success"], true, "{} {event} {id}: {ack}", user.id);
+        user.join(event, id).await;
     }
 }
 
-async fn refresh(app: &TestApp, user: &mut User, claims: Value) -> Value {
+async fn refresh(app: &TestApp, user: &mut Person, claims: Value) -> Value {
     let token = app.token_with(&user.id, claims);
     user.emit_ack("auth:refresh", json!({ "token": token })).await
 }
@@ -39,21 +32,13 @@ async fn grant(app: &TestApp, method: Method, room: &str, user: &str) {
     assert_eq!(answer.status, 204, "{answer:?}");
 }
 
-/// A group of these people; its id.
-async fn group(app: &TestApp, people: &[&str]) -> String {
-    let body = json!({ "participantIds": people, "type": "group" });
-    let token = app.token(people[0], &[]);
-    let made = app.request_as(&token, Method::POST, "/api/conversations", Some(body)).await.ok();
-    made["conversation"]["id"].as_str().expect("an id").to_owned()
-}
-
 #[tokio::test]
 async fn a_socket_leaves_what_its_new_token_may_not_enter_and_is_told_which() {
     let app = TestApp::start().await;
     grant(&app, Method::PUT, "request-g", "alice").await;
-    let shared = group(&app, &["alice", "bob"]).await;
+    let shared = app.person("alice").group(&["bob"]).await;
     let chat = format!("chat-{shared}");
-    let theirs = group(&app, &["bob", "cat"]).await;
+    let theirs = app.person("bob").group(&["cat"]).await;
     let conversation = format!("conversation:{theirs}");
     let seller = &[("join-seller-room", "alice")][..];
     let claims = json!({ "rooms": ["chat-x1", "chat-x2"] });
@@ -93,7 +78,7 @@ async fn a_socket_leaves_what_its_new_token_may_not_enter_and_is_told_which() {
         ),
     ] {
         for options in TRANSPORTS {
-            let mut alice = connect(&app, "alice", before.clone(), options()).await;
+            let mut alice = app.person_with("alice", before.clone()).connect_by(options()).await;
             join(&mut alice, joins).await;
             for room in left.iter().chain(stay) {
                 assert_eq!(heads(&app, room).await, 1, "{before} → {after}: {room} before");
@@ -109,7 +94,7 @@ async fn a_socket_leaves_what_its_new_token_may_not_enter_and_is_told_which() {
                 assert_eq!(alice.expect("news").await, *room);
             }
             alice.expect_nothing().await;
-            alice.into_client().close().await;
+            alice.close().await;
             app.until_offline("alice", crate::support::DEADLINE).await;
         }
     }
@@ -118,7 +103,7 @@ async fn a_socket_leaves_what_its_new_token_may_not_enter_and_is_told_which() {
 #[tokio::test]
 async fn a_token_that_makes_an_admin_is_in_the_admins_room() {
     let app = TestApp::start().await;
-    let mut alice = connect(&app, "alice", json!({ "role": "user" }), Options::websocket()).await;
+    let mut alice = app.person_with("alice", json!({ "role": "user" })).connect().await;
     let ack = refresh(&app, &mut alice, json!({ "role": "admin" })).await;
     assert_eq!(ack["leftRooms"], json!([]), "{ack}");
     assert_eq!(heads(&app, "admins").await, 1);
@@ -127,7 +112,7 @@ async fn a_token_that_makes_an_admin_is_in_the_admins_room() {
 #[tokio::test]
 async fn a_refused_refresh_changes_nothing() {
     let app = TestApp::start().await;
-    let mut alice = connect(&app, "alice", json!({ "role": "seller" }), Options::websocket()).await;
+    let mut alice = app.person_with("alice", json!({ "role": "seller" })).connect().await;
     join(&mut alice, &[("join-seller-room", "alice")]).await;
     for token in [app.token("bob", &["buyer"]), "nonsense".to_owned()] {
         let ack = alice.emit_ack("auth:refresh", json!({ "token": token })).await;
@@ -141,7 +126,8 @@ async fn a_refused_refresh_changes_nothing() {
 async fn what_is_asked_for_around_a_refresh_counts_by_the_token_of_its_turn() {
     let app = TestApp::start().await;
     for options in TRANSPORTS {
-        let mut alice = connect(&app, "alice", json!({ "role": "admin" }), options()).await;
+        let mut alice =
+            app.person_with("alice", json!({ "role": "admin" })).connect_by(options()).await;
         let token = app.token("alice", &["user"]);
         let before = alice.emit_with_ack("conversation:join", "x1");
         let between = alice.emit_with_ack("auth:refresh", json!({ "token": token }));
@@ -151,7 +137,7 @@ async fn what_is_asked_for_around_a_refresh_counts_by_the_token_of_its_turn() {
         assert_eq!(alice.ack(after).await["code"], "forbidden");
         assert_eq!(heads(&app, "conversation:x1").await, 0);
         alice.expect_nothing().await;
-        alice.into_client().close().await;
+        alice.close().await;
         app.until_offline("alice", crate::support::DEADLINE).await;
     }
 }
@@ -159,7 +145,7 @@ async fn what_is_asked_for_around_a_refresh_counts_by_the_token_of_its_turn() {
 #[tokio::test]
 async fn under_open_policy_a_refresh_leaves_a_socket_where_anyone_may_be() {
     let app = TestApp::with(|config| config.rooms.policy = RoomPolicy::Open).await;
-    let mut alice = connect(&app, "alice", json!({ "role": "admin" }), Options::websocket()).await;
+    let mut alice = app.person_with("alice", json!({ "role": "admin" })).connect().await;
     join(&mut alice, &[("join-chat-room", "x1"), ("join-user-room", "bob")]).await;
     let ack = refresh(&app, &mut alice, json!({})).await;
     assert_eq!(ack["leftRooms"], json!(["admins", "user-bob"]), "{ack}");
@@ -210,7 +196,7 @@ async fn who_has_not_said_who_they_are_hears_nothing_that_is_for_everyone() {
 #[tokio::test]
 async fn an_eviction_touches_the_sockets_of_that_user_alone() {
     let app = TestApp::start().await;
-    let id = group(&app, &["ann", "bob", "cat"]).await;
+    let id = app.person("ann").group(&["bob", "cat"]).await;
     grant(&app, Method::PUT, "user-bob", "cat").await;
     let mut root = app.user_with("root", &["admin"], Options::websocket()).await;
     let (mut bob, mut cat) = (app.user("bob").await, app.user("cat").await);
@@ -220,8 +206,7 @@ async fn an_eviction_touches_the_sockets_of_that_user_alone() {
         join(user, &[("join-user-room", "bob")]).await;
     }
     let path = format!("/api/conversations/{id}/participants/bob");
-    let ann = app.token("ann", &[]);
-    assert_eq!(app.request_as(&ann, Method::DELETE, &path, None).await.status, 204);
+    assert_eq!(app.person("ann").delete(&path).await.status, 204);
     for room in [format!("conversation:{id}"), format!("chat-{id}")] {
         assert_eq!(heads(&app, &room).await, 2, "{room}");
         for user in [&mut root, &mut cat] {
@@ -252,15 +237,15 @@ async fn a_seller_who_loses_takes_no_watcher_along() {
 #[tokio::test]
 async fn who_may_enter_a_room_by_another_right_stays_when_one_is_taken_back() {
     let app = TestApp::start().await;
-    let id = group(&app, &["ann", "bob", "cat"]).await;
+    let id = app.person("ann").group(&["bob", "cat"]).await;
     let room = format!("conversation:{id}");
     grant(&app, Method::PUT, &room, "bob").await;
     grant(&app, Method::PUT, &room, "cat").await;
     grant(&app, Method::PUT, &room, "dan").await;
     let mut dan = [
-        connect(&app, "dan", json!({ "role": "admin" }), Options::websocket()).await,
-        connect(&app, "dan", json!({ "rooms": [room] }), Options::websocket()).await,
-        connect(&app, "dan", json!({}), Options::websocket()).await,
+        app.person_with("dan", json!({ "role": "admin" })).connect().await,
+        app.person_with("dan", json!({ "rooms": [room] })).connect().await,
+        app.user("dan").await,
     ];
     let mut bob = app.user("bob").await;
     for user in dan.iter_mut().chain([&mut bob]) {
@@ -279,8 +264,7 @@ async fn who_may_enter_a_room_by_another_right_stays_when_one_is_taken_back() {
     join(&mut cat, &[("conversation:join", id.as_str())]).await;
     grant(&app, Method::DELETE, &room, "cat").await;
     let path = format!("/api/conversations/{id}/participants/bob");
-    let ann = app.token("ann", &[]);
-    assert_eq!(app.request_as(&ann, Method::DELETE, &path, None).await.status, 204);
+    assert_eq!(app.person("ann").delete(&path).await.status, 204);
     assert_eq!(heads(&app, &room).await, 4);
 }
 

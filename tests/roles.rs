@@ -2,10 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Options, TestApp};
+use crate::support::{Options, TestApp, market::a_lamp};
 
 /// Whether a token with these claims buys and sells: in each room and at each route where that
 /// counts.
@@ -13,35 +12,27 @@ async fn trades(app: &TestApp, claims: &Value) -> (bool, bool) {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     // Somebody new: whoever made an offer sees more.
     let user = format!("user{}", NEXT.fetch_add(1, Ordering::Relaxed));
-    let token = app.token_with(&user, claims.clone());
+    let person = app.person_with(&user, claims.clone());
     let mut ways = Vec::new();
     for namespace in ["/", "/marketplace"] {
-        let options = Options::websocket().namespace(namespace).token(&token);
-        let mut client = app.connect(options).await.unwrap_or_else(|error| panic!("{error}"));
-        let mut may = async |event: &str| {
-            let ack = client.emit_ack(event, user.as_str()).await;
-            assert!(ack["success"] == true || ack["code"] == "forbidden", "{claims}: {ack}");
-            ack["success"] == true
-        };
-        ways.push((may("join-buyer-room").await, may("join-seller-room").await));
-        client.close().await;
+        let mut tab = person.connect_by(Options::websocket().namespace(namespace)).await;
+        let buys = tab.may_join("join-buyer-room", &user).await;
+        ways.push((buys, tab.may_join("join-seller-room", &user).await));
+        tab.close().await;
     }
     let open = app.buyer("bea").request().await;
     let ask = async |path: &str, body: Value| {
-        let answer = app.request_as(&token, Method::POST, path, Some(body)).await;
+        let answer = person.post(path, body).await;
         assert!([201, 403, 404].contains(&answer.status.as_u16()), "{claims}: {answer:?}");
         answer.status == 201
     };
-    let lamp = json!({
-        "title": "A lamp", "description": "Green", "budget": { "amount": 40, "currency": "USD" },
-    });
     let price = json!({ "amount": 5, "currency": "USD" });
-    let buys = ask("/api/marketplace/requests", lamp).await;
+    let buys = ask("/api/marketplace/requests", a_lamp()).await;
     let sells = ask(&format!("/api/marketplace/requests/{open}/offers"), price).await;
     ways.push((buys, sells));
     assert!(ways.iter().all(|way| *way == ways[0]), "{claims}: {ways:?}");
     let path = "/api/marketplace/requests?status=open&limit=1";
-    let listed = app.request_as(&token, Method::GET, path, None).await.ok();
+    let listed = person.get(path).await.ok();
     let sees = listed["items"].as_array().is_some_and(|items| !items.is_empty());
     assert_eq!(sees, buys || sells, "{claims}: {listed}");
     ways[0]
@@ -107,8 +98,8 @@ async fn neither_case_nor_role_in_front_matters() {
     ] {
         assert_eq!(trades(&app, &claims).await, expected, "{claims}");
     }
-    let token = app.token_with("root", json!({ "role": "ROLE_ADMIN" }));
-    assert_eq!(app.request_as(&token, Method::GET, "/api/rooms", None).await.status, 200);
+    let root = app.person_with("root", json!({ "role": "ROLE_ADMIN" }));
+    assert_eq!(root.get("/api/rooms").await.status, 200);
 }
 
 #[tokio::test]

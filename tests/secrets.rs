@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use crate::support::{
-    Client, DEADLINE, Options,
+    Client, ConnectError, DEADLINE, Options,
     app::{SECRET, sign},
     http_client,
     postgres::Postgres,
@@ -50,7 +50,7 @@ impl Server {
         command.env("ACCOUNTS", "on").env("STOA_ACCOUNTS__ARGON2__MEMORY_KIB", "64");
         command.env("PUBLIC_URL", "https://stoa.example.com").env("RUST_LOG", "trace");
         if std::env::var("STOA_TEST_STORE").is_ok_and(|store| store == "postgres") {
-            let postgres = Postgres::shared().expect("Postgres on this machine");
+            let postgres = Postgres::shared();
             command.env("DATABASE_URL", postgres.database().await);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -183,7 +183,8 @@ async fn speak(server: &Server) -> Vec<String> {
     for place in ["token", "access_token"] {
         let wrong = sign(&json!({ "userId": TEXT }), "another secret of at least thirty-two bytes");
         let options = Options::websocket().query(place, &wrong).token(&wrong);
-        assert!(Client::connect(server.address, options).await.is_err());
+        let refused = Client::connect(server.address, options).await.err();
+        assert!(matches!(refused, Some(ConnectError::Refused { .. })), "{refused:?}");
         tokens.1.push(wrong);
     }
     let path = format!("/socket.io/?EIO=4&transport=polling&token={}", tokens.next("ann"));

@@ -1,11 +1,11 @@
 //! From the order to stop until everything has ended.
 
-use std::time::Duration;
+use std::{io::ErrorKind, time::Duration};
 
 use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
-use crate::support::{Options, TestApp, raw};
+use crate::support::{ConnectError, Options, TestApp, app::API_KEY, raw};
 
 /// What a drain may take longer than its deadline on a busy machine.
 const ROOM: Duration = Duration::from_secs(8);
@@ -48,30 +48,39 @@ async fn nobody_new_is_taken_while_it_drains() {
     alice.expect("session:closing").await;
     let token = app.token("bob", &[]);
     for options in [Options::websocket(), Options::polling()] {
-        assert!(app.connect(options.token(&token)).await.is_err());
+        let refused = app.connect(options.token(&token)).await.err();
+        // It does not listen any more, or says so where it still answers.
+        let is_refusal = matches!(
+            refused,
+            Some(ConnectError::Http { status: 503, .. } | ConnectError::Closed(_))
+        );
+        assert!(is_refusal, "{refused:?}");
     }
 }
 
 #[tokio::test]
 async fn requests_under_way_are_answered_and_no_new_ones_after() {
     let app = TestApp::start().await;
-    let conversation = json!({ "participantIds": ["bob"] });
     let mut kept = TcpStream::connect(app.address()).await.unwrap();
     kept.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     raw::until(&mut kept, r#"{"status":"ok"}"#).await;
-    // Another writer makes the request wait for the store.
-    let other = app.database();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let request = app.post("/api/conversations", conversation);
-    let stop = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        app.stop();
-        raw::rest(&mut kept, ROOM).await;
-        assert!(TcpStream::connect(app.address()).await.is_err(), "it still listens");
-        other.execute_batch("COMMIT").unwrap();
-    };
-    let (answer, ()) = tokio::join!(request, stop);
-    assert_eq!(answer.status, 201, "{}", answer.body);
+    // It is under way once the server asks for its body.
+    let body = json!({ "participantIds": ["bob"] }).to_string();
+    let head = format!(
+        "POST /api/conversations HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: {API_KEY}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\nExpect: 100-continue\r\n\r\n",
+        body.len(),
+    );
+    let mut request = TcpStream::connect(app.address()).await.unwrap();
+    request.write_all(head.as_bytes()).await.unwrap();
+    raw::until(&mut request, "100 Continue").await;
+    app.stop();
+    raw::rest(&mut kept, ROOM).await;
+    let refused = TcpStream::connect(app.address()).await.expect_err("it still listens");
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    request.write_all(body.as_bytes()).await.unwrap();
+    let answer = raw::rest(&mut request, ROOM).await;
+    assert!(answer.contains("HTTP/1.1 201"), "{answer}");
     app.shutdown(ROOM).await;
 }
 
@@ -80,7 +89,8 @@ async fn an_idle_server_ends_at_once() {
     let app = TestApp::with(|config| config.server.drain_timeout = Duration::from_mins(1)).await;
     let address = app.address();
     app.shutdown(ROOM).await;
-    assert!(TcpStream::connect(address).await.is_err(), "it still listens");
+    let refused = TcpStream::connect(address).await.expect_err("it still listens");
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,7 +10,6 @@ use base64::{
 };
 use hmac::{Hmac, Mac};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use stoa::clock::{Clock, Timestamp};
@@ -39,7 +38,7 @@ fn sign_text(claims: &str) -> String {
 
 /// Whether requests and sockets with the token are let in.
 async fn let_in(app: &TestApp, token: &str) -> bool {
-    let answer = app.request_as(token, Method::GET, "/api/presence/alice", None).await;
+    let answer = app.bearer("alice", token).get("/api/presence/alice").await;
     for options in [Options::websocket(), Options::polling()] {
         let connected = app.connect(options.token(token)).await;
         assert_eq!(connected.is_ok(), answer.status == 200, "{answer:?} {:?}", connected.err());

@@ -10,20 +10,19 @@ use std::{
 };
 
 use futures_util::{SinkExt, StreamExt, future::join_all};
+use rand::Rng;
 use serde_json::json;
+use tokio::time::sleep;
 use tokio_tungstenite::{connect_async, tungstenite::Message};
 
-use crate::support::{TestApp, poll::Poll, within_time};
+use crate::support::{TestApp, chance, poll::Poll, within_time};
 
 /// Clients, half of each version of Engine.IO.
 const CLIENTS: usize = 99;
 
-/// What happens between a client and its server takes up to so long.
+/// What happens between a client and its server takes up to so long. Nothing is waited for then: the
+/// moment is what is tried.
 const LATENCY: Duration = Duration::from_millis(12);
-
-async fn a_moment() {
-    tokio::time::sleep(rand::random_range(Duration::ZERO..=LATENCY)).await;
-}
 
 /// Emits to a user's own room; the first until somebody hears it.
 async fn emit(app: &TestApp, user: &str, numbers: RangeInclusive<u32>) {
@@ -50,13 +49,18 @@ async fn poll_until(session: &Poll, probed: &AtomicBool) -> Vec<String> {
 
 /// Opens a polling session, connects, and changes over while events come, with polls under way as the
 /// official clients have them, or without; what is heard by both.
-async fn change_over(app: &TestApp, protocol: u8, polls: bool, user: &str) -> Vec<String> {
+async fn change_over(
+    app: &TestApp,
+    (protocol, polls): (u8, bool),
+    user: &str,
+    latencies: [Duration; 2],
+) -> Vec<String> {
     let session = Poll::open(app.address(), protocol, &app.token(user, &[])).await;
     if protocol == 4 {
         assert_eq!(session.post(&session.connect("/")).await, 200);
     }
     emit(app, user, 1..=3).await;
-    a_moment().await;
+    sleep(latencies[0]).await;
     let url = session.url.replace("http://", "ws://").replace("=polling", "=websocket");
     let probed = AtomicBool::new(!polls);
     let probe = async {
@@ -66,7 +70,7 @@ async fn change_over(app: &TestApp, protocol: u8, polls: bool, user: &str) -> Ve
         assert_eq!(answer.to_text().expect("a text"), "3probe");
         probed.store(true, Ordering::SeqCst);
         emit(app, user, 4..=5).await;
-        a_moment().await;
+        sleep(latencies[1]).await;
         websocket
     };
     let (mut heard, mut websocket) = tokio::join!(poll_until(&session, &probed), probe);
@@ -91,11 +95,14 @@ async fn change_over(app: &TestApp, protocol: u8, polls: bool, user: &str) -> Ve
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_emitted_to_users_who_change_over_comes_in_its_order() {
     let app = Arc::new(TestApp::with(|config| config.limits.enabled = false).await);
+    let mut chance = chance();
     let clients = (0..CLIENTS).map(|client| {
         let app = app.clone();
+        let latencies = [(); 2].map(|()| chance.random_range(Duration::ZERO..=LATENCY));
         tokio::spawn(async move {
             let (protocol, user) = (if client % 2 == 0 { 4 } else { 3 }, format!("u{client}"));
-            (protocol, change_over(&app, protocol, client % 3 == 0, &user).await)
+            let way = (protocol, client % 3 == 0);
+            (protocol, change_over(&app, way, &user, latencies).await)
         })
     });
     let all = within_time(Duration::from_mins(1), "all clients", join_all(clients)).await;

@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::support::{
-    Client, ConnectError, Options, TestApp, http_client,
+    Client, ConnectError, Options, TestApp, eventually, http_client,
     poll::Poll,
     raw::{self, KEY, upgrade_request},
     within, within_time,
@@ -130,6 +130,7 @@ async fn a_kept_connection_stands_still_for_longer_than_headers_may_take() {
         stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
         let answer = raw::until(&mut stream, r#"{"status":"ok"}"#).await;
         assert!(answer.contains("\r\nkeep-alive: timeout=75\r\n"), "{answer}");
+        // Nothing happens that could be waited for: it is not to be cut.
         tokio::time::sleep(2 * SHORT).await;
     }
     // From the first byte on they are as late as on a new connection.
@@ -173,6 +174,7 @@ async fn an_answer_that_is_read_slowly_is_read_whole() {
     stream.write_all(request.as_bytes()).await.unwrap();
     // Nothing of it is left to be asked for when it is read.
     let mut read = raw::until(&mut stream, "\r\n\r\n").await;
+    // Nothing happens that could be waited for: it is not to be cut.
     tokio::time::sleep(4 * SHORT).await;
     read += &raw::rest(&mut stream, 4 * CUT).await;
     assert!(read.len() > BIG && read.ends_with("x\"]"), "{}", read.len());
@@ -317,12 +319,8 @@ async fn unauthenticated_sockets_of_one_address_are_capped() {
         }
     }
     silent.swap_remove(0).abort().await;
-    let free = Box::pin(async {
-        while Client::open(app.address(), Options::websocket()).await.is_err() {
-            tokio::task::yield_now().await;
-        }
-    });
-    within("a place to come free", free).await;
+    let free = async || Client::open(app.address(), Options::websocket()).await.ok();
+    within("a place to come free", eventually(free)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

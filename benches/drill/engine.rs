@@ -52,7 +52,7 @@ impl Engine {
     ///
     /// # Errors
     /// When it can't be made.
-    pub fn sqlite() -> Result<Option<Self>> {
+    pub fn sqlite() -> Result<Self> {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lists");
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
@@ -60,20 +60,20 @@ impl Engine {
         fs::create_dir_all(&folder)?;
         let engine = Self::Sqlite(folder);
         engine.migrate()?;
-        Ok(Some(engine))
+        Ok(engine)
     }
 
-    /// A new server; none where its programs are not installed.
+    /// A new server.
     ///
     /// # Errors
     /// When it does not do what it is asked.
-    pub fn postgres() -> Result<Option<Self>> {
-        let Some(server) = Postgres::new() else { return Ok(None) };
+    pub fn postgres() -> Result<Self> {
+        let server = Postgres::new();
         let runtime = Runtime::new()?;
         let url = runtime.block_on(server.database());
         let engine = Self::Postgres(Box::new(server), url, runtime);
         engine.migrate()?;
-        Ok(Some(engine))
+        Ok(engine)
     }
 
     /// Puts rows into a table.

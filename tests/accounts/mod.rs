@@ -9,14 +9,13 @@ mod token;
 
 use std::net::Ipv4Addr;
 
-use reqwest::Method;
 use serde_json::{Value, json};
 use stoa::{
     clock::Clock,
     config::{AccountsMode, Argon2Config, Config},
 };
 
-use crate::support::{Client, Options, TestApp, app::Answer};
+use crate::support::{Client, Options, Person, TestApp, app::Answer};
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -112,18 +111,21 @@ impl SignedIn {
         self.text("refreshToken")
     }
 
+    fn person(&self, app: &TestApp) -> Person {
+        app.bearer(self.id(), self.access())
+    }
+
     /// A socket with the access token.
     async fn socket(&self, app: &TestApp, options: Options) -> Client {
-        let client = app.connect(options.token(self.access())).await;
-        client.unwrap_or_else(|error| panic!("{error}"))
+        self.person(app).connect_by(options).await.into_client()
     }
 
     async fn get(&self, app: &TestApp, path: &str) -> Answer {
-        app.request_as(self.access(), Method::GET, path, None).await
+        self.person(app).get(path).await
     }
 
     async fn post(&self, app: &TestApp, path: &str, body: Value) -> Answer {
-        app.request_as(self.access(), Method::POST, path, Some(body)).await
+        self.person(app).post(path, body).await
     }
 
     /// Whether the access token still serves.

@@ -24,8 +24,7 @@ async fn beside_a_secret_that_somebody_gave_nobody_registers_unless_it_is_said()
                 assert!(stranger.body["detail"].as_str().unwrap().contains("ACCOUNTS"));
                 let service = app.post(path, body.clone()).await;
                 assert_eq!(service.problem(404), "accounts_off", "{path}");
-                let token = app.token("ann", &[]);
-                let user = app.request_as(&token, Method::POST, path, Some(body)).await;
+                let user = app.person("ann").post(path, body).await;
                 assert_eq!(user.problem(404), "accounts_off", "{path}");
             }
             // Nor is anything read first.
@@ -36,10 +35,10 @@ async fn beside_a_secret_that_somebody_gave_nobody_registers_unless_it_is_said()
             assert_eq!(raw::status(app.address(), &head).await, 404, "{path}");
         }
         // The app's own tokens are known all the same, and end.
-        let token = app.token_with("ann", json!({ "jti": "one" }));
-        let me = app.request_as(&token, Method::GET, "/api/auth/me", None).await.ok();
+        let ann = app.person_with("ann", json!({ "jti": "one" }));
+        let me = ann.get("/api/auth/me").await.ok();
         assert_eq!(me["user"]["id"], "ann");
-        let out = app.request_as(&token, Method::POST, "/api/auth/logout", None).await;
+        let out = ann.post_nothing("/api/auth/logout").await;
         assert_eq!(out.status, 204);
         assert_eq!(app.request(Method::GET, "/api/auth/me", Some(API_KEY), None).await.status, 200);
     }

@@ -40,15 +40,15 @@ async fn who_registers_is_known_by_name_before_they_act() {
     let app = start().await;
     let ada = register(&app, "ada@example.org").await;
     let people = json!({ "participantIds": [ada.id()] });
-    let ann = app.token("ann", &[]);
+    let ann = app.person("ann");
     let path = "/api/conversations";
-    let made = app.request_as(&ann, reqwest::Method::POST, path, Some(people)).await.ok();
+    let made = ann.post(path, people).await.ok();
     let people = made["conversation"]["participants"].as_array().expect("people");
     let shown = people.iter().find(|person| person["id"] == *ada.id()).expect("ada");
     assert_eq!((&shown["firstName"], &shown["lastName"]), (&json!("Ada"), &json!("Lovelace")));
     let path = format!("/api/users/{}", ada.id());
     assert_eq!(app.get(&path).await.ok()["email"], "ada@example.org");
-    let stranger = app.request_as(&ann, reqwest::Method::GET, &path, None).await.ok();
+    let stranger = ann.get(&path).await.ok();
     assert_eq!(stranger["email"], Value::Null);
 }
 

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::{expect_revoked, login, register, start, try_refresh};
+use super::{SignedIn, expect_revoked, login, register, start, try_refresh};
 use crate::support::{Options, TestApp, app::API_KEY};
 
 #[tokio::test]
@@ -33,8 +33,18 @@ async fn who_logs_out_is_out_with_what_they_signed_in_to_and_nothing_else() {
     assert!(!ada.is_in(&app).await && other.is_in(&app).await);
 }
 
+#[tokio::test]
+async fn who_signs_out_ends_every_token_of_their_sign_in() {
+    let app = start().await;
+    let first = register(&app, "ada@example.org").await;
+    let next = SignedIn::of(try_refresh(&app, first.refresh()).await);
+    assert!(first.is_in(&app).await, "until it ends by itself");
+    assert_eq!(next.post(&app, "/api/auth/logout", json!({})).await.status, 204);
+    assert!(!next.is_in(&app).await && !first.is_in(&app).await);
+}
+
 async fn log_out(app: &TestApp, token: &str) -> crate::support::app::Answer {
-    app.request_as(token, Method::POST, "/api/auth/logout", None).await
+    app.bearer("them", token).post_nothing("/api/auth/logout").await
 }
 
 #[tokio::test]
@@ -57,7 +67,7 @@ async fn a_token_of_another_app_is_ended_alone_whether_it_has_an_id_or_not() {
         expect_revoked(&mut socket).await;
         assert_eq!(log_out(&app, &bare).await.problem(401), "token_revoked");
         for stays in left {
-            let me = app.request_as(stays, Method::GET, "/api/auth/me", None).await;
+            let me = app.bearer("them", stays).get("/api/auth/me").await;
             assert_eq!(me.status, 200);
         }
     }
@@ -88,14 +98,14 @@ async fn who_has_no_account_is_known_by_their_token() {
     let claims = json!({
         "email": "ann@example.org", "firstName": "Ann", "lastName": "Lee", "role": "seller",
     });
-    let token = app.token_with("ann", claims);
-    let me = app.request_as(&token, Method::GET, "/api/auth/me", None).await.ok();
+    let ann = app.person_with("ann", claims);
+    let me = ann.get("/api/auth/me").await.ok();
     let user = &me["user"];
     assert_eq!((&user["id"], &user["_id"]), (&json!("ann"), &json!("ann")));
     assert_eq!((&user["email"], &user["roles"]), (&json!("ann@example.org"), &json!(["seller"])));
     assert_eq!((&user["firstName"], &user["lastName"]), (&json!("Ann"), &json!("Lee")));
     let code = user["referralCode"].as_str().expect("a code");
-    let again = app.request_as(&token, Method::GET, "/api/auth/me", None).await.ok();
+    let again = ann.get("/api/auth/me").await.ok();
     assert_eq!(again["user"]["referralCode"], code);
     let service = app.get("/api/auth/me").await.ok();
     assert_eq!(service["user"]["referralCode"], serde_json::Value::Null);

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Person, invalid, text};
-use crate::support::{TestApp, User};
+use super::{named, text};
+use crate::support::{Person, TestApp};
 
 /// Two files as apps describe them.
 fn files() -> Value {
@@ -21,7 +21,7 @@ fn told() -> Value {
 }
 
 /// Someone who is in a conversation in both dialects.
-async fn joined(app: &TestApp, user: &str, conversation: &str) -> User {
+async fn joined(app: &TestApp, user: &str, conversation: &str) -> Person {
     let mut user = app.user(user).await;
     for event in ["conversation:join", "join-chat-room"] {
         assert_eq!(user.emit_ack(event, conversation).await["success"], true);
@@ -32,7 +32,7 @@ async fn joined(app: &TestApp, user: &str, conversation: &str) -> User {
 #[tokio::test]
 async fn whatever_is_sent_with_a_message_is_told_wherever_the_message_is() {
     let app = TestApp::start().await;
-    let [ann, bob] = ["ann", "bob"].map(|id| Person::new(&app, id));
+    let [ann, bob] = ["ann", "bob"].map(|id| named(&app, id));
     let id = ann.group(&["bob"]).await;
     let mut bobs = joined(&app, "bob", &id).await;
     let mut anns = app.user("ann").await;
@@ -60,9 +60,9 @@ async fn whatever_is_sent_with_a_message_is_told_wherever_the_message_is() {
     };
     check(&bobs.expect("message:new").await, &bobs.expect("new-message").await);
 
-    let listed = bob.get(&format!("/conversations/{id}/messages")).await.ok();
+    let listed = bob.get(&format!("/api/conversations/{id}/messages")).await.ok();
     assert_eq!(listed["items"][0], *sent);
-    for list in ["/conversations".to_owned(), format!("/conversations/{id}")] {
+    for list in ["/api/conversations".to_owned(), format!("/api/conversations/{id}")] {
         let shown = bob.get(&list).await.ok();
         let conversation = if list.ends_with(&id) { &shown } else { &shown["items"][0] };
         assert_eq!(conversation["lastMessage"], *sent, "{list}");
@@ -73,7 +73,7 @@ async fn whatever_is_sent_with_a_message_is_told_wherever_the_message_is() {
     assert_eq!(anns.emit_ack("message:send", again).await["message"], *sent);
     bobs.expect_nothing().await;
 
-    let path = format!("/messages/{}", text(&sent["id"]));
+    let path = format!("/api/messages/{}", text(&sent["id"]));
     let edited = ann.patch(&path, json!({ "content": "See there" })).await.ok();
     assert_eq!(edited["message"]["metadata"], metadata);
     assert_eq!(edited["message"]["attachments"], told());
@@ -88,9 +88,9 @@ async fn whatever_is_sent_with_a_message_is_told_wherever_the_message_is() {
     assert_eq!(heard["content"], "See there");
     check(&heard, &bobs.expect("new-message").await);
 
-    let ann = Person::new(&app, "ann");
+    let ann = named(&app, "ann");
     assert_eq!(ann.delete(&path).await.status, 204);
-    let left = ann.get(&format!("/conversations/{id}")).await.ok();
+    let left = ann.get(&format!("/api/conversations/{id}")).await.ok();
     let left = &left["lastMessage"];
     assert_eq!((&left["metadata"], &left["attachments"]), (&json!({}), &json!([])));
 }
@@ -98,10 +98,10 @@ async fn whatever_is_sent_with_a_message_is_told_wherever_the_message_is() {
 #[tokio::test]
 async fn a_plain_message_carries_nothing_else() {
     let app = TestApp::start().await;
-    let ann = Person::new(&app, "ann");
+    let ann = named(&app, "ann");
     let id = ann.group(&["bob"]).await;
     let mut bob = joined(&app, "bob", &id).await;
-    let path = format!("/conversations/{id}/messages");
+    let path = format!("/api/conversations/{id}/messages");
     for draft in [
         json!({ "content": "Hello" }),
         json!({ "content": "Hello", "metadata": null, "attachments": null, "replyTo": null }),
@@ -147,7 +147,7 @@ async fn a_plain_message_carries_nothing_else() {
 #[tokio::test]
 async fn what_a_sender_gives_never_stands_for_what_the_server_says() {
     let app = TestApp::start().await;
-    let ann = Person::new(&app, "ann");
+    let ann = named(&app, "ann");
     let id = ann.group(&["bob"]).await;
     let mut bob = joined(&app, "bob", &id).await;
     let theirs = json!({
@@ -155,7 +155,7 @@ async fn what_a_sender_gives_never_stands_for_what_the_server_says() {
         "_id": "theirs", "id": "theirs", "senderId": "theirs", "chatId": "theirs",
         "editedAt": "theirs", "free": "free",
     });
-    let path = format!("/conversations/{id}/messages");
+    let path = format!("/api/conversations/{id}/messages");
     let sent = ann.post(&path, json!({ "content": "Hello", "metadata": theirs })).await;
     assert_eq!((&sent.body["message"]["metadata"], sent.status.as_u16()), (&theirs, 201));
     let mut by_event = theirs.clone();
@@ -179,9 +179,9 @@ async fn what_a_sender_gives_never_stands_for_what_the_server_says() {
 #[tokio::test]
 async fn what_can_not_be_carried_is_refused_by_its_pointer() {
     let app = TestApp::start().await;
-    let ann = Person::new(&app, "ann");
+    let ann = named(&app, "ann");
     let id = ann.group(&["bob"]).await;
-    let path = format!("/conversations/{id}/messages");
+    let path = format!("/api/conversations/{id}/messages");
     let mut bob = joined(&app, "bob", &id).await;
     let mut anns = app.user("ann").await;
     let large = || "x".repeat(16 * 1024);
@@ -208,7 +208,7 @@ async fn what_can_not_be_carried_is_refused_by_its_pointer() {
         (json!({ "attachments": vec![json!({ "url": "a:b", "alt": half() }); 2] }), "/attachments"),
         (json!({ "content": "x", "metadata": { "a": large() } }), "/metadata"),
     ] {
-        invalid(&ann.post(&path, draft.clone()).await, pointer);
+        ann.post(&path, draft.clone()).await.invalid(pointer);
         let mut by_event = draft;
         by_event["conversationId"] = json!(id);
         let ack = anns.emit_ack("message:send", by_event).await;
@@ -219,7 +219,7 @@ async fn what_can_not_be_carried_is_refused_by_its_pointer() {
     }
     for metadata in [json!("x"), json!([]), json!(1), json!(true)] {
         let draft = json!({ "content": "x", "metadata": metadata });
-        invalid(&ann.post(&path, draft).await, "/metadata");
+        ann.post(&path, draft).await.invalid("/metadata");
     }
     // Together they are too much.
     let both = json!({ "a": half(), "metadata": { "b": half() } });
@@ -239,9 +239,9 @@ async fn what_can_not_be_carried_is_refused_by_its_pointer() {
 #[tokio::test]
 async fn what_is_sent_as_much_as_may_be_is_read_in_lists() {
     let app = TestApp::start().await;
-    let ann = Person::new(&app, "ann");
+    let ann = named(&app, "ann");
     let id = ann.group(&["bob"]).await;
-    let path = format!("/conversations/{id}/messages");
+    let path = format!("/api/conversations/{id}/messages");
     let metadata = json!({ "a": "x".repeat(16 * 1024 - 8) });
     let files = json!([{ "url": "a:b", "alt": "x".repeat(16 * 1024 - 10) }]);
     let draft = json!({ "content": "x", "metadata": metadata, "attachments": files });
@@ -258,7 +258,7 @@ async fn what_is_sent_as_much_as_may_be_is_read_in_lists() {
 #[tokio::test]
 async fn what_node_servers_take_as_a_field_is_taken() {
     let app = TestApp::start().await;
-    let ann = Person::new(&app, "ann");
+    let ann = named(&app, "ann");
     let id = ann.group(&["bob"]).await;
     let mut bob = joined(&app, "bob", &id).await;
     let mut anns = app.user("ann").await;
@@ -302,6 +302,6 @@ async fn what_node_servers_take_as_a_field_is_taken() {
     }
     bob.expect("new-message").await;
     bob.expect_nothing().await;
-    let kept = ann.get(&format!("/conversations/{id}/messages")).await.ok();
+    let kept = ann.get(&format!("/api/conversations/{id}/messages")).await.ok();
     assert_eq!(kept["items"].as_array().unwrap().len(), 3);
 }

@@ -1,20 +1,20 @@
 //! Reactions: one of each kind a user, and so many.
 
-use super::{Person, invalid};
+use super::named;
 use crate::support::TestApp;
 
 #[tokio::test]
 async fn a_reaction_is_there_once_and_its_users_own() {
     let app = TestApp::start().await;
-    let [ann, bob, eve] = ["ann", "bob", "eve"].map(|id| Person::new(&app, id));
+    let [ann, bob, eve] = ["ann", "bob", "eve"].map(|id| named(&app, id));
     let id = ann.group(&["bob"]).await;
     let message = ann.say(&id, "Hello").await;
-    let path = format!("/messages/{message}/reactions/%F0%9F%91%8D");
+    let path = format!("/api/messages/{message}/reactions/%F0%9F%91%8D");
     for person in [&ann, &bob, &bob] {
         assert_eq!(person.put(&path).await.status, 204);
     }
     let reactions = async || {
-        let page = ann.get(&format!("/conversations/{id}/messages")).await.ok();
+        let page = ann.get(&format!("/api/conversations/{id}/messages")).await.ok();
         page["items"][0]["reactions"].as_array().unwrap().len()
     };
     assert_eq!(reactions().await, 2);
@@ -23,18 +23,18 @@ async fn a_reaction_is_there_once_and_its_users_own() {
         assert_eq!(reactions().await, 1);
     }
     assert_eq!(eve.put(&path).await.problem(404), "not_found");
-    assert_eq!(Person::admin(&app).put(&path).await.problem(403), "forbidden");
+    assert_eq!(app.admin().put(&path).await.problem(403), "forbidden");
 }
 
 fn reaction(message: &str, emoji: &str) -> String {
     let emoji = percent_encoding::utf8_percent_encode(emoji, percent_encoding::NON_ALPHANUMERIC);
-    format!("/messages/{message}/reactions/{emoji}")
+    format!("/api/messages/{message}/reactions/{emoji}")
 }
 
 #[tokio::test]
 async fn a_reaction_is_one_emoji_or_the_short_code_of_one() {
     let app = TestApp::start().await;
-    let ann = Person::new(&app, "ann");
+    let ann = named(&app, "ann");
     let id = ann.group(&["bob"]).await;
     let message = ann.say(&id, "Hello").await;
     let good = [
@@ -89,14 +89,14 @@ async fn a_reaction_is_one_emoji_or_the_short_code_of_one() {
         "+1",
         &long,
     ] {
-        invalid(&ann.put(&reaction(&message, bad)).await, "/emoji");
+        ann.put(&reaction(&message, bad)).await.invalid("/emoji");
     }
 }
 
 #[tokio::test]
 async fn a_message_takes_so_many_reactions_of_one_user_and_so_many_kinds() {
     let app = TestApp::with(|config| config.limits.enabled = false).await;
-    let people = ["ann", "bob", "cat", "dan", "eli", "fay"].map(|id| Person::new(&app, id));
+    let people = ["ann", "bob", "cat", "dan", "eli", "fay"].map(|id| named(&app, id));
     let id = people[0].group(&["bob", "cat", "dan", "eli", "fay"]).await;
     let message = people[0].say(&id, "Hello").await;
     let other = people[0].say(&id, "Hello again").await;

@@ -5,8 +5,8 @@ use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 
-use super::{Person, text};
-use crate::support::{TestApp, app::Answer};
+use super::{named, text};
+use crate::support::{Person, TestApp, app::Answer};
 
 /// What is taken back.
 const SECRET: &str = "a-secret-that-nobody-reads-again";
@@ -14,12 +14,10 @@ const SECRET: &str = "a-secret-that-nobody-reads-again";
 /// What stays.
 const PUBLIC: &str = "what-everybody-may-read";
 
-impl Person<'_> {
+impl Person {
     async fn send(&self, conversation: &str, key: &str, body: &Value) -> Answer {
-        let token = format!("Bearer {}", self.token);
-        let headers = [("authorization", token.as_str()), ("idempotency-key", key)];
         let path = format!("/api/conversations/{conversation}/messages");
-        self.app.post_with(&path, &headers, body).await
+        self.post_keyed(&path, key, body).await
     }
 }
 
@@ -33,7 +31,7 @@ fn repeated(answer: &Answer) -> (u16, &Value) {
 #[tokio::test]
 async fn a_deleted_message_is_not_in_a_repeated_answer() {
     let app = TestApp::start().await;
-    let (ann, root) = (Person::new(&app, "ann"), Person::admin(&app));
+    let (ann, root) = (named(&app, "ann"), app.admin());
     let id = ann.group(&["bob"]).await;
     let file = json!({ "url": SECRET, "name": SECRET, "mimeType": "a/b", "size": 1 });
     let body = json!({ "content": SECRET, "attachments": [file] });
@@ -42,30 +40,30 @@ async fn a_deleted_message_is_not_in_a_repeated_answer() {
         let first = ann.send(&id, &key, &body).await;
         assert_eq!(first.status, 201, "{first:?}");
         assert_eq!(repeated(&ann.send(&id, &key, &body).await), (201, &first.body["message"]));
-        let path = format!("/messages/{}", text(&first.body["message"]["id"]));
+        let path = format!("/api/messages/{}", text(&first.body["message"]["id"]));
         assert_eq!(by.delete(&path).await.status, 204);
         let again = ann.send(&id, &key, &body).await;
         let (status, message) = repeated(&again);
         assert!(status == 201 && message["deletedAt"].is_string(), "{again:?}");
-        let listed = ann.get(&format!("/conversations/{id}/messages?limit=1")).await.ok();
+        let listed = ann.get(&format!("/api/conversations/{id}/messages?limit=1")).await.ok();
         assert_eq!(*message, listed["items"][0]);
         assert!(!again.body.to_string().contains(SECRET), "{again:?}");
     }
-    let listed = ann.get(&format!("/conversations/{id}/messages")).await.ok();
+    let listed = ann.get(&format!("/api/conversations/{id}/messages")).await.ok();
     assert_eq!(listed["items"].as_array().map(Vec::len), Some(2), "none was written twice");
 }
 
 #[tokio::test]
 async fn an_edited_message_is_repeated_as_it_is() {
     let app = TestApp::start().await;
-    let [ann, bob] = ["ann", "bob"].map(|name| Person::new(&app, name));
+    let [ann, bob] = ["ann", "bob"].map(|name| named(&app, name));
     let id = ann.group(&["bob"]).await;
     let (body, other) = (json!({ "content": SECRET }), json!({ "content": PUBLIC }));
     let first = ann.send(&id, "k", &body).await.ok();
     let untouched = ann.send(&id, "other", &other).await.ok();
     let message = text(&first["message"]["id"]);
-    assert_eq!(bob.put(&format!("/messages/{message}/reactions/👍")).await.status, 204);
-    let path = format!("/messages/{message}");
+    assert_eq!(bob.put(&format!("/api/messages/{message}/reactions/👍")).await.status, 204);
+    let path = format!("/api/messages/{message}");
     for content in ["a second secret", "the truth"] {
         let edited = ann.patch(&path, json!({ "content": content })).await.ok();
         let again = ann.send(&id, "k", &body).await;
@@ -79,7 +77,7 @@ async fn an_edited_message_is_repeated_as_it_is() {
 #[tokio::test]
 async fn a_message_is_taken_back_under_each_key_that_gave_it() {
     let app = TestApp::with(|config| config.limits.enabled = false).await;
-    let ann = Person::new(&app, "ann");
+    let ann = named(&app, "ann");
     let id = ann.group(&["bob"]).await;
     let body = json!({ "content": SECRET, "clientMessageId": "c1" });
     let keys: Vec<_> = (0..20).map(|number| format!("k{number}")).collect();
@@ -89,10 +87,10 @@ async fn a_message_is_taken_back_under_each_key_that_gave_it() {
         assert_eq!(sent.status, status, "{key}: {sent:?}");
         message = text(&sent.body["message"]["id"]);
     }
-    assert_eq!(ann.delete(&format!("/messages/{message}")).await.status, 204);
+    assert_eq!(ann.delete(&format!("/api/messages/{message}")).await.status, 204);
     drop(ann);
     let app = app.restart().await;
-    let ann = Person::new(&app, "ann");
+    let ann = named(&app, "ann");
     for (number, key) in keys.iter().enumerate() {
         let again = ann.send(&id, key, &body).await;
         assert!(!again.body.to_string().contains(SECRET), "{key}: {again:?}");
@@ -124,7 +122,7 @@ fn holds(folder: &Path, text: &str) -> Vec<String> {
 #[tokio::test]
 async fn a_file_holds_nothing_of_what_was_taken_back() {
     let app = TestApp::with(|config| config.limits.enabled = false).await;
-    let ann = Person::new(&app, "ann");
+    let ann = named(&app, "ann");
     let id = ann.group(&["bob"]).await;
     let long = |text: &str, times: usize| json!({ "content": format!("{text} ").repeat(times) });
     let mut secrets = Vec::new();
@@ -140,7 +138,7 @@ async fn a_file_holds_nothing_of_what_was_taken_back() {
         }
     }
     for (number, message) in secrets {
-        let path = format!("/messages/{message}");
+        let path = format!("/api/messages/{message}");
         if number % 3 > 0 {
             let content = long(if number % 3 == 1 { SECRET } else { PUBLIC }, number);
             ann.patch(&path, content).await.ok();

@@ -122,7 +122,7 @@ impl Chapter {
         match who {
             As::Nobody => self.app.request(method, &url, None, body).await,
             As::Service => self.app.request(method, &url, Some(API_KEY), body).await,
-            As::User(token) => self.app.request_as(token, method, &url, body).await,
+            As::User(token) => self.app.bearer("them", token).call(method, &url, body).await,
         }
     }
 

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use stoa::config::EventAudience;
 
-use super::{Person, Sale, invalid, is_time, join};
-use crate::support::{TestApp, User};
+use super::{PRICE, Sale, is_time};
+use crate::support::{Person, TestApp};
 
 const EVENTS: [&str; 3] = [
     "template-checkout-payment-pending",
@@ -14,8 +14,8 @@ const EVENTS: [&str; 3] = [
 
 /// Those who take part in a checkout of Bea's, an admin, and an outsider.
 struct Hearers {
-    inside: Vec<User>,
-    outside: Vec<User>,
+    inside: Vec<Person>,
+    outside: Vec<Person>,
 }
 
 async fn participants() -> TestApp {
@@ -23,7 +23,9 @@ async fn participants() -> TestApp {
 }
 
 async fn pay(app: &TestApp, checkout: &str, body: Value) -> crate::support::app::Answer {
-    Person::service(app).post(&format!("/template-checkouts/{checkout}/payment"), body).await
+    app.person_as("backend", &["service"])
+        .post(&format!("/api/marketplace/template-checkouts/{checkout}/payment"), body)
+        .await
 }
 
 /// A payment that goes wrong once; what is told of it, in order.
@@ -52,25 +54,25 @@ async fn pay_at_last(
 }
 
 async fn hearers(app: &TestApp, checkout: &str) -> Hearers {
-    let sam = Person::seller(app, "sam");
+    let sam = app.seller("sam");
     let mut room = sam.connect().await;
-    join(&mut room, "join-checkout-room", checkout).await;
+    room.join("join-checkout-room", checkout).await;
     Hearers {
         inside: vec![
-            Person::buyer(app, "bea").connect().await,
+            app.buyer("bea").connect().await,
             sam.connect().await,
             room,
-            Person::admin(app).connect().await,
+            app.admin().connect().await,
         ],
         outside: vec![
-            Person::new(app, "eve", &["user"]).connect().await,
+            app.person_as("eve", &["user"]).connect().await,
             // An offer that waits makes nobody a seller of it.
-            Person::seller(app, "sue").connect_as_seller().await,
+            app.seller("sue").connect_as_seller().await,
         ],
     }
 }
 
-async fn hear(user: &mut User, told: &[(&'static str, Value)]) {
+async fn hear(user: &mut Person, told: &[(&'static str, Value)]) {
     for (event, payload) in told {
         assert_eq!(user.expect(event).await, *payload, "{}", user.id);
     }
@@ -80,9 +82,10 @@ async fn hear(user: &mut User, told: &[(&'static str, Value)]) {
 #[tokio::test]
 async fn a_checkout_is_kept_as_it_was_made() {
     let app = TestApp::start().await;
-    let bea = Person::buyer(&app, "bea");
+    let bea = app.buyer("bea");
     let (one, two) = (bea.request().await, bea.request().await);
-    let answer = bea.post("/template-checkouts", json!({ "requestIds": [two, one] })).await;
+    let answer =
+        bea.post("/api/marketplace/template-checkouts", json!({ "requestIds": [two, one] })).await;
     assert_eq!(answer.status, 201);
     let made = answer.body;
     let expected = json!({
@@ -93,9 +96,15 @@ async fn a_checkout_is_kept_as_it_was_made() {
     assert_eq!(made, expected);
     assert!(is_time(&made["createdAt"]));
     let checkout = made["id"].as_str().unwrap();
-    assert_eq!(bea.get(&format!("/template-checkouts/{checkout}")).await.ok(), made);
     assert_eq!(
-        Person::service(&app).get(&format!("/template-checkouts/{checkout}")).await.ok(),
+        bea.get(&format!("/api/marketplace/template-checkouts/{checkout}")).await.ok(),
+        made
+    );
+    assert_eq!(
+        app.person_as("backend", &["service"])
+            .get(&format!("/api/marketplace/template-checkouts/{checkout}"))
+            .await
+            .ok(),
         made
     );
 
@@ -103,13 +112,16 @@ async fn a_checkout_is_kept_as_it_was_made() {
     assert_eq!(failed["reason"], "The payment failed.");
     let paid = pay(&app, checkout, json!({ "status": "confirmed", "paymentId": "p1" })).await.ok();
     assert_eq!((&paid["reason"], &paid["paymentId"]), (&Value::Null, &json!("p1")));
-    assert_eq!(bea.get(&format!("/template-checkouts/{checkout}")).await.ok(), paid);
+    assert_eq!(
+        bea.get(&format!("/api/marketplace/template-checkouts/{checkout}")).await.ok(),
+        paid
+    );
 }
 
 #[tokio::test]
 async fn a_checkout_is_over_requests_of_the_callers_own_each_once() {
     let app = TestApp::start().await;
-    let (bea, bob) = (Person::buyer(&app, "bea"), Person::buyer(&app, "bob"));
+    let (bea, bob) = (app.buyer("bea"), app.buyer("bob"));
     let (own, bobs, gone) = (bea.request().await, bob.request().await, bea.request().await);
     bea.cancel(&gone).await;
     let many: Vec<_> = (0..101).map(|n| format!("r{n}")).collect();
@@ -125,13 +137,16 @@ async fn a_checkout_is_over_requests_of_the_callers_own_each_once() {
         (Value::Null, "/requestIds"),
     ] {
         let body = json!({ "requestIds": requests });
-        invalid(&bea.post("/template-checkouts", body).await, pointer);
+        bea.post("/api/marketplace/template-checkouts", body).await.invalid(pointer);
     }
-    invalid(&bea.post("/template-checkouts", json!({})).await, "/requestIds");
+    bea.post("/api/marketplace/template-checkouts", json!({})).await.invalid("/requestIds");
     let more = json!({ "requestIds": [own], "colour": 1 });
-    invalid(&bea.post("/template-checkouts", more).await, "/colour");
+    bea.post("/api/marketplace/template-checkouts", more).await.invalid("/colour");
     let ask = async |id: &str| {
-        let mut body = bea.post("/template-checkouts", json!({ "requestIds": [id] })).await.body;
+        let mut body = bea
+            .post("/api/marketplace/template-checkouts", json!({ "requestIds": [id] }))
+            .await
+            .body;
         body.as_object_mut().unwrap().remove("requestId");
         body
     };
@@ -141,7 +156,7 @@ async fn a_checkout_is_over_requests_of_the_callers_own_each_once() {
 #[tokio::test]
 async fn a_payment_that_keeps_no_rule_is_refused() {
     let app = TestApp::start().await;
-    let bea = Person::buyer(&app, "bea");
+    let bea = app.buyer("bea");
     let checkout = bea.check_out(&[&bea.request().await]).await;
     let mut beas = bea.connect().await;
     for (body, pointer) in [
@@ -153,7 +168,7 @@ async fn a_payment_that_keeps_no_rule_is_refused() {
         (json!({ "status": "pending", "paymentId": "a b" }), "/paymentId"),
         (json!({ "status": "pending", "colour": 1 }), "/colour"),
     ] {
-        invalid(&pay(&app, &checkout, body).await, pointer);
+        pay(&app, &checkout, body).await.invalid(pointer);
     }
     beas.expect_nothing().await;
 }
@@ -161,7 +176,7 @@ async fn a_payment_that_keeps_no_rule_is_refused() {
 #[tokio::test]
 async fn the_same_status_again_is_told_to_nobody_and_confirmed_is_final() {
     let app = TestApp::start().await;
-    let bea = Person::buyer(&app, "bea");
+    let bea = app.buyer("bea");
     let checkout = bea.check_out(&[&bea.request().await]).await;
     let mut beas = bea.connect().await;
     for (status, event) in ["pending", "failed", "confirmed"].into_iter().zip(EVENTS) {
@@ -195,7 +210,7 @@ async fn where_only_participants_hear_outsiders_hear_nothing_of_a_checkouts_paym
     let app = participants().await;
     let sale = Sale::accepted(&app).await;
     let open = sale.bea.request().await;
-    Person::seller(&app, "sue").offer(&open).await;
+    app.seller("sue").offer(&open, PRICE).await;
     let checkout = sale.bea.check_out(&[&sale.request, &open]).await;
     let Hearers { inside, outside } = hearers(&app, &checkout).await;
     let told = pay_at_last(&app, &checkout, &[&sale.request, &open]).await;
@@ -214,7 +229,7 @@ async fn where_only_participants_hear_the_delivery_code_is_the_sellers_alone() {
     let mut outside = sale.sam.connect().await;
     let mut inside = sale.sam.connect_to(&sale.request).await;
     let mut bea = sale.bea.connect_to(&sale.request).await;
-    let mut root = Person::admin(&app).connect_to(&sale.request).await;
+    let mut root = app.admin().connect_to(&sale.request).await;
     let code = sale.code().await;
     let told = json!({ "requestId": sale.request, "deliveryCode": code });
     for user in [&mut outside, &mut inside] {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{PRICE, Person, Sale, ids, invalid, is_time, join, pay, text, update};
+use super::{PRICE, Sale, ids, is_time, pay, text, update};
 use crate::support::{TestApp, app::API_KEY};
 
 /// A code that is not this one.
@@ -16,13 +16,13 @@ async fn only_the_moves_of_the_table_are_made() {
     let app = TestApp::start().await;
     let sale = Sale::accepted(&app).await;
     let open = sale.bea.request().await;
-    let pending = sale.sam.offer(&open).await;
+    let pending = sale.sam.offer(&open, PRICE).await;
     let cancelled = sale.bea.request().await;
-    let waits = sale.sam.offer(&cancelled).await;
+    let waits = sale.sam.offer(&cancelled, PRICE).await;
     sale.bea.cancel(&cancelled).await;
     // Everything that moves a request or belongs to one status, tried where it is not allowed.
     let refused = async |request: &str, offer: &str, allowed: &[&str]| {
-        let path = format!("/requests/{request}");
+        let path = format!("/api/marketplace/requests/{request}");
         let shipped = json!({ "status": "shipped" });
         let (bea, sam) = (&sale.bea, &sale.sam);
         for what in ["accept", "cancel", "change", "code", "ship", "enter", "confirm", "complete"] {
@@ -30,7 +30,9 @@ async fn only_the_moves_of_the_table_are_made() {
                 continue;
             }
             let answer = match what {
-                "accept" => bea.post_nothing(&format!("/offers/{offer}/accept")).await,
+                "accept" => {
+                    bea.post_nothing(&format!("/api/marketplace/offers/{offer}/accept")).await
+                }
                 "cancel" => bea.post(&format!("{path}/cancel"), json!({ "reason": "x" })).await,
                 "change" => bea.patch(&path, json!({ "title": "x" })).await,
                 "code" => sam.post_nothing(&format!("{path}/delivery/code")).await,
@@ -59,7 +61,7 @@ async fn only_the_moves_of_the_table_are_made() {
     let completed = sale.bea.post_nothing(&sale.path("/complete")).await.ok();
     assert_eq!(completed["status"], "completed");
     refused(&sale.request, &sale.offer, &[]).await;
-    let seen = sale.bea.get("/requests?status=completed").await.ok();
+    let seen = sale.bea.get("/api/marketplace/requests?status=completed").await.ok();
     assert_eq!(ids(&seen), [sale.request.as_str()]);
 }
 
@@ -165,7 +167,7 @@ async fn delivery_that_keeps_no_rule_is_refused() {
         let mut body = json!({ "status": "on its way" });
         body[field] = value;
         let answer = sale.sam.patch(&sale.path("/delivery"), body).await;
-        invalid(&answer, &format!("/{field}"));
+        answer.invalid(&format!("/{field}"));
     }
     sale.code().await;
     for (body, pointer) in [
@@ -175,7 +177,7 @@ async fn delivery_that_keeps_no_rule_is_refused() {
         (json!({ "code": "2".repeat(33) }), "/code"),
         (json!({ "code": "22222222", "force": true }), "/force"),
     ] {
-        invalid(&sale.bea.post(&sale.path("/delivery/confirm"), body).await, pointer);
+        sale.bea.post(&sale.path("/delivery/confirm"), body).await.invalid(pointer);
     }
     let kept = sale.bea.get(&sale.path("")).await.ok();
     assert_eq!(kept["delivery"]["status"], "shipped");
@@ -223,7 +225,7 @@ async fn a_code_may_be_tried_five_times() {
     let mut page = sale.bea.connect_to(&sale.request).await;
     for left in (0..5).rev() {
         let answer = sale.confirm(&other(&first)).await;
-        invalid(&answer, "/code");
+        answer.invalid("/code");
         let detail = text(&answer.body["errors"][0]["detail"]);
         assert!(detail.contains(&format!("{left} tries left")), "{detail}");
     }
@@ -234,7 +236,7 @@ async fn a_code_may_be_tried_five_times() {
 
     let second = sale.code().await;
     page.expect("delivery-code-generated").await;
-    invalid(&sale.confirm(&first).await, "/code");
+    sale.confirm(&first).await.invalid("/code");
     assert_eq!(sale.confirm(&second).await.ok()["status"], "delivered");
 }
 
@@ -246,7 +248,7 @@ async fn a_new_code_ends_the_one_before() {
     sale.ship().await;
     let second = sale.code().await;
     assert_ne!(first, second);
-    invalid(&sale.confirm(&first).await, "/code");
+    sale.confirm(&first).await.invalid("/code");
     sale.confirm(&second).await.ok();
 }
 
@@ -255,7 +257,7 @@ async fn a_code_of_another_request_is_a_wrong_one() {
     let app = TestApp::start().await;
     let (one, other) = (Sale::shipped(&app).await, Sale::shipped(&app).await);
     let (_, others) = (one.code().await, other.code().await);
-    invalid(&one.confirm(&others).await, "/code");
+    one.confirm(&others).await.invalid("/code");
     other.confirm(&others).await.ok();
 }
 
@@ -292,11 +294,10 @@ async fn a_completed_transaction_is_told_to_both_with_what_was_paid() {
         sale.confirm(&code).await.ok();
         let (mut bea, mut sam) = (sale.bea.connect().await, sale.sam.connect().await);
         let mut page = sale.bea.connect_to(&sale.request).await;
-        let mut sue = Person::seller(&app, "sue").connect_as_seller().await;
+        let mut sue = app.seller("sue").connect_as_seller().await;
         let payment = sale.bea.get(&sale.path("")).await.ok()["paymentId"].clone();
         let path = sale.path("/complete");
         if by_service {
-            let path = format!("/api/marketplace{path}");
             let answer = app.request(reqwest::Method::POST, &path, Some(API_KEY), None).await;
             assert_eq!(answer.ok()["status"], "completed");
         } else {
@@ -325,7 +326,7 @@ async fn what_was_paid_is_told_with_every_digit() {
     let code = sale.code().await;
     sale.confirm(&code).await.ok();
     let mut sam = sale.sam.connect().await;
-    join(&mut sam, "join-seller-room", "sam").await;
+    sam.join("join-seller-room", "sam").await;
     sale.bea.post_nothing(&sale.path("/complete")).await.ok();
     let packet = loop {
         let packet = sam.next_raw().await;
@@ -349,12 +350,8 @@ async fn a_code_that_does_not_serve_any_more_is_kept_nowhere() {
     for audience in [Documented, Participants] {
         let app = TestApp::with(|config| config.realtime.event_audience = audience).await;
         let sale = Sale::shipped(&app).await;
-        let path = format!("/api/marketplace{}", sale.path("/delivery/code"));
-        let token = format!("Bearer {}", sale.sam.token);
-        let code = async |key: &str| {
-            let headers = [("authorization", token.as_str()), ("idempotency-key", key)];
-            app.post_with(&path, &headers, &json!({})).await
-        };
+        let path = sale.path("/delivery/code");
+        let code = async |key: &str| sale.sam.post_keyed(&path, key, &json!({})).await;
         let serves = async |key: &str| {
             let made = code(key).await;
             assert_eq!(made.status, 201, "{made:?}");
@@ -372,10 +369,10 @@ async fn a_code_that_does_not_serve_any_more_is_kept_nowhere() {
         let second = serves("k2").await;
         is_forgotten("k1", &first).await;
         for _ in 0..4 {
-            invalid(&sale.confirm(&other(&second)).await, "/code");
+            sale.confirm(&other(&second)).await.invalid("/code");
         }
         assert_eq!(code("k2").await.status, 201, "one try is left");
-        invalid(&sale.confirm(&other(&second)).await, "/code");
+        sale.confirm(&other(&second)).await.invalid("/code");
         is_forgotten("k2", &second).await;
         let third = serves("k3").await;
         assert_eq!(sale.confirm(&third).await.ok()["status"], "delivered");

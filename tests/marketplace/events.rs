@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::{Person, Sale, a_chair, accepted, join, rejected, text, update};
-use crate::support::{Options, TestApp, User};
+use super::{PRICE, Sale, accepted, rejected, text, update};
+use crate::support::{Options, Person, TestApp, market::a_lamp};
 
-async fn expect_nothing(users: &mut [&mut User]) {
+async fn expect_nothing(users: &mut [&mut Person]) {
     for user in users {
         user.expect_nothing().await;
     }
@@ -14,15 +14,15 @@ async fn expect_nothing(users: &mut [&mut User]) {
 #[tokio::test]
 async fn a_new_request_is_told_to_all_sellers() {
     let app = TestApp::start().await;
-    let bea = Person::buyer(&app, "bea");
-    let mut sam = Person::seller(&app, "sam").connect_as_seller().await;
+    let bea = app.buyer("bea");
+    let mut sam = app.seller("sam").connect_as_seller().await;
     let market = Options::websocket().namespace("/marketplace");
     let mut sue = app.user_with("sue", &["seller"], market).await;
-    join(&mut sue, "join-seller-room", "sue").await;
-    let mut outside = Person::seller(&app, "sid").connect().await;
+    sue.join("join-seller-room", "sue").await;
+    let mut outside = app.seller("sid").connect().await;
     let mut beas = bea.connect_as_buyer().await;
-    let mut root = Person::admin(&app).connect().await;
-    let made = bea.post("/requests", a_chair()).await.ok();
+    let mut root = app.admin().connect().await;
+    let made = bea.post("/api/marketplace/requests", a_lamp()).await.ok();
     for seller in [&mut sam, &mut sue] {
         assert_eq!(seller.expect("new-purchase-request").await, made);
     }
@@ -32,16 +32,16 @@ async fn a_new_request_is_told_to_all_sellers() {
 #[tokio::test]
 async fn an_offer_is_told_to_the_buyer_and_in_the_requests_room() {
     let app = TestApp::start().await;
-    let bea = Person::buyer(&app, "bea");
+    let bea = app.buyer("bea");
     let request = bea.request().await;
     let mut beas = bea.connect_as_buyer().await;
     let mut beas_page = bea.connect_to(&request).await;
-    let mut bob = Person::buyer(&app, "bob").connect_as_buyer().await;
-    let mut sams = Person::seller(&app, "sam").connect_as_seller().await;
-    let mut sue = Person::seller(&app, "sue").connect_to(&request).await;
+    let mut bob = app.buyer("bob").connect_as_buyer().await;
+    let mut sams = app.seller("sam").connect_as_seller().await;
+    let mut sue = app.seller("sue").connect_to(&request).await;
     let body = json!({ "amount": "0.1", "currency": "USD", "message": "Mine", "deliveryDays": 2 });
-    let path = format!("/requests/{request}/offers");
-    let offer = Person::seller(&app, "sam").post(&path, body).await.ok();
+    let path = format!("/api/marketplace/requests/{request}/offers");
+    let offer = app.seller("sam").post(&path, body).await.ok();
     let told = json!({ "requestId": request, "offer": offer, "sellerId": "sam" });
     assert_eq!(beas.expect("new-offer").await, told);
     for inside in [&mut beas_page, &mut sue] {
@@ -54,16 +54,16 @@ async fn an_offer_is_told_to_the_buyer_and_in_the_requests_room() {
 #[tokio::test]
 async fn a_change_is_told_in_the_requests_room_and_no_change_to_nobody() {
     let app = TestApp::start().await;
-    let bea = Person::buyer(&app, "bea");
+    let bea = app.buyer("bea");
     let given = json!({
         "title": "A chair", "description": "Of oak.", "category": "seats",
         "budget": { "amount": 25, "currency": "USD" }, "metadata": { "a": 1, "b": 2 },
     });
-    let made = bea.post("/requests", given.clone()).await.ok();
+    let made = bea.post("/api/marketplace/requests", given.clone()).await.ok();
     let request = text(&made["id"]);
-    let path = format!("/requests/{request}");
-    let mut sam = Person::seller(&app, "sam").connect_to(&request).await;
-    let mut sue = Person::seller(&app, "sue").connect_as_seller().await;
+    let path = format!("/api/marketplace/requests/{request}");
+    let mut sam = app.seller("sam").connect_to(&request).await;
+    let mut sue = app.seller("sue").connect_as_seller().await;
     let mut same = given;
     same["budget"]["amount"] = json!("25.00");
     same["metadata"] = json!({ "b": 2, "a": 1 });
@@ -80,13 +80,13 @@ async fn a_change_is_told_in_the_requests_room_and_no_change_to_nobody() {
 #[tokio::test]
 async fn an_accepted_offer_is_told_to_its_seller_and_the_losing_ones() {
     let app = TestApp::start().await;
-    let bea = Person::buyer(&app, "bea");
-    let [sam, sue, sid, sol] = ["sam", "sue", "sid", "sol"].map(|id| Person::seller(&app, id));
+    let bea = app.buyer("bea");
+    let [sam, sue, sid, sol] = ["sam", "sue", "sid", "sol"].map(|id| app.seller(id));
     let request = bea.request().await;
-    let (sams, sues) = (sam.offer(&request).await, sue.offer(&request).await);
+    let (sams, sues) = (sam.offer(&request, PRICE).await, sue.offer(&request, PRICE).await);
     // Their offers are decided already.
-    bea.reject(&sid.offer(&request).await).await;
-    sol.withdraw(&sol.offer(&request).await).await;
+    bea.reject(&sid.offer(&request, PRICE).await).await;
+    sol.withdraw(&sol.offer(&request, PRICE).await).await;
     let mut beas = bea.connect_as_buyer().await;
     let mut page = bea.connect_to(&request).await;
     let (mut sam, mut sue) = (sam.connect_as_seller().await, sue.connect_as_seller().await);
@@ -103,23 +103,23 @@ async fn an_accepted_offer_is_told_to_its_seller_and_the_losing_ones() {
 #[tokio::test]
 async fn a_rejected_offer_is_told_to_its_seller_with_the_reason_and_a_withdrawn_one_in_the_room() {
     let app = TestApp::start().await;
-    let (bea, sam) = (Person::buyer(&app, "bea"), Person::seller(&app, "sam"));
+    let (bea, sam) = (app.buyer("bea"), app.seller("sam"));
     let request = bea.request().await;
     let mut sams = sam.connect_as_seller().await;
     let mut page = bea.connect_to(&request).await;
-    let mut sue = Person::seller(&app, "sue").connect_as_seller().await;
+    let mut sue = app.seller("sue").connect_as_seller().await;
     for reason in [None, Some("Too much")] {
-        let offer = sam.offer(&request).await;
+        let offer = sam.offer(&request, PRICE).await;
         assert_eq!(page.expect("purchase-request-update").await["type"], "offer_created");
         let body = reason.map(|reason| json!({ "reason": reason }));
-        let path = format!("/offers/{offer}/reject");
+        let path = format!("/api/marketplace/offers/{offer}/reject");
         bea.call(reqwest::Method::POST, &path, body).await.ok();
         let told = rejected("sam", &request, &offer, reason);
         assert_eq!(sams.expect("seller-offer-update").await, told);
         let told = update("offer_rejected", &request, "open");
         assert_eq!(page.expect("purchase-request-update").await, told);
     }
-    let offer = sam.offer(&request).await;
+    let offer = sam.offer(&request, PRICE).await;
     assert_eq!(page.expect("purchase-request-update").await["type"], "offer_created");
     sam.withdraw(&offer).await;
     let told = update("offer_withdrawn", &request, "open");
@@ -131,16 +131,16 @@ async fn a_rejected_offer_is_told_to_its_seller_with_the_reason_and_a_withdrawn_
 async fn a_cancelled_request_is_told_to_its_buyer_and_to_sellers_with_an_offer() {
     for by_admin in [false, true] {
         let app = TestApp::start().await;
-        let (bea, root) = (Person::buyer(&app, "bea"), Person::admin(&app));
-        let [sam, sue, sid, sol] = ["sam", "sue", "sid", "sol"].map(|id| Person::seller(&app, id));
+        let (bea, root) = (app.buyer("bea"), app.admin());
+        let [sam, sue, sid, sol] = ["sam", "sue", "sid", "sol"].map(|id| app.seller(id));
         let request = bea.request().await;
-        sam.offer(&request).await;
-        bea.reject(&sue.offer(&request).await).await;
-        sid.withdraw(&sid.offer(&request).await).await;
+        sam.offer(&request, PRICE).await;
+        bea.reject(&sue.offer(&request, PRICE).await).await;
+        sid.withdraw(&sid.offer(&request, PRICE).await).await;
         let (mut beas, mut sams) = (bea.connect().await, sam.connect().await);
         let (mut sue, mut sid) = (sue.connect().await, sid.connect().await);
         let mut onlooker = sol.connect_to(&request).await;
-        let path = format!("/requests/{request}/cancel");
+        let path = format!("/api/marketplace/requests/{request}/cancel");
         let who = if by_admin { &root } else { &bea };
         let cancelled = who.post(&path, json!({ "reason": "Found one" })).await.ok();
         assert_eq!(cancelled["status"], "cancelled");
@@ -172,21 +172,21 @@ async fn an_accepted_request_can_be_cancelled_and_its_seller_hears_of_it() {
 #[tokio::test]
 async fn what_is_refused_is_told_to_nobody() {
     let app = TestApp::start().await;
-    let (bea, sam) = (Person::buyer(&app, "bea"), Person::seller(&app, "sam"));
+    let (bea, sam) = (app.buyer("bea"), app.seller("sam"));
     let request = bea.request().await;
-    let offer = sam.offer(&request).await;
+    let offer = sam.offer(&request, PRICE).await;
     let mut beas = bea.connect_as_buyer().await;
-    join(&mut beas, "join-request-room", &request).await;
+    beas.join("join-request-room", &request).await;
     let mut sams = sam.connect_as_seller().await;
-    let path = format!("/requests/{request}");
+    let path = format!("/api/marketplace/requests/{request}");
     let refused = [
-        bea.post("/requests", json!({ "title": "" })).await,
+        bea.post("/api/marketplace/requests", json!({ "title": "" })).await,
         bea.patch(&path, json!({ "title": "" })).await,
         bea.post(&format!("{path}/cancel"), json!({})).await,
         sam.post(&format!("{path}/offers"), json!({ "amount": 1, "currency": "USD" })).await,
-        sam.post_nothing(&format!("/offers/{offer}/accept")).await,
-        sam.post_nothing(&format!("/offers/{offer}/reject")).await,
-        bea.delete(&format!("/offers/{offer}")).await,
+        sam.post_nothing(&format!("/api/marketplace/offers/{offer}/accept")).await,
+        sam.post_nothing(&format!("/api/marketplace/offers/{offer}/reject")).await,
+        bea.delete(&format!("/api/marketplace/offers/{offer}")).await,
         bea.post_nothing(&format!("{path}/delivery/code")).await,
         bea.post_nothing(&format!("{path}/complete")).await,
     ];

@@ -4,11 +4,11 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Person, Sale, accepted, join, rejected, text};
-use crate::support::{TestApp, User, app::API_KEY};
+use super::{PRICE, Sale, accepted, rejected, text};
+use crate::support::{Person, TestApp, app::API_KEY};
 
 /// Enters a user's room; the acknowledgement.
-async fn come_back(user: &mut User, owner: &str, since: i64) -> Value {
+async fn come_back(user: &mut Person, owner: &str, since: i64) -> Value {
     let ack = user.emit_ack("join-user-room", json!({ "userId": owner, "since": since })).await;
     assert_eq!((&ack["success"], &ack["recovered"]), (&json!(true), &json!(true)), "{ack}");
     ack
@@ -17,21 +17,21 @@ async fn come_back(user: &mut User, owner: &str, since: i64) -> Value {
 #[tokio::test]
 async fn a_seller_who_was_away_hears_what_became_of_their_offers() {
     let app = TestApp::start().await;
-    let bea = Person::buyer(&app, "bea");
-    let [sam, sue] = ["sam", "sue"].map(|id| Person::seller(&app, id));
+    let bea = app.buyer("bea");
+    let [sam, sue] = ["sam", "sue"].map(|id| app.seller(id));
     let mut sams = sam.connect_as_seller().await;
     let since = come_back(&mut sams, "sam", 0).await["seq"].as_i64().unwrap();
-    sams.into_client().close().await;
+    sams.close().await;
 
     let request = bea.request().await;
-    let first = sam.offer(&request).await;
+    let first = sam.offer(&request, PRICE).await;
     bea.reject(&first).await;
-    let second = sam.offer(&request).await;
-    let sues = sue.offer(&request).await;
+    let second = sam.offer(&request, PRICE).await;
+    let sues = sue.offer(&request, PRICE).await;
     bea.accept(&second).await;
     let expected = [rejected("sam", &request, &first, None), accepted("sam", &request, &second)];
     let app = app.restart().await;
-    let [sam, sue] = ["sam", "sue"].map(|id| Person::seller(&app, id));
+    let [sam, sue] = ["sam", "sue"].map(|id| app.seller(id));
     let mut sams = sam.connect().await;
     let ack = come_back(&mut sams, "sam", since).await;
     assert_eq!(sams.queued("seller-offer-update"), expected);
@@ -47,9 +47,9 @@ async fn a_seller_who_was_away_hears_what_became_of_their_offers() {
 #[tokio::test]
 async fn a_buyer_who_was_away_hears_of_offers_and_of_the_end() {
     let app = TestApp::start().await;
-    let (bea, sam) = (Person::buyer(&app, "bea"), Person::seller(&app, "sam"));
+    let (bea, sam) = (app.buyer("bea"), app.seller("sam"));
     let request = bea.request().await;
-    let offer = sam.offer(&request).await;
+    let offer = sam.offer(&request, PRICE).await;
     bea.cancel(&request).await;
     let mut beas = bea.connect().await;
     assert_eq!(come_back(&mut beas, "bea", 0).await["replayed"], 2);
@@ -68,7 +68,7 @@ async fn what_was_heard_in_the_sellers_room_does_not_come_again() {
     let mut sams = sale.sam.connect_as_seller().await;
     app.emit(json!({ "user": "sam" }), "news", json!(1)).await;
     let request = sale.bea.request().await;
-    let offer = sale.sam.offer(&request).await;
+    let offer = sale.sam.offer(&request, PRICE).await;
     sale.bea.reject(&offer).await;
     sams.expect("news").await;
     sams.expect("new-purchase-request").await;
@@ -78,7 +78,7 @@ async fn what_was_heard_in_the_sellers_room_does_not_come_again() {
     let missed = accepted("sam", &sale.request, &sale.offer);
     assert_eq!(sams.queued("seller-offer-update"), [missed]);
     // And the next one comes as ever.
-    let offer = sale.sam.offer(&request).await;
+    let offer = sale.sam.offer(&request, PRICE).await;
     sale.bea.reject(&offer).await;
     sams.expect("seller-offer-update").await;
     sams.expect_nothing().await;
@@ -87,18 +87,18 @@ async fn what_was_heard_in_the_sellers_room_does_not_come_again() {
 #[tokio::test]
 async fn what_came_before_a_seller_entered_their_room_is_missed_too() {
     let app = TestApp::start().await;
-    let (bea, sam) = (Person::buyer(&app, "bea"), Person::seller(&app, "sam"));
+    let (bea, sam) = (app.buyer("bea"), app.seller("sam"));
     let request = bea.request().await;
     let mut sams = sam.connect().await;
     app.emit(json!({ "user": "sam" }), "news", json!(1)).await;
     let mut expected = Vec::new();
     for enter in [false, true, false] {
         if enter {
-            join(&mut sams, "join-seller-room", "sam").await;
+            sams.join("join-seller-room", "sam").await;
         } else {
             sams.emit_ack("leave-seller-room", "sam").await;
         }
-        let offer = sam.offer(&request).await;
+        let offer = sam.offer(&request, PRICE).await;
         bea.reject(&offer).await;
         let told = rejected("sam", &request, &offer, None);
         if enter {
@@ -107,7 +107,7 @@ async fn what_came_before_a_seller_entered_their_room_is_missed_too() {
             expected.push(told);
         }
     }
-    join(&mut sams, "join-seller-room", "sam").await;
+    sams.join("join-seller-room", "sam").await;
     sams.expect("news").await;
     come_back(&mut sams, "sam", 0).await;
     let again = sams.queued("seller-offer-update");
@@ -123,10 +123,10 @@ async fn who_may_not_enter_the_sellers_room_does_not_hear_what_it_missed() {
     let room = "/api/rooms/user-sam/members/gus";
     assert_eq!(app.request(Method::PUT, room, Some(API_KEY), None).await.status, 204);
     for (who, hears) in [
-        (Person::new(&app, "gus", &["seller"]), false),
-        (Person::buyer(&app, "sam"), false),
-        (Person::new(&app, "sam", &[]), true),
-        (Person::admin(&app), true),
+        (app.person_as("gus", &["seller"]), false),
+        (app.buyer("sam"), false),
+        (app.person_as("sam", &[]), true),
+        (app.admin(), true),
     ] {
         let mut user = who.connect().await;
         come_back(&mut user, "sam", 0).await;
@@ -139,7 +139,7 @@ async fn who_may_not_enter_the_sellers_room_does_not_hear_what_it_missed() {
 #[tokio::test]
 async fn what_came_to_ones_own_room_hides_nothing_of_anothers() {
     let app = TestApp::start().await;
-    let mut root = Person::admin(&app).connect().await;
+    let mut root = app.admin().connect().await;
     for user in ["root", "sam", "sam"] {
         app.emit(json!({ "user": user }), "news", json!(user)).await;
     }
@@ -153,12 +153,11 @@ async fn of_a_checkouts_payment_who_takes_part_hears_again() {
     let app = TestApp::start().await;
     let sale = Sale::accepted(&app).await;
     let checkout = sale.bea.check_out(&[&sale.request]).await;
-    let path = format!("/template-checkouts/{checkout}/payment");
-    Person::service(&app).post(&path, json!({ "status": "pending" })).await.ok();
-    for (who, hears) in [(&sale.bea, true), (&sale.sam, true), (&Person::buyer(&app, "bob"), false)]
-    {
+    let path = format!("/api/marketplace/template-checkouts/{checkout}/payment");
+    app.person_as("backend", &["service"]).post(&path, json!({ "status": "pending" })).await.ok();
+    for (who, hears) in [(&sale.bea, true), (&sale.sam, true), (&app.buyer("bob"), false)] {
         let mut user = who.connect().await;
-        come_back(&mut user, who.id, 0).await;
+        come_back(&mut user, &who.id, 0).await;
         let again = user.queued("template-checkout-payment-pending");
         assert_eq!(again.len(), usize::from(hears), "{}", who.id);
     }
@@ -175,7 +174,7 @@ async fn a_missed_delivery_code_comes_again_to_the_seller_where_it_is_theirs_alo
         let sale = Sale::paid(&app).await;
         let mut away = sale.sam.connect().await;
         let since = come_back(&mut away, "sam", 0).await["seq"].as_i64().unwrap();
-        away.into_client().close().await;
+        away.close().await;
         let code = sale.sam.post_nothing(&sale.path("/delivery/code")).await.ok();
         let mut sams = sale.sam.connect().await;
         come_back(&mut sams, "sam", since).await;

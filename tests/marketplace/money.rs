@@ -3,8 +3,8 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Person, a_chair, text};
-use crate::support::{TestApp, User, http_client, within};
+use super::text;
+use crate::support::{Person, TestApp, http_client, market::a_lamp, within};
 
 /// As it is sent, and as it is written.
 const AMOUNTS: [(&str, &str); 8] = [
@@ -40,16 +40,15 @@ const NO_AMOUNTS: [&str; 18] = [
 ];
 
 /// A request with a body that keeps its digits; the answer with them.
-async fn call(who: &Person<'_>, method: Method, path: &str, body: String) -> (StatusCode, String) {
-    let url = format!("http://{}/api/marketplace{path}", who.app.address());
-    let request = http_client().request(method, url).bearer_auth(&who.token);
+async fn call(who: &Person, method: Method, path: &str, body: String) -> (StatusCode, String) {
+    let request = http_client().request(method, who.url(path)).bearer_auth(&who.token);
     let request = request.header("content-type", "application/json").body(body);
     let answer = within(path, request.send()).await.expect("an answer");
     (answer.status(), answer.text().await.expect("a body"))
 }
 
 /// The next such event, as it came over the wire.
-async fn heard(user: &mut User, event: &str) -> String {
+async fn heard(user: &mut Person, event: &str) -> String {
     loop {
         let packet = user.next_raw().await;
         if packet.contains(event) {
@@ -69,16 +68,16 @@ fn id(json: &str) -> String {
 #[tokio::test]
 async fn an_amount_comes_back_with_every_digit() {
     let app = TestApp::start().await;
-    let (bea, sam) = (Person::buyer(&app, "bea"), Person::seller(&app, "sam"));
+    let (bea, sam) = (app.buyer("bea"), app.seller("sam"));
     let (mut sams, mut beas) = (sam.connect_as_seller().await, bea.connect_as_buyer().await);
     for (sent, written) in AMOUNTS {
         let budget = format!(r#""budget":{{"amount":{sent},"currency":"USD"}}"#);
         let body = format!(r#"{{"title":"A chair","description":"Of oak.",{budget}}}"#);
-        let (status, made) = call(&bea, Method::POST, "/requests", body).await;
+        let (status, made) = call(&bea, Method::POST, "/api/marketplace/requests", body).await;
         assert_eq!(status, 201, "{sent}: {made}");
         has_amount(&made, written);
         has_amount(&heard(&mut sams, "new-purchase-request").await, written);
-        let path = format!("/requests/{}", id(&made));
+        let path = format!("/api/marketplace/requests/{}", id(&made));
         let (_, changed) = call(&bea, Method::PATCH, &path, format!("{{{budget}}}")).await;
         assert_eq!(changed, made, "the same amount changed something");
         let (_, read) = call(&bea, Method::GET, &path, String::new()).await;
@@ -98,15 +97,15 @@ async fn an_amount_comes_back_with_every_digit() {
 #[tokio::test]
 async fn what_is_no_amount_or_no_price_is_refused() {
     let app = TestApp::start().await;
-    let (bea, sam) = (Person::buyer(&app, "bea"), Person::seller(&app, "sam"));
-    let request = format!("/requests/{}", bea.request().await);
+    let (bea, sam) = (app.buyer("bea"), app.seller("sam"));
+    let request = format!("/api/marketplace/requests/{}", bea.request().await);
     let offers = format!("{request}/offers");
     for amount in NO_AMOUNTS {
         let price = format!(r#"{{"amount":{amount},"currency":"USD"}}"#);
         let change = format!(r#"{{"budget":{price}}}"#);
         let make = format!(r#"{{"title":"A chair","description":"Of oak.","budget":{price}}}"#);
         for (who, method, path, body, pointer) in [
-            (&bea, Method::POST, "/requests", make, "/budget/amount"),
+            (&bea, Method::POST, "/api/marketplace/requests", make, "/budget/amount"),
             (&bea, Method::PATCH, &request, change, "/budget/amount"),
             (&sam, Method::POST, &offers, price, "/amount"),
         ] {
@@ -117,6 +116,6 @@ async fn what_is_no_amount_or_no_price_is_refused() {
         }
     }
     let kept = bea.get(&request).await.ok();
-    assert_eq!(kept["budget"], a_chair()["budget"]);
+    assert_eq!(kept["budget"], a_lamp()["budget"]);
     assert_eq!(bea.get(&offers).await.ok()["items"], json!([]));
 }

@@ -4,64 +4,43 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use super::{Person, Sale, accepted, join, rejected, text};
-use crate::support::{TestApp, http_client, within};
+use super::{PRICE, Sale, accepted, rejected, text};
+use crate::support::{Person, TestApp, app::Answer, within};
 
 const ROUNDS: usize = 20;
 
-impl Person<'_> {
-    /// Asks in a task of its own; the status, and the body.
-    fn spawn(
-        &self,
-        http: &reqwest::Client,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> JoinHandle<(u16, Value)> {
-        let url = format!("http://{}/api/marketplace{path}", self.app.address());
-        let mut request = http.request(method, url).bearer_auth(&self.token);
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        tokio::spawn(async move {
-            let answer = request.send().await.expect("an answer");
-            let (status, text) = (answer.status().as_u16(), answer.text().await.expect("a body"));
-            (status, serde_json::from_str(&text).unwrap_or_default())
-        })
-    }
-}
-
 /// The answers of all, in the order in which they were asked.
-async fn answers<const N: usize>(asked: [JoinHandle<(u16, Value)>; N]) -> [(u16, Value); N] {
+async fn answers<const N: usize>(asked: [JoinHandle<Answer>; N]) -> [(u16, Value); N] {
     let all = within("the answers", futures_util::future::join_all(asked)).await;
-    let all: Vec<_> = all.into_iter().map(|answer| answer.expect("a task that ends")).collect();
+    let all = all.into_iter().map(|answer| answer.expect("a task that ends"));
+    let all: Vec<_> = all.map(|answer| (answer.status.as_u16(), answer.body)).collect();
     all.try_into().expect("as many")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_offers_accepted_at_once_one_is_and_the_other_loses() {
     let app = TestApp::start().await;
-    let http = http_client();
-    let bea = Person::buyer(&app, "bea");
-    let sellers = ["sam", "sue"].map(|id| Person::seller(&app, id));
+    let bea = app.buyer("bea");
+    let sellers = ["sam", "sue"].map(|id| app.seller(id));
     let mut users = [sellers[0].connect_as_seller().await, sellers[1].connect_as_seller().await];
     for round in 0..ROUNDS {
         let request = bea.request().await;
-        let offers = [sellers[0].offer(&request).await, sellers[1].offer(&request).await];
+        let offers =
+            [sellers[0].offer(&request, PRICE).await, sellers[1].offer(&request, PRICE).await];
         let mut order = [0, 1];
         order.rotate_left(round % 2);
         let accept = |at: usize| {
-            bea.spawn(&http, Method::POST, &format!("/offers/{}/accept", offers[at]), None)
+            bea.spawn(Method::POST, &format!("/api/marketplace/offers/{}/accept", offers[at]), None)
         };
         let [first, second] = answers(order.map(accept)).await;
         let mut statuses = [first.0, second.0];
         let won = order[usize::from(second.0 == 200)];
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 409], "{first:?} {second:?}");
-        let kept = bea.get(&format!("/requests/{request}")).await.ok();
+        let kept = bea.get(&format!("/api/marketplace/requests/{request}")).await.ok();
         assert_eq!(kept["acceptedOfferId"], json!(offers[won]));
         for at in [0, 1] {
-            let seller = sellers[at].id;
+            let seller = sellers[at].id.as_str();
             let told = if at == won {
                 accepted(seller, &request, &offers[at])
             } else {
@@ -80,22 +59,21 @@ async fn of_two_offers_accepted_at_once_one_is_and_the_other_loses() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_offer_accepted_while_it_is_withdrawn_is_one_of_both() {
     let app = TestApp::start().await;
-    let http = http_client();
-    let (bea, sam) = (Person::buyer(&app, "bea"), Person::seller(&app, "sam"));
+    let (bea, sam) = (app.buyer("bea"), app.seller("sam"));
     for round in 0..ROUNDS {
         let request = bea.request().await;
-        let offer = sam.offer(&request).await;
-        let path = format!("/offers/{offer}");
-        let accept = || bea.spawn(&http, Method::POST, &format!("{path}/accept"), None);
-        let withdraw = || sam.spawn(&http, Method::DELETE, &path, None);
+        let offer = sam.offer(&request, PRICE).await;
+        let path = format!("/api/marketplace/offers/{offer}");
+        let accept = || bea.spawn(Method::POST, &format!("{path}/accept"), None);
+        let withdraw = || sam.spawn(Method::DELETE, &path, None);
         let [accepted, withdrawn] = if round % 2 == 0 {
             answers([accept(), withdraw()]).await
         } else {
             let [withdrawn, accepted] = answers([withdraw(), accept()]).await;
             [accepted, withdrawn]
         };
-        let kept = bea.get(&format!("/requests/{request}")).await.ok();
-        let offers = bea.get(&format!("/requests/{request}/offers")).await.ok();
+        let kept = bea.get(&format!("/api/marketplace/requests/{request}")).await.ok();
+        let offers = bea.get(&format!("/api/marketplace/requests/{request}/offers")).await.ok();
         let now = [text(&kept["status"]), text(&offers["items"][0]["status"])];
         match (accepted.0, withdrawn.0) {
             (200, 409) => assert_eq!(now, ["accepted", "accepted"]),
@@ -108,17 +86,17 @@ async fn an_offer_accepted_while_it_is_withdrawn_is_one_of_both() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_offer_accepted_while_the_request_is_cancelled_is_cancelled_in_the_end() {
     let app = TestApp::start().await;
-    let http = http_client();
-    let (bea, sam) = (Person::buyer(&app, "bea"), Person::seller(&app, "sam"));
+    let (bea, sam) = (app.buyer("bea"), app.seller("sam"));
     let mut sams = sam.connect_as_seller().await;
     for round in 0..ROUNDS {
         let request = bea.request().await;
-        let offer = sam.offer(&request).await;
-        let accept = || bea.spawn(&http, Method::POST, &format!("/offers/{offer}/accept"), None);
+        let offer = sam.offer(&request, PRICE).await;
+        let accept =
+            || bea.spawn(Method::POST, &format!("/api/marketplace/offers/{offer}/accept"), None);
         let reason = json!({ "reason": "Found one" });
         let cancel = || {
-            let path = format!("/requests/{request}/cancel");
-            bea.spawn(&http, Method::POST, &path, Some(&reason))
+            let path = format!("/api/marketplace/requests/{request}/cancel");
+            bea.spawn(Method::POST, &path, Some(reason.clone()))
         };
         let [was_accepted, was_cancelled] = if round % 2 == 0 {
             answers([accept(), cancel()]).await
@@ -127,7 +105,7 @@ async fn an_offer_accepted_while_the_request_is_cancelled_is_cancelled_in_the_en
             [accepted, cancelled]
         };
         assert_eq!(was_cancelled.0, 200, "{was_cancelled:?}");
-        let kept = bea.get(&format!("/requests/{request}")).await.ok();
+        let kept = bea.get(&format!("/api/marketplace/requests/{request}")).await.ok();
         assert_eq!(kept["status"], "cancelled");
         sams.expect("new-purchase-request").await;
         match was_accepted.0 {
@@ -147,15 +125,14 @@ async fn an_offer_accepted_while_the_request_is_cancelled_is_cancelled_in_the_en
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_sellers_offer_at_once_and_one_seller_twice_does_not() {
     let app = TestApp::start().await;
-    let http = http_client();
-    let bea = Person::buyer(&app, "bea");
-    let [sam, sue] = ["sam", "sue"].map(|id| Person::seller(&app, id));
+    let bea = app.buyer("bea");
+    let [sam, sue] = ["sam", "sue"].map(|id| app.seller(id));
     let mut beas = bea.connect_as_buyer().await;
     let price = json!({ "amount": 1, "currency": "USD" });
     for _ in 0..ROUNDS {
         let request = bea.request().await;
-        let path = format!("/requests/{request}/offers");
-        let offer = |who: &Person<'_>| who.spawn(&http, Method::POST, &path, Some(&price));
+        let path = format!("/api/marketplace/requests/{request}/offers");
+        let offer = |who: &Person| who.spawn(Method::POST, &path, Some(price.clone()));
         let all = answers([offer(&sam), offer(&sue), offer(&sam), offer(&sue)]).await;
         let mut made: Vec<_> = all
             .iter()
@@ -179,13 +156,12 @@ async fn two_sellers_offer_at_once_and_one_seller_twice_does_not() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_wrong_codes_at_once_are_five_tries() {
     let app = TestApp::start().await;
-    let http = http_client();
     let sale = Sale::shipped(&app).await;
     let code = sale.code().await;
     let wrong = if code == "22222222" { "33333333" } else { "22222222" };
     let path = sale.path("/delivery/confirm");
     let body = json!({ "code": wrong });
-    let all = [(); 10].map(|()| sale.bea.spawn(&http, Method::POST, &path, Some(&body)));
+    let all = [(); 10].map(|()| sale.bea.spawn(Method::POST, &path, Some(body.clone())));
     let all = answers(all).await;
     let mut tried: Vec<_> = all
         .iter()
@@ -207,13 +183,12 @@ async fn many_wrong_codes_at_once_are_five_tries() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_right_code_twice_at_once_delivers_once() {
     let app = TestApp::start().await;
-    let http = http_client();
     for _ in 0..5 {
         let sale = Sale::shipped(&app).await;
         let code = sale.code().await;
         let mut page = sale.bea.connect_to(&sale.request).await;
         let (path, body) = (sale.path("/delivery/confirm"), json!({ "code": code }));
-        let confirm = |()| sale.bea.spawn(&http, Method::POST, &path, Some(&body));
+        let confirm = |()| sale.bea.spawn(Method::POST, &path, Some(body.clone()));
         let mut statuses = answers([(); 2].map(confirm)).await.map(|(status, _)| status);
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 409]);
@@ -226,9 +201,8 @@ async fn the_right_code_twice_at_once_delivers_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_enters_while_an_offer_is_accepted_is_not_left_inside() {
     let app = TestApp::start().await;
-    let http = http_client();
-    let (bea, sam) = (Person::buyer(&app, "bea"), Person::seller(&app, "sam"));
-    let onlooker = Person::seller(&app, "sol");
+    let (bea, sam) = (app.buyer("bea"), app.seller("sam"));
+    let onlooker = app.seller("sol");
     let mut sockets = Vec::new();
     for _ in 0..8 {
         sockets.push(onlooker.connect().await);
@@ -236,15 +210,15 @@ async fn who_enters_while_an_offer_is_accepted_is_not_left_inside() {
     let mut inside = bea.connect().await;
     for round in 0..ROUNDS {
         let request = bea.request().await;
-        let offer = sam.offer(&request).await;
-        join(&mut inside, "join-request-room", &request).await;
+        let offer = sam.offer(&request, PRICE).await;
+        inside.join("join-request-room", &request).await;
         let mut acks = Vec::new();
         let mut accept = None;
         for (at, socket) in sockets.iter_mut().enumerate() {
             // Another moment in each round.
             if at == round % 8 {
-                let path = format!("/offers/{offer}/accept");
-                accept = Some(bea.spawn(&http, Method::POST, &path, None));
+                let path = format!("/api/marketplace/offers/{offer}/accept");
+                accept = Some(bea.spawn(Method::POST, &path, None));
                 tokio::task::yield_now().await;
             }
             acks.push(socket.emit_with_ack("join-request-room", request.as_str()));

@@ -3,19 +3,19 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Person, Sale, a_chair, ids, invalid, is_time, text};
-use crate::support::{TestApp, http_client};
+use super::{PRICE, Sale, ids, is_time, text};
+use crate::support::{Person, TestApp, http_client, market::a_lamp};
 
 #[tokio::test]
 async fn a_request_is_kept_as_it_was_given() {
     let app = TestApp::start().await;
-    let bea = Person::buyer(&app, "bea");
+    let bea = app.buyer("bea");
     let given = json!({
         "title": "é".repeat(200), "description": "d".repeat(8000),
         "budget": { "amount": "19.990", "currency": "ETH-USDT" },
         "category": "c".repeat(100), "metadata": { "b": [1, null], "a": 0.1 },
     });
-    let answer = bea.post("/requests", given.clone()).await;
+    let answer = bea.post("/api/marketplace/requests", given.clone()).await;
     assert_eq!(answer.status, 201);
     let made = answer.body;
     let expected = json!({
@@ -28,13 +28,16 @@ async fn a_request_is_kept_as_it_was_given() {
     });
     assert_eq!(made, expected);
     assert!(is_time(&made["createdAt"]), "{made}");
-    let path = format!("/requests/{}", text(&made["id"]));
+    let path = format!("/api/marketplace/requests/{}", text(&made["id"]));
     assert_eq!(bea.get(&path).await.ok(), made);
     for nothing in ["category", "metadata"] {
-        assert_eq!(bea.post("/requests", a_chair()).await.ok()[nothing], Value::Null);
+        assert_eq!(
+            bea.post("/api/marketplace/requests", a_lamp()).await.ok()[nothing],
+            Value::Null
+        );
     }
 
-    let sam = Person::seller(&app, "sam");
+    let sam = app.seller("sam");
     let body = json!({
         "amount": 20, "currency": "USD", "message": "m".repeat(4000), "deliveryDays": 3650,
     });
@@ -68,8 +71,8 @@ async fn a_request_is_kept_as_it_was_given() {
 #[tokio::test]
 async fn a_request_that_keeps_no_rule_is_refused() {
     let app = TestApp::start().await;
-    let bea = Person::buyer(&app, "bea");
-    let request = format!("/requests/{}", bea.request().await);
+    let bea = app.buyer("bea");
+    let request = format!("/api/marketplace/requests/{}", bea.request().await);
     let budget = |currency: &str| json!({ "amount": 1, "currency": currency });
     for (field, value) in [
         ("/title", json!("")),
@@ -91,34 +94,44 @@ async fn a_request_that_keeps_no_rule_is_refused() {
         ("/budget/amount", json!({ "currency": "USD" })),
         ("/budget/tip", json!({ "amount": 1, "currency": "USD", "tip": 1 })),
     ] {
-        let mut body = a_chair();
+        let mut body = a_lamp();
         let name = field.split('/').nth(1).unwrap();
         body[name] = value.clone();
-        invalid(&bea.post("/requests", body).await, field);
-        invalid(&bea.patch(&request, json!({ name: value })).await, field);
+        bea.post("/api/marketplace/requests", body).await.invalid(field);
+        bea.patch(&request, json!({ name: value })).await.invalid(field);
     }
     for missing in ["title", "description", "budget"] {
-        let mut body = a_chair();
+        let mut body = a_lamp();
         body.as_object_mut().unwrap().remove(missing);
-        invalid(&bea.post("/requests", body).await, &format!("/{missing}"));
+        bea.post("/api/marketplace/requests", body).await.invalid(&format!("/{missing}"));
     }
-    let mut nul = a_chair();
+    let mut nul = a_lamp();
     nul["title"] = json!("a\0b");
-    assert_eq!(bea.post("/requests", nul).await.problem(422), "invalid_payload");
-    assert_eq!(bea.post("/requests", json!([])).await.problem(422), "invalid_payload");
-    assert_eq!(bea.post_nothing("/requests").await.problem(415), "unsupported_media_type");
-    assert_eq!(ids(&bea.get("/requests").await.ok()).len(), 1, "a refused request was kept");
+    assert_eq!(bea.post("/api/marketplace/requests", nul).await.problem(422), "invalid_payload");
+    assert_eq!(
+        bea.post("/api/marketplace/requests", json!([])).await.problem(422),
+        "invalid_payload"
+    );
+    assert_eq!(
+        bea.post_nothing("/api/marketplace/requests").await.problem(415),
+        "unsupported_media_type"
+    );
+    assert_eq!(
+        ids(&bea.get("/api/marketplace/requests").await.ok()).len(),
+        1,
+        "a refused request was kept"
+    );
     for bad in ["a%20b", &"x".repeat(257)] {
-        invalid(&bea.get(&format!("/requests/{bad}")).await, "/id");
+        bea.get(&format!("/api/marketplace/requests/{bad}")).await.invalid("/id");
     }
 }
 
 #[tokio::test]
 async fn a_reason_to_cancel_has_some_text() {
     let app = TestApp::start().await;
-    let bea = Person::buyer(&app, "bea");
+    let bea = app.buyer("bea");
     let request = bea.request().await;
-    let cancel = format!("/requests/{request}/cancel");
+    let cancel = format!("/api/marketplace/requests/{request}/cancel");
     for (body, pointer) in [
         (json!({}), "/reason"),
         (json!({ "reason": "" }), "/reason"),
@@ -126,9 +139,9 @@ async fn a_reason_to_cancel_has_some_text() {
         (json!({ "reason": null }), "/reason"),
         (json!({ "reason": "x", "colour": 1 }), "/colour"),
     ] {
-        invalid(&bea.post(&cancel, body).await, pointer);
+        bea.post(&cancel, body).await.invalid(pointer);
     }
-    let kept = bea.get(&format!("/requests/{request}")).await.ok();
+    let kept = bea.get(&format!("/api/marketplace/requests/{request}")).await.ok();
     assert_eq!((&kept["status"], &kept["cancelReason"]), (&json!("open"), &Value::Null));
     let cancelled = bea.post(&cancel, json!({ "reason": "x".repeat(1000) })).await.ok();
     assert_eq!(cancelled["status"], "cancelled");
@@ -138,9 +151,9 @@ async fn a_reason_to_cancel_has_some_text() {
 #[tokio::test]
 async fn what_is_not_given_stays_and_what_is_given_changes() {
     let app = TestApp::start().await;
-    let bea = Person::buyer(&app, "bea");
-    let mut expected = bea.post("/requests", a_chair()).await.ok();
-    let path = format!("/requests/{}", text(&expected["id"]));
+    let bea = app.buyer("bea");
+    let mut expected = bea.post("/api/marketplace/requests", a_lamp()).await.ok();
+    let path = format!("/api/marketplace/requests/{}", text(&expected["id"]));
     for (name, value) in [
         ("title", json!("A stool")),
         ("description", json!("Of pine.")),
@@ -159,20 +172,20 @@ async fn what_is_not_given_stays_and_what_is_given_changes() {
 #[tokio::test]
 async fn sellers_see_what_is_open_or_theirs_and_buyers_their_own() {
     let app = TestApp::start().await;
-    let (bea, bob) = (Person::buyer(&app, "bea"), Person::buyer(&app, "bob"));
-    let (sam, sue) = (Person::seller(&app, "sam"), Person::seller(&app, "sue"));
+    let (bea, bob) = (app.buyer("bea"), app.buyer("bob"));
+    let (sam, sue) = (app.seller("sam"), app.seller("sue"));
     let (open, sold, bobs) = (bea.request().await, bea.request().await, bob.request().await);
-    let lost = sue.offer(&sold).await;
-    bea.accept(&sam.offer(&sold).await).await;
+    let lost = sue.offer(&sold, PRICE).await;
+    bea.accept(&sam.offer(&sold, PRICE).await).await;
     let gone = bob.request().await;
     bob.cancel(&gone).await;
 
     let all = [&gone, &bobs, &sold, &open].map(String::as_str);
-    let [admin, service] = [Person::admin(&app), Person::service(&app)];
-    let both = Person::new(&app, "bob", &["buyer", "seller"]);
-    let (plain, eve) = (Person::new(&app, "eve", &[]), Person::new(&app, "eve", &["user"]));
-    let see = async |who: &Person<'_>, query: &str, expected: &[&str]| {
-        let listed = ids(&who.get(&format!("/requests{query}")).await.ok());
+    let [admin, service] = [app.admin(), app.person_as("backend", &["service"])];
+    let both = app.person_as("bob", &["buyer", "seller"]);
+    let (plain, eve) = (app.person_as("eve", &[]), app.person_as("eve", &["user"]));
+    let see = async |who: &Person, query: &str, expected: &[&str]| {
+        let listed = ids(&who.get(&format!("/api/marketplace/requests{query}")).await.ok());
         assert_eq!(listed, expected, "{} {query}", who.id);
     };
     for who in [&admin, &service] {
@@ -195,30 +208,35 @@ async fn sellers_see_what_is_open_or_theirs_and_buyers_their_own() {
     see(&eve, "", &[]).await;
 
     for (who, may) in [(&sam, true), (&sue, false), (&both, false), (&eve, false)] {
-        let status = who.get(&format!("/requests/{sold}")).await.status;
+        let status = who.get(&format!("/api/marketplace/requests/{sold}")).await.status;
         assert_eq!(status, if may { 200 } else { 404 }, "{}", who.id);
     }
-    assert_eq!(sue.delete(&format!("/offers/{lost}")).await.problem(409), "conflict");
-    invalid(&bea.get("/requests?status=lost").await, "/status");
-    invalid(&bea.get("/requests?buyerId=a%20b").await, "/buyerId");
-    invalid(&bea.get("/requests?limit=0").await, "/limit");
+    assert_eq!(
+        sue.delete(&format!("/api/marketplace/offers/{lost}")).await.problem(409),
+        "conflict"
+    );
+    bea.get("/api/marketplace/requests?status=lost").await.invalid("/status");
+    bea.get("/api/marketplace/requests?buyerId=a%20b").await.invalid("/buyerId");
+    bea.get("/api/marketplace/requests?limit=0").await.invalid("/limit");
 }
 
 #[tokio::test]
 async fn pages_lead_through_a_list_without_a_hole() {
     let app = TestApp::start().await;
-    let (bea, sam) = (Person::buyer(&app, "bea"), Person::seller(&app, "sam"));
+    let (bea, sam) = (app.buyer("bea"), app.seller("sam"));
     let (mut requests, mut offers) = (Vec::new(), Vec::new());
     for _ in 0..5 {
         requests.insert(0, bea.request().await);
     }
-    let offered = format!("/requests/{}/offers", requests[0]);
+    let offered = format!("/api/marketplace/requests/{}/offers", requests[0]);
     for id in ["s1", "s2", "s3", "s4", "s5"] {
-        offers.insert(0, Person::seller(&app, id).offer(&requests[0]).await);
+        offers.insert(0, app.seller(id).offer(&requests[0], PRICE).await);
     }
-    assert_eq!(ids(&bea.get("/requests").await.ok()), requests);
+    assert_eq!(ids(&bea.get("/api/marketplace/requests").await.ok()), requests);
     assert_eq!(ids(&bea.get(&offered).await.ok()), offers);
-    for (who, path) in [(&bea, "/requests"), (&sam, "/requests"), (&bea, &offered)] {
+    for (who, path) in
+        [(&bea, "/api/marketplace/requests"), (&sam, "/api/marketplace/requests"), (&bea, &offered)]
+    {
         let expected = ids(&who.get(path).await.ok());
         let (mut seen, mut pages, mut next) = (Vec::new(), 0, format!("{path}?limit=2"));
         loop {
@@ -232,33 +250,28 @@ async fn pages_lead_through_a_list_without_a_hole() {
             bea.request().await;
         }
         assert_eq!((&seen, pages), (&expected, expected.len().div_ceil(2)), "{path}");
-        invalid(&who.get(&format!("{path}?cursor=AAAA")).await, "/cursor");
+        who.get(&format!("{path}?cursor=AAAA")).await.invalid("/cursor");
     }
 }
 
 #[tokio::test]
 async fn a_post_that_is_sent_again_is_answered_again_and_told_once() {
     let app = TestApp::start().await;
-    let (bea, sam) = (Person::buyer(&app, "bea"), Person::seller(&app, "sam"));
+    let (bea, sam) = (app.buyer("bea"), app.seller("sam"));
     let (mut sams, mut beas) = (sam.connect_as_seller().await, bea.connect_as_buyer().await);
-    let post = async |who: &Person<'_>, path: &str, key: &str, body: &Value| {
-        let token = format!("Bearer {}", who.token);
-        let headers = [("authorization", token.as_str()), ("idempotency-key", key)];
-        app.post_with(&format!("/api/marketplace{path}"), &headers, body).await
-    };
-    let first = post(&bea, "/requests", "k1", &a_chair()).await;
-    let again = post(&bea, "/requests", "k1", &a_chair()).await;
+    let first = bea.post_keyed("/api/marketplace/requests", "k1", &a_lamp()).await;
+    let again = bea.post_keyed("/api/marketplace/requests", "k1", &a_lamp()).await;
     assert_eq!((first.status.as_u16(), again.status.as_u16()), (201, 201));
     assert_eq!(again.headers["idempotency-replayed"], "true");
     assert_eq!(again.body, first.body);
     assert_eq!(sams.expect("new-purchase-request").await, first.body);
-    assert_eq!(ids(&bea.get("/requests").await.ok()).len(), 1);
+    assert_eq!(ids(&bea.get("/api/marketplace/requests").await.ok()).len(), 1);
 
-    let offers = format!("/requests/{}/offers", text(&first.body["id"]));
+    let offers = format!("/api/marketplace/requests/{}/offers", text(&first.body["id"]));
     let body = json!({ "amount": 1, "currency": "USD" });
-    let first = post(&sam, &offers, "k1", &body).await;
-    assert_eq!(post(&sam, &offers, "k1", &body).await.body, first.body);
-    assert_eq!(post(&sam, &offers, "k2", &body).await.problem(409), "conflict");
+    let first = sam.post_keyed(&offers, "k1", &body).await;
+    assert_eq!(sam.post_keyed(&offers, "k1", &body).await.body, first.body);
+    assert_eq!(sam.post_keyed(&offers, "k2", &body).await.problem(409), "conflict");
     assert_eq!(beas.expect("new-offer").await["offer"], first.body);
 
     // A body that may be missing, with a key.
@@ -282,14 +295,14 @@ async fn a_post_that_is_sent_again_is_answered_again_and_told_once() {
 #[tokio::test]
 async fn a_changed_request_is_told_as_it_is_under_the_key_that_made_it() {
     let app = TestApp::start().await;
-    let bea = Person::buyer(&app, "bea");
+    let bea = app.buyer("bea");
     let token = format!("Bearer {}", bea.token);
     let headers = [("authorization", token.as_str()), ("idempotency-key", "k1")];
-    let made = app.post_with("/api/marketplace/requests", &headers, &a_chair()).await.ok();
-    let path = format!("/requests/{}", text(&made["id"]));
+    let made = app.post_with("/api/marketplace/requests", &headers, &a_lamp()).await.ok();
+    let path = format!("/api/marketplace/requests/{}", text(&made["id"]));
     let change = json!({ "title": "A table", "description": "Call nobody." });
     let changed = bea.patch(&path, change).await.ok();
-    let again = app.post_with("/api/marketplace/requests", &headers, &a_chair()).await;
+    let again = app.post_with("/api/marketplace/requests", &headers, &a_lamp()).await;
     assert_eq!((again.status.as_u16(), &again.body), (201, &changed));
     assert_eq!(again.headers["idempotency-replayed"], "true");
 }
@@ -299,15 +312,22 @@ async fn requests_offers_and_checkouts_survive_a_restart() {
     let app = TestApp::start().await;
     let sale = Sale::accepted(&app).await;
     let checkout = sale.bea.check_out(&[&sale.request]).await;
-    let (request, checkout) =
-        (format!("/requests/{}", sale.request), format!("/template-checkouts/{checkout}"));
-    let paths = [request.clone(), format!("{request}/offers"), checkout, "/requests".to_owned()];
+    let (request, checkout) = (
+        format!("/api/marketplace/requests/{}", sale.request),
+        format!("/api/marketplace/template-checkouts/{checkout}"),
+    );
+    let paths = [
+        request.clone(),
+        format!("{request}/offers"),
+        checkout,
+        "/api/marketplace/requests".to_owned(),
+    ];
     let mut before = Vec::new();
     for path in &paths {
         before.push(sale.bea.get(path).await.ok());
     }
     let app = app.restart().await;
-    let bea = Person::buyer(&app, "bea");
+    let bea = app.buyer("bea");
     for (path, before) in paths.iter().zip(before) {
         assert_eq!(bea.get(path).await.ok(), before, "{path}");
     }
@@ -336,14 +356,16 @@ async fn the_description_shows_how_a_request_moves() {
 #[tokio::test]
 async fn metadata_is_not_larger_than_sellers_can_be_sent() {
     let app = TestApp::start().await;
-    let bea = Person::buyer(&app, "bea");
-    let mut chair = a_chair();
+    let bea = app.buyer("bea");
+    let mut chair = a_lamp();
     chair["metadata"] = json!("m".repeat(16 * 1024 - 2));
-    let request = bea.post("/requests", chair.clone()).await.ok();
+    let request = bea.post("/api/marketplace/requests", chair.clone()).await.ok();
     chair["metadata"] = json!("m".repeat(16 * 1024 - 1));
-    let path = format!("/requests/{}", text(&request["id"]));
+    let path = format!("/api/marketplace/requests/{}", text(&request["id"]));
     let change = json!({ "metadata": chair["metadata"] });
-    for answer in [bea.post("/requests", chair).await, bea.patch(&path, change).await] {
+    for answer in
+        [bea.post("/api/marketplace/requests", chair).await, bea.patch(&path, change).await]
+    {
         assert_eq!(answer.problem(422), "invalid_payload");
         assert_eq!(answer.body["errors"][0]["pointer"], "/metadata");
     }
@@ -352,14 +374,19 @@ async fn metadata_is_not_larger_than_sellers_can_be_sent() {
 #[tokio::test]
 async fn what_is_kept_for_sellers_tells_a_changed_request_as_it_is() {
     let app = TestApp::start().await;
-    let (bea, sam) = (Person::buyer(&app, "bea"), Person::seller(&app, "sam"));
-    let mut secret = a_chair();
+    let (bea, sam) = (app.buyer("bea"), app.seller("sam"));
+    let mut secret = a_lamp();
     secret["description"] = json!("Call 555-1234.");
-    let path = format!("/requests/{}", text(&bea.post("/requests", secret).await.ok()["id"]));
-    bea.post("/requests", a_chair()).await.ok();
+    let path = format!(
+        "/api/marketplace/requests/{}",
+        text(&bea.post("/api/marketplace/requests", secret).await.ok()["id"])
+    );
+    bea.post("/api/marketplace/requests", a_lamp()).await.ok();
     // Something else about it is kept as it was.
-    let offer = sam.offer(path.trim_start_matches("/requests/")).await;
-    bea.post(&format!("/offers/{offer}/reject"), json!({ "reason": "Too blue" })).await.ok();
+    let offer = sam.offer(path.trim_start_matches("/api/marketplace/requests/"), PRICE).await;
+    bea.post(&format!("/api/marketplace/offers/{offer}/reject"), json!({ "reason": "Too blue" }))
+        .await
+        .ok();
     let kept = async |text: &str| {
         app.count(&format!("SELECT COUNT(*) FROM events WHERE wire LIKE '%{text}%'")).await
     };

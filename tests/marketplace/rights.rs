@@ -4,14 +4,17 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Person, Sale, a_chair};
-use crate::support::TestApp;
+use super::{PRICE, Sale};
+use crate::support::{Person, TestApp, market::a_lamp};
 
 type Call = (Method, String, Option<Value>);
 
 /// Every call about a request, an offer and a checkout.
 fn calls(request: &str, offer: &str, checkout: &str) -> Vec<Call> {
-    let (request, offer) = (format!("/requests/{request}"), format!("/offers/{offer}"));
+    let (request, offer) = (
+        format!("/api/marketplace/requests/{request}"),
+        format!("/api/marketplace/offers/{offer}"),
+    );
     let price = json!({ "amount": 1, "currency": "USD" });
     let call = |method: Method, path: String, body: Value| {
         (method, path, Some(body).filter(|body| !body.is_null()))
@@ -30,12 +33,12 @@ fn calls(request: &str, offer: &str, checkout: &str) -> Vec<Call> {
         call(Method::POST, format!("{offer}/accept"), Value::Null),
         call(Method::POST, format!("{offer}/reject"), Value::Null),
         call(Method::DELETE, offer, Value::Null),
-        call(Method::GET, format!("/template-checkouts/{checkout}"), Value::Null),
+        call(Method::GET, format!("/api/marketplace/template-checkouts/{checkout}"), Value::Null),
     ]
 }
 
 /// The body of a problem without what is of this request only.
-async fn problem(who: &Person<'_>, (method, path, body): Call, status: u16) -> Value {
+async fn problem(who: &Person, (method, path, body): Call, status: u16) -> Value {
     let answer = who.call(method, &path, body).await;
     answer.problem(status);
     let mut body = answer.body;
@@ -48,8 +51,8 @@ async fn what_is_anothers_and_what_is_not_there_are_not_found_in_the_same_words(
     let app = TestApp::start().await;
     let sale = Sale::accepted(&app).await;
     let checkout = sale.bea.check_out(&[&sale.request]).await;
-    let eve = Person::new(&app, "eve", &["buyer", "seller"]);
-    let plain = Person::new(&app, "eve", &[]);
+    let eve = app.person_as("eve", &["buyer", "seller"]);
+    let plain = app.person_as("eve", &[]);
     let theirs = calls(&sale.request, &sale.offer, &checkout);
     let nobodys = calls("nowhere", "nothing", "never");
     for (theirs, nobodys) in theirs.into_iter().zip(nobodys) {
@@ -61,17 +64,17 @@ async fn what_is_anothers_and_what_is_not_there_are_not_found_in_the_same_words(
     }
     let pay = (
         Method::POST,
-        "/template-checkouts/never/payment".to_owned(),
+        "/api/marketplace/template-checkouts/never/payment".to_owned(),
         Some(json!({ "status": "pending" })),
     );
-    problem(&Person::service(&app), pay, 404).await;
+    problem(&app.person_as("backend", &["service"]), pay, 404).await;
 }
 
 #[tokio::test]
 async fn without_a_token_nothing_is_answered() {
     let app = TestApp::start().await;
     for (method, path, body) in calls("r1", "o1", "c1") {
-        let answer = app.request(method, &format!("/api/marketplace{path}"), None, body).await;
+        let answer = app.request(method, &path, None, body).await;
         assert_eq!(answer.problem(401), "token_missing", "{path}");
     }
 }
@@ -79,26 +82,32 @@ async fn without_a_token_nothing_is_answered() {
 #[tokio::test]
 async fn requests_and_checkouts_are_for_buyers_and_offers_for_sellers() {
     let app = TestApp::start().await;
-    let bea = Person::buyer(&app, "bea");
+    let bea = app.buyer("bea");
     let request = bea.request().await;
-    let offers = format!("/requests/{request}/offers");
+    let offers = format!("/api/marketplace/requests/{request}/offers");
     for roles in [&["seller"][..], &["user"], &["admin"], &["service"]] {
-        let who = Person::new(&app, "eve", roles);
-        assert_eq!(who.post("/requests", a_chair()).await.problem(403), "forbidden", "{roles:?}");
-        let check_out = who.post("/template-checkouts", json!({ "requestIds": [request] })).await;
+        let who = app.person_as("eve", roles);
+        assert_eq!(
+            who.post("/api/marketplace/requests", a_lamp()).await.problem(403),
+            "forbidden",
+            "{roles:?}"
+        );
+        let check_out = who
+            .post("/api/marketplace/template-checkouts", json!({ "requestIds": [request] }))
+            .await;
         assert_eq!(check_out.problem(403), "forbidden", "{roles:?}");
     }
     let price = json!({ "amount": 1, "currency": "USD" });
     for roles in [&["buyer"][..], &["user"], &["admin"], &["service"]] {
-        let who = Person::new(&app, "eve", roles);
+        let who = app.person_as("eve", roles);
         let offered = who.post(&offers, price.clone()).await;
         assert_eq!(offered.problem(403), "forbidden", "{roles:?}");
     }
     for roles in [&[][..], &["user", "buyer", "seller"]] {
-        let who = Person::new(&app, "both", roles);
+        let who = app.person_as("both", roles);
         let made = who.request().await;
         who.check_out(&[&made]).await;
-        let offer = who.offer(&request).await;
+        let offer = who.offer(&request, PRICE).await;
         who.withdraw(&offer).await;
     }
 }
@@ -108,9 +117,9 @@ async fn who_takes_part_and_is_not_the_one_is_refused() {
     let app = TestApp::start().await;
     let sale = Sale::shipped(&app).await;
     let open = sale.bea.request().await;
-    let pending = sale.sam.offer(&open).await;
+    let pending = sale.sam.offer(&open, PRICE).await;
     let checkout = sale.bea.check_out(&[&open]).await;
-    let (admin, service) = (Person::admin(&app), Person::service(&app));
+    let (admin, service) = (app.admin(), app.person_as("backend", &["service"]));
     let (bea, sam) = (&sale.bea, &sale.sam);
     let of = |path: &str| {
         let mut all = calls(&open, &pending, &checkout);
@@ -121,7 +130,7 @@ async fn who_takes_part_and_is_not_the_one_is_refused() {
     };
     let change = |(method, _, _): &Call| *method == Method::PATCH;
     let withdraw = |(method, _, _): &Call| *method == Method::DELETE;
-    let mut refused: Vec<(&Person<'_>, Call)> = Vec::new();
+    let mut refused: Vec<(&Person, Call)> = Vec::new();
     for (path, people) in [
         ("/cancel", &[sam, &service][..]),
         ("/complete", &[sam, &admin]),
@@ -148,7 +157,7 @@ async fn who_takes_part_and_is_not_the_one_is_refused() {
         let said = problem(who, call.clone(), 403).await;
         assert_eq!(said["code"], "forbidden", "{} {call:?}", who.id);
     }
-    let pay = format!("/template-checkouts/{checkout}/payment");
+    let pay = format!("/api/marketplace/template-checkouts/{checkout}/payment");
     for who in [bea, sam, &admin] {
         let answer = who.post(&pay, json!({ "status": "pending" })).await;
         assert_eq!(answer.problem(403), "forbidden", "{}", who.id);

@@ -21,43 +21,32 @@ use stoa::{
 use crate::{
     store::engine::Store,
     support::{
-        Client, Options, TestApp, User,
+        Client, Options, Person, TestApp,
         app::{API_KEY, Answer},
+        eventually, within,
     },
 };
 
 const API: &str = "/api/notifications";
 
-/// Someone's own calls.
-struct Reader<'a> {
-    app: &'a TestApp,
-    token: String,
-}
-
-impl Reader<'_> {
-    async fn call(&self, method: Method, path: &str) -> Answer {
-        self.app.request_as(&self.token, method, &format!("{API}{path}"), None).await
+impl Person {
+    /// Their notifications.
+    async fn inbox(&self, query: &str) -> Value {
+        self.get(&format!("{API}{query}")).await.ok()
     }
 
-    async fn get(&self, path: &str) -> Value {
-        self.call(Method::GET, path).await.ok()
-    }
-
-    async fn post(&self, path: &str) -> Value {
-        self.call(Method::POST, path).await.ok()
+    /// Marks them as read: all, or one.
+    async fn reads(&self, path: &str) -> Value {
+        self.post_nothing(&format!("{API}{path}")).await.ok()
     }
 
     async fn unread(&self) -> u64 {
-        self.get("/unread-count").await["unreadCount"].as_u64().expect("a count")
+        self.inbox("/unread-count").await["unreadCount"].as_u64().expect("a count")
     }
 
     async fn titles(&self, query: &str) -> Vec<String> {
-        titles(&self.get(query).await)
+        titles(&self.inbox(query).await)
     }
-}
-
-fn reader<'a>(app: &'a TestApp, user: &str) -> Reader<'a> {
-    Reader { app, token: app.token(user, &[]) }
 }
 
 fn titles(page: &Value) -> Vec<String> {
@@ -106,7 +95,7 @@ async fn next_event(client: &mut Client) -> (String, Value) {
 #[tokio::test]
 async fn a_notification_is_heard_in_all_tabs_of_its_user_and_by_nobody_else() {
     let app = TestApp::start().await;
-    let mut tabs: Vec<User> = Vec::new();
+    let mut tabs: Vec<Person> = Vec::new();
     for options in [
         Options::websocket(),
         Options::polling(),
@@ -134,8 +123,8 @@ async fn a_notification_is_heard_in_all_tabs_of_its_user_and_by_nobody_else() {
     for other in &mut others {
         other.expect_nothing().await;
     }
-    let ann = reader(&app, "ann");
-    assert_eq!(ann.get("").await, json!({ "items": [notification], "nextCursor": null }));
+    let ann = app.person("ann");
+    assert_eq!(ann.inbox("").await, json!({ "items": [notification], "nextCursor": null }));
     assert_eq!(ann.unread().await, 1);
 }
 
@@ -143,7 +132,7 @@ async fn a_notification_is_heard_in_all_tabs_of_its_user_and_by_nobody_else() {
 async fn each_change_tells_the_count_after_it_and_what_changes_nothing_tells_nothing() {
     let app = TestApp::start().await;
     let mut tab = app.user("ann").await;
-    let ann = reader(&app, "ann");
+    let ann = app.person("ann");
     let mut ids = Vec::new();
     for (title, count) in [("one", 1), ("two", 2), ("three", 3), ("four", 4)] {
         ids.push(id_of(&send(&app, "ann", title).await));
@@ -153,25 +142,25 @@ async fn each_change_tells_the_count_after_it_and_what_changes_nothing_tells_not
     let read =
         |modified: u64, unread: u64| json!({ "modifiedCount": modified, "unreadCount": unread });
 
-    assert_eq!(ann.post(&format!("/{}/read", ids[1])).await, read(1, 3));
+    assert_eq!(ann.reads(&format!("/{}/read", ids[1])).await, read(1, 3));
     assert_eq!(tab.expect("unread-count-update").await["unreadCount"], 3);
-    assert_eq!(ann.post(&format!("/{}/read", ids[1])).await, read(0, 3));
+    assert_eq!(ann.reads(&format!("/{}/read", ids[1])).await, read(0, 3));
     tab.expect_nothing().await;
 
     // One that is read, then one that is not.
     for (id, count) in [(&ids[1], 3), (&ids[3], 2)] {
-        let gone = ann.call(Method::DELETE, &format!("/{id}")).await;
+        let gone = ann.delete(&format!("{API}/{id}")).await;
         assert_eq!(gone.status, 204);
         assert_eq!(tab.expect("unread-count-update").await["unreadCount"], count);
-        let again = ann.call(Method::DELETE, &format!("/{id}")).await;
+        let again = ann.delete(&format!("{API}/{id}")).await;
         assert_eq!(again.problem(404), "not_found");
     }
     tab.expect_nothing().await;
 
-    assert_eq!(ann.post("/read-all").await, read(2, 0));
+    assert_eq!(ann.reads("/read-all").await, read(2, 0));
     assert_eq!(tab.expect("unread-count-update").await["unreadCount"], 0);
-    assert_eq!(ann.post("/read-all").await, read(0, 0));
-    assert_eq!(ann.post(&format!("/{}/read", ids[0])).await, read(0, 0));
+    assert_eq!(ann.reads("/read-all").await, read(0, 0));
+    assert_eq!(ann.reads(&format!("/{}/read", ids[0])).await, read(0, 0));
     tab.expect_nothing().await;
     assert_eq!(ann.titles("").await, ["three", "one"]);
     assert_eq!(ann.unread().await, 0);
@@ -184,20 +173,20 @@ async fn each_change_tells_the_count_after_it_and_what_changes_nothing_tells_not
 async fn a_list_has_the_newest_first_and_says_when_each_was_read() {
     let clock = Clock::manual(Timestamp::from_millis(1_764_000_000_000));
     let app = TestApp::with_clock(clock.clone(), |_| {}).await;
-    let ann = reader(&app, "ann");
+    let ann = app.person("ann");
     let mut ids = Vec::new();
     for n in 0..9 {
         ids.push(id_of(&send(&app, json!(["ann", "bob"]), &n.to_string()).await));
         if n == 2 || n == 5 {
             clock.advance(Duration::from_mins(1));
-            ann.post("/read-all").await;
+            ann.reads("/read-all").await;
         }
     }
     clock.advance(Duration::from_mins(1));
-    ann.post(&format!("/{}/read", ids[7])).await;
+    ann.reads(&format!("/{}/read", ids[7])).await;
     assert_eq!(ann.titles("?unread=true").await, ["8", "6"]);
     assert_eq!(ann.unread().await, 2);
-    let all = ann.get("?limit=100").await;
+    let all = ann.inbox("?limit=100").await;
     assert_eq!(titles(&all), ["8", "7", "6", "5", "4", "3", "2", "1", "0"]);
     let read_at: Vec<&Value> =
         all["items"].as_array().expect("a list").iter().map(|item| &item["readAt"]).collect();
@@ -209,7 +198,7 @@ async fn a_list_has_the_newest_first_and_says_when_each_was_read() {
     {
         let (mut seen, mut cursor) = (Vec::new(), String::new());
         loop {
-            let page = ann.get(&format!("?{query}limit=2&cursor={cursor}")).await;
+            let page = ann.inbox(&format!("?{query}limit=2&cursor={cursor}")).await;
             seen.extend(titles(&page));
             let Some(next) = page["nextCursor"].as_str() else { break };
             next.clone_into(&mut cursor);
@@ -217,12 +206,12 @@ async fn a_list_has_the_newest_first_and_says_when_each_was_read() {
         assert_eq!(seen.len(), expected, "{seen:?}");
     }
     // What one reads is unread to the other.
-    assert_eq!(reader(&app, "bob").unread().await, 9);
+    assert_eq!(app.person("bob").unread().await, 9);
     for bad in ["?unread=maybe", "?limit=101", "?cursor=AAAA"] {
-        assert_eq!(ann.call(Method::GET, bad).await.problem(422), "invalid_payload", "{bad}");
+        assert_eq!(ann.get(&format!("{API}{bad}")).await.problem(422), "invalid_payload", "{bad}");
     }
-    assert_eq!(reader(&app, "stranger").get("").await["items"], json!([]));
-    assert_eq!(reader(&app, "stranger").unread().await, 0);
+    assert_eq!(app.person("stranger").inbox("").await["items"], json!([]));
+    assert_eq!(app.person("stranger").unread().await, 0);
 }
 
 #[tokio::test]
@@ -234,8 +223,8 @@ async fn pages_of_large_notifications_have_fewer_of_them() {
         body["data"] = json!("y".repeat(16_000));
         app.post(API, body).await.ok();
     }
-    let ann = reader(&app, "ann");
-    let page = ann.get("").await;
+    let ann = app.person("ann");
+    let page = ann.inbox("").await;
     assert!(page.to_string().len() <= 60_000);
     assert_eq!(titles(&page), ["4", "3"]);
     let cursor = page["nextCursor"].as_str().expect("a cursor");
@@ -249,20 +238,20 @@ async fn who_asks_for_anothers_notification_is_told_that_there_is_none() {
     send(&app, "bob", "His").await;
     let mut tab = app.user("ann").await;
     for user in ["bob", "nobody"] {
-        let bob = reader(&app, user);
+        let bob = app.person(user);
         for (method, path) in [
             (Method::POST, format!("/{id}/read")),
             (Method::DELETE, format!("/{id}")),
             (Method::POST, "/no-such-id/read".to_owned()),
             (Method::DELETE, "/no-such-id".to_owned()),
         ] {
-            let refused = bob.call(method, &path).await;
+            let refused = bob.call(method, &format!("{API}{path}"), None).await;
             assert_eq!(refused.problem(404), "not_found", "{path}");
             assert_eq!(refused.body["detail"], "There is no such notification.");
         }
     }
     tab.expect_nothing().await;
-    assert_eq!(reader(&app, "ann").unread().await, 1);
+    assert_eq!(app.person("ann").unread().await, 1);
 }
 
 #[tokio::test]
@@ -270,8 +259,7 @@ async fn only_backends_and_admins_send_and_every_field_has_its_bound() {
     let app = TestApp::start().await;
     let mut tab = app.user("ann").await;
     for roles in [&[][..], &["user"], &["buyer", "seller"]] {
-        let body = Some(to(json!("ann"), "No"));
-        let refused = app.request_as(&app.token("eve", roles), Method::POST, API, body).await;
+        let refused = app.person_as("eve", roles).post(API, to(json!("ann"), "No")).await;
         assert_eq!(refused.problem(403), "forbidden");
     }
     let anyone = app.request(Method::POST, API, None, Some(to(json!("ann"), "No"))).await;
@@ -307,20 +295,19 @@ async fn only_backends_and_admins_send_and_every_field_has_its_bound() {
         assert_eq!(refused.body["errors"][0]["pointer"], pointer, "{field}: {}", refused.body);
     }
     tab.expect_nothing().await;
-    assert_eq!(reader(&app, "ann").unread().await, 0);
+    assert_eq!(app.person("ann").unread().await, 0);
 
     // At their bounds, and what may be left out.
     let body = json!({ "userId": "ann", "type": "é".repeat(64), "title": "é".repeat(200),
         "body": "é".repeat(4000), "data": "x".repeat(16 * 1024 - 2) });
     assert_eq!(app.post(API, body).await.status, 201);
     let body = json!({ "userId": 7, "type": "x", "title": "y" });
-    let root = app.token("root", &["admin"]);
-    let sent = app.request_as(&root, Method::POST, API, Some(body)).await.ok();
+    let sent = app.admin().post(API, body).await.ok();
     assert_eq!(
         (&sent["notification"]["body"], &sent["notification"]["data"]),
         (&json!(""), &Value::Null)
     );
-    assert_eq!(reader(&app, "7").unread().await, 1);
+    assert_eq!(app.person("7").unread().await, 1);
 }
 
 #[tokio::test]
@@ -330,10 +317,10 @@ async fn what_is_old_goes_and_is_not_unread_any_more() {
     for n in 0..60 {
         send(&app, json!(["ann", "bob"]), &n.to_string()).await;
     }
-    let ann = reader(&app, "ann");
-    let read = ann.get("?limit=1").await["items"][0]["id"].as_str().expect("an id").to_owned();
-    ann.post(&format!("/{read}/read")).await;
-    reader(&app, "bob").post("/read-all").await;
+    let ann = app.person("ann");
+    let read = ann.inbox("?limit=1").await["items"][0]["id"].as_str().expect("an id").to_owned();
+    ann.reads(&format!("/{read}/read")).await;
+    app.person("bob").reads("/read-all").await;
     clock.advance(Duration::from_hours(89 * 24));
     send(&app, json!(["ann", "bob"]), "kept").await;
     clock.advance(Duration::from_hours(2 * 24));
@@ -343,16 +330,12 @@ async fn what_is_old_goes_and_is_not_unread_any_more() {
     drop(tab);
 
     let app = app.restart().await;
-    let ann = reader(&app, "ann");
-    crate::support::within("old ones to go", async {
-        while ann.titles("").await != ["kept"] {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await;
+    let ann = app.person("ann");
+    let gone = async || (ann.titles("").await == ["kept"]).then_some(());
+    within("old ones to go", eventually(gone)).await;
     assert_eq!(ann.unread().await, 1);
     assert_eq!(ann.titles("?unread=true").await, ["kept"]);
-    assert_eq!(reader(&app, "bob").unread().await, 1);
+    assert_eq!(app.person("bob").unread().await, 1);
     let mut tab = app.user("ann").await;
     let join = json!({ "userId": "ann", "since": seq });
     assert_eq!(tab.emit_ack("join-user-room", join).await["recovered"], true);
@@ -369,10 +352,10 @@ async fn counts_and_lists_stay_over_a_restart() {
     for n in 0..3 {
         send(&app, "ann", &n.to_string()).await;
     }
-    let before = reader(&app, "ann").get("").await;
+    let before = app.person("ann").inbox("").await;
     let app = app.restart().await;
-    let ann = reader(&app, "ann");
-    assert_eq!(ann.get("").await, before);
+    let ann = app.person("ann");
+    assert_eq!(ann.inbox("").await, before);
     assert_eq!(ann.unread().await, 3);
     let mut tab = app.user("ann").await;
     let join = json!({ "userId": "ann", "since": 0 });
@@ -384,10 +367,7 @@ async fn counts_and_lists_stay_over_a_restart() {
 
 #[tokio::test]
 async fn another_rooms_unit_tells_users_with_its_own_rows_or_not_at_all() {
-    for store in
-        [Some(Store::sqlite(Clock::system()).await), Store::postgres(Clock::system()).await]
-    {
-        let Some(store) = store else { continue };
+    for store in [Store::sqlite(Clock::system()).await, Store::postgres(Clock::system()).await] {
         let notifications =
             NotificationService::new(store.db.clone(), Ids, &Config::for_tests().notifications);
         let users: BTreeSet<Id> = ["ann", "bob"].map(|id| Id::new(id).expect("an id")).into();

@@ -8,9 +8,7 @@ use stoa::config::{Config, Handshake, PresenceAudience};
 
 use super::hears;
 use crate::support::{
-    Client, DEADLINE, Options, TestApp, User,
-    app::{API_KEY, Answer},
-    postgres::Postgres,
+    Client, DEADLINE, Options, Person, TestApp, app::API_KEY, postgres::Postgres,
 };
 
 const FENCE: &str = "test.fence.own";
@@ -27,45 +25,24 @@ async fn quick() -> TestApp {
     TestApp::with(contacts).await
 }
 
-/// Someone who asks over REST.
-struct Caller<'a> {
-    app: &'a TestApp,
-    token: String,
-}
-
-impl<'a> Caller<'a> {
-    fn new(app: &'a TestApp, id: &str) -> Self {
-        Self { app, token: app.token(id, &[]) }
-    }
-
-    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
-        self.app.request_as(&self.token, method, path, body).await
-    }
-
-    /// Begins a group with these people; its id.
-    async fn group(&self, people: &[&str]) -> String {
-        let body = json!({ "participantIds": people, "type": "group" });
-        let begun = self.call(Method::POST, "/api/conversations", Some(body)).await.ok();
-        begun["conversation"]["id"].as_str().expect("an id").to_owned()
-    }
-
+impl Person {
     /// What they are told of some users.
     async fn asks(&self, users: &[&str]) -> Vec<Value> {
         let body = json!({ "userIds": users });
-        let answer = self.call(Method::POST, "/api/presence/query", Some(body)).await.ok();
+        let answer = self.post("/api/presence/query", body).await.ok();
         answer["items"].as_array().expect("items").clone()
     }
 
     /// Whether they are told that somebody is here.
     async fn sees(&self, user: &str) -> bool {
-        let one = self.call(Method::GET, &format!("/api/presence/{user}"), None).await.ok();
+        let one = self.get(&format!("/api/presence/{user}")).await.ok();
         assert_eq!(self.asks(&[user]).await, std::slice::from_ref(&one));
         one["status"] == "online"
     }
 }
 
 /// Of whom the user heard so far, by each event that the test has not taken.
-async fn heard_of(user: &mut User) -> BTreeSet<(&'static str, String)> {
+async fn heard_of(user: &mut Person) -> BTreeSet<(&'static str, String)> {
     user.heard().await;
     taken(user)
 }
@@ -82,12 +59,12 @@ fn set(heard: &[(&'static str, &str)]) -> BTreeSet<(&'static str, String)> {
     heard.iter().map(|(event, user)| (*event, (*user).to_owned())).collect()
 }
 
-async fn admin(app: &TestApp) -> User {
+async fn admin(app: &TestApp) -> Person {
     app.user_with("root", &["admin"], Options::websocket()).await
 }
 
 /// Awaits that an admin hears of all these.
-async fn all_come(root: &mut User, users: &[impl AsRef<str>]) {
+async fn all_come(root: &mut Person, users: &[impl AsRef<str>]) {
     let mut left: BTreeSet<&str> = users.iter().map(AsRef::as_ref).collect();
     while !left.is_empty() {
         let heard = root.expect("user:online").await;
@@ -98,7 +75,7 @@ async fn all_come(root: &mut User, users: &[impl AsRef<str>]) {
 #[tokio::test]
 async fn contacts_and_admins_hear_of_a_user_and_nobody_else() {
     let app = quick().await;
-    Caller::new(&app, "alice").group(&["bob", "bea"]).await;
+    app.person("alice").group(&["bob", "bea"]).await;
     let request = app.buyer("alice").request().await;
     app.seller("sam").offer(&request, "30").await;
     let mut root = admin(&app).await;
@@ -118,8 +95,8 @@ async fn contacts_and_admins_hear_of_a_user_and_nobody_else() {
     }
     let others = hears(&mut sam, "user-status-change", "alice").await;
     assert_eq!(others, ["sam"], "of themselves they hear, and of no other seller");
-    tab.into_client().close().await;
-    last.into_client().close().await;
+    tab.close().await;
+    last.close().await;
     for user in [&mut root, &mut bob, &mut bea] {
         assert_eq!(hears(user, "user:offline", "alice").await, [""; 0]);
         assert!(user.queued("user:online").is_empty(), "she came twice");
@@ -140,7 +117,7 @@ async fn many_who_come_at_once_are_told_each_to_their_own() {
     let names: Vec<String> = (0..30).map(|n| format!("u{n}")).collect();
     for group in names.chunks(3) {
         let group: Vec<&str> = group.iter().map(String::as_str).collect();
-        Caller::new(&app, group[0]).group(&group[1..]).await;
+        app.person(group[0]).group(&group[1..]).await;
     }
     let mut root = admin(&app).await;
     hears(&mut root, "user-status-change", "root").await;
@@ -166,7 +143,7 @@ async fn many_who_come_at_once_are_told_each_to_their_own() {
 #[tokio::test]
 async fn who_may_watch_another_does_not_hear_of_their_contacts() {
     let app = quick().await;
-    Caller::new(&app, "alice").group(&["bob"]).await;
+    app.person("alice").group(&["bob"]).await;
     let put =
         app.request(Method::PUT, "/api/rooms/user-bob/members/eve", Some(API_KEY), None).await;
     assert!(put.status.is_success(), "{put:?}");
@@ -183,21 +160,21 @@ async fn who_may_watch_another_does_not_hear_of_their_contacts() {
 #[tokio::test]
 async fn a_stranger_is_to_rest_as_one_who_was_never_here() {
     let app = quick().await;
-    Caller::new(&app, "alice").group(&["bob"]).await;
+    app.person("alice").group(&["bob"]).await;
     let _alice = app.user("alice").await;
     let never = |user: &str| json!({ "userId": user, "status": "offline", "lastSeen": null, "connections": 0 });
-    let stranger = Caller::new(&app, "carol");
+    let stranger = app.person("carol");
     let alone = stranger.call(Method::GET, "/api/presence/alice", None).await.ok();
     assert_eq!(alone, never("alice"));
     assert_eq!(stranger.asks(&["alice", "nobody"]).await, [never("alice"), never("nobody")]);
-    assert!(Caller::new(&app, "alice").sees("alice").await);
-    let contact = Caller::new(&app, "bob");
+    assert!(app.person("alice").sees("alice").await);
+    let contact = app.person("bob");
     let asked = contact.asks(&["nobody", "alice", "bob", "alice"]).await;
     assert_eq!(asked[0], never("nobody"));
     assert_eq!((&asked[1]["status"], &asked[1]["connections"]), (&json!("online"), &json!(1)));
     assert_eq!((&asked[2], &asked[3]), (&never("bob"), &asked[1]));
     for role in ["admin", "service"] {
-        let operator = Caller { app: &app, token: app.token("ops", &[role]) };
+        let operator = app.person_as("ops", &[role]);
         assert!(operator.sees("alice").await, "{role}");
     }
     assert_eq!(app.presence("alice").await["status"], "online", "by an API key");
@@ -212,7 +189,7 @@ async fn rest_goes_by_the_contacts_of_the_moment_and_nothing_is_announced() {
         let id = user.id.clone();
         assert_eq!(hears(user, "user-status-change", &id).await, [""; 0]);
     }
-    let (asks, other) = (Caller::new(&app, "bob"), Caller::new(&app, "alice"));
+    let (asks, other) = (app.person("bob"), app.person("alice"));
     assert!(!asks.sees("alice").await);
     let group = other.group(&["bob"]).await;
     assert!(asks.sees("alice").await && other.sees("bob").await);
@@ -232,7 +209,7 @@ async fn rest_goes_by_the_contacts_of_the_moment_and_nothing_is_announced() {
 #[tokio::test]
 async fn who_left_a_conversation_is_no_contact_any_more() {
     let app = quick().await;
-    let alice = Caller::new(&app, "alice");
+    let alice = app.person("alice");
     let group = alice.group(&["bob", "bea"]).await;
     let mut bob = app.user("bob").await;
     let mut bea = app.user("bea").await;
@@ -241,7 +218,7 @@ async fn who_left_a_conversation_is_no_contact_any_more() {
     let _alice = app.user("alice").await;
     hears(&mut bea, "user:online", "alice").await;
     assert!(!heard_of(&mut bob).await.contains(&("user:online", "alice".to_owned())));
-    assert!(!Caller::new(&app, "bob").sees("alice").await);
+    assert!(!app.person("bob").sees("alice").await);
 }
 
 #[tokio::test]
@@ -252,7 +229,7 @@ async fn a_buyer_and_their_sellers_are_contacts_and_sellers_are_none_of_each_oth
     let offer = sam.offer(&request, "30").await;
     sue.offer(&request, "31").await;
     let _all = (app.user("ann").await, app.user("sam").await, app.user("sue").await);
-    let sees = async |one: &str, other: &str| Caller::new(&app, one).sees(other).await;
+    let sees = async |one: &str, other: &str| app.person(one).sees(other).await;
     for (one, other) in [("ann", "sam"), ("sam", "ann"), ("ann", "sue"), ("sue", "ann")] {
         assert!(sees(one, other).await, "{one} and {other}, while the offers wait");
     }
@@ -265,7 +242,7 @@ async fn a_buyer_and_their_sellers_are_contacts_and_sellers_are_none_of_each_oth
 #[tokio::test]
 async fn user_online_is_announced_again_to_contacts_of_the_marketplace() {
     let app = quick().await;
-    Caller::new(&app, "alice").group(&["bob", "bea"]).await;
+    app.person("alice").group(&["bob", "bea"]).await;
     let market = || Options::websocket().namespace("/marketplace");
     let mut bob = app.user_with("bob", &[], market()).await;
     let mut bea = app.user_with("bea", &[], Options::websocket().namespace("/chat")).await;
@@ -293,7 +270,7 @@ async fn a_socket_that_nobody_has_claimed_hears_of_nobody() {
         config.auth.handshake = Handshake::Trusting;
     })
     .await;
-    Caller::new(&app, "alice").group(&["bob"]).await;
+    app.person("alice").group(&["bob"]).await;
     let mut unclaimed = app.connect(Options::websocket()).await.unwrap();
     let mut bob = app.connect(Options::websocket()).await.unwrap();
     assert_eq!(bob.emit_ack("join-user-room", "bob").await["success"], true);
@@ -314,17 +291,17 @@ async fn with_off_nobody_is_told_and_rest_answers() {
         config.presence.audience = PresenceAudience::Off;
     })
     .await;
-    Caller::new(&app, "alice").group(&["bob"]).await;
+    app.person("alice").group(&["bob"]).await;
     let mut root = admin(&app).await;
     let mut bob = app.user("bob").await;
     let mut alice = app.user_with("alice", &[], Options::websocket()).await;
     let ack = alice.emit_ack("user-online", "alice").await;
     assert_eq!(ack, json!({ "success": true, "room": "user-alice" }));
-    assert!(Caller::new(&app, "carol").sees("alice").await);
+    assert!(app.person("carol").sees("alice").await);
     counted(&app, "online", 3).await;
-    alice.into_client().close().await;
+    alice.close().await;
     counted(&app, "offline", 1).await;
-    assert!(!Caller::new(&app, "carol").sees("alice").await);
+    assert!(!app.person("carol").sees("alice").await);
     for user in [&mut root, &mut bob] {
         assert_eq!(heard_of(user).await, set(&[]));
     }
@@ -345,11 +322,11 @@ async fn counted(app: &TestApp, to: &str, users: u64) {
 async fn ids_of_any_form_find_their_contacts() {
     let app = quick().await;
     let (one, other) = (r#"o'ne|"é\t"#, r#"a"b\\"c{}:$1"#);
-    Caller::new(&app, one).group(&[other]).await;
+    app.person(one).group(&[other]).await;
     let mut hearer = app.user(one).await;
     let _other = app.user(other).await;
     hears(&mut hearer, "user:online", other).await;
-    let seen = Caller::new(&app, one).asks(&[other, "nobody"]).await;
+    let seen = app.person(one).asks(&[other, "nobody"]).await;
     assert_eq!((&seen[0]["status"], &seen[1]["status"]), (&json!("online"), &json!("offline")));
 }
 
@@ -386,7 +363,7 @@ async fn of_thousands_of_contacts_each_one_who_is_here_hears_once() {
     let crowd: Vec<String> = (0..999).map(|n| format!("m{n}")).collect();
     let crowd: Vec<&str> = crowd.iter().map(String::as_str).collect();
     for _ in 0..3 {
-        Caller::new(&app, "alice").group(&crowd).await;
+        app.person("alice").group(&crowd).await;
     }
     let here = ["u1", "u2000", "u2001", "u4500", "b0", "b2000", "b4099", "m0", "m998"];
     let mut users = Vec::new();
@@ -398,18 +375,16 @@ async fn of_thousands_of_contacts_each_one_who_is_here_hears_once() {
     for user in &mut users {
         hears(user, "user:online", "alice").await;
     }
-    alice.into_client().close().await;
+    alice.close().await;
     for user in &mut users {
         hears(user, "user:offline", "alice").await;
         let again = taken(user).contains(&("user:online", "alice".to_owned()));
         assert!(!again, "{} heard twice", user.id);
     }
     assert!(!heard_of(&mut stranger).await.iter().any(|(_, user)| user == "alice"));
-    let alice = Caller::new(&app, "alice");
+    let alice = app.person("alice");
     for user in here {
-        assert!(
-            alice.sees(user).await && Caller::new(&app, user).asks(&["alice"]).await.len() == 1
-        );
+        assert!(alice.sees(user).await && app.person(user).asks(&["alice"]).await.len() == 1);
     }
     assert!(!alice.sees("carol").await);
 }
@@ -417,32 +392,32 @@ async fn of_thousands_of_contacts_each_one_who_is_here_hears_once() {
 /// Nobody is told while contacts can't be known, and everything that is so by then afterwards.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_happened_while_the_store_was_away_is_told_when_it_is_back() {
-    let Some(mut server) = Postgres::new() else { return };
+    let mut server = Postgres::new();
     let url = server.database().await;
     let app = TestApp::with(|config| {
         contacts(config);
         config.database.url = Some(url.into());
     })
     .await;
-    let (alice, flo) = (Caller::new(&app, "alice"), Caller::new(&app, "flo"));
+    let (alice, flo) = (app.person("alice"), app.person("flo"));
     alice.group(&["bob"]).await;
     flo.group(&["bob"]).await;
     let mut bob = app.user("bob").await;
     // No pass is under way that would fail in place of the one that is to tell of her.
     hears(&mut bob, "user-status-change", "bob").await;
     server.stop();
-    let asks = Caller::new(&app, "bob");
+    let asks = app.person("bob");
     let asked = async || asks.call(Method::GET, "/api/presence/alice", None).await;
     assert_eq!(asked().await.problem(503), "unavailable");
     let alices = app.user("alice").await;
-    app.user("flo").await.into_client().close().await;
+    app.user("flo").await.close().await;
     app.until_offline("flo", DEADLINE).await;
     // By then the search for whom to tell, which began before, has failed as well.
     assert_eq!(asked().await.problem(503), "unavailable");
     server.start();
     let others = hears(&mut bob, "user:online", "alice").await;
     assert!(!others.contains(&"flo".to_owned()), "she is gone: {others:?}");
-    alices.into_client().close().await;
+    alices.close().await;
     hears(&mut bob, "user:offline", "alice").await;
     assert!(bob.queued("user:online").is_empty(), "she came twice");
 }
@@ -465,7 +440,7 @@ async fn a_storm_among_contacts_costs_less_than_a_tenth() {
         let names: Vec<String> = (0..USERS).map(|n| format!("u{n}")).collect();
         for group in names.chunks(CIRCLE) {
             let group: Vec<&str> = group.iter().map(String::as_str).collect();
-            Caller::new(&app, group[0]).group(&group[1..]).await;
+            app.person(group[0]).group(&group[1..]).await;
         }
         let mut root = admin(&app).await;
         hears(&mut root, "user-status-change", "root").await;

@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{group, replayed, unlimited};
-use crate::support::{DEADLINE, Options, TestApp, User, app::API_KEY, within_time};
+use super::{replayed, unlimited};
+use crate::support::{DEADLINE, Options, Person, TestApp, app::API_KEY, within_time};
 
 /// Sends numbered events of that size to sam.
 async fn send(app: &TestApp, numbers: std::ops::Range<u64>, bytes: usize) {
@@ -28,7 +28,7 @@ fn numbers(notes: &[Value]) -> Vec<u64> {
     notes.iter().map(|note| note["number"].as_u64().expect("a number")).collect()
 }
 
-async fn come_back(sam: &mut User, since: u64) -> Value {
+async fn come_back(sam: &mut Person, since: u64) -> Value {
     sam.emit_ack("join-user-room", json!({ "userId": "sam", "since": since })).await
 }
 
@@ -91,7 +91,7 @@ async fn who_comes_back_to_many_rooms_at_once_hears_all_of_them() {
         let app = unlimited().await;
         let mut rooms = Vec::new();
         for _ in 0..12 {
-            let id = group(&app, &["sam"]).await;
+            let id = app.person("ann").group(&["sam"]).await;
             let room = json!({ "room": format!("conversation:{id}") });
             let emit = json!({ "to": room, "event": "ops.note", "data": "x".repeat(6_000) });
             let body = json!({ "emits": vec![emit; 40] });

@@ -6,11 +6,10 @@ mod restored;
 mod rewritten;
 
 use futures_util::future::join_all;
-use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::{Client, DEADLINE, Options, TestApp, User, http_client, within_time};
+use crate::support::{Client, DEADLINE, Options, Person, TestApp, http_client, within_time};
 
 /// The dialects: how to join, and what a message is called there.
 const DIALECTS: [Dialect; 2] = [
@@ -39,24 +38,10 @@ async fn unlimited() -> TestApp {
     TestApp::with(|config| config.limits.enabled = false).await
 }
 
-/// Ann begins a conversation; its id.
-async fn group(app: &TestApp, people: &[&str]) -> String {
-    let body = json!({ "participantIds": people, "type": "group" });
-    let token = app.token("ann", &[]);
-    let made = app.request_as(&token, Method::POST, "/api/conversations", Some(body)).await.ok();
-    made["conversation"]["id"].as_str().expect("an id").to_owned()
-}
-
 /// Ann writes.
-async fn say(app: &TestApp, conversation: &str, content: &str) {
-    let path = format!("/api/conversations/{conversation}/messages");
-    let body = json!({ "content": content });
-    app.request_as(&app.token("ann", &[]), Method::POST, &path, Some(body)).await.ok();
-}
-
 async fn say_all(app: &TestApp, conversation: &str, contents: std::ops::RangeInclusive<i64>) {
     for content in contents {
-        say(app, conversation, &content.to_string()).await;
+        app.person("ann").say(conversation, &content.to_string()).await;
     }
 }
 
@@ -76,7 +61,7 @@ fn replayed(ack: &Value) -> Option<u64> {
 #[tokio::test]
 async fn both_dialects_hear_each_other_with_the_same_numbers() {
     let app = TestApp::start().await;
-    let id = group(&app, &["bob", "cat"]).await;
+    let id = app.person("ann").group(&["bob", "cat"]).await;
     let mut ann = app.user("ann").await;
     let chat = Options::websocket().namespace("/chat");
     let mut bob = app.user_with("bob", &[], chat).await;
@@ -91,7 +76,7 @@ async fn both_dialects_hear_each_other_with_the_same_numbers() {
     }
     let body = json!({ "conversationId": id, "content": "by event", "clientMessageId": "x1" });
     assert_eq!(ann.emit_ack("message:send", body).await["success"], true);
-    say(&app, &id, "over REST").await;
+    app.person("ann").say(&id, "over REST").await;
     for (seq, content) in [(1, "by event"), (2, "over REST")] {
         let heard = bob.expect("message:new").await;
         assert_eq!((&heard["seq"], &heard["content"]), (&json!(seq), &json!(content)));
@@ -115,7 +100,7 @@ async fn both_dialects_hear_each_other_with_the_same_numbers() {
 #[tokio::test]
 async fn a_join_brings_what_was_missed_before_its_acknowledgement() {
     let app = TestApp::start().await;
-    let id = group(&app, &["bob"]).await;
+    let id = app.person("ann").group(&["bob"]).await;
     say_all(&app, &id, 1..=6).await;
     for dialect in &DIALECTS {
         let mut epochs = Vec::new();
@@ -145,7 +130,7 @@ async fn a_join_brings_what_was_missed_before_its_acknowledgement() {
 #[tokio::test]
 async fn what_cannot_be_replayed_is_said_and_the_room_is_entered() {
     let app = TestApp::start().await;
-    let id = group(&app, &["bob"]).await;
+    let id = app.person("ann").group(&["bob"]).await;
     say_all(&app, &id, 1..=6).await;
     let prune = "DELETE FROM events WHERE stream = ?1 AND seq <= 3";
     app.database().execute(prune, [format!("conversation/{id}")]).unwrap();
@@ -159,7 +144,7 @@ async fn what_cannot_be_replayed_is_said_and_the_room_is_entered() {
             assert_eq!(replayed(&ack), None, "since {since}: {ack}");
             assert_eq!(ack["seq"], next - 1);
             assert!(bob.queued(dialect.message).is_empty(), "since {since}");
-            say(&app, &id, "live").await;
+            app.person("ann").say(&id, "live").await;
             assert_eq!(bob.expect(dialect.message).await["seq"], next, "since {since}");
             next += 1;
             bob.expect_nothing().await;
@@ -225,7 +210,7 @@ fn write(app: &TestApp, conversation: &str) -> JoinSet<()> {
 }
 
 /// Joins while others write; the numbers heard until `last`, and how many of them after the ack.
-async fn catch_up(bob: &mut User, dialect: &Dialect, id: &str, range: (i64, i64)) -> usize {
+async fn catch_up(bob: &mut Person, dialect: &Dialect, id: &str, range: (i64, i64)) -> usize {
     let (since, last) = range;
     let ack = dialect.join(bob, id, since).await;
     let stands = ack["seq"].as_i64().expect("a seq");
@@ -244,8 +229,8 @@ async fn catch_up(bob: &mut User, dialect: &Dialect, id: &str, range: (i64, i64)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_join_while_others_write_has_no_gap_and_no_double() {
     let app = unlimited().await;
-    let id = group(&app, &["bob"]).await;
-    say(&app, &id, "1").await;
+    let id = app.person("ann").group(&["bob"]).await;
+    app.person("ann").say(&id, "1").await;
     let (mut last, mut replayed, mut live) = (1, 0, 0);
     let count = WRITERS * MESSAGES;
     for round in 0..20 {
@@ -279,7 +264,7 @@ async fn a_join_while_others_write_has_no_gap_and_no_double() {
 #[tokio::test]
 async fn what_is_volatile_is_never_replayed() {
     let app = TestApp::start().await;
-    let id = group(&app, &["bob"]).await;
+    let id = app.person("ann").group(&["bob"]).await;
     let room = json!({ "room": format!("conversation:{id}") });
     let mut ann = app.user("ann").await;
     let mut bob = app.user("bob").await;
@@ -305,7 +290,7 @@ async fn what_is_volatile_is_never_replayed() {
 #[tokio::test]
 async fn a_restart_loses_nothing() {
     let app = TestApp::start().await;
-    let id = group(&app, &["bob"]).await;
+    let id = app.person("ann").group(&["bob"]).await;
     say_all(&app, &id, 1..=3).await;
     app.emit(json!({ "user": "bob" }), "news", json!(1)).await;
     let mut bob = app.user("bob").await;
@@ -313,7 +298,7 @@ async fn a_restart_loses_nothing() {
     assert_eq!(replayed(&before), Some(2), "{before}");
 
     let app = app.restart().await;
-    say(&app, &id, "4").await;
+    app.person("ann").say(&id, "4").await;
     for dialect in &DIALECTS {
         let mut bob = app.user("bob").await;
         let ack = dialect.join(&mut bob, &id, 0).await;
@@ -332,17 +317,17 @@ async fn a_restart_loses_nothing() {
 #[tokio::test]
 async fn who_is_removed_hears_of_it_and_nothing_more() {
     let app = TestApp::start().await;
-    let id = group(&app, &["bob", "cat"]).await;
+    let id = app.person("ann").group(&["bob", "cat"]).await;
     let mut bob = app.user("bob").await;
     let mut bobs_chat = app.user("bob").await;
     let mut cat = app.user("cat").await;
-    say(&app, &id, "1").await;
+    app.person("ann").say(&id, "1").await;
     for client in [&mut bob, &mut cat] {
         assert_eq!(replayed(&DIALECTS[0].join(client, &id, 1).await), Some(0));
     }
     assert_eq!(replayed(&DIALECTS[1].join(&mut bobs_chat, &id, 1).await), Some(0));
     let path = format!("/api/conversations/{id}/participants/bob");
-    let removed = app.request_as(&app.token("ann", &[]), Method::DELETE, &path, None).await;
+    let removed = app.person("ann").delete(&path).await;
     assert_eq!(removed.status, 204);
     let event = "conversation:participant:removed";
     let gone = json!({ "conversationId": id, "userId": "bob" });
@@ -350,7 +335,7 @@ async fn who_is_removed_hears_of_it_and_nothing_more() {
     let gone = json!({ "chatId": id, "removedUserId": "bob" });
     assert_eq!(bobs_chat.expect("participant-removed").await, gone);
 
-    say(&app, &id, "3").await;
+    app.person("ann").say(&id, "3").await;
     assert_eq!(cat.expect("message:new").await["seq"], 3);
     for client in [&mut bob, &mut bobs_chat] {
         for dialect in &DIALECTS {
@@ -410,7 +395,7 @@ async fn many_missed_events_all_come_in_their_order() {
 #[tokio::test]
 async fn a_replay_speaks_the_dialect_of_its_namespace() {
     let app = TestApp::start().await;
-    group(&app, &["bob"]).await;
+    app.person("ann").group(&["bob"]).await;
     for (namespace, told) in [("/marketplace", 0), ("/", 1)] {
         let options = Options::websocket().namespace(namespace);
         let mut bob = app.user_with("bob", &[], options).await;

@@ -6,12 +6,11 @@ use std::{
     process::{Command, Output},
 };
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use tempfile::TempDir;
 
-use super::{DIALECTS, group, say_all, unlimited};
+use super::{DIALECTS, say_all, unlimited};
 use crate::{
     kill::{Request, Server, token},
     support::{Client, DEADLINE, Options, TestApp, app::SECRET, within_time},
@@ -40,7 +39,7 @@ async fn starts_anew(app: &TestApp, conversation: &str, heard: i64, epoch: &Valu
         assert_eq!((&ack["success"], &ack["recovered"]), (&json!(true), &json!(false)), "{ack}");
         assert_ne!(&ack["epoch"], epoch, "another life");
         let seq = ack["seq"].as_i64().expect("a number");
-        bob.into_client().close().await;
+        bob.close().await;
         say_all(app, conversation, 1..=2).await;
         let mut bob = app.user("bob").await;
         let ack = dialect.join(&mut bob, conversation, seq).await;
@@ -51,7 +50,7 @@ async fn starts_anew(app: &TestApp, conversation: &str, heard: i64, epoch: &Valu
 #[tokio::test]
 async fn a_file_that_is_older_than_its_mark_is_noticed() {
     let app = unlimited().await;
-    let conversation = group(&app, &["bob"]).await;
+    let conversation = app.person("ann").group(&["bob"]).await;
     say_all(&app, &conversation, 1..=3).await;
     let copy = |from: &str, to: &str| {
         let (from, to) = (from.to_owned(), to.to_owned());
@@ -67,7 +66,7 @@ async fn a_file_that_is_older_than_its_mark_is_noticed() {
     say_all(&app, &conversation, 4..=8).await;
     // Carol's own stream began after the backup.
     for _ in 0..2 {
-        group(&app, &["carol"]).await;
+        app.person("ann").group(&["carol"]).await;
     }
     let mut carol = app.user("carol").await;
     let own = |since: i64| json!({ "userId": "carol", "since": since });
@@ -77,7 +76,7 @@ async fn a_file_that_is_older_than_its_mark_is_noticed() {
     say_all(&app, &conversation, 1..=50).await;
     starts_anew(&app, &conversation, 8, &epoch).await;
     for _ in 0..3 {
-        group(&app, &["carol"]).await;
+        app.person("ann").group(&["carol"]).await;
     }
     let mut carol = app.user("carol").await;
     let ack = carol.emit_ack("join-user-room", own(2)).await;
@@ -93,7 +92,7 @@ async fn a_file_that_is_older_than_its_mark_is_noticed() {
 #[tokio::test]
 async fn a_file_without_its_mark_counts_as_restored() {
     let app = unlimited().await;
-    let conversation = group(&app, &["bob"]).await;
+    let conversation = app.person("ann").group(&["bob"]).await;
     say_all(&app, &conversation, 1..=3).await;
     let mut bob = app.user("bob").await;
     let epoch = join(&mut bob, &conversation, None).await["epoch"].clone();
@@ -116,7 +115,7 @@ async fn restored(app: TestApp) -> TestApp {
 #[tokio::test]
 async fn an_operator_says_that_the_store_was_restored() {
     let app = unlimited().await;
-    let conversation = group(&app, &["bob"]).await;
+    let conversation = app.person("ann").group(&["bob"]).await;
     say_all(&app, &conversation, 1..=3).await;
     let mut bob = app.user("bob").await;
     let epoch = join(&mut bob, &conversation, None).await["epoch"].clone();
@@ -177,10 +176,10 @@ async fn what_begins_after_a_restore_is_known_from_its_beginning() {
     let app = unlimited().await;
     let app = restored(app).await;
     for dialect in &DIALECTS {
-        let conversation = group(&app, &["bob"]).await;
+        let conversation = app.person("ann").group(&["bob"]).await;
         let mut bob = app.user("bob").await;
         let first = join(&mut bob, &conversation, None).await;
-        bob.into_client().close().await;
+        bob.close().await;
         let begins = first["seq"].as_i64().expect("a number");
         let mut epochs = vec![first["epoch"].clone()];
         for since in [begins, 0] {
@@ -209,7 +208,7 @@ async fn what_begins_after_a_restore_is_known_from_its_beginning() {
 #[tokio::test]
 async fn who_heard_nothing_before_a_restore_is_not_told_that_nothing_is_missing() {
     let app = unlimited().await;
-    let conversation = group(&app, &["bob"]).await;
+    let conversation = app.person("ann").group(&["bob"]).await;
     say_all(&app, &conversation, 1..=2).await;
     let app = restored(app).await;
     for said in [0, 1] {
@@ -223,8 +222,8 @@ async fn who_heard_nothing_before_a_restore_is_not_told_that_nothing_is_missing(
     // Who comes in now does not hear what was before them, and the others do.
     let path = format!("/api/conversations/{conversation}/participants");
     let body = json!({ "userId": "cat" });
-    let ann = app.token("ann", &[]);
-    app.request_as(&ann, Method::POST, &path, Some(body)).await.ok();
+    let ann = app.person("ann");
+    ann.post(&path, body).await.ok();
     let mut cat = app.user("cat").await;
     let stands = join(&mut cat, &conversation, None).await;
     let seq = stands["seq"].as_i64().expect("a number");

@@ -1,38 +1,37 @@
 //! What is replayed is what is true: a message as it is by then, to whom it belongs.
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{DIALECTS, group, replayed, say, seqs, unlimited};
+use super::{DIALECTS, replayed, seqs, unlimited};
 use crate::support::TestApp;
 
 /// Ann writes; the message's id.
 async fn write(app: &TestApp, conversation: &str, body: Value) -> String {
     let path = format!("/api/conversations/{conversation}/messages");
-    let sent = app.request_as(&app.token("ann", &[]), Method::POST, &path, Some(body)).await;
+    let sent = app.person("ann").post(&path, body).await;
     sent.ok()["message"]["id"].as_str().expect("an id").to_owned()
 }
 
 async fn edit(app: &TestApp, message: &str, content: &str) {
     let (path, body) = (format!("/api/messages/{message}"), json!({ "content": content }));
-    app.request_as(&app.token("ann", &[]), Method::PATCH, &path, Some(body)).await.ok();
+    app.person("ann").patch(&path, body).await.ok();
 }
 
 async fn delete(app: &TestApp, message: &str) {
     let path = format!("/api/messages/{message}");
-    let deleted = app.request_as(&app.token("ann", &[]), Method::DELETE, &path, None).await;
+    let deleted = app.person("ann").delete(&path).await;
     assert_eq!(deleted.status, 204);
 }
 
 async fn add(app: &TestApp, conversation: &str, user: &str) {
     let path = format!("/api/conversations/{conversation}/participants");
     let body = json!({ "userId": user });
-    app.request_as(&app.token("ann", &[]), Method::POST, &path, Some(body)).await.ok();
+    app.person("ann").post(&path, body).await.ok();
 }
 
 async fn remove(app: &TestApp, conversation: &str, user: &str) {
     let path = format!("/api/conversations/{conversation}/participants/{user}");
-    let removed = app.request_as(&app.token("ann", &[]), Method::DELETE, &path, None).await;
+    let removed = app.person("ann").delete(&path).await;
     assert_eq!(removed.status, 204);
 }
 
@@ -54,14 +53,14 @@ async fn hears(app: &TestApp, user: &str, conversation: &str, since: i64) -> Vec
 #[tokio::test]
 async fn a_deleted_message_is_not_heard_again() {
     let app = TestApp::start().await;
-    let id = group(&app, &["bob"]).await;
+    let id = app.person("ann").group(&["bob"]).await;
     let file = json!({ "url": "https://secret", "alt": "secret" });
     let body = json!({
         "content": "secret", "attachments": [file], "metadata": { "secret": "secret" },
     });
     let message = write(&app, &id, body).await;
     edit(&app, &message, "a second secret").await;
-    say(&app, &id, "hello").await;
+    app.person("ann").say(&id, "hello").await;
     assert!(hears(&app, "bob", &id, 0).await.iter().any(|heard| heard.contains("secret")));
     delete(&app, &message).await;
     let app = app.restart().await;
@@ -80,7 +79,7 @@ async fn a_deleted_message_is_not_heard_again() {
 #[tokio::test]
 async fn an_edited_message_is_heard_again_as_it_is() {
     let app = unlimited().await;
-    let id = group(&app, &["bob"]).await;
+    let id = app.person("ann").group(&["bob"]).await;
     let message = write(&app, &id, json!({ "content": "secret" })).await;
     let other = write(&app, &id, json!({ "content": "hello" })).await;
     for number in 0..20 {
@@ -105,12 +104,12 @@ async fn an_edited_message_is_heard_again_as_it_is() {
 #[tokio::test]
 async fn who_comes_in_later_hears_nothing_from_before() {
     let app = TestApp::start().await;
-    let id = group(&app, &["bob"]).await;
+    let id = app.person("ann").group(&["bob"]).await;
     let room = json!({ "room": format!("conversation:{id}") });
-    say(&app, &id, "before").await;
+    app.person("ann").say(&id, "before").await;
     app.emit(room.clone(), "news", json!("before")).await;
     add(&app, &id, "cat").await;
-    say(&app, &id, "since").await;
+    app.person("ann").say(&id, "since").await;
     let of = |heard: &[String], text: &str| heard.iter().any(|heard| heard.contains(text));
     let app = app.restart().await;
     let heard = hears(&app, "cat", &id, 0).await;
@@ -120,9 +119,9 @@ async fn who_comes_in_later_hears_nothing_from_before() {
 
     // What was said while they were out is not theirs either.
     remove(&app, &id, "cat").await;
-    say(&app, &id, "without her").await;
+    app.person("ann").say(&id, "without her").await;
     add(&app, &id, "cat").await;
-    say(&app, &id, "once more").await;
+    app.person("ann").say(&id, "once more").await;
     let heard = hears(&app, "cat", &id, 0).await;
     assert!(of(&heard, "once more") && !of(&heard, "without her"), "{heard:?}");
     assert!(!of(&heard, "since"), "{heard:?}");
@@ -131,7 +130,7 @@ async fn who_comes_in_later_hears_nothing_from_before() {
 #[tokio::test]
 async fn who_is_left_out_live_is_left_out_of_a_replay() {
     let app = TestApp::start().await;
-    let id = group(&app, &["bob", "cat"]).await;
+    let id = app.person("ann").group(&["bob", "cat"]).await;
     let (room, chat) = (format!("conversation:{id}"), format!("chat-{id}"));
     app.emit(json!({ "rooms": [room], "except": ["user-bob"] }), "not-bob", json!(1)).await;
     app.emit(json!({ "rooms": [room], "except": [chat] }), "not-chat", json!(2)).await;

@@ -167,10 +167,7 @@ async fn a_caller_begins_so_many_payouts_a_minute() {
     );
     assert_eq!(fake.payouts().len(), 3);
     // Another has a share of their own, and what needs no provider is counted all the same.
-    let root = app.token("root", &["admin"]);
-    let post = async |order: &Value| {
-        app.request_as(&root, reqwest::Method::POST, "/api/payouts", Some(order.clone())).await
-    };
+    let post = async |order: &Value| app.admin().post("/api/payouts", order.clone()).await;
     assert_eq!(post(&order).await.status, 201);
     let mut by_hand = order.clone();
     by_hand["provider"] = json!("decentralized");

@@ -114,11 +114,9 @@ async fn the_answer_to_a_key_is_kept_with_the_invoice_or_neither_is() {
     let app = start(&fake, |_| {}).await;
     let (ann, sam) = (app.buyer("ann"), app.seller("sam"));
     let mut seller = seller(&app).await;
-    let token = format!("Bearer {}", app.token("ann", &["buyer"]));
     let post = async |request: &str, key: &str| {
         let pay = json!({ "requestId": request, "provider": "shkeeper" });
-        let headers = [("authorization", token.as_str()), ("idempotency-key", key)];
-        app.post_with("/api/payments", &headers, &pay).await
+        ann.post_keyed("/api/payments", key, &pay).await
     };
     let first = ann.buys_from(&sam).await;
     assert_eq!(post(&first, "first").await.status, 201);

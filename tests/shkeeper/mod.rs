@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use stoa::config::Config;
 
 use crate::support::{
-    Options, TestApp, User,
+    Options, Person, TestApp,
     shkeeper::{Fake, PUBLIC_URL},
 };
 
@@ -51,6 +51,6 @@ fn ledger(payment: &Value) -> Vec<(&str, Value)> {
     entries.iter().map(|entry| (entry["kind"].as_str().expect("a kind"), kind(entry))).collect()
 }
 
-async fn seller(app: &TestApp) -> User {
+async fn seller(app: &TestApp) -> Person {
     app.user_with("sam", &["seller"], Options::websocket()).await
 }

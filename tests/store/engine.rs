@@ -35,10 +35,8 @@ impl Store {
         Self::open(None, clock).await
     }
 
-    /// None where Postgres is not on the machine.
-    pub async fn postgres(clock: Clock) -> Option<Self> {
-        let url = Postgres::shared()?.database().await;
-        Some(Self::open(Some(url), clock).await)
+    pub async fn postgres(clock: Clock) -> Self {
+        Self::open(Some(Postgres::shared().database().await), clock).await
     }
 
     pub async fn open(url: Option<String>, clock: Clock) -> Self {
@@ -117,17 +115,16 @@ impl Store {
     /// Waits until the store says that it is available, or not.
     pub async fn becomes(&self, available: bool) {
         let mut availability = self.db.availability();
-        let change = availability.wait_for(|now| *now == available);
-        tokio::time::timeout(Duration::from_secs(20), change)
-            .await
-            .expect("the store's availability changes in time")
-            .expect("the store is open");
+        in_time(availability.wait_for(|now| *now == available)).await.expect("the store is open");
     }
 }
 
+/// How long a store may take.
+pub const IN_TIME: Duration = Duration::from_secs(20);
+
 /// What the store does, but not for ever.
 pub async fn in_time<T>(future: impl Future<Output = T>) -> T {
-    within_time(Duration::from_secs(20), "the store", future).await
+    within_time(IN_TIME, "the store", future).await
 }
 
 /// A unit that holds SQLite's writer, so that others wait behind it.

@@ -14,9 +14,7 @@ macro_rules! on_both {
             use super::{Store, clock};
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                if let Some(store) = Store::postgres(clock()).await {
-                    super::$name(store).await;
-                }
+                super::$name(Store::postgres(clock()).await).await;
             })+
         }
     };

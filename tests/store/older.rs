@@ -170,7 +170,7 @@ async fn the_streams_of_a_sqlite_store_that_was_restored_go_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_streams_of_a_postgres_store_that_was_restored_go_on() {
-    let Some(postgres) = Postgres::shared() else { return };
+    let postgres = Postgres::shared();
     let (url, folder) = (postgres.database().await, TempDir::new().expect("a folder"));
     older_postgres(&url, RESTORED, restored_rows()).await;
     assert_stands(Some(url), &folder, 2_000_000_002, "e2").await;
@@ -185,7 +185,7 @@ async fn payments_of_an_older_sqlite_store_have_one_key_for_a_transaction() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn payments_of_an_older_postgres_store_have_one_key_for_a_transaction() {
-    let Some(postgres) = Postgres::shared() else { return };
+    let postgres = Postgres::shared();
     let url = postgres.database().await;
     older_postgres(&url, KEYS, rows()).await;
     let folder = TempDir::new().expect("a folder");
@@ -231,7 +231,7 @@ async fn people_of_an_older_sqlite_store_have_the_names_they_came_with_last() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_of_an_older_postgres_store_have_the_names_they_came_with_last() {
-    let Some(postgres) = Postgres::shared() else { return };
+    let postgres = Postgres::shared();
     let (url, folder) = (postgres.database().await, TempDir::new().expect("a folder"));
     older_postgres(&url, PROFILES, people()).await;
     assert_named(Some(url), &folder).await;

@@ -11,12 +11,12 @@ use stoa::{
     error::Code,
 };
 
-use super::engine::{Store, happened};
-use crate::support::{Options, TestApp, app::API_KEY, http_client, postgres::Postgres};
+use super::engine::{IN_TIME, Store, happened, in_time};
+use crate::support::{Options, TestApp, app::API_KEY, eventually, http_client, postgres::Postgres};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_goes_and_comes_back_is_found_again() {
-    let Some(mut server) = Postgres::new() else { return };
+    let mut server = Postgres::new();
     let store = Store::open(Some(server.database().await), Clock::system()).await;
     let say = async |tx: &mut Tx<'_>| {
         tx.announce(happened("c1", 1));
@@ -37,31 +37,26 @@ async fn a_server_that_goes_and_comes_back_is_found_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_without_its_store_is_not_ready() {
-    let Some(mut server) = Postgres::new() else { return };
+    let mut server = Postgres::new();
     let url = server.database().await;
     let app = TestApp::with(|config| config.database.url = Some(url.into())).await;
-    let becomes = async |status: u16| loop {
-        let answer = app.get("/readyz").await;
-        if answer.status == status {
-            return answer.body;
-        }
-        tokio::task::yield_now().await;
+    let becomes = async |status: u16| {
+        app.until("/readyz", IN_TIME, "readiness", |answer| answer.status == status).await.body
     };
-    let in_time = Duration::from_secs(20);
     becomes(200).await;
     server.stop();
-    let gone = tokio::time::timeout(in_time, becomes(503)).await.expect("not ready");
+    let gone = becomes(503).await;
     assert_eq!(gone, json!({"status": "unavailable", "failing": ["store"]}));
     let export = app.get("/api/users/ann/export").await;
     assert_eq!(export.problem(503), "unavailable");
     assert!(export.headers.contains_key("retry-after"));
     server.start();
-    tokio::time::timeout(in_time, becomes(200)).await.expect("ready again");
+    becomes(200).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_is_away_at_the_start_is_waited_for() {
-    let Some(mut server) = Postgres::new() else { return };
+    let mut server = Postgres::new();
     let url = server.database().await;
     server.stop();
     // A port that was free a moment ago.
@@ -77,16 +72,12 @@ async fn a_store_that_is_away_at_the_start_is_waited_for() {
         let answer = http.get(format!("http://{address}{path}")).send().await.ok()?;
         Some((answer.status().as_u16(), answer.headers().contains_key("retry-after")))
     };
-    let becomes = async |path: &str, code: u16| loop {
-        match status(path).await {
-            Some((now, retry)) if now == code => return retry,
-            _ => tokio::time::sleep(Duration::from_millis(20)).await,
-        }
+    let becomes = async |code: u16| {
+        let now = async || status("/readyz").await.filter(|(now, _)| *now == code);
+        in_time(eventually(now)).await;
     };
-    let in_time = Duration::from_secs(20);
     let meanwhile = async {
-        let waits = tokio::time::timeout(in_time, becomes("/readyz", 503)).await;
-        waits.expect("it answers while it waits");
+        becomes(503).await;
         assert_eq!(status("/livez").await, Some((200, false)));
         assert_eq!(status("/api/conversations").await, Some((503, true)));
         assert_eq!(status("/socket.io/?EIO=4&transport=polling").await, Some((503, true)));
@@ -107,7 +98,7 @@ async fn a_store_that_is_away_at_the_start_is_waited_for() {
         let foreign = foreign.expect("an answer");
         assert!(!foreign.headers().contains_key("access-control-allow-origin"));
         server.start();
-        tokio::time::timeout(in_time, becomes("/readyz", 200)).await.expect("it is ready then");
+        becomes(200).await;
     };
     let (app, ()) = tokio::join!(starting, meanwhile);
     app.user("alice").await;
@@ -115,7 +106,7 @@ async fn a_store_that_is_away_at_the_start_is_waited_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_does_not_answer_while_it_is_opened_may_come_yet() {
-    let Some(server) = Postgres::shared() else { return };
+    let server = Postgres::shared();
     let url = server.database().await;
     let store = Store::open(Some(url.clone()), Clock::system()).await;
     let mut other = PgConnection::connect(&url).await.expect("a connection");
@@ -133,7 +124,7 @@ async fn a_store_that_does_not_answer_while_it_is_opened_may_come_yet() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_takes_nothing_away_is_taken_while_the_store_is_away() {
-    let Some(mut server) = Postgres::new() else { return };
+    let mut server = Postgres::new();
     let url = server.database().await;
     let app = TestApp::with(|config| {
         config.database.url = Some(url.into());
@@ -158,15 +149,7 @@ async fn a_token_that_takes_nothing_away_is_taken_while_the_store_is_away() {
     assert_eq!((&fewer["success"], &fewer["code"]), (&json!(false), &json!("unavailable")));
     server.start();
     // What was refused changed nothing, and nothing keeps it from being asked again.
-    let in_time = Duration::from_secs(20);
-    let again = tokio::time::timeout(in_time, async {
-        loop {
-            let ack = refresh(&["buyer"]).await;
-            if ack["code"] != "unavailable" {
-                return ack;
-            }
-        }
-    });
-    let again = again.await.expect("an answer");
+    let again = async || Some(refresh(&["buyer"]).await).filter(|ack| ack["code"] != "unavailable");
+    let again = in_time(eventually(again)).await;
     assert_eq!(again["leftRooms"], json!(["seller-alice", "sellers"]), "{again}");
 }

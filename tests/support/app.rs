@@ -1,9 +1,7 @@
 //! A server of the test's own: a real port, its own data folder, known keys.
 
 use std::{
-    collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr},
-    ops::{Deref, DerefMut},
     path::Path,
     sync::{
         Arc,
@@ -22,7 +20,7 @@ use stoa::{app::App, clock::Clock, config::Config};
 use tempfile::TempDir;
 
 use super::{
-    DEADLINE, http_client,
+    DEADLINE, eventually, http_client,
     options::{ConnectError, Options},
     postgres::Postgres,
     socket::{Client, FENCE},
@@ -52,8 +50,8 @@ pub struct TestApp {
 
 /// REST with an API key.
 #[derive(Clone)]
-struct Backend {
-    address: SocketAddr,
+pub(super) struct Backend {
+    pub(super) address: SocketAddr,
     http: reqwest::Client,
     fences: Arc<AtomicU64>,
 }
@@ -161,6 +159,10 @@ impl TestApp {
         }
     }
 
+    pub(super) fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.backend.address
@@ -191,18 +193,6 @@ impl TestApp {
         self.token_with(user, json!({ "exp": ends }))
     }
 
-    /// A user without a role, connected by websocket.
-    pub async fn user(&self, user: &str) -> User {
-        self.user_with(user, &[], Options::websocket()).await
-    }
-
-    /// A user with these roles, connected in this way.
-    pub async fn user_with(&self, user: &str, roles: &[&str], options: Options) -> User {
-        let options = options.token(&self.token(user, roles));
-        let client = self.connect(options).await;
-        self.own(user, client.unwrap_or_else(|error| panic!("{user} can't connect: {error}")))
-    }
-
     /// Connects a client in this way.
     pub async fn connect(&self, options: Options) -> Result<Client, ConnectError> {
         Client::connect(self.address(), options).await
@@ -215,11 +205,6 @@ impl TestApp {
             Err(other) => panic!("not a connect_error: {other}"),
             Ok(_) => panic!("connected"),
         }
-    }
-
-    /// A connected client as a user.
-    pub fn own(&self, user: &str, client: Client) -> User {
-        User { id: user.to_owned(), client, backend: self.backend.clone() }
     }
 
     /// Emits through REST; gives the number of sockets that it went to.
@@ -253,25 +238,9 @@ impl TestApp {
         self.backend.request(method, path, key, body).await
     }
 
-    /// Any request, with a user's token.
-    pub async fn request_as(
-        &self,
-        token: &str,
-        method: Method,
-        path: &str,
-        body: Option<Value>,
-    ) -> Answer {
-        let credentials = Some(("authorization", format!("Bearer {token}")));
-        self.backend.send(method, path, credentials, body).await
-    }
-
     /// `POST` with these headers alone.
     pub async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
-        let mut request = self.backend.http.post(format!("http://{}{path}", self.address()));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        self.backend.answer(path, request.json(body)).await
+        self.backend.post_with(path, headers, body).await
     }
 
     /// Any request without a body, with this cookie alone.
@@ -303,17 +272,8 @@ impl TestApp {
         what: &str,
         wanted: impl Fn(&Answer) -> bool,
     ) -> Answer {
-        let mut again = tokio::time::interval(Duration::from_millis(20));
-        within_time(deadline, what, async {
-            loop {
-                again.tick().await;
-                let answer = self.get(path).await;
-                if wanted(&answer) {
-                    return answer;
-                }
-            }
-        })
-        .await
+        let ask = async || Some(self.get(path).await).filter(&wanted);
+        within_time(deadline, what, eventually(ask)).await
     }
 
     /// Begins to drain.
@@ -355,7 +315,7 @@ fn notify_of_nothing(config: &mut Config) {
 /// The URL of a database of the test's own, where tests run on Postgres.
 pub async fn test_database() -> Option<String> {
     if std::env::var("STOA_TEST_STORE").is_ok_and(|store| store == "postgres") {
-        let postgres = Postgres::shared().expect("Postgres on this machine");
+        let postgres = Postgres::shared();
         return Some(postgres.database().await);
     }
     None
@@ -378,14 +338,31 @@ impl Backend {
         self.send(method, path, key.map(|key| ("x-api-key", key.to_owned())), body).await
     }
 
-    async fn send(
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(super) async fn post_with(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Answer {
+        let mut request = self.http.post(self.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.answer(path, request.json(body)).await
+    }
+
+    pub(super) async fn send(
         &self,
         method: Method,
         path: &str,
         credentials: Option<(&str, String)>,
         body: Option<Value>,
     ) -> Answer {
-        let mut request = self.http.request(method, format!("http://{}{path}", self.address));
+        let mut request = self.http.request(method, self.url(path));
         if let Some((header, value)) = credentials {
             request = request.header(header, value);
         }
@@ -409,11 +386,16 @@ impl Backend {
         Answer { status, headers, body }
     }
 
-    async fn emit(&self, to: Value, event: &str, data: Value) -> u64 {
+    pub(super) async fn emit(&self, to: Value, event: &str, data: Value) -> u64 {
         let body = json!({ "to": to, "event": event, "data": data });
         let answer = self.request(Method::POST, "/api/emit", Some(API_KEY), Some(body)).await;
         assert_eq!(answer.status, 202, "{answer:?}");
         answer.body["sockets"].as_u64().expect("how many sockets")
+    }
+
+    /// The name of an event that nobody has heard yet.
+    pub(super) fn next_fence(&self) -> String {
+        format!("{FENCE}.{}", self.fences.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -424,6 +406,18 @@ impl Answer {
         self.body
     }
 
+    /// The body of what was made.
+    pub fn created(self) -> Value {
+        assert_eq!(self.status, 201, "{self:?}");
+        self.body
+    }
+
+    /// Asserts that a field is refused, the one that this points to.
+    pub fn invalid(&self, pointer: &str) {
+        assert_eq!(self.problem(422), "invalid_payload");
+        assert_eq!(self.body["errors"][0]["pointer"], pointer, "{self:?}");
+    }
+
     /// The stable code of a problem of that status (RFC 9457).
     pub fn problem(&self, status: u16) -> &str {
         assert_eq!(self.status, status, "{self:?}");
@@ -432,56 +426,5 @@ impl Answer {
         assert!(self.body["requestId"].is_string(), "{self:?}");
         assert!(self.body["detail"].is_string(), "{self:?}");
         self.body["code"].as_str().expect("a code")
-    }
-}
-
-/// A connected user.
-pub struct User {
-    /// Their id.
-    pub id: String,
-    client: Client,
-    backend: Backend,
-}
-
-impl User {
-    /// Asserts that nothing has been sent to this socket but what the test has taken, and presence
-    /// of others: an event emitted now comes first.
-    pub async fn expect_nothing(&mut self) {
-        let fence = self.emit_fence().await;
-        self.client.expect_nothing_before(&fence).await;
-    }
-
-    /// The names of all events that were sent to this socket and that the test has not taken.
-    pub async fn heard(&mut self) -> BTreeSet<String> {
-        let fence = self.emit_fence().await;
-        self.client.expect(&fence).await;
-        self.client.held_events()
-    }
-
-    /// Has an event sent to this user now; its name.
-    async fn emit_fence(&self) -> String {
-        let number = self.backend.fences.fetch_add(1, Ordering::Relaxed);
-        let fence = format!("{FENCE}.{number}");
-        self.backend.emit(json!({ "user": self.id }), &fence, Value::Null).await;
-        fence
-    }
-
-    /// The client alone.
-    pub fn into_client(self) -> Client {
-        self.client
-    }
-}
-
-impl Deref for User {
-    type Target = Client;
-
-    fn deref(&self) -> &Client {
-        &self.client
-    }
-}
-
-impl DerefMut for User {
-    fn deref_mut(&mut self) -> &mut Client {
-        &mut self.client
     }
 }

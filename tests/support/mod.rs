@@ -1,24 +1,37 @@
 //! What the tests stand on: a server of their own, and clients that speak to it as browsers do.
 
 pub mod app;
+mod chance;
+mod chat;
 pub mod market;
 mod options;
 mod packet;
+mod person;
 pub mod poll;
 pub mod postgres;
+pub mod process;
 pub mod raw;
 pub mod shkeeper;
 mod socket;
+mod transcript;
 mod transport;
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
 
-pub use app::{TestApp, User};
+pub use app::TestApp;
+pub use chance::chance;
 pub use options::{ConnectError, Options};
+pub use person::Person;
 pub use socket::Client;
 
 /// How long anything may take before a test fails.
 pub const DEADLINE: Duration = Duration::from_secs(5);
+
+/// How soon something is asked again.
+const ASK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Awaits `future`; fails the test, saying what it waited for, when that takes longer than
 /// [`DEADLINE`].
@@ -32,6 +45,23 @@ pub async fn within_time<T>(deadline: Duration, what: &str, future: impl Future<
         panic!("waited {deadline:?} for {what}");
     };
     value
+}
+
+/// Asks again and again until there is an answer, for what tells nobody when it changes: a file, a
+/// row, another process. How long that may take is for [`within`] to say.
+pub async fn eventually<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let mut ticks = tokio::time::interval(ASK_INTERVAL);
+    loop {
+        ticks.tick().await;
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+    }
+}
+
+/// What has come back by now to a bucket of one a second that was drawn from since then, at most.
+pub fn came_back(begun: Instant) -> usize {
+    1 + usize::try_from(begun.elapsed().as_secs()).expect("a number")
 }
 
 /// A client for REST and polling; each has its own connections.

@@ -60,9 +60,22 @@ impl Options {
         self
     }
 
+    /// The version of Engine.IO that it speaks.
+    pub fn version(&self) -> u8 {
+        self.protocol
+    }
+
     /// `auth: {token}`
     pub fn token(self, token: &str) -> Self {
         self.auth(json!({ "token": token }))
+    }
+
+    /// The token where a client of this protocol shows it: in the auth object, or in a header.
+    pub fn bearer(self, token: &str) -> Self {
+        match self.protocol {
+            3 => self.header("authorization", &format!("Bearer {token}")),
+            _ => self.token(token),
+        }
     }
 
     /// The auth object.

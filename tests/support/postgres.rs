@@ -1,5 +1,5 @@
-//! A real Postgres of the tests' own, on a socket in a folder of its own, where its programs are
-//! on the machine. It ends with the tests, however they end.
+//! A real Postgres of the tests' own, on a socket in a folder of its own. It ends with the tests,
+//! however they end.
 
 use std::{
     env, fs,
@@ -44,18 +44,15 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// The server that tests share, each with a database of its own; none without the programs.
-    pub fn shared() -> Option<&'static Self> {
-        static SHARED: OnceLock<Option<Postgres>> = OnceLock::new();
-        SHARED.get_or_init(Self::new).as_ref()
+    /// The server that tests share, each with a database of its own.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Postgres> = OnceLock::new();
+        SHARED.get_or_init(Self::new)
     }
 
     /// A server of this test's own.
-    pub fn new() -> Option<Self> {
-        let Some(programs) = programs() else {
-            eprintln!("skipped: Postgres is not on this machine");
-            return None;
-        };
+    pub fn new() -> Self {
+        let programs = programs().expect("Postgres's programs, which `make setup` installs");
         let folder = TempDir::new().expect("a folder");
         if is_root() {
             chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("a folder for the server");
@@ -66,7 +63,7 @@ impl Postgres {
         initdb.args(["--locale=C", "-D"]).arg(this.data()).stdout(Stdio::null());
         assert!(initdb.status().expect("initdb").success(), "initdb failed");
         this.start();
-        Some(this)
+        this
     }
 
     /// Starts the server.

@@ -14,6 +14,7 @@ use super::{
     DEADLINE,
     options::{ConnectError, Options, Transport},
     packet::{self, Packet},
+    transcript::Transcript,
     transport::{self, Command, Route, Wire},
     within,
 };
@@ -33,6 +34,8 @@ pub struct Client {
     held: VecDeque<Packet>,
     ended: Option<String>,
     last_id: u64,
+    /// What went over this connection, and what its user called meanwhile.
+    pub(super) transcript: Transcript,
 }
 
 impl Client {
@@ -80,6 +83,7 @@ impl Client {
             held: VecDeque::new(),
             ended: None,
             last_id: 0,
+            transcript: Transcript::default(),
         })
     }
 
@@ -225,6 +229,14 @@ impl Client {
         names.collect()
     }
 
+    /// What went over it since this was asked for, pings and presence of others aside.
+    pub fn said(&self) -> String {
+        let is_ambient = |line: &str| {
+            AMBIENT.iter().chain([&FENCE]).any(|name| line.contains(&format!("[\"{name}")))
+        };
+        self.transcript.take(|line| !line.ends_with(" 2") && !is_ambient(line))
+    }
+
     /// Whether DISCONNECT has come: after it a browser does not come back by itself.
     pub fn was_disconnected(&self) -> bool {
         self.held.iter().any(|packet| matches!(packet, Packet::Disconnected { .. }))
@@ -254,7 +266,9 @@ impl Client {
 
     /// Sends an Engine.IO packet as it is.
     pub fn send_raw(&mut self, text: impl Into<String>) {
-        self.command(Command::Send(text.into()));
+        let text = text.into();
+        self.transcript.sent(&text);
+        self.command(Command::Send(text));
     }
 
     /// Leaves as a browser does.
@@ -318,8 +332,14 @@ impl Client {
             panic!("waited for {what}; until then came {:?}", self.held);
         };
         match wire {
-            Some(Wire::Packet(text)) => return Some(text),
-            Some(Wire::Closed(how)) => self.ended = Some(how),
+            Some(Wire::Packet(text)) => {
+                self.transcript.received(&text);
+                return Some(text);
+            }
+            Some(Wire::Closed(how)) => {
+                self.transcript.received(&how);
+                self.ended = Some(how);
+            }
             None => self.ended = Some("the transport's task ended".to_owned()),
         }
         None

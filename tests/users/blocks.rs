@@ -5,38 +5,38 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{REVOKED, clock, expect_end, is_let_in, look, tabs};
+use super::{REVOKED, clock, expect_end};
 use crate::support::{Options, TestApp};
 
 #[tokio::test]
 async fn a_blocked_user_is_out_whatever_their_tokens_until_they_are_let_in() {
     let app = TestApp::start().await;
-    let (token, admin) = (app.token("alice", &["seller"]), app.token("olga", &["admin"]));
-    let mut all = tabs(&app, "alice", &token).await;
+    let (alice, admin) = (app.person_as("alice", &["seller"]), app.person_as("olga", &["admin"]));
+    let mut all = alice.tabs().await;
     let mut bob = app.user("bob").await;
-    let block = Some(json!({ "reason": "spam" }));
+    let block = json!({ "reason": "spam" });
     let path = "/api/users/alice/block";
-    assert_eq!(app.request_as(&admin, Method::POST, path, block).await.status, 204);
+    assert_eq!(admin.post(path, block).await.status, 204);
     for tab in &mut all {
         expect_end(tab, "revoked").await;
     }
     bob.expect_nothing().await;
-    for token in [token, app.token("alice", &[]), app.token("alice", &["admin"])] {
-        assert_eq!(app.refusal(Options::websocket().token(&token)).await, REVOKED);
-        let answer = look(&app, &token, "bob").await;
+    for alice in [alice, app.person("alice"), app.person_as("alice", &["admin"])] {
+        assert_eq!(app.refusal(Options::websocket().token(&alice.token)).await, REVOKED);
+        let answer = alice.look("bob").await;
         assert_eq!(answer.problem(403), "user_blocked");
         assert_eq!(answer.body["detail"], "This user is blocked.");
     }
     let answer = app.post("/api/auth/tokens", json!({ "userId": "alice" })).await;
     assert_eq!(answer.problem(409), "conflict");
     // Operators see it, others do not.
-    let seen = look(&app, &admin, "alice").await.ok();
+    let seen = admin.look("alice").await.ok();
     assert_eq!((&seen["block"]["reason"], &seen["block"]["until"]), (&json!("spam"), &Value::Null));
     assert_eq!(seen["block"]["blockedBy"], "olga");
-    assert_eq!(look(&app, &app.token("bob", &[]), "alice").await.problem(404), "not_found");
-    assert_eq!(app.request_as(&admin, Method::DELETE, path, None).await.status, 204);
-    assert!(is_let_in(&app, &app.token("alice", &[])).await);
-    assert_eq!(look(&app, &admin, "alice").await.problem(404), "not_found");
+    assert_eq!(app.person("bob").look("alice").await.problem(404), "not_found");
+    assert_eq!(admin.delete(path).await.status, 204);
+    assert!(app.person("alice").is_let_in().await);
+    assert_eq!(admin.look("alice").await.problem(404), "not_found");
     // Once more changes nothing.
     assert_eq!(
         app.request(Method::DELETE, path, Some(crate::support::app::API_KEY), None).await.status,
@@ -53,17 +53,17 @@ async fn a_block_ends_by_itself_and_outlasts_a_restart() {
     assert_eq!(app.post("/api/users/alice/block", body).await.status, 204);
     assert_eq!(app.post("/api/users/bob/block", json!({})).await.status, 204);
     let app = app.restart().await;
-    let (alice, bob) = (app.token("alice", &[]), app.token("bob", &[]));
-    assert!(!is_let_in(&app, &alice).await);
+    let (alice, bob) = (app.person("alice"), app.person("bob"));
+    assert!(!alice.is_let_in().await);
     clock.advance(Duration::from_millis(59_999));
-    assert!(!is_let_in(&app, &alice).await);
+    assert!(!alice.is_let_in().await);
     assert_eq!(app.get("/api/users/alice").await.ok()["block"]["until"], until.to_string());
     clock.advance(Duration::from_millis(1));
-    assert!(is_let_in(&app, &alice).await);
+    assert!(alice.is_let_in().await);
     assert_eq!(app.get("/api/users/alice").await.problem(404), "not_found");
     let app = app.restart().await;
-    assert!(is_let_in(&app, &alice).await);
-    assert!(!is_let_in(&app, &bob).await);
+    assert!(alice.at(&app).is_let_in().await);
+    assert!(!bob.at(&app).is_let_in().await);
 }
 
 #[tokio::test]
@@ -77,17 +77,16 @@ async fn blocks_and_their_ends_at_once_leave_what_is_kept() {
     for answer in futures_util::future::join_all(calls).await {
         assert_eq!(answer.status, 204, "{answer:?}");
     }
-    let token = app.token("alice", &[]);
-    let let_in = is_let_in(&app, &token).await;
+    let let_in = app.person("alice").is_let_in().await;
     let app = app.restart().await;
-    assert_eq!(is_let_in(&app, &token).await, let_in);
+    assert_eq!(app.person("alice").is_let_in().await, let_in);
 }
 
 #[tokio::test]
 async fn a_disconnected_user_is_out_in_every_tab_and_may_come_back() {
     let app = TestApp::start().await;
-    let token = app.token("alice", &[]);
-    let mut all = tabs(&app, "alice", &token).await;
+    let alice = app.person("alice");
+    let mut all = alice.tabs().await;
     let mut bob = app.user("bob").await;
     // He watches her room, and is not her.
     let mut olga = app.user_with("olga", &["admin"], Options::websocket()).await;
@@ -99,7 +98,7 @@ async fn a_disconnected_user_is_out_in_every_tab_and_may_come_back() {
     }
     bob.expect_nothing().await;
     olga.expect_nothing().await;
-    assert!(is_let_in(&app, &token).await);
+    assert!(alice.is_let_in().await);
     app.until_offline("alice", Duration::from_secs(10)).await;
     let nobody = app.request(
         Method::POST,
@@ -125,16 +124,16 @@ async fn what_is_no_block_is_told_and_only_operators_shut_out() {
         assert_eq!(answer.problem(422), "invalid_payload", "{body}");
         assert_eq!(answer.body["errors"][0]["pointer"], pointer, "{body}");
     }
-    let (user, service) = (app.token("ben", &["seller"]), app.token("s", &["service"]));
+    let (user, service) = (app.person_as("ben", &["seller"]), app.person_as("s", &["service"]));
     for (method, path) in [
         (Method::POST, "/api/users/alice/block"),
         (Method::DELETE, "/api/users/alice/block"),
         (Method::POST, "/api/users/bob/block"),
         (Method::POST, "/api/users/alice/disconnect"),
     ] {
-        let answer = app.request_as(&user, method.clone(), path, None).await;
+        let answer = user.call(method.clone(), path, None).await;
         assert_eq!(answer.problem(403), "forbidden", "{path}");
-        assert!(app.request_as(&service, method, path, None).await.status.is_success(), "{path}");
+        assert!(service.call(method, path, None).await.status.is_success(), "{path}");
     }
     assert_eq!(app.post("/api/users/a%20b/block", json!({})).await.problem(422), "invalid_payload");
 }
@@ -153,5 +152,5 @@ async fn a_block_that_is_asked_for_twice_under_one_key_is_done_once() {
         (again.status.as_u16(), &again.headers["idempotency-replayed"]),
         (204, &"true".parse().unwrap())
     );
-    assert!(is_let_in(&app, &app.token("alice", &[])).await);
+    assert!(app.person("alice").is_let_in().await);
 }

@@ -12,15 +12,9 @@ use serde_json::{Value, json};
 use super::{
     expect_end,
     export::export,
-    life::{Life, TRACE, configure, keyed},
-    tabs,
+    life::{Life, TRACE, configure},
 };
-use crate::support::{
-    TestApp,
-    app::API_KEY,
-    market::{Trader, id_of},
-    within,
-};
+use crate::support::{Person, TestApp, app::API_KEY, eventually, market::id_of, within};
 
 /// How many are still to be erased.
 async fn waiting(app: &TestApp) -> i64 {
@@ -28,13 +22,8 @@ async fn waiting(app: &TestApp) -> i64 {
 }
 
 async fn until_erased(app: &TestApp) {
-    let done = async {
-        let mut again = tokio::time::interval(Duration::from_millis(20));
-        while waiting(app).await > 0 {
-            again.tick().await;
-        }
-    };
-    within("everybody to be erased", done).await;
+    let done = async || (waiting(app).await == 0).then_some(());
+    within("everybody to be erased", eventually(done)).await;
 }
 
 async fn erase(app: &TestApp, user: &str) {
@@ -58,11 +47,11 @@ fn holding(folder: &Path, text: &str) -> Vec<String> {
 async fn what_others_have_goes_on_without_their_words_and_names() {
     let app = TestApp::with(configure).await;
     let life = Life::live(&app).await;
-    let bob = app.token_with("bob", json!({ "firstName": "Bob" }));
-    let get = async |path: String| app.request_as(&bob, Method::GET, &path, None).await.ok();
+    let bob = app.person_with("bob", json!({ "firstName": "Bob" }));
+    let get = async |path: String| bob.get(&path).await.ok();
     let unread = get("/api/conversations".to_owned()).await;
     assert!(unread.to_string().contains(TRACE), "it was there");
-    erase(&app, &life.user).await;
+    erase(&app, &life.person.id).await;
     until_erased(&app).await;
 
     let mut deleted = 0;
@@ -70,29 +59,33 @@ async fn what_others_have_goes_on_without_their_words_and_names() {
         let found = get(format!("/api/conversations/{conversation}/messages")).await;
         let items = found["items"].as_array().expect("messages");
         assert_eq!(items.len(), messages);
-        for message in items.iter().filter(|message| message["sender"]["id"] == life.user) {
-            let nobody = json!({ "id": life.user, "firstName": null, "lastName": null });
+        for message in items.iter().filter(|message| message["sender"]["id"] == life.person.id) {
+            let nobody = json!({ "id": life.person.id, "firstName": null, "lastName": null });
             assert_eq!((&message["content"], &message["sender"]), (&json!(""), &nobody));
             assert_eq!((&message["attachments"], &message["metadata"]), (&json!([]), &json!({})));
             assert!(message["deletedAt"].is_string() && message["clientMessageId"].is_null());
             deleted += 1;
         }
         let people = get(format!("/api/conversations/{conversation}/participants")).await;
-        let her =
-            people["items"].as_array().expect("people").iter().find(|one| one["id"] == life.user);
+        let her = people["items"]
+            .as_array()
+            .expect("people")
+            .iter()
+            .find(|one| one["id"] == life.person.id);
         let her = her.expect("her place");
         assert_eq!((&her["firstName"], &her["lastReadMessageId"]), (&Value::Null, &Value::Null));
     }
     assert_eq!(deleted, life.messages.len());
     let list = get("/api/conversations".to_owned()).await;
     assert!(!list.to_string().contains(TRACE), "{list}");
-    assert!(list["items"].as_array().expect("a list").iter().all(|item| item["unreadCount"] == 0));
+    let unread = list["items"].as_array().expect("a list").iter().map(|item| &item["unreadCount"]);
+    assert_eq!(unread.collect::<Vec<_>>(), [&json!(0); 2]);
     let others =
         list["items"].as_array().unwrap().iter().find(|i| i["id"] == life.conversations[1]);
     assert_eq!(others.expect("bob's")["title"], "Bob's");
 
     let payment = app.get(&format!("/api/payments/{}", life.payment)).await.ok();
-    assert_eq!((&payment["buyerId"], &payment["amount"]), (&json!(life.user), &json!(35.5)));
+    assert_eq!((&payment["buyerId"], &payment["amount"]), (&json!(life.person.id), &json!(35.5)));
     let statuses = ["accepted", "cancelled", "cancelled"];
     for (request, status) in life.requests.iter().zip(statuses) {
         let request = app.get(&format!("/api/marketplace/requests/{request}")).await.ok();
@@ -100,13 +93,13 @@ async fn what_others_have_goes_on_without_their_words_and_names() {
         assert_eq!((&request["description"], &request["cancelReason"]), (&json!(""), &Value::Null));
         assert_eq!(request["budget"]["amount"], 40.5);
     }
-    let kinds = export(&app, &life.user).await;
+    let kinds = export(&app, &life.person.id).await;
     let kinds: Vec<_> = kinds.iter().map(|(kind, lines)| (kind.as_str(), lines.len())).collect();
     let left = [("conversation", 2), ("message", 4), ("offer", 1), ("payment", 1), ("request", 3)];
     assert_eq!(kinds, left);
-    let offer = &export(&app, &life.user).await["offer"][0];
+    let offer = &export(&app, &life.person.id).await["offer"][0];
     assert_eq!((&offer["status"], &offer["message"]), (&json!("withdrawn"), &Value::Null));
-    assert_eq!(app.get(&format!("/api/users/{}", life.user)).await.problem(404), "not_found");
+    assert_eq!(app.get(&format!("/api/users/{}", life.person.id)).await.problem(404), "not_found");
     let points = get("/api/points/me".to_owned()).await;
     assert_eq!(points["points"], 20, "the referrer keeps them");
     let told = get("/api/notifications".to_owned()).await;
@@ -123,12 +116,7 @@ async fn what_others_have_goes_on_without_their_words_and_names() {
 }
 
 /// Has a seller send what the buyer bought from them; the request.
-pub(super) async fn ship(
-    app: &TestApp,
-    buyer: &Trader<'_>,
-    seller: &Trader<'_>,
-    carrier: &str,
-) -> String {
+pub(super) async fn ship(app: &TestApp, buyer: &Person, seller: &Person, carrier: &str) -> String {
     let request = buyer.buys_from(seller).await;
     let payment = buyer.pay(&request).await;
     let paid = json!({ "txHash": format!("0x{request}") });
@@ -146,17 +134,10 @@ async fn what_others_were_told_goes_when_any_of_it_was_theirs() {
         config.notifications.causes.message_received.body = "{sender} in {title}".to_owned();
     })
     .await;
-    let token = |user: &str| app.token(user, &[]);
     let group = json!({ "participantIds": ["bob", "carl"], "title": TRACE, "type": "group" });
-    let path = "/api/conversations";
-    let group = app.request_as(&token("ann"), Method::POST, path, Some(group)).await.ok();
+    let group = app.person("ann").post("/api/conversations", group).await.ok();
     let group = id_of(&group["conversation"]);
-    let write = async |user: &str| {
-        let path = format!("/api/conversations/{group}/messages");
-        let body = Some(json!({ "content": "Hello" }));
-        app.request_as(&token(user), Method::POST, &path, body).await.ok()
-    };
-    write("bob").await;
+    app.person("bob").say(&group, "Hello").await;
     let (dan, ann) = (app.buyer("dan"), app.seller("ann"));
     let request = ship(&app, &dan, &ann, TRACE).await;
     let award = json!({ "userId": "ann", "points": 5, "reason": "r", "reference": TRACE });
@@ -166,8 +147,7 @@ async fn what_others_were_told_goes_when_any_of_it_was_theirs() {
     };
     assert_eq!(award().await["reference"], TRACE);
     let told = async |user: &str| {
-        let get =
-            async |path: &str| app.request_as(&token(user), Method::GET, path, None).await.ok();
+        let get = async |path: &str| app.person(user).get(path).await.ok();
         let unread = get("/api/notifications/unread-count").await["unreadCount"].clone();
         (unread, get("/api/notifications").await["items"].clone())
     };
@@ -193,46 +173,46 @@ async fn what_others_were_told_goes_when_any_of_it_was_theirs() {
         assert_eq!(app.count(&format!("SELECT {text} LIKE '%{TRACE}%'")).await, 0, "{text}");
     }
     // What comes now is news.
-    tab.into_client().close().await;
+    tab.close().await;
     app.until_offline("carl", Duration::from_secs(10)).await;
-    write("bob").await;
+    app.person("bob").say(&group, "Hello").await;
     assert_eq!(told("carl").await.1[0]["body"], "bob in ");
 }
 
 #[tokio::test]
 async fn what_somebody_wrote_before_they_left_is_told_and_erased() {
     let app = TestApp::start().await;
-    let (ann, bob) = (app.token("ann", &["user"]), app.token("bob", &["user"]));
+    let (ann, bob) = (app.person("ann"), app.person("bob"));
     let mut written = Vec::new();
     let mut conversations = Vec::new();
     // In the second they are when it ends, in the first they are not; they wrote nothing in the last.
     for stays in [[60, 0, 3].as_slice(), &[2, 55], &[]] {
         let body = json!({ "type": "group", "participantIds": ["ann"] });
-        let group = app.request_as(&bob, Method::POST, "/api/conversations", Some(body)).await.ok();
+        let group = bob.post("/api/conversations", body).await.ok();
         let id = group["conversation"]["id"].as_str().expect("an id");
         let path = format!("/api/conversations/{id}");
         for (stay, messages) in stays.iter().enumerate() {
             if stay > 0 {
                 let leave = format!("{path}/participants/ann");
-                app.request_as(&ann, Method::DELETE, &leave, None).await.ok();
+                ann.delete(&leave).await.ok();
                 let body = json!({ "userIds": ["ann"] });
                 let back = format!("{path}/participants");
-                app.request_as(&bob, Method::POST, &back, Some(body)).await.ok();
+                bob.post(&back, body).await.ok();
             }
             for number in 0..*messages {
                 let path = format!("{path}/messages");
                 let body = json!({ "content": format!("said {number}") });
-                let sent = app.request_as(&ann, Method::POST, &path, Some(body)).await.ok();
+                let sent = ann.post(&path, body).await.ok();
                 written.push(sent["message"]["id"].as_str().expect("an id").to_owned());
             }
             let body = json!({ "content": "of another" });
             let path = format!("{path}/messages");
-            app.request_as(&bob, Method::POST, &path, Some(body)).await.ok();
+            bob.post(&path, body).await.ok();
         }
         conversations.push(path);
     }
     let leave = format!("{}/participants/ann", conversations[0]);
-    app.request_as(&ann, Method::DELETE, &leave, None).await.ok();
+    ann.delete(&leave).await.ok();
 
     let lines = export(&app, "ann").await;
     let id = |line: &Value| line["id"].as_str().expect("an id").to_owned();
@@ -245,7 +225,7 @@ async fn what_somebody_wrote_before_they_left_is_told_and_erased() {
     until_erased(&app).await;
     for path in &conversations {
         let path = format!("{path}/messages?limit=100");
-        let found = app.request_as(&bob, Method::GET, &path, None).await.ok();
+        let found = bob.get(&path).await.ok();
         assert!(!found.to_string().contains("said"), "{found}");
     }
 }
@@ -259,7 +239,7 @@ async fn a_notification_that_its_user_deleted_leaves_no_words() {
     let shipped = &list["items"][0];
     assert!(shipped.to_string().contains(TRACE));
     let path = format!("/api/notifications/{}", id_of(shipped));
-    app.request_as(&app.token("dan", &["buyer"]), Method::DELETE, &path, None).await.ok();
+    dan.delete(&path).await.ok();
     erase(&app, "ann").await;
     until_erased(&app).await;
     let kept = format!("SELECT COUNT(*) FROM events WHERE wire LIKE '%{TRACE}%'");
@@ -269,9 +249,7 @@ async fn a_notification_that_its_user_deleted_leaves_no_words() {
 #[tokio::test]
 async fn who_was_never_here_costs_no_look_at_what_is_kept() {
     let app = TestApp::with(configure).await;
-    let group = json!({ "participantIds": ["bob"] });
-    let token = app.token("ann", &[]);
-    app.request_as(&token, Method::POST, "/api/conversations", Some(group)).await.ok();
+    app.person("ann").talk_to("bob").await;
     // It can't be read.
     app.execute("UPDATE shared_events SET wire = '?'").await;
     for number in 0..60 {
@@ -284,14 +262,11 @@ async fn who_was_never_here_costs_no_look_at_what_is_kept() {
 async fn many_are_erased_together() {
     let app = TestApp::with(configure).await;
     let people: Vec<_> = (0..5).map(|number| format!("{TRACE}-{number}")).collect();
-    let group = json!({ "participantIds": people, "type": "group" });
-    let ann = app.token("ann", &[]);
-    let group = app.request_as(&ann, Method::POST, "/api/conversations", Some(group)).await.ok();
-    let path = format!("/api/conversations/{}/messages", id_of(&group["conversation"]));
+    let ann = app.person("ann");
+    let group = ann.group(&people).await;
     for user in &people {
-        let token = app.token_with(user, json!({ "firstName": format!("Name of {user}") }));
-        let body = Some(json!({ "content": format!("Words of {user}") }));
-        app.request_as(&token, Method::POST, &path, body).await.ok();
+        let named = json!({ "firstName": format!("Name of {user}") });
+        app.person_with(user, named).say(&group, &format!("Words of {user}")).await;
     }
     let asked = people.iter().map(|user| format!("('{user}', 1)")).collect::<Vec<_>>().join(", ");
     app.execute(&format!("INSERT INTO erasures (user_id, asked_at) VALUES {asked}")).await;
@@ -303,7 +278,7 @@ async fn many_are_erased_together() {
         );
         assert_eq!(app.count(&sql).await, 0, "{table}");
     }
-    let history = app.request_as(&ann, Method::GET, &path, None).await.ok();
+    let history = ann.get(&format!("/api/conversations/{group}/messages")).await.ok();
     let history = history["items"].to_string();
     assert!(!history.contains("Name of") && !history.contains("Words of"), "{history}");
 }
@@ -312,7 +287,7 @@ async fn many_are_erased_together() {
 async fn who_comes_back_or_repeats_hears_nothing_of_them() {
     let app = TestApp::with(configure).await;
     let life = Life::live(&app).await;
-    erase(&app, &life.user).await;
+    erase(&app, &life.person.id).await;
     until_erased(&app).await;
     let mut bob =
         app.user_with("bob", &["buyer", "seller"], crate::support::Options::websocket()).await;
@@ -342,9 +317,9 @@ async fn who_comes_back_or_repeats_hears_nothing_of_them() {
         let heard = Value::from(heard).to_string();
         assert!(!heard.contains(TRACE), "{name}: {heard}");
     }
-    let bob = app.token_with("bob", json!({ "firstName": "Bob" }));
+    let bob = app.person_with("bob", json!({ "firstName": "Bob" }));
     let path = format!("/api/conversations/{}/participants", life.conversations[1]);
-    let again = keyed(&app, &bob, "add", &path, &json!({ "userId": life.user })).await;
+    let again = bob.post_keyed(&path, "add", &json!({ "userId": life.person.id })).await;
     assert_eq!(again.headers["idempotency-replayed"], "true");
     assert!(!again.body.to_string().contains(TRACE), "{again:?}");
 }
@@ -354,12 +329,10 @@ async fn a_file_holds_nothing_of_who_was_erased_and_a_restart_goes_on() {
     let app = TestApp::with(configure).await;
     let life = Life::live(&app).await;
     for number in 0..300 {
-        let path = format!("/api/conversations/{}/messages", life.conversations[number % 2]);
         let long = format!("{TRACE} ").repeat(1 + number * number % 101);
-        let body = Some(json!({ "content": long }));
-        app.request_as(&life.token, Method::POST, &path, body).await.ok();
+        life.person.say(&life.conversations[number % 2], &long).await;
     }
-    let user = life.user.clone();
+    let user = life.person.id.clone();
     erase(&app, &user).await;
     // In the middle of it, most likely.
     let app = app.restart().await;
@@ -367,20 +340,15 @@ async fn a_file_holds_nothing_of_who_was_erased_and_a_restart_goes_on() {
     // In no file of the running server, soon: neither in the database nor in its log.
     let folder = PathBuf::from(app.database().path().expect("a file"));
     let folder = folder.parent().expect("a folder");
-    let forgotten = async {
-        let mut again = tokio::time::interval(Duration::from_millis(20));
-        while !holding(folder, TRACE).is_empty() {
-            again.tick().await;
-        }
-    };
-    within("the files to forget", forgotten).await;
+    let forgotten = async || holding(folder, TRACE).is_empty().then_some(());
+    within("the files to forget", eventually(forgotten)).await;
     let app = app.restart_after(|folder| assert_eq!(holding(folder, TRACE), [""; 0])).await;
     erase(&app, &user).await;
     erase(&app, "nobody").await;
     until_erased(&app).await;
-    let bob = app.token("bob", &[]);
+    let bob = app.person("bob");
     let path = format!("/api/conversations/{}/messages", life.conversations[0]);
-    let history = app.request_as(&bob, Method::GET, &path, None).await.ok();
+    let history = bob.get(&path).await.ok();
     assert_eq!(history["items"].as_array().map(Vec::len), Some(50));
 }
 
@@ -389,7 +357,7 @@ async fn a_file_says_who_is_to_be_erased_when_the_server_was_killed_before() {
     let app = TestApp::with(configure).await;
     let life = Life::live(&app).await;
     let asked = "INSERT INTO erasures (user_id, asked_at) VALUES";
-    app.execute(&format!("{asked} ('{}', 1)", life.user)).await;
+    app.execute(&format!("{asked} ('{}', 1)", life.person.id)).await;
     let found = |folder: &Path| assert!(!holding(folder, TRACE).is_empty(), "it is found");
     let app = app.restart_after(found).await;
     until_erased(&app).await;
@@ -400,13 +368,13 @@ async fn a_file_says_who_is_to_be_erased_when_the_server_was_killed_before() {
 async fn who_is_erased_is_out_at_once_and_nothing_lets_them_in() {
     let app = TestApp::with(configure).await;
     let life = Life::live(&app).await;
-    let mut tabs = tabs(&app, &life.user, &life.token).await;
+    let mut tabs = life.person.tabs().await;
     let mut bob = app.user("bob").await;
-    erase(&app, &life.user).await;
+    erase(&app, &life.person.id).await;
     for tab in &mut tabs {
         expect_end(tab, "revoked").await;
     }
-    assert!(!super::is_let_in(&app, &life.token).await);
+    assert!(!life.person.is_let_in().await);
     until_erased(&app).await;
     let refresh = json!({ "refreshToken": life.refresh_token });
     let answer = app.post_with("/api/auth/refresh", &[], &refresh).await;
@@ -422,13 +390,12 @@ async fn who_is_erased_is_out_at_once_and_nothing_lets_them_in() {
 #[tokio::test]
 async fn only_services_and_admins_erase() {
     let app = TestApp::start().await;
-    let erase =
-        async |token: &str| app.request_as(token, Method::DELETE, "/api/users/ann", None).await;
-    assert_eq!(erase(&app.token("ann", &["buyer"])).await.problem(403), "forbidden");
-    assert_eq!(erase(&app.token("bob", &[])).await.problem(403), "forbidden");
-    let nobody = app.request(Method::DELETE, "/api/users/ann", None, None).await;
+    let path = "/api/users/ann";
+    assert_eq!(app.buyer("ann").delete(path).await.problem(403), "forbidden");
+    assert_eq!(app.person("bob").delete(path).await.problem(403), "forbidden");
+    let nobody = app.request(Method::DELETE, path, None, None).await;
     assert_eq!(nobody.problem(401), "token_missing");
     assert_eq!(waiting(&app).await, 0);
-    assert_eq!(erase(&app.token("root", &["admin"])).await.status, 202);
+    assert_eq!(app.admin().delete(path).await.status, 202);
     until_erased(&app).await;
 }

@@ -40,7 +40,7 @@ fn read(text: &str) -> BTreeMap<String, Vec<Value>> {
 async fn an_export_has_everything_that_somebody_left() {
     let app = TestApp::with(configure).await;
     let life = Life::live(&app).await;
-    let lines = export(&app, &life.user).await;
+    let lines = export(&app, &life.person.id).await;
     let counts: Vec<_> = lines.iter().map(|(kind, lines)| (kind.as_str(), lines.len())).collect();
     assert_eq!(
         counts,
@@ -62,7 +62,7 @@ async fn an_export_has_everything_that_somebody_left() {
     );
     assert_eq!(lines["account"][0]["email"], format!("{TRACE}@example.org"));
     assert!(!lines["account"][0].to_string().contains("argon2"));
-    assert_eq!(lines["user"][0]["id"], life.user);
+    assert_eq!(lines["user"][0]["id"], life.person.id);
     let again = format!("{TRACE} says hello again");
     let edited = lines["message"].iter().find(|message| message["content"] == again);
     let edited = edited.expect("what was edited");
@@ -86,12 +86,9 @@ async fn an_export_of_many_rows_has_each_of_them_once() {
     let life = Life::live(&app).await;
     let mut written = life.messages.clone();
     for number in 0..120 {
-        let path = format!("/api/conversations/{}/messages", life.conversations[number % 2]);
-        let body = json!({ "content": "x" });
-        let sent = app.request_as(&life.token, Method::POST, &path, Some(body)).await.ok();
-        written.push(sent["message"]["id"].as_str().expect("an id").to_owned());
+        written.push(life.person.say(&life.conversations[number % 2], "x").await);
     }
-    let lines = export(&app, &life.user).await;
+    let lines = export(&app, &life.person.id).await;
     let mut told: Vec<_> = lines["message"]
         .iter()
         .map(|line| line["id"].as_str().expect("an id").to_owned())
@@ -104,12 +101,11 @@ async fn an_export_of_many_rows_has_each_of_them_once() {
 #[tokio::test]
 async fn an_export_is_for_oneself_and_for_operators() {
     let app = TestApp::start().await;
-    let get =
-        async |token: &str| app.request_as(token, Method::GET, "/api/users/ann/export", None).await;
-    assert_eq!(get(&app.token("ann", &[])).await.status, 200);
-    assert_eq!(get(&app.token("root", &["admin"])).await.status, 200);
-    assert_eq!(get(&app.token("bob", &["seller"])).await.problem(403), "forbidden");
-    let nobody = app.request(Method::GET, "/api/users/ann/export", None, None).await;
+    let path = "/api/users/ann/export";
+    assert_eq!(app.person("ann").get(path).await.status, 200);
+    assert_eq!(app.admin().get(path).await.status, 200);
+    assert_eq!(app.seller("bob").get(path).await.problem(403), "forbidden");
+    let nobody = app.request(Method::GET, path, None, None).await;
     assert_eq!(nobody.problem(401), "token_missing");
     assert!(export(&app, "ann").await.is_empty(), "nothing is known of her");
 }
@@ -133,7 +129,7 @@ async fn what_cannot_be_read_to_its_end_does_not_end_as_if_it_were_whole() {
     let app = TestApp::with(configure).await;
     let life = Life::live(&app).await;
     let get = async || {
-        let url = format!("http://{}/api/users/{}/export", app.address(), life.user);
+        let url = format!("http://{}/api/users/{}/export", app.address(), life.person.id);
         let answer = http_client().get(url).header("x-api-key", API_KEY).send().await;
         answer.expect("an answer")
     };
@@ -151,7 +147,7 @@ async fn there_is_no_export_of_who_is_being_erased() {
     let life = Life::live(&app).await;
     // They will not be erased before that can be read.
     app.execute("UPDATE events SET wire = '?' WHERE wire <> ''").await;
-    let path = format!("/api/users/{}", life.user);
+    let path = format!("/api/users/{}", life.person.id);
     assert_eq!(app.request(Method::DELETE, &path, Some(API_KEY), None).await.status, 202);
     assert_eq!(app.get(&format!("{path}/export")).await.problem(409), "conflict");
 }

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use stoa::config::{AccountsMode, Argon2Config, Config};
 
 use crate::support::{
-    TestApp,
-    app::{API_KEY, Answer, notifying},
+    Person, TestApp,
+    app::{API_KEY, notifying},
     market::id_of,
 };
 
@@ -15,8 +15,7 @@ pub const TRACE: &str = "zuleika";
 
 /// Her, what she wrote, and what has her id and stays.
 pub struct Life {
-    pub user: String,
-    pub token: String,
+    pub person: Person,
     pub refresh_token: String,
     /// A group of hers with bob, and one of bob's with her.
     pub conversations: [String; 2],
@@ -39,14 +38,7 @@ pub fn configure(config: &mut Config) {
     config.limits.enabled = false;
 }
 
-/// A POST with an `Idempotency-Key`, as this user.
-pub async fn keyed(app: &TestApp, token: &str, key: &str, path: &str, body: &Value) -> Answer {
-    let token = format!("Bearer {token}");
-    let headers = [("authorization", token.as_str()), ("idempotency-key", key)];
-    app.post_with(path, &headers, body).await
-}
-
-/// The same as the backend service.
+/// A POST with an `Idempotency-Key`, as the backend service.
 async fn keyed_service(app: &TestApp, key: &str, path: &str, body: &Value) -> Value {
     let headers = [("x-api-key", API_KEY), ("idempotency-key", key)];
     app.post_with(path, &headers, body).await.ok()
@@ -54,18 +46,17 @@ async fn keyed_service(app: &TestApp, key: &str, path: &str, body: &Value) -> Va
 
 impl Life {
     pub async fn live(app: &TestApp) -> Self {
-        let bob = app.token_with("bob", json!({ "firstName": "Bob" }));
-        let code = app.request_as(&bob, Method::GET, "/api/points/me", None).await.ok();
+        let bob = app.person_with("bob", json!({ "firstName": "Bob" }));
+        let code = bob.get("/api/points/me").await.ok();
         let details = json!({
             "email": format!("{TRACE}@example.org"), "password": "correct horse battery",
             "firstName": format!("{TRACE}-first"), "lastName": format!("{TRACE}-last"),
             "referralCode": code["referralCode"], "role": "buyer",
         });
         let signed_in = app.post_with("/api/auth/register", &[], &details).await.ok();
-        let user = signed_in["user"]["id"].as_str().expect("an id").to_owned();
         // By another app's token she buys and sells.
-        let token = app.token_with(
-            &user,
+        let person = app.person_with(
+            signed_in["user"]["id"].as_str().expect("an id"),
             json!({ "firstName": format!("{TRACE}-1"), "lastName": format!("{TRACE}-2") }),
         );
         let life = Self {
@@ -76,28 +67,27 @@ impl Life {
             requests: Default::default(),
             offer: String::new(),
             payment: String::new(),
-            user,
-            token,
+            person,
         };
-        life.talk(app, &bob).await.trade(app, &bob).await
+        life.talk(app, &bob).await.trade(&bob).await
     }
 
-    async fn talk(mut self, app: &TestApp, bob: &str) -> Self {
-        let (user, token) = (self.user.clone(), self.token.clone());
+    async fn talk(mut self, app: &TestApp, bob: &Person) -> Self {
+        let user = self.person.id.clone();
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         let words = format!("{TRACE} says hello");
         let group = json!({
             "participantIds": ["bob"], "type": "group", "title": words, "metadata": { "a": words },
         });
-        let made = keyed(app, &token, "group", "/api/conversations", &group).await.ok();
+        let made = self.person.post_keyed("/api/conversations", "group", &group).await.ok();
         self.conversations[0] = text(&made["conversation"]["id"]);
         let group = json!({ "participantIds": ["carol"], "type": "group", "title": "Bob's" });
-        let made = keyed(app, bob, "bobs", "/api/conversations", &group).await.ok();
+        let made = bob.post_keyed("/api/conversations", "bobs", &group).await.ok();
         self.conversations[1] = text(&made["conversation"]["id"]);
         let path = format!("/api/conversations/{}/participants", self.conversations[1]);
-        keyed(app, bob, "add", &path, &json!({ "userId": user })).await.ok();
+        bob.post_keyed(&path, "add", &json!({ "userId": user })).await.ok();
         let bobs = format!("/api/conversations/{}/messages", self.conversations[1]);
-        let sent = keyed(app, bob, "sent", &bobs, &json!({ "content": "Welcome" })).await.ok();
+        let sent = bob.post_keyed(&bobs, "sent", &json!({ "content": "Welcome" })).await.ok();
         self.bobs = text(&sent["message"]["id"]);
         for (number, conversation) in (0..4).zip(self.conversations.iter().cycle()) {
             let body = json!({
@@ -106,19 +96,16 @@ impl Life {
             });
             let path = format!("/api/conversations/{conversation}/messages");
             let key = format!("message{number}");
-            let sent = keyed(app, &token, &key, &path, &body).await.ok();
+            let sent = self.person.post_keyed(&path, &key, &body).await.ok();
             self.messages.push(text(&sent["message"]["id"]));
         }
-        let call = async |token: &str, method: Method, path: String, body: Option<Value>| {
-            app.request_as(token, method, &format!("/api{path}"), body).await.ok()
-        };
         let edit = json!({ "content": format!("{words} again") });
-        call(&token, Method::PATCH, format!("/messages/{}", self.messages[0]), Some(edit)).await;
-        call(&token, Method::PUT, format!("/messages/{}/reactions/👍", self.bobs), None).await;
-        call(bob, Method::PUT, format!("/messages/{}/reactions/👍", self.messages[1]), None).await;
-        let read = Some(json!({ "messageId": self.bobs }));
-        let path = format!("/conversations/{}/read", self.conversations[1]);
-        call(&token, Method::POST, path, read).await;
+        self.person.patch(&format!("/api/messages/{}", self.messages[0]), edit).await.ok();
+        let liked = |message: &str| format!("/api/messages/{message}/reactions/👍");
+        self.person.put(&liked(&self.bobs)).await.ok();
+        bob.put(&liked(&self.messages[1])).await.ok();
+        let path = format!("/api/conversations/{}/read", self.conversations[1]);
+        self.person.post(&path, json!({ "messageId": self.bobs })).await.ok();
         let told = json!({
             "userId": user, "type": "note", "title": words, "body": words, "data": { "a": words },
         });
@@ -134,20 +121,20 @@ impl Life {
         self
     }
 
-    async fn trade(mut self, app: &TestApp, bob: &str) -> Self {
-        let token = self.token.clone();
+    async fn trade(mut self, bob: &Person) -> Self {
         let words = format!("{TRACE} wants a lamp");
         let lamp = json!({
             "title": words, "description": words, "category": TRACE, "metadata": { "a": words },
             "budget": { "amount": 40.5, "currency": "USD" },
         });
-        let post = async |token: &str, key: &str, path: String, body: &Value| {
-            id_of(&keyed(app, token, key, &format!("/api{path}"), body).await.ok())
+        let post = async |who: &Person, key: &str, path: String, body: &Value| {
+            id_of(&who.post_keyed(&format!("/api{path}"), key, body).await.ok())
         };
+        let her = &self.person;
         for number in 0..3 {
             let key = format!("lamp{number}");
             self.requests[number] =
-                post(&token, &key, "/marketplace/requests".to_owned(), &lamp).await;
+                post(her, &key, "/marketplace/requests".to_owned(), &lamp).await;
         }
         let [bought, open, cancelled] = self.requests.clone();
         let offers = |request: &str| format!("/marketplace/requests/{request}/offers");
@@ -155,27 +142,20 @@ impl Life {
         post(bob, "waiting", offers(&cancelled), &price).await;
         let refused = post(bob, "refused", offers(&open), &price).await;
         let path = format!("/marketplace/offers/{refused}/reject");
-        post(&token, "reject", path, &json!({ "reason": words })).await;
+        post(her, "reject", path, &json!({ "reason": words })).await;
         post(bob, "again", offers(&open), &price).await;
         let offer = post(bob, "offer", offers(&bought), &price).await;
-        app.request_as(
-            &token,
-            Method::POST,
-            &format!("/api/marketplace/offers/{offer}/accept"),
-            None,
-        )
-        .await
-        .ok();
+        her.accept(&offer).await;
         let pay = json!({ "requestId": bought, "provider": "decentralized" });
-        self.payment = post(&token, "pay", "/payments".to_owned(), &pay).await;
+        self.payment = post(her, "pay", "/payments".to_owned(), &pay).await;
         let path = format!("/marketplace/requests/{cancelled}/cancel");
-        post(&token, "cancel", path, &json!({ "reason": words })).await;
+        post(her, "cancel", path, &json!({ "reason": words })).await;
         let chair = json!({
             "title": "A chair", "description": "Red", "budget": { "amount": 9, "currency": "USD" },
         });
         let chair = post(bob, "chair", "/marketplace/requests".to_owned(), &chair).await;
         let offer = json!({ "amount": 8, "currency": "USD", "message": words });
-        self.offer = post(&token, "her-offer", offers(&chair), &offer).await;
+        self.offer = post(her, "her-offer", offers(&chair), &offer).await;
         self
     }
 }

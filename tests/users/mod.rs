@@ -12,14 +12,10 @@ mod tokens;
 
 use std::time::Duration;
 
-use reqwest::Method;
 use serde_json::{Value, json};
 use stoa::clock::{Clock, Timestamp};
 
-use crate::support::{
-    Options, TestApp,
-    app::{Answer, User},
-};
+use crate::support::{Options, Person, TestApp, app::Answer};
 
 /// What who is shut out is told at the handshake.
 const REVOKED: &str = "Authentication error: token revoked";
@@ -40,35 +36,36 @@ fn transports() -> [Options; 5] {
     [websocket, polling, upgrade, old, old_polling]
 }
 
-/// A tab for each of them. What is in a header serves both protocols.
-async fn tabs(app: &TestApp, user: &str, token: &str) -> Vec<User> {
-    let mut tabs = Vec::new();
-    for options in transports() {
-        let options = options.header("authorization", &format!("Bearer {token}"));
-        tabs.push(app.own(user, app.connect(options).await.expect("a connection")));
+impl Person {
+    /// A tab for each of them.
+    async fn tabs(&self) -> Vec<Self> {
+        let mut tabs = Vec::new();
+        for options in transports() {
+            tabs.push(self.connect_by(options).await);
+        }
+        tabs
     }
-    tabs
+
+    /// What they see of a user.
+    async fn look(&self, user: &str) -> Answer {
+        self.get(&format!("/api/users/{user}")).await
+    }
+
+    /// Whether their token is good on REST and at the handshake.
+    async fn is_let_in(&self) -> bool {
+        let answer = self.get("/api/presence/alice").await;
+        let connected = self.try_connect(Options::websocket()).await;
+        assert_eq!(connected.is_ok(), answer.status == 200, "{answer:?}");
+        answer.status == 200
+    }
 }
 
 /// Asserts that a socket is told why it is closed, and is closed within a second.
-async fn expect_end(tab: &mut User, reason: &str) {
+async fn expect_end(tab: &mut Person, reason: &str) {
     let told = tab.expect("session:closing").await;
     let retryable = reason != "revoked";
     assert_eq!(told, json!({ "reason": reason, "retryable": retryable }));
     tab.closed_within(A_SECOND + Duration::from_millis(500)).await;
-}
-
-/// `GET /api/users/{id}` with a token.
-async fn look(app: &TestApp, token: &str, user: &str) -> Answer {
-    app.request_as(token, Method::GET, &format!("/api/users/{user}"), None).await
-}
-
-/// Whether a token is good on REST and at the handshake.
-async fn is_let_in(app: &TestApp, token: &str) -> bool {
-    let answer = app.request_as(token, Method::GET, "/api/presence/alice", None).await;
-    let connected = app.connect(Options::websocket().token(token)).await;
-    assert_eq!(connected.is_ok(), answer.status == 200, "{answer:?}");
-    answer.status == 200
 }
 
 /// Revokes as the backend service.

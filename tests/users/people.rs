@@ -5,27 +5,30 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{clock, look};
-use crate::support::{Options, TestApp};
+use super::clock;
+use crate::support::{
+    Options, Person, TestApp,
+    app::{API_KEY, SECRET, sign},
+};
 
 async fn put(app: &TestApp, user: &str, told: Value) -> Value {
-    let key = Some(crate::support::app::API_KEY);
+    let key = Some(API_KEY);
     app.request(Method::PUT, &format!("/api/users/{user}"), key, Some(told)).await.ok()
 }
 
-/// A token with these names.
-fn named(app: &TestApp, user: &str, first: &str, last: &str) -> String {
-    app.token_with(user, json!({ "firstName": first, "lastName": last }))
+/// Somebody of these names.
+fn named(app: &TestApp, user: &str, first: &str, last: &str) -> Person {
+    app.person_with(user, json!({ "firstName": first, "lastName": last }))
 }
 
 /// The names of those who take part in a conversation, as its list and its own page show them.
-async fn names(app: &TestApp, token: &str, id: &str) -> Vec<String> {
+async fn names(person: &Person, id: &str) -> Vec<String> {
     let names = |participants: &Value| -> Vec<String> {
         let all = participants.as_array().expect("participants").iter();
         all.map(|one| format!("{} {}", one["firstName"], one["lastName"]).replace('"', ""))
             .collect()
     };
-    let get = async |path: String| app.request_as(token, Method::GET, &path, None).await.ok();
+    let get = async |path: String| person.get(&path).await.ok();
     let list = get("/api/conversations".to_owned()).await;
     let items = list["items"].as_array().expect("items");
     let listed = items.iter().find(|item| item["id"] == id).expect("the conversation");
@@ -37,10 +40,16 @@ async fn names(app: &TestApp, token: &str, id: &str) -> Vec<String> {
     names_in
 }
 
-async fn begin(app: &TestApp, token: &str, others: &[&str]) -> Value {
-    let body = Some(json!({ "participantIds": others, "type": "group" }));
-    app.request_as(token, Method::POST, "/api/conversations", body).await.ok()["conversation"]
-        .clone()
+async fn begin(person: &Person, others: &[&str]) -> Value {
+    let body = json!({ "participantIds": others, "type": "group" });
+    person.post("/api/conversations", body).await.created()["conversation"].clone()
+}
+
+/// The first name under which they write.
+async fn name_of_writer(person: &Person, conversation: &str) -> Value {
+    let path = format!("/api/conversations/{conversation}/messages");
+    let sent = person.post(&path, json!({ "content": "x" })).await.created();
+    sent["message"]["sender"]["firstName"].clone()
 }
 
 #[tokio::test]
@@ -50,20 +59,18 @@ async fn people_are_shown_by_what_a_backend_told_of_them_from_the_start() {
     put(&app, "carol", json!({ "firstName": "Carol" })).await;
     let mut bob = app.user("bob").await;
     let alice = named(&app, "alice", "Alice", "Liddell");
-    let conversation = begin(&app, &alice, &["bob", "dave"]).await;
+    let conversation = begin(&alice, &["bob", "dave"]).await;
     let id = conversation["id"].as_str().unwrap();
     assert_eq!(conversation["participants"][1]["firstName"], "Bob");
     let created = bob.expect("conversation:created").await;
     assert_eq!(created["conversation"]["participants"][0]["firstName"], "Alice");
     assert_eq!(created["conversation"]["participants"][1]["lastName"], "Ross");
-    assert_eq!(names(&app, &alice, id).await, ["Alice Liddell", "Bob Ross", "null null"]);
+    assert_eq!(names(&alice, id).await, ["Alice Liddell", "Bob Ross", "null null"]);
     // Who comes later too, and who let them in: by a token without names.
-    let token = app.token("bob", &[]);
     bob.emit_ack("conversation:join", id).await;
     let mut carol = app.user("carol").await;
     let path = format!("/api/conversations/{id}/participants");
-    let added =
-        app.request_as(&token, Method::POST, &path, Some(json!({ "userId": "carol" }))).await;
+    let added = bob.post(&path, json!({ "userId": "carol" })).await;
     assert_eq!(added.ok()["conversation"]["participants"][3]["firstName"], "Carol");
     let added = bob.expect("conversation:participant:added").await;
     assert_eq!(added["participant"]["firstName"], "Carol");
@@ -71,10 +78,7 @@ async fn people_are_shown_by_what_a_backend_told_of_them_from_the_start() {
     assert_eq!(added["addedBy"], json!({ "id": "bob", "firstName": "Bob", "lastName": "Ross" }));
     // What is told afterwards is shown in what has begun before.
     put(&app, "dave", json!({ "firstName": "Dave" })).await;
-    assert_eq!(
-        names(&app, &alice, id).await,
-        ["Alice Liddell", "Bob Ross", "Dave null", "Carol null"]
-    );
+    assert_eq!(names(&alice, id).await, ["Alice Liddell", "Bob Ross", "Dave null", "Carol null"]);
 }
 
 #[tokio::test]
@@ -83,33 +87,28 @@ async fn the_newest_names_win_when_someone_acts() {
     let app = TestApp::with_clock(clock.clone(), |_| {}).await;
     let old = named(&app, "bob", "Old", "Bob");
     let alice = named(&app, "alice", "Alice", "Liddell");
-    let conversation = begin(&app, &alice, &["bob"]).await;
+    let conversation = begin(&alice, &["bob"]).await;
     let id = conversation["id"].as_str().unwrap();
-    let other = begin(&app, &alice, &["bob"]).await;
+    let other = begin(&alice, &["bob"]).await;
     clock.advance(Duration::from_secs(10));
     put(&app, "bob", json!({ "firstName": "Told", "lastName": "Bob", "email": "bob@example.org" }))
         .await;
-    let path = format!("/api/conversations/{id}/messages");
-    let write = async |token: &str| {
-        let answer =
-            app.request_as(token, Method::POST, &path, Some(json!({ "content": "x" }))).await;
-        answer.ok()["message"]["sender"]["firstName"].clone()
-    };
+    let write = async |bob: &Person| name_of_writer(bob, id).await;
     assert_eq!(write(&old).await, "Told", "a token from before");
-    assert_eq!(write(&app.token("bob", &[])).await, "Told", "a token without names");
+    assert_eq!(write(&app.person("bob")).await, "Told", "a token without names");
     clock.advance(Duration::from_secs(10));
     let new = named(&app, "bob", "New", "Bob");
-    assert_eq!(names(&app, &alice, id).await[1], "Told Bob", "it has not acted");
+    assert_eq!(names(&alice, id).await[1], "Told Bob", "it has not acted");
     assert_eq!(write(&new).await, "New");
     assert_eq!(write(&old).await, "New");
     // Everywhere, and nothing else has changed.
-    assert_eq!(names(&app, &alice, other["id"].as_str().unwrap()).await[1], "New Bob");
+    assert_eq!(names(&alice, other["id"].as_str().unwrap()).await[1], "New Bob");
     let known = app.get("/api/users/bob").await.ok();
     assert_eq!((&known["firstName"], &known["email"]), (&json!("New"), &json!("bob@example.org")));
     clock.advance(Duration::from_secs(10));
     put(&app, "bob", json!({ "firstName": "Again" })).await;
     assert_eq!(write(&new).await, "Again");
-    assert_eq!(names(&app, &alice, id).await[1], "Again null");
+    assert_eq!(names(&alice, id).await[1], "Again null");
 }
 
 #[tokio::test]
@@ -117,14 +116,11 @@ async fn names_of_a_token_whose_makers_clock_is_ahead_are_not_newer_than_what_is
     let clock = clock();
     let app = TestApp::with_clock(clock.clone(), |_| {}).await;
     let claims = json!({ "firstName": "Old", "iat": clock.now().seconds() + 4 });
-    let ahead = app.token_with("bob", claims);
-    let conversation = begin(&app, &app.token("alice", &[]), &["bob"]).await;
-    let path = format!("/api/conversations/{}/messages", conversation["id"].as_str().unwrap());
+    let ahead = app.person_with("bob", claims);
+    let conversation = app.person("alice").group(&["bob"]).await;
     put(&app, "bob", json!({ "firstName": "Told" })).await;
     clock.advance(Duration::from_secs(10));
-    let said = Some(json!({ "content": "x" }));
-    let answer = app.request_as(&ahead, Method::POST, &path, said).await.ok();
-    assert_eq!(answer["message"]["sender"]["firstName"], "Told");
+    assert_eq!(name_of_writer(&ahead, &conversation).await, "Told");
 }
 
 #[tokio::test]
@@ -132,19 +128,14 @@ async fn names_of_tokens_that_do_not_say_when_they_were_issued_change_as_they_co
     let app = TestApp::with_clock(clock(), |_| {}).await;
     let undated = |name: &str| {
         let claims = json!({ "userId": "bob", "firstName": name });
-        crate::support::app::sign(&claims, crate::support::app::SECRET)
+        app.bearer("bob", &sign(&claims, SECRET))
     };
-    let conversation = begin(&app, &app.token("alice", &[]), &["bob"]).await;
-    let path = format!("/api/conversations/{}/messages", conversation["id"].as_str().unwrap());
-    let write = async |token: &str| {
-        let answer =
-            app.request_as(token, Method::POST, &path, Some(json!({ "content": "x" }))).await;
-        answer.ok()["message"]["sender"]["firstName"].clone()
-    };
-    assert_eq!(write(&undated("One")).await, "One");
-    assert_eq!(write(&undated("Two")).await, "Two");
+    let conversation = app.person("alice").group(&["bob"]).await;
+    let write = async |bob: Person| name_of_writer(&bob, &conversation).await;
+    assert_eq!(write(undated("One")).await, "One");
+    assert_eq!(write(undated("Two")).await, "Two");
     put(&app, "bob", json!({ "firstName": "Told" })).await;
-    assert_eq!(write(&undated("Three")).await, "Told");
+    assert_eq!(write(undated("Three")).await, "Told");
 }
 
 #[tokio::test]
@@ -159,18 +150,18 @@ async fn a_profile_is_everybodys_but_for_the_address() {
         assert_eq!(kept[field], *value, "{field}");
     }
     assert_eq!((&kept["id"], &kept["_id"]), (&json!("bob"), &json!("bob")));
-    for (token, sees) in [
-        (app.token("bob", &[]), true),
-        (app.token("olga", &["admin"]), true),
-        (app.token("s", &["service"]), true),
-        (app.token("alice", &["seller", "buyer"]), false),
+    for (person, sees) in [
+        (app.person("bob"), true),
+        (app.person_as("olga", &["admin"]), true),
+        (app.person_as("s", &["service"]), true),
+        (app.person_as("alice", &["seller", "buyer"]), false),
     ] {
-        let seen = look(&app, &token, "bob").await.ok();
+        let seen = person.look("bob").await.ok();
         assert_eq!(seen["name"], "Bob R.");
         assert_eq!(seen.get("email").is_some(), sees, "{seen}");
     }
-    assert_eq!(look(&app, &app.token("alice", &[]), "nobody").await.problem(404), "not_found");
-    let me = look(&app, &named(&app, "ann", "Ann", "Lee"), "ann").await.ok();
+    assert_eq!(app.person("alice").look("nobody").await.problem(404), "not_found");
+    let me = named(&app, "ann", "Ann", "Lee").look("ann").await.ok();
     assert_eq!((&me["firstName"], &me["updatedAt"]), (&json!("Ann"), &Value::Null));
     // What is not told again is not known any more. Neither is a right given by what is.
     let kept = put(&app, "bob", json!({ "roles": ["admin"] })).await;
@@ -182,7 +173,7 @@ async fn a_profile_is_everybodys_but_for_the_address() {
 #[tokio::test]
 async fn what_is_no_profile_is_told_and_only_services_tell() {
     let app = TestApp::start().await;
-    let key = Some(crate::support::app::API_KEY);
+    let key = Some(API_KEY);
     for (told, pointer) in [
         (json!({ "firstName": "" }), "/firstName"),
         (json!({ "lastName": "x".repeat(101) }), "/lastName"),
@@ -200,9 +191,8 @@ async fn what_is_no_profile_is_told_and_only_services_tell() {
         assert_eq!(answer.body["errors"][0]["pointer"], pointer, "{told}");
     }
     for roles in [&["user"][..], &["admin"], &[]] {
-        let token = app.token("bob", roles);
         let told = Some(json!({ "firstName": "Bob" }));
-        let answer = app.request_as(&token, Method::PUT, "/api/users/bob", told).await;
+        let answer = app.person_as("bob", roles).call(Method::PUT, "/api/users/bob", told).await;
         assert_eq!(answer.problem(403), "forbidden");
     }
     assert_eq!(

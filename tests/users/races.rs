@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::{SinkExt, StreamExt, future::join_all};
-use reqwest::Method;
-use serde_json::{Value, json};
+use rand::Rng;
+use serde_json::json;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -15,7 +15,10 @@ use tokio::{
 use tokio_tungstenite::{connect_async, tungstenite::Message};
 
 use super::{A_SECOND, REVOKED, expect_end, revoke};
-use crate::support::{ConnectError, Options, TestApp, app::sign, poll::Poll, raw, within_time};
+use crate::support::{
+    ConnectError, Options, TestApp, app::sign, chance, eventually, poll::Poll, postgres::Postgres,
+    raw, within, within_time,
+};
 
 /// The key of tokens whose JWK set comes late.
 const LATE_SECRET: &str = "a secret that the server has to ask for first";
@@ -71,12 +74,14 @@ async fn a_token_that_is_revoked_in_the_middle_of_its_handshake_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_comes_in_while_they_are_shut_out_is_refused_or_closed() {
     let app = TestApp::with(|config| config.limits.enabled = false).await;
+    let mut chance = chance();
     for round in 0..25 {
+        let moment = Duration::from_micros(chance.random_range(0..8000));
         let user = format!("u{round}");
-        let token = app.token(&user, &[]);
+        let person = app.person(&user);
         let ways = [Options::websocket(), Options::polling(), Options::polling()];
         let ways = ways.iter().cycle().take(12).enumerate().map(|(n, way)| {
-            let connecting = app.connect(way.clone().token(&token));
+            let connecting = person.try_connect(way.clone());
             async move {
                 let mut connected = connecting.await;
                 if let Ok(tab) = connected.as_mut()
@@ -89,7 +94,8 @@ async fn whoever_comes_in_while_they_are_shut_out_is_refused_or_closed() {
             }
         });
         let shut_out = async {
-            tokio::time::sleep(Duration::from_micros(rand::random_range(0..8000))).await;
+            // Nothing is waited for: the moment is what is tried.
+            tokio::time::sleep(moment).await;
             if round % 2 == 0 {
                 revoke(&app, json!({ "userId": user })).await;
             } else {
@@ -103,7 +109,8 @@ async fn whoever_comes_in_while_they_are_shut_out_is_refused_or_closed() {
                 // One that was connecting may be cut before it is told.
                 Ok(mut tab) => drop(tab.closed_within(A_SECOND * 2).await),
                 Err(ConnectError::Refused { message }) => assert_eq!(message, REVOKED),
-                Err(_) => {}
+                Err(ConnectError::Closed(_) | ConnectError::Http { status: 400 | 401, .. }) => {}
+                Err(other) => panic!("{other}"),
             }
         }
         app.until_offline(&user, Duration::from_secs(10)).await;
@@ -176,9 +183,8 @@ async fn many_tokens_that_are_revoked_at_once_are_all_out() {
     let jti = |n: usize| format!("token-{n}");
     let mut tabs = Vec::new();
     for n in 0..MANY {
-        let token = app.token_with(&format!("u{}", n % 10), json!({ "jti": jti(n) }));
-        let tab = app.connect(Options::websocket().token(&token)).await.expect("a connection");
-        tabs.push(app.own("u", tab));
+        let user = format!("u{}", n % 10);
+        tabs.push(app.person_with(&user, json!({ "jti": jti(n) })).connect().await);
     }
     join_all((0..MANY).map(|n| revoke(&app, json!({ "jti": jti(n) })))).await;
     for tab in &mut tabs {
@@ -190,12 +196,10 @@ async fn many_tokens_that_are_revoked_at_once_are_all_out() {
 /// A row that another holds keeps the first message waiting, and the second one behind it.
 #[tokio::test]
 async fn what_waits_behind_something_else_is_not_done_for_who_is_shut_out() {
-    let app = TestApp::start().await;
-    let Some(url) = app.database_url() else { return };
-    let bob = app.token("bob", &[]);
-    let talk = Some(json!({ "participantIds": ["alice"] }));
-    let talk = app.request_as(&bob, Method::POST, "/api/conversations", talk).await.ok();
-    let id = talk["conversation"]["id"].as_str().unwrap().to_owned();
+    let url = Postgres::shared().database().await;
+    let app = TestApp::with(|config| config.database.url = Some(url.clone().into())).await;
+    let bob = app.person("bob");
+    let id = bob.talk_to("alice").await;
     let mut alice = app.user("alice").await;
     let mut holder = PgConnection::connect(&url).await.unwrap();
     holder.execute("BEGIN; SELECT * FROM conversations FOR UPDATE").await.unwrap();
@@ -204,28 +208,23 @@ async fn what_waits_behind_something_else_is_not_done_for_who_is_shut_out() {
     }
     // Answered after them by the reader, and out of their queue.
     let waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
-    let begun = async {
-        while holder.fetch_optional(waiting).await.unwrap().is_none() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    within_time(A_SECOND * 5, "the first message to wait", begun).await;
+    let begun = async || holder.fetch_optional(waiting).await.unwrap().map(drop);
+    within("the first message to wait", eventually(begun)).await;
     assert_eq!(app.post("/api/users/alice/block", json!({})).await.status, 204);
     expect_end(&mut alice, "revoked").await;
     holder.execute("COMMIT").await.unwrap();
     holder.close().await.unwrap();
     let path = format!("/api/conversations/{id}/messages");
     let written = async || {
-        let messages = app.request_as(&bob, Method::GET, &path, None).await.ok();
-        messages["items"].as_array().expect("items").clone()
+        let messages = bob.get(&path).await.ok();
+        let messages = messages["items"].as_array().expect("items");
+        messages.iter().map(|message| message["content"].clone()).collect::<Vec<_>>()
     };
-    let begun = async { while written().await.is_empty() {} };
-    within_time(A_SECOND * 5, "the first message", begun).await;
+    let begun = async || Some(written().await).filter(|contents| !contents.is_empty());
+    within("the first message", eventually(begun)).await;
     // The other would come right after it.
     for _ in 0..30 {
-        let contents: Vec<Value> =
-            written().await.iter().map(|message| message["content"].clone()).collect();
-        assert_eq!(contents, ["begun"]);
+        assert_eq!(written().await, ["begun"]);
     }
 }
 
@@ -233,10 +232,8 @@ async fn what_waits_behind_something_else_is_not_done_for_who_is_shut_out() {
 #[tokio::test]
 async fn whose_body_is_on_its_way_while_they_are_shut_out_is_not_heard() {
     let app = TestApp::start().await;
-    let bob = app.token("bob", &[]);
-    let talk = Some(json!({ "participantIds": ["alice", "carol"] }));
-    let talk = app.request_as(&bob, Method::POST, "/api/conversations", talk).await.ok();
-    let id = talk["conversation"]["id"].as_str().unwrap().to_owned();
+    let bob = app.person("bob");
+    let id = bob.group(&["alice", "carol"]).await;
     let path = format!("/api/conversations/{id}/messages");
     let body = r#"{"content":"too late"}"#;
     let answers = async |user: &str, key: &str| {
@@ -266,6 +263,6 @@ async fn whose_body_is_on_its_way_while_they_are_shut_out_is_not_heard() {
         let refused = if user == "alice" { "user_blocked" } else { "token_revoked" };
         assert!(answer.contains(refused), "{answer}");
     }
-    let written = app.request_as(&bob, Method::GET, &path, None).await.ok();
+    let written = bob.get(&path).await.ok();
     assert_eq!(written["items"], json!([]));
 }

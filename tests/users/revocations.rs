@@ -6,10 +6,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use stoa::{clock::Timestamp, config::Handshake};
 
-use super::{A_SECOND, REVOKED, clock, expect_end, is_let_in, look, revoke, tabs, transports};
+use super::{A_SECOND, REVOKED, clock, expect_end, revoke, transports};
 use crate::support::{
     Options, TestApp,
-    app::{API_KEY, sign},
+    app::{API_KEY, SECRET, sign},
     poll::Poll,
 };
 
@@ -17,25 +17,24 @@ use crate::support::{
 async fn a_revoked_user_is_out_in_every_tab_and_a_newer_token_lets_them_in() {
     let clock = clock();
     let app = TestApp::with_clock(clock.clone(), |_| {}).await;
-    let token = app.token("alice", &["admin"]);
-    let mut all = tabs(&app, "alice", &token).await;
+    let alice = app.person_as("alice", &["admin"]);
+    let mut all = alice.tabs().await;
     let mut bob = app.user("bob").await;
     revoke(&app, json!({ "userId": "alice" })).await;
     for tab in &mut all {
         expect_end(tab, "revoked").await;
     }
     for options in transports() {
-        let options = options.header("authorization", &format!("Bearer {token}"));
-        assert_eq!(app.refusal(options).await, REVOKED);
+        assert_eq!(app.refusal(options.bearer(&alice.token)).await, REVOKED);
     }
-    let answer = look(&app, &token, "alice").await;
+    let answer = alice.look("alice").await;
     assert_eq!(answer.problem(401), "token_revoked");
     assert_eq!(answer.body["detail"], REVOKED);
     bob.expect_nothing().await;
     // Another maker's clock may be ahead: what was made within the leeway is not told from that.
     clock.advance(A_SECOND * 6);
-    assert!(is_let_in(&app, &app.token("alice", &[])).await);
-    assert!(!is_let_in(&app, &token).await);
+    assert!(app.person("alice").is_let_in().await);
+    assert!(!alice.is_let_in().await);
 }
 
 #[tokio::test]
@@ -43,38 +42,36 @@ async fn one_token_is_revoked_by_its_id_and_the_users_other_tabs_stay() {
     let app = TestApp::start().await;
     let long = "j".repeat(2000);
     for jti in ["one", long.as_str(), "nul \u{0} and é"] {
-        let lost = app.token_with("alice", json!({ "jti": jti }));
-        let other = app.token_with("alice", json!({ "jti": "another" }));
-        let mut lost_tabs = tabs(&app, "alice", &lost).await;
-        let mut other_tabs = tabs(&app, "alice", &other).await;
+        let lost = app.person_with("alice", json!({ "jti": jti }));
+        let other = app.person_with("alice", json!({ "jti": "another" }));
+        let mut lost_tabs = lost.tabs().await;
+        let mut other_tabs = other.tabs().await;
         revoke(&app, json!({ "jti": jti })).await;
         for tab in &mut lost_tabs {
             expect_end(tab, "revoked").await;
         }
-        assert!(!is_let_in(&app, &lost).await);
+        assert!(!lost.is_let_in().await);
         for tab in &mut other_tabs {
             assert_eq!(tab.emit_ack("join-user-room", "alice").await["success"], true);
             assert_eq!(tab.queued("session:closing"), Vec::<Value>::new());
         }
-        assert!(is_let_in(&app, &other).await);
+        assert!(other.is_let_in().await);
     }
 }
 
 #[tokio::test]
 async fn a_token_whose_user_is_named_is_out_in_their_tabs_and_others_are_not_looked_at() {
     let app = TestApp::start().await;
-    let alices = app.token_with("alice", json!({ "jti": "one" }));
-    let bobs = app.token_with("bob", json!({ "jti": "one" }));
-    let mut alice =
-        app.own("alice", app.connect(Options::websocket().token(&alices)).await.unwrap());
-    let mut bob = app.own("bob", app.connect(Options::websocket().token(&bobs)).await.unwrap());
+    let alices = app.person_with("alice", json!({ "jti": "one" }));
+    let bobs = app.person_with("bob", json!({ "jti": "one" }));
+    let (mut alice, mut bob) = (alices.connect().await, bobs.connect().await);
     revoke(&app, json!({ "jti": "one", "userId": "alice" })).await;
     expect_end(&mut alice, "revoked").await;
     bob.expect_nothing().await;
-    assert!(!is_let_in(&app, &alices).await && is_let_in(&app, &bobs).await);
+    assert!(!alices.is_let_in().await && bobs.is_let_in().await);
     revoke(&app, json!({ "jti": "one" })).await;
     expect_end(&mut bob, "revoked").await;
-    assert!(!is_let_in(&app, &bobs).await);
+    assert!(!bobs.is_let_in().await);
 }
 
 #[tokio::test]
@@ -87,8 +84,8 @@ async fn a_token_whose_makers_clock_is_ahead_is_revoked_with_the_others_and_stay
         ("erased", "/api/users/erased", Value::Null),
     ] {
         let now = clock.now().seconds();
-        let ahead = app.token_with(user, json!({ "iat": now + 5 }));
-        let mut tab = app.connect(Options::websocket().token(&ahead)).await.expect("a connection");
+        let ahead = app.person_with(user, json!({ "iat": now + 5 }));
+        let mut tab = ahead.connect().await;
         let answer = match body {
             Value::Null => app.request(Method::DELETE, path, Some(API_KEY), None).await,
             body => app.post(path, body).await,
@@ -96,21 +93,22 @@ async fn a_token_whose_makers_clock_is_ahead_is_revoked_with_the_others_and_stay
         assert!(answer.status.is_success(), "{answer:?}");
         assert_eq!(tab.expect_in("/", "session:closing").await["reason"], "revoked");
         for _ in 0..12 {
-            assert!(!is_let_in(&app, &ahead).await, "{user}, at {:?}", clock.now());
+            assert!(!ahead.is_let_in().await, "{user}, at {:?}", clock.now());
             clock.advance(A_SECOND);
         }
         refused.push(ahead);
-        assert!(is_let_in(&app, &app.token(user, &[])).await, "one that is issued later");
+        assert!(app.person(user).is_let_in().await, "one that is issued later");
         // What this server makes is by our clock.
         if user == "alice" {
             revoke(&app, json!({ "userId": user })).await;
             let made = app.post("/api/auth/tokens", json!({ "userId": user })).await.ok();
-            assert!(is_let_in(&app, made["token"].as_str().expect("a token")).await);
+            let made = app.bearer(user, made["token"].as_str().expect("a token"));
+            assert!(made.is_let_in().await);
         }
     }
     let app = app.restart().await;
     for ahead in refused {
-        assert!(!is_let_in(&app, &ahead).await, "after a restart");
+        assert!(!ahead.at(&app).is_let_in().await, "after a restart");
     }
 }
 
@@ -119,38 +117,38 @@ async fn what_is_issued_before_a_moment_is_told_by_what_a_token_says() {
     let clock = clock();
     let app = TestApp::with_clock(clock.clone(), |_| {}).await;
     let now = clock.now().seconds();
-    let said = |user: &str, iat: i64| app.token_with(user, json!({ "iat": iat }));
+    let said = |user: &str, iat: i64| app.person_with(user, json!({ "iat": iat }));
     let before = Timestamp::from_millis(now * 1000).to_string();
     for named in
         [json!({ "userId": "alice", "issuedBefore": before }), json!({ "issuedBefore": before })]
     {
         revoke(&app, named).await;
         for (iat, good) in [(now - 1, false), (now, true), (now + 1, true)] {
-            assert_eq!(is_let_in(&app, &said("alice", iat)).await, good, "{iat}");
+            assert_eq!(said("alice", iat).is_let_in().await, good, "{iat}");
         }
     }
-    assert!(!is_let_in(&app, &said("bob", now - 1)).await);
+    assert!(!said("bob", now - 1).is_let_in().await);
 }
 
 #[tokio::test]
 async fn everyones_tokens_of_before_a_moment_are_revoked_and_api_keys_go_on() {
     let clock = clock();
     let app = TestApp::with_clock(clock.clone(), |_| {}).await;
-    let (alice, operator) = (app.token("alice", &[]), app.token("olga", &["admin"]));
-    let mut all = tabs(&app, "alice", &alice).await;
+    let (alice, operator) = (app.person("alice"), app.person_as("olga", &["admin"]));
+    let mut all = alice.tabs().await;
     clock.advance(Duration::from_secs(10));
-    let later = app.token("bob", &[]);
-    let mut bob = app.own("bob", app.connect(Options::websocket().token(&later)).await.unwrap());
+    let later = app.person("bob");
+    let mut bob = later.connect().await;
     let moment = clock.now() - Duration::from_secs(5);
-    let named = Some(json!({ "issuedBefore": moment.to_string() }));
-    let answer = app.request_as(&operator, Method::POST, "/api/auth/revocations", named).await;
+    let named = json!({ "issuedBefore": moment.to_string() });
+    let answer = operator.post("/api/auth/revocations", named).await;
     assert_eq!(answer.status, 204, "{answer:?}");
     for tab in &mut all {
         expect_end(tab, "revoked").await;
     }
-    assert!(!is_let_in(&app, &alice).await);
-    assert_eq!(look(&app, &operator, "alice").await.problem(401), "token_revoked");
-    assert!(is_let_in(&app, &later).await);
+    assert!(!alice.is_let_in().await);
+    assert_eq!(operator.look("alice").await.problem(401), "token_revoked");
+    assert!(later.is_let_in().await);
     bob.expect_nothing().await;
     assert_eq!(app.get("/api/presence/alice").await.status, 200);
 }
@@ -161,15 +159,15 @@ async fn a_token_is_as_old_as_it_says_and_older_than_any_where_it_does_not() {
     let app = TestApp::with_clock(clock.clone(), |_| {}).await;
     let made = async |name: &str| {
         let answer = app.post("/api/auth/tokens", json!({ "userId": name })).await.ok();
-        answer["token"].as_str().expect("a token").to_owned()
+        app.bearer(name, answer["token"].as_str().expect("a token"))
     };
     let before = made("alice").await;
     clock.advance(Duration::from_millis(1));
     revoke(&app, json!({ "userId": "alice" })).await;
     // In the same second.
     let after = made("alice").await;
-    assert!(!is_let_in(&app, &before).await);
-    assert!(is_let_in(&app, &after).await);
+    assert!(!before.is_let_in().await);
+    assert!(after.is_let_in().await);
     let now = clock.now().seconds();
     for (claims, good) in [
         (json!({ "iat": now }), false),
@@ -181,19 +179,14 @@ async fn a_token_is_as_old_as_it_says_and_older_than_any_where_it_does_not() {
         (json!({ "iat": null }), false),
         (json!({ "iat": "now" }), false),
     ] {
-        assert_eq!(
-            is_let_in(&app, &app.token_with("alice", claims.clone())).await,
-            good,
-            "{claims}"
-        );
+        assert_eq!(app.person_with("alice", claims.clone()).is_let_in().await, good, "{claims}");
     }
-    let undated = sign(&json!({ "userId": "alice" }), crate::support::app::SECRET);
-    assert!(!is_let_in(&app, &undated).await);
-    let of_others = sign(&json!({ "userId": "bob" }), crate::support::app::SECRET);
-    assert!(is_let_in(&app, &of_others).await);
+    let undated = |user: &str| app.bearer(user, &sign(&json!({ "userId": user }), SECRET));
+    assert!(!undated("alice").is_let_in().await);
+    assert!(undated("bob").is_let_in().await);
     // What was issued before an earlier moment; the later one stays.
     revoke(&app, json!({ "userId": "alice", "issuedBefore": "2025-01-01T00:00:00Z" })).await;
-    assert!(!is_let_in(&app, &before).await);
+    assert!(!before.is_let_in().await);
 }
 
 #[tokio::test]
@@ -204,18 +197,18 @@ async fn a_revocation_outlasts_a_restart_and_ends_with_the_tokens() {
         TestApp::with_clock(clock.clone(), |config| config.users.revocation_life = life).await;
     let exp = clock.now().seconds() + 100_000;
     let claims = |jti: &str| json!({ "jti": jti, "exp": exp });
-    let tokens = [
-        app.token_with("alice", claims("a")),
-        app.token_with("bob", claims("b")),
-        app.token_with("carol", claims("c")),
+    let people = [
+        app.person_with("alice", claims("a")),
+        app.person_with("bob", claims("b")),
+        app.person_with("carol", claims("c")),
     ];
     revoke(&app, json!({ "userId": "alice" })).await;
     revoke(&app, json!({ "jti": "b" })).await;
     let soon = clock.now() + Duration::from_mins(1);
     revoke(&app, json!({ "jti": "c", "expiresAt": soon.to_string() })).await;
     let mut app = app.restart().await;
-    for token in &tokens {
-        assert!(!is_let_in(&app, token).await);
+    for person in &people {
+        assert!(!person.at(&app).is_let_in().await);
     }
     // With the time by which a token may be off.
     for (seconds, shut_out) in
@@ -223,8 +216,8 @@ async fn a_revocation_outlasts_a_restart_and_ends_with_the_tokens() {
     {
         clock.advance(Duration::from_secs(seconds));
         app = app.restart().await;
-        for (token, shut_out) in tokens.iter().zip(shut_out) {
-            assert_eq!(!is_let_in(&app, token).await, shut_out, "{seconds}");
+        for (person, shut_out) in people.iter().zip(shut_out) {
+            assert_eq!(!person.at(&app).is_let_in().await, shut_out, "{seconds}");
         }
     }
 }
@@ -232,10 +225,8 @@ async fn a_revocation_outlasts_a_restart_and_ends_with_the_tokens() {
 #[tokio::test]
 async fn who_polls_is_told_by_the_poll_and_neither_heard_nor_changed_over_any_more() {
     let app = TestApp::start().await;
-    let talk = json!({ "participantIds": ["alice", "bob"] });
-    let bob = app.token("bob", &[]);
-    let talk = app.request_as(&bob, Method::POST, "/api/conversations", Some(talk)).await.ok();
-    let id = talk["conversation"]["id"].as_str().unwrap().to_owned();
+    let bob = app.person("bob");
+    let id = bob.talk_to("alice").await;
     for protocol in [3, 4] {
         let token = app.token_with("alice", json!({ "jti": format!("t{protocol}") }));
         let session = Poll::connected(app.address(), protocol, &token).await;
@@ -253,7 +244,7 @@ async fn who_polls_is_told_by_the_poll_and_neither_heard_nor_changed_over_any_mo
         let ended = async { while session.get().await.0 == 200 {} };
         crate::support::within_time(A_SECOND * 2, "the end of the session", ended).await;
         let path = format!("/api/conversations/{id}/messages");
-        let messages = app.request_as(&bob, Method::GET, &path, None).await.ok();
+        let messages = bob.get(&path).await.ok();
         assert_eq!(messages["items"], json!([]));
     }
 }
@@ -264,10 +255,10 @@ async fn a_namespace_that_shows_another_token_is_not_told_that_it_is_revoked() {
     let ways = [Options::websocket(), Options::polling(), Options::upgrade()];
     for (way, options) in ways.into_iter().enumerate() {
         let lost = format!("lost-{way}");
-        let token = |jti: &str| app.token_with("alice", json!({ "jti": jti }));
-        let mut tab = app.connect(options.token(&token(&lost))).await.unwrap();
-        tab.join_namespace("/chat", &json!({ "token": token("good") })).await.unwrap();
-        tab.join_namespace("/marketplace", &json!({ "token": token(&lost) })).await.unwrap();
+        let alice = |jti: &str| app.person_with("alice", json!({ "jti": jti }));
+        let mut tab = alice(&lost).connect_by(options).await;
+        tab.join_namespace("/chat", &json!({ "token": alice("good").token })).await.unwrap();
+        tab.join_namespace("/marketplace", &json!({ "token": alice(&lost).token })).await.unwrap();
         revoke(&app, json!({ "jti": lost })).await;
         for namespace in ["/", "/marketplace"] {
             let told = tab.expect_in(namespace, "session:closing").await;
@@ -275,7 +266,7 @@ async fn a_namespace_that_shows_another_token_is_not_told_that_it_is_revoked() {
         }
         tab.closed_within(A_SECOND * 2).await;
         assert!(!tab.held_events().contains("session:closing"));
-        assert!(is_let_in(&app, &token("good")).await);
+        assert!(alice("good").is_let_in().await);
     }
 }
 
@@ -304,12 +295,12 @@ async fn who_is_believed_without_a_token_is_out_and_may_say_again_who_they_are()
     assert_eq!(tab.emit_ack("join-user-room", "alice").await["success"], true);
     clock.advance(A_SECOND);
     revoke(&app, json!({ "userId": "alice" })).await;
-    let mut tab = app.own("alice", tab);
+    let mut tab = app.person("alice").on(tab);
     expect_end(&mut tab, "revoked").await;
     let mut tab = app.connect(Options::websocket()).await.unwrap();
     assert_eq!(tab.emit_ack("join-user-room", "alice").await["success"], true);
     assert_eq!(app.post("/api/users/alice/block", json!({})).await.status, 204);
-    let mut tab = app.own("alice", tab);
+    let mut tab = app.person("alice").on(tab);
     expect_end(&mut tab, "revoked").await;
     let mut tab = app.connect(Options::websocket()).await.unwrap();
     for event in ["join-user-room", "user-online", "join-buyer-room"] {
@@ -344,19 +335,23 @@ async fn what_can_not_be_revoked_is_told() {
 #[tokio::test]
 async fn only_services_and_admins_revoke() {
     let app = TestApp::start().await;
-    let named = || Some(json!({ "userId": "alice" }));
+    let named = || json!({ "userId": "alice" });
     let path = "/api/auth/revocations";
     for roles in [&["user"][..], &["seller", "buyer"], &[]] {
-        let token = app.token("alice", roles);
-        let answer = app.request_as(&token, Method::POST, path, named()).await;
+        let answer = app.person_as("alice", roles).post(path, named()).await;
         assert_eq!(answer.problem(403), "forbidden");
     }
     let narrow = Some(crate::support::app::NARROW_KEY);
-    assert_eq!(app.request(Method::POST, path, narrow, named()).await.problem(403), "forbidden");
-    assert_eq!(app.request(Method::POST, path, None, named()).await.problem(401), "token_missing");
+    assert_eq!(
+        app.request(Method::POST, path, narrow, Some(named())).await.problem(403),
+        "forbidden"
+    );
+    assert_eq!(
+        app.request(Method::POST, path, None, Some(named())).await.problem(401),
+        "token_missing"
+    );
     for role in ["service", "admin"] {
-        let token = app.token("olga", &[role]);
-        assert_eq!(app.request_as(&token, Method::POST, path, named()).await.status, 204);
+        assert_eq!(app.person_as("olga", &[role]).post(path, named()).await.status, 204);
     }
 }
 

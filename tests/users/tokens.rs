@@ -6,8 +6,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{clock, expect_end, is_let_in, look, revoke};
-use crate::support::{Options, TestApp};
+use super::{clock, expect_end, revoke};
+use crate::support::TestApp;
 
 const PATH: &str = "/api/auth/tokens";
 
@@ -36,12 +36,11 @@ async fn a_service_has_tokens_made_for_its_users() {
     assert_eq!(made["expiresAt"], stoa::clock::Timestamp::from_millis(seconds * 1000).to_string());
     let said = claims(&made["token"]);
     assert_eq!((&said["exp"], &said["roles"]), (&json!(seconds), &json!(["buyer", "seller"])));
-    let token = made["token"].as_str().unwrap();
-    let mut alice = app.own("alice", app.connect(Options::websocket().token(token)).await.unwrap());
+    let mut alice = app.bearer("alice", made["token"].as_str().unwrap()).connect().await;
     for (event, argument) in [("join-seller-room", "alice"), ("join-buyer-room", "alice")] {
         assert_eq!(alice.emit_ack(event, argument).await["success"], true, "{event}");
     }
-    let me = look(&app, token, "alice").await.ok();
+    let me = alice.look("alice").await.ok();
     assert_eq!((&me["firstName"], &me["email"]), (&json!("Alice"), &json!("alice@example.org")));
     // Each has an id of its own, by which it is revoked.
     let other = app.post(PATH, json!({ "userId": "alice" })).await.ok();
@@ -49,28 +48,28 @@ async fn a_service_has_tokens_made_for_its_users() {
     assert_eq!(claims(&other["token"])["exp"], hour);
     revoke(&app, json!({ "jti": said["jti"] })).await;
     expect_end(&mut alice, "revoked").await;
-    assert!(is_let_in(&app, other["token"].as_str().unwrap()).await);
+    let other = app.bearer("alice", other["token"].as_str().unwrap());
+    assert!(other.is_let_in().await);
     clock.advance(Duration::from_secs(3605));
-    assert!(!is_let_in(&app, other["token"].as_str().unwrap()).await);
+    assert!(!other.is_let_in().await);
 }
 
 #[tokio::test]
 async fn tokens_with_power_are_made_for_api_keys_alone() {
     let app = TestApp::start().await;
-    let service = app.token("orders", &["service"]);
+    let service = app.person_as("orders", &["service"]);
     for role in ["admin", "service"] {
         let asked = json!({ "userId": "x", "roles": ["user", role] });
-        let answer = app.request_as(&service, Method::POST, PATH, Some(asked.clone())).await;
+        let answer = service.post(PATH, asked.clone()).await;
         assert_eq!(answer.problem(403), "forbidden");
         assert!(answer.body["detail"].as_str().unwrap().contains("API key"), "{answer:?}");
         let made = app.post(PATH, asked).await.ok();
         assert_eq!(claims(&made["token"])["roles"], json!(["user", role]));
     }
-    let asked = Some(json!({ "userId": "x", "roles": ["user", "buyer", "seller"] }));
-    assert_eq!(app.request_as(&service, Method::POST, PATH, asked).await.status, 201);
-    for token in [app.token("alice", &["user"]), app.token("olga", &["admin"])] {
-        let asked = Some(json!({ "userId": "alice" }));
-        let answer = app.request_as(&token, Method::POST, PATH, asked).await;
+    let asked = json!({ "userId": "x", "roles": ["user", "buyer", "seller"] });
+    assert_eq!(service.post(PATH, asked).await.status, 201);
+    for person in [app.person_as("alice", &["user"]), app.person_as("olga", &["admin"])] {
+        let answer = person.post(PATH, json!({ "userId": "alice" })).await;
         assert_eq!(answer.problem(403), "forbidden");
     }
     let narrow = Some(crate::support::app::NARROW_KEY);

@@ -1,7 +1,15 @@
 //! A peer for which bytes wait: what waits still arrives whole when either side closes, and what is
 //! volatile does not wait.
 
-use std::time::Duration;
+use std::{
+    panic,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use tokio::time::MissedTickBehavior;
 
@@ -147,15 +155,35 @@ async fn a_peer_that_trickles_after_the_end_is_let_go() -> Seen<()> {
     Ok(())
 }
 
-/// Nothing is left behind, and nothing panics, when a runtime ends under open websockets.
+/// The name of the threads of the runtimes that end.
+const THREAD: &str = "ends under open websockets";
+
+/// Counts what panics from now on in this thread, and in those of that name.
+fn count_panics() -> Arc<AtomicUsize> {
+    let (count, own) = (Arc::<AtomicUsize>::default(), thread::current().id());
+    let (counted, before) = (count.clone(), panic::take_hook());
+    panic::set_hook(Box::new(move |panicked| {
+        let here = thread::current();
+        if here.id() == own || here.name() == Some(THREAD) {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+        before(panicked);
+    }));
+    count
+}
+
+/// Nothing panics when a runtime ends under open websockets. What panics in a task is caught where it
+/// ends, and seen by the hook alone.
 #[test]
 fn a_runtime_may_end_under_open_websockets() {
+    let panics = count_panics();
     for threads in [0, 2] {
         let mut builder = match threads {
             0 => tokio::runtime::Builder::new_current_thread(),
             _ => tokio::runtime::Builder::new_multi_thread(),
         };
-        let runtime = builder.worker_threads(threads.max(1)).enable_all().build().unwrap();
+        builder.worker_threads(threads.max(1)).thread_name(THREAD);
+        let runtime = builder.enable_all().build().unwrap();
         let open = runtime.block_on(async {
             let server = Server::start();
             let client = blocked(&server).await?;
@@ -164,5 +192,6 @@ fn a_runtime_may_end_under_open_websockets() {
         });
         drop(runtime);
         assert!(open.is_ok());
+        assert_eq!(panics.load(Ordering::SeqCst), 0);
     }
 }

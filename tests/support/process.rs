@@ -1,0 +1,65 @@
+//! The binary as a process of its own, with its log.
+
+use std::{net::SocketAddr, path::Path, process::Stdio};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    sync::mpsc,
+};
+
+use super::{DEADLINE, app::SECRET, within, within_time};
+
+/// A server that listens.
+pub struct Process {
+    child: Child,
+    log: mpsc::UnboundedReceiver<Value>,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Process {
+    /// Starts it on this folder, with these variables, and waits until it listens.
+    pub async fn start(data: &Path, variables: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stoa"));
+        command.env_clear().current_dir(data).env("STOA_DATA", data);
+        command.env("HOST", "127.0.0.1").env("PORT", "0").env("JWT_SECRET", SECRET);
+        command.env("LOG_LEVEL", "info").env("LOG_FORMAT", "json");
+        command.envs(variables.iter().copied());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.kill_on_drop(true).spawn().expect("the server's process");
+        let mut lines = BufReader::new(child.stdout.take().expect("its log")).lines();
+        let (said, mut log) = mpsc::unbounded_channel();
+        // A full pipe would hold it up.
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                // Of one that is killed the last line may be cut.
+                let _ = said.send(serde_json::from_str(&line).unwrap_or_default());
+            }
+        });
+        let address = within_time(4 * DEADLINE, "the server to listen", async {
+            loop {
+                let line: Value = log.recv().await.expect("a server that lives");
+                if line["message"] == "listening" {
+                    break line["address"].as_str().expect("an address").parse();
+                }
+            }
+        });
+        let address = address.await.expect("an address");
+        Self { child, log, address }
+    }
+
+    /// `kill -9`; what it has written since it listened.
+    pub async fn kill(mut self) -> Vec<Value> {
+        within("the process to end", self.child.kill()).await.expect("its end");
+        let mut log = Vec::new();
+        let read = async {
+            while let Some(line) = self.log.recv().await {
+                log.push(line);
+            }
+        };
+        within("the end of its log", read).await;
+        log
+    }
+}
