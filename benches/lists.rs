@@ -101,14 +101,14 @@ fn run(arguments: &Arguments) -> Result<bool> {
             );
         }
         let server = engine.serve()?;
-        let (alone, beside, to_the_end) = erase::erase(server.address())?;
+        let (alone, beside, run_to_completion) = erase::erase(server.address())?;
         let well = beside.p99_ms <= WRITE_MS;
         met &= well;
         println!(
             "\nwrites: {:.2} ms, p99 {:.2} ms; while somebody is erased{}: {:.2} ms, p99 {:.2} ms: {}",
             alone.median_ms,
             alone.p99_ms,
-            if to_the_end { "" } else { " (which ended before they did)" },
+            if run_to_completion { "" } else { " (which ended before they did)" },
             beside.median_ms,
             beside.p99_ms,
             if well { "met" } else { "MISSED" },

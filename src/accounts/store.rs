@@ -80,8 +80,8 @@ pub(super) async fn by_user(tx: &mut Tx<'_>, user: &Id) -> Result<Option<Account
 
 /// The account of a user, held until the end of the unit. Whoever also writes its families holds it
 /// first.
-pub(super) async fn hold(tx: &mut Tx<'_>, user: &Id) -> Result<Option<Account>> {
-    tx.hold(BY_USER, &params![user]).await?.as_ref().map(account).transpose()
+pub(super) async fn by_user_for_update(tx: &mut Tx<'_>, user: &Id) -> Result<Option<Account>> {
+    tx.lock_row(BY_USER, &params![user]).await?.as_ref().map(account).transpose()
 }
 
 /// Sets the hash of the same password, made anew.
@@ -244,7 +244,7 @@ pub(super) async fn families(tx: &mut Tx<'_>, user: &Id) -> Result<Vec<Family>> 
 /// Removes a user's account, with all that they sign in with.
 pub(super) async fn erase(tx: &mut Tx<'_>, user: &Id) -> Result<()> {
     const ERASE: &str = "DELETE FROM accounts WHERE user_id = $1";
-    if hold(tx, user).await?.is_some() {
+    if by_user_for_update(tx, user).await?.is_some() {
         end_resets(tx, user).await?;
         end_others(tx, user, None).await?;
         tx.execute(ERASE, &params![user]).await?;

@@ -103,8 +103,8 @@ impl PersonalData for Personal {
                 2 => {
                     let memberships = memberships(tx, user, from).await?;
                     for Membership { conversation, .. } in &memberships {
-                        if let Some(held) = store::hold(tx, conversation).await? {
-                            own::forget_read(tx, conversation, user, held.messages).await?;
+                        if let Some(locked) = store::find_for_update(tx, conversation).await? {
+                            own::forget_read(tx, conversation, user, locked.messages).await?;
                         }
                     }
                     Ok(from.behind(&memberships, place))

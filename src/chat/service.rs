@@ -251,7 +251,7 @@ impl ChatService {
         };
         let (db, access) = (self.db.clone(), self.access.clone());
         self.db
-            .to_the_end(async move {
+            .run_to_completion(async move {
                 db.write(unit).await?;
                 // Committed events are on their way before the unit is answered, so this comes after.
                 access.evict(&removed, &rooms).await;
@@ -274,7 +274,7 @@ async fn found(tx: &mut Tx<'_>, caller: &Identity, row: Option<ConversationRow>)
 
 /// [`found`], held until the end of the unit, for someone who acts in it.
 async fn hold(tx: &mut Tx<'_>, caller: &Identity, id: &Id) -> Result<Held> {
-    let row = store::hold(tx, id).await?;
+    let row = store::find_for_update(tx, id).await?;
     let found = found(tx, caller, row).await?;
     let known = match &found.member {
         Some(member) => member.names.clone(),

@@ -90,8 +90,8 @@ pub(super) async fn find(tx: &mut Tx<'_>, id: &Id) -> Result<Option<Conversation
 }
 
 /// A conversation, held until the end of the unit: what is read after this stays true.
-pub(super) async fn hold(tx: &mut Tx<'_>, id: &Id) -> Result<Option<ConversationRow>> {
-    tx.hold(FIND, &params![id]).await?.as_ref().map(conversation_row).transpose()
+pub(super) async fn find_for_update(tx: &mut Tx<'_>, id: &Id) -> Result<Option<ConversationRow>> {
+    tx.lock_row(FIND, &params![id]).await?.as_ref().map(conversation_row).transpose()
 }
 
 /// Archives a conversation; its pair may begin another.

@@ -53,11 +53,11 @@ pub use self::{
     companion::{Companion, accompanied, companion},
     error::{Error, Kind, Result},
     events::{
-        Beginning, Budget, KeptAt, KeptEvent, KeptWire, Portion, Position, StoredEvent, beginning,
-        empty_after, events_about, events_after, kept_after, kept_at, last_seq, position,
-        prune_events, rewrite, set_kept, take_back,
+        Beginning, Budget, KeptAt, KeptEvent, KeptWire, Portion, StoredEvent, StreamPosition,
+        beginning, empty_after, events_about, events_after, kept_after, kept_at, last_seq,
+        position, prune_events, rewrite, set_kept, take_back,
     },
-    shared::Outlet,
+    shared::CommitListener,
     tx::Tx,
     value::{Column, FromValue, Row, Value},
 };
@@ -111,7 +111,7 @@ impl Db {
         };
         let shared = Arc::new(Shared {
             clock,
-            outlet: RwLock::default(),
+            listener: RwLock::default(),
             available,
             tasks: Tasks::default(),
             keep,
@@ -220,7 +220,7 @@ impl Db {
     ///
     /// # Errors
     /// Those of the work; [`public::Code::Internal`] when it panicked.
-    pub async fn to_the_end<T: Send + 'static>(
+    pub async fn run_to_completion<T: Send + 'static>(
         &self,
         work: impl Future<Output = public::Result<T>> + Send + 'static,
     ) -> public::Result<T> {
@@ -228,7 +228,7 @@ impl Db {
         self.0.begun.spawn("work", work).await.map_err(public::Error::internal)?
     }
 
-    /// Waits for the ends of all that was begun by [`Db::to_the_end`].
+    /// Waits for the ends of all that was begun by [`Db::run_to_completion`].
     pub async fn idle(&self) {
         self.0.begun.stop();
         self.0.begun.stopped().await;
@@ -240,11 +240,11 @@ impl Db {
         Budget::new(self.0.shared.keep)
     }
 
-    /// Gives committed events to `outlet`: after their commit, in commit order of each stream. It
+    /// Gives committed events to `listener`: after their commit, in commit order of each stream. It
     /// is called by the store and does not wait. Before there is one, events are kept but go
     /// nowhere.
-    pub fn set_outlet(&self, outlet: Outlet) {
-        *self.0.shared.outlet.write().unwrap_or_else(PoisonError::into_inner) = Some(outlet);
+    pub fn set_commit_listener(&self, listener: CommitListener) {
+        *self.0.shared.listener.write().unwrap_or_else(PoisonError::into_inner) = Some(listener);
     }
 
     /// Whether the store does what it is asked, now.

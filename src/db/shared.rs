@@ -15,12 +15,12 @@ use super::events::KeepLimits;
 use crate::{clock::Clock, stream::Announced, tasks::Tasks};
 
 /// Who is given the events of committed units, in commit order.
-pub type Outlet = Arc<dyn Fn(Vec<Announced>) + Send + Sync>;
+pub type CommitListener = Arc<dyn Fn(Vec<Announced>) + Send + Sync>;
 
 /// What the threads and tasks of a store have in common.
 pub(super) struct Shared {
     pub(super) clock: Clock,
-    pub(super) outlet: RwLock<Option<Outlet>>,
+    pub(super) listener: RwLock<Option<CommitListener>>,
     pub(super) available: watch::Sender<bool>,
     /// Its own, which end when it is closed.
     pub(super) tasks: Tasks,
@@ -36,14 +36,14 @@ impl Shared {
 
     /// Hands committed events on.
     pub(super) fn send(&self, announced: Vec<Announced>) {
-        let outlet = self.outlet.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let listener = self.listener.read().unwrap_or_else(PoisonError::into_inner).clone();
         if announced.is_empty() {
             return;
         }
-        if let Some(outlet) = outlet
-            && catch_unwind(AssertUnwindSafe(|| outlet(announced))).is_err()
+        if let Some(listener) = listener
+            && catch_unwind(AssertUnwindSafe(|| listener(announced))).is_err()
         {
-            tracing::error!("committed events were not sent: the outlet panicked");
+            tracing::error!("committed events were not sent: the listener panicked");
         }
     }
 

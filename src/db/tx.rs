@@ -98,11 +98,11 @@ impl<'a> Tx<'a> {
     ///
     /// # Errors
     /// The kinds of [`Kind`]; [`Kind::Other`] when there are several rows.
-    pub async fn hold(&mut self, sql: &'static str, params: &[Value]) -> Result<Option<Row>> {
+    pub async fn lock_row(&mut self, sql: &'static str, params: &[Value]) -> Result<Option<Row>> {
         self.ensure_sound(sql, params)?;
         let rows = match &mut self.engine {
             Engine::Sqlite(session) => sqlite::rows(session, sql, params),
-            Engine::Postgres(session) => postgres::hold(session, sql, params).await,
+            Engine::Postgres(session) => postgres::lock_row(session, sql, params).await,
         };
         rows.and_then(at_most_one).map_err(|error| self.fail(error, sql))
     }

@@ -148,17 +148,17 @@ pub struct Row {
 /// A column by its place (from 0) or by its name.
 pub trait Column: Copy {
     /// Its place among the names.
-    fn place(&self, columns: &[Box<str>]) -> Option<usize>;
+    fn index(&self, columns: &[Box<str>]) -> Option<usize>;
 }
 
 impl Column for usize {
-    fn place(&self, columns: &[Box<str>]) -> Option<usize> {
+    fn index(&self, columns: &[Box<str>]) -> Option<usize> {
         (*self < columns.len()).then_some(*self)
     }
 }
 
 impl Column for &str {
-    fn place(&self, columns: &[Box<str>]) -> Option<usize> {
+    fn index(&self, columns: &[Box<str>]) -> Option<usize> {
         columns.iter().position(|column| &**column == *self)
     }
 }
@@ -173,10 +173,10 @@ impl Row {
     /// # Errors
     /// [`Kind::Other`] when there is no such column, or its value has another type.
     pub fn get<T: FromValue>(&self, column: impl Column) -> Result<T> {
-        let place = column.place(&self.columns).filter(|place| *place < self.values.len());
-        let place = place.ok_or_else(|| Error::new(Kind::Other, "no such column in the answer"))?;
-        T::from_value(&self.values[place]).ok_or_else(|| {
-            let (name, wanted) = (&self.columns[place], std::any::type_name::<T>());
+        let index = column.index(&self.columns).filter(|index| *index < self.values.len());
+        let index = index.ok_or_else(|| Error::new(Kind::Other, "no such column in the answer"))?;
+        T::from_value(&self.values[index]).ok_or_else(|| {
+            let (name, wanted) = (&self.columns[index], std::any::type_name::<T>());
             Error::new(Kind::Other, format_args!("the column {name} is not a {wanted}"))
         })
     }

@@ -81,7 +81,7 @@ impl Attempt {
                 *lock(&self.kept) = Some(answer);
                 is_own
             }
-            None => store::hold(tx, &self.claimed).await?,
+            None => store::renew_claim(tx, &self.claimed).await?,
         };
         let taken = "Another request with this Idempotency-Key is carried out instead.";
         if is_own { Ok(()) } else { Err(Error::new(Code::Conflict, taken)) }

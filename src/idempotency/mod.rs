@@ -152,7 +152,7 @@ pub async fn layer(
         Ok(Some(place)) => {
             // The caller may hang up.
             let db = idempotency.db.clone();
-            let answer = db.to_the_end(idempotency.answer(place, parts, body, next)).await;
+            let answer = db.run_to_completion(idempotency.answer(place, parts, body, next)).await;
             answer.unwrap_or_else(IntoResponse::into_response)
         }
         Ok(None) => next.run(Request::from_parts(parts, body)).await,
@@ -221,7 +221,7 @@ impl Idempotency {
         let attempt = Arc::new(Attempt::new(claimed));
         let work = accompanied(Some(attempt.clone()), attempt.clone().render_in(next.run(request)));
         // In a task of its own, so that a panic does not keep the place.
-        let ran = match self.db.to_the_end(work.map(Ok)).await {
+        let ran = match self.db.run_to_completion(work.map(Ok)).await {
             Ok(response) => whole(response).await,
             Err(error) => Err(error),
         };

@@ -67,11 +67,11 @@ pub(super) async fn claim(db: &Db, place: Vec<u8>, body_hash: Vec<u8>) -> Result
     db.write(async move |tx| {
         let id = Ids.next();
         let (now, old) = (tx.now(), before(tx, KEPT_FOR));
-        let held = tx.common_now().await?;
+        let held_at = tx.common_now().await?;
         // Another may have asked for the time later, and been faster.
-        let (left, ahead) = (held - LEFT_FOR, held + LEFT_FOR);
+        let (left, ahead) = (held_at - LEFT_FOR, held_at + LEFT_FOR);
         let left = left.millis() + 1;
-        let taken = params![&*place, &*body_hash, id, now, held, old, left, ahead];
+        let taken = params![&*place, &*body_hash, id, now, held_at, old, left, ahead];
         let taken = tx.execute(TAKE, &taken).await?;
         if taken == 1 {
             return Ok(Claim::Run(Claimed { place, id }));
@@ -176,7 +176,7 @@ pub async fn answers_after(
 /// The store's.
 pub async fn answer_at(tx: &mut Tx<'_>, place: &[u8]) -> Result<Option<Vec<u8>>> {
     const AT: &str = "SELECT answer FROM idempotency_keys WHERE id = $1";
-    let row = tx.hold(AT, &params![place]).await?;
+    let row = tx.lock_row(AT, &params![place]).await?;
     Ok(row.map_or(Ok(None), |row| row.get("answer"))?)
 }
 
@@ -192,11 +192,11 @@ pub async fn set_answer_at(tx: &mut Tx<'_>, place: &[u8], answer: &[u8]) -> Resu
 
 /// Sees to it in the unit that does some of the work that nobody takes the place until its end; false
 /// when another has taken it already.
-pub(super) async fn hold(tx: &mut Tx<'_>, claimed: &Claimed) -> Result<bool> {
-    const HOLD: &str = "
+pub(super) async fn renew_claim(tx: &mut Tx<'_>, claimed: &Claimed) -> Result<bool> {
+    const RENEW: &str = "
         UPDATE idempotency_keys SET held_at = $3 WHERE id = $1 AND attempt = $2";
     let now = tx.common_now().await?;
-    Ok(tx.execute(HOLD, &params![&*claimed.place, claimed.id, now]).await? == 1)
+    Ok(tx.execute(RENEW, &params![&*claimed.place, claimed.id, now]).await? == 1)
 }
 
 /// Gives a place back, unless it has an answer, or another has taken it since.

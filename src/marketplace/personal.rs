@@ -160,7 +160,7 @@ fn take(
 /// Leaves nothing of what a buyer said of a request; one that is open is called off, as its sellers are
 /// to be notified.
 async fn erase_request(tx: &mut Tx<'_>, id: &Id) -> Result<Option<Happening>> {
-    let Some(row) = store::requests::hold(tx, id).await? else { return Ok(None) };
+    let Some(row) = store::requests::find_for_update(tx, id).await? else { return Ok(None) };
     // Why they called it off, and did not take offers.
     db::take_back(tx, id).await?;
     let before = row.document;
@@ -193,7 +193,7 @@ async fn erase_request(tx: &mut Tx<'_>, id: &Id) -> Result<Option<Happening>> {
 
 /// Leaves nothing of what a seller said of the goods that they sent.
 async fn erase_delivery(tx: &mut Tx<'_>, id: &Id) -> Result<()> {
-    let Some(row) = store::requests::hold(tx, id).await? else { return Ok(()) };
+    let Some(row) = store::requests::find_for_update(tx, id).await? else { return Ok(()) };
     db::take_back(tx, &delivery_subject(id)).await?;
     let before = row.document;
     let mut request = before.clone();
@@ -209,7 +209,9 @@ async fn erase_delivery(tx: &mut Tx<'_>, id: &Id) -> Result<()> {
 
 /// Leaves nothing of what a seller said to an offer; one that waits is withdrawn.
 async fn erase_offer(tx: &mut Tx<'_>, offer: &Offer) -> Result<()> {
-    let Some(row) = store::requests::hold(tx, &offer.request_id).await? else { return Ok(()) };
+    let Some(row) = store::requests::find_for_update(tx, &offer.request_id).await? else {
+        return Ok(());
+    };
     let request = row.document;
     // Whoever held the request before may have changed the offer.
     let Some(offer) = store::offers::find(tx, &offer.id).await? else { return Ok(()) };

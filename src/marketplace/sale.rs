@@ -37,8 +37,8 @@ impl Sale {
     ///
     /// # Errors
     /// The store's.
-    pub async fn hold(tx: &mut Tx<'_>, request: &Id) -> Result<Option<Self>> {
-        let row = requests::hold(tx, request).await?;
+    pub async fn find_for_update(tx: &mut Tx<'_>, request: &Id) -> Result<Option<Self>> {
+        let row = requests::find_for_update(tx, request).await?;
         Self::of(tx, row.map(|row| row.document)).await
     }
 

@@ -103,7 +103,7 @@ impl NotificationService {
         told.retain(|happening| !happening.users.is_empty());
         if told.len() > 1 {
             let users: BTreeSet<_> = told.iter().flat_map(|happening| &happening.users).collect();
-            store::hold_inboxes(tx, &users).await?;
+            store::lock_inboxes(tx, &users).await?;
         }
         for Happening { cause, users, topic, placeholders, data, words_of } in told {
             let words = cause.words(&self.causes).clone();

@@ -84,7 +84,7 @@ pub(super) async fn give_up(tx: &mut Tx<'_>, found: Vec<(Id, i64)>) -> Result<u6
     }
     let (mut pruned, mut counts) = (0, Vec::new());
     for (user, ordinals) in of_user {
-        let inbox = store::hold_inbox(tx, &user).await?;
+        let inbox = store::inbox_for_update(tx, &user).await?;
         let mut read_by_age = 0;
         for ordinal in ordinals {
             let Some(place) = store::give_up(tx, &user, ordinal).await? else { continue };

@@ -109,7 +109,7 @@ impl NotificationService {
         let users: Arc<[Id]> = users.into_iter().collect();
         let key = request.map(|request| key_of(&request, &notice, &users));
         let service = self.clone();
-        self.db.to_the_end(service.send_in_turns(notice, users, key)).await
+        self.db.run_to_completion(service.send_in_turns(notice, users, key)).await
     }
 
     async fn send_in_turns(
@@ -197,7 +197,7 @@ impl NotificationService {
     pub(super) async fn read_all(&self, caller: Arc<Identity>) -> Result<ReadResult> {
         let unit = async move |tx: &mut Tx<'_>| {
             let user = &caller.user_id;
-            let inbox = store::hold_inbox(tx, user).await?.filter(|inbox| inbox.unread > 0);
+            let inbox = store::inbox_for_update(tx, user).await?.filter(|inbox| inbox.unread > 0);
             let Some(inbox) = inbox else {
                 return Ok(ReadResult { modified_count: 0, unread_count: 0 });
             };
@@ -212,7 +212,7 @@ impl NotificationService {
     pub(super) async fn delete(&self, caller: Arc<Identity>, id: Id) -> Result<()> {
         let unit = async move |tx: &mut Tx<'_>| {
             let user = &caller.user_id;
-            let inbox = store::hold_inbox(tx, user).await?.ok_or_else(none)?;
+            let inbox = store::inbox_for_update(tx, user).await?.ok_or_else(none)?;
             let (place, forgotten) = store::remove(tx, user, &id).await?.ok_or_else(none)?;
             if forgotten {
                 // Nothing would find it any more, should they be erased whose words it has.
@@ -256,7 +256,7 @@ async fn tell(
 
 /// Notes that a user has read a notification; none that they do not have.
 pub(super) async fn read_one(tx: &mut Tx<'_>, user: &Id, id: &Id) -> Result<Option<ReadResult>> {
-    let Some(inbox) = store::hold_inbox(tx, user).await? else { return Ok(None) };
+    let Some(inbox) = store::inbox_for_update(tx, user).await? else { return Ok(None) };
     let Some(place) = store::find(tx, user, id).await? else { return Ok(None) };
     if !place.is_unread(&inbox) {
         return Ok(Some(ReadResult { modified_count: 0, unread_count: inbox.unread }));

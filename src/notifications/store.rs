@@ -41,18 +41,18 @@ pub(super) async fn inbox(tx: &mut Tx<'_>, user: &Id) -> Result<Option<Inbox>> {
 }
 
 /// The same, held until the end of the unit.
-pub(super) async fn hold_inbox(tx: &mut Tx<'_>, user: &Id) -> Result<Option<Inbox>> {
-    tx.hold(INBOX, &params![user]).await?.as_ref().map(read_inbox).transpose()
+pub(super) async fn inbox_for_update(tx: &mut Tx<'_>, user: &Id) -> Result<Option<Inbox>> {
+    tx.lock_row(INBOX, &params![user]).await?.as_ref().map(read_inbox).transpose()
 }
 
 /// Holds the inboxes of these users, in their order, until the end of the unit.
-pub(super) async fn hold_inboxes(tx: &mut Tx<'_>, users: &BTreeSet<&Id>) -> Result<()> {
-    const HOLD: &str = "
+pub(super) async fn lock_inboxes(tx: &mut Tx<'_>, users: &BTreeSet<&Id>) -> Result<()> {
+    const LOCK: &str = "
         INSERT INTO notification_inboxes (user_id, last_ordinal, unread, read_upto)
         VALUES ($1, $2, $2, $2)
         ON CONFLICT (user_id) DO UPDATE SET unread = notification_inboxes.unread";
     let inboxes: Vec<_> = users.iter().map(|user| params![*user, 0_i64]).collect();
-    tx.insert_all(HOLD, &inboxes).await?;
+    tx.insert_all(LOCK, &inboxes).await?;
     Ok(())
 }
 
@@ -277,7 +277,7 @@ pub(super) async fn erase_some(tx: &mut Tx<'_>, user: &Id, limit: i64) -> Result
             SELECT user_id, upto FROM notification_reads WHERE user_id = $1
             ORDER BY upto LIMIT $2)";
     const STANDS: &str = "DELETE FROM notification_inboxes WHERE user_id = $1";
-    if hold_inbox(tx, user).await?.is_none() {
+    if inbox_for_update(tx, user).await?.is_none() {
         return Ok((Vec::new(), 0));
     }
     let removed = tx.all(REMOVE, &params![user, limit]).await?;

@@ -190,7 +190,7 @@ impl PointsService {
 
     /// Adds to a ledger, and tells of what that brings; with false the entry that is there already.
     async fn append(&self, tx: &mut Tx<'_>, entry: Entry) -> Result<(PointsTransaction, bool)> {
-        let before = store::hold_account(tx, &entry.user_id).await?;
+        let before = store::account_for_update(tx, &entry.user_id).await?;
         let (referred, reference) = (entry.referred_user_id.as_ref(), entry.reference.as_deref());
         if let Some(there) = store::find(tx, &entry.user_id, referred, reference).await? {
             if (there.points, &there.reason) == (entry.points, &entry.reason) {

@@ -32,15 +32,15 @@ pub(super) async fn account(tx: &mut Tx<'_>, user: &Id) -> Result<Account> {
 }
 
 /// The same, begun where there is none, and held until the end of the unit.
-pub(super) async fn hold_account(tx: &mut Tx<'_>, user: &Id) -> Result<Account> {
+pub(super) async fn account_for_update(tx: &mut Tx<'_>, user: &Id) -> Result<Account> {
     const BEGIN: &str = "
         INSERT INTO points_accounts (user_id, points, lifetime, entries) VALUES ($1, 0, 0, 0)
         ON CONFLICT (user_id) DO NOTHING";
-    if let Some(row) = tx.hold(ACCOUNT, &params![user]).await? {
+    if let Some(row) = tx.lock_row(ACCOUNT, &params![user]).await? {
         return read_account(&row);
     }
     tx.execute(BEGIN, &params![user]).await?;
-    let row = tx.hold(ACCOUNT, &params![user]).await?;
+    let row = tx.lock_row(ACCOUNT, &params![user]).await?;
     row.as_ref().map_or_else(|| Err(Error::internal("an account is not there")), read_account)
 }
 
@@ -201,7 +201,7 @@ pub(super) async fn erase_ledger(tx: &mut Tx<'_>, user: &Id, limit: i64) -> Resu
             SELECT user_id, ordinal FROM points_ledger WHERE user_id = $1
             ORDER BY ordinal LIMIT $2)";
     const ACCOUNT_OF: &str = "DELETE FROM points_accounts WHERE user_id = $1";
-    tx.hold(ACCOUNT, &params![user]).await?;
+    tx.lock_row(ACCOUNT, &params![user]).await?;
     let removed = tx.execute(ENTRIES, &params![user, limit]).await?;
     if removed < limit.unsigned_abs() {
         tx.execute(ACCOUNT_OF, &params![user]).await?;

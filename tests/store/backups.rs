@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use stoa::{
     clock::{Clock, Timestamp},
     config::Config,
-    db::{self, Db, Position, Tx, prune_events},
+    db::{self, Db, StreamPosition, Tx, prune_events},
     params,
 };
 use tempfile::TempDir;
@@ -45,7 +45,7 @@ async fn with_notes() -> Store {
     store
 }
 
-async fn position(db: &Db) -> Position {
+async fn position(db: &Db) -> StreamPosition {
     let stream = happened("c1", 0).stream;
     let read = async move |tx: &mut Tx<'_>| Ok(db::position(tx, &stream).await?);
     db.read(read).await.expect("an answer").expect("a position")

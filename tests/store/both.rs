@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use serde_json::value::RawValue;
 use stoa::{
     clock::{Clock, Timestamp},
-    db::{self, Db, Kind, Portion, Position, Row, Tx, Value},
+    db::{self, Db, Kind, Portion, Row, StreamPosition, Tx, Value},
     error::{Code, Error, Result},
     id::Id,
     params,
@@ -58,7 +58,7 @@ async fn note(tx: &mut Tx<'_>, name: &str, parent: Option<&str>, stars: i64) -> 
     Ok(())
 }
 
-async fn position(db: &Db, stream: Stream) -> Option<Position> {
+async fn position(db: &Db, stream: Stream) -> Option<StreamPosition> {
     let read = async move |tx: &mut Tx<'_>| Ok(db::position(tx, &stream).await?);
     db.read(read).await.expect("a position")
 }
@@ -465,7 +465,7 @@ async fn what_was_begun_is_waited_for_when_its_caller_has_gone(store: Store) {
         told.await.map_err(Error::internal)?;
         db.write(async |tx| note(tx, "a", None, 1).await).await
     };
-    assert!(store.db.to_the_end(work).now_or_never().is_none(), "the caller hangs up");
+    assert!(store.db.run_to_completion(work).now_or_never().is_none(), "the caller hangs up");
     let mut idle = Box::pin(store.db.idle());
     assert!(idle.as_mut().now_or_never().is_none(), "it is not done yet");
     go_on.send(()).expect("work");

@@ -64,7 +64,7 @@ impl Store {
             Db::open(&config, folder.path(), clock.clone(), Duration::ZERO).await.expect("a store");
         let sent = Arc::<Mutex<Vec<Announced>>>::default();
         let outlet = sent.clone();
-        db.set_outlet(Arc::new(move |announced| {
+        db.set_commit_listener(Arc::new(move |announced| {
             outlet.lock().expect("the outlet").extend(announced);
         }));
         Self { db, clock, config, folder, sent }

@@ -284,7 +284,7 @@ async fn a_row_that_is_held_holds_up_only_who_wants_it() {
     behind_a_held_row("SELECT * FROM notes WHERE id = 'held' FOR UPDATE", async |store, id| {
         const FIND: &str = "SELECT * FROM notes WHERE id = $1";
         units(store, &async move |tx: &mut Tx<'_>| {
-            tx.hold(FIND, &params![id]).await?;
+            tx.lock_row(FIND, &params![id]).await?;
             tx.announce(happened(id, 0));
             Ok(())
         })

@@ -36,7 +36,7 @@ impl Access {
     pub async fn revoke(&self, user: Id, room: Room) -> Result<()> {
         let access = self.clone();
         self.db
-            .to_the_end(async move {
+            .run_to_completion(async move {
                 access.grants.take(user.clone(), room.clone()).await?;
                 access.evict(&user, &[room]).await;
                 Ok(())

@@ -49,10 +49,11 @@ impl Accounts {
         let (user, session) = (account.user_id, caller.session().map(str::to_owned));
         let (db, users) = (self.db.clone(), self.users.clone());
         self.db
-            .to_the_end(async move {
+            .run_to_completion(async move {
                 let (keeper, whose, kept) = (users.clone(), user.clone(), session.clone());
                 let unit = async move |tx: &mut Tx<'_>| {
-                    let now = store::hold(tx, &whose).await?.ok_or_else(no_account)?;
+                    let now =
+                        store::by_user_for_update(tx, &whose).await?.ok_or_else(no_account)?;
                     if now.password_number != before {
                         return Err(changed());
                     }
@@ -85,10 +86,10 @@ impl Accounts {
         let hash = self.passwords.hash(new).await?;
         let (db, users) = (self.db.clone(), self.users.clone());
         self.db
-            .to_the_end(async move {
+            .run_to_completion(async move {
                 let keeper = users.clone();
                 let unit = async move |tx: &mut Tx<'_>| {
-                    store::hold(tx, &user).await?.ok_or_else(no_reset)?;
+                    store::by_user_for_update(tx, &user).await?.ok_or_else(no_reset)?;
                     // Of two that use it at once the second finds it gone.
                     if store::of_reset(tx, &token).await?.is_none() {
                         return Err(no_reset());

@@ -134,7 +134,7 @@ impl Accounts {
         let (db, users) = (self.db.clone(), self.users.clone());
         let unit = async move |tx: &mut Tx<'_>| {
             // The password may have been changed since, and with it every sign-in ended.
-            let now = store::hold(tx, &account.user_id).await?;
+            let now = store::by_user_for_update(tx, &account.user_id).await?;
             let now = now.filter(|now| now.password_number == account.password_number);
             let account = now.ok_or_else(wrong)?;
             if let Some(hash) = newer {
@@ -144,7 +144,7 @@ impl Accounts {
         };
         let begun = self
             .db
-            .to_the_end(async move {
+            .run_to_completion(async move {
                 let mut begun = db.write(unit).await?;
                 apply(&users, std::mem::take(&mut begun.ended)).await;
                 Ok(begun)
@@ -167,7 +167,7 @@ impl Accounts {
         let family = Identity::believed(user_id, created_at).in_session(id.as_str());
         self.users.ensure_let_in(&family)?;
         let next = shown.next();
-        match self.db.to_the_end(self.rotate(&shown, &next)).await? {
+        match self.db.run_to_completion(self.rotate(&shown, &next)).await? {
             Refreshed::Next(begun) => self.signed_in(*begun, &next),
             Refreshed::Reused(user) => {
                 metrics::refresh_reuses().increment(1);

@@ -48,7 +48,7 @@ impl AccountService {
         })?;
         let (db, users, caller) = (self.db.clone(), self.users.clone(), caller.clone());
         self.db
-            .to_the_end(async move {
+            .run_to_completion(async move {
                 let keeper = users.clone();
                 let unit = async move |tx: &mut Tx<'_>| {
                     if let Some(session) = caller.session()

@@ -267,7 +267,7 @@ impl ChatService {
 /// Takes away what a message of somebody says who is erased, and their names. Nobody is told: they wrote
 /// thousands, maybe.
 pub(in crate::chat) async fn erase(tx: &mut Tx<'_>, message: &Message) -> Result<()> {
-    store::hold(tx, &message.conversation_id).await?;
+    store::find_for_update(tx, &message.conversation_id).await?;
     // Only what is read while the conversation is held stays true.
     let Some(MessageRow { document: mut message, .. }) = store::message(tx, &message.id).await?
     else {

@@ -63,11 +63,14 @@ pub async fn kept_at(tx: &mut Tx<'_>, at: &KeptAt) -> Result<Option<KeptWire>> {
         SELECT stream, seq, wire FROM events WHERE stream = $1 AND seq = $2";
     const SHARED: &str = "SELECT id, wire FROM shared_events WHERE id = $1";
     match at {
-        KeptAt::Stream(stream, seq) => {
-            tx.hold(OF_STREAM, &params![stream, *seq]).await?.as_ref().map(of_stream).transpose()
-        }
+        KeptAt::Stream(stream, seq) => tx
+            .lock_row(OF_STREAM, &params![stream, *seq])
+            .await?
+            .as_ref()
+            .map(of_stream)
+            .transpose(),
         KeptAt::Shared(id) => {
-            tx.hold(SHARED, &params![id.as_slice()]).await?.as_ref().map(of_several).transpose()
+            tx.lock_row(SHARED, &params![id.as_slice()]).await?.as_ref().map(of_several).transpose()
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::{
 
 /// Where a stream stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Position {
+pub struct StreamPosition {
     /// The number of its last event.
     pub seq: i64,
     /// Its life; another one means that it started anew.
@@ -56,7 +56,7 @@ pub struct Portion {
 ///
 /// # Errors
 /// The store's.
-pub async fn position(tx: &mut Tx<'_>, stream: &Stream) -> Result<Option<Position>> {
+pub async fn position(tx: &mut Tx<'_>, stream: &Stream) -> Result<Option<StreamPosition>> {
     const POSITION: &str = "
         SELECT s.seq + COALESCE(r.after_seq, 0) AS seq, COALESCE(r.epoch, s.epoch) AS epoch,
             (SELECT MIN(seq) FROM events WHERE stream = $1) AS oldest
@@ -66,7 +66,7 @@ pub async fn position(tx: &mut Tx<'_>, stream: &Stream) -> Result<Option<Positio
     let Some(row) = tx.optional(POSITION, &params![stream]).await? else { return Ok(None) };
     let seq = row.get("seq")?;
     let oldest = row.get::<Option<i64>>("oldest")?.unwrap_or(seq + 1);
-    Ok(Some(Position { seq, epoch: row.get("epoch")?, oldest }))
+    Ok(Some(StreamPosition { seq, epoch: row.get("epoch")?, oldest }))
 }
 
 /// The events of a stream after number `since`, oldest first, as many as a portion takes. They end

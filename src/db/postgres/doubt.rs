@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::PgPool;
 use tokio::time::{sleep, timeout};
 
-use super::locks::Place;
+use super::locks::OrderGuard;
 use crate::{
     db::{
         Error, Kind, Result,
@@ -31,7 +31,7 @@ pub(super) struct Doubt {
     name: Option<i64>,
     announced: Vec<Announced>,
     /// Its turn in each of its streams.
-    _places: Vec<Place>,
+    _guards: Vec<OrderGuard>,
     _bytes: Counted,
 }
 
@@ -52,13 +52,13 @@ impl Doubt {
     pub(super) fn new(
         name: Option<i64>,
         announced: Vec<Announced>,
-        places: Vec<Place>,
+        guards: Vec<OrderGuard>,
         uncommitted: &Backlog,
     ) -> Result<Self> {
         let renderings = announced.iter().flat_map(|event| &event.renderings);
         let bytes = renderings.map(|rendering| rendering.data.get().len() + EVENT_BYTES).sum();
         let bytes = uncommitted.count(bytes)?;
-        Ok(Self { name, announced, _places: places, _bytes: bytes })
+        Ok(Self { name, announced, _guards: guards, _bytes: bytes })
     }
 
     /// Sends it, since it is committed.

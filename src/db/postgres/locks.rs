@@ -41,7 +41,7 @@ struct Wanted {
     waiting: usize,
     /// When one of them got it last, or the first came.
     since: Instant,
-    turn: Arc<sync::Mutex<()>>,
+    mutex: Arc<sync::Mutex<()>>,
 }
 
 /// A unit's wait, until it is dropped.
@@ -52,8 +52,8 @@ struct Wait {
 
 /// A unit's turn, until it is dropped: of this node's units it alone waits at the server, or has
 /// the stream.
-pub(in crate::db) struct Place {
-    _turn: sync::OwnedMutexGuard<()>,
+pub(in crate::db) struct OrderGuard {
+    _guard: sync::OwnedMutexGuard<()>,
     wait: Wait,
 }
 
@@ -95,7 +95,7 @@ impl Locks {
         sql: &str,
         params: &[Value],
         patience: &Patience,
-    ) -> Result<Place> {
+    ) -> Result<OrderGuard> {
         self.take(self.key(&(sql, params)), patience).await
     }
 
@@ -109,13 +109,13 @@ impl Locks {
         self: &Arc<Self>,
         streams: impl Iterator<Item = Stream>,
         patience: &Patience,
-    ) -> Result<Vec<Place>> {
+    ) -> Result<Vec<OrderGuard>> {
         let keys: BTreeSet<u64> = streams.map(|stream| self.key(&stream)).collect();
-        let mut places = Vec::with_capacity(keys.len());
+        let mut guards = Vec::with_capacity(keys.len());
         for key in keys {
-            places.push(self.take(key, patience).await?);
+            guards.push(self.take(key, patience).await?);
         }
-        Ok(places)
+        Ok(guards)
     }
 
     fn key(&self, what: &impl Hash) -> u64 {
@@ -128,23 +128,23 @@ impl Locks {
         let wanted = all.entry(key).or_insert_with(|| Wanted {
             waiting: 0,
             since: Instant::now(),
-            turn: Arc::default(),
+            mutex: Arc::default(),
         });
         if wanted.waiting >= WAITERS && wanted.since.elapsed() > STUCK {
             return Err(Error::new(Kind::Busy, "others wait for it, and get nothing"));
         }
         wanted.waiting += 1;
-        Ok((Wait { locks: self.clone(), key }, wanted.turn.clone()))
+        Ok((Wait { locks: self.clone(), key }, wanted.mutex.clone()))
     }
 
     /// Waits for a turn, as long as somebody gets his now and then.
-    async fn take(self: &Arc<Self>, key: u64, patience: &Patience) -> Result<Place> {
-        let (wait, turn) = self.want(key)?;
+    async fn take(self: &Arc<Self>, key: u64, patience: &Patience) -> Result<OrderGuard> {
+        let (wait, mutex) = self.want(key)?;
         let limit = patience.limit.max(STUCK);
-        let mut turn = pin!(turn.lock_owned());
+        let mut mutex = pin!(mutex.lock_owned());
         loop {
-            match timeout(limit, &mut turn).await {
-                Ok(turn) => return Ok(Place { _turn: turn, wait }),
+            match timeout(limit, &mut mutex).await {
+                Ok(guard) => return Ok(OrderGuard { _guard: guard, wait }),
                 Err(_) if wait.moves_within(limit) => {}
                 Err(_) => {
                     return Err(Error::new(Kind::Busy, "another does not get on with it"));
@@ -158,7 +158,7 @@ impl Locks {
     }
 }
 
-impl Place {
+impl OrderGuard {
     /// Notes that what was waited for was got.
     pub(in crate::db) fn got(&self) {
         if let Some(wanted) = self.wait.locks.all().get_mut(&self.wait.key) {

@@ -22,11 +22,11 @@ use tokio::{
 
 use self::{
     doubt::Doubt,
-    locks::{Locks, Patience, Place},
+    locks::{Locks, OrderGuard, Patience},
     session::Progress,
 };
 pub(super) use self::{
-    query::{NOW, execute, hold, insert_all, rows},
+    query::{NOW, execute, insert_all, lock_row, rows},
     session::Session,
 };
 use super::{
@@ -95,16 +95,16 @@ impl Postgres {
             pool(&options, connections, statement_timeout, config.lock_timeout)
         };
         let (size, long) = (config.pool_size, (config.pool_size / 2).max(1));
-        let places = |number: u32| Semaphore::new(usize::try_from(number).unwrap_or(1));
+        let permits = |number: u32| Semaphore::new(usize::try_from(number).unwrap_or(1));
         Ok(Self(Arc::new(Inner {
             writes: pool(size, config.write_timeout),
             reads: pool(size + long, config.read_timeout),
             probes: pool(1, config.write_timeout),
-            waiting_writes: Arc::new(places(config.queue_length)),
-            waiting_reads: Arc::new(places(config.queue_length)),
-            long: places(long),
-            short: Arc::new(places(size)),
-            patient: Arc::new(places((size / PATIENT).max(1))),
+            waiting_writes: Arc::new(permits(config.queue_length)),
+            waiting_reads: Arc::new(permits(config.queue_length)),
+            long: permits(long),
+            short: Arc::new(permits(size)),
+            patient: Arc::new(permits((size / PATIENT).max(1))),
             lock_timeout: config.lock_timeout,
             read_timeout: config.read_timeout,
             locks: Arc::default(),
@@ -132,9 +132,9 @@ impl Postgres {
             Ok(connection) => connection,
             Err(error) => return unit.answer(Err(error.into())),
         };
-        let place = self.0.patient.clone().try_acquire_owned().ok();
+        let permit = self.0.patient.clone().try_acquire_owned().ok();
         self.carry(connection, unit, None, async move |this, connection, unit, progress| {
-            let patience = this.locks.patience(place.is_some(), this.lock_timeout);
+            let patience = this.locks.patience(permit.is_some(), this.lock_timeout);
             let done = this.write(connection, unit, progress, &patience).await;
             if matches!(&done, Err(Lost::By(error)) if error.kind() == Kind::Busy) {
                 this.locks.warn(&patience);
@@ -147,8 +147,8 @@ impl Postgres {
     pub(super) async fn read(&self, unit: Box<dyn Unit>) {
         const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
         let Ok(waiting) = self.0.waiting_reads.try_acquire() else { return refuse(unit) };
-        let place = timeout(ACQUIRE_TIMEOUT, self.0.short.clone().acquire_owned()).await;
-        let Ok(Ok(place)) = place else {
+        let permit = timeout(ACQUIRE_TIMEOUT, self.0.short.clone().acquire_owned()).await;
+        let Ok(Ok(permit)) = permit else {
             return unit.answer(Err(Error::new(Kind::Busy, "too many others read")));
         };
         let connection = match self.0.reads.acquire().await {
@@ -156,15 +156,21 @@ impl Postgres {
             Err(error) => return unit.answer(Err(error.into())),
         };
         drop(waiting);
-        self.carry(connection, unit, Some(place), async move |this, connection, unit, progress| {
-            let mut transaction = connection.begin_with(SNAPSHOT).await.map_err(Error::from)?;
-            let (locks, patience) = (&this.locks, &this.locks.patience(true, this.lock_timeout));
-            let session = Session { connection: &mut transaction, locks, patience, progress };
-            let mut tx = Tx::postgres(session, this.shared.clock.now());
-            carry_out(unit, &mut tx).await?;
-            tx.ensure_silent()?;
-            Ok(transaction.rollback().await.map_err(Error::from)?)
-        });
+        self.carry(
+            connection,
+            unit,
+            Some(permit),
+            async move |this, connection, unit, progress| {
+                let mut transaction = connection.begin_with(SNAPSHOT).await.map_err(Error::from)?;
+                let (locks, patience) =
+                    (&this.locks, &this.locks.patience(true, this.lock_timeout));
+                let session = Session { connection: &mut transaction, locks, patience, progress };
+                let mut tx = Tx::postgres(session, this.shared.clock.now());
+                carry_out(unit, &mut tx).await?;
+                tx.ensure_silent()?;
+                Ok(transaction.rollback().await.map_err(Error::from)?)
+            },
+        );
     }
 
     /// Lets a thread carry a unit out: its future can't move between threads, and it goes on to
@@ -249,10 +255,10 @@ impl Inner {
         carry_out(unit, &mut tx).await?;
         let kept = tx.announced.iter().filter(|event| event.kept());
         let streams = kept.flat_map(|event| event.streams());
-        let places = locks.streams(streams, patience).await?;
+        let guards = locks.streams(streams, patience).await?;
         let announced = events::number(&mut tx, self.shared.keep, self.shared.after()).await?;
-        places.iter().for_each(Place::got);
-        let doubt = Doubt::new(tx.name, announced, places, &self.uncommitted)?;
+        guards.iter().for_each(OrderGuard::got);
+        let doubt = Doubt::new(tx.name, announced, guards, &self.uncommitted)?;
         progress.doubt.set(Some(doubt));
         transaction.commit().await.map_err(Error::from)?;
         if let Some(doubt) = progress.doubt.take() {

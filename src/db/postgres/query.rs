@@ -43,18 +43,18 @@ pub(in crate::db) async fn rows(
 
 /// The same, with every row locked until the end of the transaction, as strongly as an `UPDATE`
 /// that leaves its keys alone: rows that refer to it can still be added.
-pub(in crate::db) async fn hold(
+pub(in crate::db) async fn lock_row(
     session: &mut Session<'_>,
     sql: &'static str,
     params: &[Value],
 ) -> Result<Vec<Row>> {
     session.progress.doing.set(sql);
-    let place = session.locks.row(sql, params, session.patience).await?;
+    let guard = session.locks.row(sql, params, session.patience).await?;
     // Both parts are written out in the source.
     let holding = AssertSqlSafe(format!("{sql} FOR NO KEY UPDATE"));
     let rows = query(holding, params).fetch_all(&mut *session.connection).await?;
-    place.got();
-    drop(place);
+    guard.got();
+    drop(guard);
     read(&rows)
 }
 
@@ -88,7 +88,7 @@ fn read(rows: &[PgRow]) -> Result<Vec<Row>> {
         first.columns().iter().map(|column| Box::from(column.name())).collect();
     rows.iter()
         .map(|row| {
-            let values = (0..columns.len()).map(|place| value(row, place)).collect::<Result<_>>();
+            let values = (0..columns.len()).map(|index| value(row, index)).collect::<Result<_>>();
             Ok(Row::new(columns.clone(), values?))
         })
         .collect()
@@ -98,18 +98,18 @@ fn query(sql: impl SqlSafeStr, params: &[Value]) -> Query<'_, Engine, PgArgument
     params.iter().fold(sqlx::query(sql), Query::bind)
 }
 
-fn value(row: &PgRow, place: usize) -> Result<Value> {
-    let raw = row.try_get_raw(place)?;
+fn value(row: &PgRow, index: usize) -> Result<Value> {
+    let raw = row.try_get_raw(index)?;
     if raw.is_null() {
         return Ok(Value::Null);
     }
     let kind = raw.type_info();
     Ok(match kind.name() {
-        "INT8" => Value::Int(row.try_get(place)?),
-        "INT4" => Value::Int(row.try_get::<i32, _>(place)?.into()),
-        "BOOL" => Value::Int(row.try_get::<bool, _>(place)?.into()),
-        "TEXT" | "VARCHAR" | "NAME" => Value::Text(row.try_get(place)?),
-        "BYTEA" => Value::Blob(row.try_get(place)?),
+        "INT8" => Value::Int(row.try_get(index)?),
+        "INT4" => Value::Int(row.try_get::<i32, _>(index)?.into()),
+        "BOOL" => Value::Int(row.try_get::<bool, _>(index)?.into()),
+        "TEXT" | "VARCHAR" | "NAME" => Value::Text(row.try_get(index)?),
+        "BYTEA" => Value::Blob(row.try_get(index)?),
         other => {
             return Err(Error::new(Kind::Other, format_args!("a column is of the type {other}")));
         }

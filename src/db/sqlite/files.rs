@@ -28,7 +28,7 @@ impl Files {
     pub(super) fn take(path: &Path) -> io::Result<Option<Self>> {
         create(path)?;
         let path = named(path, fs::canonicalize(path))?;
-        let lock_path = beside(&path, "-lock");
+        let lock_path = with_suffix(&path, "-lock");
         let lock = open(&lock_path, &metadata(&path)?)?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -45,17 +45,17 @@ impl Files {
 
     /// SQLite's log, which belongs to the database as long as it is there.
     pub(super) fn log(&self) -> PathBuf {
-        beside(&self.path, "-wal")
+        with_suffix(&self.path, "-wal")
     }
 
     /// SQLite's index of its log.
     pub(super) fn index(&self) -> PathBuf {
-        beside(&self.path, "-shm")
+        with_suffix(&self.path, "-shm")
     }
 
     /// Where the [`Mark`](super::mark::Mark) is.
     pub(super) fn mark(&self) -> PathBuf {
-        beside(&self.path, "-mark")
+        with_suffix(&self.path, "-mark")
     }
 
     /// Opens a file that is beside the database, made where there is none, for who may open that.
@@ -91,7 +91,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

@@ -32,7 +32,7 @@ use self::{
     files::Files,
     mark::Mark,
     readers::Readers,
-    threads::{Job, at_once, join, lock, places, queue, spawn},
+    threads::{Job, at_once, join, lock, permits, queue, spawn},
     writer::Writer,
 };
 pub(super) use self::{
@@ -90,7 +90,7 @@ impl Sqlite {
         let session = session.for_units()?;
         begin(&session, &mut mark, shared)?;
         files.opened();
-        let (writer, units) = mpsc::channel(places(config.queue_length));
+        let (writer, units) = mpsc::channel(permits(config.queue_length));
         let (committed, told) = mpsc::channel(UNTOLD);
         let teller = shared.tasks.spawn("store teller", writer::tell(shared.clone(), told));
         let readers = Readers::start(path.to_owned(), config, shared.clone())?;

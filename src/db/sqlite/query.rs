@@ -39,24 +39,25 @@ struct Statement<'c> {
     session: &'c Session,
     prepared: CachedStatement<'c>,
     /// Which parameter each place takes: SQLite takes `$1` for a name and counts by first appearance.
-    places: SmallVec<[usize; 8]>,
+    indexes: SmallVec<[usize; 8]>,
 }
 
 impl<'c> Statement<'c> {
     fn prepare(session: &'c Session, sql: &str) -> Result<Self> {
         let prepared = session.connection.prepare_cached(sql)?;
-        let number = |place| {
-            let number = prepared.parameter_name(place)?[1..].parse::<usize>().ok()?;
+        let number = |index| {
+            let number = prepared.parameter_name(index)?[1..].parse::<usize>().ok()?;
             number.checked_sub(1)
         };
-        let places = (1..=prepared.parameter_count()).map(number).collect::<Option<_>>();
-        let places = places.ok_or_else(|| Error::new(Kind::Other, "a parameter has no number"))?;
-        Ok(Self { session, prepared, places })
+        let indexes = (1..=prepared.parameter_count()).map(number).collect::<Option<_>>();
+        let indexes =
+            indexes.ok_or_else(|| Error::new(Kind::Other, "a parameter has no number"))?;
+        Ok(Self { session, prepared, indexes })
     }
 
     fn bind(&mut self, params: &[Value]) -> Result<()> {
-        for (at, place) in self.places.iter().enumerate() {
-            let Some(param) = params.get(*place) else {
+        for (at, index) in self.indexes.iter().enumerate() {
+            let Some(param) = params.get(*index) else {
                 return Err(Error::new(Kind::Other, "a parameter is missing"));
             };
             self.prepared.raw_bind_parameter(at + 1, param)?;
@@ -73,7 +74,7 @@ impl<'c> Statement<'c> {
             self.bind(params)?;
             let mut rows = self.prepared.raw_query();
             while let Some(row) = rows.next().map_err(|error| self.session.explain(error))? {
-                let values = (0..columns.len()).map(|place| value(row.get_ref(place)?));
+                let values = (0..columns.len()).map(|index| value(row.get_ref(index)?));
                 answers.push(Row::new(columns.clone(), values.collect::<Result<_>>()?));
             }
         }

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{
     session::{Judge, Session},
-    threads::{Job, at_once, join, lock, places, queue, spawn},
+    threads::{Job, at_once, join, lock, permits, queue, spawn},
 };
 use crate::{
     config::DatabaseConfig,
@@ -45,7 +45,7 @@ struct Crew {
 }
 
 /// Where a thread notes that the unit under way is a long one.
-type Place = Arc<Mutex<Option<OwnedSemaphorePermit>>>;
+type LongPermit = Arc<Mutex<Option<OwnedSemaphorePermit>>>;
 
 impl Readers {
     pub(super) fn start(
@@ -53,18 +53,18 @@ impl Readers {
         config: &DatabaseConfig,
         shared: Arc<Shared>,
     ) -> Result<Self> {
-        let (jobs, receiver) = mpsc::channel(places(config.queue_length));
+        let (jobs, receiver) = mpsc::channel(permits(config.queue_length));
         let crew = Arc::new(Crew {
             path,
             shared,
             jobs: Mutex::new(receiver),
             threads: Mutex::default(),
-            long: Arc::new(Semaphore::new(places(config.pool_size / 2))),
+            long: Arc::new(Semaphore::new(permits(config.pool_size / 2))),
             timeout: config.read_timeout,
         });
         // Each keeps a cache of its own, and more of them than cores read no faster.
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        for _ in 0..places(config.pool_size).min(cores) {
+        for _ in 0..permits(config.pool_size).min(cores) {
             crew.engage()?;
         }
         Ok(Self { jobs, crew })
@@ -102,7 +102,7 @@ impl Crew {
 
     /// The life of a thread.
     fn serve(self: &Arc<Self>) {
-        let place = Place::default();
+        let long_permit = LongPermit::default();
         let mut kept = None;
         while let Some(mut unit) = self.next() {
             if !unit.is_wanted() {
@@ -110,7 +110,7 @@ impl Crew {
             }
             let session = match kept.take() {
                 Some(session) => Ok(session),
-                None => Session::to_read(&self.path, self.judge(place.clone())),
+                None => Session::to_read(&self.path, self.judge(long_permit.clone())),
             };
             let read = session.and_then(|session| {
                 let read = self.snapshot(&session, &mut *unit);
@@ -120,7 +120,7 @@ impl Crew {
                 read
             });
             unit.answer(read);
-            if lock(&place).is_some() {
+            if lock(&long_permit).is_some() {
                 // Another has taken its place among the others.
                 return;
             }
@@ -140,18 +140,18 @@ impl Crew {
 
     /// Decides about a unit that is at work for long: it leaves with its thread, where there is
     /// room for it.
-    fn judge(self: &Arc<Self>, place: Place) -> Judge {
+    fn judge(self: &Arc<Self>, long_permit: LongPermit) -> Judge {
         // The connection that this is given to belongs to a thread that has the crew.
         let crew: Weak<Self> = Arc::downgrade(self);
         Box::new(move |work| {
-            let mut place = lock(&place);
-            if work < LONG || place.is_some() {
+            let mut long_permit = lock(&long_permit);
+            if work < LONG || long_permit.is_some() {
                 return None;
             }
             let crew = crew.upgrade()?;
             match crew.long.clone().try_acquire_owned() {
-                Ok(room) => {
-                    *place = Some(room);
+                Ok(permit) => {
+                    *long_permit = Some(permit);
                     crew.engage().err().map(|_| "there is no thread for it")
                 }
                 Err(_) => Some("it takes long, as too many others do"),

@@ -21,7 +21,7 @@ pub(super) enum Job {
 }
 
 /// How many a configured number is here; one at least.
-pub(super) fn places(number: u32) -> usize {
+pub(super) fn permits(number: u32) -> usize {
     usize::try_from(number.max(1)).unwrap_or(usize::MAX)
 }
 

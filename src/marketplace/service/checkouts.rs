@@ -89,7 +89,8 @@ impl MarketplaceService {
             return Err(Error::invalid("/status", "is pending, confirmed or failed"));
         }
         let unit = async move |tx: &mut Tx<'_>| {
-            let mut checkout = checkouts::hold(tx, &id).await?.ok_or_else(no_checkout)?;
+            let mut checkout =
+                checkouts::find_for_update(tx, &id).await?.ok_or_else(no_checkout)?;
             if checkout.status == payment.status {
                 return Ok(checkout);
             }

@@ -55,7 +55,7 @@ impl MarketplaceService {
     {
         let (db, access) = (self.db.clone(), self.access.clone());
         self.db
-            .to_the_end(async move {
+            .run_to_completion(async move {
                 let request = db.write(unit).await?;
                 // Committed events are on their way before the unit is answered, so this comes after.
                 access.recheck(&Room::Request(request.id.clone())).await;
@@ -77,7 +77,7 @@ async fn found(tx: &mut Tx<'_>, caller: &Identity, row: Option<RequestRow>) -> R
 
 /// [`found`], held until the end of the unit.
 async fn hold(tx: &mut Tx<'_>, caller: &Identity, id: &Id) -> Result<RequestRow> {
-    let row = store::requests::hold(tx, id).await?;
+    let row = store::requests::find_for_update(tx, id).await?;
     found(tx, caller, row).await
 }
 
@@ -88,7 +88,8 @@ async fn hold_offer(
     id: &Id,
 ) -> Result<(PurchaseRequest, Offer)> {
     let offer = store::offers::find(tx, id).await?.ok_or_else(no_offer)?;
-    let row = store::requests::hold(tx, &offer.request_id).await?.ok_or_else(no_offer)?;
+    let row =
+        store::requests::find_for_update(tx, &offer.request_id).await?.ok_or_else(no_offer)?;
     // Whoever held the request before may have changed the offer.
     let offer = store::offers::find(tx, id).await?.ok_or_else(no_offer)?;
     let mine = offer.seller_id == caller.user_id || row.document.buyer_id == caller.user_id;

@@ -35,8 +35,11 @@ pub(in crate::marketplace) async fn find(tx: &mut Tx<'_>, id: &Id) -> Result<Opt
 }
 
 /// A checkout, held until the end of the unit.
-pub(in crate::marketplace) async fn hold(tx: &mut Tx<'_>, id: &Id) -> Result<Option<Checkout>> {
-    let found = tx.hold(FIND, &params![id]).await?;
+pub(in crate::marketplace) async fn find_for_update(
+    tx: &mut Tx<'_>,
+    id: &Id,
+) -> Result<Option<Checkout>> {
+    let found = tx.lock_row(FIND, &params![id]).await?;
     complete(tx, found).await
 }
 

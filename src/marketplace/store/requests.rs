@@ -55,8 +55,11 @@ pub(in crate::marketplace) async fn find(tx: &mut Tx<'_>, id: &Id) -> Result<Opt
 }
 
 /// A request, held until the end of the unit: what is read after this stays true.
-pub(in crate::marketplace) async fn hold(tx: &mut Tx<'_>, id: &Id) -> Result<Option<RequestRow>> {
-    tx.hold(FIND, &params![id]).await?.as_ref().map(row).transpose()
+pub(in crate::marketplace) async fn find_for_update(
+    tx: &mut Tx<'_>,
+    id: &Id,
+) -> Result<Option<RequestRow>> {
+    tx.lock_row(FIND, &params![id]).await?.as_ref().map(row).transpose()
 }
 
 /// Changes what the buyer said.

@@ -76,7 +76,7 @@ impl PaymentService {
         }
         let service = self.clone();
         self.db
-            .to_the_end(async move {
+            .run_to_completion(async move {
                 let key = callback.dedupe_key();
                 let received = Received {
                     dedupe_key: key.clone(),
@@ -102,7 +102,7 @@ impl PaymentService {
         let unit = async move |tx: &mut Tx<'_>| {
             // The request is held first, as everywhere, so that two callbacks wait for each other
             // here.
-            let (mut sale, mut payment) = settle::hold(tx, &payment).await?;
+            let (mut sale, mut payment) = settle::find_for_update(tx, &payment).await?;
             if !webhooks::begin(tx, &key).await? {
                 return Ok((payment, Settled::Before));
             }
@@ -140,7 +140,7 @@ impl PaymentService {
         }
         let service = self.clone();
         self.db
-            .to_the_end(async move {
+            .run_to_completion(async move {
                 let key = told.dedupe_key();
                 let received = Received {
                     dedupe_key: key.clone(),

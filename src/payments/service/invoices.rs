@@ -72,7 +72,7 @@ impl PaymentService {
         is_new: bool,
     ) -> Result<(Payment, bool)> {
         let unit = async move |tx: &mut Tx<'_>| {
-            let row = store::payments::hold(tx, &id).await?.ok_or_else(no_payment)?;
+            let row = store::payments::find_for_update(tx, &id).await?.ok_or_else(no_payment)?;
             let mut payment = row.document;
             if payment.invoice.as_ref() == Some(&invoice) {
                 return Ok((payment, is_new));
@@ -99,7 +99,7 @@ impl PaymentService {
     /// Nobody has heard of the payment yet, so nobody hears of its end.
     async fn refused(&self, id: Id) -> Result<()> {
         let unit = async move |tx: &mut Tx<'_>| {
-            let row = store::payments::hold(tx, &id).await?.ok_or_else(no_payment)?;
+            let row = store::payments::find_for_update(tx, &id).await?.ok_or_else(no_payment)?;
             let mut payment = row.document;
             if payment.status == PaymentStatus::Pending && payment.invoice.is_none() {
                 payment.status = PaymentStatus::Failed;

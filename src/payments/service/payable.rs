@@ -56,7 +56,7 @@ pub(super) async fn check_payment(
     request: &CreatePayout,
     pegs: &Pegs,
 ) -> Result<()> {
-    let Some(row) = store::payments::hold(tx, payment).await? else {
+    let Some(row) = store::payments::find_for_update(tx, payment).await? else {
         return Err(Error::invalid("/paymentId", "is not a payment"));
     };
     let payment = row.document;

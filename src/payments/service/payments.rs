@@ -61,7 +61,7 @@ impl PaymentService {
         let turn = self.invoices.turn(&buyer).await?;
         let service = self.clone();
         self.db
-            .to_the_end(async move {
+            .run_to_completion(async move {
                 let _turn = turn;
                 let begun = service.begin_payment(caller, request, |begun| begun).await?;
                 match &begun.ask {
@@ -90,7 +90,8 @@ impl PaymentService {
         };
         let invoices = self.invoices.clone();
         let unit = async move |tx: &mut Tx<'_>| {
-            let sale = Sale::hold(tx, &request.request_id).await?.ok_or_else(no_request)?;
+            let sale =
+                Sale::find_for_update(tx, &request.request_id).await?.ok_or_else(no_request)?;
             let (seller, money) = terms(&sale, &caller, &request)?;
             let known = under_way(tx, &request, &money).await?;
             let is_new = known.is_none();
@@ -172,7 +173,7 @@ impl PaymentService {
         let tx_hash = transaction::name(tx_hash);
         let notifications = self.notifications.clone();
         let unit = async move |tx: &mut Tx<'_>| {
-            let (mut sale, mut payment) = settle::hold(tx, &id).await?;
+            let (mut sale, mut payment) = settle::find_for_update(tx, &id).await?;
             match payment.status {
                 PaymentStatus::Confirmed
                     if payment
@@ -208,7 +209,7 @@ impl PaymentService {
         state: EscrowState,
     ) -> Result<Payment> {
         let unit = async move |tx: &mut Tx<'_>| {
-            let row = store::payments::hold(tx, &id).await?.ok_or_else(no_payment)?;
+            let row = store::payments::find_for_update(tx, &id).await?.ok_or_else(no_payment)?;
             let mut payment = row.document;
             if payment.status != PaymentStatus::Confirmed {
                 return Err(conflict("The payment is not confirmed."));

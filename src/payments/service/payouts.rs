@@ -62,7 +62,7 @@ impl PaymentService {
         };
         let service = self.clone();
         self.db
-            .to_the_end(async move {
+            .run_to_completion(async move {
                 let _turn = turn;
                 let token = provider.is_some().then(token);
                 let (payout, begun) =
@@ -168,7 +168,7 @@ impl PaymentService {
 
     async fn ordered(&self, id: Id, started: Option<StartedPayout>) -> Result<Payout> {
         let unit = async move |tx: &mut Tx<'_>| {
-            let mut payout = payouts::hold(tx, &id).await?.ok_or_else(no_payout)?;
+            let mut payout = payouts::find_for_update(tx, &id).await?.ok_or_else(no_payout)?;
             match started {
                 Some(started) => {
                     payout.task_id = started.task_id;
@@ -195,7 +195,7 @@ impl PaymentService {
     /// Nobody has heard of the payout yet, so nobody hears of its end.
     async fn not_ordered(&self, id: Id) -> Result<()> {
         let unit = async move |tx: &mut Tx<'_>| {
-            let mut payout = payouts::hold(tx, &id).await?.ok_or_else(no_payout)?;
+            let mut payout = payouts::find_for_update(tx, &id).await?.ok_or_else(no_payout)?;
             if payout.status != PayoutStatus::Pending {
                 return Ok(());
             }
@@ -225,7 +225,7 @@ impl PaymentService {
         let tx_hash = tx_hash.map(transaction::name);
         let notifications = self.notifications.clone();
         let unit = async move |tx: &mut Tx<'_>| {
-            let payout = payouts::hold(tx, &id).await?.ok_or_else(no_payout)?;
+            let payout = payouts::find_for_update(tx, &id).await?.ok_or_else(no_payout)?;
             match (payout.status, status) {
                 (now, then) if now == then => return fill_hash(tx, payout, tx_hash).await,
                 (PayoutStatus::Completed, _) => return Err(conflict("The payout is through.")),
@@ -316,7 +316,7 @@ pub(super) async fn settle(
     tx_hash: Option<String>,
 ) -> Result<()> {
     let tx_hash = tx_hash.map(transaction::name);
-    let payout = payouts::hold(tx, id).await?.ok_or_else(no_payout)?;
+    let payout = payouts::find_for_update(tx, id).await?.ok_or_else(no_payout)?;
     if payout.status == PayoutStatus::Completed {
         if payout.tx_hash.is_none() {
             fill_hash(tx, payout, tx_hash).await?;

@@ -47,11 +47,11 @@ impl Settled {
 }
 
 /// A payment with its sale, both held until the end of the unit: the request first, as everywhere.
-pub(super) async fn hold(tx: &mut Tx<'_>, id: &Id) -> Result<(Sale, Payment)> {
+pub(super) async fn find_for_update(tx: &mut Tx<'_>, id: &Id) -> Result<(Sale, Payment)> {
     let payment = store::payments::find(tx, id).await?.ok_or_else(no_payment)?.document;
-    let sale = Sale::hold(tx, &payment.request_id).await?;
+    let sale = Sale::find_for_update(tx, &payment.request_id).await?;
     let sale = sale.ok_or_else(|| Error::internal("a payment's request is missing"))?;
-    let payment = store::payments::hold(tx, id).await?.ok_or_else(no_payment)?.document;
+    let payment = store::payments::find_for_update(tx, id).await?.ok_or_else(no_payment)?.document;
     Ok((sale, payment))
 }
 

@@ -52,8 +52,11 @@ pub(in crate::payments) async fn find(tx: &mut Tx<'_>, id: &Id) -> Result<Option
 }
 
 /// A payment, held until the end of the unit. Whoever holds the request too holds that first.
-pub(in crate::payments) async fn hold(tx: &mut Tx<'_>, id: &Id) -> Result<Option<PaymentRow>> {
-    tx.hold(FIND, &params![id]).await?.as_ref().map(row).transpose()
+pub(in crate::payments) async fn find_for_update(
+    tx: &mut Tx<'_>,
+    id: &Id,
+) -> Result<Option<PaymentRow>> {
+    tx.lock_row(FIND, &params![id]).await?.as_ref().map(row).transpose()
 }
 
 /// The payment of a provider that is under way for a request.

@@ -47,8 +47,11 @@ pub(in crate::payments) async fn find(tx: &mut Tx<'_>, id: &Id) -> Result<Option
 }
 
 /// A payout, held until the end of the unit.
-pub(in crate::payments) async fn hold(tx: &mut Tx<'_>, id: &Id) -> Result<Option<Payout>> {
-    tx.hold(FIND, &params![id]).await?.as_ref().map(row).transpose()
+pub(in crate::payments) async fn find_for_update(
+    tx: &mut Tx<'_>,
+    id: &Id,
+) -> Result<Option<Payout>> {
+    tx.lock_row(FIND, &params![id]).await?.as_ref().map(row).transpose()
 }
 
 /// The payout that this request began.

@@ -33,7 +33,7 @@ impl Users {
         tracing::info!(by = %by.user_id, %user, "a user is to be erased");
         let users = self.clone();
         self.db
-            .to_the_end(async move {
+            .run_to_completion(async move {
                 let (this, whose) = (users.clone(), user.clone());
                 let unit = async move |tx: &mut Tx<'_>| {
                     erasures::ask(tx, &whose).await?;

@@ -122,7 +122,7 @@ impl Users {
     pub async fn revoke(&self, revocation: Revocation) -> Result<()> {
         let users = self.clone();
         self.db
-            .to_the_end(async move {
+            .run_to_completion(async move {
                 let (this, kept) = (users.clone(), revocation.clone());
                 let unit = async move |tx: &mut Tx<'_>| this.keep(tx, &kept).await;
                 users.db.write(unit).await?;
@@ -212,7 +212,7 @@ impl Users {
         tracing::info!(by = %by.user_id, %user, "a user is blocked");
         let (users, blocked_by) = (self.clone(), by.user_id.clone());
         self.db
-            .to_the_end(async move {
+            .run_to_completion(async move {
                 let _turn = users.blocking.lock().await;
                 let blocked = user.clone();
                 let unit = async move |tx: &mut Tx<'_>| {
@@ -231,7 +231,7 @@ impl Users {
         tracing::info!(by = %by.user_id, %user, "a user's block is ended");
         let users = self.clone();
         self.db
-            .to_the_end(async move {
+            .run_to_completion(async move {
                 let _turn = users.blocking.lock().await;
                 let blocked = user.clone();
                 let unit = async move |tx: &mut Tx<'_>| kept::unblock(tx, &blocked).await;
