@@ -47,7 +47,7 @@ fn unquote(quoted: &str) -> Option<String> {
 
 /// What is kept for a key: another caller's, another path's is another. `caller` is all that tells
 /// them apart. As a hash it has one length, and tells nothing.
-pub(super) fn place_of(caller: &[&str], method: &Method, path: &str, key: &str) -> Vec<u8> {
+pub(super) fn request_hash(caller: &[&str], method: &Method, path: &str, key: &str) -> Vec<u8> {
     let mut hash = Sha256::new();
     for part in caller.iter().chain(&[method.as_str(), path, key]) {
         // None of them has a NUL.
@@ -94,14 +94,15 @@ mod tests {
 
     #[test]
     fn caller_method_path_and_key_make_the_place() {
-        let place = |caller, method, path, key| place_of(&["token", caller], &method, path, key);
-        let one = place("u1", Method::POST, "/api/a", "k");
-        assert_eq!(one, place("u1", Method::POST, "/api/a", "k"));
+        let request_hash =
+            |caller, method, path, key| request_hash(&["token", caller], &method, path, key);
+        let one = request_hash("u1", Method::POST, "/api/a", "k");
+        assert_eq!(one, request_hash("u1", Method::POST, "/api/a", "k"));
         for other in [
-            place("u2", Method::POST, "/api/a", "k"),
-            place("u1", Method::PUT, "/api/a", "k"),
-            place("u1", Method::POST, "/api/b", "k"),
-            place("u1", Method::POST, "/api/a", "l"),
+            request_hash("u2", Method::POST, "/api/a", "k"),
+            request_hash("u1", Method::PUT, "/api/a", "k"),
+            request_hash("u1", Method::POST, "/api/b", "k"),
+            request_hash("u1", Method::POST, "/api/a", "l"),
         ] {
             assert_ne!(one, other);
         }

@@ -80,13 +80,13 @@ type Running = Arc<DashMap<Vec<u8>, Vec<u8>>>;
 
 /// Notes that a request is carried out, until it is dropped.
 struct Run {
-    place: Vec<u8>,
+    request_hash: Vec<u8>,
     running: Running,
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
-        self.running.remove(&self.place);
+        self.running.remove(&self.request_hash);
     }
 }
 
@@ -138,7 +138,7 @@ pub fn name_of(
 ) -> Result<Option<Vec<u8>>> {
     let key = key::key_of(headers)?;
     let caller = [kind.as_str(), caller.as_str()];
-    Ok(key.map(|key| key::place_of(&caller, method, path, &key)))
+    Ok(key.map(|key| key::request_hash(&caller, method, path, &key)))
 }
 
 /// Middleware around what takes POSTs. The answers that it sees must have their bodies already.
@@ -148,11 +148,12 @@ pub async fn layer(
     next: Next,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    match idempotency.place(&parts).await {
-        Ok(Some(place)) => {
+    match idempotency.request_hash(&parts).await {
+        Ok(Some(request_hash)) => {
             // The caller may hang up.
             let db = idempotency.db.clone();
-            let answer = db.run_to_completion(idempotency.answer(place, parts, body, next)).await;
+            let answer =
+                db.run_to_completion(idempotency.answer(request_hash, parts, body, next)).await;
             answer.unwrap_or_else(IntoResponse::into_response)
         }
         Ok(None) => next.run(Request::from_parts(parts, body)).await,
@@ -162,7 +163,7 @@ pub async fn layer(
 
 impl Idempotency {
     /// Where the answer to a request is kept, if it is.
-    async fn place(&self, request: &Parts) -> Result<Option<Vec<u8>>> {
+    async fn request_hash(&self, request: &Parts) -> Result<Option<Vec<u8>>> {
         let (method, path) = (&request.method, request.uri.path());
         if !takes_key(method, path) {
             return Ok(None);
@@ -179,28 +180,28 @@ impl Idempotency {
         // An answer may say what only these rights let one know.
         let ((kind, id), rights) = (credentials.caller(), credentials.rights());
         let caller = [kind.as_str(), id.as_str(), &rights];
-        Ok(key?.map(|key| key::place_of(&caller, method, path, &key)))
+        Ok(key?.map(|key| key::request_hash(&caller, method, path, &key)))
     }
 
     /// The answer to a request with a key: the one that was given, or else a new one.
     async fn answer(
         self,
-        place: Vec<u8>,
+        request_hash: Vec<u8>,
         parts: Parts,
         body: Body,
         next: Next,
     ) -> Result<Response> {
         let RawBody(body) = RawBody::from_request(Request::new(body), &()).await?;
         let body_hash = Sha256::digest(&body).to_vec();
-        let _run = match self.running.entry(place.clone()) {
+        let _run = match self.running.entry(request_hash.clone()) {
             Entry::Occupied(running) if *running.get() == body_hash => return Err(running_still()),
             Entry::Occupied(_) => return Err(other_body()),
             Entry::Vacant(free) => {
                 free.insert(body_hash.clone());
-                Run { place: place.clone(), running: self.running.clone() }
+                Run { request_hash: request_hash.clone(), running: self.running.clone() }
             }
         };
-        match store::claim(&self.db, place, body_hash).await? {
+        match store::claim(&self.db, request_hash, body_hash).await? {
             Claim::Run(claimed) => {
                 let request = Request::from_parts(parts, Body::from(body));
                 self.run(claimed, request, next).await

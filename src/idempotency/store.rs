@@ -45,14 +45,14 @@ pub(super) enum Claim {
 /// A place that was taken, and the name of the attempt that has it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Claimed {
-    place: Vec<u8>,
+    request_hash: Vec<u8>,
     id: Uuid,
 }
 
 /// Takes a place, unless it is taken. One whose answer is too old is free, and so is one without an
 /// answer after a moment: its request does not run in this process, and is undone elsewhere. One
 /// that is held from a time to come is from before a clock was set back, and free.
-pub(super) async fn claim(db: &Db, place: Vec<u8>, body_hash: Vec<u8>) -> Result<Claim> {
+pub(super) async fn claim(db: &Db, request_hash: Vec<u8>, body_hash: Vec<u8>) -> Result<Claim> {
     const TAKE: &str = "
         INSERT INTO idempotency_keys (id, body_hash, attempt, started_at, held_at)
         VALUES ($1, $2, $3, $4, $5)
@@ -71,12 +71,12 @@ pub(super) async fn claim(db: &Db, place: Vec<u8>, body_hash: Vec<u8>) -> Result
         // Another may have asked for the time later, and been faster.
         let (left, ahead) = (held_at - LEFT_FOR, held_at + LEFT_FOR);
         let left = left.millis() + 1;
-        let taken = params![&*place, &*body_hash, id, now, held_at, old, left, ahead];
+        let taken = params![&*request_hash, &*body_hash, id, now, held_at, old, left, ahead];
         let taken = tx.execute(TAKE, &taken).await?;
         if taken == 1 {
-            return Ok(Claim::Run(Claimed { place, id }));
+            return Ok(Claim::Run(Claimed { request_hash, id }));
         }
-        match tx.optional(TAKEN, &params![&*place]).await? {
+        match tx.optional(TAKEN, &params![&*request_hash]).await? {
             Some(row) => read(&row, &body_hash),
             // Given back in between.
             None => Ok(Claim::Running),
@@ -106,16 +106,22 @@ fn read(row: &Row, body_hash: &[u8]) -> Result<Claim> {
 /// Keeps the answer, unless another has taken the place since.
 pub(super) async fn finish(db: &Db, claimed: &Claimed, answer: Answer) -> Result<()> {
     let bytes = answer.body.as_ref().map_or(0, Bytes::len);
-    let (place, id) = (claimed.place.clone(), claimed.id);
-    db.write_sized(bytes, async move |tx| set_answer(tx, place, id, &answer).await.map(drop)).await
+    let (request_hash, id) = (claimed.request_hash.clone(), claimed.id);
+    db.write_sized(bytes, async move |tx| set_answer(tx, request_hash, id, &answer).await.map(drop))
+        .await
 }
 
 /// Keeps the answer in the unit that does the work; false when another has taken the place since.
 pub(super) async fn keep(tx: &mut Tx<'_>, claimed: &Claimed, answer: &Answer) -> Result<bool> {
-    set_answer(tx, claimed.place.clone(), claimed.id, answer).await
+    set_answer(tx, claimed.request_hash.clone(), claimed.id, answer).await
 }
 
-async fn set_answer(tx: &mut Tx<'_>, place: Vec<u8>, id: Uuid, answer: &Answer) -> Result<bool> {
+async fn set_answer(
+    tx: &mut Tx<'_>,
+    request_hash: Vec<u8>,
+    id: Uuid,
+    answer: &Answer,
+) -> Result<bool> {
     // Where enough others show the same, the place has no answer yet, and gets none.
     const SET: &str = "
         UPDATE idempotency_keys SET status = $3, content_type = $4, (answer, subject) = (
@@ -126,7 +132,8 @@ async fn set_answer(tx: &mut Tx<'_>, place: Vec<u8>, id: Uuid, answer: &Answer) 
         WHERE id = $1 AND attempt = $2";
     let status = u32::from(answer.status.as_u16());
     let (content_type, body) = (answer.content_type.clone(), answer.body.as_deref());
-    let params = params![place, id, status, content_type, body, answer.subject.clone(), MAX_ABOUT];
+    let params =
+        params![request_hash, id, status, content_type, body, answer.subject.clone(), MAX_ABOUT];
     Ok(tx.execute(SET, &params).await? == 1)
 }
 
@@ -161,12 +168,12 @@ pub async fn forget(tx: &mut Tx<'_>, subject: &Id) -> Result<()> {
 /// The store's.
 pub async fn answers_after(
     tx: &mut Tx<'_>,
-    place: &[u8],
+    request_hash: &[u8],
     limit: i64,
 ) -> Result<Vec<(Vec<u8>, Option<Vec<u8>>)>> {
     const AFTER: &str = "
         SELECT id, answer FROM idempotency_keys WHERE id > $1 ORDER BY id LIMIT $2";
-    let rows = tx.all(AFTER, &params![place, limit]).await?;
+    let rows = tx.all(AFTER, &params![request_hash, limit]).await?;
     rows.iter().map(|row| Ok((row.get("id")?, row.get("answer")?))).collect()
 }
 
@@ -174,9 +181,9 @@ pub async fn answers_after(
 ///
 /// # Errors
 /// The store's.
-pub async fn answer_at(tx: &mut Tx<'_>, place: &[u8]) -> Result<Option<Vec<u8>>> {
+pub async fn answer_at(tx: &mut Tx<'_>, request_hash: &[u8]) -> Result<Option<Vec<u8>>> {
     const AT: &str = "SELECT answer FROM idempotency_keys WHERE id = $1";
-    let row = tx.lock_row(AT, &params![place]).await?;
+    let row = tx.lock_row(AT, &params![request_hash]).await?;
     Ok(row.map_or(Ok(None), |row| row.get("answer"))?)
 }
 
@@ -184,9 +191,9 @@ pub async fn answer_at(tx: &mut Tx<'_>, place: &[u8]) -> Result<Option<Vec<u8>>>
 ///
 /// # Errors
 /// The store's.
-pub async fn set_answer_at(tx: &mut Tx<'_>, place: &[u8], answer: &[u8]) -> Result<()> {
+pub async fn set_answer_at(tx: &mut Tx<'_>, request_hash: &[u8], answer: &[u8]) -> Result<()> {
     const SET: &str = "UPDATE idempotency_keys SET answer = $2 WHERE id = $1";
-    tx.execute(SET, &params![place, answer]).await?;
+    tx.execute(SET, &params![request_hash, answer]).await?;
     Ok(())
 }
 
@@ -196,16 +203,16 @@ pub(super) async fn renew_claim(tx: &mut Tx<'_>, claimed: &Claimed) -> Result<bo
     const RENEW: &str = "
         UPDATE idempotency_keys SET held_at = $3 WHERE id = $1 AND attempt = $2";
     let now = tx.common_now().await?;
-    Ok(tx.execute(RENEW, &params![&*claimed.place, claimed.id, now]).await? == 1)
+    Ok(tx.execute(RENEW, &params![&*claimed.request_hash, claimed.id, now]).await? == 1)
 }
 
 /// Gives a place back, unless it has an answer, or another has taken it since.
 pub(super) async fn release(db: &Db, claimed: &Claimed) -> Result<()> {
     const RELEASE: &str = "
         DELETE FROM idempotency_keys WHERE id = $1 AND attempt = $2 AND status IS NULL";
-    let (place, id) = (claimed.place.clone(), claimed.id);
+    let (request_hash, id) = (claimed.request_hash.clone(), claimed.id);
     db.write(async move |tx| {
-        tx.execute(RELEASE, &params![place, id]).await?;
+        tx.execute(RELEASE, &params![request_hash, id]).await?;
         Ok(())
     })
     .await

@@ -177,15 +177,15 @@ async fn an_answer_that_is_too_large_is_not_given_twice() {
     assert_eq!(server.calls(), 1);
 }
 
-fn place_of_alice() -> Vec<u8> {
-    key::place_of(&["token", "alice", ""], &Method::POST, "/api/things", "k")
+fn request_hash_of_alice() -> Vec<u8> {
+    key::request_hash(&["token", "alice", ""], &Method::POST, "/api/things", "k")
 }
 
 #[tokio::test]
 async fn what_was_lost_is_free_after_a_moment_and_with_a_start() {
     let server = Server::start().await;
     let hash = Sha256::digest("do").to_vec();
-    let claim = store::claim(&server.db, place_of_alice(), hash.clone()).await.unwrap();
+    let claim = store::claim(&server.db, request_hash_of_alice(), hash.clone()).await.unwrap();
     let Claim::Run(lost) = claim else { panic!("it was free") };
     assert_eq!(server.order("k", "do").await.0, 409);
     server.clock.advance(LEFT_FOR);
@@ -225,7 +225,7 @@ async fn what_was_lost_is_free_after_a_moment_and_with_a_start() {
 async fn a_place_from_before_the_clock_was_set_back_is_free() {
     let server = Server::start().await;
     let hash = Sha256::digest("do").to_vec();
-    let claim = store::claim(&server.db, place_of_alice(), hash).await.unwrap();
+    let claim = store::claim(&server.db, request_hash_of_alice(), hash).await.unwrap();
     assert!(matches!(claim, Claim::Run(_)), "{claim:?}");
     let later = async |by: i64| {
         let set =
@@ -246,7 +246,7 @@ async fn an_answer_is_kept_with_the_work() {
         server.begun.notified().await;
         server.clock.advance(LEFT_FOR);
         let hash = Sha256::digest("write and wait").to_vec();
-        let claim = store::claim(&server.db, place_of_alice(), hash).await.unwrap();
+        let claim = store::claim(&server.db, request_hash_of_alice(), hash).await.unwrap();
         server.go_on.notify_one();
         claim
     };
@@ -267,7 +267,7 @@ async fn what_another_process_took_over_is_not_done_here() {
         server.begun.notified().await;
         server.clock.advance(LEFT_FOR);
         let hash = Sha256::digest("wait and write").to_vec();
-        let claim = store::claim(&server.db, place_of_alice(), hash).await.unwrap();
+        let claim = store::claim(&server.db, request_hash_of_alice(), hash).await.unwrap();
         server.go_on.notify_one();
         claim
     };

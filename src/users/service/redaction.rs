@@ -67,11 +67,11 @@ impl Users {
             let (this, whose, after) = (self.clone(), gone.clone(), place);
             let unit = async move |tx: &mut Tx<'_>| {
                 let answers = idempotency::answers_after(tx, &after, ANSWERS).await?;
-                let last = answers.last().map(|(place, _)| place.clone());
+                let last = answers.last().map(|(request_hash, _)| request_hash.clone());
                 let mut shown = Vec::new();
-                for (place, answer) in answers {
+                for (request_hash, answer) in answers {
                     if answer.and_then(|answer| this.redacted_answer(&answer, &whose)).is_some() {
-                        shown.push(place);
+                        shown.push(request_hash);
                     }
                 }
                 Ok((shown, last))
