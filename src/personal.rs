@@ -18,7 +18,7 @@ pub const ROWS: i64 = 50;
 
 /// A step of a walk through what a room keeps of somebody: where the next one begins, none when it is
 /// through.
-pub type Step<'a> = LocalBoxFuture<'a, Result<Option<Place>>>;
+pub type Step<'a> = LocalBoxFuture<'a, Result<Option<Cursor>>>;
 
 /// What a room keeps of people. A walk through it is many small units; a part says after each where the
 /// next one begins, and nothing when it is through.
@@ -31,7 +31,7 @@ pub trait PersonalData: Send + Sync {
         &'a self,
         tx: &'a mut Tx<'_>,
         user: &'a Id,
-        from: &'a Place,
+        from: &'a Cursor,
         lines: &'a mut Lines,
     ) -> Step<'a>;
 
@@ -39,7 +39,7 @@ pub trait PersonalData: Send + Sync {
     ///
     /// # Errors
     /// The store's.
-    fn erase<'a>(&'a self, _tx: &'a mut Tx<'_>, _user: &'a Id, _from: &'a Place) -> Step<'a> {
+    fn erase<'a>(&'a self, _tx: &'a mut Tx<'_>, _user: &'a Id, _from: &'a Cursor) -> Step<'a> {
         async { Ok(None) }.boxed_local()
     }
 
@@ -111,14 +111,14 @@ impl Gone {
 
 /// Where a walk through what a room keeps of somebody stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct Cursor {
     /// Which of the room's tables, from 0.
     pub table: usize,
     /// The key of the last row there; empty before the first.
     pub after: String,
 }
 
-impl Place {
+impl Cursor {
     /// Writes the rows that come from here on, and goes behind them.
     ///
     /// # Errors

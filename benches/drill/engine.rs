@@ -92,15 +92,15 @@ impl Engine {
                 let pragmas = "PRAGMA synchronous = OFF; PRAGMA cache_size = -200000;";
                 connection.execute_batch(pragmas)?;
                 let transaction = connection.transaction()?;
-                let places = vec!["?"; columns.split(',').count()].join(", ");
-                let insert = format!("INSERT INTO {table} ({columns}) VALUES ({places})");
+                let placeholders = vec!["?"; columns.split(',').count()].join(", ");
+                let insert = format!("INSERT INTO {table} ({columns}) VALUES ({placeholders})");
                 let mut statement = transaction.prepare(&insert)?;
                 for row in rows {
-                    for (place, cell) in row.iter().enumerate() {
+                    for (index, cell) in row.iter().enumerate() {
                         match cell {
-                            Cell::Null => statement.raw_bind_parameter(place + 1, None::<i64>)?,
-                            Cell::Int(n) => statement.raw_bind_parameter(place + 1, n)?,
-                            Cell::Text(text) => statement.raw_bind_parameter(place + 1, text)?,
+                            Cell::Null => statement.raw_bind_parameter(index + 1, None::<i64>)?,
+                            Cell::Int(n) => statement.raw_bind_parameter(index + 1, n)?,
+                            Cell::Text(text) => statement.raw_bind_parameter(index + 1, text)?,
                         }
                     }
                     statement.raw_execute()?;
@@ -114,8 +114,8 @@ impl Engine {
                 let mut copy = connection.copy_in_raw(&copy).await?;
                 let mut text = String::new();
                 for row in rows {
-                    for (place, cell) in row.iter().enumerate() {
-                        if place > 0 {
+                    for (index, cell) in row.iter().enumerate() {
+                        if index > 0 {
                             text.push('\t');
                         }
                         match cell {

@@ -111,12 +111,12 @@ pub fn fill(engine: &mut Engine, rows: usize) -> Result<f64> {
         "participants",
         PARTICIPANTS,
         &mut all.iter().flat_map(|one| {
-            one.people.iter().zip(1..).map(|(person, place)| {
-                // The `place`th wrote what leaves that when it is divided by the number of writers.
+            one.people.iter().zip(1..).map(|(person, index)| {
+                // The `index`th wrote what leaves that when it is divided by the number of writers.
                 let (sent, last) = match one.writers {
-                    writers if place > writers => (0, 0),
+                    writers if index > writers => (0, 0),
                     writers => {
-                        let last = (1..=one.messages).rev().find(|n| n % writers == (place - 1));
+                        let last = (1..=one.messages).rev().find(|n| n % writers == (index - 1));
                         last.map_or((0, 0), |last| (last.div_ceil(writers), last))
                     }
                 };
@@ -126,7 +126,7 @@ pub fn fill(engine: &mut Engine, rows: usize) -> Result<f64> {
                     at(0),
                     int(0),
                     at(one.active + one.ahead),
-                    int(place),
+                    int(index),
                     int(sent),
                     int(last),
                     int(0),

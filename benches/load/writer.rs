@@ -46,8 +46,8 @@ impl Writer {
             "a message was refused: {}",
             String::from_utf8_lossy(packet)
         );
-        let place = self.waiting.iter().position(|(waiting, _)| *waiting == number);
-        let at = place.and_then(|place| self.waiting.remove(place));
+        let index = self.waiting.iter().position(|(waiting, _)| *waiting == number);
+        let at = index.and_then(|index| self.waiting.remove(index));
         let (_, written) =
             at.with_context(|| format!("message {number} was acknowledged twice"))?;
         chat.acknowledged += 1;
@@ -68,11 +68,11 @@ impl Writer {
         let (user, people) = (user as usize, chat.people as usize);
         ensure!(author / people == user / people, "a message reached another conversation");
         ensure!(author != user, "a message reached its own writer");
-        let place = author % people;
-        if self.inboxes.len() <= place {
-            self.inboxes.resize_with(place + 1, Inbox::default);
+        let index = author % people;
+        if self.inboxes.len() <= index {
+            self.inboxes.resize_with(index + 1, Inbox::default);
         }
-        self.inboxes[place].put(number)?;
+        self.inboxes[index].put(number)?;
         chat.received += 1;
         Ok(())
     }

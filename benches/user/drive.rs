@@ -53,14 +53,14 @@ pub async fn run(server: &Server, time: Duration) -> Result<Tally> {
         tally: Tally::default(),
     };
     let mut tasks = JoinSet::new();
-    for place in 0..SOCKETS {
-        tasks.spawn(socket::keep(work.clone(), place % 2 == 0));
+    for index in 0..SOCKETS {
+        tasks.spawn(socket::keep(work.clone(), index % 2 == 0));
     }
     for _ in 0..POLLERS {
         tasks.spawn(socket::never_poll(work.clone(), http.clone()));
     }
-    for place in 0..WRITERS {
-        tasks.spawn(write(work.clone(), http.clone(), place));
+    for index in 0..WRITERS {
+        tasks.spawn(write(work.clone(), http.clone(), index));
     }
     for _ in 0..UPLOADS {
         tasks.spawn(upload(work.clone()));
@@ -81,11 +81,11 @@ fn message(content: &str) -> Value {
 }
 
 /// Writes one kind of thing after the other, each as large as it may be.
-async fn write(work: Work, http: reqwest::Client, place: usize) {
+async fn write(work: Work, http: reqwest::Client, index: usize) {
     let mut next = 0_usize;
     while Instant::now() < work.end {
         next += 1;
-        let key = format!("{place}-{next}");
+        let key = format!("{index}-{next}");
         let people: Vec<String> = (0..999).map(|other| format!("made-up-{key}-{other}")).collect();
         let metadata = json!({ "note": "x".repeat(16_000) });
         let (what, path, body) = match next % 4 {

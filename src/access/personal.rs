@@ -8,7 +8,7 @@ use crate::{
     clock::Timestamp,
     db::Tx,
     id::Id,
-    personal::{Lines, PersonalData, Place, ROWS, Step},
+    personal::{Cursor, Lines, PersonalData, ROWS, Step},
     room::Room,
 };
 
@@ -30,7 +30,7 @@ impl PersonalData for Personal {
         &'a self,
         tx: &'a mut Tx<'_>,
         user: &'a Id,
-        from: &'a Place,
+        from: &'a Cursor,
         lines: &'a mut Lines,
     ) -> Step<'a> {
         async move {
@@ -47,7 +47,7 @@ impl PersonalData for Personal {
         .boxed_local()
     }
 
-    fn erase<'a>(&'a self, tx: &'a mut Tx<'_>, user: &'a Id, from: &'a Place) -> Step<'a> {
+    fn erase<'a>(&'a self, tx: &'a mut Tx<'_>, user: &'a Id, from: &'a Cursor) -> Step<'a> {
         async move {
             match from.table {
                 0 => Ok(from.without(store::erase(tx, user, ROWS).await?)),

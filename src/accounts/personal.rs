@@ -9,7 +9,7 @@ use crate::{
     clock::Timestamp,
     db::Tx,
     id::Id,
-    personal::{Lines, PersonalData, Place, Step},
+    personal::{Cursor, Lines, PersonalData, Step},
 };
 
 /// This room's part.
@@ -41,7 +41,7 @@ impl PersonalData for Personal {
         &'a self,
         tx: &'a mut Tx<'_>,
         user: &'a Id,
-        _from: &'a Place,
+        _from: &'a Cursor,
         lines: &'a mut Lines,
     ) -> Step<'a> {
         async move {
@@ -66,7 +66,7 @@ impl PersonalData for Personal {
         .boxed_local()
     }
 
-    fn erase<'a>(&'a self, tx: &'a mut Tx<'_>, user: &'a Id, _from: &'a Place) -> Step<'a> {
+    fn erase<'a>(&'a self, tx: &'a mut Tx<'_>, user: &'a Id, _from: &'a Cursor) -> Step<'a> {
         async move {
             store::erase(tx, user).await?;
             Ok(None)

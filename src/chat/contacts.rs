@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     requests::MAX_PARTICIPANTS,
-    store::{self, Membership},
+    store::{self, Participation},
 };
 use crate::{
     db::{Db, Tx},
@@ -36,10 +36,10 @@ pub async fn find_contacts(db: &Db, search: &mut Search<'_>) -> Result<()> {
     let mut circles = Circles::default();
     for some in users.chunks(USERS_AT_ONCE) {
         let asked = some.to_vec();
-        let unit = async move |tx: &mut Tx<'_>| store::memberships(tx, &asked, rows()).await;
-        let memberships = db.read(unit).await?;
-        if memberships.len() < ROWS {
-            circles.add(db, search, memberships).await?;
+        let unit = async move |tx: &mut Tx<'_>| store::participations(tx, &asked, rows()).await;
+        let participations = db.read(unit).await?;
+        if participations.len() < ROWS {
+            circles.add(db, search, participations).await?;
         } else {
             for user in some {
                 one_by_one(db, search, &mut circles, user).await?;
@@ -69,10 +69,10 @@ async fn one_by_one(
     loop {
         let (of, from) = (user.clone(), after);
         let unit =
-            async move |tx: &mut Tx<'_>| store::memberships_after(tx, &of, from, rows()).await;
+            async move |tx: &mut Tx<'_>| store::participations_after(tx, &of, from, rows()).await;
         let page = db.read(unit).await?;
         let is_last = page.len() < ROWS;
-        after = page.last().map(Membership::place);
+        after = page.last().map(Participation::cursor);
         circles.add(db, search, page).await?;
         if is_last {
             return Ok(());
@@ -94,13 +94,13 @@ impl Circles {
         &mut self,
         db: &Db,
         search: &mut Search<'_>,
-        memberships: Vec<Membership>,
+        participations: Vec<Participation>,
     ) -> Result<()> {
-        for Membership { user, conversation, size, .. } in memberships {
+        for Participation { user, conversation, size, .. } in participations {
             let (_, circle) = self.0.entry(conversation).or_insert_with(|| {
                 (usize::try_from(size).unwrap_or(usize::MAX), Circle::default())
             });
-            search.enter(circle, &user);
+            search.add(circle, &user);
         }
         if self.0.len() < CONVERSATIONS { Ok(()) } else { self.meet(db, search).await }
     }

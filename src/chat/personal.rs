@@ -8,14 +8,14 @@ use serde_json::{Map, Value};
 use super::{
     documents::{Conversation, ConversationKind, Message},
     service,
-    store::{self, Membership, MessageRow, personal as own},
+    store::{self, MessageRow, Participation, personal as own},
 };
 use crate::{
     clock::Timestamp,
     db::Tx,
     error::{Error, Result},
     id::Id,
-    personal::{Gone, Lines, PersonalData, Place, ROWS, Step},
+    personal::{Cursor, Gone, Lines, PersonalData, ROWS, Step},
 };
 
 /// This room's part.
@@ -50,19 +50,19 @@ impl PersonalData for Personal {
         &'a self,
         tx: &'a mut Tx<'_>,
         user: &'a Id,
-        from: &'a Place,
+        from: &'a Cursor,
         lines: &'a mut Lines,
     ) -> Step<'a> {
         async move {
             match from.table {
                 0 => {
-                    let memberships = memberships(tx, user, from).await?;
-                    for membership in &memberships {
-                        if let Some(line) = conversation(tx, user, membership).await? {
+                    let participations = participations(tx, user, from).await?;
+                    for participation in &participations {
+                        if let Some(line) = conversation(tx, user, participation).await? {
                             lines.add("conversation", &line)?;
                         }
                     }
-                    Ok(from.behind(&memberships, place))
+                    Ok(from.behind(&participations, cursor))
                 }
                 1 => {
                     let (messages, next) = written(tx, user, from).await?;
@@ -87,7 +87,7 @@ impl PersonalData for Personal {
         .boxed_local()
     }
 
-    fn erase<'a>(&'a self, tx: &'a mut Tx<'_>, user: &'a Id, from: &'a Place) -> Step<'a> {
+    fn erase<'a>(&'a self, tx: &'a mut Tx<'_>, user: &'a Id, from: &'a Cursor) -> Step<'a> {
         async move {
             match from.table {
                 0 => Ok(from.without(own::erase_reactions(tx, user, ROWS).await?)),
@@ -101,13 +101,13 @@ impl PersonalData for Personal {
                     Ok(next)
                 }
                 2 => {
-                    let memberships = memberships(tx, user, from).await?;
-                    for Membership { conversation, .. } in &memberships {
+                    let participations = participations(tx, user, from).await?;
+                    for Participation { conversation, .. } in &participations {
                         if let Some(locked) = store::find_for_update(tx, conversation).await? {
                             own::forget_read(tx, conversation, user, locked.messages).await?;
                         }
                     }
-                    Ok(from.behind(&memberships, place))
+                    Ok(from.behind(&participations, cursor))
                 }
                 3 => {
                     let begun = own::begun_by(tx, user, &from.after, ROWS).await?;
@@ -164,39 +164,39 @@ fn is_erased(message: &Message) -> bool {
 async fn written(
     tx: &mut Tx<'_>,
     user: &Id,
-    from: &Place,
-) -> Result<(Vec<MessageRow>, Option<Place>)> {
+    from: &Cursor,
+) -> Result<(Vec<MessageRow>, Option<Cursor>)> {
     let begin = from.key()?.unwrap_or_default();
     let (messages, next) = own::messages_of(tx, user, begin, ROWS).await?;
     let next = match next {
-        Some(written) => Place { table: from.table, after: written.to_string() },
-        None => Place { table: from.table + 1, after: String::new() },
+        Some(written) => Cursor { table: from.table, after: written.to_string() },
+        None => Cursor { table: from.table + 1, after: String::new() },
     };
     Ok((messages, Some(next)))
 }
 
 /// The next conversations that a user takes part in.
-async fn memberships(tx: &mut Tx<'_>, user: &Id, from: &Place) -> Result<Vec<Membership>> {
+async fn participations(tx: &mut Tx<'_>, user: &Id, from: &Cursor) -> Result<Vec<Participation>> {
     let after = match from.after.split_once(' ') {
         None => None,
         Some((at, id)) => {
             Some((at.parse().map_err(Error::internal)?, id.parse().map_err(Error::internal)?))
         }
     };
-    store::memberships_after(tx, user, after, ROWS).await
+    store::participations_after(tx, user, after, ROWS).await
 }
 
-fn place(membership: &Membership) -> String {
-    let (at, conversation) = membership.place();
+fn cursor(participation: &Participation) -> String {
+    let (at, conversation) = participation.cursor();
     format!("{at} {conversation}")
 }
 
 async fn conversation(
     tx: &mut Tx<'_>,
     user: &Id,
-    membership: &Membership,
+    participation: &Participation,
 ) -> Result<Option<ConversationLine>> {
-    let id = &membership.conversation;
+    let id = &participation.conversation;
     let (found, member) = (store::find(tx, id).await?, store::member(tx, id, user).await?);
     let (Some(row), Some(member)) = (found, member) else { return Ok(None) };
     let Conversation { id, kind, title, metadata, created_by, created_at, archived_at, .. } =

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-pub(super) use contacts::{Membership, members, memberships, memberships_after, shared};
+pub(super) use contacts::{Participation, members, participations, participations_after, shared};
 pub(super) use lists::{Listed, list, participants as participants_after};
 pub(super) use reactions::{ReactionCounts, add_reaction, count_reactions, remove_reaction};
 pub(super) use read::{deleted_of_others, sent_up_to, set_read};
@@ -121,8 +121,8 @@ pub(super) async fn add_participants(
     let last: i64 = last.map_or(Ok(0), |row| row.get("place"))?;
     let now = tx.now();
     let Came { after_message, after_event, listed_at } = came;
-    let row = |(user, place)| {
-        params![conversation, user, now, after_message, after_event, listed_at, place]
+    let row = |(user, number)| {
+        params![conversation, user, now, after_message, after_event, listed_at, number]
     };
     let rows: Vec<_> = users.iter().zip(last + 1..).map(row).collect();
     let added = tx.insert_all(ADD, &rows).await?.len();

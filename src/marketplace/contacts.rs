@@ -65,7 +65,7 @@ async fn ask(db: &Db, users: &[Id], after: Option<Id>) -> Result<Vec<(Id, Id)>> 
 fn meet(search: &mut Search<'_>, pairs: &[(Id, Id)]) {
     for (user, contact) in pairs {
         let mut circle = Circle::default();
-        search.enter(&mut circle, user);
+        search.add(&mut circle, user);
         search.meet(contact, &circle);
     }
 }

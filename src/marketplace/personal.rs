@@ -20,7 +20,7 @@ use crate::{
     id::Id,
     idempotency,
     notifications::{Happening, NotificationService},
-    personal::{Gone, Lines, PersonalData, Place, ROWS, Step},
+    personal::{Cursor, Gone, Lines, PersonalData, ROWS, Step},
 };
 
 /// What the sellers are told with offers on a request that is called off.
@@ -53,7 +53,7 @@ impl PersonalData for Personal {
         &'a self,
         tx: &'a mut Tx<'_>,
         user: &'a Id,
-        from: &'a Place,
+        from: &'a Cursor,
         lines: &'a mut Lines,
     ) -> Step<'a> {
         async move {
@@ -86,7 +86,7 @@ impl PersonalData for Personal {
         .boxed_local()
     }
 
-    fn erase<'a>(&'a self, tx: &'a mut Tx<'_>, user: &'a Id, from: &'a Place) -> Step<'a> {
+    fn erase<'a>(&'a self, tx: &'a mut Tx<'_>, user: &'a Id, from: &'a Cursor) -> Step<'a> {
         async move {
             let after = from.after.as_str();
             match from.table {
@@ -97,7 +97,7 @@ impl PersonalData for Personal {
                             // Many may be told of each: one a unit.
                             self.notifications.notify_of(tx, vec![called_off]).await?;
                             let after = request.id.to_string();
-                            return Ok(Some(Place { table: from.table, after }));
+                            return Ok(Some(Cursor { table: from.table, after }));
                         }
                     }
                     Ok(from.behind(&requests, |request| request.id.to_string()))

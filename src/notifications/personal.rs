@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     id::Id,
     idempotency,
-    personal::{Lines, PersonalData, Place, ROWS, Step},
+    personal::{Cursor, Lines, PersonalData, ROWS, Step},
 };
 
 /// This room's part.
@@ -51,7 +51,7 @@ impl PersonalData for Personal {
         &'a self,
         tx: &'a mut Tx<'_>,
         user: &'a Id,
-        from: &'a Place,
+        from: &'a Cursor,
         lines: &'a mut Lines,
     ) -> Step<'a> {
         async move {
@@ -73,7 +73,7 @@ impl PersonalData for Personal {
         .boxed_local()
     }
 
-    fn erase<'a>(&'a self, tx: &'a mut Tx<'_>, user: &'a Id, from: &'a Place) -> Step<'a> {
+    fn erase<'a>(&'a self, tx: &'a mut Tx<'_>, user: &'a Id, from: &'a Cursor) -> Step<'a> {
         async move {
             match from.table {
                 0 => {
@@ -97,9 +97,9 @@ impl PersonalData for Personal {
 async fn export_told(
     tx: &mut Tx<'_>,
     user: &Id,
-    from: &Place,
+    from: &Cursor,
     lines: &mut Lines,
-) -> Result<Option<Place>> {
+) -> Result<Option<Cursor>> {
     let told = store::told_by(tx, user, &from.after, ROWS).await?;
     let next = from.behind(&told, |notification| notification.id.to_string());
     for notification in told {
@@ -110,14 +110,14 @@ async fn export_told(
 
 /// Takes some notifications from others that have a user's name or words in them, and what they say
 /// from where it is kept.
-async fn silence(tx: &mut Tx<'_>, user: &Id, from: &Place) -> Result<Option<Place>> {
+async fn silence(tx: &mut Tx<'_>, user: &Id, from: &Cursor) -> Result<Option<Cursor>> {
     let found = store::with_words_of(tx, user, ROWS).await?;
-    let (mut held, mut left) = (Vec::new(), ROWS);
+    let (mut entries, mut left) = (Vec::new(), ROWS);
     let mut forgotten = Vec::new();
     for id in &found {
         let holders = store::holders(tx, id, left).await?;
         let count = i64::try_from(holders.len()).map_err(Error::internal)?;
-        held.extend(holders);
+        entries.extend(holders);
         // Of one that more have than one unit takes it from, the others are left for the next.
         if count == left {
             break;
@@ -125,7 +125,7 @@ async fn silence(tx: &mut Tx<'_>, user: &Id, from: &Place) -> Result<Option<Plac
         left -= count;
         forgotten.push(id);
     }
-    give_up(tx, held).await?;
+    give_up(tx, entries).await?;
     for id in forgotten {
         store::forget(tx, id).await?;
         db::take_back(tx, id).await?;

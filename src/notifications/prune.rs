@@ -87,9 +87,9 @@ pub(super) async fn give_up(tx: &mut Tx<'_>, found: Vec<(Id, i64)>) -> Result<u6
         let inbox = store::inbox_for_update(tx, &user).await?;
         let mut read_by_age = 0;
         for ordinal in ordinals {
-            let Some(place) = store::give_up(tx, &user, ordinal).await? else { continue };
+            let Some(entry) = store::give_up(tx, &user, ordinal).await? else { continue };
             pruned += 1;
-            read_by_age += u64::from(inbox.as_ref().is_some_and(|inbox| place.is_unread(inbox)));
+            read_by_age += u64::from(inbox.as_ref().is_some_and(|inbox| entry.is_unread(inbox)));
         }
         if let Some(inbox) = inbox.filter(|_| read_by_age > 0) {
             let unread = less(inbox.unread, read_by_age)?;

@@ -213,13 +213,13 @@ impl NotificationService {
         let unit = async move |tx: &mut Tx<'_>| {
             let user = &caller.user_id;
             let inbox = store::inbox_for_update(tx, user).await?.ok_or_else(none)?;
-            let (place, forgotten) = store::remove(tx, user, &id).await?.ok_or_else(none)?;
+            let (entry, forgotten) = store::remove(tx, user, &id).await?.ok_or_else(none)?;
             if forgotten {
                 // Nothing would find it any more, should they be erased whose words it has.
                 db::take_back(tx, &id).await?;
             }
             let mut unread = inbox.unread;
-            if place.is_unread(&inbox) {
+            if entry.is_unread(&inbox) {
                 unread = less(unread, 1)?;
                 store::set_unread(tx, user, unread).await?;
             }
@@ -257,12 +257,12 @@ async fn tell(
 /// Notes that a user has read a notification; none that they do not have.
 pub(super) async fn read_one(tx: &mut Tx<'_>, user: &Id, id: &Id) -> Result<Option<ReadResult>> {
     let Some(inbox) = store::inbox_for_update(tx, user).await? else { return Ok(None) };
-    let Some(place) = store::find(tx, user, id).await? else { return Ok(None) };
-    if !place.is_unread(&inbox) {
+    let Some(entry) = store::find(tx, user, id).await? else { return Ok(None) };
+    if !entry.is_unread(&inbox) {
         return Ok(Some(ReadResult { modified_count: 0, unread_count: inbox.unread }));
     }
     let unread = less(inbox.unread, 1)?;
-    store::set_read(tx, user, place.ordinal).await?;
+    store::set_read(tx, user, entry.ordinal).await?;
     store::set_unread(tx, user, unread).await?;
     tx.announce(announcements::counted(unread, [user].into_iter()));
     Ok(Some(ReadResult { modified_count: 1, unread_count: unread }))

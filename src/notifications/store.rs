@@ -23,12 +23,12 @@ pub(super) struct Inbox {
 }
 
 /// A notification's place among those of a user.
-pub(super) struct Place {
+pub(super) struct InboxEntry {
     pub(super) ordinal: i64,
     read_at: Option<Timestamp>,
 }
 
-impl Place {
+impl InboxEntry {
     /// Whether the user of that inbox has not read it.
     pub(super) fn is_unread(&self, inbox: &Inbox) -> bool {
         self.read_at.is_none() && self.ordinal > inbox.read_upto
@@ -219,10 +219,10 @@ pub(super) async fn list(
 }
 
 /// Where a notification is among those of a user; none that is not theirs.
-pub(super) async fn find(tx: &mut Tx<'_>, user: &Id, id: &Id) -> Result<Option<Place>> {
+pub(super) async fn find(tx: &mut Tx<'_>, user: &Id, id: &Id) -> Result<Option<InboxEntry>> {
     const FIND: &str = "
         SELECT ordinal, read_at FROM notifications WHERE id = $1 AND user_id = $2";
-    tx.optional(FIND, &params![id, user]).await?.as_ref().map(place).transpose()
+    tx.optional(FIND, &params![id, user]).await?.as_ref().map(entry).transpose()
 }
 
 /// Notes that a user has read a notification.
@@ -254,12 +254,16 @@ pub(super) async fn set_unread(tx: &mut Tx<'_>, user: &Id, unread: u64) -> Resul
 
 /// Takes a notification from a user, and with the last of its users what it says; its place, when it
 /// was theirs, and whether that is forgotten.
-pub(super) async fn remove(tx: &mut Tx<'_>, user: &Id, id: &Id) -> Result<Option<(Place, bool)>> {
+pub(super) async fn remove(
+    tx: &mut Tx<'_>,
+    user: &Id,
+    id: &Id,
+) -> Result<Option<(InboxEntry, bool)>> {
     const REMOVE: &str = "
         DELETE FROM notifications WHERE id = $1 AND user_id = $2 RETURNING ordinal, read_at";
     let Some(row) = tx.optional(REMOVE, &params![id, user]).await? else { return Ok(None) };
     let forgotten = leave(tx, id).await?;
-    Ok(Some((place(&row)?, forgotten)))
+    Ok(Some((entry(&row)?, forgotten)))
 }
 
 /// Takes some notifications from a user, the oldest first, and some of when they read all; what was said
@@ -363,10 +367,14 @@ pub(super) async fn oldest(
 }
 
 /// Gives an old notification of a user up; its place, when it was still there.
-pub(super) async fn give_up(tx: &mut Tx<'_>, user: &Id, ordinal: i64) -> Result<Option<Place>> {
+pub(super) async fn give_up(
+    tx: &mut Tx<'_>,
+    user: &Id,
+    ordinal: i64,
+) -> Result<Option<InboxEntry>> {
     const REMOVE: &str = "
         DELETE FROM notifications WHERE user_id = $1 AND ordinal = $2 RETURNING ordinal, read_at";
-    tx.optional(REMOVE, &params![user, ordinal]).await?.as_ref().map(place).transpose()
+    tx.optional(REMOVE, &params![user, ordinal]).await?.as_ref().map(entry).transpose()
 }
 
 /// Gives up what old notifications said, which no user has any more; which those were.
@@ -420,8 +428,8 @@ fn read(row: &Row) -> Result<Notification> {
     Ok(Notification { read_at: row.get("read_at")?, ..notification })
 }
 
-fn place(row: &Row) -> Result<Place> {
-    Ok(Place { ordinal: row.get("ordinal")?, read_at: row.get("read_at")? })
+fn entry(row: &Row) -> Result<InboxEntry> {
+    Ok(InboxEntry { ordinal: row.get("ordinal")?, read_at: row.get("read_at")? })
 }
 
 fn number(users: usize) -> i64 {

@@ -7,7 +7,7 @@ use super::store::{payments, payouts};
 use crate::{
     db::Tx,
     id::Id,
-    personal::{Lines, PersonalData, Place, ROWS, Step},
+    personal::{Cursor, Lines, PersonalData, ROWS, Step},
 };
 
 /// This room's part.
@@ -18,7 +18,7 @@ impl PersonalData for Personal {
         &'a self,
         tx: &'a mut Tx<'_>,
         user: &'a Id,
-        from: &'a Place,
+        from: &'a Cursor,
         lines: &'a mut Lines,
     ) -> Step<'a> {
         async move {

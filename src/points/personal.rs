@@ -8,7 +8,7 @@ use super::store;
 use crate::{
     db::Tx,
     id::Id,
-    personal::{Gone, Lines, PersonalData, Place, ROWS, Step},
+    personal::{Cursor, Gone, Lines, PersonalData, ROWS, Step},
 };
 
 /// This room's part.
@@ -19,7 +19,7 @@ impl PersonalData for Personal {
         &'a self,
         tx: &'a mut Tx<'_>,
         user: &'a Id,
-        from: &'a Place,
+        from: &'a Cursor,
         lines: &'a mut Lines,
     ) -> Step<'a> {
         async move {
@@ -45,7 +45,7 @@ impl PersonalData for Personal {
         .boxed_local()
     }
 
-    fn erase<'a>(&'a self, tx: &'a mut Tx<'_>, user: &'a Id, from: &'a Place) -> Step<'a> {
+    fn erase<'a>(&'a self, tx: &'a mut Tx<'_>, user: &'a Id, from: &'a Cursor) -> Step<'a> {
         async move {
             match from.table {
                 0 => Ok(from.without(store::erase_ledger(tx, user, ROWS).await?)),

@@ -185,9 +185,9 @@ impl Announcer {
                 self.speak_of(user, *again, registry, &mut parts);
                 numbers.push(first..parts.len());
             }
-            let found = search.found().into_iter().map(|(contact, places)| {
+            let found = search.found().into_iter().map(|(contact, indexes)| {
                 let mut picks = Picks::default();
-                for number in places.iter().flat_map(|place| numbers[place].clone()) {
+                for number in indexes.iter().flat_map(|index| numbers[index].clone()) {
                     picks.insert(number);
                 }
                 (contact, picks)

@@ -34,9 +34,9 @@ impl<'a> Search<'a> {
     pub(super) fn new(users: &[Id], here: &'a Registry) -> Self {
         let users: HashMap<Id, usize> = users.iter().cloned().zip(0..).collect();
         let mut search = Self { users: HashMap::new(), found: HashMap::new(), here };
-        for (user, place) in &users {
+        for (user, index) in &users {
             let mut circle = Circle::default();
-            circle.0.insert(*place);
+            circle.0.insert(*index);
             search.meet(user, &circle);
         }
         search.users = users;
@@ -49,9 +49,9 @@ impl<'a> Search<'a> {
     }
 
     /// Takes a user of the search into a circle.
-    pub fn enter(&self, circle: &mut Circle, user: &Id) {
-        if let Some(place) = self.users.get(user) {
-            circle.0.insert(*place);
+    pub fn add(&self, circle: &mut Circle, user: &Id) {
+        if let Some(index) = self.users.get(user) {
+            circle.0.insert(*index);
         }
     }
 

@@ -8,7 +8,7 @@ use super::store::{profiles, shut_out};
 use crate::{
     db::Tx,
     id::Id,
-    personal::{Gone, Lines, PersonalData, Place, Step},
+    personal::{Cursor, Gone, Lines, PersonalData, Step},
 };
 
 /// Names of a person, wherever one is shown.
@@ -22,7 +22,7 @@ impl PersonalData for Personal {
         &'a self,
         tx: &'a mut Tx<'_>,
         user: &'a Id,
-        _from: &'a Place,
+        _from: &'a Cursor,
         lines: &'a mut Lines,
     ) -> Step<'a> {
         async move {
@@ -34,7 +34,7 @@ impl PersonalData for Personal {
         .boxed_local()
     }
 
-    fn erase<'a>(&'a self, tx: &'a mut Tx<'_>, user: &'a Id, _from: &'a Place) -> Step<'a> {
+    fn erase<'a>(&'a self, tx: &'a mut Tx<'_>, user: &'a Id, _from: &'a Cursor) -> Step<'a> {
         async move {
             profiles::forget(tx, user).await?;
             shut_out::forget_reason(tx, user).await?;

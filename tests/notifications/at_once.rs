@@ -187,12 +187,12 @@ async fn what_comes_while_somebody_is_erased_leaves_them_where_they_begin() {
         for _ in 0..5 {
             tell().await;
         }
-        let mut place = Some(Place::default());
+        let mut cursor = Some(Cursor::default());
         let mut steps = 0;
-        while let Some(from) = place {
+        while let Some(from) = cursor {
             let ann = ann.clone();
             let unit = async move |tx: &mut Tx<'_>| Personal.erase(tx, &ann, &from).await;
-            place = store.db.write(unit).await.expect("a step");
+            cursor = store.db.write(unit).await.expect("a step");
             tell().await;
             steps += 1;
         }

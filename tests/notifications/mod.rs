@@ -15,7 +15,7 @@ use stoa::{
     error::{Code, Error},
     id::{Id, Ids},
     notifications::{Notice, NotificationService, Personal},
-    personal::{PersonalData, Place},
+    personal::{Cursor, PersonalData},
 };
 
 use crate::{

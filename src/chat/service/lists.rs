@@ -75,7 +75,7 @@ impl ChatService {
             found(tx, &caller, row).await?;
             let limit = i64::try_from(page.fetch()).unwrap_or(i64::MAX);
             let rows = store::participants_after(tx, &id, after.unwrap_or(0), limit).await?;
-            Ok(List::of(rows, &page, |(place, _)| *place, |(_, participant)| participant))
+            Ok(List::of(rows, &page, |(ordinal, _)| *ordinal, |(_, participant)| participant))
         };
         self.db.read(unit).await
     }

@@ -382,15 +382,15 @@ async fn ordinal(
     tx: &mut Tx<'_>,
     conversation: &Id,
     pointer: &'static str,
-    place: Option<String>,
+    cursor: Option<String>,
 ) -> Result<Option<i64>> {
-    let Some(place) = place.filter(|place| !place.is_empty()) else { return Ok(None) };
-    if let Some(ordinal) = read_cursor(&place) {
+    let Some(cursor) = cursor.filter(|cursor| !cursor.is_empty()) else { return Ok(None) };
+    if let Some(ordinal) = read_cursor(&cursor) {
         return Ok(Some(ordinal));
     }
     let invalid =
         || Error::invalid(pointer, "is neither a message of this conversation nor a cursor");
-    let id = Id::new(&place).map_err(|_| invalid())?;
+    let id = Id::new(&cursor).map_err(|_| invalid())?;
     let row = in_conversation(tx, conversation, &id, pointer)
         .await
         .map_err(|error| if error.code() == Code::InvalidPayload { invalid() } else { error })?;

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// A user in a conversation.
-pub(in crate::chat) struct Membership {
+pub(in crate::chat) struct Participation {
     pub(in crate::chat) user: Id,
     pub(in crate::chat) conversation: Id,
     /// How many take part in it.
@@ -18,19 +18,19 @@ pub(in crate::chat) struct Membership {
     listed_at: i64,
 }
 
-impl Membership {
+impl Participation {
     /// Its place among its user's, which it may leave only for a later one.
-    pub(in crate::chat) fn place(&self) -> (i64, Id) {
+    pub(in crate::chat) fn cursor(&self) -> (i64, Id) {
         (self.listed_at, self.conversation.clone())
     }
 }
 
 /// Conversations of these users with others in them; no more than `limit`.
-pub(in crate::chat) async fn memberships(
+pub(in crate::chat) async fn participations(
     tx: &mut Tx<'_>,
     users: &[Id],
     limit: i64,
-) -> Result<Vec<Membership>> {
+) -> Result<Vec<Participation>> {
     const OF_MANY: &str = "
         SELECT p.user_id, p.conversation_id, p.listed_at, c.participants
         FROM json_each(json(CAST($1 AS TEXT))) AS asked
@@ -38,16 +38,16 @@ pub(in crate::chat) async fn memberships(
             JOIN conversations c ON c.id = p.conversation_id
         WHERE c.participants > 1 LIMIT $2";
     let rows = tx.all(OF_MANY, &params![Value::keys(users), limit]).await?;
-    rows.iter().map(membership).collect()
+    rows.iter().map(participation).collect()
 }
 
 /// Those of one user after a place.
-pub(in crate::chat) async fn memberships_after(
+pub(in crate::chat) async fn participations_after(
     tx: &mut Tx<'_>,
     user: &Id,
     after: Option<(i64, Id)>,
     limit: i64,
-) -> Result<Vec<Membership>> {
+) -> Result<Vec<Participation>> {
     const OF_ONE: &str = "
         SELECT p.user_id, p.conversation_id, p.listed_at, c.participants
         FROM participants p JOIN conversations c ON c.id = p.conversation_id
@@ -55,11 +55,11 @@ pub(in crate::chat) async fn memberships_after(
         ORDER BY p.listed_at, p.conversation_id LIMIT $4";
     let (at, id) = after.map_or((i64::MIN, String::new()), |(at, id)| (at, id.to_string()));
     let rows = tx.all(OF_ONE, &params![user, at, id, limit]).await?;
-    rows.iter().map(membership).collect()
+    rows.iter().map(participation).collect()
 }
 
-fn membership(row: &Row) -> Result<Membership> {
-    Ok(Membership {
+fn participation(row: &Row) -> Result<Participation> {
+    Ok(Participation {
         user: row.get("user_id")?,
         conversation: row.get("conversation_id")?,
         size: row.get("participants")?,

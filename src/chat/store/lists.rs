@@ -34,13 +34,13 @@ pub(in crate::chat) struct Listed {
 }
 
 /// Where a conversation stands in a list.
-struct Place {
+struct ListPosition {
     active_at: i64,
     id: Id,
     listed_at: i64,
 }
 
-impl Place {
+impl ListPosition {
     fn key(&self) -> (i64, &Id) {
         (self.active_at, &self.id)
     }
@@ -103,11 +103,11 @@ pub(in crate::chat) async fn list(
     after: Option<(i64, Id)>,
     limit: usize,
 ) -> Result<(Vec<Listed>, usize)> {
-    let places = places(tx, user, after, limit).await?;
-    let (Some(newest), Some(oldest)) = (places.first(), places.last()) else {
+    let positions = positions(tx, user, after, limit).await?;
+    let (Some(newest), Some(oldest)) = (positions.first(), positions.last()) else {
         return Ok((Vec::new(), 0));
     };
-    let stretch = || places.iter().map(|place| place.listed_at);
+    let stretch = || positions.iter().map(|position| position.listed_at);
     let page: [Value; 7] = params![
         user,
         stretch().min().unwrap_or_default(),
@@ -117,7 +117,7 @@ pub(in crate::chat) async fn list(
         newest.active_at,
         &newest.id,
     ];
-    let mut found = HashMap::with_capacity(places.len());
+    let mut found = HashMap::with_capacity(positions.len());
     for row in tx.all(CONVERSATIONS, &page).await? {
         let conversation = conversation_row(&row)?;
         let (id, unread) = (conversation.document.id.clone(), row.get("unread")?);
@@ -140,7 +140,8 @@ pub(in crate::chat) async fn list(
             listed.conversation.document.participants.push(person);
         }
     }
-    let mut list: Vec<_> = places.iter().filter_map(|place| found.remove(&place.id)).collect();
+    let mut list: Vec<_> =
+        positions.iter().filter_map(|position| found.remove(&position.id)).collect();
     // One row of nothing for each that has none.
     let fetched = reactions::FETCHED + i64::try_from(list.len()).unwrap_or_default();
     let page = [&page[..], &[fetched.into()]].concat();
@@ -166,13 +167,13 @@ pub(in crate::chat) async fn list(
 /// Which conversations a page has. The index has them in the order of `listed_at`, which is never
 /// before the activity and a little after it at most, so the page is complete as soon as the
 /// last of it was active after whatever the index has next.
-async fn places(
+async fn positions(
     tx: &mut Tx<'_>,
     user: &Id,
     after: Option<(i64, Id)>,
     limit: usize,
-) -> Result<Vec<Place>> {
-    const PLACES: &str = "
+) -> Result<Vec<ListPosition>> {
+    const POSITIONS: &str = "
         SELECT p.listed_at, p.conversation_id, c.last_activity_at
         FROM participants p JOIN conversations c ON c.id = p.conversation_id
         WHERE p.user_id = $1 AND (p.listed_at, p.conversation_id) < ($2, $3)
@@ -180,28 +181,28 @@ async fn places(
     let begin = after.as_ref().map_or(i64::MAX, |(at, _)| at.saturating_add(FARTHEST_AHEAD_MS + 1));
     let (mut from, mut from_id) = (begin, String::new());
     let mut batch = limit;
-    let mut places: Vec<Place> = Vec::with_capacity(limit * 2);
+    let mut positions: Vec<ListPosition> = Vec::with_capacity(limit * 2);
     loop {
         let fetched = i64::try_from(batch).unwrap_or(i64::MAX);
-        let rows = tx.all(PLACES, &params![user, from, &from_id, fetched]).await?;
+        let rows = tx.all(POSITIONS, &params![user, from, &from_id, fetched]).await?;
         for row in &rows {
-            let place = Place {
+            let position = ListPosition {
                 active_at: row.get("last_activity_at")?,
                 id: row.get("conversation_id")?,
                 listed_at: row.get("listed_at")?,
             };
-            (from, from_id) = (place.listed_at, place.id.to_string());
-            if after.as_ref().is_none_or(|(at, id)| place.key() < (*at, id)) {
-                places.push(place);
+            (from, from_id) = (position.listed_at, position.id.to_string());
+            if after.as_ref().is_none_or(|(at, id)| position.key() < (*at, id)) {
+                positions.push(position);
             }
         }
-        places.sort_by(|one, other| Reverse(one.key()).cmp(&Reverse(other.key())));
-        places.truncate(limit);
-        let complete = places
+        positions.sort_by(|one, other| Reverse(one.key()).cmp(&Reverse(other.key())));
+        positions.truncate(limit);
+        let complete = positions
             .get(limit.wrapping_sub(1))
             .is_some_and(|last| (last.active_at, last.id.as_str()) >= (from, from_id.as_str()));
         if complete || rows.len() < batch {
-            return Ok(places);
+            return Ok(positions);
         }
         batch = (batch * 2).min(MAX_BATCH);
     }

@@ -114,11 +114,11 @@ pub(super) async fn add(
         messages[0].document.reactions = of_message(tx, &id).await?;
         return Ok(fit);
     }
-    let places = messages.iter().take(fit).map(|message| message.ordinal).zip(0..);
-    let places: HashMap<i64, usize> = places.collect();
+    let indexes = messages.iter().take(fit).map(|message| message.ordinal).zip(0..);
+    let indexes: HashMap<i64, usize> = indexes.collect();
     for (ordinal, reaction) in in_order::<i64>(&rows)? {
-        if let Some(place) = places.get(&ordinal) {
-            messages[*place].document.reactions.push(reaction);
+        if let Some(index) = indexes.get(&ordinal) {
+            messages[*index].document.reactions.push(reaction);
         }
     }
     Ok(fit)

@@ -187,8 +187,8 @@ fn ensure_asked_for(told: &InvoiceCallback, payment: &Payment, coins: &[Currency
     let in_others = |transaction: &Transaction| {
         transaction.crypto.as_ref().is_some_and(|crypto| !coins.contains(crypto))
     };
-    if let Some(place) = told.transactions.iter().position(in_others) {
-        return Err(Error::invalid(format!("/transactions/{place}/crypto"), foreign));
+    if let Some(index) = told.transactions.iter().position(in_others) {
+        return Err(Error::invalid(format!("/transactions/{index}/crypto"), foreign));
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::{
     db::{self, Tx},
     error::{Error, Result},
     id::Id,
-    personal::{Gone, Lines, Place, ROWS},
+    personal::{Cursor, Gone, Lines, ROWS},
     stream::Stream,
     users::store::erasures::{self, Erasure},
 };
@@ -91,8 +91,8 @@ impl Users {
     async fn erase_kept(&self, user: &Id) -> Result<bool> {
         let is_known = self.is_known(user).await?;
         for part in 0..self.personal.len() {
-            let mut place = Some(Place::default());
-            while let Some(from) = place {
+            let mut cursor = Some(Cursor::default());
+            while let Some(from) = cursor {
                 let (parts, user) = (self.personal.clone(), user.clone());
                 let unit = async move |tx: &mut Tx<'_>| {
                     let mut next = parts[part].erase(tx, &user, &from).await?;
@@ -101,7 +101,7 @@ impl Users {
                     }
                     Ok(next)
                 };
-                place = self.db.write(unit).await?;
+                cursor = self.db.write(unit).await?;
                 if is_known {
                     sleep(PAUSE).await;
                 }
@@ -121,10 +121,10 @@ impl Users {
                 return Ok(true);
             }
             for part in &*parts {
-                let mut place = Some(Place::default());
-                while let Some(from) = place {
+                let mut cursor = Some(Cursor::default());
+                while let Some(from) = cursor {
                     let mut lines = Lines::default();
-                    place = part.export(tx, &user, &from, &mut lines).await?;
+                    cursor = part.export(tx, &user, &from, &mut lines).await?;
                     if lines.count() > 0 {
                         return Ok(true);
                     }

@@ -16,7 +16,7 @@ use crate::{
     db::Tx,
     error::{Code, Error, Result},
     id::Id,
-    personal::{Lines, PersonalData, Place},
+    personal::{Cursor, Lines, PersonalData},
     users::store::{erasures, shut_out},
 };
 
@@ -35,7 +35,7 @@ struct Export {
     users: Users,
     user: Id,
     /// Where it stands: in this room's part, there. None when it is through.
-    at: Option<(usize, Place)>,
+    at: Option<(usize, Cursor)>,
     lines: u64,
     /// Before when their tokens were revoked when it began: an erasure revokes them.
     began: Option<Timestamp>,
@@ -47,7 +47,7 @@ impl Users {
         if caller.user_id != user && !caller.operates() {
             return Err(Error::needs("the user themselves, or the role admin or service"));
         }
-        let at = Some((0, Place::default()));
+        let at = Some((0, Cursor::default()));
         let mut export = Export { users: self.clone(), user, at, lines: 0, began: None };
         let first = export.next().await?;
         let rest = try_unfold(export, |mut export| async move {
@@ -95,9 +95,9 @@ async fn after(
     part: usize,
     tx: &mut Tx<'_>,
     user: &Id,
-    from: &Place,
+    from: &Cursor,
     lines: &mut Lines,
-) -> Result<(usize, Place)> {
+) -> Result<(usize, Cursor)> {
     let next = room.export(tx, user, from, lines).await?;
-    Ok(next.map_or((part + 1, Place::default()), |place| (part, place)))
+    Ok(next.map_or((part + 1, Cursor::default()), |cursor| (part, cursor)))
 }

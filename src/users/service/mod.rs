@@ -85,14 +85,14 @@ impl Users {
 
     /// Reads who is shut out.
     async fn load(&self) -> Result<()> {
-        let mut place = Some(kept::Place::default());
-        while let Some(from) = place {
+        let mut cursor = Some(kept::Cursor::default());
+        while let Some(from) = cursor {
             let unit = async move |tx: &mut Tx<'_>| kept::revocations(tx, &from).await;
             let (revocations, next) = self.db.read(unit).await?;
             for (revoked, until) in revocations {
                 self.revocations.revoke(revoked, until);
             }
-            place = next;
+            cursor = next;
         }
         let mut after = Some(String::new());
         while let Some(from) = after {

@@ -25,9 +25,9 @@ impl Users {
     /// Takes them out of what was sent to others. Most events do not show them: those that do are found
     /// by units that only read.
     pub(super) async fn redact_events(&self, gone: &Arc<Gone>) -> Result<()> {
-        let mut place: Option<KeptAt> = None;
+        let mut cursor: Option<KeptAt> = None;
         loop {
-            let (this, whose, after) = (self.clone(), gone.clone(), place.take());
+            let (this, whose, after) = (self.clone(), gone.clone(), cursor.take());
             let unit = async move |tx: &mut Tx<'_>| {
                 let kept = db::kept_after(tx, after.as_ref(), EVENTS).await?;
                 let last = kept.last().map(|last| last.at.clone());
@@ -41,7 +41,7 @@ impl Users {
             };
             let (shown, last) = self.db.read(unit).await?;
             let Some(last) = last else { return Ok(()) };
-            place = Some(last);
+            cursor = Some(last);
             for some in shown.chunks(usize::try_from(ROWS).map_err(Error::internal)?) {
                 let (this, gone, some) = (self.clone(), gone.clone(), some.to_vec());
                 let unit = async move |tx: &mut Tx<'_>| {
@@ -62,9 +62,9 @@ impl Users {
 
     /// Takes them out of what is answered to who repeats a request.
     pub(super) async fn redact_answers(&self, gone: &Arc<Gone>) -> Result<()> {
-        let mut place = Vec::new();
+        let mut cursor = Vec::new();
         loop {
-            let (this, whose, after) = (self.clone(), gone.clone(), place);
+            let (this, whose, after) = (self.clone(), gone.clone(), cursor);
             let unit = async move |tx: &mut Tx<'_>| {
                 let answers = idempotency::answers_after(tx, &after, ANSWERS).await?;
                 let last = answers.last().map(|(request_hash, _)| request_hash.clone());
@@ -78,7 +78,7 @@ impl Users {
             };
             let (shown, last) = self.db.read(unit).await?;
             let Some(last) = last else { return Ok(()) };
-            place = last;
+            cursor = last;
             for at in shown {
                 let (this, gone) = (self.clone(), gone.clone());
                 let unit = async move |tx: &mut Tx<'_>| {

@@ -50,24 +50,24 @@ pub(in crate::users) async fn revoked_before(
 }
 
 /// Where a walk through the revocations stands.
-pub(in crate::users) type Place = (String, String);
+pub(in crate::users) type Cursor = (String, String);
 
 /// The next revocations after a place, each with until when it is kept; and the place of the last one.
 pub(in crate::users) async fn revocations(
     tx: &mut Tx<'_>,
-    (kind, subject): &Place,
-) -> Result<(Vec<(Revoked, Timestamp)>, Option<Place>)> {
+    (kind, subject): &Cursor,
+) -> Result<(Vec<(Revoked, Timestamp)>, Option<Cursor>)> {
     const NEXT: &str = "
         SELECT kind, subject, issued_before, older_than, ends_at FROM revocations
         WHERE (kind, subject) > ($1, $2) ORDER BY kind, subject LIMIT $3";
     let rows = tx.all(NEXT, &params![kind, subject, ROWS]).await?;
     let revocations = rows.iter().map(revocation).collect::<Result<Vec<_>>>()?;
-    let place = |row: &Row| Ok::<_, Error>((row.get("kind")?, row.get("subject")?));
-    Ok((revocations, rows.last().map(place).transpose()?))
+    let cursor = |row: &Row| Ok::<_, Error>((row.get("kind")?, row.get("subject")?));
+    Ok((revocations, rows.last().map(cursor).transpose()?))
 }
 
 fn revocation(row: &Row) -> Result<(Revoked, Timestamp)> {
-    let (kind, subject): Place = (row.get("kind")?, row.get("subject")?);
+    let (kind, subject): Cursor = (row.get("kind")?, row.get("subject")?);
     let older = Older { than: row.get("older_than")?, said: row.get("issued_before")? };
     let revoked = match kind.as_str() {
         "token" => Revoked::Token(subject.parse::<TokenKey>().map_err(Error::internal)?),
