@@ -152,7 +152,7 @@ impl Swarm {
                 let client = Client::new(self.open(self.clients.len())?, seat)?;
                 self.clients.push(client);
             }
-            self.turn(Duration::from_millis(100))?;
+            self.round(Duration::from_millis(100))?;
         }
         let (clients, elapsed) = (self.ready.saturating_sub(before), start.elapsed());
         self.connecting_ms.sort_by(f64::total_cmp);
@@ -193,7 +193,7 @@ impl Swarm {
         let start = Instant::now();
         let mut last = start;
         while last.elapsed() < QUIET {
-            if self.turn(QUIET)? {
+            if self.round(QUIET)? {
                 last = Instant::now();
             }
             ensure!(start.elapsed() < limit, "it did not get quiet within {limit:?}");
@@ -208,7 +208,7 @@ impl Swarm {
     pub fn idle(&mut self, time: Duration) -> Result<()> {
         let start = Instant::now();
         while let Some(left) = time.checked_sub(start.elapsed()) {
-            self.turn(left)?;
+            self.round(left)?;
         }
         Ok(())
     }
@@ -265,7 +265,7 @@ impl Swarm {
         let start = Instant::now();
         let mut last = start;
         while self.tally.untold > 0 && start.elapsed() < limit && last.elapsed() < NEWS_PATIENCE {
-            if self.turn(Duration::from_millis(100))? {
+            if self.round(Duration::from_millis(100))? {
                 last = Instant::now();
             }
         }
@@ -276,7 +276,7 @@ impl Swarm {
         let start = Instant::now();
         let (mut delivered, mut progress) = (self.tally.deliveries, start);
         while start.elapsed() < time {
-            self.turn(Duration::from_millis(100))?;
+            self.round(Duration::from_millis(100))?;
             while let Some(room) = self.tally.finished.pop() {
                 self.publish(room, window)?;
             }
@@ -308,7 +308,7 @@ impl Swarm {
         let start = Instant::now();
         while self.tally.rooms.iter().any(|room| room.done < room.sent) {
             ensure!(start.elapsed() < self.patience, "{}", self.missing());
-            self.turn(Duration::from_millis(100))?;
+            self.round(Duration::from_millis(100))?;
         }
         self.tally.finished.clear();
         self.settle(self.patience)?;
@@ -326,7 +326,7 @@ impl Swarm {
     }
 
     /// One round of epoll; whether anything came.
-    fn turn(&mut self, timeout: Duration) -> Result<bool> {
+    fn round(&mut self, timeout: Duration) -> Result<bool> {
         interrupt::check()?;
         let mut events = self.events.take().context("a turn within a turn")?;
         match self.poll.poll(&mut events, Some(timeout)) {

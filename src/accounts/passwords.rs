@@ -84,7 +84,7 @@ impl Passwords {
     /// # Errors
     /// [`Code::Unavailable`] when too many are hashed already.
     pub(super) async fn hash(&self, password: SecretString) -> Result<String> {
-        self.take_turn(move |inner| {
+        self.with_permit(move |inner| {
             let salt = rand::random::<[u8; SALT_BYTES]>();
             let hash: PasswordHash = inner
                 .argon2
@@ -104,7 +104,7 @@ impl Passwords {
         password: SecretString,
         hash: Option<String>,
     ) -> Result<Verdict> {
-        self.take_turn(move |inner| {
+        self.with_permit(move |inner| {
             let hash = match hash {
                 Some(hash) => PasswordHash::new(&hash).map_err(Error::internal)?,
                 None => inner.nobody.clone(),
@@ -122,16 +122,16 @@ impl Passwords {
 
     /// Does some hashing when it is its turn. What has begun keeps its place to its end, also when
     /// nobody waits for it any more.
-    async fn take_turn<T: Send + 'static>(
+    async fn with_permit<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let inner = self.0.clone();
         let asked = inner.asked.clone().try_acquire_owned().map_err(|_| busy())?;
-        let place = timeout(inner.patience, inner.at_once.clone().acquire_owned()).await;
-        let place = place.map_err(|_| busy())?.map_err(Error::internal)?;
+        let permit = timeout(inner.patience, inner.at_once.clone().acquire_owned()).await;
+        let permit = permit.map_err(|_| busy())?.map_err(Error::internal)?;
         let done = spawn_blocking(move || {
-            let _places = (asked, place);
+            let _permits = (asked, permit);
             work(&inner)
         });
         done.await.map_err(Error::internal)?
@@ -201,7 +201,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_comes_when_many_wait_or_waits_too_long_is_told_to_try_again() {
         let passwords = passwords(|c| (c.hashes_at_once, c.hashes_waiting) = (1, 1));
-        let place = passwords.0.at_once.clone().acquire_owned().await.unwrap();
+        let permit = passwords.0.at_once.clone().acquire_owned().await.unwrap();
         let waiting = tokio::spawn({
             let passwords = passwords.clone();
             async move { passwords.hash("correct horse".into()).await }
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(refused.code(), Code::Unavailable);
         assert!(refused.retry_after().is_some());
         assert_eq!(waiting.await.unwrap().unwrap_err().code(), Code::Unavailable, "too long");
-        drop((place, more));
+        drop((permit, more));
         assert!(passwords.hash("correct horse".into()).await.is_ok());
     }
 }

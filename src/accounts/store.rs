@@ -119,7 +119,7 @@ pub(super) async fn begin_family(
     tx: &mut Tx<'_>,
     family: &Family,
     key_hash: Vec<u8>,
-    turn_hash: Vec<u8>,
+    secret_hash: Vec<u8>,
     most: u32,
 ) -> Result<Vec<Family>> {
     const INSERT: &str = "
@@ -136,7 +136,7 @@ pub(super) async fn begin_family(
         id,
         user_id,
         key_hash,
-        turn_hash,
+        secret_hash,
         *created_at,
         *used_at,
         *expires_at,
@@ -157,7 +157,7 @@ pub(super) async fn family(tx: &mut Tx<'_>, key_hash: Vec<u8>) -> Result<Option<
 pub(super) async fn rotate(
     tx: &mut Tx<'_>,
     key_hash: Vec<u8>,
-    turn_hash: Vec<u8>,
+    secret_hash: Vec<u8>,
     next_hash: Vec<u8>,
     expires_at: Timestamp,
     access_ends_at: Timestamp,
@@ -167,7 +167,7 @@ pub(super) async fn rotate(
             access_ends_at = CASE WHEN access_ends_at > $6 THEN access_ends_at ELSE $6 END
         WHERE key_hash = $1 AND turn_hash = $2 AND expires_at > $4
         RETURNING *";
-    let row = params![key_hash, turn_hash, next_hash, tx.now(), expires_at, access_ends_at];
+    let row = params![key_hash, secret_hash, next_hash, tx.now(), expires_at, access_ends_at];
     tx.optional(ROTATE, &row).await?.as_ref().map(read_family).transpose()
 }
 

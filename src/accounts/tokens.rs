@@ -10,29 +10,29 @@ const BYTES: usize = 32;
 /// serves.
 pub(super) struct RefreshToken {
     key: [u8; BYTES],
-    turn: [u8; BYTES],
+    secret: [u8; BYTES],
 }
 
 impl RefreshToken {
     /// The first of a new family.
     pub(super) fn first() -> Self {
-        Self { key: rand::random(), turn: rand::random() }
+        Self { key: rand::random(), secret: rand::random() }
     }
 
     /// The one after this.
     pub(super) fn next(&self) -> Self {
-        Self { key: self.key, turn: rand::random() }
+        Self { key: self.key, secret: rand::random() }
     }
 
     /// Reads a token that was given; none when it can't be one of ours.
     pub(super) fn read(text: &str) -> Option<Self> {
-        let (key, turn) = text.split_once('.')?;
-        Some(Self { key: decode(key)?, turn: decode(turn)? })
+        let (key, secret) = text.split_once('.')?;
+        Some(Self { key: decode(key)?, secret: decode(secret)? })
     }
 
     /// As its owner is given it.
     pub(super) fn to_text(&self) -> String {
-        format!("{}.{}", URL_SAFE_NO_PAD.encode(self.key), URL_SAFE_NO_PAD.encode(self.turn))
+        format!("{}.{}", URL_SAFE_NO_PAD.encode(self.key), URL_SAFE_NO_PAD.encode(self.secret))
     }
 
     /// What is kept of the family's key.
@@ -41,8 +41,8 @@ impl RefreshToken {
     }
 
     /// What is kept of its turn.
-    pub(super) fn turn_hash(&self) -> Vec<u8> {
-        Sha256::digest(self.turn).to_vec()
+    pub(super) fn secret_hash(&self) -> Vec<u8> {
+        Sha256::digest(self.secret).to_vec()
     }
 }
 
@@ -86,10 +86,10 @@ mod tests {
     fn a_refresh_token_reads_back_and_its_family_goes_on() {
         let first = RefreshToken::first();
         let read = RefreshToken::read(&first.to_text()).unwrap();
-        assert_eq!((read.key_hash(), read.turn_hash()), (first.key_hash(), first.turn_hash()));
+        assert_eq!((read.key_hash(), read.secret_hash()), (first.key_hash(), first.secret_hash()));
         let next = first.next();
         assert_eq!(next.key_hash(), first.key_hash());
-        assert_ne!(next.turn_hash(), first.turn_hash());
+        assert_ne!(next.secret_hash(), first.secret_hash());
         assert_ne!(RefreshToken::first().key_hash(), first.key_hash());
     }
 

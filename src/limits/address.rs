@@ -15,14 +15,14 @@ pub struct AddressLimits(Option<Arc<Addresses>>);
 
 #[derive(Debug)]
 struct Addresses {
-    held: DashMap<IpAddr, Known>,
-    most: Held,
+    known: DashMap<IpAddr, Known>,
+    most: SocketCounts,
 }
 
 /// An address with sockets, and what they hold of it: one pointer each.
 #[derive(Debug)]
 struct Known {
-    held: Held,
+    counts: SocketCounts,
     address: Arc<Address>,
 }
 
@@ -34,14 +34,14 @@ struct Address {
 
 /// Sockets of one address.
 #[derive(Clone, Copy, Debug, Default)]
-struct Held {
+struct SocketCounts {
     all: usize,
     strangers: usize,
 }
 
 /// A place among the sockets of an address, until it is dropped.
 #[derive(Debug, Default)]
-pub struct Place(Option<Arc<Address>>);
+pub struct AddressPermit(Option<Arc<Address>>);
 
 /// A place among those sockets that have not shown a valid token, until it is dropped.
 #[derive(Debug, Default)]
@@ -51,47 +51,47 @@ impl AddressLimits {
     /// Limits as configured; none when they are off.
     #[must_use]
     pub fn new(config: &LimitsConfig) -> Self {
-        let most = Held {
+        let most = SocketCounts {
             all: config.connections_per_address,
             strangers: config.unauthenticated_per_address,
         };
-        Self(config.enabled.then(|| Arc::new(Addresses { held: DashMap::new(), most })))
+        Self(config.enabled.then(|| Arc::new(Addresses { known: DashMap::new(), most })))
     }
 
     /// Takes a place for a new socket; none when the address has its share.
     #[must_use]
-    pub fn admit(&self, address: IpAddr) -> Option<(Place, Admission)> {
-        let Some(addresses) = &self.0 else { return Some((Place(None), Admission(None))) };
+    pub fn admit(&self, address: IpAddr) -> Option<(AddressPermit, Admission)> {
+        let Some(addresses) = &self.0 else { return Some((AddressPermit(None), Admission(None))) };
         let address = network(address);
-        let mut known = addresses.held.entry(address).or_insert_with(|| Known {
-            held: Held::default(),
+        let mut known = addresses.known.entry(address).or_insert_with(|| Known {
+            counts: SocketCounts::default(),
             address: Arc::new(Address { addresses: addresses.clone(), address }),
         });
-        let held = &mut known.held;
-        if held.all >= addresses.most.all || held.strangers >= addresses.most.strangers {
+        let counts = &mut known.counts;
+        if counts.all >= addresses.most.all || counts.strangers >= addresses.most.strangers {
             return None;
         }
-        held.all += 1;
-        held.strangers += 1;
-        Some((Place(Some(known.address.clone())), Admission(Some(known.address.clone()))))
+        counts.all += 1;
+        counts.strangers += 1;
+        Some((AddressPermit(Some(known.address.clone())), Admission(Some(known.address.clone()))))
     }
 }
 
 impl Address {
-    fn give_back(&self, change: impl FnOnce(&mut Held)) {
-        if let Entry::Occupied(mut known) = self.addresses.held.entry(self.address) {
-            change(&mut known.get_mut().held);
-            if known.get().held.all == 0 {
+    fn give_back(&self, change: impl FnOnce(&mut SocketCounts)) {
+        if let Entry::Occupied(mut known) = self.addresses.known.entry(self.address) {
+            change(&mut known.get_mut().counts);
+            if known.get().counts.all == 0 {
                 known.remove();
             }
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for AddressPermit {
     fn drop(&mut self) {
         if let Some(address) = self.0.take() {
-            address.give_back(|held| held.all = held.all.saturating_sub(1));
+            address.give_back(|counts| counts.all = counts.all.saturating_sub(1));
         }
     }
 }
@@ -99,7 +99,7 @@ impl Drop for Place {
 impl Drop for Admission {
     fn drop(&mut self) {
         if let Some(address) = self.0.take() {
-            address.give_back(|held| held.strangers = held.strangers.saturating_sub(1));
+            address.give_back(|counts| counts.strangers = counts.strangers.saturating_sub(1));
         }
     }
 }
@@ -118,8 +118,8 @@ mod tests {
     use super::*;
 
     fn limits(all: usize, strangers: usize) -> AddressLimits {
-        let most = Held { all, strangers };
-        AddressLimits(Some(Arc::new(Addresses { held: DashMap::new(), most })))
+        let most = SocketCounts { all, strangers };
+        AddressLimits(Some(Arc::new(Addresses { known: DashMap::new(), most })))
     }
 
     #[test]
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn a_subnet_of_ipv6_counts_as_one() {
         let limits = limits(1, 1);
-        let _held = limits.admit("2001:db8::1".parse().unwrap()).unwrap();
+        let _permit = limits.admit("2001:db8::1".parse().unwrap()).unwrap();
         assert!(limits.admit("2001:db8::2".parse().unwrap()).is_none());
         assert!(limits.admit("2001:db8:0:1::1".parse().unwrap()).is_some());
     }
@@ -149,6 +149,6 @@ mod tests {
     fn nothing_is_kept_of_an_address_that_left() {
         let limits = limits(2, 2);
         drop(limits.admit("192.0.2.1".parse().unwrap()).unwrap());
-        assert!(limits.0.unwrap().held.is_empty());
+        assert!(limits.0.unwrap().known.is_empty());
     }
 }

@@ -11,10 +11,10 @@ use std::num::NonZeroU32;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
-pub use address::{AddressLimits, Admission, Place, network};
+pub use address::{AddressLimits, AddressPermit, Admission, network};
 pub use caller::{CallerClass, CallerRates};
 pub use packets::{Allowance, PacketLimit};
-pub use peer::{PeerLimits, PeerPlace};
+pub use peer::{PeerLimits, PeerPermit};
 pub use user::UserLimits;
 
 use crate::{

@@ -15,7 +15,7 @@ pub struct PeerLimits(Option<Arc<Peers>>);
 
 #[derive(Debug)]
 struct Peers {
-    held: DashMap<IpAddr, usize>,
+    counts: DashMap<IpAddr, usize>,
     most: usize,
     /// Proxies of ours, which carry everyone.
     trusted: Vec<IpNet>,
@@ -23,14 +23,14 @@ struct Peers {
 
 /// An HTTP connection's place among those of its peer, until it is dropped.
 #[derive(Debug)]
-pub struct PeerPlace(Option<(Arc<Peers>, IpAddr)>);
+pub struct PeerPermit(Option<(Arc<Peers>, IpAddr)>);
 
 impl PeerLimits {
     /// The limit as configured; none when limits are off.
     #[must_use]
     pub fn new(config: &LimitsConfig, server: &ServerConfig) -> Self {
         let peers = || Peers {
-            held: DashMap::new(),
+            counts: DashMap::new(),
             most: config.http_connections_per_address,
             trusted: server.trusted_proxies.clone(),
         };
@@ -39,18 +39,18 @@ impl PeerLimits {
 
     /// Takes a place for a new connection; none when the peer has its share.
     #[must_use]
-    pub fn admit(&self, peer: IpAddr) -> Option<PeerPlace> {
+    pub fn admit(&self, peer: IpAddr) -> Option<PeerPermit> {
         let peer = peer.to_canonical();
         let counted = self.0.as_ref().filter(|peers| !peers.trust(peer));
-        let place = counted.map(|peers| (peers.clone(), network(peer)));
-        if let Some((peers, address)) = &place {
-            let mut held = peers.held.entry(*address).or_default();
-            if *held >= peers.most {
+        let permit = counted.map(|peers| (peers.clone(), network(peer)));
+        if let Some((peers, address)) = &permit {
+            let mut count = peers.counts.entry(*address).or_default();
+            if *count >= peers.most {
                 return None;
             }
-            *held += 1;
+            *count += 1;
         }
-        Some(PeerPlace(place))
+        Some(PeerPermit(permit))
     }
 }
 
@@ -60,13 +60,13 @@ impl Peers {
     }
 }
 
-impl Drop for PeerPlace {
+impl Drop for PeerPermit {
     fn drop(&mut self) {
         let Some((peers, address)) = self.0.take() else { return };
-        if let Entry::Occupied(mut held) = peers.held.entry(address) {
-            *held.get_mut() -= 1;
-            if *held.get() == 0 {
-                held.remove();
+        if let Entry::Occupied(mut count) = peers.counts.entry(address) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
             }
         }
     }
@@ -91,12 +91,12 @@ mod tests {
     #[test]
     fn a_peer_holds_its_share_and_nothing_is_kept_of_one_that_left() {
         let limits = limits(|_| {});
-        let place = limits.admit(address("192.0.2.1")).unwrap();
+        let permit = limits.admit(address("192.0.2.1")).unwrap();
         assert!(limits.admit(address("192.0.2.1")).is_none());
         assert!(limits.admit(address("::ffff:192.0.2.1")).is_none(), "the same peer");
         assert!(limits.admit(address("192.0.2.2")).is_some());
-        drop(place);
-        assert!(limits.0.as_ref().unwrap().held.is_empty());
+        drop(permit);
+        assert!(limits.0.as_ref().unwrap().counts.is_empty());
         assert!(limits.admit(address("192.0.2.1")).is_some());
     }
 
@@ -106,8 +106,8 @@ mod tests {
             limits(|config| config.server.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()]);
         let off = limits(|config| config.limits.enabled = false);
         for (limits, peer) in [(trusting, "10.1.2.3"), (off, "192.0.2.1")] {
-            let held = [limits.admit(address(peer)), limits.admit(address(peer))];
-            assert!(held.iter().all(Option::is_some), "{peer}");
+            let permits = [limits.admit(address(peer)), limits.admit(address(peer))];
+            assert!(permits.iter().all(Option::is_some), "{peer}");
         }
     }
 }

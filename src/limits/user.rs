@@ -16,7 +16,7 @@ pub struct UserLimits(Option<Arc<Users>>);
 #[derive(Debug)]
 struct Users {
     /// By a hash that nobody can foresee: users are many, and their ids long.
-    held: DashMap<u64, u32>,
+    counts: DashMap<u64, u32>,
     hasher: RandomState,
     most: u32,
 }
@@ -26,7 +26,7 @@ impl UserLimits {
     #[must_use]
     pub fn new(config: &LimitsConfig) -> Self {
         let users = || Users {
-            held: DashMap::new(),
+            counts: DashMap::new(),
             hasher: RandomState::new(),
             most: config.connections_per_user,
         };
@@ -38,19 +38,19 @@ impl UserLimits {
     #[must_use]
     pub fn admit(&self, user: &Id) -> bool {
         let Some(users) = &self.0 else { return true };
-        let mut held = users.held.entry(users.hasher.hash_one(user)).or_default();
-        let admitted = *held < users.most;
-        *held += u32::from(admitted);
+        let mut count = users.counts.entry(users.hasher.hash_one(user)).or_default();
+        let admitted = *count < users.most;
+        *count += u32::from(admitted);
         admitted
     }
 
     /// One of a user's connections has ended.
     pub fn release(&self, user: &Id) {
         let Some(users) = &self.0 else { return };
-        if let Entry::Occupied(mut held) = users.held.entry(users.hasher.hash_one(user)) {
-            *held.get_mut() -= 1;
-            if *held.get() == 0 {
-                held.remove();
+        if let Entry::Occupied(mut count) = users.counts.entry(users.hasher.hash_one(user)) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
             }
         }
     }
@@ -75,6 +75,6 @@ mod tests {
         for user in [&alice, &alice, &bob] {
             limits.release(user);
         }
-        assert!(limits.0.unwrap().held.is_empty());
+        assert!(limits.0.unwrap().counts.is_empty());
     }
 }

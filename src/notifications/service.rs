@@ -109,10 +109,10 @@ impl NotificationService {
         let users: Arc<[Id]> = users.into_iter().collect();
         let key = request.map(|request| key_of(&request, &notice, &users));
         let service = self.clone();
-        self.db.run_to_completion(service.send_in_turns(notice, users, key)).await
+        self.db.run_to_completion(service.send_in_batches(notice, users, key)).await
     }
 
-    async fn send_in_turns(
+    async fn send_in_batches(
         self,
         notice: Notice,
         users: Arc<[Id]>,

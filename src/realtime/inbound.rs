@@ -92,7 +92,7 @@ impl Inbound {
         if !self.connection.rates(rates).take(class) {
             return Err(Error::new(Code::RateLimited, "Too many events; try again in a moment."));
         }
-        self.connection.link.heard_event();
+        self.connection.link.give_back_packet();
         self.check_user(context, class)
     }
 

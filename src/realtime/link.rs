@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     event::Namespace,
-    limits::{Admission, Allowance, PacketLimit, Place},
+    limits::{AddressPermit, Admission, Allowance, PacketLimit},
 };
 
 /// Links by the engine's id, which must never be shown. The engine could carry a websocket's along
@@ -82,7 +82,7 @@ struct State {
     /// Counts against the address until somebody has shown who they are.
     admission: Admission,
     /// Counts against the address while the transport lives.
-    place: Place,
+    permit: AddressPermit,
 }
 
 /// One member, and as many more as there are namespaces.
@@ -120,7 +120,7 @@ impl Link {
         shard: usize,
         token: Option<Box<str>>,
         v3: bool,
-        (place, admission): (Place, Admission),
+        (permit, admission): (AddressPermit, Admission),
     ) -> Arc<Self> {
         Arc::new(Self {
             address,
@@ -131,7 +131,7 @@ impl Link {
             rare: token.map_or_else(OnceLock::new, |token| {
                 Box::new(Rare { token: Some(token), ..Rare::default() }).into()
             }),
-            state: Mutex::new(State { admission, place, ..State::default() }),
+            state: Mutex::new(State { admission, permit, ..State::default() }),
         })
     }
 
@@ -150,12 +150,12 @@ impl Link {
     }
 
     /// Hears so many packets; false when too many were no event within its rate.
-    pub(super) fn hears(&self, packets: usize, limit: &PacketLimit) -> bool {
+    pub(super) fn take_packets(&self, packets: usize, limit: &PacketLimit) -> bool {
         self.allowance.take(packets, limit)
     }
 
     /// One of them was an event within its rate.
-    pub(super) fn heard_event(&self) {
+    pub(super) fn give_back_packet(&self) {
         self.allowance.give_back();
     }
 
@@ -190,7 +190,7 @@ impl Link {
         let mut state = self.lock();
         if state.lane.as_ref().is_some_and(|lane| Arc::ptr_eq(lane, closed)) {
             state.admission = Admission::default();
-            state.place = Place::default();
+            state.permit = AddressPermit::default();
         }
     }
 

@@ -66,7 +66,7 @@ struct Begun {
 struct Beginning {
     id: Id,
     key_hash: Vec<u8>,
-    turn_hash: Vec<u8>,
+    secret_hash: Vec<u8>,
     ttl: Duration,
     access_ttl: Duration,
     most: u32,
@@ -77,7 +77,7 @@ struct Beginning {
 impl Beginning {
     /// Begins it in the unit that makes sure of the account.
     async fn begin(self, tx: &mut Tx<'_>, account: Account) -> Result<Begun> {
-        let Self { id, key_hash, turn_hash, ttl, access_ttl, most, points, users } = self;
+        let Self { id, key_hash, secret_hash, ttl, access_ttl, most, points, users } = self;
         let at = tx.now();
         let family = Family {
             id,
@@ -87,7 +87,7 @@ impl Beginning {
             expires_at: at + ttl,
             access_ends_at: at + access_ttl,
         };
-        let ended = store::begin_family(tx, &family, key_hash, turn_hash, most).await?;
+        let ended = store::begin_family(tx, &family, key_hash, secret_hash, most).await?;
         let ended = end_tokens(tx, &users, ended).await?;
         let referral_code = points.referral_code(tx, &account.user_id).await?;
         Ok(Begun { account, referral_code, family, at, ended })
@@ -183,7 +183,7 @@ impl Accounts {
         Beginning {
             id: Ids.next().into(),
             key_hash: first.key_hash(),
-            turn_hash: first.turn_hash(),
+            secret_hash: first.secret_hash(),
             ttl: self.config.refresh_ttl,
             access_ttl: self.config.access_ttl,
             most: self.config.sign_ins,

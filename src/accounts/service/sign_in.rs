@@ -184,7 +184,7 @@ impl Accounts {
         shown: &RefreshToken,
         next: &RefreshToken,
     ) -> impl Future<Output = Result<Refreshed>> + Send + use<> {
-        let (key, turn, then) = (shown.key_hash(), shown.turn_hash(), next.turn_hash());
+        let (key, secret, then) = (shown.key_hash(), shown.secret_hash(), next.secret_hash());
         let (ttl, access_ttl) = (self.config.refresh_ttl, self.config.access_ttl);
         let (db, points, users) = (self.db.clone(), self.points.clone(), self.users.clone());
         async move {
@@ -193,7 +193,7 @@ impl Accounts {
                 let at = tx.now();
                 let (ends, access_ends) = (at + ttl, at + access_ttl);
                 if let Some(family) =
-                    store::rotate(tx, key.clone(), turn, then, ends, access_ends).await?
+                    store::rotate(tx, key.clone(), secret, then, ends, access_ends).await?
                 {
                     let account = store::by_user(tx, &family.user_id).await?.ok_or_else(ended)?;
                     let referral_code = points.referral_code(tx, &account.user_id).await?;

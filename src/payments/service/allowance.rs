@@ -47,11 +47,11 @@ struct Inner {
 }
 
 /// A place among the calls under way, until it is dropped.
-pub(super) struct Turn {
+pub(super) struct CallPermit {
     allowance: Allowance,
     user: Id,
     /// Given back before the user is forgotten.
-    places: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
+    permits: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
 }
 
 impl Allowance {
@@ -81,22 +81,22 @@ impl Allowance {
     ///
     /// # Errors
     /// [`Code::Unavailable`] when there is none for too long.
-    pub(super) async fn turn(&self, user: &Id) -> Result<Turn> {
-        let mut turn = Turn { allowance: self.clone(), user: user.clone(), places: None };
-        let places = async {
-            let own = self.places(user).acquire_owned().await?;
+    pub(super) async fn permit(&self, user: &Id) -> Result<CallPermit> {
+        let mut permit = CallPermit { allowance: self.clone(), user: user.clone(), permits: None };
+        let permits = async {
+            let own = self.permits(user).acquire_owned().await?;
             Ok((own, self.0.all.clone().acquire_owned().await?))
         };
-        let places = timeout(self.0.patience, places).await.map_err(|_| {
+        let permits = timeout(self.0.patience, permits).await.map_err(|_| {
             Error::new(Code::Unavailable, "The payment provider has much to do; try again.")
                 .with_retry_after(RETRY_AFTER)
         })?;
-        turn.places =
-            Some(places.map_err(|closed: tokio::sync::AcquireError| Error::internal(closed))?);
-        Ok(turn)
+        permit.permits =
+            Some(permits.map_err(|closed: tokio::sync::AcquireError| Error::internal(closed))?);
+        Ok(permit)
     }
 
-    fn places(&self, user: &Id) -> Arc<Semaphore> {
+    fn permits(&self, user: &Id) -> Arc<Semaphore> {
         let known = self.0.users.entry(user.clone());
         known.or_insert_with(|| Arc::new(Semaphore::new(self.0.at_once))).clone()
     }
@@ -118,11 +118,11 @@ impl Allowance {
     }
 }
 
-impl Drop for Turn {
+impl Drop for CallPermit {
     fn drop(&mut self) {
-        self.places = None;
+        self.permits = None;
         // Whoever waits holds the semaphore too.
-        self.allowance.0.users.remove_if(&self.user, |_, places| Arc::strong_count(places) == 1);
+        self.allowance.0.users.remove_if(&self.user, |_, permits| Arc::strong_count(permits) == 1);
     }
 }
 
@@ -155,13 +155,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_user_waits_for_their_own_calls_and_all_wait_for_all() {
         let allowance = allowance(1, 2);
-        let first = allowance.turn(&id("ann")).await.unwrap();
-        let refused = allowance.turn(&id("ann")).await.err().unwrap();
+        let first = allowance.permit(&id("ann")).await.unwrap();
+        let refused = allowance.permit(&id("ann")).await.err().unwrap();
         assert_eq!(refused.code(), Code::Unavailable);
-        let second = allowance.turn(&id("bob")).await.unwrap();
-        assert!(allowance.turn(&id("cid")).await.is_err(), "two are under way");
+        let second = allowance.permit(&id("bob")).await.unwrap();
+        assert!(allowance.permit(&id("cid")).await.is_err(), "two are under way");
         drop(first);
-        let third = allowance.turn(&id("ann")).await.unwrap();
+        let third = allowance.permit(&id("ann")).await.unwrap();
         drop((second, third));
         assert!(allowance.0.users.is_empty(), "nobody is remembered");
     }

@@ -58,11 +58,11 @@ impl PaymentService {
         if let Some(row) = answered {
             return Ok((row.document, false));
         }
-        let turn = self.invoices.turn(&buyer).await?;
+        let permit = self.invoices.permit(&buyer).await?;
         let service = self.clone();
         self.db
             .run_to_completion(async move {
-                let _turn = turn;
+                let _permit = permit;
                 let begun = service.begin_payment(caller, request, |begun| begun).await?;
                 match &begun.ask {
                     Some(crypto) => {

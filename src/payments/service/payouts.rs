@@ -56,14 +56,14 @@ impl PaymentService {
             return Err(conflict(sentence).with_reason("provider_off"));
         }
         let user = caller.user_id.clone();
-        let turn = match &provider {
-            Some(_) => Some(self.payouts.turn(&user).await?),
+        let permit = match &provider {
+            Some(_) => Some(self.payouts.permit(&user).await?),
             None => None,
         };
         let service = self.clone();
         self.db
             .run_to_completion(async move {
-                let _turn = turn;
+                let _permit = permit;
                 let token = provider.is_some().then(token);
                 let (payout, begun) =
                     service.begin_payout(user, request, token.clone(), name).await?;

@@ -60,7 +60,7 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let Some(place) = peers.admit(peer.ip()) else {
+                let Some(permit) = peers.admit(peer.ip()) else {
                     metrics::http_connections_refused().increment(1);
                     refuse(&stream);
                     continue;
@@ -69,7 +69,7 @@ pub async fn serve(
                 let (router, config, stop) = (router.clone(), config.clone(), stop.clone());
                 connections.spawn("connection", async move {
                     // Until it ends, or goes on as a websocket, which has a place of another kind.
-                    let _place = place;
+                    let _permit = permit;
                     metrics::http_connections().increment(1);
                     serve_connection(stream, peer, router, config, stop).await;
                     metrics::http_connections().decrement(1);

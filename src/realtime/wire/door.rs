@@ -155,13 +155,13 @@ impl Inner {
         let Some(address) = address else {
             return Err(Error::internal("a request without a peer"));
         };
-        let Some((place, admission)) = self.addresses.admit(address) else {
+        let Some((permit, admission)) = self.addresses.admit(address) else {
             metrics::handshakes_refused("address_limit").increment(1);
             return Err(Error::new(Code::RateLimited, "Too many connections from this address.")
                 .with_retry_after(Duration::from_secs(5)));
         };
         let token = self.tokens.find(request.headers(), true).map(Into::into);
-        Ok(Link::new(address, self.context.hub.assign(), token, query.v3, (place, admission)))
+        Ok(Link::new(address, self.context.hub.assign(), token, query.v3, (permit, admission)))
     }
 
     /// The link of a polling session.

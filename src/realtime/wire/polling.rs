@@ -167,7 +167,7 @@ pub(super) async fn send(
     limits: &BodyLimits,
 ) -> Result<Response> {
     let session = session(link)?;
-    let _turn = polls(link)?.body().await;
+    let _permit = polls(link)?.body().await;
     let is_octets = session.is_v3()
         && request
             .headers()
@@ -211,7 +211,7 @@ async fn hear(
             return Ok(Err(Error::new(Code::Malformed, "There is no such namespace.")));
         }
         if let Some(limit) = limit
-            && !link.hears(some.len(), limit)
+            && !link.take_packets(some.len(), limit)
         {
             if context.close_because(link, ClosingReason::RateLimited) {
                 metrics::rate_limited().increment(1);

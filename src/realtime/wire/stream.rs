@@ -157,7 +157,7 @@ impl Inner {
         let tolerance = self.lane.tolerance();
         let frames = self.frames.pass(bytes, tolerance.max_payload_bytes as u64);
         let Some(limit) = &tolerance.packets else { return };
-        if frames > 0 && !self.link.hears(frames, limit) {
+        if frames > 0 && !self.link.take_packets(frames, limit) {
             self.deaf = true;
             if self.context.close_because(&self.link, ClosingReason::RateLimited) {
                 metrics::rate_limited().increment(1);
@@ -227,10 +227,10 @@ impl AsyncRead for LaneIo {
         let before = buf.filled().len();
         if !this.ahead.is_empty() {
             // Each of these counts as a read, so that a peer that floods leaves others their turn.
-            let turn = std::task::ready!(tokio::task::coop::poll_proceed(cx));
+            let budget = std::task::ready!(tokio::task::coop::poll_proceed(cx));
             this.take_ahead(buf);
             this.count(&buf.filled()[before..]);
-            turn.made_progress();
+            budget.made_progress();
             return Poll::Ready(Ok(()));
         }
         loop {

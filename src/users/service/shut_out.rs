@@ -213,7 +213,7 @@ impl Users {
         let (users, blocked_by) = (self.clone(), by.user_id.clone());
         self.db
             .run_to_completion(async move {
-                let _turn = users.blocking.lock().await;
+                let _guard = users.blocking.lock().await;
                 let blocked = user.clone();
                 let unit = async move |tx: &mut Tx<'_>| {
                     let block = BlockView { since: tx.now(), until, reason, blocked_by };
@@ -232,7 +232,7 @@ impl Users {
         let users = self.clone();
         self.db
             .run_to_completion(async move {
-                let _turn = users.blocking.lock().await;
+                let _guard = users.blocking.lock().await;
                 let blocked = user.clone();
                 let unit = async move |tx: &mut Tx<'_>| kept::unblock(tx, &blocked).await;
                 users.db.write(unit).await?;
