@@ -103,13 +103,13 @@ impl From<&Room> for Stream {
 /// sent once that is committed.
 pub trait DomainEvent: Send + 'static {
     /// The streams that keep it, each once. In several, each gives it a number of its own and has
-    /// [its share](Rendering::share_of) of the wire events, which are kept once; it is still sent
+    /// [its share](WireEvent::for_stream) of the wire events, which are kept once; it is still sent
     /// once, as the first of them numbers it.
     fn streams(&self) -> Vec<Stream>;
 
     /// The wire events that it becomes, in the order in which they are sent; `seq` is its number
     /// in the first of its streams, 0 when it is not kept.
-    fn render(&self, seq: i64) -> Vec<Rendering>;
+    fn render(&self, seq: i64) -> Vec<WireEvent>;
 
     /// Whether it has a number and can be replayed.
     fn kept(&self) -> bool {
@@ -124,7 +124,7 @@ pub trait DomainEvent: Send + 'static {
 }
 
 /// A wire event without a number in its payload, announced as it is.
-impl DomainEvent for Rendering {
+impl DomainEvent for WireEvent {
     fn streams(&self) -> Vec<Stream> {
         Self::streams(self)
     }
@@ -135,18 +135,18 @@ impl DomainEvent for Rendering {
 }
 
 /// A wire event with somebody's words in it, which can be taken back with what they are about.
-pub struct About {
-    rendering: Rendering,
+pub struct WithSubject {
+    wire_event: WireEvent,
     subject: Id,
 }
 
-impl DomainEvent for About {
+impl DomainEvent for WithSubject {
     fn streams(&self) -> Vec<Stream> {
-        self.rendering.streams()
+        self.wire_event.streams()
     }
 
-    fn render(&self, _: i64) -> Vec<Rendering> {
-        vec![self.rendering.clone()]
+    fn render(&self, _: i64) -> Vec<WireEvent> {
+        vec![self.wire_event.clone()]
     }
 
     fn subject(&self) -> Option<&Id> {
@@ -189,7 +189,7 @@ impl Target {
 /// One wire event, addressed. As JSON it is what the store keeps.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Rendering {
+pub struct WireEvent {
     /// Who hears it.
     pub to: Target,
     /// Its name.
@@ -212,34 +212,34 @@ pub struct Rendering {
     pub id: Option<Uuid>,
 }
 
-impl Rendering {
+impl WireEvent {
     /// A kept event of the catalogue to this target.
     ///
     /// ```
-    /// use stoa::{chat::events::conversation::MessageReaction, room::Room, stream::Rendering};
+    /// use stoa::{chat::events::conversation::MessageReaction, room::Room, stream::WireEvent};
     ///
-    /// fn announced(room: Room, reaction: &MessageReaction) -> Rendering {
-    ///     Rendering::to_room(room, reaction)
+    /// fn announced(room: Room, reaction: &MessageReaction) -> WireEvent {
+    ///     WireEvent::to_room(room, reaction)
     /// }
     /// ```
     ///
     /// One that is not kept does not compile:
     ///
     /// ```compile_fail,E0277
-    /// use stoa::{realtime::events::SessionClosing, room::Room, stream::Rendering};
+    /// use stoa::{realtime::events::SessionClosing, room::Room, stream::WireEvent};
     ///
-    /// fn announced(room: Room, closing: &SessionClosing) -> Rendering {
-    ///     Rendering::to_room(room, closing)
+    /// fn announced(room: Room, closing: &SessionClosing) -> WireEvent {
+    ///     WireEvent::to_room(room, closing)
     /// }
     /// ```
     ///
     /// nor one that is told in the other dialect, too, and is told here without its twin:
     ///
     /// ```compile_fail,E0277
-    /// use stoa::{chat::events::conversation::MessageEdited, room::Room, stream::Rendering};
+    /// use stoa::{chat::events::conversation::MessageEdited, room::Room, stream::WireEvent};
     ///
-    /// fn announced(room: Room, edited: &MessageEdited) -> Rendering {
-    ///     Rendering::to_room(room, edited)
+    /// fn announced(room: Room, edited: &MessageEdited) -> WireEvent {
+    ///     WireEvent::to_room(room, edited)
     /// }
     /// ```
     #[must_use]
@@ -311,7 +311,7 @@ impl Rendering {
     /// What a stream keeps of it: the same event, to those of the rooms that are kept there. Who
     /// takes part is kept something too, whoever else hears of it.
     #[must_use]
-    pub fn share_of(mut self, stream: &Stream) -> Option<Self> {
+    pub fn for_stream(mut self, stream: &Stream) -> Option<Self> {
         let is_kept = |room: &Room| Stream::from(room) == *stream;
         match &mut self.to {
             Target::Everyone if *stream == Stream::Global => {}
@@ -341,8 +341,8 @@ impl Rendering {
 
     /// So that it can be taken back with what its words are about.
     #[must_use]
-    pub fn about(self, subject: Id) -> About {
-        About { rendering: self, subject }
+    pub fn about(self, subject: Id) -> WithSubject {
+        WithSubject { wire_event: self, subject }
     }
 
     /// Leaves the sockets of this user out.
@@ -355,11 +355,11 @@ impl Rendering {
 
 /// A committed event on its way out.
 #[derive(Clone, Debug)]
-pub struct Announced {
+pub struct CommittedEvent {
     /// Its number in each stream that keeps it; none when it is not kept.
     pub numbers: Vec<(Stream, i64)>,
     /// The wire events.
-    pub renderings: Vec<Rendering>,
+    pub wire_events: Vec<WireEvent>,
 }
 
 /// A namespace as its path.
@@ -430,30 +430,30 @@ mod tests {
     fn each_stream_keeps_its_share() {
         let text = r#"{"to":{"rooms":["chat-c1","user-u1","conversation:c1"],"except":["sellers"]},
             "event":"x","data":1,"id":"01234567-89ab-7def-8123-456789abcdef"}"#;
-        let rendering: Rendering = serde_json::from_str(text).unwrap();
-        let shares: Vec<_> = rendering
+        let wire_event: WireEvent = serde_json::from_str(text).unwrap();
+        let by_stream: Vec<_> = wire_event
             .streams()
             .into_iter()
             .map(|stream| {
-                let share = rendering.clone().share_of(&stream).unwrap();
-                assert_eq!((share.id, &share.event), (rendering.id, &rendering.event));
-                format!("{stream} {}", serde_json::to_string(&share.to).unwrap())
+                let kept = wire_event.clone().for_stream(&stream).unwrap();
+                assert_eq!((kept.id, &kept.event), (wire_event.id, &wire_event.event));
+                format!("{stream} {}", serde_json::to_string(&kept.to).unwrap())
             })
             .collect();
         assert_eq!(
-            shares,
+            by_stream,
             [
                 r#"conversation/c1 {"rooms":["chat-c1","conversation:c1"],"except":["sellers"]}"#,
                 r#"user/u1 {"rooms":["user-u1"],"except":["sellers"]}"#,
             ]
         );
-        assert!(rendering.clone().share_of(&Stream::Global).is_none());
-        let everyone = Rendering { to: Target::Everyone, ..rendering };
+        assert!(wire_event.clone().for_stream(&Stream::Global).is_none());
+        let everyone = WireEvent { to: Target::Everyone, ..wire_event };
         assert_eq!(everyone.streams(), [Stream::Global]);
-        assert_eq!(everyone.clone().share_of(&Stream::Global).unwrap().to, Target::Everyone);
+        assert_eq!(everyone.clone().for_stream(&Stream::Global).unwrap().to, Target::Everyone);
         let people = everyone.or_participants([Room::User(id("u1")), Room::User(id("u2"))]);
         let own = Target::Rooms { rooms: vec![Room::User(id("u2"))], except: Vec::new() };
-        assert_eq!(people.share_of(&Stream::User(id("u2"))).unwrap().to, own);
+        assert_eq!(people.for_stream(&Stream::User(id("u2"))).unwrap().to, own);
     }
 
     #[test]
@@ -464,8 +464,8 @@ mod tests {
             r#"{"to":{"rooms":["user-u1"]},"event":"x","data":[],"exceptUser":"u1"}"#,
         ];
         for text in text {
-            let rendering: Rendering = serde_json::from_str(text).unwrap();
-            assert_eq!(serde_json::to_string(&rendering).unwrap(), text);
+            let wire_event: WireEvent = serde_json::from_str(text).unwrap();
+            assert_eq!(serde_json::to_string(&wire_event).unwrap(), text);
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     event::{Kept, Twinned},
     id::Id,
     room::Room,
-    stream::{DomainEvent, Rendering, Stream, Target},
+    stream::{DomainEvent, Stream, Target, WireEvent},
 };
 
 /// Something that happened in a conversation.
@@ -55,7 +55,7 @@ impl DomainEvent for InConversation {
         }
     }
 
-    fn render(&self, seq: i64) -> Vec<Rendering> {
+    fn render(&self, seq: i64) -> Vec<WireEvent> {
         let room = || Room::Conversation(self.id.clone());
         let chat = || Room::Chat(self.id.clone());
         let (conversation_id, chat_id) = (self.id.clone(), self.id.clone());
@@ -92,7 +92,7 @@ impl DomainEvent for InConversation {
             What::ReactionChanged { message_id, reaction } => {
                 let (message_id, reaction) = (message_id.clone(), reaction.clone());
                 let for_room = MessageReaction { message_id, conversation_id, reaction, seq };
-                vec![Rendering::to_room(room(), &for_room)]
+                vec![WireEvent::to_room(room(), &for_room)]
             }
             What::MessagesRead { user_id, message_id, modified_count } => {
                 let (user_id, message_id) = (user_id.clone(), message_id.clone());
@@ -113,7 +113,7 @@ impl DomainEvent for InConversation {
                 let each: Vec<_> = participants.iter().map(added).collect();
                 let added_user_ids = participants.iter().map(|added| added.id.clone()).collect();
                 let for_chat = ParticipantsAdded { chat_id, added_user_ids };
-                Rendering::twin_of_all(&room(), &each, chat(), &for_chat)
+                WireEvent::twin_of_all(&room(), &each, chat(), &for_chat)
             }
             What::ParticipantRemoved(user_id) => {
                 let removed_user_id = user_id.clone();
@@ -125,7 +125,7 @@ impl DomainEvent for InConversation {
                 self.in_both(&for_room, &for_chat).into()
             }
             What::Archived => {
-                vec![Rendering::to_room(room(), &ConversationArchived { conversation_id })]
+                vec![WireEvent::to_room(room(), &ConversationArchived { conversation_id })]
             }
         }
     }
@@ -133,12 +133,12 @@ impl DomainEvent for InConversation {
 
 impl InConversation {
     /// The same in both dialects, each in its own room.
-    fn in_both<E>(&self, for_room: &E, for_chat: &E::Twin) -> [Rendering; 2]
+    fn in_both<E>(&self, for_room: &E, for_chat: &E::Twin) -> [WireEvent; 2]
     where
         E: Kept + Twinned<Twin: Kept>,
     {
         let (room, chat) = (Room::Conversation(self.id.clone()), Room::Chat(self.id.clone()));
-        Rendering::twins(room, for_room, chat, for_chat)
+        WireEvent::twins(room, for_room, chat, for_chat)
     }
 }
 
@@ -219,19 +219,19 @@ impl DomainEvent for ForPeople {
         self.people.iter().cloned().map(Stream::User).collect()
     }
 
-    fn render(&self, _seq: i64) -> Vec<Rendering> {
+    fn render(&self, _seq: i64) -> Vec<WireEvent> {
         let rooms = || self.people.iter().cloned().map(Room::User).collect::<Vec<_>>();
         let added = |rooms: Vec<Room>, conversation_id: &Id, added_by: &Person| {
             let conversation_id = conversation_id.clone();
             let payload = ConversationAdded { conversation_id, added_by: added_by.clone() };
-            Rendering::to_rooms(rooms, &payload)
+            WireEvent::to_rooms(rooms, &payload)
         };
         match &self.told {
             Told::Created(conversation, creator) => {
                 let payload = ConversationCreated { conversation: conversation.clone() };
                 let mut others = rooms();
                 others.retain(|room| *room != Room::User(creator.id.clone()));
-                let created = Rendering::to_rooms(rooms(), &payload);
+                let created = WireEvent::to_rooms(rooms(), &payload);
                 vec![created, added(others, &conversation.id, creator)]
             }
             Told::Added { conversation_id, added_by } => {
@@ -241,7 +241,7 @@ impl DomainEvent for ForPeople {
             Told::Archived(conversation_id) => {
                 let except = vec![Room::Conversation(conversation_id.clone())];
                 let payload = ConversationArchived { conversation_id: conversation_id.clone() };
-                vec![Rendering::new(Target::Rooms { rooms: rooms(), except }, &payload)]
+                vec![WireEvent::new(Target::Rooms { rooms: rooms(), except }, &payload)]
             }
         }
     }

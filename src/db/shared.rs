@@ -12,10 +12,10 @@ use std::{
 use tokio::sync::watch;
 
 use super::events::KeepLimits;
-use crate::{clock::Clock, stream::Announced, tasks::Tasks};
+use crate::{clock::Clock, stream::CommittedEvent, tasks::Tasks};
 
 /// Who is given the events of committed units, in commit order.
-pub type CommitListener = Arc<dyn Fn(Vec<Announced>) + Send + Sync>;
+pub type CommitListener = Arc<dyn Fn(Vec<CommittedEvent>) + Send + Sync>;
 
 /// What the threads and tasks of a store have in common.
 pub(super) struct Shared {
@@ -35,7 +35,7 @@ impl Shared {
     }
 
     /// Hands committed events on.
-    pub(super) fn send(&self, announced: Vec<Announced>) {
+    pub(super) fn send(&self, announced: Vec<CommittedEvent>) {
         let listener = self.listener.read().unwrap_or_else(PoisonError::into_inner).clone();
         if announced.is_empty() {
             return;

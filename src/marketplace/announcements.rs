@@ -15,16 +15,16 @@ use crate::{
     id::Id,
     money::Money,
     room::Room,
-    stream::{Rendering, Target},
+    stream::{Target, WireEvent},
 };
 
 /// A request is there.
-pub(super) fn requested(request: &PurchaseRequest) -> Rendering {
-    Rendering::to_room(Room::Sellers, request)
+pub(super) fn requested(request: &PurchaseRequest) -> WireEvent {
+    WireEvent::to_room(Room::Sellers, request)
 }
 
 /// Something about a request changed.
-pub(super) fn changed(request: &PurchaseRequest, kind: RequestChange) -> Rendering {
+pub(super) fn changed(request: &PurchaseRequest, kind: RequestChange) -> WireEvent {
     update(&PurchaseRequestUpdate {
         kind,
         request_id: request.id.clone(),
@@ -36,7 +36,7 @@ pub(super) fn changed(request: &PurchaseRequest, kind: RequestChange) -> Renderi
 }
 
 /// A request is paid for.
-pub(super) fn paid(request: &PurchaseRequest, by: &PaidBy) -> Rendering {
+pub(super) fn paid(request: &PurchaseRequest, by: &PaidBy) -> WireEvent {
     update(&PurchaseRequestUpdate {
         kind: RequestChange::PaymentChanged,
         request_id: request.id.clone(),
@@ -47,18 +47,18 @@ pub(super) fn paid(request: &PurchaseRequest, by: &PaidBy) -> Rendering {
     })
 }
 
-fn update(update: &PurchaseRequestUpdate) -> Rendering {
-    Rendering::to_room(Room::Request(update.request_id.clone()), update)
+fn update(update: &PurchaseRequestUpdate) -> WireEvent {
+    WireEvent::to_room(Room::Request(update.request_id.clone()), update)
 }
 
 /// A request is called off; each of these sellers had an offer on it.
-pub(super) fn cancelled(request: &PurchaseRequest, sellers: Vec<Id>) -> Rendering {
+pub(super) fn cancelled(request: &PurchaseRequest, sellers: Vec<Id>) -> WireEvent {
     let cancelled = RequestCancelled {
         request_id: request.id.clone(),
         reason: request.cancel_reason.clone().unwrap_or_default(),
     };
     let people = [request.buyer_id.clone()].into_iter().chain(sellers);
-    Rendering::to_rooms(people.map(Room::User).collect::<Vec<_>>(), &cancelled)
+    WireEvent::to_rooms(people.map(Room::User).collect::<Vec<_>>(), &cancelled)
 }
 
 /// A request is done, for what was paid.
@@ -67,28 +67,28 @@ pub(super) fn completed(
     seller: Id,
     payment_id: Id,
     paid: Money,
-) -> Rendering {
+) -> WireEvent {
     let completed = TransactionCompleted {
         request_id: request.id.clone(),
         payment_id,
         amount: paid.amount,
         currency: paid.currency,
     };
-    Rendering::to_rooms([Room::User(request.buyer_id.clone()), Room::User(seller)], &completed)
+    WireEvent::to_rooms([Room::User(request.buyer_id.clone()), Room::User(seller)], &completed)
 }
 
 /// An offer is there.
-pub(super) fn offered(buyer: Id, offer: &Offer) -> Rendering {
+pub(super) fn offered(buyer: Id, offer: &Offer) -> WireEvent {
     let offered = NewOffer {
         request_id: offer.request_id.clone(),
         offer: offer.clone(),
         seller_id: offer.seller_id.clone(),
     };
-    Rendering::to_room(Room::Buyer(buyer), &offered)
+    WireEvent::to_room(Room::Buyer(buyer), &offered)
 }
 
 /// The buyer took an offer.
-pub(super) fn accepted(offer: &Offer) -> Rendering {
+pub(super) fn accepted(offer: &Offer) -> WireEvent {
     let update = offer_update(
         offer,
         OfferChange::OfferAccepted,
@@ -100,11 +100,11 @@ pub(super) fn accepted(offer: &Offer) -> Rendering {
             reason: None,
         },
     );
-    Rendering::to_room(Room::Seller(offer.seller_id.clone()), &update)
+    WireEvent::to_room(Room::Seller(offer.seller_id.clone()), &update)
 }
 
 /// The buyer did not take an offer.
-pub(super) fn rejected(offer: &Offer, reason: Option<String>) -> Rendering {
+pub(super) fn rejected(offer: &Offer, reason: Option<String>) -> WireEvent {
     let update = offer_update(
         offer,
         OfferChange::OfferRejected,
@@ -116,7 +116,7 @@ pub(super) fn rejected(offer: &Offer, reason: Option<String>) -> Rendering {
             reason,
         },
     );
-    Rendering::to_room(Room::Seller(offer.seller_id.clone()), &update)
+    WireEvent::to_room(Room::Seller(offer.seller_id.clone()), &update)
 }
 
 /// The payment for an offer is confirmed.
@@ -124,7 +124,7 @@ pub(super) fn payment_completed(
     request: &PurchaseRequest,
     offer: &Offer,
     by: &PaidBy,
-) -> Rendering {
+) -> WireEvent {
     let update = offer_update(
         offer,
         OfferChange::PaymentCompleted,
@@ -137,7 +137,7 @@ pub(super) fn payment_completed(
         },
     );
     let people = [request.buyer_id.clone(), offer.seller_id.clone()];
-    Rendering::to_everyone(&update).or_participants(people.map(Room::User))
+    WireEvent::to_everyone(&update).or_participants(people.map(Room::User))
 }
 
 fn offer_update(
@@ -150,14 +150,14 @@ fn offer_update(
 }
 
 /// The delivery code was made; where only who takes part hears of things, it is the seller's alone.
-pub(super) fn code_generated(request: &PurchaseRequest, seller: Id, code: String) -> Rendering {
+pub(super) fn code_generated(request: &PurchaseRequest, seller: Id, code: String) -> WireEvent {
     let generated = DeliveryCodeGenerated { request_id: request.id.clone(), delivery_code: code };
-    Rendering::to_room(Room::Request(request.id.clone()), &generated)
+    WireEvent::to_room(Room::Request(request.id.clone()), &generated)
         .or_participants([Room::User(seller)])
 }
 
 /// The seller told of the goods.
-pub(super) fn delivery_changed(request: &PurchaseRequest) -> Rendering {
+pub(super) fn delivery_changed(request: &PurchaseRequest) -> WireEvent {
     let delivery = request.delivery.clone().unwrap_or_default();
     let update = DeliveryUpdate {
         request_id: request.id.clone(),
@@ -165,27 +165,27 @@ pub(super) fn delivery_changed(request: &PurchaseRequest) -> Rendering {
         carrier: delivery.carrier,
         tracking_number: delivery.tracking_number,
     };
-    Rendering::to_room(Room::Request(request.id.clone()), &update)
+    WireEvent::to_room(Room::Request(request.id.clone()), &update)
 }
 
 /// The buyer entered the right code.
-pub(super) fn delivered(request: &PurchaseRequest) -> Rendering {
+pub(super) fn delivered(request: &PurchaseRequest) -> WireEvent {
     let confirmed = DeliveryConfirmed { request_id: request.id.clone() };
-    Rendering::to_room(Room::Request(request.id.clone()), &confirmed)
+    WireEvent::to_room(Room::Request(request.id.clone()), &confirmed)
 }
 
 /// The buyer has the goods.
-pub(super) fn buyer_confirmed(request: &PurchaseRequest, seller: Id) -> Rendering {
+pub(super) fn buyer_confirmed(request: &PurchaseRequest, seller: Id) -> WireEvent {
     let (request_id, buyer_id) = (request.id.clone(), request.buyer_id.clone());
-    Rendering::to_room(Room::User(seller), &BuyerConfirmedDelivery { request_id, buyer_id })
+    WireEvent::to_room(Room::User(seller), &BuyerConfirmedDelivery { request_id, buyer_id })
 }
 
 /// A checkout's payment moved; of nothing when it is still open.
-pub(super) fn checkout_changed(checkout: &Checkout, sellers: Vec<Id>) -> Option<Rendering> {
+pub(super) fn checkout_changed(checkout: &Checkout, sellers: Vec<Id>) -> Option<WireEvent> {
     let checkout_id = checkout.id.clone();
     let mut people: Vec<_> =
         [checkout.buyer_id.clone()].into_iter().chain(sellers).map(Room::User).collect();
-    let rendering = match checkout.status {
+    let wire_event = match checkout.status {
         CheckoutStatus::Open => return None,
         CheckoutStatus::Pending => to_all(&TemplateCheckoutPaymentPending { checkout_id }),
         CheckoutStatus::Failed => to_all(&TemplateCheckoutPaymentFailed {
@@ -201,9 +201,9 @@ pub(super) fn checkout_changed(checkout: &Checkout, sellers: Vec<Id>) -> Option<
             })
         }
     };
-    Some(rendering.or_participants(people))
+    Some(wire_event.or_participants(people))
 }
 
-fn to_all<E: Kept + Alone>(payload: &E) -> Rendering {
-    Rendering::new(Target::Everyone, payload)
+fn to_all<E: Kept + Alone>(payload: &E) -> WireEvent {
+    WireEvent::new(Target::Everyone, payload)
 }

@@ -7,7 +7,7 @@ use super::{
         PayoutUpdated,
     },
 };
-use crate::{room::Room, stream::Rendering};
+use crate::{room::Room, stream::WireEvent};
 
 /// The rooms of the two whom a payment is about.
 fn people(payment: &Payment) -> [Room; 2] {
@@ -15,7 +15,7 @@ fn people(payment: &Payment) -> [Room; 2] {
 }
 
 /// A payment was begun.
-pub(super) fn created(payment: &Payment) -> Rendering {
+pub(super) fn created(payment: &Payment) -> WireEvent {
     let created = PaymentCreated {
         payment_id: payment.id.clone(),
         provider: payment.provider,
@@ -25,11 +25,11 @@ pub(super) fn created(payment: &Payment) -> Rendering {
         amount: payment.amount,
         currency: payment.currency.clone(),
     };
-    Rendering::to_everyone(&created).or_participants(people(payment))
+    WireEvent::to_everyone(&created).or_participants(people(payment))
 }
 
 /// A payment or its escrow changed.
-pub(super) fn updated(payment: &Payment) -> Rendering {
+pub(super) fn updated(payment: &Payment) -> WireEvent {
     let update = PaymentUpdate {
         payment_id: payment.id.clone(),
         status: payment.status,
@@ -38,22 +38,22 @@ pub(super) fn updated(payment: &Payment) -> Rendering {
     };
     let [buyer, seller] = people(payment);
     let request = Room::Request(payment.request_id.clone());
-    Rendering::to_everyone(&update).or_participants([buyer, seller, request])
+    WireEvent::to_everyone(&update).or_participants([buyer, seller, request])
 }
 
 /// The seller's money is here.
-pub(super) fn received(payment: &Payment) -> Rendering {
+pub(super) fn received(payment: &Payment) -> WireEvent {
     let received = PaymentReceived {
         purchase_request_id: payment.request_id.clone(),
         amount: payment.amount,
         currency: payment.currency.clone(),
         buyer_id: payment.buyer_id.clone(),
     };
-    Rendering::to_room(Room::User(payment.seller_id.clone()), &received)
+    WireEvent::to_room(Room::User(payment.seller_id.clone()), &received)
 }
 
 /// A payout was begun.
-pub(super) fn payout_created(payout: &Payout) -> Rendering {
+pub(super) fn payout_created(payout: &Payout) -> WireEvent {
     let created = PayoutCreated {
         payout_id: payout.id.clone(),
         task_id: payout.task_id.clone(),
@@ -61,21 +61,21 @@ pub(super) fn payout_created(payout: &Payout) -> Rendering {
         amount: payout.amount,
         currency: payout.currency.clone(),
     };
-    Rendering::to_everyone(&created).or_participants([Room::User(payout.seller_id.clone())])
+    WireEvent::to_everyone(&created).or_participants([Room::User(payout.seller_id.clone())])
 }
 
 /// A payout changed.
-pub(super) fn payout_updated(payout: &Payout) -> Rendering {
+pub(super) fn payout_updated(payout: &Payout) -> WireEvent {
     let updated = PayoutUpdated { payout_id: payout.id.clone(), status: payout.status };
-    Rendering::to_everyone(&updated).or_participants([Room::User(payout.seller_id.clone())])
+    WireEvent::to_everyone(&updated).or_participants([Room::User(payout.seller_id.clone())])
 }
 
 /// A payout is through.
-pub(super) fn payout_completed(payout: &Payout) -> Rendering {
+pub(super) fn payout_completed(payout: &Payout) -> WireEvent {
     let completed = PayoutCompleted {
         payout_id: payout.id.clone(),
         task_id: payout.task_id.clone(),
         tx_hash: payout.tx_hash.clone(),
     };
-    Rendering::to_everyone(&completed).or_participants([Room::User(payout.seller_id.clone())])
+    WireEvent::to_everyone(&completed).or_participants([Room::User(payout.seller_id.clone())])
 }

@@ -8,7 +8,7 @@ use super::emitter::{Emit, Emitter};
 use crate::{
     db::{self, Budget, Db},
     error::Result,
-    stream::{DomainEvent, Rendering, Stream},
+    stream::{DomainEvent, Stream, WireEvent},
 };
 
 /// Sends events from outside. Cheap to clone.
@@ -72,7 +72,7 @@ impl DomainEvent for Emit {
         self.to.streams().into_iter().collect()
     }
 
-    fn render(&self, _: i64) -> Vec<Rendering> {
+    fn render(&self, _: i64) -> Vec<WireEvent> {
         vec![self.clone().into()]
     }
 

@@ -20,7 +20,7 @@ use crate::{
     event::{Alone, Ephemeral, EventName, Namespace, Namespaces, Twinned},
     id::Id,
     room::Room,
-    stream::{Announced, Rendering, Stream},
+    stream::{CommittedEvent, Stream, WireEvent},
 };
 
 /// Sends events. Cheap to clone.
@@ -124,13 +124,13 @@ impl Emitter {
     }
 
     /// Sends what was announced, when it has been committed.
-    pub fn publish(&self, announced: Announced) {
+    pub fn publish(&self, announced: CommittedEvent) {
         let mut numbers = announced.numbers;
         numbers.sort_unstable();
         let numbers: Arc<[_]> = numbers.into();
-        for rendering in announced.renderings {
-            let receipt = rendering.id.and_then(|id| self.receipts.remove(&id));
-            self.send(rendering, numbers.clone(), false, receipt.map(|(_, receipt)| receipt));
+        for wire_event in announced.wire_events {
+            let receipt = wire_event.id.and_then(|id| self.receipts.remove(&id));
+            self.send(wire_event, numbers.clone(), false, receipt.map(|(_, receipt)| receipt));
         }
     }
 
@@ -143,12 +143,12 @@ impl Emitter {
 
     fn send(
         &self,
-        rendering: Rendering,
+        wire_event: WireEvent,
         numbers: Arc<[(Stream, i64)]>,
         volatile: bool,
         receipt: Option<Receipt>,
     ) {
-        let Rendering { to, event, data, participants, except_user, namespace, id: _ } = rendering;
+        let WireEvent { to, event, data, participants, except_user, namespace, id: _ } = wire_event;
         let to = heard_by(self.audience, to, &participants);
         let (namespaces, label) = at_home(&self.catalogue, &to, &event, namespace);
         let (to, except) = audience(to, participants, except_user);
@@ -251,7 +251,7 @@ fn audience(
     }
 }
 
-impl From<Emit> for Rendering {
+impl From<Emit> for WireEvent {
     fn from(emit: Emit) -> Self {
         let Emit { id, to, event, data, namespace, volatile: _ } = emit;
         let participants = Vec::new();

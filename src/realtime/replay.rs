@@ -16,7 +16,7 @@ use crate::{
     error::Result,
     id::Id,
     room::Room,
-    stream::{Rendering, Stream, Target},
+    stream::{Stream, Target, WireEvent},
 };
 
 /// Events that are replayed; who missed more fetches the history.
@@ -116,16 +116,16 @@ impl Missed<'_> {
     /// What the connection hears of an event of the past: as if it came now.
     fn heard(&self, event: StoredEvent) -> impl Iterator<Item = (i64, Room, Arc<Outgoing>)> + '_ {
         let seq = event.seq;
-        event.renderings.into_iter().filter_map(move |rendering| {
-            let (room, event) = self.hears(rendering)?;
+        event.wire_events.into_iter().filter_map(move |wire_event| {
+            let (room, event) = self.hears(wire_event)?;
             Some((seq, room, event))
         })
     }
 
     /// In which room a wire event is heard, if it is.
-    fn hears(&self, rendering: Rendering) -> Option<(Room, Arc<Outgoing>)> {
+    fn hears(&self, wire_event: WireEvent) -> Option<(Room, Arc<Outgoing>)> {
         let context = self.connection.context();
-        let Rendering { to, event, data, participants, except_user, namespace, id: _ } = rendering;
+        let WireEvent { to, event, data, participants, except_user, namespace, id: _ } = wire_event;
         if except_user.is_some() && except_user == self.connection.user_id() {
             return None;
         }

@@ -11,7 +11,7 @@ use stoa::{
     id::Id,
     params,
     room::Room,
-    stream::{Rendering, Stream, Target},
+    stream::{Stream, Target, WireEvent},
 };
 use tokio::sync::oneshot;
 
@@ -70,7 +70,10 @@ const ALL: Portion = Portion { events: 100_000, bytes: usize::MAX };
 async fn after(db: &Db, stream: Stream, since: i64) -> Vec<(i64, String)> {
     let read = async move |tx: &mut Tx<'_>| Ok(db::events_after(tx, &stream, since, ALL).await?);
     let events = db.read(read).await.expect("events");
-    events.into_iter().map(|event| (event.seq, event.renderings[0].data.get().to_owned())).collect()
+    events
+        .into_iter()
+        .map(|event| (event.seq, event.wire_events[0].data.get().to_owned()))
+        .collect()
 }
 
 async fn a_restore_begins_every_stream_anew_and_changes_no_row_of_one(store: Store) {
@@ -333,7 +336,7 @@ async fn say(db: &Db, conversation: &'static str, events: i64) {
 }
 
 /// Announces one event.
-async fn tell(db: &Db, event: Rendering) {
+async fn tell(db: &Db, event: WireEvent) {
     let unit = async move |tx: &mut Tx<'_>| {
         tx.announce(event);
         Ok(())
@@ -401,7 +404,7 @@ async fn an_event_of_many_streams_is_kept_once_and_each_has_its_share(store: Sto
         let events = store.db.read(read).await.expect("events");
         let [event] = &*events else { panic!("{events:?}") };
         let own = Target::Rooms { rooms: vec![Room::User(id(who))], except: Vec::new() };
-        assert_eq!((event.seq, &event.renderings[0].to), (1, &own));
+        assert_eq!((event.seq, &event.wire_events[0].to), (1, &own));
     }
     // Again, where the streams are there already.
     let event = to_all(&names);

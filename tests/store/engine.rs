@@ -14,7 +14,7 @@ use stoa::{
     event::EventName,
     id::Id,
     room::Room,
-    stream::{Announced, DomainEvent, Rendering, Stream, Target},
+    stream::{CommittedEvent, DomainEvent, Stream, Target, WireEvent},
 };
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -27,7 +27,7 @@ pub struct Store {
     pub clock: Clock,
     pub config: DatabaseConfig,
     pub folder: TempDir,
-    sent: Arc<Mutex<Vec<Announced>>>,
+    sent: Arc<Mutex<Vec<CommittedEvent>>>,
 }
 
 impl Store {
@@ -62,7 +62,7 @@ impl Store {
     async fn with(config: DatabaseConfig, folder: TempDir, clock: Clock) -> Self {
         let db =
             Db::open(&config, folder.path(), clock.clone(), Duration::ZERO).await.expect("a store");
-        let sent = Arc::<Mutex<Vec<Announced>>>::default();
+        let sent = Arc::<Mutex<Vec<CommittedEvent>>>::default();
         let outlet = sent.clone();
         db.set_commit_listener(Arc::new(move |announced| {
             outlet.lock().expect("the outlet").extend(announced);
@@ -98,8 +98,8 @@ impl Store {
     /// rendering.
     pub fn sent(&self) -> Vec<(String, i64, String)> {
         let sent = self.sent.lock().expect("the outlet");
-        let shown = |event: &Announced| {
-            let data = event.renderings.first().map(|rendering| rendering.data.get().to_owned());
+        let shown = |event: &CommittedEvent| {
+            let data = event.wire_events.first().map(|wire_event| wire_event.data.get().to_owned());
             let first = event.numbers.first().map(|(stream, seq)| (stream.to_string(), *seq));
             let (stream, seq) = first.unwrap_or_default();
             (stream, seq, data.unwrap_or_default())
@@ -170,9 +170,9 @@ pub fn id(text: &str) -> Id {
 }
 
 /// Something that these users hear.
-pub fn to_all(users: &[&str]) -> Rendering {
+pub fn to_all(users: &[&str]) -> WireEvent {
     let rooms = users.iter().map(|user| Room::User(id(user))).collect();
-    Rendering {
+    WireEvent {
         to: Target::Rooms { rooms, except: Vec::new() },
         event: EventName::new("happened").expect("a name"),
         data: serde_json::value::to_raw_value("to all").expect("a text"),
@@ -188,8 +188,8 @@ impl DomainEvent for Happened {
         vec![self.stream.clone()]
     }
 
-    fn render(&self, _seq: i64) -> Vec<Rendering> {
-        vec![Rendering {
+    fn render(&self, _seq: i64) -> Vec<WireEvent> {
+        vec![WireEvent {
             to: Target::Rooms { rooms: vec![Room::Chat(id("c1"))], except: Vec::new() },
             event: EventName::new("happened").expect("a name"),
             data: serde_json::value::to_raw_value(&self.data).expect("a number"),

@@ -294,7 +294,7 @@ fn empty(message: &mut Message) {
 async fn rewrite_kept(tx: &mut Tx<'_>, message: &Message) -> Result<()> {
     let kept = db::events_about(tx, &message.id).await?;
     let is_new = |event: &KeptEvent| {
-        event.renderings.iter().any(|rendering| rendering.event.as_str() == MESSAGE_NEW.name)
+        event.wire_events.iter().any(|wire_event| wire_event.event.as_str() == MESSAGE_NEW.name)
     };
     let edits = kept.iter().filter(|event| !is_new(event)).count();
     let mut superseded = edits.saturating_sub(MAX_REWRITTEN);

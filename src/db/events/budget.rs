@@ -7,7 +7,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::{
     db::error::{Error, Kind, Result},
     id::Ids,
-    stream::{DomainEvent, Rendering, Stream},
+    stream::{DomainEvent, Stream, WireEvent},
 };
 
 /// Bytes that a stream takes, and an event in each of its streams, beside the stream's name.
@@ -46,9 +46,9 @@ impl Budget {
             return Ok(());
         }
         let names: Vec<_> = event.streams().iter().map(Stream::to_string).collect();
-        let mut renderings = event.render(0);
-        name(&mut renderings, names.len());
-        self.spend(names.iter().map(String::as_str), wire_bytes(&renderings)?)
+        let mut wire_events = event.render(0);
+        name(&mut wire_events, names.len());
+        self.spend(names.iter().map(String::as_str), wire_bytes(&wire_events)?)
     }
 
     pub(super) fn spend<'a>(
@@ -81,22 +81,22 @@ pub(super) fn too_large() -> Error {
 
 /// Names each share of an event that several streams keep, the same in all of them, so that who is
 /// sent several of them can tell.
-pub(super) fn name(renderings: &mut [Rendering], streams: usize) {
+pub(super) fn name(wire_events: &mut [WireEvent], streams: usize) {
     if streams > 1 {
-        for rendering in renderings {
-            rendering.id.get_or_insert_with(|| Ids.next());
+        for wire_event in wire_events {
+            wire_event.id.get_or_insert_with(|| Ids.next());
         }
     }
 }
 
-pub(super) fn wire(renderings: &[Rendering]) -> Result<Box<RawValue>> {
-    to_raw_value(renderings).map_err(|error| Error::new(Kind::Other, error))
+pub(super) fn wire(wire_events: &[WireEvent]) -> Result<Box<RawValue>> {
+    to_raw_value(wire_events).map_err(|error| Error::new(Kind::Other, error))
 }
 
 /// How long the same is.
-fn wire_bytes(renderings: &[Rendering]) -> Result<usize> {
+fn wire_bytes(wire_events: &[WireEvent]) -> Result<usize> {
     let mut length = Length(0);
-    let written = serde_json::to_writer(&mut length, renderings);
+    let written = serde_json::to_writer(&mut length, wire_events);
     written.map(|()| length.0).map_err(|error| Error::new(Kind::Other, error))
 }
 

@@ -5,7 +5,7 @@ use super::{Error, Kind, Result, Tx, read_wire};
 use crate::{
     db::Row,
     params,
-    stream::{Rendering, Stream},
+    stream::{Stream, WireEvent},
 };
 
 /// Wire events that are kept together.
@@ -14,7 +14,7 @@ pub struct KeptWire {
     /// Where.
     pub at: KeptAt,
     /// The wire events.
-    pub renderings: Vec<Rendering>,
+    pub wire_events: Vec<WireEvent>,
 }
 
 /// Where wire events are kept; in this order they are walked through.
@@ -79,10 +79,11 @@ pub async fn kept_at(tx: &mut Tx<'_>, at: &KeptAt) -> Result<Option<KeptWire>> {
 ///
 /// # Errors
 /// The store's.
-pub async fn set_kept(tx: &mut Tx<'_>, at: &KeptAt, renderings: &[Rendering]) -> Result<()> {
+pub async fn set_kept(tx: &mut Tx<'_>, at: &KeptAt, wire_events: &[WireEvent]) -> Result<()> {
     const OF_STREAM: &str = "UPDATE events SET wire = $3 WHERE stream = $1 AND seq = $2";
     const SHARED: &str = "UPDATE shared_events SET wire = $2 WHERE id = $1";
-    let wire = serde_json::to_string(renderings).map_err(|error| Error::new(Kind::Other, error))?;
+    let wire =
+        serde_json::to_string(wire_events).map_err(|error| Error::new(Kind::Other, error))?;
     match at {
         KeptAt::Stream(stream, seq) => tx.execute(OF_STREAM, &params![stream, *seq, wire]).await?,
         KeptAt::Shared(id) => tx.execute(SHARED, &params![id.as_slice(), wire]).await?,
@@ -120,11 +121,11 @@ pub async fn empty_after(
 fn of_stream(row: &Row) -> Result<KeptWire> {
     let wire: String = row.get("wire")?;
     // A share says what it says elsewhere.
-    let renderings = if wire.is_empty() { Vec::new() } else { read_wire(&wire)? };
-    Ok(KeptWire { at: KeptAt::Stream(row.get("stream")?, row.get("seq")?), renderings })
+    let wire_events = if wire.is_empty() { Vec::new() } else { read_wire(&wire)? };
+    Ok(KeptWire { at: KeptAt::Stream(row.get("stream")?, row.get("seq")?), wire_events })
 }
 
 fn of_several(row: &Row) -> Result<KeptWire> {
-    let renderings = read_wire(&row.get::<String>("wire")?)?;
-    Ok(KeptWire { at: KeptAt::Shared(row.get("id")?), renderings })
+    let wire_events = read_wire(&row.get::<String>("wire")?)?;
+    Ok(KeptWire { at: KeptAt::Shared(row.get("id")?), wire_events })
 }

@@ -20,7 +20,7 @@ use super::{Error, Kind, Result, Row, Tx};
 use crate::{
     id::Id,
     params,
-    stream::{Rendering, Stream},
+    stream::{Stream, WireEvent},
 };
 
 /// Where a stream stands.
@@ -40,7 +40,7 @@ pub struct StoredEvent {
     /// Its number in the stream.
     pub seq: i64,
     /// The wire events that it became.
-    pub renderings: Vec<Rendering>,
+    pub wire_events: Vec<WireEvent>,
 }
 
 /// How much to read at once.
@@ -119,16 +119,16 @@ pub async fn last_seq(tx: &mut Tx<'_>, stream: &Stream) -> Result<i64> {
 }
 
 fn stored(row: &Row, stream: &Stream) -> Result<StoredEvent> {
-    let renderings = match row.get::<Option<String>>("shared_wire")? {
+    let wire_events = match row.get::<Option<String>>("shared_wire")? {
         None => read_wire(&row.get::<String>("wire")?)?,
         Some(shared) => {
             let whole = read_wire(&shared)?;
-            whole.into_iter().filter_map(|rendering| rendering.share_of(stream)).collect()
+            whole.into_iter().filter_map(|wire_event| wire_event.for_stream(stream)).collect()
         }
     };
-    Ok(StoredEvent { seq: row.get("seq")?, renderings })
+    Ok(StoredEvent { seq: row.get("seq")?, wire_events })
 }
 
-fn read_wire(wire: &str) -> Result<Vec<Rendering>> {
+fn read_wire(wire: &str) -> Result<Vec<WireEvent>> {
     serde_json::from_str(wire).map_err(|error| Error::new(Kind::Other, error))
 }

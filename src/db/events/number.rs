@@ -9,7 +9,7 @@ use super::{
 use crate::{
     id::Ids,
     params,
-    stream::{Announced, Stream},
+    stream::{CommittedEvent, Stream},
 };
 
 /// Events after which a long stream is shortened, at most. Few, so that a unit never removes many.
@@ -25,11 +25,12 @@ pub(in crate::db) async fn number(
     tx: &mut Tx<'_>,
     limits: KeepLimits,
     after: i64,
-) -> Result<Vec<Announced>> {
+) -> Result<Vec<CommittedEvent>> {
     const KEEP: &str = "
         INSERT INTO events (stream, seq, wire, created_at, subject, shared)
         VALUES ($1, $2, $3, $4, $5, $6)";
-    const SHARE: &str = "INSERT INTO shared_events (id, wire, created_at) VALUES ($1, $2, $3)";
+    const INSERT_SHARED: &str =
+        "INSERT INTO shared_events (id, wire, created_at) VALUES ($1, $2, $3)";
     let events = std::mem::take(&mut tx.announced);
     let streams: Vec<Vec<Stream>> = events
         .iter()
@@ -54,15 +55,15 @@ pub(in crate::db) async fn number(
                 *seq += 1;
             }
         }
-        let mut renderings = event.render(numbers.first().map_or(0, |(_, _, seq)| *seq));
-        name(&mut renderings, numbers.len());
+        let mut wire_events = event.render(numbers.first().map_or(0, |(_, _, seq)| *seq));
+        name(&mut wire_events, numbers.len());
         if !numbers.is_empty() {
-            let wire = wire(&renderings)?;
+            let wire = wire(&wire_events)?;
             budget.spend(numbers.iter().map(|(_, name, _)| name.as_str()), wire.get().len())?;
             let now = tx.now();
             if numbers.len() > 1 {
                 let id = Ids.next().into_bytes();
-                tx.execute(SHARE, &params![id.as_slice(), wire, now]).await?;
+                tx.execute(INSERT_SHARED, &params![id.as_slice(), wire, now]).await?;
                 rows.extend(numbers.iter().map(|(_, name, seq)| {
                     params![name, *seq, "", now, event.subject(), id.as_slice()]
                 }));
@@ -72,7 +73,7 @@ pub(in crate::db) async fn number(
             }
         }
         let numbers = numbers.into_iter().map(|(stream, _, seq)| (stream, seq)).collect();
-        announced.push(Announced { numbers, renderings });
+        announced.push(CommittedEvent { numbers, wire_events });
     }
     tx.insert_all(KEEP, &rows).await?;
     Ok(announced)

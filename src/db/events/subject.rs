@@ -5,7 +5,7 @@ use crate::{
     clock::Timestamp,
     id::Id,
     params,
-    stream::{Rendering, Stream},
+    stream::{Stream, WireEvent},
 };
 
 /// A kept event, where it is kept, and since when.
@@ -16,7 +16,7 @@ pub struct KeptEvent {
     /// Its number there.
     pub seq: i64,
     /// The wire events that it became.
-    pub renderings: Vec<Rendering>,
+    pub wire_events: Vec<WireEvent>,
     /// When it was announced.
     pub created_at: Timestamp,
 }
@@ -35,7 +35,7 @@ pub async fn events_about(tx: &mut Tx<'_>, subject: &Id) -> Result<Vec<KeptEvent
             Ok(KeptEvent {
                 stream: row.get("stream")?,
                 seq: row.get("seq")?,
-                renderings: read_wire(&row.get::<String>("wire")?)?,
+                wire_events: read_wire(&row.get::<String>("wire")?)?,
                 created_at: row.get("created_at")?,
             })
         })
@@ -65,15 +65,16 @@ pub async fn take_back(tx: &mut Tx<'_>, subject: &Id) -> Result<()> {
 ///
 /// # Errors
 /// The store's.
-pub async fn rewrite(tx: &mut Tx<'_>, event: &KeptEvent, renderings: &[Rendering]) -> Result<()> {
+pub async fn rewrite(tx: &mut Tx<'_>, event: &KeptEvent, wire_events: &[WireEvent]) -> Result<()> {
     const REWRITE: &str = "UPDATE events SET wire = $3 WHERE stream = $1 AND seq = $2";
     const EMPTY: &str = "
         UPDATE events SET wire = '[]', subject = NULL WHERE stream = $1 AND seq = $2";
-    if renderings.is_empty() {
+    if wire_events.is_empty() {
         tx.execute(EMPTY, &params![&event.stream, event.seq]).await?;
         return Ok(());
     }
-    let wire = serde_json::to_string(renderings).map_err(|error| Error::new(Kind::Other, error))?;
+    let wire =
+        serde_json::to_string(wire_events).map_err(|error| Error::new(Kind::Other, error))?;
     tx.execute(REWRITE, &params![&event.stream, event.seq, wire]).await?;
     Ok(())
 }

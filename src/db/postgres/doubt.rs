@@ -13,7 +13,7 @@ use crate::{
         backlog::{Backlog, Counted},
         shared::Shared,
     },
-    stream::Announced,
+    stream::CommittedEvent,
 };
 
 /// How often it is asked what became of a unit.
@@ -29,7 +29,7 @@ const EVENT_BYTES: usize = 512;
 pub(super) struct Doubt {
     /// What the server calls its transaction; none when it keeps no events.
     name: Option<i64>,
-    announced: Vec<Announced>,
+    announced: Vec<CommittedEvent>,
     /// Its turn in each of its streams.
     _guards: Vec<OrderGuard>,
     _bytes: Counted,
@@ -51,12 +51,12 @@ impl Doubt {
     /// [`Kind::Unavailable`]
     pub(super) fn new(
         name: Option<i64>,
-        announced: Vec<Announced>,
+        announced: Vec<CommittedEvent>,
         guards: Vec<OrderGuard>,
         uncommitted: &Backlog,
     ) -> Result<Self> {
-        let renderings = announced.iter().flat_map(|event| &event.renderings);
-        let bytes = renderings.map(|rendering| rendering.data.get().len() + EVENT_BYTES).sum();
+        let wire_events = announced.iter().flat_map(|event| &event.wire_events);
+        let bytes = wire_events.map(|wire_event| wire_event.data.get().len() + EVENT_BYTES).sum();
         let bytes = uncommitted.count(bytes)?;
         Ok(Self { name, announced, _guards: guards, _bytes: bytes })
     }

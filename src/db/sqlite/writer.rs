@@ -23,7 +23,7 @@ use crate::{
         shared::Shared,
         unit::{Unit, carry_out},
     },
-    stream::Announced,
+    stream::CommittedEvent,
 };
 
 /// Units of one transaction, at most.
@@ -51,7 +51,7 @@ pub(super) struct Writer {
 pub(super) struct Batch {
     units: Vec<Box<dyn Unit>>,
     /// What they announced, in their order.
-    announced: Vec<Announced>,
+    announced: Vec<CommittedEvent>,
     /// Whether a unit was lost because the store is not well.
     outage: bool,
     /// Whether a unit took something back.
@@ -63,7 +63,7 @@ pub(super) struct Batch {
 /// How a unit of a batch ended.
 enum End {
     /// It waits for the commit, and may have taken something back.
-    Kept(Vec<Announced>, bool),
+    Kept(Vec<CommittedEvent>, bool),
     /// It alone is lost.
     Lost(Result<()>),
     /// The whole transaction is lost.

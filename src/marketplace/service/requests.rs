@@ -183,7 +183,7 @@ impl MarketplaceService {
 /// hear what was taken back.
 async fn rewrite_kept(tx: &mut Tx<'_>, request: &PurchaseRequest) -> Result<()> {
     for event in db::events_about(tx, &request.id).await? {
-        let mut told = event.renderings.iter().map(|rendering| rendering.event.as_str());
+        let mut told = event.wire_events.iter().map(|wire_event| wire_event.event.as_str());
         if told.any(|name| name == NEW_PURCHASE_REQUEST.name) {
             db::rewrite(tx, &event, &[announcements::requested(request)]).await?;
         }

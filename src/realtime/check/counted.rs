@@ -12,7 +12,7 @@ use crate::{
     event::{EventName, Namespace},
     id::Ids,
     realtime::{Connection, Emit, Target, events::ClosingReason, hub::Then},
-    stream::{Announced, Rendering, Stream},
+    stream::{CommittedEvent, Stream, WireEvent},
 };
 
 fn emit(number: u64) -> Emit {
@@ -34,11 +34,11 @@ fn told(number: u64) -> Packet {
 
 /// Tells the room as if the store had kept it under that number; how many sockets it reached.
 async fn publish(server: &Server, seq: i64) -> usize {
-    let rendering: Rendering = emit(seq.unsigned_abs()).into();
+    let wire_event: WireEvent = emit(seq.unsigned_abs()).into();
     let emitter = server.realtime.emitter();
-    let count = emitter.count(rendering.id.expect("an id"));
+    let count = emitter.count(wire_event.id.expect("an id"));
     let numbers = vec![(Stream::from(&room(1)), seq)];
-    emitter.publish(Announced { numbers, renderings: vec![rendering] });
+    emitter.publish(CommittedEvent { numbers, wire_events: vec![wire_event] });
     count.sockets().await
 }
 

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     idempotency,
     personal::{Gone, ROWS},
-    stream::Rendering,
+    stream::WireEvent,
 };
 
 /// Events that are looked through at once, beside those who write.
@@ -49,7 +49,7 @@ impl Users {
                         if let Some(mut wire) = db::kept_at(tx, at).await?
                             && this.redact_wire(&mut wire, &gone)?
                         {
-                            db::set_kept(tx, at, &wire.renderings).await?;
+                            db::set_kept(tx, at, &wire.wire_events).await?;
                         }
                     }
                     Ok(())
@@ -108,7 +108,7 @@ impl Users {
     /// Takes them out of kept events; whether they were in.
     fn redact_wire(&self, wire: &mut KeptWire, gone: &Gone) -> Result<bool> {
         let mut changed = false;
-        for Rendering { data, .. } in &mut wire.renderings {
+        for WireEvent { data, .. } in &mut wire.wire_events {
             if !gone.are_in(data.get()) {
                 continue;
             }
