@@ -13,7 +13,7 @@ mod store;
 pub use self::{
     http::routes,
     personal::Personal,
-    rights::{Records, Standing},
+    rights::{Membership, Records},
     service::Access,
     socket::commands,
 };

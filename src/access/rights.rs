@@ -6,7 +6,7 @@ use crate::{auth::Identity, error::Result, room::Room};
 
 /// What stored data says of a user and a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Membership {
     /// This server has no record of the room's id; its owner may be another backend.
     Unknown,
     /// The user belongs in there.
@@ -18,11 +18,11 @@ pub enum Standing {
 /// Asks stored data who belongs in a room.
 pub trait Records: Send + Sync {
     /// How someone stands to the room, or what the store says.
-    fn standing<'a>(
+    fn membership<'a>(
         &'a self,
         identity: &'a Identity,
         room: &'a Room,
-    ) -> BoxFuture<'a, Result<Standing>>;
+    ) -> BoxFuture<'a, Result<Membership>>;
 
     /// The number of the last event of the room's stream that is not someone's to hear again, since
     /// they came in after it; 0 when all of them are.

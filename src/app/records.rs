@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use futures_util::future::BoxFuture;
 
 use crate::{
-    access::{Records, Standing},
+    access::{Membership, Records},
     auth::Identity,
     chat,
     db::Db,
@@ -21,20 +21,20 @@ use crate::{
 pub(super) struct StoredRecords(pub(super) Db);
 
 impl Records for StoredRecords {
-    fn standing<'a>(
+    fn membership<'a>(
         &'a self,
         identity: &'a Identity,
         room: &'a Room,
-    ) -> BoxFuture<'a, Result<Standing>> {
+    ) -> BoxFuture<'a, Result<Membership>> {
         Box::pin(async move {
             match room {
                 Room::Conversation(id) | Room::Chat(id) => {
-                    chat::standing(&self.0, &identity.user_id, id).await
+                    chat::membership(&self.0, &identity.user_id, id).await
                 }
                 Room::Request(_) | Room::Checkout(_) => {
-                    marketplace::standing(&self.0, identity, room).await
+                    marketplace::membership(&self.0, identity, room).await
                 }
-                _ => Ok(Standing::Unknown),
+                _ => Ok(Membership::Unknown),
             }
         })
     }

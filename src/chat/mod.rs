@@ -18,7 +18,7 @@ mod typing;
 pub use contacts::{contacts_among, find_contacts};
 pub use http::routes;
 pub use personal::Personal;
-pub use rights::{heard_after, standing};
+pub use rights::{heard_after, membership};
 pub use service::ChatService;
 pub use socket::commands;
 pub use typing::Typing;

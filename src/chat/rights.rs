@@ -3,7 +3,7 @@
 
 use super::store;
 use crate::{
-    access::Standing,
+    access::Membership,
     db::{Db, Tx},
     error::Result,
     id::Id,
@@ -13,14 +13,14 @@ use crate::{
 ///
 /// # Errors
 /// [`Code::Unavailable`](crate::error::Code::Unavailable) while the store is away.
-pub async fn standing(db: &Db, user: &Id, conversation: &Id) -> Result<Standing> {
+pub async fn membership(db: &Db, user: &Id, conversation: &Id) -> Result<Membership> {
     let (user, conversation) = (user.clone(), conversation.clone());
     let unit = async move |tx: &mut Tx<'_>| {
         if store::find(tx, &conversation).await?.is_none() {
-            return Ok(Standing::Unknown);
+            return Ok(Membership::Unknown);
         }
         let member = store::member(tx, &conversation, &user).await?;
-        Ok(if member.is_some() { Standing::Member } else { Standing::Stranger })
+        Ok(if member.is_some() { Membership::Member } else { Membership::Stranger })
     };
     db.read(unit).await
 }

@@ -45,30 +45,30 @@ pub struct ChatService {
 }
 
 /// A conversation as someone found it.
-struct Found {
+struct Visible {
     row: ConversationRow,
     /// The caller as a participant; an admin may be none.
     member: Option<Member>,
 }
 
 /// A conversation that somebody acts in.
-struct Held {
-    found: Found,
+struct VisibleForUpdate {
+    visible: Visible,
     /// Who acts, as others see them.
     actor: Person,
     /// What they are called, as one.
     called: Option<String>,
 }
 
-impl Deref for Held {
-    type Target = Found;
+impl Deref for VisibleForUpdate {
+    type Target = Visible;
 
-    fn deref(&self) -> &Found {
-        &self.found
+    fn deref(&self) -> &Visible {
+        &self.visible
     }
 }
 
-impl Found {
+impl Visible {
     /// The caller as a participant.
     fn member(&self) -> Result<&Member> {
         self.member.as_ref().ok_or_else(takes_part)
@@ -161,9 +161,9 @@ impl ChatService {
     /// Archives a conversation for everyone in it.
     pub(super) async fn archive(&self, caller: Arc<Identity>, id: Id) -> Result<()> {
         let unit = async move |tx: &mut Tx<'_>| {
-            let found = hold(tx, &caller, &id).await?;
-            found.member()?;
-            if found.row.document.archived_at.is_some() {
+            let visible = visible_for_update(tx, &caller, &id).await?;
+            visible.member()?;
+            if visible.row.document.archived_at.is_some() {
                 return Ok(());
             }
             store::archive(tx, &id).await?;
@@ -193,20 +193,20 @@ impl ChatService {
         short_together(&users, MAX_ADDED_IDS_BYTES)
             .map_err(|rule| Error::invalid(pointer, rule.message()))?;
         let unit = async move |tx: &mut Tx<'_>| {
-            let found = hold(tx, &caller, &id).await?;
-            found.ensure_open()?;
-            if found.row.document.kind == ConversationKind::Direct {
+            let visible = visible_for_update(tx, &caller, &id).await?;
+            visible.ensure_open()?;
+            if visible.row.document.kind == ConversationKind::Direct {
                 return Err(conflict("A direct conversation stays between two."));
             }
             let stream = Stream::Conversation(id.clone());
             let came = Came {
-                after_message: found.row.messages,
+                after_message: visible.row.messages,
                 after_event: db::last_seq(tx, &stream).await?,
-                listed_at: found.row.listed_at,
+                listed_at: visible.row.listed_at,
             };
             let added = store::add_participants(tx, &id, &users, came).await?;
-            let Held { found, actor: added_by, .. } = found;
-            let mut conversation = complete(tx, found.row.document).await?;
+            let VisibleForUpdate { visible, actor: added_by, .. } = visible;
+            let mut conversation = complete(tx, visible.row.document).await?;
             conversation.participant_count += added.len() as u64;
             if conversation.participant_count > MAX_PARTICIPANTS as u64 {
                 return Err(conflict("A conversation has at most 1,000 people."));
@@ -233,14 +233,14 @@ impl ChatService {
         let rooms = [Room::Conversation(id.clone()), Room::Chat(id.clone())];
         let removed = user.clone();
         let unit = async move |tx: &mut Tx<'_>| {
-            let found = hold(tx, &caller, &id).await?;
-            let creator = found.row.document.created_by == caller.user_id;
+            let visible = visible_for_update(tx, &caller, &id).await?;
+            let creator = visible.row.document.created_by == caller.user_id;
             if !(user == caller.user_id || creator || caller.has(Role::Admin)) {
                 return Err(Error::needs(
                     "that participant, the conversation's creator, or an admin",
                 ));
             }
-            if found.row.document.kind == ConversationKind::Direct {
+            if visible.row.document.kind == ConversationKind::Direct {
                 return Err(conflict("A direct conversation stays between two."));
             }
             if !store::remove_participant(tx, &id, &user).await? {
@@ -262,26 +262,34 @@ impl ChatService {
 }
 
 /// A conversation that the caller may know of; for the others there is none.
-async fn found(tx: &mut Tx<'_>, caller: &Identity, row: Option<ConversationRow>) -> Result<Found> {
+async fn visible(
+    tx: &mut Tx<'_>,
+    caller: &Identity,
+    row: Option<ConversationRow>,
+) -> Result<Visible> {
     let none = || Error::new(Code::NotFound, "There is no such conversation.");
     let row = row.ok_or_else(none)?;
     let member = store::member(tx, &row.document.id, &caller.user_id).await?;
     if member.is_none() && !caller.has(Role::Admin) {
         return Err(none());
     }
-    Ok(Found { row, member })
+    Ok(Visible { row, member })
 }
 
-/// [`found`], held until the end of the unit, for someone who acts in it.
-async fn hold(tx: &mut Tx<'_>, caller: &Identity, id: &Id) -> Result<Held> {
+/// [`visible`], held until the end of the unit, for someone who acts in it.
+async fn visible_for_update(
+    tx: &mut Tx<'_>,
+    caller: &Identity,
+    id: &Id,
+) -> Result<VisibleForUpdate> {
     let row = store::find_for_update(tx, id).await?;
-    let found = found(tx, caller, row).await?;
-    let known = match &found.member {
+    let visible = visible(tx, caller, row).await?;
+    let known = match &visible.member {
         Some(member) => member.names.clone(),
         None => users::known(tx, &caller.user_id).await?,
     };
     let names = users::acting(tx, caller, known).await?;
-    Ok(Held { found, called: names.in_full(), actor: person(caller, names) })
+    Ok(VisibleForUpdate { visible, called: names.in_full(), actor: person(caller, names) })
 }
 
 /// A conversation with the first who take part.

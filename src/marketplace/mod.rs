@@ -23,7 +23,7 @@ pub use contacts::{contacts_among, find_contacts};
 pub use http::routes;
 pub use paid::PaidBy;
 pub use personal::Personal;
-pub use rights::standing;
+pub use rights::membership;
 pub use sale::{Sale, Terms};
 pub use service::MarketplaceService;
 pub use socket::commands;

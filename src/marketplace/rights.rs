@@ -6,7 +6,7 @@ use super::{
     store::{checkouts, offers, requests},
 };
 use crate::{
-    access::Standing,
+    access::Membership,
     auth::{Identity, Role},
     db::{Db, Tx},
     error::{Code, Error, Result},
@@ -18,7 +18,7 @@ use crate::{
 ///
 /// # Errors
 /// [`Code::Unavailable`] while the store is away.
-pub async fn standing(db: &Db, identity: &Identity, room: &Room) -> Result<Standing> {
+pub async fn membership(db: &Db, identity: &Identity, room: &Room) -> Result<Membership> {
     let (identity, room) = (identity.clone(), room.clone());
     let unit = async move |tx: &mut Tx<'_>| {
         let member = match &room {
@@ -36,9 +36,9 @@ pub async fn standing(db: &Db, identity: &Identity, room: &Room) -> Result<Stand
             _ => None,
         };
         Ok(match member {
-            None => Standing::Unknown,
-            Some(true) => Standing::Member,
-            Some(false) => Standing::Stranger,
+            None => Membership::Unknown,
+            Some(true) => Membership::Member,
+            Some(false) => Membership::Stranger,
         })
     };
     db.read(unit).await

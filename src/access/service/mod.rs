@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     grants::Grants,
-    rights::{Records, Standing},
+    rights::{Membership, Records},
 };
 use crate::{
     auth::{Identity, Role},
@@ -137,7 +137,7 @@ impl Access {
     /// # Errors
     /// [`Code::Forbidden`]; [`Code::Unavailable`] while the store is away.
     pub async fn check(&self, identity: &Identity, room: &Room) -> Result<()> {
-        if self.admits(self.standing(identity, room).await?) {
+        if self.admits(self.membership(identity, room).await?) {
             Ok(())
         } else {
             Err(Error::new(Code::Forbidden, "You may not enter this room."))
@@ -145,22 +145,22 @@ impl Access {
     }
 
     /// Whether the policy lets in who stands like this to a room.
-    fn admits(&self, standing: Standing) -> bool {
-        match standing {
-            Standing::Member => true,
-            Standing::Stranger => false,
-            Standing::Unknown => self.policy == RoomPolicy::Open,
+    fn admits(&self, membership: Membership) -> bool {
+        match membership {
+            Membership::Member => true,
+            Membership::Stranger => false,
+            Membership::Unknown => self.policy == RoomPolicy::Open,
         }
     }
 
     /// How someone stands to a room, by any right there is.
-    async fn standing(&self, identity: &Identity, room: &Room) -> Result<Standing> {
+    async fn membership(&self, identity: &Identity, room: &Room) -> Result<Membership> {
         if identity.has(Role::Admin) || identity.rooms.contains(room) || own(identity, room) {
-            return Ok(Standing::Member);
+            return Ok(Membership::Member);
         }
         // Asked first and for every room, so that a refusal takes the same work for all.
         if self.grants.allow(&identity.user_id, room).await? {
-            return Ok(Standing::Member);
+            return Ok(Membership::Member);
         }
         match room {
             Room::User(_)
@@ -168,12 +168,12 @@ impl Access {
             | Room::Sellers
             | Room::Buyer(_)
             | Room::Buyers
-            | Room::Admins => Ok(Standing::Stranger),
+            | Room::Admins => Ok(Membership::Stranger),
             Room::Conversation(_)
             | Room::Chat(_)
             | Room::Request(_)
             | Room::Checkout(_)
-            | Room::Other(_) => self.records.standing(identity, room).await,
+            | Room::Other(_) => self.records.membership(identity, room).await,
         }
     }
 }

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use super::Access;
 use crate::{
-    access::rights::Standing,
+    access::rights::Membership,
     error::{Code, Result},
     event::Success,
     id::Id,
@@ -50,7 +50,7 @@ impl Access {
         self.sockets.hub().note_eviction();
         let connections = self.sockets.in_room(room).await;
         let rooms = std::slice::from_ref(room);
-        self.take_out(&connections, rooms, |standing| self.admits(standing)).await;
+        self.take_out(&connections, rooms, |membership| self.admits(membership)).await;
     }
 
     /// Takes a user's sockets out of rooms that the user has lost a right to, each as far as it has
@@ -60,7 +60,7 @@ impl Access {
         // All of theirs are in there, and so are the sockets of whoever watches them.
         let mut connections = self.sockets.in_room(&Room::User(user.clone())).await;
         connections.retain(|connection| connection.user_id().as_ref() == Some(user));
-        self.take_out(&connections, rooms, |standing| standing == Standing::Member).await;
+        self.take_out(&connections, rooms, |membership| membership == Membership::Member).await;
     }
 
     /// A connection goes on under a new token: it is out of each room that this one may not enter.
@@ -96,7 +96,7 @@ impl Access {
         if self.sockets.hub().evictions() != evictions {
             let rooms = connection.rooms();
             let connections = std::slice::from_ref(connection);
-            self.take_out(connections, &rooms, |standing| self.admits(standing)).await;
+            self.take_out(connections, &rooms, |membership| self.admits(membership)).await;
         }
         let mut left_rooms = before;
         left_rooms.retain(|room| !connection.is_in(room));
@@ -130,7 +130,7 @@ impl Access {
         &self,
         connections: &[Arc<Connection>],
         rooms: &[Room],
-        stays: impl Fn(Standing) -> bool + Copy,
+        stays: impl Fn(Membership) -> bool + Copy,
     ) {
         for some in connections.chunks(RECHECKED_AT_ONCE) {
             let rechecks = some.iter().map(async |connection| {
@@ -146,11 +146,11 @@ impl Access {
         &self,
         connection: &Arc<Connection>,
         room: &Room,
-        stays: impl Fn(Standing) -> bool,
+        stays: impl Fn(Membership) -> bool,
     ) {
         let mut identity = connection.identity();
         while let Some(asked) = identity {
-            if self.standing(&asked, room).await.is_ok_and(&stays) {
+            if self.membership(&asked, room).await.is_ok_and(&stays) {
                 return;
             }
             // A newer token that came meanwhile may have the right that the older one lacks.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ChatService, complete, found};
+use super::{ChatService, complete, visible};
 use crate::{
     auth::Identity,
     chat::{
@@ -48,14 +48,14 @@ impl ChatService {
     ) -> Result<ConversationView> {
         let unit = async move |tx: &mut Tx<'_>| {
             let row = store::find(tx, &id).await?;
-            let found = found(tx, &caller, row).await?;
-            let unread_count = match &found.member {
-                Some(member) => unread(tx, &found.row, member).await?,
+            let visible = visible(tx, &caller, row).await?;
+            let unread_count = match &visible.member {
+                Some(member) => unread(tx, &visible.row, member).await?,
                 None => 0,
             };
             let whole = Between { after: 0, before: i64::MAX };
             let last = store::history(tx, &id, whole, Order::NewestFirst, 1).await?.0.pop();
-            let conversation = complete(tx, found.row.document).await?;
+            let conversation = complete(tx, visible.row.document).await?;
             let last_message = last.map(|message| message.document);
             Ok(ConversationView { conversation, last_message, unread_count })
         };
@@ -72,7 +72,7 @@ impl ChatService {
         let after: Option<i64> = page.after()?;
         let unit = async move |tx: &mut Tx<'_>| {
             let row = store::find(tx, &id).await?;
-            found(tx, &caller, row).await?;
+            visible(tx, &caller, row).await?;
             let limit = i64::try_from(page.fetch()).unwrap_or(i64::MAX);
             let rows = store::participants_after(tx, &id, after.unwrap_or(0), limit).await?;
             Ok(List::of(rows, &page, |(ordinal, _)| *ordinal, |(_, participant)| participant))

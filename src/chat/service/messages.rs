@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    ChatService, Found, Held, conflict, found, hold,
+    ChatService, Visible, VisibleForUpdate, conflict,
     lists::{count, unread},
-    takes_part,
+    takes_part, visible, visible_for_update,
 };
 use crate::{
     auth::{Identity, Role},
@@ -50,7 +50,7 @@ impl ChatService {
         let cursor: Option<i64> = page.after()?;
         let unit = async move |tx: &mut Tx<'_>| {
             let row = store::find(tx, &id).await?;
-            found(tx, &caller, row).await?;
+            visible(tx, &caller, row).await?;
             let after = ordinal(tx, &id, "/after", stretch.after).await?;
             let before = ordinal(tx, &id, "/before", stretch.before).await?.unwrap_or(i64::MAX);
             let (between, order) = if let Some(after) = after {
@@ -80,7 +80,7 @@ impl ChatService {
         let (notifications, presence) = (self.notifications.clone(), self.presence.clone());
         let bytes = draft.bytes();
         let unit = async move |tx: &mut Tx<'_>| {
-            let conversation = hold(tx, &caller, &id).await?;
+            let conversation = visible_for_update(tx, &caller, &id).await?;
             let sender = conversation.member()?;
             let refused = refusal(tx, &conversation, draft.reply_to.as_ref()).await?;
             if let Some(refusal) = refused {
@@ -111,8 +111,8 @@ impl ChatService {
             }
             let what = What::MessageCreated(Box::new(message.clone()));
             tx.announce(InConversation { id, what });
-            let Held { found, called, .. } = conversation;
-            let conversation = &found.row.document;
+            let VisibleForUpdate { visible, called, .. } = conversation;
+            let conversation = &visible.row.document;
             if conversation.participant_count <= MAX_NOTIFIED
                 && notifications.tells_of(Cause::MessageReceived)
             {
@@ -135,7 +135,7 @@ impl ChatService {
     ) -> Result<Message> {
         let bytes = content.len();
         let unit = async move |tx: &mut Tx<'_>| {
-            let (conversation, mut message) = hold_message(tx, &caller, &message_id).await?;
+            let (conversation, mut message) = message_for_update(tx, &caller, &message_id).await?;
             if message.document.sender.id != caller.user_id {
                 return Err(Error::needs("the message's author"));
             }
@@ -163,7 +163,7 @@ impl ChatService {
         message_id: Id,
     ) -> Result<()> {
         let unit = async move |tx: &mut Tx<'_>| {
-            let (_, mut message) = hold_message(tx, &caller, &message_id).await?;
+            let (_, mut message) = message_for_update(tx, &caller, &message_id).await?;
             if message.document.sender.id != caller.user_id && !caller.has(Role::Admin) {
                 return Err(Error::needs("the message's author, or an admin"));
             }
@@ -197,7 +197,7 @@ impl ChatService {
         }
         let limits = self.reactions;
         let unit = async move |tx: &mut Tx<'_>| {
-            let (conversation, message) = hold_message(tx, &caller, &message_id).await?;
+            let (conversation, message) = message_for_update(tx, &caller, &message_id).await?;
             conversation.member()?;
             conversation.ensure_open()?;
             ensure_there(&message)?;
@@ -236,7 +236,7 @@ impl ChatService {
     ) -> Result<ReadResult> {
         let notifications = self.notifications.clone();
         let unit = async move |tx: &mut Tx<'_>| {
-            let mut conversation = hold(tx, &caller, &id).await?.found;
+            let mut conversation = visible_for_update(tx, &caller, &id).await?.visible;
             let member = conversation.member.as_mut().ok_or_else(takes_part)?;
             let user_id = caller.user_id.clone();
             let message = in_conversation(tx, &id, &message_id, "/messageId").await?;
@@ -324,7 +324,7 @@ async fn rewrite_answers(tx: &mut Tx<'_>, message: &Message) -> Result<()> {
 /// Why a conversation does not take a message that answers this one.
 async fn refusal(
     tx: &mut Tx<'_>,
-    conversation: &Found,
+    conversation: &Visible,
     reply_to: Option<&Id>,
 ) -> Result<Option<Error>> {
     if let Err(refusal) = conversation.ensure_open() {
@@ -354,15 +354,19 @@ async fn sent(
 }
 
 /// A message that the caller may know of, with its conversation held until the end of the unit.
-async fn hold_message(tx: &mut Tx<'_>, caller: &Identity, id: &Id) -> Result<(Held, MessageRow)> {
+async fn message_for_update(
+    tx: &mut Tx<'_>,
+    caller: &Identity,
+    id: &Id,
+) -> Result<(VisibleForUpdate, MessageRow)> {
     let none = || Error::new(Code::NotFound, "There is no such message.");
     let message = store::message(tx, id).await?.ok_or_else(none)?;
-    let held = hold(tx, caller, &message.document.conversation_id).await;
-    let found =
-        held.map_err(|error| if error.code() == Code::NotFound { none() } else { error })?;
+    let conversation = visible_for_update(tx, caller, &message.document.conversation_id).await;
+    let visible = conversation
+        .map_err(|error| if error.code() == Code::NotFound { none() } else { error })?;
     // Only what is read while the conversation is held stays true.
     let message = store::message(tx, id).await?.ok_or_else(none)?;
-    Ok((found, message))
+    Ok((visible, message))
 }
 
 /// A message of the conversation, which a field names.

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use super::{MarketplaceService, advance, conflict, hold};
+use super::{MarketplaceService, advance, conflict, visible_for_update};
 use crate::{
     auth::Identity,
     db::{self, Tx},
@@ -63,7 +63,7 @@ impl MarketplaceService {
     ) -> Result<String> {
         let code = readable_code();
         let unit = async move |tx: &mut Tx<'_>| {
-            let request = hold(tx, &caller, &id).await?.document;
+            let request = visible_for_update(tx, &caller, &id).await?.document;
             ensure_is(&caller, request.seller_id.as_ref(), "the seller whose offer was accepted")?;
             ensure_under_way(&request)?;
             forget_code(tx, &id).await?;
@@ -85,7 +85,7 @@ impl MarketplaceService {
     ) -> Result<PurchaseRequest> {
         let notifications = self.notifications.clone();
         let unit = async move |tx: &mut Tx<'_>| {
-            let mut request = hold(tx, &caller, &id).await?.document;
+            let mut request = visible_for_update(tx, &caller, &id).await?.document;
             ensure_is(&caller, request.seller_id.as_ref(), "the seller whose offer was accepted")?;
             ensure_under_way(&request)?;
             let ships = change.status == SHIPPED && request.status == RequestStatus::Paid;
@@ -122,7 +122,7 @@ impl MarketplaceService {
     ) -> Result<Tried> {
         let notifications = self.notifications.clone();
         let unit = async move |tx: &mut Tx<'_>| {
-            let row = hold(tx, &caller, &id).await?;
+            let row = visible_for_update(tx, &caller, &id).await?;
             let mut request = row.document;
             ensure_is(&caller, Some(&request.buyer_id), "the request's buyer")?;
             Move::Deliver.from(request.status)?;
@@ -159,7 +159,7 @@ impl MarketplaceService {
         id: Id,
     ) -> Result<PurchaseRequest> {
         let unit = async move |tx: &mut Tx<'_>| {
-            let mut request = hold(tx, &caller, &id).await?.document;
+            let mut request = visible_for_update(tx, &caller, &id).await?.document;
             ensure_is(&caller, Some(&request.buyer_id), "the request's buyer")?;
             if !matches!(request.status, RequestStatus::Shipped | RequestStatus::Delivered) {
                 return Err(conflict("The request is not shipped, or done already."));

@@ -66,7 +66,11 @@ impl MarketplaceService {
 }
 
 /// A request that the caller may know of; for the others there is none.
-async fn found(tx: &mut Tx<'_>, caller: &Identity, row: Option<RequestRow>) -> Result<RequestRow> {
+async fn visible(
+    tx: &mut Tx<'_>,
+    caller: &Identity,
+    row: Option<RequestRow>,
+) -> Result<RequestRow> {
     let row = row.ok_or_else(no_request)?;
     if caller.operates() || may_see(tx, caller, &row.document).await? {
         Ok(row)
@@ -76,13 +80,13 @@ async fn found(tx: &mut Tx<'_>, caller: &Identity, row: Option<RequestRow>) -> R
 }
 
 /// [`found`], held until the end of the unit.
-async fn hold(tx: &mut Tx<'_>, caller: &Identity, id: &Id) -> Result<RequestRow> {
+async fn visible_for_update(tx: &mut Tx<'_>, caller: &Identity, id: &Id) -> Result<RequestRow> {
     let row = store::requests::find_for_update(tx, id).await?;
-    found(tx, caller, row).await
+    visible(tx, caller, row).await
 }
 
 /// An offer with its request, both held until the end of the unit.
-async fn hold_offer(
+async fn offer_for_update(
     tx: &mut Tx<'_>,
     caller: &Identity,
     id: &Id,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, convert::identity, sync::Arc};
 
-use super::{MarketplaceService, advance, conflict, found, hold, hold_offer};
+use super::{MarketplaceService, advance, conflict, offer_for_update, visible, visible_for_update};
 use crate::{
     auth::{Identity, Role},
     db::Tx,
@@ -37,7 +37,7 @@ impl MarketplaceService {
         let most = self.offers_per_request;
         let notifications = self.notifications.clone();
         let unit = async move |tx: &mut Tx<'_>| {
-            let request = hold(tx, &caller, &request_id).await?.document;
+            let request = visible_for_update(tx, &caller, &request_id).await?.document;
             if request.buyer_id == caller.user_id {
                 return Err(conflict("This is your own request."));
             }
@@ -90,7 +90,7 @@ impl MarketplaceService {
             let offers = store::offers::list(tx, &request_id, seller, before, limit).await?;
             // Who did not win may not know of the request any more, but of what they offered.
             if offers.is_empty() {
-                found(tx, &caller, Some(row)).await?;
+                visible(tx, &caller, Some(row)).await?;
             }
             Ok(List::of(offers, &page, |offer| offer.id.to_string(), identity))
         };
@@ -105,7 +105,7 @@ impl MarketplaceService {
     ) -> Result<PurchaseRequest> {
         let notifications = self.notifications.clone();
         let unit = async move |tx: &mut Tx<'_>| {
-            let (mut request, offer) = hold_offer(tx, &caller, &id).await?;
+            let (mut request, offer) = offer_for_update(tx, &caller, &id).await?;
             ensure_is(&caller, Some(&request.buyer_id), "the request's buyer")?;
             request.accepted_offer_id = Some(id.clone());
             request.seller_id = Some(offer.seller_id.clone());
@@ -138,7 +138,7 @@ impl MarketplaceService {
     ) -> Result<Offer> {
         let notifications = self.notifications.clone();
         let unit = async move |tx: &mut Tx<'_>| {
-            let (request, offer) = hold_offer(tx, &caller, &id).await?;
+            let (request, offer) = offer_for_update(tx, &caller, &id).await?;
             ensure_is(&caller, Some(&request.buyer_id), "the request's buyer")?;
             let offer = end(tx, &request, offer, OfferStatus::Rejected).await?;
             let rejected = announcements::rejected(&offer, reason.clone());
@@ -159,7 +159,7 @@ impl MarketplaceService {
         id: Id,
     ) -> Result<()> {
         let unit = async move |tx: &mut Tx<'_>| {
-            let (request, offer) = hold_offer(tx, &caller, &id).await?;
+            let (request, offer) = offer_for_update(tx, &caller, &id).await?;
             ensure_is(&caller, Some(&offer.seller_id), "the offer's seller")?;
             end(tx, &request, offer, OfferStatus::Withdrawn).await?;
             tx.announce(announcements::changed(&request, RequestChange::OfferWithdrawn));

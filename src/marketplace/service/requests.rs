@@ -2,7 +2,7 @@
 
 use std::{convert::identity, sync::Arc};
 
-use super::{MarketplaceService, advance, found, hold};
+use super::{MarketplaceService, advance, visible, visible_for_update};
 use crate::{
     auth::{Identity, Role},
     db::{self, Tx},
@@ -91,7 +91,7 @@ impl MarketplaceService {
     ) -> Result<PurchaseRequest> {
         let unit = async move |tx: &mut Tx<'_>| {
             let row = store::requests::find(tx, &id).await?;
-            Ok(found(tx, &caller, row).await?.document)
+            Ok(visible(tx, &caller, row).await?.document)
         };
         self.db.read(unit).await
     }
@@ -105,7 +105,7 @@ impl MarketplaceService {
     ) -> Result<PurchaseRequest> {
         let ChangeRequest { title, description, budget, category, metadata } = change;
         let unit = async move |tx: &mut Tx<'_>| {
-            let mut request = hold(tx, &caller, &id).await?.document;
+            let mut request = visible_for_update(tx, &caller, &id).await?.document;
             ensure_is(&caller, Some(&request.buyer_id), "the request's buyer")?;
             if request.status != RequestStatus::Open {
                 return Err(conflict("Only an open request can be changed."));
@@ -138,7 +138,7 @@ impl MarketplaceService {
     ) -> Result<PurchaseRequest> {
         let notifications = self.notifications.clone();
         let unit = async move |tx: &mut Tx<'_>| {
-            let mut request = hold(tx, &caller, &id).await?.document;
+            let mut request = visible_for_update(tx, &caller, &id).await?.document;
             if !caller.has(Role::Admin) {
                 ensure_is(&caller, Some(&request.buyer_id), "the request's buyer")?;
             }
@@ -161,7 +161,7 @@ impl MarketplaceService {
         id: Id,
     ) -> Result<PurchaseRequest> {
         let unit = async move |tx: &mut Tx<'_>| {
-            let row = hold(tx, &caller, &id).await?;
+            let row = visible_for_update(tx, &caller, &id).await?;
             let (mut request, paid) = (row.document, row.paid);
             if !caller.has(Role::Service) {
                 ensure_is(&caller, Some(&request.buyer_id), "the request's buyer")?;
