@@ -36,5 +36,5 @@ async fn join_user_room(
 ) -> Result<RoomChanged> {
     let (user, since) = join.into_parts();
     connection.claim(&user)?;
-    access.change(&connection, Room::User(user), since).await
+    access.join_since(&connection, Room::User(user), since).await
 }

@@ -21,7 +21,7 @@ use crate::{
     http::fields::WithFurther,
     id::{GivenId, Id},
     realtime::{
-        Commands, Connection, Entrance,
+        Commands, Connection, JoinRequest,
         events::{Done, RoomChanged},
     },
     room::Room,
@@ -47,8 +47,8 @@ async fn join_conversation(
 ) -> Result<ConversationJoined> {
     let (conversation_id, since) = join.into_parts();
     let room = Room::Conversation(conversation_id.id().clone());
-    let entrance = Entrance { room: room.clone(), since };
-    let position = access.enter_from(&connection, entrance).await?;
+    let join = JoinRequest { room: room.clone(), since };
+    let position = access.join_with_replay(&connection, join).await?;
     Ok(ConversationJoined { success: Success, conversation_id, room, position })
 }
 
@@ -103,7 +103,7 @@ async fn join_chat_room(
     join: JoinChatRoom,
 ) -> Result<RoomChanged> {
     let (chat_id, since) = join.into_parts();
-    access.change(&connection, Room::Chat(chat_id), since).await
+    access.join_since(&connection, Room::Chat(chat_id), since).await
 }
 
 async fn leave_chat_room(

@@ -35,7 +35,7 @@ async fn join_request_room(
     connection: Arc<Connection>,
     request: Id,
 ) -> Result<RoomChanged> {
-    access.change(&connection, Room::Request(request), None).await
+    access.join_since(&connection, Room::Request(request), None).await
 }
 
 async fn leave_request_room(
@@ -51,7 +51,7 @@ async fn join_checkout_room(
     connection: Arc<Connection>,
     checkout: Id,
 ) -> Result<RoomChanged> {
-    access.change(&connection, Room::Checkout(checkout), None).await
+    access.join_since(&connection, Room::Checkout(checkout), None).await
 }
 
 async fn leave_checkout_room(
@@ -111,7 +111,7 @@ async fn join_own(
     rooms: [Room; 2],
 ) -> Result<RoomsChanged> {
     connection.claim(owner)?;
-    access.enter_all(connection, &rooms).await?;
+    access.join_all(connection, &rooms).await?;
     Ok(RoomsChanged { success: Success, rooms: rooms.into() })
 }
 

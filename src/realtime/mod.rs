@@ -61,7 +61,7 @@ pub use self::{
     emitter::{Emit, Emitter, Target},
     http::routes,
     hub::{Bundle, Hub, Part, Picks, RoomMember, RoomSize},
-    replay::{Entrance, enter},
+    replay::{JoinRequest, join_with_replay},
     session::Observer,
     sockets::Sockets,
 };

@@ -27,7 +27,7 @@ const PORTION_EVENTS: u32 = 250;
 
 /// A room, and the last event that the client has seen of it.
 #[derive(Clone, Debug)]
-pub struct Entrance {
+pub struct JoinRequest {
     /// The room.
     pub room: Room,
     /// The `seq` of that event; none for who comes for the first time.
@@ -35,38 +35,38 @@ pub struct Entrance {
 }
 
 /// Joins a room that the connection may enter. With `since`, what came after it is sent first, in
-/// portions as the client takes them, also what went to the rooms `beside` it, whose events the same
+/// portions as the client takes them, also what went to the rooms of `siblings`, whose events the same
 /// stream keeps.
 ///
 /// # Errors
 /// What [`Connection::join`] says, or the store; then the connection is not in the room, unless it
 /// was before.
-pub async fn enter(
+pub async fn join_with_replay(
     db: &Db,
     connection: &Arc<Connection>,
-    Entrance { room, since }: Entrance,
-    beside: Vec<Room>,
+    JoinRequest { room, since }: JoinRequest,
+    siblings: Vec<Room>,
 ) -> Result<Position> {
     let Some(since) = since else {
         let was_in = connection.is_in(&room);
         connection.join(room.clone())?;
-        let stands = read(db, &room, None).await;
-        let stands = stands.inspect_err(|_| {
+        let state = read(db, &room, None).await;
+        let state = state.inspect_err(|_| {
             if !was_in {
                 connection.leave(&room);
             }
         })?;
-        return Ok(Position { seq: Some(stands.seq), epoch: stands.epoch, ..Position::default() });
+        return Ok(Position { seq: Some(state.seq), epoch: state.epoch, ..Position::default() });
     };
     // From here on what is committed waits; what was committed before is read.
-    let is_new = connection.join_held(room.clone(), beside.clone())?;
-    let missed = Missed { connection, room, beside };
+    let is_new = connection.join_held(room.clone(), siblings.clone())?;
+    let missed = Missed { connection, room, siblings };
     let mut position = Position { recovered: Some(true), ..Position::default() };
     let (mut from, mut replayed) = (since, 0);
     let portion = Portion { events: PORTION_EVENTS, bytes: connection.replay_bytes() };
     loop {
-        let stands = match read(db, &missed.room, Some((from, portion))).await {
-            Ok(stands) => stands,
+        let state = match read(db, &missed.room, Some((from, portion))).await {
+            Ok(state) => state,
             Err(error) if is_new => {
                 connection.leave(&missed.room);
                 return Err(error);
@@ -77,13 +77,13 @@ pub async fn enter(
                 return Err(error);
             }
         };
-        (position.seq, position.epoch) = (Some(stands.seq), stands.epoch);
-        let Some(events) = stands.events else {
+        (position.seq, position.epoch) = (Some(state.seq), state.epoch);
+        let Some(events) = state.events else {
             position.recovered = Some(false);
             connection.replay(&missed.room, Vec::new(), Then::Unread).await?;
             return Ok(position);
         };
-        from = events.last().map_or(stands.seq, |event| event.seq);
+        from = events.last().map_or(state.seq, |event| event.seq);
         let (mut part, mut bytes) = (Vec::new(), 0);
         for heard in events.into_iter().flat_map(|event| missed.heard(event)) {
             let length = heard.2.data().get().len();
@@ -96,7 +96,7 @@ pub async fn enter(
             part.push(heard);
         }
         // What is large goes alone, before what has waited for it.
-        let last = from == stands.seq && bytes <= portion.bytes;
+        let last = from == state.seq && bytes <= portion.bytes;
         let then = if last { Then::Live { upto: from } } else { Then::More };
         if connection.replay(&missed.room, part, then).await? {
             position.replayed = Some(replayed);
@@ -109,7 +109,7 @@ pub async fn enter(
 struct Missed<'a> {
     connection: &'a Arc<Connection>,
     room: Room,
-    beside: Vec<Room>,
+    siblings: Vec<Room>,
 }
 
 impl Missed<'_> {
@@ -137,20 +137,20 @@ impl Missed<'_> {
         {
             return None;
         }
-        let mut known = std::iter::once(&self.room).chain(&self.beside);
+        let mut known = std::iter::once(&self.room).chain(&self.siblings);
         let room = known.find(|room| rooms.contains(room))?.clone();
         Some((room, Outgoing::named(&event, data, "replayed")))
     }
 }
 
 /// Where a stream stands, and a portion of what came after a number, if that is still known.
-struct Stands {
+struct StreamState {
     seq: i64,
     epoch: Option<Id>,
     events: Option<Vec<StoredEvent>>,
 }
 
-async fn read(db: &Db, room: &Room, since: Option<(i64, Portion)>) -> Result<Stands> {
+async fn read(db: &Db, room: &Room, since: Option<(i64, Portion)>) -> Result<StreamState> {
     let stream = Stream::from(room);
     db.read(async move |tx| {
         let since = match since {
@@ -162,7 +162,7 @@ async fn read(db: &Db, room: &Room, since: Option<(i64, Portion)>) -> Result<Sta
             // Nothing was ever announced here, so nothing was missed, except by who claims more.
             let Beginning { after, epoch } = db::beginning(tx).await?;
             let events = since.filter(|(since, _)| *since == after).map(|_| Vec::new());
-            return Ok(Stands { seq: after, epoch, events });
+            return Ok(StreamState { seq: after, epoch, events });
         };
         let known = |since: i64| {
             (position.oldest - 1..=position.seq).contains(&since)
@@ -177,7 +177,7 @@ async fn read(db: &Db, room: &Room, since: Option<(i64, Portion)>) -> Result<Sta
                 (!events.is_empty()).then_some(events)
             }
         };
-        Ok(Stands { seq: position.seq, epoch: Some(position.epoch), events })
+        Ok(StreamState { seq: position.seq, epoch: Some(position.epoch), events })
     })
     .await
 }

@@ -14,7 +14,7 @@ use crate::{
     db::Db,
     error::{Code, Error, Result},
     realtime::{
-        self, Connection, Entrance, Sockets,
+        self, Connection, JoinRequest, Sockets,
         events::{Position, RoomChanged},
     },
     room::Room,
@@ -42,30 +42,30 @@ impl Access {
     /// # Errors
     /// [`Code::Forbidden`], in the same words for a room that exists and one that does not; or what
     /// [`Connection::join`] says.
-    pub async fn enter(&self, connection: &Arc<Connection>, room: Room) -> Result<()> {
-        self.enter_all(connection, &[room]).await
+    pub async fn join(&self, connection: &Arc<Connection>, room: Room) -> Result<()> {
+        self.join_all(connection, &[room]).await
     }
 
     /// Lets a connection into a room whose events are kept, with what it missed of it.
     ///
     /// # Errors
-    /// As [`Access::enter`], and what the store says.
-    pub async fn enter_from(
+    /// As [`Access::join`], and what the store says.
+    pub async fn join_with_replay(
         &self,
         connection: &Arc<Connection>,
-        mut entrance: Entrance,
+        mut join: JoinRequest,
     ) -> Result<Position> {
         let evictions = self.sockets.hub().evictions();
-        let room = entrance.room.clone();
+        let room = join.room.clone();
         self.check_all(connection, std::slice::from_ref(&room)).await?;
-        let beside = match &mut entrance.since {
+        let siblings = match &mut join.since {
             Some(since) => {
                 *since = self.own_since(connection, &room, *since).await?;
-                self.beside(connection, &room).await?
+                self.sibling_rooms(connection, &room).await?
             }
             None => Vec::new(),
         };
-        let position = realtime::enter(&self.db, connection, entrance, beside).await?;
+        let position = realtime::join_with_replay(&self.db, connection, join, siblings).await?;
         self.check_again(connection, &[room], evictions).await?;
         Ok(position)
     }
@@ -81,43 +81,44 @@ impl Access {
 
     /// The rooms whose events are kept in the stream of a user's room, those that the connection may
     /// enter, too: what it missed of them comes with what it missed of the user's.
-    async fn beside(&self, connection: &Connection, room: &Room) -> Result<Vec<Room>> {
+    async fn sibling_rooms(&self, connection: &Connection, room: &Room) -> Result<Vec<Room>> {
         let Room::User(id) = room else { return Ok(Vec::new()) };
         let identity = connection.known_identity()?;
-        let mut beside = Vec::new();
+        let mut siblings = Vec::new();
         for room in [Room::Seller(id.clone()), Room::Buyer(id.clone())] {
             match self.check(&identity, &room).await {
-                Ok(()) => beside.push(room),
+                Ok(()) => siblings.push(room),
                 Err(error) if error.code() == Code::Forbidden => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(beside)
+        Ok(siblings)
     }
 
     /// Lets a connection into a room, with what it missed of it when it says since when.
     ///
     /// # Errors
-    /// As [`Access::enter_from`].
-    pub async fn change(
+    /// As [`Access::join_with_replay`].
+    pub async fn join_since(
         &self,
         connection: &Arc<Connection>,
         room: Room,
         since: Option<i64>,
     ) -> Result<RoomChanged> {
         if since.is_none() {
-            self.enter(connection, room.clone()).await?;
+            self.join(connection, room.clone()).await?;
             return Ok(RoomChanged::of(room));
         }
-        let position = self.enter_from(connection, Entrance { room: room.clone(), since }).await?;
+        let position =
+            self.join_with_replay(connection, JoinRequest { room: room.clone(), since }).await?;
         Ok(RoomChanged { position, ..RoomChanged::of(room) })
     }
 
     /// Lets a connection into several rooms, or into none of them.
     ///
     /// # Errors
-    /// As [`Access::enter`].
-    pub async fn enter_all(&self, connection: &Arc<Connection>, rooms: &[Room]) -> Result<()> {
+    /// As [`Access::join`].
+    pub async fn join_all(&self, connection: &Arc<Connection>, rooms: &[Room]) -> Result<()> {
         let evictions = self.sockets.hub().evictions();
         self.check_all(connection, rooms).await?;
         rooms.iter().try_for_each(|room| connection.join(room.clone()))?;

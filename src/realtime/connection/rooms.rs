@@ -33,9 +33,9 @@ impl Connection {
     pub(in crate::realtime) fn join_held(
         self: &Arc<Self>,
         room: Room,
-        beside: Vec<Room>,
+        siblings: Vec<Room>,
     ) -> Result<bool> {
-        self.join_as(room, Some(beside))
+        self.join_as(room, Some(siblings))
     }
 
     /// Sends what was missed of a room, or a portion of it, and after the last what has waited for
@@ -62,8 +62,8 @@ impl Connection {
             return Err(closed());
         }
         if state.rooms.contains(&room) {
-            if let Some(beside) = held {
-                self.push(Item::JoinHeld(self.member, room, beside));
+            if let Some(siblings) = held {
+                self.push(Item::JoinHeld(self.member, room, siblings));
             }
             return Ok(false);
         }
@@ -73,7 +73,7 @@ impl Connection {
         state.rooms.reserve_exact(1);
         state.rooms.push(room.clone());
         self.push(match held {
-            Some(beside) => Item::JoinHeld(self.member, room, beside),
+            Some(siblings) => Item::JoinHeld(self.member, room, siblings),
             None => Item::Join(self.member, room),
         });
         Ok(true)

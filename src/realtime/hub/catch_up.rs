@@ -23,14 +23,14 @@ struct Rare {
     rooms: Vec<CatchingUp>,
     /// The first kept event of the seller's and the buyer's rooms that the socket is in: the user's
     /// stream keeps their events, too.
-    first_beside: Vec<(Room, Option<i64>)>,
+    first_of_siblings: Vec<(Room, Option<i64>)>,
 }
 
 /// A room that a connection has joined, with what it missed.
 struct CatchingUp {
     room: Room,
     /// Rooms whose events the same stream keeps, and are replayed with it.
-    beside: Vec<Room>,
+    siblings: Vec<Room>,
     held: Vec<Held>,
     held_bytes: usize,
     /// The first and the last of those that waited and were let go of, being too many: they are
@@ -76,19 +76,19 @@ impl CatchUp {
         if !matches!(room, Room::Seller(_) | Room::Buyer(_)) {
             return;
         }
-        let first_beside = &mut self.rare.get_or_insert_default().first_beside;
-        if !first_beside.iter().any(|(beside, _)| beside == room) {
-            first_beside.push((room.clone(), None));
+        let first_of_siblings = &mut self.rare.get_or_insert_default().first_of_siblings;
+        if !first_of_siblings.iter().any(|(sibling, _)| sibling == room) {
+            first_of_siblings.push((room.clone(), None));
         }
     }
 
     /// From now on the kept events of a room, and of those beside it, wait for a replay.
-    pub(super) fn hold_room(&mut self, room: Room, beside: Vec<Room>) {
+    pub(super) fn hold_room(&mut self, room: Room, siblings: Vec<Room>) {
         let rooms = &mut self.rare.get_or_insert_default().rooms;
         rooms.retain(|catching_up| catching_up.room != room);
         rooms.push(CatchingUp {
             room,
-            beside,
+            siblings,
             held: Vec::new(),
             held_bytes: 0,
             let_go: None,
@@ -103,7 +103,7 @@ impl CatchUp {
         }
         if let Some(rare) = &mut self.rare {
             rare.rooms.retain(|catching_up| catching_up.room != *room);
-            rare.first_beside.retain(|(beside, _)| beside != room);
+            rare.first_of_siblings.retain(|(sibling, _)| sibling != room);
         }
     }
 
@@ -164,8 +164,8 @@ impl CatchUp {
         }
         let Some(rare) = &mut self.rare else { return };
         let Some(catching_up) = rare.rooms.iter().find(|other| other.room == *room) else { return };
-        for (beside, first) in &mut rare.first_beside {
-            if catching_up.beside.contains(beside) {
+        for (sibling, first) in &mut rare.first_of_siblings {
+            if catching_up.siblings.contains(sibling) {
                 first.get_or_insert(from);
             }
         }
@@ -190,7 +190,7 @@ impl CatchUp {
         };
         let mut at = 0;
         while let Some(catching_up) = self.rare.as_ref().and_then(|rare| rare.rooms.get(at)) {
-            let mut known = once(&catching_up.room).chain(&catching_up.beside);
+            let mut known = once(&catching_up.room).chain(&catching_up.siblings);
             let to = known.find(|room| rooms.binary_search(room).is_ok());
             let Some((to, seq)) = to.zip(number(&catching_up.room)) else {
                 at += 1;
@@ -227,9 +227,9 @@ impl CatchUp {
         {
             self.first_of_user = number(&room).and_then(NonZeroI64::new);
         }
-        for (beside, first) in self.rare.iter_mut().flat_map(|rare| &mut rare.first_beside) {
-            if first.is_none() && rooms.binary_search(beside).is_ok() {
-                *first = number(beside);
+        for (sibling, first) in self.rare.iter_mut().flat_map(|rare| &mut rare.first_of_siblings) {
+            if first.is_none() && rooms.binary_search(sibling).is_ok() {
+                *first = number(sibling);
             }
         }
     }
@@ -239,7 +239,9 @@ impl CatchUp {
         match room {
             Room::User(id) if Some(id) == user => self.first_of_user.map(NonZeroI64::get),
             Room::User(_) => None,
-            room => self.rare.as_ref()?.first_beside.iter().find(|(beside, _)| beside == room)?.1,
+            room => {
+                self.rare.as_ref()?.first_of_siblings.iter().find(|(sibling, _)| sibling == room)?.1
+            }
         }
     }
 }

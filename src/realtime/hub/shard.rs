@@ -70,9 +70,9 @@ impl Shard {
             Item::Send(member, event) => self.send(member, &Share::Event(event)),
             Item::Acknowledge(member, id, data) => self.send(member, &Share::Ack(id, data)),
             Item::Join(member, room) => self.join(member, room),
-            Item::JoinHeld(member, room, beside) => {
+            Item::JoinHeld(member, room, siblings) => {
                 if let Some(slot) = self.slot(member) {
-                    slot.catch_up.hold_room(room.clone(), beside);
+                    slot.catch_up.hold_room(room.clone(), siblings);
                 }
                 self.join(member, room);
             }
