@@ -31,19 +31,19 @@ use crate::{
 pub(super) type LinksBySid = DashMap<Sid, Weak<Link>>;
 
 /// Has a link found by the engine's id of it, as long as this is there.
-pub(super) struct Known {
+pub(super) struct LinkEntry {
     sid: Sid,
     links: Arc<LinksBySid>,
 }
 
-impl Known {
+impl LinkEntry {
     pub(super) fn by(sid: Sid, links: &Arc<LinksBySid>, link: &Arc<Link>) -> Self {
         links.insert(sid, Arc::downgrade(link));
         Self { sid, links: links.clone() }
     }
 }
 
-impl Drop for Known {
+impl Drop for LinkEntry {
     fn drop(&mut self) {
         self.links.remove(&self.sid);
     }
@@ -66,7 +66,7 @@ pub(super) struct Link {
 #[derive(Default)]
 struct Rare {
     token: Option<Box<str>>,
-    polling: OnceLock<(PollingSession, Known)>,
+    polling: OnceLock<(PollingSession, LinkEntry)>,
     polls: OnceLock<Arc<Polls>>,
     /// How many connections ask that nothing is read: their queues are long.
     paused_by: AtomicU32,
@@ -174,7 +174,7 @@ impl Link {
     }
 
     /// The link's polling session, once the engine has named it.
-    pub(super) fn set_polling(&self, session: PollingSession, known: Known) {
+    pub(super) fn set_polling(&self, session: PollingSession, known: LinkEntry) {
         // A session is named once; a second name would be another link's.
         let _ = self.rare().polling.set((session, known));
     }
@@ -194,21 +194,21 @@ impl Link {
         }
     }
 
-    /// Adds a member and has it `enter` the hub: with the websocket, when there is one, whose frames
+    /// Adds a member and has it `register` with the hub: with the websocket, when there is one, whose frames
     /// for this namespace wait from now on for the member's CONNECT. Under the lock, so that a change
     /// of transport comes to the hub before or after it, not in between.
     pub(super) fn register(
         &self,
         member: Member,
         namespace: Namespace,
-        enter: impl FnOnce(Option<Arc<Lane>>),
+        register: impl FnOnce(Option<Arc<Lane>>),
     ) {
         let mut state = self.lock();
         state.members.add(member);
         if let Some(lane) = &state.lane {
-            lane.hold(namespace);
+            lane.close_gate(namespace);
         }
-        enter(state.lane.clone());
+        register(state.lane.clone());
     }
 
     /// A member has gone.

@@ -57,7 +57,7 @@ pub(super) struct Polls {
 /// What waits for the next poll.
 #[derive(Default)]
 struct Outbox {
-    waiting: VecDeque<(Namespace, Waiting)>,
+    waiting: VecDeque<(Namespace, PollItem)>,
     /// What the frames in it take.
     bytes: usize,
     /// Who is told when the client polls again, since it has then what it was answered.
@@ -71,7 +71,7 @@ struct Outbox {
 }
 
 /// What waits for a poll.
-pub(super) enum Waiting {
+pub(super) enum PollItem {
     /// A websocket's frame, of which a poll is given the payload.
     Frame(Bytes),
     /// Who wants to know when the client has what was before.
@@ -81,24 +81,24 @@ pub(super) enum Waiting {
 impl Outbox {
     fn push(&mut self, namespace: Namespace, frame: Bytes) {
         self.bytes += frame.len() + FRAME_BYTES;
-        self.waiting.push_back((namespace, Waiting::Frame(frame)));
+        self.waiting.push_back((namespace, PollItem::Frame(frame)));
     }
 
-    fn pop(&mut self) -> Option<(Namespace, Waiting)> {
+    fn pop(&mut self) -> Option<(Namespace, PollItem)> {
         let first = self.waiting.pop_front()?;
-        if let Waiting::Frame(frame) = &first.1 {
+        if let PollItem::Frame(frame) = &first.1 {
             self.bytes -= frame.len() + FRAME_BYTES;
         }
         Some(first)
     }
 
     /// Takes out what a namespace has in it.
-    fn take(&mut self, namespace: Namespace) -> Vec<Waiting> {
+    fn take(&mut self, namespace: Namespace) -> Vec<PollItem> {
         let mut taken = Vec::new();
         for _ in 0..self.waiting.len() {
             let Some((of, first)) = self.pop() else { break };
             match first {
-                Waiting::Frame(frame) if of != namespace => self.push(of, frame),
+                PollItem::Frame(frame) if of != namespace => self.push(of, frame),
                 first if of != namespace => self.waiting.push_back((of, first)),
                 first => taken.push(first),
             }
@@ -165,7 +165,7 @@ impl Polls {
     pub(super) fn watch(&self, namespace: Namespace, taken: oneshot::Sender<()>, few: usize) {
         let mut outbox = self.lock();
         if outbox.bytes > few {
-            outbox.waiting.push_back((namespace, Waiting::Watch(taken)));
+            outbox.waiting.push_back((namespace, PollItem::Watch(taken)));
         } else {
             // Whoever asked may have gone.
             let _ = taken.send(());
@@ -180,7 +180,7 @@ impl Polls {
     }
 
     /// Takes out what waits in a namespace: it ends, or goes on over a websocket.
-    pub(super) fn take(&self, namespace: Namespace) -> Vec<Waiting> {
+    pub(super) fn take(&self, namespace: Namespace) -> Vec<PollItem> {
         self.lock().take(namespace)
     }
 
@@ -192,15 +192,15 @@ impl Polls {
         while !outbox.upgrading
             && let Some((_, first)) = outbox.waiting.front()
         {
-            if let Waiting::Frame(frame) = first {
+            if let PollItem::Frame(frame) = first {
                 bytes += frame.len();
                 if bytes > ANSWER_BYTES && !frames.is_empty() {
                     break;
                 }
             }
             match outbox.pop() {
-                Some((_, Waiting::Frame(frame))) => frames.push(frame),
-                Some((_, Waiting::Watch(watching))) => outbox.answered.push(watching),
+                Some((_, PollItem::Frame(frame))) => frames.push(frame),
+                Some((_, PollItem::Watch(watching))) => outbox.answered.push(watching),
                 None => break,
             }
         }
@@ -300,10 +300,10 @@ mod tests {
         Bytes::copy_from_slice(text.as_bytes())
     }
 
-    fn texts(waiting: Vec<Waiting>) -> Vec<Bytes> {
+    fn texts(waiting: Vec<PollItem>) -> Vec<Bytes> {
         let frames = waiting.into_iter().filter_map(|waiting| match waiting {
-            Waiting::Frame(frame) => Some(frame),
-            Waiting::Watch(_) => None,
+            PollItem::Frame(frame) => Some(frame),
+            PollItem::Watch(_) => None,
         });
         frames.collect()
     }

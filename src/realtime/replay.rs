@@ -59,7 +59,7 @@ pub async fn join_with_replay(
         return Ok(Position { seq: Some(state.seq), epoch: state.epoch, ..Position::default() });
     };
     // From here on what is committed waits; what was committed before is read.
-    let is_new = connection.join_held(room.clone(), siblings.clone())?;
+    let is_new = connection.join_buffered(room.clone(), siblings.clone())?;
     let missed = Missed { connection, room, siblings };
     let mut position = Position { recovered: Some(true), ..Position::default() };
     let (mut from, mut replayed) = (since, 0);

@@ -139,7 +139,7 @@ impl Lifecycle {
         opening.socket.on_fallback(Guard { inbound, lifecycle: self.clone() });
         let ending = Ending { connection: connection.clone(), lifecycle: self.clone() };
         opening.socket.on_disconnect(ending);
-        connection.enter();
+        connection.register();
         if let Some(identity) = identity {
             // It has just begun: there is room for two rooms.
             let _ = connection.join(Room::User(identity.user_id.clone()));

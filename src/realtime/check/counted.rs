@@ -53,12 +53,12 @@ async fn a_socket_that_catches_up_counts_for_what_waits_and_not_when_it_is_close
     let mut client = Client::connected(server.address).await?;
     client.asked(Namespace::Root, JOIN, &room(1)).await?;
     let connection = only_member(&server).await;
-    connection.join_held(room(1), Vec::new()).expect("it is in there");
+    connection.join_buffered(room(1), Vec::new()).expect("it is in there");
     assert_eq!(publish(&server, 1).await, 1, "it comes after what was missed");
     connection.replay(&room(1), Vec::new(), Then::Live { upto: 0 }).await.expect("a replay");
     client.expect(&told(1)).await?;
 
-    connection.join_held(room(1), Vec::new()).expect("it is in there");
+    connection.join_buffered(room(1), Vec::new()).expect("it is in there");
     connection.close(ClosingReason::Revoked);
     assert_eq!(publish(&server, 2).await, 0, "it never comes");
     Ok(())

@@ -20,7 +20,7 @@ use super::{
     catalogue::Catalogue,
     events::{ClosingReason, SessionClosing},
     frame::Outgoing,
-    hub::{Entering, Hub, Item, Outlet, Polled},
+    hub::{Hub, Item, Outlet, Polled, Registration},
     link::{Link, LinksBySid},
     polls::Polls,
     queue::{Queue, Work},
@@ -280,7 +280,7 @@ impl Connection {
     }
 
     /// Registers with the hub, unless it has ended. Frames wait until CONNECT has passed.
-    pub(super) fn enter(self: &Arc<Self>) {
+    pub(super) fn register(self: &Arc<Self>) {
         let state = self.lock();
         if state.phase == Phase::Gone {
             return;
@@ -294,7 +294,7 @@ impl Connection {
             };
             let polls = || self.link.polls().map_or(Outlet::Closed, polled);
             let outlet = lane.map_or_else(polls, Outlet::Lane);
-            self.push(Item::Enter(self.member, Entering { namespace, user, outlet }));
+            self.push(Item::Register(self.member, Registration { namespace, user, outlet }));
         });
     }
 
@@ -411,16 +411,16 @@ mod tests {
     use crate::realtime::lane::Lane;
 
     /// What fits between two of the engine's tasks, less the two counts of an `Arc`.
-    const ROOM: usize = 104 - 16;
+    const ALLOCATION_BYTES: usize = 104 - 16;
 
     #[test]
     fn what_a_socket_keeps_fits_between_the_engines_tasks() {
-        assert!(size_of::<Connection>() <= ROOM, "{}", size_of::<Connection>());
-        assert!(size_of::<Own>() <= ROOM, "{}", size_of::<Own>());
-        assert!(size_of::<Link>() <= ROOM, "{}", size_of::<Link>());
+        assert!(size_of::<Connection>() <= ALLOCATION_BYTES, "{}", size_of::<Connection>());
+        assert!(size_of::<Own>() <= ALLOCATION_BYTES, "{}", size_of::<Own>());
+        assert!(size_of::<Link>() <= ALLOCATION_BYTES, "{}", size_of::<Link>());
         // With debug assertions a stream knows which poll it is registered with.
         let debug = if cfg!(debug_assertions) { size_of::<usize>() } else { 0 };
-        assert!(size_of::<Lane>() <= ROOM + debug, "{}", size_of::<Lane>());
-        assert!(size_of::<Identity>() <= ROOM, "{}", size_of::<Identity>());
+        assert!(size_of::<Lane>() <= ALLOCATION_BYTES + debug, "{}", size_of::<Lane>());
+        assert!(size_of::<Identity>() <= ALLOCATION_BYTES, "{}", size_of::<Identity>());
     }
 }

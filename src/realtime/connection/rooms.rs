@@ -30,7 +30,7 @@ impl Connection {
 
     /// Joins a room. Its kept events, and those of the rooms beside it as far as they come here, wait
     /// until [`Connection::replay`] has sent what was missed. False when it was in the room before.
-    pub(in crate::realtime) fn join_held(
+    pub(in crate::realtime) fn join_buffered(
         self: &Arc<Self>,
         room: Room,
         siblings: Vec<Room>,
@@ -56,14 +56,14 @@ impl Connection {
         Ok(caught_up)
     }
 
-    fn join_as(self: &Arc<Self>, room: Room, held: Option<Vec<Room>>) -> Result<bool> {
+    fn join_as(self: &Arc<Self>, room: Room, siblings: Option<Vec<Room>>) -> Result<bool> {
         let mut state = self.lock();
         if state.phase == Phase::Gone {
             return Err(closed());
         }
         if state.rooms.contains(&room) {
-            if let Some(siblings) = held {
-                self.push(Item::JoinHeld(self.member, room, siblings));
+            if let Some(siblings) = siblings {
+                self.push(Item::JoinBuffered(self.member, room, siblings));
             }
             return Ok(false);
         }
@@ -72,8 +72,8 @@ impl Connection {
         }
         state.rooms.reserve_exact(1);
         state.rooms.push(room.clone());
-        self.push(match held {
-            Some(siblings) => Item::JoinHeld(self.member, room, siblings),
+        self.push(match siblings {
+            Some(siblings) => Item::JoinBuffered(self.member, room, siblings),
             None => Item::Join(self.member, room),
         });
         Ok(true)

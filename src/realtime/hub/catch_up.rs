@@ -31,11 +31,11 @@ struct CatchingUp {
     room: Room,
     /// Rooms whose events the same stream keeps, and are replayed with it.
     siblings: Vec<Room>,
-    held: Vec<Held>,
-    held_bytes: usize,
+    buffered: Vec<Buffered>,
+    buffered_bytes: usize,
     /// The first and the last of those that waited and were let go of, being too many: they are
     /// read, too.
-    let_go: Option<(i64, i64)>,
+    dropped: Option<(i64, i64)>,
     /// Up to which number there was a replay: what is committed can be read a moment before it is
     /// sent, and is not to come twice.
     replayed: Option<i64>,
@@ -43,27 +43,27 @@ struct CatchingUp {
 
 impl CatchingUp {
     /// Has an event wait for the replay; with more bytes than these, none of them.
-    fn hold(&mut self, held: Held, most: usize) {
-        self.held_bytes += held.event.event().len() + held.event.data().get().len();
-        self.held.push(held);
-        if self.held_bytes > most
-            && let (Some(first), Some(last)) = (self.held.first(), self.held.last())
+    fn buffer(&mut self, buffered: Buffered, most: usize) {
+        self.buffered_bytes += buffered.event.event().len() + buffered.event.data().get().len();
+        self.buffered.push(buffered);
+        if self.buffered_bytes > most
+            && let (Some(first), Some(last)) = (self.buffered.first(), self.buffered.last())
         {
-            let first = self.let_go.map_or(first.seq, |(first, _)| first);
-            self.let_go = Some((first, last.seq));
-            self.held = Vec::new();
-            self.held_bytes = 0;
+            let first = self.dropped.map_or(first.seq, |(first, _)| first);
+            self.dropped = Some((first, last.seq));
+            self.buffered = Vec::new();
+            self.buffered_bytes = 0;
         }
     }
 
     /// Whether an event of that number waited and was let go of.
-    fn has_let_go(&self, seq: i64) -> bool {
-        self.let_go.is_some_and(|(first, last)| (first..=last).contains(&seq))
+    fn was_dropped(&self, seq: i64) -> bool {
+        self.dropped.is_some_and(|(first, last)| (first..=last).contains(&seq))
     }
 }
 
 /// A kept event that waits for a replay.
-struct Held {
+struct Buffered {
     seq: i64,
     event: Arc<Outgoing>,
     /// The replay leaves it out, since what comes to its room is heard live.
@@ -83,15 +83,15 @@ impl CatchUp {
     }
 
     /// From now on the kept events of a room, and of those beside it, wait for a replay.
-    pub(super) fn hold_room(&mut self, room: Room, siblings: Vec<Room>) {
+    pub(super) fn buffer_room(&mut self, room: Room, siblings: Vec<Room>) {
         let rooms = &mut self.rare.get_or_insert_default().rooms;
         rooms.retain(|catching_up| catching_up.room != room);
         rooms.push(CatchingUp {
             room,
             siblings,
-            held: Vec::new(),
-            held_bytes: 0,
-            let_go: None,
+            buffered: Vec::new(),
+            buffered_bytes: 0,
+            dropped: None,
             replayed: None,
         });
     }
@@ -121,7 +121,7 @@ impl CatchUp {
             .into_iter()
             .filter(|(seq, to, _)| {
                 self.heard_from(to, user).is_none_or(|from| *seq < from)
-                    || self.rare.as_ref().is_some_and(|rare| rare.rooms[at].has_let_go(*seq))
+                    || self.rare.as_ref().is_some_and(|rare| rare.rooms[at].was_dropped(*seq))
             })
             .map(|(_, _, event)| event)
             .collect();
@@ -130,7 +130,7 @@ impl CatchUp {
         };
         let upto = match then {
             Then::More => return (missed, false),
-            Then::Live { upto } if catching_up.let_go.is_some_and(|(_, last)| last > upto) => {
+            Then::Live { upto } if catching_up.dropped.is_some_and(|(_, last)| last > upto) => {
                 return (missed, false);
             }
             Then::Live { upto } => upto,
@@ -138,13 +138,16 @@ impl CatchUp {
             Then::Unread => i64::MIN,
         };
         catching_up.replayed = Some(upto);
-        let held = std::mem::take(&mut catching_up.held);
-        let later: Vec<_> =
-            held.into_iter().filter(|held| held.seq > upto || held.unsent).collect();
+        let buffered = std::mem::take(&mut catching_up.buffered);
+        let later: Vec<_> = buffered
+            .into_iter()
+            .filter(|buffered| buffered.seq > upto || buffered.unsent)
+            .collect();
         // After what could not be read, what waited is the first that is known to be heard.
-        let first = later.first().map(|held| held.seq);
+        let first = later.first().map(|buffered| buffered.seq);
         let from = upto.checked_add(1).filter(|from| *from > 0).or(first);
-        let sent = missed.into_iter().chain(later.into_iter().map(|held| held.event)).collect();
+        let sent =
+            missed.into_iter().chain(later.into_iter().map(|buffered| buffered.event)).collect();
         // What comes after this is heard live, like what has waited: no later replay brings it.
         if let Some(from) = from {
             self.note_live(room, from, user);
@@ -174,7 +177,7 @@ impl CatchUp {
     /// Whether a kept event, with its numbers, that is on its way to these rooms waits for a replay,
     /// or was among it. Otherwise it is heard now. Of what waits for one room, no more bytes than
     /// `most` are held.
-    pub(super) fn holds(
+    pub(super) fn buffer_or_skip(
         &mut self,
         rooms: &[Room],
         numbers: &[(Stream, i64)],
@@ -201,8 +204,8 @@ impl CatchUp {
             let Some(rare) = &mut self.rare else { break };
             match replayed {
                 None => {
-                    let held = Held { seq, event: event.clone(), unsent };
-                    rare.rooms[at].hold(held, most);
+                    let buffered = Buffered { seq, event: event.clone(), unsent };
+                    rare.rooms[at].buffer(buffered, most);
                     return true;
                 }
                 Some(upto) if seq <= upto && !unsent => return true,
@@ -269,7 +272,7 @@ mod tests {
     fn arrives(catch_up: &mut CatchUp, seq: i64, room: &Room) -> bool {
         let numbers = [(Stream::User(sam()), seq)];
         let rooms = std::slice::from_ref(room);
-        !catch_up.holds(rooms, &numbers, &event(seq), Some(&sam()), MOST)
+        !catch_up.buffer_or_skip(rooms, &numbers, &event(seq), Some(&sam()), MOST)
     }
 
     /// What is sent when a replay of these events of the user's room ends at `upto`.
@@ -290,7 +293,7 @@ mod tests {
     #[test]
     fn what_waits_comes_after_the_replay_and_once() {
         let mut catch_up = CatchUp::default();
-        catch_up.hold_room(Room::User(sam()), Vec::new());
+        catch_up.buffer_room(Room::User(sam()), Vec::new());
         assert!(!arrives(&mut catch_up, 2, &Room::User(sam())), "it waits");
         assert!(!arrives(&mut catch_up, 3, &Room::User(sam())), "it waits");
         assert_eq!(replays(&mut catch_up, &[1, 2], 2), ["e1", "e2", "e3"]);
@@ -300,7 +303,7 @@ mod tests {
     #[test]
     fn what_was_read_before_it_was_sent_does_not_come_twice() {
         let mut catch_up = CatchUp::default();
-        catch_up.hold_room(Room::User(sam()), Vec::new());
+        catch_up.buffer_room(Room::User(sam()), Vec::new());
         assert_eq!(replays(&mut catch_up, &[1, 2], 2), ["e1", "e2"]);
         assert!(!arrives(&mut catch_up, 2, &Room::User(sam())), "it was replayed");
         assert!(arrives(&mut catch_up, 3, &Room::User(sam())));
@@ -313,14 +316,14 @@ mod tests {
         // Committed and sent while the replay is read.
         let mut catch_up = CatchUp::default();
         assert!(arrives(&mut catch_up, 10, &room));
-        catch_up.hold_room(room.clone(), Vec::new());
+        catch_up.buffer_room(room.clone(), Vec::new());
         assert!(!arrives(&mut catch_up, 11, &room), "it waits");
         assert_eq!(replays(&mut catch_up, &[9, 10, 11], 11), ["e9", "e11"]);
         assert!(arrives(&mut catch_up, 12, &room));
         // Committed before, sent after the replay was.
         let mut catch_up = CatchUp::default();
         assert!(arrives(&mut catch_up, 10, &room));
-        catch_up.hold_room(room.clone(), Vec::new());
+        catch_up.buffer_room(room.clone(), Vec::new());
         assert_eq!(replays(&mut catch_up, &[10, 11], 11), [""; 0]);
         assert!(arrives(&mut catch_up, 11, &room));
         assert!(arrives(&mut catch_up, 12, &room));
@@ -332,7 +335,7 @@ mod tests {
         let mut catch_up = CatchUp::default();
         catch_up.join(&seller);
         assert!(arrives(&mut catch_up, 10, &seller));
-        catch_up.hold_room(user.clone(), vec![seller.clone()]);
+        catch_up.buffer_room(user.clone(), vec![seller.clone()]);
         assert!(!arrives(&mut catch_up, 11, &seller), "it waits");
         assert_eq!(replays(&mut catch_up, &[9], 11), ["e9", "e11"]);
     }
@@ -342,13 +345,13 @@ mod tests {
     fn what_waited_does_not_come_again_with_the_next_replay() {
         let room = Room::User(sam());
         let mut catch_up = CatchUp::default();
-        catch_up.hold_room(room.clone(), Vec::new());
+        catch_up.buffer_room(room.clone(), Vec::new());
         assert!(!arrives(&mut catch_up, 2, &room), "it waits");
         assert_eq!(replays(&mut catch_up, &[1], 1), ["e1", "e2"]);
-        catch_up.hold_room(room, Vec::new());
+        catch_up.buffer_room(room, Vec::new());
         assert_eq!(replays(&mut catch_up, &[2], 2), [""; 0]);
         // Who asks for what was replayed before gets that again.
-        catch_up.hold_room(Room::User(sam()), Vec::new());
+        catch_up.buffer_room(Room::User(sam()), Vec::new());
         assert_eq!(replays(&mut catch_up, &[1, 2], 2), ["e1"]);
     }
 
@@ -359,7 +362,7 @@ mod tests {
         let mut catch_up = CatchUp::default();
         catch_up.join(&seller);
         assert!(arrives(&mut catch_up, 10, &user));
-        catch_up.hold_room(user.clone(), vec![seller.clone()]);
+        catch_up.buffer_room(user.clone(), vec![seller.clone()]);
         assert!(!arrives(&mut catch_up, 11, &user), "it waits");
         let events = vec![(11, user.clone(), event(11)), (12, seller.clone(), event(12))];
         let (sent, _) = catch_up.replay(&user, events, Then::Live { upto: 12 }, Some(&sam()));
@@ -380,7 +383,7 @@ mod tests {
     #[test]
     fn what_waits_waits_for_the_last_portion() {
         let mut catch_up = CatchUp::default();
-        catch_up.hold_room(Room::User(sam()), Vec::new());
+        catch_up.buffer_room(Room::User(sam()), Vec::new());
         assert!(!arrives(&mut catch_up, 3, &Room::User(sam())), "it waits");
         assert_eq!(portion(&mut catch_up, &[1], Then::More), (vec!["e1".into()], true));
         assert!(!arrives(&mut catch_up, 4, &Room::User(sam())), "it waits");
@@ -397,7 +400,7 @@ mod tests {
             if heard_before {
                 assert!(arrives(&mut catch_up, 1, &room));
             }
-            catch_up.hold_room(room.clone(), Vec::new());
+            catch_up.buffer_room(room.clone(), Vec::new());
             for seq in 2..=7 {
                 assert!(!arrives(&mut catch_up, seq, &room), "it waits");
             }
@@ -416,7 +419,7 @@ mod tests {
         let mut catch_up = CatchUp::default();
         assert!(arrives(&mut catch_up, 10, &room));
         catch_up.leave(&room, Some(&sam()));
-        catch_up.hold_room(room, Vec::new());
+        catch_up.buffer_room(room, Vec::new());
         assert_eq!(replays(&mut catch_up, &[10, 11], 11), ["e10", "e11"]);
     }
 
@@ -424,7 +427,7 @@ mod tests {
     fn a_replay_that_could_not_be_read_lets_everything_through_that_waits() {
         let room = Room::User(sam());
         let mut catch_up = CatchUp::default();
-        catch_up.hold_room(room.clone(), Vec::new());
+        catch_up.buffer_room(room.clone(), Vec::new());
         assert!(!arrives(&mut catch_up, 7, &room), "it waits");
         assert_eq!(replays(&mut catch_up, &[], i64::MIN), ["e7"]);
         assert!(arrives(&mut catch_up, 8, &room));

@@ -24,7 +24,7 @@ use crate::{
 /// What a shard does, in the order in which it is asked.
 pub(in crate::realtime) enum Item {
     /// Somebody who is not open yet.
-    Enter(Member, Entering),
+    Register(Member, Registration),
     /// The CONNECT has been sent.
     Opened(Member),
     /// Whose the socket is has become known, or newly known.
@@ -36,7 +36,7 @@ pub(in crate::realtime) enum Item {
     Join(Member, Room),
     /// Joins a room, whose kept events, and those of the rooms beside it, wait for what is replayed
     /// first.
-    JoinHeld(Member, Room, Vec<Room>),
+    JoinBuffered(Member, Room, Vec<Room>),
     Replay(Member, Room, Replay),
     Leave(Member, Room),
     Gone(Member, Vec<Room>),
@@ -54,7 +54,7 @@ pub(in crate::realtime) enum Item {
 }
 
 /// Who comes in, as the hub knows them.
-pub(in crate::realtime) struct Entering {
+pub(in crate::realtime) struct Registration {
     pub(in crate::realtime) namespace: Namespace,
     /// Whose the socket is, where that is known.
     pub(in crate::realtime) user: Option<Id>,

@@ -3,6 +3,7 @@
 
 mod bundle;
 mod catch_up;
+mod frame_batch;
 mod item;
 mod members;
 mod outlet;
@@ -10,7 +11,6 @@ mod shard;
 mod slot;
 #[cfg(test)]
 mod tests;
-mod turn;
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use bundle::{Bundle, Part, Picks};
 pub(super) use item::{
-    Audience, Broadcast, Entering, Except, Item, Message, Receipt, Replay, Replayed, Then,
+    Audience, Broadcast, Except, Item, Message, Receipt, Registration, Replay, Replayed, Then,
 };
 pub(super) use outlet::{Outlet, Polled};
 

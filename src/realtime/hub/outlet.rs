@@ -12,7 +12,7 @@ use crate::{
     realtime::{
         frame::{self, MARKER, Outgoing},
         lane::{Lane, Run},
-        polls::{LAST_WORDS, Polls, Waiting, Wish},
+        polls::{LAST_WORDS, PollItem, Polls, Wish},
     },
 };
 
@@ -81,12 +81,12 @@ impl Drop for Polled {
 }
 
 /// What one member gets.
-pub(super) enum Share {
+pub(super) enum Outbound {
     Event(Arc<Outgoing>),
     Ack(i64, Box<str>),
 }
 
-impl Share {
+impl Outbound {
     pub(super) fn frame(&self, namespace: Namespace) -> Bytes {
         match self {
             Self::Event(event) => event.frame(namespace).clone(),
@@ -177,8 +177,8 @@ impl Outlet {
                 let lane = lane.clone();
                 for waiting in polled.polls.take(namespace) {
                     match waiting {
-                        Waiting::Frame(frame) => lane.send(namespace, (&frame).into()),
-                        Waiting::Watch(taken) => lane.watch(taken, 0),
+                        PollItem::Frame(frame) => lane.send(namespace, (&frame).into()),
+                        PollItem::Watch(taken) => lane.watch(taken, 0),
                     }
                 }
                 *self = Self::Lane(lane);

@@ -6,11 +6,11 @@ use std::{collections::HashMap, sync::Arc};
 use tokio::{sync::mpsc, task};
 
 use super::{
-    item::{Audience, Broadcast, Entering, Except, Item, Replay, RoomsQuestion},
+    frame_batch::FrameBatch,
+    item::{Audience, Broadcast, Except, Item, Registration, Replay, RoomsQuestion},
     members::Members,
-    outlet::{Outlet, Share},
+    outlet::{Outbound, Outlet},
     slot::{Delivery, Slot},
-    turn::Turn,
 };
 use crate::{
     id::Id,
@@ -33,7 +33,7 @@ struct Shard {
     /// By their seats.
     slots: Vec<Option<Slot>>,
     rooms: HashMap<Room, Members>,
-    turn: Turn,
+    frame_batch: FrameBatch,
     pace: Pace,
     broadcasts: u64,
     replay_bytes: usize,
@@ -50,10 +50,10 @@ pub(super) fn start(replay_bytes: usize, tasks: &Tasks) -> mpsc::UnboundedSender
         while items.recv_many(&mut batch, BATCH).await > 0 {
             let reaching = batch.iter().filter(|item| shard.may_reach(item));
             let gathers = reaching.take(2).count() > 1;
-            shard.turn.gather(gathers);
+            shard.frame_batch.gather(gathers);
             for item in batch.drain(..) {
                 shard.handle(item).await;
-                if shard.turn.is_full() {
+                if shard.frame_batch.is_full() {
                     shard.flush().await;
                 }
             }
@@ -67,18 +67,18 @@ impl Shard {
     async fn handle(&mut self, item: Item) {
         match item {
             Item::Broadcast(broadcast) => self.broadcast(&broadcast).await,
-            Item::Send(member, event) => self.send(member, &Share::Event(event)),
-            Item::Acknowledge(member, id, data) => self.send(member, &Share::Ack(id, data)),
+            Item::Send(member, event) => self.send(member, &Outbound::Event(event)),
+            Item::Acknowledge(member, id, data) => self.send(member, &Outbound::Ack(id, data)),
             Item::Join(member, room) => self.join(member, room),
-            Item::JoinHeld(member, room, siblings) => {
+            Item::JoinBuffered(member, room, siblings) => {
                 if let Some(slot) = self.slot(member) {
-                    slot.catch_up.hold_room(room.clone(), siblings);
+                    slot.catch_up.buffer_room(room.clone(), siblings);
                 }
                 self.join(member, room);
             }
             Item::Replay(member, room, replay) => self.replay(member, &room, replay),
             Item::Leave(member, room) => self.leave(member, &room),
-            Item::Enter(member, entering) => self.enter(member, entering),
+            Item::Register(member, registration) => self.register(member, registration),
             Item::Opened(member) => {
                 let farewell = self.farewell.clone();
                 if farewell.is_some() {
@@ -87,7 +87,7 @@ impl Shard {
                 if let Some(slot) = self.slot(member) {
                     slot.outlet.open();
                     // Who had come in by then has been told with the others.
-                    if farewell.is_some() && !slot.let_go {
+                    if farewell.is_some() && !slot.said_goodbye {
                         slot.close(farewell.as_ref());
                     }
                 }
@@ -144,15 +144,15 @@ impl Shard {
         seats.filter_map(|seat| self.slots.get(seat as usize)?.as_ref())
     }
 
-    fn enter(&mut self, member: Member, entering: Entering) {
-        if let Outlet::Lane(lane) = &entering.outlet {
-            lane.enter(entering.namespace);
+    fn register(&mut self, member: Member, registration: Registration) {
+        if let Outlet::Lane(lane) = &registration.outlet {
+            lane.register(registration.namespace);
         }
         let at = member.seat() as usize;
         if at >= self.slots.len() {
             self.slots.resize_with(at + 1, || None);
         }
-        self.slots[at] = Some(Slot::new(member, entering));
+        self.slots[at] = Some(Slot::new(member, registration));
     }
 
     fn join(&mut self, member: Member, room: Room) {
@@ -164,7 +164,7 @@ impl Shard {
 
     fn replay(&mut self, member: Member, room: &Room, replay: Replay) {
         if let Some(slot) = slot(&mut self.slots, member) {
-            slot.replay(room, replay, &mut self.turn, self.replay_bytes);
+            slot.replay(room, replay, &mut self.frame_batch, self.replay_bytes);
         }
     }
 
@@ -185,7 +185,7 @@ impl Shard {
         }
         if let Some(slot) = slot(&mut self.slots, member) {
             // What was gathered for it goes before its end.
-            slot.write(&mut self.turn);
+            slot.write(&mut self.frame_batch);
             self.slots[member.seat() as usize] = None;
         }
     }
@@ -196,10 +196,10 @@ impl Shard {
 
     /// Tells everyone; closing the transports is the caller's, in its own time.
     fn say_goodbye(&mut self, farewell: &Arc<Outgoing>) -> Vec<Member> {
-        let share = Share::Event(farewell.clone());
+        let outbound = Outbound::Event(farewell.clone());
         for slot in self.slots.iter_mut().flatten() {
-            slot.send(&share, &mut self.turn);
-            slot.let_go = true;
+            slot.send(&outbound, &mut self.frame_batch);
+            slot.said_goodbye = true;
         }
         self.farewell = Some(farewell.clone());
         self.everyone()
@@ -235,15 +235,15 @@ impl Shard {
         }
     }
 
-    fn send(&mut self, member: Member, share: &Share) {
+    fn send(&mut self, member: Member, outbound: &Outbound) {
         if let Some(slot) = slot(&mut self.slots, member) {
-            slot.send(share, &mut self.turn);
+            slot.send(outbound, &mut self.frame_batch);
         }
     }
 
     async fn broadcast(&mut self, broadcast: &Broadcast) {
         self.broadcasts += 1;
-        let Self { slots, rooms, turn, pace, broadcasts: number, replay_bytes, .. } = self;
+        let Self { slots, rooms, frame_batch, pace, broadcasts: number, replay_bytes, .. } = self;
         if let Except::Rooms(except) = &broadcast.except {
             for at in members(rooms, except) {
                 if let Some(slot) = on(slots, at) {
@@ -253,20 +253,20 @@ impl Shard {
         }
         let mut delivery = Delivery::new(broadcast, *number, *replay_bytes);
         let mut sockets = 0;
-        let writes = !turn.gathers() || broadcast.volatile || broadcast.message.is_bundle();
+        let writes = !frame_batch.gathers() || broadcast.volatile || broadcast.message.is_bundle();
         let effort = if writes { GATHERED_A_WRITE } else { 1 };
         match &broadcast.to {
             Audience::Everyone { .. } => {
                 // Whoever has not said yet whose socket it is, is not one of them.
                 for slot in slots.iter_mut().flatten().filter(|slot| slot.user().is_some()) {
-                    sockets += usize::from(slot.hear(&mut delivery, turn));
+                    sockets += usize::from(slot.deliver(&mut delivery, frame_batch));
                     pace.keep(effort).await;
                 }
             }
             Audience::Rooms(to) => {
                 for at in members(rooms, to) {
                     if let Some(slot) = on(slots, at) {
-                        sockets += usize::from(slot.hear(&mut delivery, turn));
+                        sockets += usize::from(slot.deliver(&mut delivery, frame_batch));
                     }
                     pace.keep(effort).await;
                 }
@@ -274,7 +274,7 @@ impl Shard {
             Audience::Each(heard) => {
                 for at in members(rooms, &[Room::Admins]) {
                     if let Some(slot) = on(slots, at) {
-                        sockets += usize::from(slot.hear(&mut delivery, turn));
+                        sockets += usize::from(slot.deliver(&mut delivery, frame_batch));
                     }
                     pace.keep(effort).await;
                 }
@@ -283,7 +283,7 @@ impl Shard {
                     for at in members(rooms, std::slice::from_ref(room)) {
                         // Whoever else is let in there is not the one who may know.
                         if let Some(slot) = on(slots, at).filter(|slot| slot.owns(room)) {
-                            slot.hear(&mut delivery, turn);
+                            slot.deliver(&mut delivery, frame_batch);
                         }
                         pace.keep(effort).await;
                     }
@@ -302,13 +302,13 @@ impl Shard {
 
     /// Writes all that was gathered.
     async fn flush(&mut self) {
-        for portion in 0..self.turn.len() {
-            if let Some(slot) = on(&mut self.slots, self.turn.slot(portion)) {
-                slot.write(&mut self.turn);
+        for portion in 0..self.frame_batch.len() {
+            if let Some(slot) = on(&mut self.slots, self.frame_batch.slot(portion)) {
+                slot.write(&mut self.frame_batch);
             }
             self.pace.keep(GATHERED_A_WRITE).await;
         }
-        self.turn.end();
+        self.frame_batch.end();
     }
 }
 

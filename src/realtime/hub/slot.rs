@@ -12,9 +12,9 @@ use tokio::sync::oneshot;
 use super::{
     bundle::{Bundle, Picks},
     catch_up::CatchUp,
-    item::{Audience, Broadcast, Entering, Except, Message, Replay, Replayed},
-    outlet::{Outlet, Share},
-    turn::{Place, Turn},
+    frame_batch::{BatchIndex, FrameBatch},
+    item::{Audience, Broadcast, Except, Message, Registration, Replay, Replayed},
+    outlet::{Outbound, Outlet},
 };
 use crate::{
     event::{ByNamespace, Namespace},
@@ -32,7 +32,7 @@ pub(super) struct Slot {
     pub(super) member: Member,
     namespace: Namespace,
     /// It was told that the server stops.
-    pub(super) let_go: bool,
+    pub(super) said_goodbye: bool,
     user: Option<Id>,
     /// A hash of the user, so that most comparisons end here.
     user_hash: u64,
@@ -41,7 +41,7 @@ pub(super) struct Slot {
     /// The last broadcast that this slot got, or was left out of.
     pub(super) seen: u64,
     /// Which portion of the turn is its.
-    place: Place,
+    batch_index: BatchIndex,
 }
 
 /// A broadcast on its way to the slots of a shard.
@@ -84,24 +84,29 @@ impl<'a> Delivery<'a> {
     }
 
     /// Where an event's frame is in the turn.
-    fn frame(&mut self, event: &Outgoing, namespace: Namespace, turn: &mut Turn) -> usize {
-        *self.frames[namespace].get_or_insert_with(|| turn.add(event.frame(namespace)))
+    fn frame(
+        &mut self,
+        event: &Outgoing,
+        namespace: Namespace,
+        frame_batch: &mut FrameBatch,
+    ) -> usize {
+        *self.frames[namespace].get_or_insert_with(|| frame_batch.add(event.frame(namespace)))
     }
 }
 
 impl Slot {
-    pub(super) fn new(member: Member, entering: Entering) -> Self {
-        let Entering { namespace, user, outlet } = entering;
+    pub(super) fn new(member: Member, registration: Registration) -> Self {
+        let Registration { namespace, user, outlet } = registration;
         Self {
             member,
             namespace,
-            let_go: false,
+            said_goodbye: false,
             user_hash: user.as_ref().map_or(0, hash),
             user,
             outlet,
             catch_up: CatchUp::default(),
             seen: 0,
-            place: None,
+            batch_index: None,
         }
     }
 
@@ -133,7 +138,11 @@ impl Slot {
 
     /// Whether the connection is one of those that hear a broadcast: also when it waits for a replay,
     /// or was among it; not when it was dropped, or comes after the last words.
-    pub(super) fn hear(&mut self, delivery: &mut Delivery, turn: &mut Turn) -> bool {
+    pub(super) fn deliver(
+        &mut self,
+        delivery: &mut Delivery,
+        frame_batch: &mut FrameBatch,
+    ) -> bool {
         let broadcast = delivery.broadcast;
         if !broadcast.namespaces.contains(self.namespace) || self.seen == delivery.number {
             return false;
@@ -148,29 +157,30 @@ impl Slot {
         if !self.outlet.takes() {
             return false;
         }
-        if !broadcast.numbers.is_empty() && self.holds(broadcast, delivery.replay_bytes) {
+        if !broadcast.numbers.is_empty() && self.buffer_or_skip(broadcast, delivery.replay_bytes) {
             return true;
         }
         let by_poll = matches!(self.outlet, Outlet::Polls(_));
         // A bundle is large, and not the same for all; and one poll takes all that was gathered.
         if broadcast.message.is_bundle() || (broadcast.volatile && by_poll) {
-            self.write(turn);
+            self.write(frame_batch);
         }
         if let (Message::Bundle(bundle), Some(picks)) = (&broadcast.message, delivery.picks) {
-            return self.hear_picked(bundle, picks, &mut delivery.picked);
+            return self.deliver_picked(bundle, picks, &mut delivery.picked);
         }
         match &broadcast.message {
             Message::One(event) if broadcast.volatile => {
                 let frame = event.frame(self.namespace);
-                let sent = self.place.is_none() && self.outlet.send_volatile(self.namespace, frame);
+                let sent =
+                    self.batch_index.is_none() && self.outlet.send_volatile(self.namespace, frame);
                 if !sent {
                     metrics::volatile_dropped().increment(1);
                 }
                 return sent;
             }
-            Message::One(event) if turn.gathers() => {
-                let frame = delivery.frame(event, self.namespace, turn);
-                turn.give(frame, self.at(), &mut self.place);
+            Message::One(event) if frame_batch.gathers() => {
+                let frame = delivery.frame(event, self.namespace, frame_batch);
+                frame_batch.give(frame, self.at(), &mut self.batch_index);
             }
             Message::One(event) => {
                 self.outlet.send(self.namespace, event.frame(self.namespace).into());
@@ -194,7 +204,7 @@ impl Slot {
     }
 
     /// Sends what is picked of a bundle, and counts it; false when there is nothing to send.
-    fn hear_picked(
+    fn deliver_picked(
         &mut self,
         bundle: &Bundle,
         picks: &Picks,
@@ -215,12 +225,18 @@ impl Slot {
 
     /// Sends what was missed, and with the last of it what came meanwhile and was not among it.
     /// Goes on when no more than `few` bytes wait.
-    pub(super) fn replay(&mut self, room: &Room, replay: Replay, turn: &mut Turn, few: usize) {
+    pub(super) fn replay(
+        &mut self,
+        room: &Room,
+        replay: Replay,
+        frame_batch: &mut FrameBatch,
+        few: usize,
+    ) {
         let Replay { events, then, answer } = replay;
         let (events, caught_up) = self.catch_up.replay(room, events, then, self.user.as_ref());
         let is_empty = events.is_empty();
         // It may be much, and is for this connection alone: nothing to gather.
-        self.write(turn);
+        self.write(frame_batch);
         for some in events.chunks(REPLAYED_AT_ONCE) {
             let frames: Vec<_> =
                 some.iter().map(|event| event.frame(self.namespace).clone()).collect();
@@ -244,7 +260,7 @@ impl Slot {
     }
 
     /// Whether a kept event waits for a replay, or was among it.
-    fn holds(&mut self, broadcast: &Broadcast, most: usize) -> bool {
+    fn buffer_or_skip(&mut self, broadcast: &Broadcast, most: usize) -> bool {
         let Message::One(event) = &broadcast.message else { return false };
         let rooms = match &broadcast.to {
             Audience::Rooms(rooms) => rooms.as_slice(),
@@ -252,24 +268,24 @@ impl Slot {
             // Nothing that is kept.
             Audience::Each(_) => &[],
         };
-        self.catch_up.holds(rooms, &broadcast.numbers, event, self.user.as_ref(), most)
+        self.catch_up.buffer_or_skip(rooms, &broadcast.numbers, event, self.user.as_ref(), most)
     }
 
     /// Sends what is for this connection alone.
-    pub(super) fn send(&mut self, share: &Share, turn: &mut Turn) {
-        let frame = share.frame(self.namespace);
-        if turn.gathers() {
-            let frame = turn.add(&frame);
-            turn.give(frame, self.at(), &mut self.place);
+    pub(super) fn send(&mut self, outbound: &Outbound, frame_batch: &mut FrameBatch) {
+        let frame = outbound.frame(self.namespace);
+        if frame_batch.gathers() {
+            let frame = frame_batch.add(&frame);
+            frame_batch.give(frame, self.at(), &mut self.batch_index);
         } else {
             self.outlet.send(self.namespace, (&frame).into());
         }
     }
 
     /// Writes its portion of the turn.
-    pub(super) fn write(&mut self, turn: &mut Turn) {
-        if let Some(portion) = self.place.take()
-            && let Some(run) = turn.take(portion)
+    pub(super) fn write(&mut self, frame_batch: &mut FrameBatch) {
+        if let Some(portion) = self.batch_index.take()
+            && let Some(run) = frame_batch.take(portion)
         {
             self.outlet.send(self.namespace, run);
         }

@@ -50,7 +50,7 @@ fn text(number: u64) -> String {
 }
 
 /// A member over a websocket, and the other end of that.
-async fn enter(hub: &Hub, member: Member, user: Option<&str>) -> (Arc<Lane>, TcpStream) {
+async fn register(hub: &Hub, member: Member, user: Option<&str>) -> (Arc<Lane>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();
@@ -64,7 +64,10 @@ async fn enter(hub: &Hub, member: Member, user: Option<&str>) -> (Arc<Lane>, Tcp
 
 fn come_in(hub: &Hub, member: Member, user: Option<&str>, outlet: Outlet) {
     let user = user.map(|user| user.parse().unwrap());
-    hub.push(SHARD, Item::Enter(member, Entering { namespace: Namespace::Root, user, outlet }));
+    hub.push(
+        SHARD,
+        Item::Register(member, Registration { namespace: Namespace::Root, user, outlet }),
+    );
     hub.push(SHARD, Item::Opened(member));
 }
 
@@ -117,9 +120,9 @@ async fn hears(peer: &mut TcpStream, texts: &[&str]) {
 async fn a_room_hears_all_that_is_said_there_in_its_order_and_nobody_else_does() {
     let hub = hub();
     let members = [0, 1, 2].map(|seat| Member::on(seat, 0));
-    let (_one, mut peer) = enter(&hub, members[0], Some("a")).await;
-    let (_other, mut author) = enter(&hub, members[1], Some("b")).await;
-    let (_third, mut outside) = enter(&hub, members[2], Some("c")).await;
+    let (_one, mut peer) = register(&hub, members[0], Some("a")).await;
+    let (_other, mut author) = register(&hub, members[1], Some("b")).await;
+    let (_third, mut outside) = register(&hub, members[2], Some("c")).await;
     for member in &members[..2] {
         hub.push(SHARD, Item::Join(*member, room()));
     }
@@ -139,12 +142,12 @@ async fn a_room_hears_all_that_is_said_there_in_its_order_and_nobody_else_does()
 async fn who_has_a_seat_next_gets_nothing_of_who_had_it_before() {
     let hub = hub();
     let (before, after) = (Member::on(0, 0), Member::on(0, 1));
-    let (_lane, mut peer) = enter(&hub, before, None).await;
+    let (_lane, mut peer) = register(&hub, before, None).await;
     hub.push(SHARD, Item::Join(before, room()));
     hub.push(SHARD, Item::Send(before, event(1)));
     hub.push(SHARD, Item::Gone(before, vec![room()]));
     hears(&mut peer, &["40", &text(1)]).await;
-    let (_next, mut peer) = enter(&hub, after, None).await;
+    let (_next, mut peer) = register(&hub, after, None).await;
     // Said too late: whoever it was for has gone.
     hub.push(SHARD, Item::Send(before, event(2)));
     hub.push(SHARD, Item::Acknowledge(before, 7, "2".into()));
@@ -181,10 +184,10 @@ async fn one_who_polls_and_for_whom_too_much_waits_is_given_up() {
 async fn who_comes_in_when_everyone_was_told_the_end_is_told_it_and_closed() {
     let hub = hub();
     let members = [0, 1].map(|seat| Member::on(seat, 0));
-    let (_lane, mut peer) = enter(&hub, members[0], None).await;
+    let (_lane, mut peer) = register(&hub, members[0], None).await;
     assert_eq!(hub.close_all(&event(1)).await, [[members[0]]]);
     hears(&mut peer, &["40", &text(1)]).await;
-    let (_later, mut peer) = enter(&hub, members[1], None).await;
+    let (_later, mut peer) = register(&hub, members[1], None).await;
     let mut heard = Vec::new();
     let end = tokio::time::timeout(Duration::from_secs(5), peer.read_to_end(&mut heard)).await;
     end.expect("an end").unwrap();

@@ -8,7 +8,7 @@ pub(super) enum Gate {
     /// The engine has written the CONNECT.
     Connected,
     /// The shard knows the connection; what it sends before is for an earlier one.
-    Entered,
+    Registered,
     /// The connection comes from polling: the engine still has what goes before, perhaps its CONNECT,
     /// and after that the marker.
     Marker {
@@ -23,7 +23,7 @@ impl Gate {
     /// The CONNECT has passed.
     pub(super) fn connect(&mut self) {
         *self = match self {
-            Self::Entered | Self::Open => Self::Open,
+            Self::Registered | Self::Open => Self::Open,
             Self::Marker { .. } => Self::Marker { connected: true },
             Self::Closed | Self::Connected => Self::Connected,
         };
@@ -44,10 +44,10 @@ impl Gate {
     }
 
     /// The shard knows the connection.
-    pub(super) fn enter(&mut self) {
+    pub(super) fn register(&mut self) {
         *self = match self {
             Self::Connected | Self::Open | Self::Marker { connected: true } => Self::Open,
-            Self::Closed | Self::Entered | Self::Marker { connected: false } => Self::Entered,
+            Self::Closed | Self::Registered | Self::Marker { connected: false } => Self::Registered,
         };
     }
 
@@ -78,19 +78,19 @@ mod tests {
             for step in steps {
                 step(&mut gate);
             }
-            gate.enter();
+            gate.register();
             assert!(gate.is_open());
         }
         let mut gate = Gate::default();
         gate.await_marker();
-        gate.enter();
+        gate.register();
         gate.connect();
         assert!(gate.is_open());
     }
 
     #[test]
     fn an_earlier_connections_marker_opens_nothing() {
-        for mut gate in [Gate::Closed, Gate::Connected, Gate::Entered] {
+        for mut gate in [Gate::Closed, Gate::Connected, Gate::Registered] {
             let before = gate;
             gate.mark();
             assert_eq!(gate, before);

@@ -6,7 +6,7 @@
 //! - all that reaches `pending` or the kernel is a run of whole frames, and a partial write leaves
 //!   its rest at the front of `pending`;
 //! - while `pending` is not empty only its front is written, and always under the lock;
-//! - a namespace's frames wait in `held` until the engine has written that namespace's CONNECT, those
+//! - a namespace's frames wait in `gated` until the engine has written that namespace's CONNECT, those
 //!   of a connection that comes from polling until it has written the marker; what is still sent to
 //!   an earlier connection of the namespace is not for the next one.
 
@@ -120,8 +120,8 @@ impl Lane {
         }
         if !state.gates[namespace].is_open() {
             state.pending_bytes += run.bytes.len();
-            let held = &mut state.buffer.get_or_insert_default().held;
-            held.extend(run.frames.iter().map(|frame| (namespace, frame.clone())));
+            let gated = &mut state.buffer.get_or_insert_default().gated;
+            gated.extend(run.frames.iter().map(|frame| (namespace, frame.clone())));
             return self.check_pending(&mut state);
         }
         let written = if state.is_idle() || is_unruly() {
@@ -166,15 +166,15 @@ impl Lane {
     }
 
     /// Begins a new connection of a namespace: holds its frames back until its CONNECT has passed.
-    pub(super) fn hold(&self, namespace: Namespace) {
+    pub(super) fn close_gate(&self, namespace: Namespace) {
         self.lock().gates[namespace] = Gate::default();
     }
 
     /// What is sent from now on is the new connection's.
-    pub(super) fn enter(&self, namespace: Namespace) {
+    pub(super) fn register(&self, namespace: Namespace) {
         let mut state = self.lock();
-        state.gates[namespace].enter();
-        let earlier = state.take_held(namespace);
+        state.gates[namespace].register();
+        let earlier = state.take_gated(namespace);
         state.pending_bytes -= earlier.iter().map(Bytes::len).sum::<usize>();
     }
 

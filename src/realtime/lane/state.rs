@@ -28,7 +28,7 @@ pub(super) struct State {
 #[derive(Debug, Default)]
 pub(super) struct WriteBuffer {
     pub(super) pending: VecDeque<Bytes>,
-    pub(super) held: Vec<(Namespace, Bytes)>,
+    pub(super) gated: Vec<(Namespace, Bytes)>,
     /// Who wants to know when so many more bytes are written.
     pub(super) watched: Vec<(usize, oneshot::Sender<()>)>,
 }
@@ -103,7 +103,7 @@ impl State {
 
     /// An idle lane keeps no buffer.
     pub(super) fn rest(&mut self) {
-        let idle = |buffer: &WriteBuffer| buffer.held.is_empty() && buffer.pending.is_empty();
+        let idle = |buffer: &WriteBuffer| buffer.gated.is_empty() && buffer.pending.is_empty();
         if self.buffer.as_deref().is_some_and(idle)
             && let Some(mut buffer) = self.buffer.take()
         {
@@ -117,18 +117,18 @@ impl State {
         let gate = &mut self.gates[namespace];
         what(gate);
         if gate.is_open() {
-            let held = self.take_held(namespace);
-            if !held.is_empty() {
-                self.buffer.get_or_insert_default().pending.extend(held);
+            let gated = self.take_gated(namespace);
+            if !gated.is_empty() {
+                self.buffer.get_or_insert_default().pending.extend(gated);
             }
         }
     }
 
-    pub(super) fn take_held(&mut self, namespace: Namespace) -> Vec<Bytes> {
+    pub(super) fn take_gated(&mut self, namespace: Namespace) -> Vec<Bytes> {
         let Some(buffer) = &mut self.buffer else { return Vec::new() };
-        let held = std::mem::take(&mut buffer.held).into_iter();
-        let (taken, held): (Vec<_>, _) = held.partition(|(held, _)| *held == namespace);
-        buffer.held = held;
+        let gated = std::mem::take(&mut buffer.gated).into_iter();
+        let (taken, gated): (Vec<_>, _) = gated.partition(|(gated, _)| *gated == namespace);
+        buffer.gated = gated;
         self.rest();
         taken.into_iter().map(|(_, frame)| frame).collect()
     }
@@ -136,7 +136,7 @@ impl State {
     pub(super) fn drop_all_but_the_started_frame(&mut self) {
         let Some(buffer) = &mut self.buffer else { return };
         buffer.pending.truncate(usize::from(self.started));
-        buffer.held.clear();
+        buffer.gated.clear();
         buffer.watched.clear();
         self.pending_bytes = buffer.pending.iter().map(Bytes::len).sum();
     }

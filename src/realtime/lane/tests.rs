@@ -49,18 +49,18 @@ async fn got(mut peer: TcpStream) -> Vec<u8> {
 #[tokio::test]
 async fn frames_wait_for_connect_and_earlier_ones_are_not_for_the_next_connection() {
     let (lane, peer) = lane().await;
-    lane.hold(Namespace::Root);
+    lane.close_gate(Namespace::Root);
     send(&lane, Namespace::Root, &frames(&["of an earlier connection"]));
-    lane.enter(Namespace::Root);
+    lane.register(Namespace::Root);
     send(&lane, Namespace::Root, &frames(&["a", "b"]));
     lane.send_volatile(Namespace::Root, &frames(&["volatile"])[0]);
     writes(&lane, &["40{}"]);
     send(&lane, Namespace::Root, &frames(&["c"]));
     // The shard may hear of a connection after its CONNECT has passed.
-    lane.hold(Namespace::Chat);
+    lane.close_gate(Namespace::Chat);
     writes(&lane, &["40/chat,{}"]);
     send(&lane, Namespace::Chat, &frames(&["of an earlier connection"]));
-    lane.enter(Namespace::Chat);
+    lane.register(Namespace::Chat);
     send(&lane, Namespace::Chat, &frames(&["d"]));
     lane.close(None);
     let expected = [frames(&["40{}", "a", "b", "c", "40/chat,{}", "d"]), vec![frame::GOING_AWAY]];
@@ -71,8 +71,8 @@ async fn frames_wait_for_connect_and_earlier_ones_are_not_for_the_next_connectio
 #[tokio::test]
 async fn a_lane_that_closes_does_not_say_that_it_took_what_is_volatile() {
     let (lane, _peer) = lane().await;
-    lane.hold(Namespace::Root);
-    lane.enter(Namespace::Root);
+    lane.close_gate(Namespace::Root);
+    lane.register(Namespace::Root);
     writes(&lane, &["40{}"]);
     let volatile = &frames(&["volatile"])[0];
     assert!(lane.send_volatile(Namespace::Root, volatile));
@@ -83,8 +83,8 @@ async fn a_lane_that_closes_does_not_say_that_it_took_what_is_volatile() {
 #[tokio::test]
 async fn last_words_wait_for_connect() {
     let (lane, peer) = lane().await;
-    lane.hold(Namespace::Root);
-    lane.enter(Namespace::Root);
+    lane.close_gate(Namespace::Root);
+    lane.register(Namespace::Root);
     lane.close(Some((Namespace::Root, frames(&["bye"])[0].clone())));
     assert_eq!(got(peer).await, frame::GOING_AWAY);
 }
@@ -93,8 +93,8 @@ async fn last_words_wait_for_connect() {
 async fn too_much_is_told_to_the_connected_only() {
     let (lane, peer) = lane().await;
     for namespace in [Namespace::Root, Namespace::Chat] {
-        lane.hold(namespace);
-        lane.enter(namespace);
+        lane.close_gate(namespace);
+        lane.register(namespace);
     }
     writes(&lane, &["40{}"]);
     send(&lane, Namespace::Chat, &frames(&[&"x".repeat(2000)]));

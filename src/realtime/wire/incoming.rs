@@ -11,10 +11,10 @@ pub(super) struct Incoming {
     /// Bytes of the present frame that are still to come.
     rest: u64,
     /// The beginning of a frame that does not show yet what it is.
-    held: Option<Box<Held>>,
+    partial: Option<Box<Partial>>,
 }
 
-struct Held(Vec<u8>);
+struct Partial(Vec<u8>);
 
 /// The longest CONNECT whose query is taken out: Node's server reads no longer one in a URL either.
 const LONGEST_CONNECT: u64 = 16 * 1024;
@@ -78,13 +78,13 @@ impl Header {
 impl Incoming {
     /// What the engine is to read in place of these bytes: it may be nothing for now.
     pub(super) fn pass<'a>(&mut self, read: &'a [u8]) -> Cow<'a, [u8]> {
-        let Some(held) = self.held.take() else {
+        let Some(partial) = self.partial.take() else {
             return match self.changes(read) {
                 (None, end) => Cow::Borrowed(&read[..end]),
                 (Some(changed), _) => Cow::Owned(changed),
             };
         };
-        let mut bytes = held.0;
+        let mut bytes = partial.0;
         bytes.extend(read);
         let (changed, end) = self.changes(&bytes);
         bytes.truncate(end);
@@ -138,7 +138,7 @@ impl Incoming {
             }
         }
         if at < bytes.len() {
-            self.held = Some(Box::new(Held(bytes[at..].to_vec())));
+            self.partial = Some(Box::new(Partial(bytes[at..].to_vec())));
         }
         if let Some(changed) = &mut changed {
             changed.extend(&bytes[copied..at]);

@@ -34,7 +34,7 @@ use crate::{
         connection::Context,
         engine::{Answer, Engine, PollingSession, ask},
         events::ClosingReason,
-        link::{Known, Link, LinksBySid},
+        link::{Link, LinkEntry, LinksBySid},
         names,
         polls::Polls,
     },
@@ -81,7 +81,7 @@ pub(super) async fn open(
     let open = serde_json::Deserializer::from_str(open).into_iter::<Open>().next();
     let sid: Option<Sid> = open.and_then(Result::ok).and_then(|open| open.sid.parse().ok());
     let sid = sid.ok_or_else(|| Error::internal("the engine opened no session"))?;
-    let known = Known::by(sid, links, &link);
+    let known = LinkEntry::by(sid, links, &link);
     let uri = format!("{uri}&sid={sid}").parse().map_err(Error::internal)?;
     let session = PollingSession::new(engine.clone(), uri, query.v3, tasks);
     if !query.v3 {

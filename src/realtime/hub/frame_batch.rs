@@ -14,7 +14,7 @@ const FULL: usize = 256 * 1024;
 
 /// The frames of a turn, and who gets which.
 #[derive(Default)]
-pub(super) struct Turn {
+pub(super) struct FrameBatch {
     gathers: bool,
     frames: Frames,
     /// One for each slot that gets some; those from `used` on wait for later turns.
@@ -41,9 +41,9 @@ struct Portion {
 }
 
 /// Which portion of the turn is a slot's.
-pub(super) type Place = Option<usize>;
+pub(super) type BatchIndex = Option<usize>;
 
-impl Turn {
+impl FrameBatch {
     /// From now on frames are gathered, or written as they come.
     pub(super) fn gather(&mut self, gathers: bool) {
         self.gathers = gathers;
@@ -66,8 +66,8 @@ impl Turn {
     }
 
     /// Gives a frame to a slot, after those that the slot has.
-    pub(super) fn give(&mut self, frame: usize, slot: usize, place: &mut Place) {
-        let at = *place.get_or_insert_with(|| self.begin_portion(slot));
+    pub(super) fn give(&mut self, frame: usize, slot: usize, batch_index: &mut BatchIndex) {
+        let at = *batch_index.get_or_insert_with(|| self.begin_portion(slot));
         let runs = &mut self.portions[at].runs;
         match runs.last_mut() {
             Some(run) if run.end == frame => run.end += 1,
@@ -145,47 +145,47 @@ mod tests {
 
     #[test]
     fn each_slot_gets_its_frames_in_their_order_end_to_end_whatever_the_others_get() {
-        let mut turn = Turn::default();
+        let mut frame_batch = FrameBatch::default();
         // The second turn begins with what the first has left.
         for length in [3, 1] {
             let frames = ["a", "b", "c", "d", "e"].map(|letter| Bytes::from(letter.repeat(length)));
             // All, none, some apart, the first, the last.
             let heard: [&[usize]; 5] = [&[0, 1, 2, 3, 4], &[], &[0, 2, 3], &[0], &[4]];
-            let mut places = [Place::None; 5];
+            let mut batch_indexes = [BatchIndex::None; 5];
             for (number, frame) in frames.iter().enumerate() {
-                let at = turn.add(frame);
-                for (slot, place) in places.iter_mut().enumerate() {
+                let at = frame_batch.add(frame);
+                for (slot, batch_index) in batch_indexes.iter_mut().enumerate() {
                     if heard[slot].contains(&number) {
-                        turn.give(at, slot, place);
+                        frame_batch.give(at, slot, batch_index);
                     }
                 }
             }
-            assert_eq!(turn.len(), 4);
-            for (slot, place) in places.into_iter().enumerate() {
-                let Some(portion) = place else {
+            assert_eq!(frame_batch.len(), 4);
+            for (slot, batch_index) in batch_indexes.into_iter().enumerate() {
+                let Some(portion) = batch_index else {
                     assert!(heard[slot].is_empty(), "{slot}");
                     continue;
                 };
-                assert_eq!(turn.slot(portion), slot);
+                assert_eq!(frame_batch.slot(portion), slot);
                 let expected: Vec<_> = heard[slot].iter().map(|at| frames[*at].clone()).collect();
-                let run = turn.take(portion).expect("frames");
+                let run = frame_batch.take(portion).expect("frames");
                 assert_eq!(run.frames, expected, "{slot}");
                 assert_eq!(run.bytes, expected.concat(), "{slot}");
-                assert!(turn.take(portion).is_none(), "they are taken once");
+                assert!(frame_batch.take(portion).is_none(), "they are taken once");
             }
-            turn.end();
+            frame_batch.end();
         }
     }
 
     #[test]
     fn a_turn_of_large_frames_is_soon_full_and_leaves_little_behind() {
-        let mut turn = Turn::default();
-        turn.add(&Bytes::from(vec![b'x'; FULL - 1]));
-        assert!(!turn.is_full());
-        turn.add(&Bytes::from(vec![b'x'; 4 * FULL]));
-        assert!(turn.is_full());
-        turn.end();
-        assert!(!turn.is_full());
-        assert!(turn.frames.bytes.capacity() < 2 * FULL);
+        let mut frame_batch = FrameBatch::default();
+        frame_batch.add(&Bytes::from(vec![b'x'; FULL - 1]));
+        assert!(!frame_batch.is_full());
+        frame_batch.add(&Bytes::from(vec![b'x'; 4 * FULL]));
+        assert!(frame_batch.is_full());
+        frame_batch.end();
+        assert!(!frame_batch.is_full());
+        assert!(frame_batch.frames.bytes.capacity() < 2 * FULL);
     }
 }
