@@ -36,8 +36,8 @@ pub fn commands(access: &Access, chat: &ChatService, typing: &Typing, commands: 
     commands.on(conversation::STOP_TYPING, typing, stop_typing);
     commands.on(marketplace::JOIN_CHAT_ROOM, access, join_chat_room);
     commands.on(marketplace::LEAVE_CHAT_ROOM, typing, leave_chat_room);
-    commands.on(marketplace::TYPING_START, typing, start_chat_typing);
-    commands.on(marketplace::TYPING_STOP, typing, stop_chat_typing);
+    commands.on(marketplace::START_TYPING, typing, start_chat_typing);
+    commands.on(marketplace::STOP_TYPING, typing, stop_chat_typing);
 }
 
 async fn join_conversation(

@@ -35,7 +35,7 @@ pub struct Emitter {
 
 /// An event that came from outside, with its name checked.
 #[derive(Clone, Debug)]
-pub struct Emit {
+pub struct ExternalEvent {
     /// Names it in the log, and in every stream that keeps it.
     pub id: Uuid,
     /// Who hears it.
@@ -116,7 +116,7 @@ impl Emitter {
 
     /// Sends an event from outside that is not kept; how many sockets of this node it was written
     /// to.
-    pub(super) async fn emit(&self, emit: Emit) -> usize {
+    pub(super) async fn emit(&self, emit: ExternalEvent) -> usize {
         let (receipt, sockets) = self.hub.receipt();
         let volatile = emit.volatile;
         self.send(emit.into(), Arc::default(), volatile, Some(receipt));
@@ -251,9 +251,9 @@ fn audience(
     }
 }
 
-impl From<Emit> for WireEvent {
-    fn from(emit: Emit) -> Self {
-        let Emit { id, to, event, data, namespace, volatile: _ } = emit;
+impl From<ExternalEvent> for WireEvent {
+    fn from(emit: ExternalEvent) -> Self {
+        let ExternalEvent { id, to, event, data, namespace, volatile: _ } = emit;
         let participants = Vec::new();
         Self { to, event, data, participants, except_user: None, namespace, id: Some(id) }
     }

@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::{
     Realtime,
-    emits::Emits,
-    emitter::{Emit, Target},
+    emit_service::EmitService,
+    emitter::{ExternalEvent, Target},
     hub::{RoomMember, RoomSize},
 };
 use crate::{
@@ -44,7 +44,7 @@ pub fn routes<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
     Authenticator: axum::extract::FromRef<S>,
-    Emits: axum::extract::FromRef<S>,
+    EmitService: axum::extract::FromRef<S>,
     Realtime: axum::extract::FromRef<S>,
 {
     openapi::under("Emit", "Events from backends to sockets, and the rooms that sockets are in.")
@@ -179,7 +179,7 @@ impl EmitTo {
 }
 
 /// The emit that is asked for, if the caller may.
-fn allowed(caller: &EmitCaller, request: EmitRequest) -> Result<Emit> {
+fn allowed(caller: &EmitCaller, request: EmitRequest) -> Result<ExternalEvent> {
     let to = request.to.into_target()?;
     let event = request.event.as_str();
     let may = match &to {
@@ -191,7 +191,7 @@ fn allowed(caller: &EmitCaller, request: EmitRequest) -> Result<Emit> {
     }
     let id = Ids.next();
     tracing::debug!(%id, event, "emit");
-    Ok(Emit {
+    Ok(ExternalEvent {
         id,
         to,
         event: request.event,
@@ -213,7 +213,7 @@ fn allowed(caller: &EmitCaller, request: EmitRequest) -> Result<Emit> {
     responses((status = 202, description = "Sent.", body = Emitted))
 )]
 async fn emit(
-    State(emits): State<Emits>,
+    State(emits): State<EmitService>,
     caller: EmitCaller,
     Body(request): Body<EmitRequest>,
 ) -> Result<impl IntoResponse> {
@@ -279,7 +279,7 @@ enum BatchResult {
     )
 )]
 async fn emit_batch(
-    State(emits): State<Emits>,
+    State(emits): State<EmitService>,
     caller: EmitCaller,
     Body(batch): Body<BatchRequest>,
 ) -> Result<impl IntoResponse> {

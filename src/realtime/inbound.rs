@@ -45,7 +45,7 @@ struct Asked {
 
 impl Inbound {
     /// An event of the client's. Runs in the reader's task: nothing here waits.
-    pub(super) fn hear(&self, value: &Value, ack: Option<i64>) {
+    pub(super) fn receive(&self, value: &Value, ack: Option<i64>) {
         let Value::Str(text, attachments) = value else { return };
         let read = read(text.as_str());
         let (name, payload) = match &read {

@@ -8,13 +8,13 @@
 //! | `link`, `polls` | one Engine.IO session, under its connections; what waits for its polls |
 //! | `engine` | the engine, asked over HTTP |
 //! | `connection/` | one Socket.IO socket: its owner, its rooms; what all of them have |
-//! | `session`, `expiries`, `shutting`, `looks` | the handshake, the end of a connection, the ends of tokens |
+//! | `session`, `expiries`, `disconnect`, `single_flight` | the handshake, the end of a connection, the ends of tokens |
 //! | `deadlines` | whose token ends when |
 //! | `commands`, `inbound`, `queue` | what clients ask, in order, answered once |
 //! | `hub/`, `seats` | rooms and fan-out, in shards, of members by number |
 //! | `sockets` | the connections that those numbers are |
 //! | `replay` | entering a room with what was missed of it |
-//! | `emitter`, `emits`, `http` | what the application sends, what is kept of it, REST over it |
+//! | `emitter`, `emit_service`, `http` | what the application sends, what is kept of it, REST over it |
 //! | `events`, `catalogue/` | the events of a session, and all events of all rooms |
 
 pub mod catalogue;
@@ -23,8 +23,9 @@ mod check;
 mod commands;
 mod connection;
 mod deadlines;
+mod disconnect;
 mod drain;
-mod emits;
+mod emit_service;
 mod emitter;
 mod engine;
 pub mod events;
@@ -35,14 +36,13 @@ mod hub;
 mod inbound;
 mod lane;
 mod link;
-mod looks;
 mod names;
 mod polls;
 mod queue;
 mod replay;
 mod seats;
 mod session;
-mod shutting;
+mod single_flight;
 mod sockets;
 pub mod wire;
 
@@ -57,8 +57,8 @@ pub use self::{
     catalogue::Catalogue,
     commands::{Commands, Unanswered},
     connection::Connection,
-    emits::Emits,
-    emitter::{Emit, Emitter, Target},
+    emit_service::EmitService,
+    emitter::{Emitter, ExternalEvent, Target},
     http::routes,
     hub::{Bundle, Hub, Part, Picks, RoomMember, RoomSize},
     replay::{JoinRequest, join_with_replay},

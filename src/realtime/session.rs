@@ -24,7 +24,7 @@ use super::{
     expiries::Expiries,
     inbound::Inbound,
     link::Link,
-    looks::Looks,
+    single_flight::SingleFlight,
 };
 use crate::{
     auth::{Identity, Role, TokenError, given_token},
@@ -53,7 +53,7 @@ pub(super) struct Lifecycle {
     users: UserLimits,
     connect_timeout: Duration,
     expiries: Expiries,
-    pub(super) looks: Looks,
+    pub(super) sweeps: SingleFlight,
     handshake: Handshake,
     listeners: OnceLock<Listeners>,
     /// How many connections are open.
@@ -74,7 +74,7 @@ impl Lifecycle {
             users: UserLimits::new(&config.limits),
             connect_timeout: config.realtime.connect_timeout,
             expiries,
-            looks: Looks::default(),
+            sweeps: SingleFlight::default(),
             handshake: config.auth.handshake,
             listeners: OnceLock::new(),
             open: watch::Sender::new(0),
@@ -291,7 +291,7 @@ struct Guard {
 
 impl MessageHandler<LocalAdapter, ()> for Guard {
     fn call(&self, _: Arc<Socket>, value: Value, ack: Option<i64>) {
-        self.inbound.hear(&value, ack);
+        self.inbound.receive(&value, ack);
     }
 }
 

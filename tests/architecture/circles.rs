@@ -19,7 +19,7 @@ const REALTIME: [&str; 27] = [
     "names",
     "queue",
     "deadlines",
-    "looks",
+    "single_flight",
     "seats",
     "catalogue",
     "engine",
@@ -31,7 +31,7 @@ const REALTIME: [&str; 27] = [
     "connection",
     "commands",
     "replay",
-    "emits",
+    "emit_service",
     "expiries",
     "inbound",
     "sockets",
@@ -39,7 +39,7 @@ const REALTIME: [&str; 27] = [
     "session",
     "mod",
     "drain",
-    "shutting",
+    "disconnect",
     "http",
 ];
 

@@ -55,9 +55,9 @@ events! {
         /// Writes a message. Further fields are kept with it as its `metadata`.
         SEND_MESSAGE: "message:send", WithFurther<SendMessage> => MessageSent, rate Message, alone;
         /// Tells the conversation that the user is typing.
-        START_TYPING: "typing:start", StartTyping => Done, rate Typing, twin marketplace::TYPING_START;
+        START_TYPING: "typing:start", StartTyping => Done, rate Typing, twin marketplace::START_TYPING;
         /// Tells the conversation that the user stopped typing.
-        STOP_TYPING: "typing:stop", StopTyping => Done, rate Typing, twin marketplace::TYPING_STOP;
+        STOP_TYPING: "typing:stop", StopTyping => Done, rate Typing, twin marketplace::STOP_TYPING;
     }
 }
 

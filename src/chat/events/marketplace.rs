@@ -36,9 +36,9 @@ events! {
         /// Leaves `chat-<id>`.
         LEAVE_CHAT_ROOM: "leave-chat-room", Id => RoomChanged, rate Join, twin;
         /// Tells the chat that the user is typing.
-        TYPING_START: "typing-start", StartChatTyping => Done, rate Typing, twin;
+        START_TYPING: "typing-start", StartChatTyping => Done, rate Typing, twin;
         /// Tells the chat that the user stopped typing.
-        TYPING_STOP: "typing-stop", StopChatTyping => Done, rate Typing, twin;
+        STOP_TYPING: "typing-stop", StopChatTyping => Done, rate Typing, twin;
     }
 }
 

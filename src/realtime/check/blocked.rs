@@ -22,7 +22,7 @@ use super::{
 use crate::{
     event::{EventName, Namespace},
     id::Ids,
-    realtime::{Emit, Target},
+    realtime::{ExternalEvent, Target},
 };
 
 const PADDING: usize = 50_000;
@@ -120,9 +120,9 @@ async fn what_is_volatile_is_dropped_where_something_waits_for_a_poll() -> Seen<
 }
 
 /// Tells the room, and does not wait.
-fn volatile(number: u64) -> Emit {
+fn volatile(number: u64) -> ExternalEvent {
     let data = format!(r#"{{"number":{number},"padding":""}}"#);
-    Emit {
+    ExternalEvent {
         id: Ids.next(),
         to: Target::Rooms { rooms: vec![room(1)], except: Vec::new() },
         event: EventName::new(TOLD.name).expect("a name"),

@@ -11,13 +11,13 @@ use super::{
 use crate::{
     event::{EventName, Namespace},
     id::Ids,
-    realtime::{Connection, Emit, Target, events::ClosingReason, hub::Then},
+    realtime::{Connection, ExternalEvent, Target, events::ClosingReason, hub::Then},
     stream::{CommittedEvent, Stream, WireEvent},
 };
 
-fn emit(number: u64) -> Emit {
+fn emit(number: u64) -> ExternalEvent {
     let told = Told { number, padding: String::new() };
-    Emit {
+    ExternalEvent {
         id: Ids.next(),
         to: Target::Rooms { rooms: vec![room(1)], except: Vec::new() },
         event: EventName::new(TOLD.name).expect("a name"),

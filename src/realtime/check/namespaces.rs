@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     event::{ByNamespace, EventName, Namespace},
-    realtime::{Emit, Target, events::ClosingReason},
+    realtime::{ExternalEvent, Target, events::ClosingReason},
 };
 
 /// Waits until the engine has done with its last CONNECT: it ignores another one until then, though
@@ -197,7 +197,7 @@ async fn a_room_has_one_order_also_when_events_go_to_several_rooms() -> Seen<()>
         tokio::spawn(async move {
             for number in first..first + EACH {
                 let data = format!("{{\"number\":{number},\"padding\":\"\"}}");
-                let emit = Emit {
+                let emit = ExternalEvent {
                     id: crate::id::Ids.next(),
                     to: Target::Rooms {
                         rooms: rooms.iter().copied().map(room).collect(),

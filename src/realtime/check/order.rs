@@ -21,14 +21,14 @@ fn number(event: &str) -> Seen<u64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_room_is_heard_whole_from_its_joins_acknowledgement_to_its_leaves() -> Seen<()> {
-    const TURNS: u64 = 200;
+    const ROUNDS: u64 = 200;
     let server = Arc::new(Server::start());
     let mut client = Client::connected(server.address).await?;
     let (begin, bursts) = mpsc::channel(1);
     let telling = tokio::spawn(tell_bursts(server.clone(), bursts));
-    for turn in 0..TURNS {
+    for round in 0..ROUNDS {
         // A burst falls somewhere around the next few lines.
-        begin.send(turn).await.expect("a teller");
+        begin.send(round).await.expect("a teller");
         // What is told between the join and its acknowledgement may come before that.
         let (mut heard, _) = client.asked(Namespace::Root, JOIN, &room(1)).await?;
         server.tell(&room(1), u64::MAX, "");
@@ -51,9 +51,9 @@ async fn a_room_is_heard_whole_from_its_joins_acknowledgement_to_its_leaves() ->
 }
 
 async fn tell_bursts(server: Arc<Server>, mut bursts: mpsc::Receiver<u64>) {
-    while let Some(turn) = bursts.recv().await {
+    while let Some(round) = bursts.recv().await {
         for number in 0..30 {
-            server.tell(&room(1), turn * 30 + number, "");
+            server.tell(&room(1), round * 30 + number, "");
             tokio::task::yield_now().await;
         }
     }

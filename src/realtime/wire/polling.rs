@@ -174,17 +174,18 @@ pub(super) async fn send(
             .get(CONTENT_TYPE)
             .is_some_and(|kind| kind == "application/octet-stream");
     let body = read(request, limits).await?;
-    let heard = hear(context, link, session, &body, is_octets, limits.packets.as_ref()).await;
-    if heard.is_err() {
+    let outcome =
+        read_packets(context, link, session, &body, is_octets, limits.packets.as_ref()).await;
+    if outcome.is_err() {
         session.post("1").await;
     }
-    heard.unwrap_or_else(|NoPayload| {
+    outcome.unwrap_or_else(|NoPayload| {
         Err(Error::new(Code::Malformed, "The body is no payload of this protocol."))
     })
 }
 
 /// Hands the packets of a body to the engine.
-async fn hear(
+async fn read_packets(
     context: &Context,
     link: &Arc<Link>,
     session: &PollingSession,

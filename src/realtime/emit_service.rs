@@ -4,7 +4,7 @@
 //! The broadcast is the outlet's, [`Emitter::publish`], so that what sockets hear has the order of
 //! the numbers; here its sockets are counted.
 
-use super::emitter::{Emit, Emitter};
+use super::emitter::{Emitter, ExternalEvent};
 use crate::{
     db::{self, Budget, Db},
     error::Result,
@@ -13,12 +13,12 @@ use crate::{
 
 /// Sends events from outside. Cheap to clone.
 #[derive(Clone)]
-pub struct Emits {
+pub struct EmitService {
     db: Db,
     emitter: Emitter,
 }
 
-impl Emits {
+impl EmitService {
     /// By way of this store, whose outlet is [`Emitter::publish`].
     #[must_use]
     pub fn new(db: Db, emitter: Emitter) -> Self {
@@ -37,7 +37,7 @@ impl Emits {
     /// [`TooLarge`](crate::error::Code::TooLarge) when it is more than is kept at once;
     /// [`Unavailable`](crate::error::Code::Unavailable) while the store is away, unless all of them
     /// are volatile. Then nobody has heard any of them.
-    pub async fn send(&self, emits: Vec<Emit>) -> Result<Vec<usize>> {
+    pub async fn send(&self, emits: Vec<ExternalEvent>) -> Result<Vec<usize>> {
         let mut sockets = vec![0; emits.len()];
         let all = emits.into_iter().enumerate();
         let (volatile, kept): (Vec<_>, Vec<_>) = all.partition(|(_, emit)| emit.volatile);
@@ -67,7 +67,7 @@ impl Emits {
     }
 }
 
-impl DomainEvent for Emit {
+impl DomainEvent for ExternalEvent {
     fn streams(&self) -> Vec<Stream> {
         self.to.streams().into_iter().collect()
     }

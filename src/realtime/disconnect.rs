@@ -44,7 +44,7 @@ impl Realtime {
     }
 
     async fn look_through(&self) -> usize {
-        let look = async || {
+        let sweep = async || {
             let mut closed = 0;
             for some in self.sockets.all().await.chunks(LOOKED_AT_ONCE) {
                 closed += close_refused(some);
@@ -52,7 +52,7 @@ impl Realtime {
             }
             closed
         };
-        self.lifecycle.looks.join(look).await.unwrap_or(0)
+        self.lifecycle.sweeps.run(sweep).await.unwrap_or(0)
     }
 }
 
