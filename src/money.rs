@@ -76,7 +76,7 @@ impl Amount {
 
     /// As much of it as `part` is of `whole`, rounded down; all of it where that is more.
     #[must_use]
-    pub fn share(self, part: Self, whole: Self) -> Self {
+    pub fn prorated(self, part: Self, whole: Self) -> Self {
         if part >= whole {
             return self;
         }
@@ -344,10 +344,10 @@ mod tests {
     #[test]
     fn a_share_is_never_more_than_its_part() {
         let amount = |text: &str| text.parse::<Amount>().unwrap();
-        assert_eq!(amount("2").share(amount("1"), amount("4")), amount("0.5"));
-        assert_eq!(amount("1").share(amount("2"), amount("3")), amount("0.666666666666666666"));
-        assert_eq!(amount("2").share(amount("5"), amount("4")), amount("2"));
-        assert_eq!(amount("2").share(Amount::ZERO, Amount::ZERO), amount("2"));
+        assert_eq!(amount("2").prorated(amount("1"), amount("4")), amount("0.5"));
+        assert_eq!(amount("1").prorated(amount("2"), amount("3")), amount("0.666666666666666666"));
+        assert_eq!(amount("2").prorated(amount("5"), amount("4")), amount("2"));
+        assert_eq!(amount("2").prorated(Amount::ZERO, Amount::ZERO), amount("2"));
     }
 
     #[test]

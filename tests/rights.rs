@@ -155,7 +155,7 @@ async fn under_open_policy_a_refresh_leaves_a_socket_where_anyone_may_be() {
 /// What a socket was sent so far, and that it has answered.
 async fn heard(client: &mut Client) -> Vec<String> {
     client.emit_ack("no-such-event", json!({})).await;
-    client.held_events().into_iter().collect()
+    client.unread_events().into_iter().collect()
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ pub struct Client {
     /// Unless it has a websocket.
     polls: Option<Polls>,
     /// What came of a frame that is not whole yet.
-    held: Vec<u8>,
+    partial: Vec<u8>,
     /// What the socket did not take yet.
     unsent: Vec<u8>,
 }
@@ -112,7 +112,7 @@ impl Client {
             inbox: Inbox::default(),
             writer: Writer::default(),
             polls: matches!(seat.role, Role::Poller(_)).then(Polls::default),
-            held: Vec::new(),
+            partial: Vec::new(),
             unsent: Vec::new(),
         })
     }
@@ -181,24 +181,24 @@ impl Client {
             return Ok(());
         }
         loop {
-            let held = self.held.len();
-            ensure!(held < buffer.len(), "a frame is longer than the buffer");
-            buffer[..held].copy_from_slice(&self.held);
-            let room = buffer.len() - held;
-            let read = match self.stream.read(&mut buffer[held..]) {
+            let partial = self.partial.len();
+            ensure!(partial < buffer.len(), "a frame is longer than the buffer");
+            buffer[..partial].copy_from_slice(&self.partial);
+            let room = buffer.len() - partial;
+            let read = match self.stream.read(&mut buffer[partial..]) {
                 Ok(0) => bail!("the server closed a connection"),
                 Ok(read) => read,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error.into()),
             };
-            let bytes = &buffer[..held + read];
+            let bytes = &buffer[..partial + read];
             let taken = match self.polls.take() {
                 Some(polls) => self.take_answer(polls, bytes, tally)?,
                 None => self.take(bytes, tally)?,
             };
-            self.held.clear();
-            self.held.extend_from_slice(&bytes[taken..]);
+            self.partial.clear();
+            self.partial.extend_from_slice(&bytes[taken..]);
             // Less than there was room for: the socket is empty (epoll(7), on edges).
             if read < room {
                 return Ok(());

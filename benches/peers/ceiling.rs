@@ -42,7 +42,7 @@ struct Peer {
     upgraded: bool,
     user_id: Option<String>,
     rooms: Vec<String>,
-    held: Vec<u8>,
+    partial: Vec<u8>,
     unsent: Vec<u8>,
 }
 
@@ -125,7 +125,7 @@ impl Ceiling {
                 upgraded: false,
                 user_id: None,
                 rooms: Vec::new(),
-                held: Vec::new(),
+                partial: Vec::new(),
                 unsent: Vec::new(),
             });
         }
@@ -140,20 +140,20 @@ impl Ceiling {
 
     fn read_through(&mut self, index: usize, buffer: &mut [u8]) -> Result<()> {
         while let Some(peer) = &mut self.peers[index] {
-            let held = peer.held.len();
-            ensure!(held < buffer.len(), "too long");
-            buffer[..held].copy_from_slice(&peer.held);
-            let read = match peer.stream.read(&mut buffer[held..]) {
+            let partial = peer.partial.len();
+            ensure!(partial < buffer.len(), "too long");
+            buffer[..partial].copy_from_slice(&peer.partial);
+            let read = match peer.stream.read(&mut buffer[partial..]) {
                 Ok(0) => bail!("closed"),
                 Ok(read) => read,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error.into()),
             };
-            let bytes = &mut buffer[..held + read];
+            let bytes = &mut buffer[..partial + read];
             let taken = self.take(index, bytes)?;
             if let Some(peer) = &mut self.peers[index] {
-                peer.held.clear();
-                peer.held.extend_from_slice(&bytes[taken..]);
+                peer.partial.clear();
+                peer.partial.extend_from_slice(&bytes[taken..]);
             }
         }
         Ok(())

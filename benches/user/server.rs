@@ -27,7 +27,7 @@ pub struct Server {
 }
 
 /// What a server holds.
-pub struct Held {
+pub struct Kept {
     /// Memory (`VmRSS`), in KB of 1,024 bytes.
     pub rss_kb: f64,
     /// The files of its data folder.
@@ -99,12 +99,12 @@ impl Server {
     ///
     /// # Errors
     /// When it is gone.
-    pub fn measure(&self) -> Result<Held> {
+    pub fn measure(&self) -> Result<Kept> {
         let mut disk_bytes = 0.0;
         for file in fs::read_dir(&self.data)? {
             disk_bytes += file?.metadata()?.len() as f64;
         }
-        Ok(Held { rss_kb: self.status("VmRSS:")?, disk_bytes })
+        Ok(Kept { rss_kb: self.status("VmRSS:")?, disk_bytes })
     }
 
     /// The most memory it ever held (`VmHWM`), in KB of 1,024 bytes.

@@ -29,7 +29,7 @@ pub async fn keep(work: Work, reads: bool) {
             Ok(socket) => {
                 work.tally.note("websockets opened");
                 let lived =
-                    if reads { write(&work, socket).await } else { hold(&work, socket).await };
+                    if reads { write(&work, socket).await } else { stay_idle(&work, socket).await };
                 if lived.is_err() {
                     work.tally.note("websockets closed by the server");
                 }
@@ -102,7 +102,7 @@ fn acknowledged(text: &str) -> &'static str {
 }
 
 /// Reads nothing, until the end or until the server has had enough.
-async fn hold(work: &Work, mut socket: Socket) -> Result<()> {
+async fn stay_idle(work: &Work, mut socket: Socket) -> Result<()> {
     let mut ticks = tokio::time::interval(Duration::from_secs(20));
     loop {
         tokio::select! {

@@ -161,7 +161,7 @@ pub fn complete(
     examples: &Examples,
     takes_key: impl Fn(&Method, &str) -> bool,
 ) -> Document {
-    failures::share(api.components.get_or_insert_default());
+    failures::add_shared(api.components.get_or_insert_default());
     for (path, item) in &mut api.paths.paths {
         for (method, operation) in [
             (Method::GET, &mut item.get),

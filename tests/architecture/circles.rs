@@ -279,14 +279,14 @@ impl House {
 
 /// What knows something that does not stand below it.
 fn out_of_order(house: &House) -> Vec<String> {
-    let place = |path: &str| {
+    let index = |path: &str| {
         let part = path.strip_prefix("realtime/")?.split('/').next()?;
         let part = part.trim_end_matches(".rs");
         Some(REALTIME.iter().position(|one| *one == part).ok_or_else(|| part.to_owned()))
     };
     let mut wrong = Vec::new();
     for (path, known) in house.arrows() {
-        let own = match place(path) {
+        let own = match index(path) {
             None => continue,
             Some(Ok(own)) => own,
             Some(Err(_)) if path.starts_with("realtime/check/") => continue,
@@ -296,8 +296,8 @@ fn out_of_order(house: &House) -> Vec<String> {
             }
         };
         for (other, name) in known {
-            if let Some(Ok(place)) = place(other)
-                && place > own
+            if let Some(Ok(index)) = index(other)
+                && index > own
             {
                 wrong.push(format!("src/{path} may not know {name} of src/{other}"));
             }

@@ -22,16 +22,16 @@ fn names() -> [String; 4] {
 async fn a_transaction_pays_once_however_it_is_written() {
     let app = TestApp::start().await;
     let (ann, sam) = (app.buyer("ann"), app.seller("sam"));
-    for (place, written) in names().iter().enumerate() {
+    for (index, written) in names().iter().enumerate() {
         // A transaction of its own for each way to write it first.
-        let written = written.replace("5c504e", &format!("{place}c504e"));
-        let written = written.replace("5C504E", &format!("{place}C504E"));
+        let written = written.replace("5c504e", &format!("{index}c504e"));
+        let written = written.replace("5C504E", &format!("{index}C504E"));
         let (one, other) = (ann.buys_from(&sam).await, ann.buys_from(&sam).await);
         let (one, other) = (ann.pay(&one).await, ann.pay(&other).await);
         confirm(&app, &one, &written).await.ok();
         for again in names() {
-            let again = again.replace("5c504e", &format!("{place}c504e"));
-            let again = again.replace("5C504E", &format!("{place}C504E"));
+            let again = again.replace("5c504e", &format!("{index}c504e"));
+            let again = again.replace("5C504E", &format!("{index}C504E"));
             assert_eq!(confirm(&app, &one, &again).await.ok()["status"], "confirmed");
             let twice = confirm(&app, &other, &again).await;
             assert_eq!(twice.problem(409), "conflict", "{again} after {written}");

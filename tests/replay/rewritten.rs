@@ -42,7 +42,7 @@ async fn hears(app: &TestApp, user: &str, conversation: &str, since: i64) -> Vec
         let mut client = app.user(user).await;
         let ack = dialect.join(&mut client, conversation, since).await;
         assert!(replayed(&ack).is_some(), "{ack}");
-        for name in client.held_events() {
+        for name in client.unread_events() {
             let events = client.queued(&name);
             heard.extend(events.into_iter().map(|data| format!("{name} {data}")));
         }

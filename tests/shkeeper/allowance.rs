@@ -36,8 +36,8 @@ async fn the_coin_of_a_payment_is_changed_so_often_and_no_more() {
     let request = ann.buys_from(&sam).await;
     let mut last = Value::Null;
     let mut refused = 0;
-    for place in 0..300 {
-        let answer = ann.post("/api/payments", pay(&request, COINS[place % 4])).await;
+    for index in 0..300 {
+        let answer = ann.post("/api/payments", pay(&request, COINS[index % 4])).await;
         if answer.status.is_success() {
             last = answer.body;
         } else {
@@ -66,9 +66,9 @@ async fn a_buyer_has_so_many_invoices_a_minute_over_all_their_requests() {
     for _ in 0..5 {
         requests.push(ann.buys_from(&sam).await);
     }
-    for (place, request) in requests.iter().enumerate() {
+    for (index, request) in requests.iter().enumerate() {
         let answer = ann.post("/api/payments", pay(request, "ETH")).await;
-        if place < 3 {
+        if index < 3 {
             assert_eq!(answer.status, 201);
             continue;
         }
@@ -111,7 +111,7 @@ async fn fifty_coins_at_once_are_asked_for_one_after_the_other_and_not_all() {
     let (ann, sam) = (app.buyer("ann"), app.seller("sam"));
     let request = ann.buys_from(&sam).await;
     let id = id_of(&ann.post("/api/payments", pay(&request, "ETH")).await.ok());
-    let calls = (1..51).map(|place| ann.post("/api/payments", pay(&request, COINS[place % 4])));
+    let calls = (1..51).map(|index| ann.post("/api/payments", pay(&request, COINS[index % 4])));
     for answer in join_all(calls).await {
         assert!([200, 409, 429].contains(&answer.status.as_u16()), "{answer:?}");
     }

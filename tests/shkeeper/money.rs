@@ -26,9 +26,9 @@ async fn is_confirmed(app: &TestApp, id: &str) -> bool {
 async fn a_part_that_is_called_all_is_a_part() {
     let fake = Fake::start().await;
     let app = start(&fake, |_| {}).await;
-    for (place, word) in ["PAID", "OVERPAID", "PARTIAL", "UNPAID"].into_iter().enumerate() {
+    for (index, word) in ["PAID", "OVERPAID", "PARTIAL", "UNPAID"].into_iter().enumerate() {
         let (id, request) = invoiced(&app).await;
-        let part = fake.pay(&id, "0.01", &format!("0x1{place}"));
+        let part = fake.pay(&id, "0.01", &format!("0x1{index}"));
         let told = changed(&part, |body| {
             body["status"] = json!(word);
             body["paid"] = json!(true);
@@ -42,7 +42,7 @@ async fn a_part_that_is_called_all_is_a_part() {
         assert_eq!(app.get(&path).await.ok()["status"], "accepted", "{word}");
 
         // The rest makes it whole, and what it is called does not matter then either.
-        let rest = fake.pay(&id, "35.49", &format!("0x2{place}"));
+        let rest = fake.pay(&id, "35.49", &format!("0x2{index}"));
         let told = changed(&rest, |body| body["status"] = json!(word));
         assert_eq!(fake.deliver(&told).await, 202, "{word}");
         let known = payment(&app, &id).await;
@@ -351,9 +351,9 @@ async fn money_that_no_transaction_shows_is_not_here() {
             0.0,
         ),
     ];
-    for (place, (what, change, received)) in changes.into_iter().enumerate() {
+    for (index, (what, change, received)) in changes.into_iter().enumerate() {
         let (id, _) = invoiced(&app).await;
-        let paid = fake.pay(&id, "35.5", &format!("0x1{place}"));
+        let paid = fake.pay(&id, "35.5", &format!("0x1{index}"));
         assert_eq!(fake.deliver(&changed(&paid, change)).await, 202, "{what}");
         let known = payment(&app, &id).await;
         assert_ne!(known["status"], "confirmed", "{what}");

@@ -105,8 +105,8 @@ async fn an_old_server_s_long_list_of_transactions_is_taken() {
     let fake = Fake::start().await;
     let app = start(&fake, |_| {}).await;
     let (id, _) = invoiced(&app).await;
-    for place in 0..300 {
-        fake.pay(&id, "0.01", &format!("0x{place}"));
+    for index in 0..300 {
+        fake.pay(&id, "0.01", &format!("0x{index}"));
     }
     let last = fake.again(&id, "0x299");
     assert!(last.body.len() > 50_000, "{}", last.body.len());

@@ -15,7 +15,7 @@ use stoa::{
 };
 use tokio::sync::oneshot;
 
-use super::engine::{Happened, Held, Store, happened, id, to_all};
+use super::engine::{BlockedWriter, Happened, Store, happened, id, to_all};
 
 on_both! {
     twenty_writers_number_their_events_without_holes,
@@ -154,7 +154,7 @@ async fn twenty_writers_number_their_events_without_holes(store: Store) {
 async fn a_unit_that_fails_loses_only_itself(store: Store) {
     store.run(&[NOTES, "INSERT INTO notes (id, stars) VALUES ('first', 1)"]).await;
     // On SQLite all of these wait behind one that holds the writer, and become one transaction.
-    let held = Held::hold(&store.db).await;
+    let blocked = BlockedWriter::block(&store.db).await;
     let refused = store.db.write(async |tx| {
         note(tx, "refused", None, 1).await?;
         Err::<(), _>(Error::new(Code::Conflict, "No."))
@@ -169,7 +169,7 @@ async fn a_unit_that_fails_loses_only_itself(store: Store) {
     let checked = store.db.write(async |tx| note(tx, "checked", None, 6).await);
     let good = store.db.write(async |tx| note(tx, "good", Some("first"), 5).await);
     let (refused, panicked, doubled, dangling, checked, good, ()) =
-        tokio::join!(refused, panicked, doubled, dangling, checked, good, held.release());
+        tokio::join!(refused, panicked, doubled, dangling, checked, good, blocked.release());
     assert_eq!(refused.expect_err("its own refusal").code(), Code::Conflict);
     assert_eq!(panicked.expect_err("a failure").code(), Code::Internal);
     for (failed, kind) in

@@ -128,13 +128,13 @@ pub async fn in_time<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// A unit that holds SQLite's writer, so that others wait behind it.
-pub struct Held {
+pub struct BlockedWriter {
     release: mpsc::Sender<()>,
     unit: JoinHandle<Result<()>>,
 }
 
-impl Held {
-    pub async fn hold(db: &Db) -> Self {
+impl BlockedWriter {
+    pub async fn block(db: &Db) -> Self {
         let (release, held) = mpsc::channel();
         let (held_now, is_held) = oneshot::channel();
         let db = db.clone();

@@ -16,7 +16,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::{
     both::clock,
-    engine::{Held, Store, happened, in_time},
+    engine::{BlockedWriter, Store, happened, in_time},
 };
 
 on_both! {
@@ -150,9 +150,9 @@ async fn a_write_without_an_end_is_ended_and_loses_only_itself(store: Store) {
         }
     };
     let sql = endless(&store);
-    let held = Held::hold(&store.db).await;
+    let blocked = BlockedWriter::block(&store.db).await;
     let endless = store.db.write(async move |tx| Ok(tx.all(sql, &params![7_654_321]).await?));
-    let all = async { tokio::join!(note(1), endless, note(2), held.release()) };
+    let all = async { tokio::join!(note(1), endless, note(2), blocked.release()) };
     let (before, endless, after, ()) = in_time(all).await;
     assert_eq!(unavailable(&endless.expect_err("it has no end")), Kind::Timeout);
     before.expect("the one before it");
@@ -337,9 +337,9 @@ async fn a_store_whose_heartbeat_another_holds_is_there() {
 async fn more_units_than_may_wait_for_a_server_are_refused() {
     let store = Store::postgres(Clock::system()).await;
     let store = store.again(|config| (config.pool_size, config.queue_length) = (1, 16)).await;
-    let held = Held::hold(&store.db).await;
+    let blocked = BlockedWriter::block(&store.db).await;
     let units = join_all((0..30).map(|_| store.db.write(async |_| Ok(()))));
-    let (done, ()) = tokio::join!(units, held.release());
+    let (done, ()) = tokio::join!(units, blocked.release());
     let refused: Vec<_> = done.into_iter().filter_map(Result::err).collect();
     assert_eq!(refused.len(), 30 - 16);
     for error in &refused {

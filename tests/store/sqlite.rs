@@ -11,7 +11,7 @@ use stoa::{
 };
 use tokio::sync::oneshot;
 
-use super::engine::{Held, Store, happened, in_time};
+use super::engine::{BlockedWriter, Store, happened, in_time};
 
 const NOTE: &str = "INSERT INTO notes (id, text) VALUES ($1, $2)";
 
@@ -58,10 +58,10 @@ async fn a_full_disk_is_told_and_passes() {
     let store = with_notes().await;
     let limit = async |tx: &mut Tx<'_>| Ok(tx.all("PRAGMA max_page_count = 40", &[]).await?);
     store.db.write(limit).await.expect("a limit");
-    let held = Held::hold(&store.db).await;
+    let blocked = BlockedWriter::block(&store.db).await;
     let small = note(&store, 1, 10);
     let large = note(&store, 2, 1_000_000);
-    let (small, large, ()) = tokio::join!(small, large, held.release());
+    let (small, large, ()) = tokio::join!(small, large, blocked.release());
     // SQLite gives up the transaction, so the one that had room is told the same.
     unavailable(&large.expect_err("there is no room"));
     unavailable(&small.expect_err("it is lost with the other"));
@@ -79,12 +79,12 @@ async fn a_full_disk_is_told_and_passes() {
 #[tokio::test]
 async fn a_transaction_that_is_given_up_takes_its_units_with_it() {
     let store = with_notes().await;
-    let held = Held::hold(&store.db).await;
+    let blocked = BlockedWriter::block(&store.db).await;
     let before = note(&store, 1, 1);
     // As SQLite itself does when it can't go on.
     let ends = store.db.write(async |tx| Ok(tx.execute("ROLLBACK", &[]).await?));
     let after = note(&store, 2, 1);
-    let (before, ends, after, ()) = tokio::join!(before, ends, after, held.release());
+    let (before, ends, after, ()) = tokio::join!(before, ends, after, blocked.release());
     for lost in [before, ends.map(drop), after] {
         unavailable(&lost.expect_err("the transaction is lost"));
     }
@@ -97,7 +97,7 @@ async fn a_transaction_that_is_given_up_takes_its_units_with_it() {
 #[tokio::test]
 async fn what_nobody_waits_for_any_more_is_not_done_in_its_turn_either() {
     let store = with_notes().await;
-    let held = Held::hold(&store.db).await;
+    let blocked = BlockedWriter::block(&store.db).await;
     let (begun, has_begun) = oneshot::channel();
     let (go_on, goes_on) = mpsc::channel();
     let before = async move |_: &mut Tx<'_>| {
@@ -110,7 +110,7 @@ async fn what_nobody_waits_for_any_more_is_not_done_in_its_turn_either() {
     // They come into one transaction: both wait when the writer is free.
     assert!(before.as_mut().now_or_never().is_none());
     assert!(given_up.as_mut().now_or_never().is_none());
-    held.release().await;
+    blocked.release().await;
     has_begun.await.expect("the one before has begun");
     drop(given_up);
     go_on.send(()).expect("a unit that waits");
@@ -142,9 +142,9 @@ async fn a_log_that_goes_with_its_last_connection_is_made_anew() {
 #[tokio::test]
 async fn more_than_the_queue_holds_is_refused() {
     let store = with_notes().await;
-    let held = Held::hold(&store.db).await;
+    let blocked = BlockedWriter::block(&store.db).await;
     let units = join_all((0..5000).map(|id| note(&store, id, 1)));
-    let (done, ()) = tokio::join!(units, held.release());
+    let (done, ()) = tokio::join!(units, blocked.release());
     let refused: Vec<_> = done.into_iter().filter_map(Result::err).collect();
     refused.iter().for_each(unavailable);
     assert_eq!(refused.len(), 5000 - 4096);
@@ -159,9 +159,9 @@ async fn a_statement_that_changes_without_an_end_leaves_those_behind_it_alone() 
         INSERT INTO notes (id, text) SELECT i, 'a' FROM n";
     let store = with_notes().await;
     let store = store.again(|config| config.write_timeout = Duration::from_millis(300)).await;
-    let held = Held::hold(&store.db).await;
+    let blocked = BlockedWriter::block(&store.db).await;
     let endless = store.db.write(async |tx| Ok(tx.execute(ENDLESS, &[]).await?));
-    let (endless, behind, ()) = tokio::join!(endless, note(&store, 2, 1), held.release());
+    let (endless, behind, ()) = tokio::join!(endless, note(&store, 2, 1), blocked.release());
     unavailable(&endless.expect_err("it has no end"));
     behind.expect("the next");
     assert_eq!(store.number("SELECT COUNT(*) FROM notes").await, 1);
@@ -171,9 +171,9 @@ async fn a_statement_that_changes_without_an_end_leaves_those_behind_it_alone() 
 #[tokio::test]
 async fn a_caller_who_has_gone_gets_nothing_done() {
     let store = with_notes().await;
-    let held = Held::hold(&store.db).await;
+    let blocked = BlockedWriter::block(&store.db).await;
     assert!(note(&store, 1, 1).now_or_never().is_none(), "it waits, and then nobody does");
-    held.release().await;
+    blocked.release().await;
     note(&store, 2, 1).await.expect("the next");
     assert_eq!(store.number("SELECT COUNT(*) FROM notes").await, 1);
 }

@@ -196,7 +196,7 @@ impl Person {
     pub async fn heard(&mut self) -> BTreeSet<String> {
         let fence = self.emit_fence().await;
         self.expect(&fence).await;
-        self.held_events()
+        self.unread_events()
     }
 
     /// Has an event sent to this user now; its name.

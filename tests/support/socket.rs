@@ -31,7 +31,7 @@ pub struct Client {
     protocol: u8,
     commands: mpsc::UnboundedSender<Command>,
     wire: mpsc::UnboundedReceiver<Wire>,
-    held: VecDeque<Packet>,
+    unread: VecDeque<Packet>,
     ended: Option<String>,
     last_id: u64,
     /// What went over this connection, and what its user called meanwhile.
@@ -80,7 +80,7 @@ impl Client {
             protocol: options.protocol,
             commands,
             wire,
-            held: VecDeque::new(),
+            unread: VecDeque::new(),
             ended: None,
             last_id: 0,
             transcript: Transcript::default(),
@@ -196,7 +196,7 @@ impl Client {
     pub async fn expect_nothing_before(&mut self, fence: &str) {
         let wanted = self.namespace.clone();
         self.expect_in(&wanted, fence).await;
-        let other = self.held.iter().find(|packet| match packet {
+        let other = self.unread.iter().find(|packet| match packet {
             Packet::Event { name, .. } => {
                 !AMBIENT.contains(&name.as_str()) && !name.starts_with(FENCE)
             }
@@ -208,10 +208,10 @@ impl Client {
     /// Takes every such event that came while the test waited for others.
     pub fn queued(&mut self, event: &str) -> Vec<Value> {
         let (taken, kept) = self
-            .held
+            .unread
             .drain(..)
             .partition(|packet| matches!(packet, Packet::Event { name, .. } if name == event));
-        self.held = kept;
+        self.unread = kept;
         let taken: VecDeque<Packet> = taken;
         let first = |packet| match packet {
             Packet::Event { args, .. } => args.into_iter().next().unwrap_or_default(),
@@ -221,8 +221,8 @@ impl Client {
     }
 
     /// The names of the events that came while the test waited for others.
-    pub fn held_events(&self) -> BTreeSet<String> {
-        let names = self.held.iter().filter_map(|packet| match packet {
+    pub fn unread_events(&self) -> BTreeSet<String> {
+        let names = self.unread.iter().filter_map(|packet| match packet {
             Packet::Event { name, .. } => Some(name.clone()),
             _ => None,
         });
@@ -239,7 +239,7 @@ impl Client {
 
     /// Whether DISCONNECT has come: after it a browser does not come back by itself.
     pub fn was_disconnected(&self) -> bool {
-        self.held.iter().any(|packet| matches!(packet, Packet::Disconnected { .. }))
+        self.unread.iter().any(|packet| matches!(packet, Packet::Disconnected { .. }))
     }
 
     /// Awaits the end of the connection and tells how it came.
@@ -252,7 +252,7 @@ impl Client {
         let until = Instant::now() + deadline;
         while self.ended.is_none() {
             if let Some(packet) = self.read(&"the end of the connection", until).await {
-                self.hold(&packet);
+                self.queue(&packet);
             }
         }
         self.ended.clone().expect("an end")
@@ -300,9 +300,9 @@ impl Client {
         what: impl Display,
         mut wanted: impl FnMut(&Packet) -> Option<T>,
     ) -> Result<T, String> {
-        let held = self.held.iter().enumerate();
-        if let Some((at, found)) = held.into_iter().find_map(|(at, p)| Some((at, wanted(p)?))) {
-            self.held.remove(at);
+        let unread = self.unread.iter().enumerate();
+        if let Some((at, found)) = unread.into_iter().find_map(|(at, p)| Some((at, wanted(p)?))) {
+            self.unread.remove(at);
             return Ok(found);
         }
         let until = Instant::now() + DEADLINE;
@@ -313,14 +313,14 @@ impl Client {
             if let Some(packet) = Packet::parse(&text) {
                 match wanted(&packet) {
                     Some(found) => return Ok(found),
-                    None => self.held.push_back(packet),
+                    None => self.unread.push_back(packet),
                 }
             }
         }
     }
 
-    fn hold(&mut self, text: &str) {
-        self.held.extend(Packet::parse(text));
+    fn queue(&mut self, text: &str) {
+        self.unread.extend(Packet::parse(text));
     }
 
     /// The next packet; none when the connection has ended.
@@ -329,7 +329,7 @@ impl Client {
             return None;
         }
         let Ok(wire) = tokio::time::timeout_at(until.into(), self.wire.recv()).await else {
-            panic!("waited for {what}; until then came {:?}", self.held);
+            panic!("waited for {what}; until then came {:?}", self.unread);
         };
         match wire {
             Some(Wire::Packet(text)) => {

@@ -23,7 +23,7 @@ const REMADE_AT_START: u64 = 64 << 20;
 const KEPT_PAGES: i64 = 256;
 
 /// Of how many pages one may be free: what was freed is mostly needed again.
-const KEPT_SHARE: i64 = 10;
+const KEPT_FRACTION: i64 = 10;
 
 /// How long one step of giving back works, without its commit.
 const STEP: Duration = Duration::from_millis(4);
@@ -121,7 +121,7 @@ fn give_back(connection: &Connection, mark: &mut Mark) -> Result<bool> {
         if free <= KEPT_PAGES {
             return Ok(0);
         }
-        let kept = KEPT_PAGES.max(number(connection, "PRAGMA page_count")? / KEPT_SHARE);
+        let kept = KEPT_PAGES.max(number(connection, "PRAGMA page_count")? / KEPT_FRACTION);
         Ok(free - kept)
     };
     if to_free(connection)? <= 0 {

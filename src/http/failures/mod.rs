@@ -63,7 +63,7 @@ macro_rules! failures {
 }
 
 /// The responses that operations share.
-pub(super) fn share(components: &mut Components) {
+pub(super) fn add_shared(components: &mut Components) {
     let responses = ALL.iter().map(|shared| {
         let response = response(shared.status(), shared.examples());
         (shared.name.to_owned(), response.into())

@@ -45,7 +45,7 @@ impl Pegs {
         }
         // Other coins are worth what the provider said when it asked the buyer for them.
         let invoice = payment.invoice.as_ref().filter(|invoice| invoice.crypto == *currency)?;
-        Some(invoice.crypto_amount.share(payment.received_amount, payment.amount))
+        Some(invoice.crypto_amount.prorated(payment.received_amount, payment.amount))
     }
 }
 

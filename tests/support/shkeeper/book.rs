@@ -101,7 +101,7 @@ impl Book {
             (&invoice.external_id, &invoice.callback_url, &invoice.fiat)
                 == (&external_id, &callback_url, &fiat)
         };
-        let place = self.invoices.iter().position(same).unwrap_or_else(|| {
+        let index = self.invoices.iter().position(same).unwrap_or_else(|| {
             let id = self.invoices.len() + 61;
             self.invoices.push(Invoice {
                 id,
@@ -119,7 +119,7 @@ impl Book {
             });
             self.invoices.len() - 1
         });
-        let invoice = &mut self.invoices[place];
+        let invoice = &mut self.invoices[index];
         crypto.clone_into(&mut invoice.crypto);
         invoice.wallet = format!("0x{}{:036}", crypto.len(), invoice.id);
         invoice.amount_fiat = amount_fiat;
@@ -139,8 +139,8 @@ impl Book {
     }
 
     pub fn pay(&mut self, external_id: &str, amount: Decimal, txid: &str, at: Timestamp) {
-        let place = self.invoices.iter().rposition(|invoice| invoice.external_id == external_id);
-        let invoice = &mut self.invoices[place.expect("an invoice of that name")];
+        let index = self.invoices.iter().rposition(|invoice| invoice.external_id == external_id);
+        let invoice = &mut self.invoices[index.expect("an invoice of that name")];
         let amount_crypto = amount / rate(&invoice.crypto);
         invoice.balance_fiat += amount;
         invoice.balance_crypto += amount_crypto;
@@ -266,8 +266,8 @@ impl Book {
         let same = |payout: &&Payout| {
             (payout.call.external_id.as_str(), payout.call.crypto.as_str()) == (external_id, crypto)
         };
-        let place = self.payouts.iter().position(|payout| same(&payout))?;
-        let payout = &self.payouts[place];
+        let index = self.payouts.iter().position(|payout| same(&payout))?;
+        let payout = &self.payouts[index];
         let (status, sent) = match payout.outcome {
             None => ("IN_PROGRESS", payout.task_id.is_none()),
             Some(Outcome::Sent) => ("IN_PROGRESS", true),
@@ -276,7 +276,7 @@ impl Book {
             Some(Outcome::Fail) => ("FAIL", false),
         };
         Some(json!({
-            "id": place + 14,
+            "id": index + 14,
             "external_id": external_id,
             "crypto": crypto,
             "status": status,
@@ -288,16 +288,16 @@ impl Book {
 
     /// Where the callback of a success goes, and its body.
     pub fn finish_payout(&mut self, external_id: &str, to: Outcome) -> Option<(String, Vec<u8>)> {
-        let place = self.payouts.iter().rposition(|payout| payout.call.external_id == external_id);
-        let place = place.unwrap_or_else(|| panic!("no payout {external_id}"));
-        let payout = &mut self.payouts[place];
+        let index = self.payouts.iter().rposition(|payout| payout.call.external_id == external_id);
+        let index = index.unwrap_or_else(|| panic!("no payout {external_id}"));
+        let payout = &mut self.payouts[index];
         payout.outcome = Some(to);
         if to != Outcome::Success || payout.call.callback_url.is_empty() {
             return None;
         }
         let amount: Decimal = payout.call.amount.parse().expect("an amount");
         let body = json!({
-            "payout_id": place + 14,
+            "payout_id": index + 14,
             "external_id": external_id,
             "tx_hash": payout.txid,
             "status": "SUCCESS",

@@ -225,7 +225,7 @@ impl Fake {
 
     fn fault(&self, endpoint: Endpoint) -> Option<Fault> {
         let mut faults = self.0.faults.lock().expect("no panic before");
-        let place = faults.iter().position(|(at, _)| *at == endpoint)?;
-        faults.remove(place).map(|(_, fault)| fault)
+        let index = faults.iter().position(|(at, _)| *at == endpoint)?;
+        faults.remove(index).map(|(_, fault)| fault)
     }
 }
