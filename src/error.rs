@@ -1,5 +1,5 @@
 //! The one error: a stable code and a public sentence for the caller, a private cause for the log.
-//! It renders as problem+json (RFC 9457) through `http::problem` and as an acknowledgement.
+//! It renders as problem+json (RFC 9457) through `rest::problem` and as an acknowledgement.
 
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -349,7 +349,7 @@ impl ToSchema for Error {
     }
 }
 
-/// Carries the error to `http::problem`, which adds the request id and writes the body.
+/// Carries the error to `rest::problem`, which adds the request id and writes the body.
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let mut response = self.code().status().into_response();

@@ -21,7 +21,7 @@
 //!                         emitter (one door out) · catalogue/
 //! src/idempotency/        floor 3: a POST that is sent again is not done again
 //! src/personal.rs         what is kept of somebody, told or erased; each room brings its part
-//! src/auth/ db/ http/ limits/                               floor 2
+//! src/auth/ db/ rest/ limits/                               floor 2
 //! src/tasks.rs            floor 1: where every task begins
 //! src/config/ error.rs event.rs stream.rs clock.rs id.rs log_limit.rs metrics.rs money.rs origin.rs
 //! room.rs text.rs                                                                 floor 0
@@ -129,7 +129,6 @@ pub mod config;
 pub mod db;
 pub mod error;
 pub mod event;
-pub mod http;
 pub mod id;
 pub mod idempotency;
 pub mod limits;
@@ -144,6 +143,7 @@ pub mod personal;
 pub mod points;
 pub mod presence;
 pub mod realtime;
+pub mod rest;
 pub mod room;
 pub mod stream;
 pub mod tasks;

@@ -145,7 +145,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(handle: Handle) -> Router<S> {
     Router::new().route("/metrics", get(async move || handle.answer()))
 }
 
-/// Middleware: counts and times requests. It goes outside `http::layers`, which decides the status.
+/// Middleware: counts and times requests. It goes outside `rest::layers`, which decides the status.
 pub async fn track(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>();
     let route =

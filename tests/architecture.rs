@@ -30,7 +30,7 @@ const FLOORS: [(&str, u8); 33] = [
     ("tasks", 1),
     ("auth", 2),
     ("db", 2),
-    ("http", 2),
+    ("rest", 2),
     ("limits", 2),
     ("idempotency", 3),
     ("personal", 3),

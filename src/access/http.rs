@@ -8,8 +8,8 @@ use super::service::Access;
 use crate::{
     auth::{Authenticator, OperatorCaller},
     error::Result,
-    http::body::Path,
     id::Id,
+    rest::body::Path,
     room::Room,
 };
 

@@ -18,7 +18,7 @@ use crate::{
     auth::{Authenticator, Caller, ServiceCaller},
     error::{Code, Error, FieldError, Result},
     failures,
-    http::{
+    rest::{
         client_address::ClientAddress,
         openapi,
         unread::{OpenBodies, UnreadBody},

@@ -118,7 +118,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::http::json::{decode, validate};
+    use crate::rest::json::{decode, validate};
 
     fn register(change: impl FnOnce(&mut Value)) -> crate::error::Result<Register> {
         let mut body = json!({

@@ -14,10 +14,10 @@ use crate::{
     auth::{Authenticator, Minter, NewToken, Role, Roles},
     clock::{Clock, Timestamp},
     config::{Config, DevelopmentSecret, Environment},
-    http::Layers,
     id::Id,
     metrics,
     realtime::wire::Peer,
+    rest::Layers,
 };
 
 const NOW: i64 = 1_800_000_000_000;
@@ -71,7 +71,7 @@ impl Server {
         };
         let (router, _) = routes().merge(OpenApiRouter::from(console())).split_for_parts();
         let layers = Layers::new(&config.server, origins);
-        Self { router: crate::http::layers(router, layers).with_state(state), config, clock, code }
+        Self { router: crate::rest::layers(router, layers).with_state(state), config, clock, code }
     }
 
     async fn ask(&self, peer: &str, request: Builder) -> Answer {

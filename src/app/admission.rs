@@ -15,10 +15,10 @@ use crate::{
     auth::{Authenticated, Authenticator, CredentialKind},
     config::Config,
     error::{Error, Result},
-    http::{body::Recheck, client_address::client_address},
     limits::{CallerClass, CallerRates, network},
     metrics,
     realtime::wire::Peer,
+    rest::{body::Recheck, client_address::client_address},
 };
 
 /// Who asks these often must hear: an orchestrator ends what does not answer. They cost nothing.

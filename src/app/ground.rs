@@ -7,11 +7,11 @@ use crate::{
     auth::{Authenticator, Minter},
     clock::Clock,
     config::Config,
-    http::{Layers, health::Readiness},
     limits::CallerRates,
     metrics,
     origin::OriginPolicy,
     realtime::{Catalogue, Realtime},
+    rest::{Layers, health::Readiness},
     tasks::Tasks,
 };
 

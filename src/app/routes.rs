@@ -25,12 +25,6 @@ use crate::{
     auth::{Authenticator, take_query_token},
     chat::{self, ChatService},
     db::Db,
-    http::{
-        self as rest,
-        openapi::{self, Examples},
-        problem,
-        unread::OpenBodies,
-    },
     idempotency::{self, Idempotency},
     marketplace::{self, MarketplaceService},
     metrics,
@@ -41,6 +35,12 @@ use crate::{
     realtime::{
         self, Catalogue, EmitService, Realtime,
         wire::{self, Door},
+    },
+    rest::{
+        self as rest,
+        openapi::{self, Examples},
+        problem,
+        unread::OpenBodies,
     },
     users::{self, Users},
 };

@@ -10,8 +10,8 @@ use crate::{
     auth::{Minter, NewToken, Role, Roles},
     clock::Clock,
     config::{AuthConfig, DevelopmentSecret, Environment, Loaded},
-    http::log,
     id::Id,
+    rest::log,
 };
 
 /// How long the token lasts that a development server shows.

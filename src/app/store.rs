@@ -15,8 +15,8 @@ use super::{ground::Ground, listeners, routes};
 use crate::{
     db::{Db, prune_events},
     error::{Code, Error},
-    http::{self as rest, Layers, health::Readiness},
     realtime::{Realtime, wire},
+    rest::{self as rest, Layers, health::Readiness},
 };
 
 /// How often old events are given up.

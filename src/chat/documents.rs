@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 
 use crate::{
     clock::Timestamp,
-    http::fields::{Fields, WithFurther},
     id::{GivenId, Id},
+    rest::fields::{Fields, WithFurther},
     text,
 };
 

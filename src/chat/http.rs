@@ -22,13 +22,13 @@ use crate::{
     auth::{Authenticator, Caller},
     error::Result,
     failures,
-    http::{
+    id::Id,
+    idempotency::{Subject, answer},
+    rest::{
         body::{Body, Path, Query, ValidBody},
         list::{List, Page},
         openapi,
     },
-    id::Id,
-    idempotency::{Subject, answer},
 };
 
 failures! {

@@ -7,11 +7,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::documents::{Attachment, Conversation, ConversationKind, Message};
 use crate::{
-    http::{
+    id::{GivenId, Id},
+    rest::{
         fields::Fields,
         json::{self, small_metadata},
     },
-    id::{GivenId, Id},
     text,
 };
 

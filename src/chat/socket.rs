@@ -18,12 +18,12 @@ use crate::{
     access::Access,
     error::{Error, Result},
     event::Success,
-    http::fields::WithFurther,
     id::{GivenId, Id},
     realtime::{
         Commands, Connection, JoinRequest,
         events::{Done, RoomChanged},
     },
+    rest::fields::WithFurther,
     room::Room,
 };
 

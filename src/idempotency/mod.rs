@@ -51,8 +51,8 @@ use crate::{
     auth::{Authenticated, Authenticator, CredentialKind},
     db::{Db, accompanied},
     error::{Code, Error, Result},
-    http::body::RawBody,
     id::Id,
+    rest::body::RawBody,
 };
 
 /// When to ask again for what still runs.

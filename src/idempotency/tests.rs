@@ -18,8 +18,8 @@ use super::{
 use crate::{
     clock::{Clock, Timestamp},
     config::Config,
-    http::problem,
     id::Id,
+    rest::problem,
 };
 
 /// A server whose only handler takes the body for its order.

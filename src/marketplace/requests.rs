@@ -8,9 +8,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::documents::{CheckoutStatus, RequestStatus};
 use crate::{
-    http::json::small_metadata,
     id::Id,
     money::{self, Amount, Currency, Money},
+    rest::json::small_metadata,
     text,
 };
 

@@ -16,13 +16,13 @@ use crate::{
     auth::{Authenticator, Caller, OperatorCaller},
     error::Result,
     failures,
-    http::{
+    id::Id,
+    idempotency::{self, Subject, answer},
+    rest::{
         body::{Path, Query, ValidBody},
         list::{List, Page},
         openapi,
     },
-    id::Id,
-    idempotency::{self, Subject, answer},
 };
 
 failures! {

@@ -11,8 +11,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::events::Notification;
 use crate::{
     error::{Error, Result},
-    http::json::small_metadata,
     id::Id,
+    rest::json::small_metadata,
     text,
 };
 

@@ -20,8 +20,8 @@ use crate::{
     config::{CausesConfig, NotificationsConfig},
     db::{self, Db, Tx},
     error::{Code, Error, Result},
-    http::list::{List, Page},
     id::{Id, Ids},
+    rest::list::{List, Page},
 };
 
 /// Users whom one unit tells something: it takes the store a few milliseconds, and a request for

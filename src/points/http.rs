@@ -17,12 +17,12 @@ use crate::{
     config::Level,
     error::Result,
     failures,
-    http::{
+    idempotency::answer,
+    rest::{
         body::ValidBody,
         list::{List, Page},
         openapi,
     },
-    idempotency::answer,
 };
 
 failures! {

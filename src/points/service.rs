@@ -15,8 +15,8 @@ use crate::{
     config::{Level, PointsConfig},
     db::{Db, Tx},
     error::{Code, Error, Result},
-    http::list::{List, Page},
     id::{Id, Ids, readable_code},
+    rest::list::{List, Page},
     text::PersonName,
 };
 

@@ -12,11 +12,11 @@ use super::{registry::Status, service::Presence};
 use crate::{
     auth::{Authenticator, Caller},
     error::{Error, Result},
-    http::{
+    id::Id,
+    rest::{
         body::{Body, Path},
         openapi,
     },
-    id::Id,
 };
 
 /// Users asked for at once.

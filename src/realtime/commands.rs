@@ -10,7 +10,7 @@ use super::{Catalogue, connection::Connection};
 use crate::{
     error::{Error, Result},
     event::{ByNamespace, ClientEvent, EventClass, Namespace},
-    http::json,
+    rest::json,
 };
 
 /// An acknowledgement's JSON.

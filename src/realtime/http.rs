@@ -21,15 +21,15 @@ use crate::{
     auth::{Authenticator, EmitCaller, OperatorCaller},
     error::{Error, Result},
     event::{EventName, Namespace},
-    http::{
+    id::{Id, Ids},
+    idempotency::answer,
+    rest::{
         body::{Body, Path, Query},
         json::{self, AnyJson},
         list::{List, Page},
         openapi,
         problem::Problem,
     },
-    id::{Id, Ids},
-    idempotency::answer,
     room::Room,
 };
 

@@ -32,12 +32,12 @@ pub(super) struct MintToken {
     /// Their full name, as one.
     pub(super) name: Option<PersonName>,
     /// What they are. `admin` and `service` are for API keys alone to give.
-    #[serde(default, deserialize_with = "crate::http::json::or_default")]
+    #[serde(default, deserialize_with = "crate::rest::json::or_default")]
     #[garde(length(max = 5))]
     #[schema(max_items = 5)]
     pub(super) roles: Vec<Role>,
     /// Rooms that the token itself lets them into.
-    #[serde(default, deserialize_with = "crate::http::json::or_default")]
+    #[serde(default, deserialize_with = "crate::rest::json::or_default")]
     #[garde(length(max = 100))]
     #[schema(max_items = 100)]
     pub(super) rooms: Vec<Room>,
@@ -86,7 +86,7 @@ pub(super) struct PutProfile {
     #[schema(min_length = 3, max_length = 254)]
     pub(super) email: Option<String>,
     /// What the user is, to be shown; it gives no rights.
-    #[serde(default, deserialize_with = "crate::http::json::or_default")]
+    #[serde(default, deserialize_with = "crate::rest::json::or_default")]
     #[garde(length(max = 5))]
     #[schema(max_items = 5)]
     pub(super) roles: Vec<Role>,

@@ -9,7 +9,7 @@ use crate::{
     admin::{documents::Login, requests::LoginCode, service::Admin},
     error::{Code, Error, Result},
     failures,
-    http::body::Body,
+    rest::body::Body,
 };
 
 failures! {

@@ -8,7 +8,7 @@ use axum::{Router, extract::FromRef};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::service::Admin;
-use crate::{auth::Authenticator, http::openapi};
+use crate::{auth::Authenticator, rest::openapi};
 
 /// The operations that stand in the API's description.
 pub fn routes<S>() -> OpenApiRouter<S>

@@ -9,12 +9,12 @@ use crate::{
     clock::Timestamp,
     event::Success,
     events,
-    http::{
+    id::{GivenId, Id},
+    realtime::events::{Done, Position},
+    rest::{
         fields::{Fields, WithFurther},
         json,
     },
-    id::{GivenId, Id},
-    realtime::events::{Done, Position},
     room::Room,
     text::PersonName,
 };

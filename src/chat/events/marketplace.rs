@@ -7,9 +7,9 @@ use crate::{
     chat::documents::Attachment,
     clock::Timestamp,
     events,
-    http::fields::Fields,
     id::Id,
     realtime::events::{Done, RoomChanged},
+    rest::fields::Fields,
     text::PersonName,
 };
 

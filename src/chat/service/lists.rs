@@ -12,8 +12,8 @@ use crate::{
     },
     db::Tx,
     error::{Error, Result},
-    http::list::{List, Page},
     id::Id,
+    rest::list::{List, Page},
 };
 
 impl ChatService {

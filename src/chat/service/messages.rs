@@ -20,14 +20,14 @@ use crate::{
     },
     db::{self, KeptEvent, Tx},
     error::{Code, Error, Result},
-    http::{
+    id::{GivenId, Id},
+    idempotency,
+    notifications::Cause,
+    rest::{
         fields::Fields,
         json,
         list::{List, Page, read_cursor},
     },
-    id::{GivenId, Id},
-    idempotency,
-    notifications::Cause,
     stream::DomainEvent,
 };
 

@@ -459,7 +459,7 @@ fn a_log_level_that_is_none_stops_the_start() {
         let refused = load(&Flags::default(), env(&[("LOG_LEVEL", bad)])).unwrap_err().to_string();
         assert!(refused.contains("verbose") && refused.contains("LOG_LEVEL"), "{refused}");
     }
-    for good in ["warn", "INFO", "off", "info,stoa=debug", "stoa::http=trace"] {
+    for good in ["warn", "INFO", "off", "info,stoa=debug", "stoa::rest=trace"] {
         assert!(load(&Flags::default(), env(&[("LOG_LEVEL", good)])).is_ok(), "{good}");
     }
 }

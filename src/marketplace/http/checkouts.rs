@@ -7,7 +7,6 @@ use super::failures::{CheckoutPaid, NoCheckout};
 use crate::{
     auth::{Caller, ServiceCaller},
     error::Result,
-    http::body::{Path, ValidBody},
     id::Id,
     idempotency::answer,
     marketplace::{
@@ -15,6 +14,7 @@ use crate::{
         requests::{CheckoutPayment, CreateCheckout},
         service::MarketplaceService,
     },
+    rest::body::{Path, ValidBody},
 };
 
 /// Creates a checkout of several requests.

@@ -9,7 +9,6 @@ use super::failures::{CodeUsedUp, NoRequest, NotPaid, NotReceived, NotShipped};
 use crate::{
     auth::Caller,
     error::Result,
-    http::body::{Path, ValidBody},
     id::Id,
     idempotency::{Subject, answer},
     marketplace::{
@@ -17,6 +16,7 @@ use crate::{
         requests::{ChangeDelivery, ConfirmDelivery},
         service::{MarketplaceService, code_subject},
     },
+    rest::body::{Path, ValidBody},
 };
 
 /// The code that goes with the goods.

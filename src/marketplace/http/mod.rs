@@ -10,7 +10,7 @@ use axum::extract::FromRef;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{moves, service::MarketplaceService};
-use crate::{auth::Authenticator, http::openapi};
+use crate::{auth::Authenticator, rest::openapi};
 
 /// The routes, under a heading that shows how a request moves.
 pub fn routes<S>() -> OpenApiRouter<S>

@@ -7,16 +7,16 @@ use super::failures::{NoMoreOffers, NoOffer, NoRequest, OfferDecided};
 use crate::{
     auth::Caller,
     error::Result,
-    http::{
-        body::{Path, ValidBody},
-        list::{List, Page},
-    },
     id::Id,
     idempotency::answer,
     marketplace::{
         documents::{Offer, PurchaseRequest},
         requests::{CreateOffer, Reject},
         service::MarketplaceService,
+    },
+    rest::{
+        body::{Path, ValidBody},
+        list::{List, Page},
     },
 };
 

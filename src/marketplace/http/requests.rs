@@ -7,16 +7,16 @@ use super::failures::{NoRequest, NotCancellable, NotDelivered, NotOpen};
 use crate::{
     auth::Caller,
     error::Result,
-    http::{
-        body::{Path, Query, ValidBody},
-        list::{List, Page},
-    },
     id::Id,
     idempotency::{Subject, answer},
     marketplace::{
         documents::PurchaseRequest,
         requests::{Cancel, ChangeRequest, CreateRequest, Filter},
         service::MarketplaceService,
+    },
+    rest::{
+        body::{Path, Query, ValidBody},
+        list::{List, Page},
     },
 };
 

@@ -7,7 +7,6 @@ use crate::{
     auth::{Identity, Role},
     db::Tx,
     error::Result,
-    http::list::{List, Page},
     id::Id,
     marketplace::{
         announcements,
@@ -19,6 +18,7 @@ use crate::{
         rights::{ensure_is, ensure_trades_as, no_request},
         store,
     },
+    rest::list::{List, Page},
 };
 
 /// What the sellers are told whose offers were not taken.

@@ -7,7 +7,6 @@ use crate::{
     auth::{Identity, Role},
     db::{self, Tx},
     error::{Error, Result},
-    http::list::{List, Page},
     id::Id,
     idempotency,
     marketplace::{
@@ -20,6 +19,7 @@ use crate::{
         rights::{ensure_is, ensure_trades_as},
         store::{self, listed::Listed},
     },
+    rest::list::{List, Page},
 };
 
 use super::conflict;

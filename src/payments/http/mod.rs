@@ -11,7 +11,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::service::PaymentService;
 use crate::{
     auth::Authenticator,
-    http::{openapi, unread::OpenBodies},
+    rest::{openapi, unread::OpenBodies},
 };
 
 /// The routes.

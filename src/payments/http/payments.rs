@@ -8,16 +8,16 @@ use crate::{
     auth::{Caller, ServiceCaller},
     error::Result,
     failures,
-    http::{
-        body::{Body, Path, Query, ValidBody},
-        list::{List, Page},
-    },
     id::Id,
     idempotency::answer,
     payments::{
         documents::{Payment, PaymentView},
         requests::{ConfirmPayment, CreatePayment, Filter, SetEscrow},
         service::PaymentService,
+    },
+    rest::{
+        body::{Body, Path, Query, ValidBody},
+        list::{List, Page},
     },
 };
 

@@ -8,7 +8,6 @@ use crate::{
     auth::{OperatorCaller, ServiceCaller},
     error::Result,
     failures,
-    http::body::{Path, ValidBody},
     id::Id,
     idempotency,
     payments::{
@@ -16,6 +15,7 @@ use crate::{
         requests::{ChangePayout, CreatePayout},
         service::PaymentService,
     },
+    rest::body::{Path, ValidBody},
 };
 
 failures! {

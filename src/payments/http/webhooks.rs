@@ -6,10 +6,9 @@ use http::{HeaderMap, StatusCode};
 
 use crate::{
     error::{Error, Result},
-    failures,
-    http::{body::Path, client_address::ClientAddress, unread::UnreadBody},
-    log_limit,
+    failures, log_limit,
     payments::service::PaymentService,
+    rest::{body::Path, client_address::ClientAddress, unread::UnreadBody},
 };
 
 failures! {

@@ -12,7 +12,6 @@ use crate::{
     auth::{Identity, Role},
     db::Tx,
     error::{Error, Result},
-    http::list::{List, Page},
     id::Id,
     marketplace::{Sale, Terms},
     money::{Amount, Currency, Money},
@@ -29,6 +28,7 @@ use crate::{
         },
         transaction,
     },
+    rest::list::{List, Page},
 };
 
 impl PaymentService {

@@ -8,9 +8,9 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::{PayoutProgress, wire};
 use crate::{
     error::{Code, Error, Result},
-    http::json,
     money::{Amount, Currency},
     payments::transaction,
+    rest::json,
     text::well_formed,
 };
 

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{ProviderError, Shkeeper, signature::API_KEY};
-use crate::http::json;
+use crate::rest::json;
 
 /// An answer is not read above this size; a traceback fits.
 const MAX_ANSWER_BYTES: usize = 1_000_000;

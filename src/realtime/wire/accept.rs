@@ -26,7 +26,7 @@ use crate::{
     tasks::Tasks,
 };
 
-pub use crate::http::client_address::Peer;
+pub use crate::rest::client_address::Peer;
 
 /// After how long of silence the kernel asks whether the peer is still there.
 const KEEPALIVE: Duration = Duration::from_mins(1);

@@ -41,7 +41,6 @@ use crate::{
     auth::TokenSources,
     config::Config,
     error::{Code, Error, Result},
-    http::{client_address::client_address, cors},
     limits::AddressLimits,
     metrics,
     origin::OriginPolicy,
@@ -51,6 +50,7 @@ use crate::{
         lane::{Lane, Tolerance},
         link::{Link, LinksBySid},
     },
+    rest::{client_address::client_address, cors},
 };
 
 /// What the engine is told of a websocket, by protocol version: nothing of the client's own.

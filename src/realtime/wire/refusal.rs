@@ -18,8 +18,8 @@ use serde_json::json;
 
 use crate::{
     error::{Code, Error},
-    http::problem,
     origin::OriginPolicy,
+    rest::problem,
 };
 
 /// The words that have a code of their own, each with that.

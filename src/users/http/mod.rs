@@ -9,7 +9,7 @@ use axum::extract::FromRef;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::Users;
-use crate::{auth::Authenticator, http::openapi};
+use crate::{auth::Authenticator, rest::openapi};
 
 /// The routes.
 pub fn routes<S>() -> OpenApiRouter<S>

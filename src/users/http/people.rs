@@ -6,8 +6,8 @@ use crate::{
     auth::{Caller, ServiceCaller},
     error::Result,
     failures,
-    http::body::{Path, ValidBody},
     id::Id,
+    rest::body::{Path, ValidBody},
     users::{Users, documents::Profile, requests::PutProfile},
 };
 

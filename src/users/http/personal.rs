@@ -10,8 +10,8 @@ use crate::{
     auth::{Caller, OperatorCaller},
     error::Result,
     failures,
-    http::body::Path,
     id::Id,
+    rest::body::Path,
     users::Users,
 };
 

@@ -6,9 +6,9 @@ use http::StatusCode;
 use crate::{
     auth::OperatorCaller,
     error::Result,
-    http::body::{Path, ValidBody},
     id::Id,
     idempotency::answer,
+    rest::body::{Path, ValidBody},
     users::{
         Users,
         documents::Disconnected,

@@ -7,7 +7,7 @@ use crate::{
     auth::ServiceCaller,
     error::Result,
     failures,
-    http::body::ValidBody,
+    rest::body::ValidBody,
     users::{Users, documents::MintedToken, requests::MintToken},
 };
 

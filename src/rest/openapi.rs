@@ -3,7 +3,7 @@
 //! A room registers each route once, for axum and for the document, in its `http.rs`:
 //!
 //! ```
-//! use stoa::{error::Result, http::{body::Path, openapi}, id::Id};
+//! use stoa::{error::Result, rest::{body::Path, openapi}, id::Id};
 //! use utoipa_axum::{router::OpenApiRouter, routes};
 //!
 //! /// Archives a conversation.

@@ -68,18 +68,18 @@ pub(super) mod tests {
 
     /// What was logged on this thread.
     #[derive(Clone, Default)]
-    pub(in crate::http) struct Lines(Arc<Mutex<Vec<u8>>>);
+    pub(in crate::rest) struct Lines(Arc<Mutex<Vec<u8>>>);
 
     impl Lines {
         /// Gathers what this thread logs until the guard is dropped.
-        pub(in crate::http) fn gather(level: &str, format: LogFormat) -> (Self, DefaultGuard) {
+        pub(in crate::rest) fn gather(level: &str, format: LogFormat) -> (Self, DefaultGuard) {
             let lines = Self::default();
             let writer = lines.clone();
             let subscriber = subscriber(level, format, false, move || writer.clone()).unwrap();
             (lines, tracing::subscriber::set_default(subscriber))
         }
 
-        pub(in crate::http) fn text(&self) -> String {
+        pub(in crate::rest) fn text(&self) -> String {
             String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
         }
     }

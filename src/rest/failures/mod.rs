@@ -49,7 +49,7 @@ macro_rules! failures {
                 ::std::string::String,
                 ::utoipa::openapi::RefOr<::utoipa::openapi::Response>,
             > {
-                $crate::http::failures::Failure {
+                $crate::rest::failures::Failure {
                     when: concat!($($when),+),
                     code: $crate::error::Code::$code,
                     reason: [$($reason)?].first().copied(),

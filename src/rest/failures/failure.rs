@@ -12,11 +12,11 @@ use utoipa::openapi::{
 
 use crate::{
     error::{Code, Error},
-    http::{
+    id::Ids,
+    rest::{
         problem::Problem,
         request_id::{RequestId, X_REQUEST_ID},
     },
-    id::Ids,
 };
 
 /// What failures are written in.
