@@ -52,6 +52,22 @@
 //! is the subject of one room alone has a file of its own (`chat/typing`, `marketplace/moves`).
 //! `tests/architecture/furniture.rs` keeps that true.
 //!
+//! # Words
+//!
+//! Words are the field's wherever it has one. Ours, and those that have two meanings elsewhere:
+//!
+//! - *room*: a folder of `src/`, in talk of the house; what sockets join is a [`room::Room`].
+//! - *dialect*: the names of one family of clients for what happens; a *twin* is the same event in the
+//!   other one.
+//! - *link*: one Engine.IO session, under its connections, one for each namespace.
+//! - *lane*: the write side of a websocket; a namespace's *gate* keeps its frames back until its
+//!   CONNECT is out.
+//! - *outlet*: where a connection's frames go: into a lane, or to where they wait for a poll.
+//! - *seat*: the number by which a shard of the hub knows a connection, whose *slot* stands there.
+//! - *unit*: a unit of work, which is committed as a whole; its *companion* is written along with it.
+//! - *portion*: as much of something long as is read or written at once.
+//! - *to shut out*: to revoke tokens, or to block a user, with all that follows for open sockets.
+//!
 //! # One event's journey
 //!
 //! 1. **In.** [`realtime::wire`] accepts the connection and serves HTTP on it. For a REST request it

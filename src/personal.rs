@@ -13,7 +13,7 @@ use crate::{
     id::Id,
 };
 
-/// Rows that one unit reads or erases: few, so that others have their turn soon.
+/// Rows that one unit reads or erases: few, so that others need not wait long.
 pub const ROWS: i64 = 50;
 
 /// A step of a walk through what a room keeps of somebody: where the next one begins, none when it is
@@ -23,7 +23,7 @@ pub type Step<'a> = LocalBoxFuture<'a, Result<Option<Cursor>>>;
 /// What a room keeps of people. A walk through it is many small units; a part says after each where the
 /// next one begins, and nothing when it is through.
 pub trait PersonalData: Send + Sync {
-    /// Writes some of what is kept of a user, from a place on.
+    /// Writes some of what is kept of a user, from a cursor on.
     ///
     /// # Errors
     /// The store's.
@@ -35,7 +35,7 @@ pub trait PersonalData: Send + Sync {
         lines: &'a mut Lines,
     ) -> Step<'a>;
 
-    /// Erases some of it, from a place on. Done again it changes nothing more.
+    /// Erases some of it, from a cursor on. Done again it changes nothing more.
     ///
     /// # Errors
     /// The store's.
@@ -109,7 +109,7 @@ impl Gone {
     }
 }
 
-/// Where a walk through what a room keeps of somebody stands.
+/// How far a walk through what a room keeps of somebody is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
     /// Which of the room's tables, from 0.

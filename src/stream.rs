@@ -103,8 +103,8 @@ impl From<&Room> for Stream {
 /// sent once that is committed.
 pub trait DomainEvent: Send + 'static {
     /// The streams that keep it, each once. In several, each gives it a number of its own and has
-    /// [its share](WireEvent::for_stream) of the wire events, which are kept once; it is still sent
-    /// once, as the first of them numbers it.
+    /// [what is kept there](WireEvent::for_stream) of the wire events, which are kept once; it is
+    /// still sent once, as the first of them numbers it.
     fn streams(&self) -> Vec<Stream>;
 
     /// The wire events that it becomes, in the order in which they are sent; `seq` is its number
@@ -206,7 +206,7 @@ pub struct WireEvent {
     /// Only here; none takes the namespaces in which the event and the room are at home.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "namespace_path")]
     pub namespace: Option<Namespace>,
-    /// Names it where several streams keep a share of it, so that who is sent the events of all of
+    /// Names it where several streams keep it, so that who is sent the events of all of
     /// them gets it once; and for who counts its sockets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<Uuid>,

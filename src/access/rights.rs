@@ -17,7 +17,7 @@ pub enum Membership {
 
 /// Asks stored data who belongs in a room.
 pub trait Records: Send + Sync {
-    /// How someone stands to the room, or what the store says.
+    /// Someone's membership of the room, or what the store says.
     fn membership<'a>(
         &'a self,
         identity: &'a Identity,

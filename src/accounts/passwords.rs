@@ -20,7 +20,7 @@ use crate::{
 const SALT_BYTES: usize = 16;
 const HASH_BYTES: usize = 32;
 
-/// When to try again what did not get its turn.
+/// When to try again what got no permit in time.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Hashes and checks passwords. Cheap to clone.
@@ -120,8 +120,8 @@ impl Passwords {
         .await
     }
 
-    /// Does some hashing when it is its turn. What has begun keeps its place to its end, also when
-    /// nobody waits for it any more.
+    /// Does some hashing once there is a permit for it. What has begun keeps that to its end, also
+    /// when nobody waits for it any more.
     async fn with_permit<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,

@@ -78,8 +78,8 @@ pub(super) async fn by_user(tx: &mut Tx<'_>, user: &Id) -> Result<Option<Account
     tx.optional(BY_USER, &params![user]).await?.as_ref().map(account).transpose()
 }
 
-/// The account of a user, held until the end of the unit. Whoever also writes its families holds it
-/// first.
+/// The account of a user, locked until the end of the unit. Whoever also writes its families locks
+/// it first.
 pub(super) async fn by_user_for_update(tx: &mut Tx<'_>, user: &Id) -> Result<Option<Account>> {
     tx.lock_row(BY_USER, &params![user]).await?.as_ref().map(account).transpose()
 }

@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 /// Random bytes of a token, and of each part of one.
 const BYTES: usize = 32;
 
-/// A refresh token: the key of its family, the same in all of them, and its turn, in which it alone
-/// serves.
+/// A refresh token: the key of its family, the same in all of them, and its secret, in which it
+/// alone serves.
 pub(super) struct RefreshToken {
     key: [u8; BYTES],
     secret: [u8; BYTES],
@@ -40,7 +40,7 @@ impl RefreshToken {
         Sha256::digest(self.key).to_vec()
     }
 
-    /// What is kept of its turn.
+    /// What is kept of its secret.
     pub(super) fn secret_hash(&self) -> Vec<u8> {
         Sha256::digest(self.secret).to_vec()
     }

@@ -87,7 +87,7 @@ impl ApiKeys {
     /// Reads the entries of `API_KEYS`.
     ///
     /// # Errors
-    /// [`SetupError`] names the entry by its place, since its text may hold a key by mistake.
+    /// [`SetupError`] names the entry by its number, since its text may hold a key by mistake.
     pub fn new(entries: &[String]) -> Result<Self, SetupError> {
         let mut keys: Vec<ApiKey> = Vec::with_capacity(entries.len());
         for (index, entry) in entries.iter().enumerate() {

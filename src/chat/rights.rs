@@ -9,7 +9,7 @@ use crate::{
     id::Id,
 };
 
-/// How someone stands to a conversation.
+/// Someone's membership of a conversation.
 ///
 /// # Errors
 /// [`Code::Unavailable`](crate::error::Code::Unavailable) while the store is away.

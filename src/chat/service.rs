@@ -1,4 +1,4 @@
-//! The rules of conversations. Each change is one unit of work that holds its conversation, so what
+//! The rules of conversations. Each change is one unit of work that locks its conversation, so what
 //! it looked at stays true until it is kept, and announces what happened.
 
 use std::{collections::BTreeSet, ops::Deref, sync::Arc};
@@ -276,7 +276,7 @@ async fn visible(
     Ok(Visible { row, member })
 }
 
-/// [`visible`], held until the end of the unit, for someone who acts in it.
+/// [`visible`], locked until the end of the unit, for someone who acts in it.
 async fn visible_for_update(
     tx: &mut Tx<'_>,
     caller: &Identity,

@@ -39,7 +39,7 @@ pub(super) struct Came {
     pub(super) after_message: i64,
     /// The number of the last event of the conversation's stream.
     pub(super) after_event: i64,
-    /// When the conversation was last seen to be active, which is its place in their lists.
+    /// When the conversation was last seen to be active, which is its position in their lists.
     pub(super) listed_at: Timestamp,
 }
 
@@ -89,7 +89,7 @@ pub(super) async fn find(tx: &mut Tx<'_>, id: &Id) -> Result<Option<Conversation
     tx.optional(FIND, &params![id]).await?.as_ref().map(conversation_row).transpose()
 }
 
-/// A conversation, held until the end of the unit: what is read after this stays true.
+/// A conversation, locked until the end of the unit: what is read after this stays true.
 pub(super) async fn find_for_update(tx: &mut Tx<'_>, id: &Id) -> Result<Option<ConversationRow>> {
     tx.lock_row(FIND, &params![id]).await?.as_ref().map(conversation_row).transpose()
 }
@@ -193,8 +193,8 @@ pub(super) async fn member(
     row.as_ref().map(member_row).transpose()
 }
 
-/// Adds a message of someone who takes part, the next one of a conversation that is held; false when
-/// they have written one under the same id of their own.
+/// Adds a message of someone who takes part, the next one of a conversation that is locked; false
+/// when they have written one under the same id of their own.
 pub(super) async fn insert_message(
     tx: &mut Tx<'_>,
     message: &Message,

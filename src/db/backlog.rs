@@ -26,7 +26,7 @@ impl Backlog {
         Self { bytes: Arc::default(), limit }
     }
 
-    /// Counts a unit's bytes, when there is room for them. A unit alone has room, whatever its
+    /// Counts a unit's bytes, when there is space for them. A unit alone has space, whatever its
     /// size.
     ///
     /// # Errors

@@ -10,7 +10,7 @@
 //!
 //! What one unit costs, the others do not pay: how long it works, how long it waits for what another
 //! holds, and how much waits in front of the store have limits, which end in a 503. Reads that take
-//! long are few and have places of their own.
+//! long are few and have permits of their own.
 
 mod backlog;
 mod bulk;

@@ -92,8 +92,8 @@ impl<'a> Tx<'a> {
         at_most_one(rows).map_err(|error| self.fail(error, sql))
     }
 
-    /// The only row that a `SELECT` finds, when there is one, held until the end of the unit: what
-    /// was read stays true. For units that write: SQLite has one of them at a time, and needs
+    /// The only row that a `SELECT` finds, when there is one, locked until the end of the unit:
+    /// what was read stays true. For units that write: SQLite has one of them at a time, and needs
     /// nothing for it.
     ///
     /// # Errors

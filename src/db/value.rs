@@ -145,9 +145,9 @@ pub struct Row {
     values: Vec<Value>,
 }
 
-/// A column by its place (from 0) or by its name.
+/// A column by its index (from 0) or by its name.
 pub trait Column: Copy {
-    /// Its place among the names.
+    /// Its index among the names.
     fn index(&self, columns: &[Box<str>]) -> Option<usize>;
 }
 

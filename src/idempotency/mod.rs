@@ -1,7 +1,7 @@
 //! `Idempotency-Key`: a POST that is sent again is answered again and not done again
 //! (docs/contract/rest.md#conventions).
 //!
-//! A request with a key takes a place in the store before it is carried out, and leaves its answer
+//! A request with a key claims that in the store before it is carried out, and leaves its answer
 //! there, where the handler says how ([`answer`]) in the unit that does the work: either both are
 //! kept or neither. It is carried out to its end even when its caller hangs up, since that caller is
 //! the one who will ask again. Left alone are requests without valid credentials, which get their
@@ -11,9 +11,9 @@
 //! the unit that changes that has the answer [written anew](rewrite): what was taken back does not
 //! come back.
 //!
-//! A place without an answer, whose request does not run in this process, may be taken over: nothing
-//! was done for it, and what another process still does for it is undone, since each unit first
-//! looks whether the place is still its own.
+//! A claim without an answer, whose request does not run in this process, may be taken over:
+//! nothing was done for it, and what another process still does for it is undone, since each unit
+//! first looks whether the claim is still its own.
 
 mod attempt;
 mod kept;
@@ -75,7 +75,7 @@ pub struct Idempotency {
     running: Running,
 }
 
-/// The places whose requests this process carries out, each with the hash of its body.
+/// The requests, by their hashes, that this process carries out, each with the hash of its body.
 type Running = Arc<DashMap<Vec<u8>, Vec<u8>>>;
 
 /// Notes that a request is carried out, until it is dropped.
@@ -216,12 +216,12 @@ impl Idempotency {
         }
     }
 
-    /// Carries a request out and keeps its answer, or gives the place back where that is not to be
+    /// Carries a request out and keeps its answer, or gives the claim back where that is not to be
     /// repeated.
     async fn run(self, claimed: Claimed, request: Request, next: Next) -> Result<Response> {
         let attempt = Arc::new(Attempt::new(claimed));
         let work = accompanied(Some(attempt.clone()), attempt.clone().render_in(next.run(request)));
-        // In a task of its own, so that a panic does not keep the place.
+        // In a task of its own, so that a panic does not keep the claim.
         let ran = match self.db.run_to_completion(work.map(Ok)).await {
             Ok(response) => whole(response).await,
             Err(error) => Err(error),

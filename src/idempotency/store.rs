@@ -49,9 +49,9 @@ pub(super) struct Claimed {
     id: Uuid,
 }
 
-/// Takes a place, unless it is taken. One whose answer is too old is free, and so is one without an
-/// answer after a moment: its request does not run in this process, and is undone elsewhere. One
-/// that is held from a time to come is from before a clock was set back, and free.
+/// Claims a request, unless it is claimed. One whose answer is too old is free, and so is one
+/// without an answer after a moment: its request does not run in this process, and is undone
+/// elsewhere. One that is held from a time to come is from before a clock was set back, and free.
 pub(super) async fn claim(db: &Db, request_hash: Vec<u8>, body_hash: Vec<u8>) -> Result<Claim> {
     const TAKE: &str = "
         INSERT INTO idempotency_keys (id, body_hash, attempt, started_at, held_at)
@@ -103,7 +103,7 @@ fn read(row: &Row, body_hash: &[u8]) -> Result<Claim> {
     }))
 }
 
-/// Keeps the answer, unless another has taken the place since.
+/// Keeps the answer, unless another has claimed the request since.
 pub(super) async fn finish(db: &Db, claimed: &Claimed, answer: Answer) -> Result<()> {
     let bytes = answer.body.as_ref().map_or(0, Bytes::len);
     let (request_hash, id) = (claimed.request_hash.clone(), claimed.id);
@@ -111,7 +111,8 @@ pub(super) async fn finish(db: &Db, claimed: &Claimed, answer: Answer) -> Result
         .await
 }
 
-/// Keeps the answer in the unit that does the work; false when another has taken the place since.
+/// Keeps the answer in the unit that does the work; false when another has claimed the request
+/// since.
 pub(super) async fn keep(tx: &mut Tx<'_>, claimed: &Claimed, answer: &Answer) -> Result<bool> {
     set_answer(tx, claimed.request_hash.clone(), claimed.id, answer).await
 }
@@ -122,7 +123,7 @@ async fn set_answer(
     id: Uuid,
     answer: &Answer,
 ) -> Result<bool> {
-    // Where enough others show the same, the place has no answer yet, and gets none.
+    // Where enough others show the same, the request has no answer yet, and gets none.
     const SET: &str = "
         UPDATE idempotency_keys SET status = $3, content_type = $4, (answer, subject) = (
             SELECT CASE WHEN about.answers < $7 THEN $5 ELSE answer END,
@@ -162,7 +163,7 @@ pub async fn forget(tx: &mut Tx<'_>, subject: &Id) -> Result<()> {
     Ok(())
 }
 
-/// The kept answers after a place, each with its own; at most `limit`.
+/// The kept answers after a request's hash, each with its own; at most `limit`.
 ///
 /// # Errors
 /// The store's.
@@ -177,7 +178,7 @@ pub async fn answers_after(
     rows.iter().map(|row| Ok((row.get("id")?, row.get("answer")?))).collect()
 }
 
-/// The answer that is kept in a place, held until the end of the unit.
+/// The answer that is kept of a request, locked until the end of the unit.
 ///
 /// # Errors
 /// The store's.
@@ -187,7 +188,7 @@ pub async fn answer_at(tx: &mut Tx<'_>, request_hash: &[u8]) -> Result<Option<Ve
     Ok(row.map_or(Ok(None), |row| row.get("answer"))?)
 }
 
-/// Keeps another answer in a place instead of the one that is there.
+/// Keeps another answer of a request instead of the one that is there.
 ///
 /// # Errors
 /// The store's.
@@ -197,8 +198,8 @@ pub async fn set_answer_at(tx: &mut Tx<'_>, request_hash: &[u8], answer: &[u8]) 
     Ok(())
 }
 
-/// Sees to it in the unit that does some of the work that nobody takes the place until its end; false
-/// when another has taken it already.
+/// Sees to it in the unit that does some of the work that nobody claims the request until its end;
+/// false when another has claimed it already.
 pub(super) async fn renew_claim(tx: &mut Tx<'_>, claimed: &Claimed) -> Result<bool> {
     const RENEW: &str = "
         UPDATE idempotency_keys SET held_at = $3 WHERE id = $1 AND attempt = $2";
@@ -206,7 +207,7 @@ pub(super) async fn renew_claim(tx: &mut Tx<'_>, claimed: &Claimed) -> Result<bo
     Ok(tx.execute(RENEW, &params![&*claimed.request_hash, claimed.id, now]).await? == 1)
 }
 
-/// Gives a place back, unless it has an answer, or another has taken it since.
+/// Gives a claim back, unless there is an answer, or another has claimed the request since.
 pub(super) async fn release(db: &Db, claimed: &Claimed) -> Result<()> {
     const RELEASE: &str = "
         DELETE FROM idempotency_keys WHERE id = $1 AND attempt = $2 AND status IS NULL";

@@ -39,11 +39,11 @@ struct SocketCounts {
     strangers: usize,
 }
 
-/// A place among the sockets of an address, until it is dropped.
+/// Lets one socket of an address be, until it is dropped.
 #[derive(Debug, Default)]
 pub struct AddressPermit(Option<Arc<Address>>);
 
-/// A place among those sockets that have not shown a valid token, until it is dropped.
+/// Lets one socket be that has not shown a valid token, until it is dropped.
 #[derive(Debug, Default)]
 pub struct Admission(Option<Arc<Address>>);
 
@@ -58,7 +58,7 @@ impl AddressLimits {
         Self(config.enabled.then(|| Arc::new(Addresses { known: DashMap::new(), most })))
     }
 
-    /// Takes a place for a new socket; none when the address has its share.
+    /// Permits a new socket; none when the address has as many as it may.
     #[must_use]
     pub fn admit(&self, address: IpAddr) -> Option<(AddressPermit, Admission)> {
         let Some(addresses) = &self.0 else { return Some((AddressPermit(None), Admission(None))) };
@@ -104,7 +104,7 @@ impl Drop for Admission {
     }
 }
 
-/// One subscriber's share of IPv6 is a /64; it counts as one address.
+/// One subscriber has a /64 of IPv6; it counts as one address.
 #[must_use]
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {

@@ -21,7 +21,7 @@ struct Peers {
     trusted: Vec<IpNet>,
 }
 
-/// An HTTP connection's place among those of its peer, until it is dropped.
+/// Lets one HTTP connection of a peer be, until it is dropped.
 #[derive(Debug)]
 pub struct PeerPermit(Option<(Arc<Peers>, IpAddr)>);
 
@@ -37,7 +37,7 @@ impl PeerLimits {
         Self(config.enabled.then(|| Arc::new(peers())))
     }
 
-    /// Takes a place for a new connection; none when the peer has its share.
+    /// Permits a new connection; none when the peer has as many as it may.
     #[must_use]
     pub fn admit(&self, peer: IpAddr) -> Option<PeerPermit> {
         let peer = peer.to_canonical();

@@ -1,6 +1,6 @@
 //! The marketplace: purchase requests, offers, delivery, checkouts.
 //!
-//! A request goes through the table of [`moves`]; each change is one unit of work that holds the
+//! A request goes through the table of [`moves`]; each change is one unit of work that locks the
 //! request, and announces what happened. Payments say through a [`Sale`] that it is paid.
 
 mod announcements;

@@ -213,7 +213,7 @@ async fn erase_offer(tx: &mut Tx<'_>, offer: &Offer) -> Result<()> {
         return Ok(());
     };
     let request = row.document;
-    // Whoever held the request before may have changed the offer.
+    // Whoever had the request locked before may have changed the offer.
     let Some(offer) = store::offers::find(tx, &offer.id).await? else { return Ok(()) };
     if offer.status == OfferStatus::Pending && request.status == RequestStatus::Open {
         store::offers::set_status(tx, &offer.id, OfferStatus::Withdrawn).await?;

@@ -14,7 +14,7 @@ use crate::{
     room::Room,
 };
 
-/// How someone stands to a room of the marketplace.
+/// Someone's membership of a room of the marketplace.
 ///
 /// # Errors
 /// [`Code::Unavailable`] while the store is away.

@@ -33,7 +33,7 @@ pub struct Terms {
 }
 
 impl Sale {
-    /// The sale of a request, held until the end of the unit; none without such a request.
+    /// The sale of a request, locked until the end of the unit; none without such a request.
     ///
     /// # Errors
     /// The store's.

@@ -86,8 +86,8 @@ impl NotificationService {
     }
 
     /// Tells users what happened to them, in the unit of work in which it did, as far as the operator
-    /// has them told. Once in a unit, with all that happened in it, and after its other rows are held,
-    /// so that units never wait for each other in a circle.
+    /// has them told. Once in a unit, with all that happened in it, and after its other rows are
+    /// locked, so that units never wait for each other in a circle.
     ///
     /// # Errors
     /// The store's.
@@ -123,7 +123,7 @@ impl NotificationService {
     }
 
     /// Notes that a user has seen what they were notified of about a topic, in the unit of work in which
-    /// they did; after its other rows are held. What comes next about it is news again.
+    /// they did; after its other rows are locked. What comes next about it is news again.
     ///
     /// # Errors
     /// The store's.

@@ -1,5 +1,5 @@
-//! The rules of notifications. Each change is one unit of work that holds the inboxes of its users, so
-//! that the numbers of what is unread are told in the order in which they were true.
+//! The rules of notifications. Each change is one unit of work that locks the inboxes of its users,
+//! so that the numbers of what is unread are told in the order in which they were true.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Users whom one unit tells something: it takes the store a few milliseconds, and a request for
-/// more of them is several units, between which others have their turn.
+/// more of them is several units, between which others are served.
 const USERS_AT_ONCE: usize = 200;
 
 /// For how long a request that comes again goes on where it ended

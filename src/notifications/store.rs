@@ -1,5 +1,5 @@
-//! Notifications in the store. A unit that changes somebody's notifications holds their inbox first,
-//! of several users in the order of their ids, and then what the notifications say.
+//! Notifications in the store. A unit that changes somebody's notifications locks their inbox
+//! first, of several users in the order of their ids, and then what the notifications say.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::{
     params,
 };
 
-/// Where a user stands.
+/// How far a user is.
 pub(super) struct Inbox {
     /// The number of their last notification.
     pub(super) last_ordinal: i64,
@@ -22,7 +22,7 @@ pub(super) struct Inbox {
     pub(super) read_upto: i64,
 }
 
-/// A notification's place among those of a user.
+/// A notification among those of a user.
 pub(super) struct InboxEntry {
     pub(super) ordinal: i64,
     read_at: Option<Timestamp>,
@@ -40,12 +40,12 @@ pub(super) async fn inbox(tx: &mut Tx<'_>, user: &Id) -> Result<Option<Inbox>> {
     tx.optional(INBOX, &params![user]).await?.as_ref().map(read_inbox).transpose()
 }
 
-/// The same, held until the end of the unit.
+/// The same, locked until the end of the unit.
 pub(super) async fn inbox_for_update(tx: &mut Tx<'_>, user: &Id) -> Result<Option<Inbox>> {
     tx.lock_row(INBOX, &params![user]).await?.as_ref().map(read_inbox).transpose()
 }
 
-/// Holds the inboxes of these users, in their order, until the end of the unit.
+/// Locks the inboxes of these users, in their order, until the end of the unit.
 pub(super) async fn lock_inboxes(tx: &mut Tx<'_>, users: &BTreeSet<&Id>) -> Result<()> {
     const LOCK: &str = "
         INSERT INTO notification_inboxes (user_id, last_ordinal, unread, read_upto)
@@ -252,8 +252,8 @@ pub(super) async fn set_unread(tx: &mut Tx<'_>, user: &Id, unread: u64) -> Resul
     Ok(())
 }
 
-/// Takes a notification from a user, and with the last of its users what it says; its place, when it
-/// was theirs, and whether that is forgotten.
+/// Takes a notification from a user, and with the last of its users what it says; its entry, when
+/// it was theirs, and whether that is forgotten.
 pub(super) async fn remove(
     tx: &mut Tx<'_>,
     user: &Id,
@@ -268,8 +268,8 @@ pub(super) async fn remove(
 
 /// Takes some notifications from a user, the oldest first, and some of when they read all; what was said
 /// by those that nobody has any more, and how many rows there were of either at the most. With the last
-/// of both goes where the user stands, in the same unit: whatever they are told meanwhile is told before
-/// it and goes too, or begins anew.
+/// of both is noted with the inbox, in the same unit: whatever they are told meanwhile is told
+/// before it and goes too, or begins anew.
 pub(super) async fn erase_some(tx: &mut Tx<'_>, user: &Id, limit: i64) -> Result<(Vec<Id>, u64)> {
     const REMOVE: &str = "
         DELETE FROM notifications WHERE (user_id, ordinal) IN (
@@ -366,7 +366,7 @@ pub(super) async fn oldest(
     rows.iter().map(|row| Ok((row.get("user_id")?, row.get("ordinal")?))).collect()
 }
 
-/// Gives an old notification of a user up; its place, when it was still there.
+/// Gives an old notification of a user up; its entry, when it was still there.
 pub(super) async fn give_up(
     tx: &mut Tx<'_>,
     user: &Id,

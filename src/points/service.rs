@@ -1,4 +1,4 @@
-//! The rules of points. Each change is one unit of work that holds the account of its user, so that
+//! The rules of points. Each change is one unit of work that locks the account of its user, so that
 //! the balance is the sum of the ledger, whoever else awards something at the same time.
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Points in the store. A unit that changes a user's points holds their account first.
+//! Points in the store. A unit that changes a user's points locks their account first.
 
 use super::documents::{PointsTransaction, Referral};
 use crate::{
@@ -31,7 +31,7 @@ pub(super) async fn account(tx: &mut Tx<'_>, user: &Id) -> Result<Account> {
     found.as_ref().map_or(Ok(Account::default()), read_account)
 }
 
-/// The same, begun where there is none, and held until the end of the unit.
+/// The same, begun where there is none, and locked until the end of the unit.
 pub(super) async fn account_for_update(tx: &mut Tx<'_>, user: &Id) -> Result<Account> {
     const BEGIN: &str = "
         INSERT INTO points_accounts (user_id, points, lifetime, entries) VALUES ($1, 0, 0, 0)

@@ -29,8 +29,8 @@ pub struct Search<'a> {
 pub struct Circle(Picks);
 
 impl<'a> Search<'a> {
-    /// A search for the contacts of these, who are known by their places from now on. Each is told of
-    /// themselves.
+    /// A search for the contacts of these, who are known by their indexes from now on. Each is told
+    /// of themselves.
     pub(super) fn new(users: &[Id], here: &'a Registry) -> Self {
         let users: HashMap<Id, usize> = users.iter().cloned().zip(0..).collect();
         let mut search = Self { users: HashMap::new(), found: HashMap::new(), here };
@@ -64,7 +64,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Who was found, and the places of whose contacts they are.
+    /// Who was found, and the indexes of whose contacts they are.
     pub(super) fn found(self) -> HashMap<Id, Picks> {
         self.found
     }

@@ -1,6 +1,6 @@
-//! When tokens end: a socket is told before its token does, and closed when that has ceased to hold,
-//! which is a little later (`auth.leeway`). It says what is due and does nothing itself; that is
-//! for `expiries`.
+//! When tokens end: a socket is told before its token does, and closed when that is no longer
+//! valid, which is a little later (`auth.leeway`). It says what is due and does nothing itself;
+//! that is for `expiries`.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -38,7 +38,7 @@ pub(super) enum Due<T> {
 }
 
 impl<T: Clone> Deadlines<T> {
-    /// They are told so long before the end of their tokens, which hold for so long after it.
+    /// They are told so long before the end of their tokens, which are valid for so long after it.
     pub(super) fn new(notice: Duration, leeway: Duration) -> Self {
         Self { due: BTreeMap::new(), notice, leeway }
     }
@@ -98,7 +98,8 @@ mod tests {
         Timestamp::from_millis(seconds * 1000)
     }
 
-    /// Who is told a minute before the end of their token, which holds for five seconds after it.
+    /// Who is told a minute before the end of their token, which is valid for five seconds after
+    /// it.
     fn deadlines() -> Deadlines<char> {
         Deadlines::new(Duration::from_mins(1), Duration::from_secs(5))
     }

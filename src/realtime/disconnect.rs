@@ -1,4 +1,4 @@
-//! Sockets that are closed from above: those whose token is revoked or whose user is blocked, and those
+//! Sockets that the server closes: those whose token is revoked or whose user is blocked, and those
 //! of a user whom an operator disconnects.
 
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Connection, Realtime, events::ClosingReason};
 use crate::{id::Id, metrics, room::Room};
 
-/// Sockets that are looked at before others have their turn on the thread: each takes a microsecond.
+/// Sockets that are looked at before others get the thread: each takes a microsecond.
 const LOOKED_AT_ONCE: usize = 500;
 
 impl Realtime {

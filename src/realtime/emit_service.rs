@@ -1,7 +1,7 @@
 //! Events from outside on their way through the store: what is not volatile is kept in the stream
 //! of each of its rooms before anyone hears it (docs/contract/events.md#missed-events).
 //!
-//! The broadcast is the outlet's, [`Emitter::publish`], so that what sockets hear has the order of
+//! The broadcast is of [`Emitter::publish`], on commit, so that what sockets hear has the order of
 //! the numbers; here its sockets are counted.
 
 use super::emitter::{Emitter, ExternalEvent};
@@ -19,7 +19,7 @@ pub struct EmitService {
 }
 
 impl EmitService {
-    /// By way of this store, whose outlet is [`Emitter::publish`].
+    /// By way of this store, whose commits [`Emitter::publish`] hears of.
     #[must_use]
     pub fn new(db: Db, emitter: Emitter) -> Self {
         Self { db, emitter }

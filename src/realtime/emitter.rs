@@ -33,7 +33,7 @@ pub struct Emitter {
     receipts: Arc<DashMap<Uuid, Receipt>>,
 }
 
-/// An event that came from outside, with its name checked.
+/// An event that a backend sends, with its name checked.
 #[derive(Clone, Debug)]
 pub struct ExternalEvent {
     /// Names it in the log, and in every stream that keeps it.

@@ -164,7 +164,7 @@ fn run(asked: Asked, command: &Arc<Command>, payload: &RawValue, most: usize) {
     let span = tracing::debug_span!("event", name, connection = %connection.id());
     let work = (command.run)(connection.clone(), payload);
     let answered = async move {
-        // It may have waited for its turn.
+        // It may have waited in the queue.
         let result = if asked.connection.is_shut_out() {
             Err(ended())
         } else {

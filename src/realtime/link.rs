@@ -252,7 +252,7 @@ impl Link {
         self.rare.get()?.polls.get()
     }
 
-    /// The engine may have room for what the members go over to the websocket with.
+    /// The engine may have space for what the members go over to the websocket with.
     pub(super) fn go_over(&self, hub: &Hub) {
         for member in self.lock().members.iter() {
             hub.push(self.shard(), Item::GoOver(member));

@@ -13,7 +13,7 @@
 //! | `commands`, `inbound`, `queue` | what clients ask, in order, answered once |
 //! | `hub/`, `seats` | rooms and fan-out, in shards, of members by number |
 //! | `sockets` | the connections that those numbers are |
-//! | `replay` | entering a room with what was missed of it |
+//! | `replay` | joining a room with what was missed of it |
 //! | `emitter`, `emit_service`, `http` | what the application sends, what is kept of it, REST over it |
 //! | `events`, `catalogue/` | the events of a session, and all events of all rooms |
 

@@ -70,7 +70,7 @@ struct Outbox {
     ended: bool,
 }
 
-/// What waits for a poll.
+/// One thing that waits for a poll.
 pub(super) enum PollItem {
     /// A websocket's frame, of which a poll is given the payload.
     Frame(Bytes),

@@ -1,4 +1,4 @@
-//! Entering a room with what was missed of it: between the kept events that are read and those that
+//! Joining a room with what was missed of it: between the kept events that are read and those that
 //! arrive meanwhile there is no gap, and nothing comes twice
 //! (docs/contract/events.md#missed-events).
 
@@ -105,7 +105,7 @@ pub async fn join_with_replay(
     }
 }
 
-/// A room that a connection has entered, with those beside it.
+/// A room that a connection has joined, with its siblings.
 struct Missed<'a> {
     connection: &'a Arc<Connection>,
     room: Room,
@@ -143,7 +143,7 @@ impl Missed<'_> {
     }
 }
 
-/// Where a stream stands, and a portion of what came after a number, if that is still known.
+/// How far a stream is, and a portion of what came after a number, if that is still known.
 struct StreamState {
     seq: i64,
     epoch: Option<Id>,

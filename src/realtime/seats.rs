@@ -1,5 +1,5 @@
 //! Seats: numbers by which the hub knows connections, without knowing what they are. Each of its
-//! shards has seats of its own: a seat's number is the place of its slot there.
+//! shards has seats of its own: a seat's number is the index of its slot there.
 
 use std::{
     num::NonZeroU32,

@@ -141,7 +141,7 @@ impl Lifecycle {
         opening.socket.on_disconnect(ending);
         connection.register();
         if let Some(identity) = identity {
-            // It has just begun: there is room for two rooms.
+            // It has just begun: there is space for two rooms.
             let _ = connection.join(Room::User(identity.user_id.clone()));
             if identity.has(Role::Admin) {
                 let _ = connection.join(Room::Admins);

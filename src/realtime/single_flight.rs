@@ -1,10 +1,10 @@
-//! Looks through all sockets, which take long: one serves everyone who asked before it began.
+//! Sweeps over all sockets, which take long: one serves everyone who asked before it began.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Mutex;
 
-/// How many looks were asked for, and how many of those are done.
+/// How many sweeps were asked for, and how many of those are done.
 #[derive(Default)]
 pub(super) struct SingleFlight {
     asked: AtomicU64,
@@ -12,7 +12,8 @@ pub(super) struct SingleFlight {
 }
 
 impl SingleFlight {
-    /// Looks, or waits for a look that begins from now on; what came of it, where it was the own one.
+    /// Sweeps, or waits for a sweep that begins from now on; what came of it, where it was the own
+    /// one.
     pub(super) async fn run<T>(&self, sweep: impl AsyncFnOnce() -> T) -> Option<T> {
         let own = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
         let mut done = self.done.lock().await;

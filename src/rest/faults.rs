@@ -156,7 +156,7 @@ fn as_text(word: &str) -> String {
     format!("\"{word}\"")
 }
 
-/// JSON with another value at a place, or without it; the rest of it in its bytes.
+/// JSON with another value at a pointer, or without it; the rest of it in its bytes.
 fn with(json: &str, at: &[Step], value: Option<&str>) -> Option<String> {
     let [step, rest @ ..] = at else { return value.map(str::to_owned) };
     let inner = |there: Option<&RawValue>| -> Option<Option<Box<RawValue>>> {

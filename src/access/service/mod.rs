@@ -145,7 +145,7 @@ impl Access {
         }
     }
 
-    /// Whether the policy lets in who stands like this to a room.
+    /// Whether the policy lets someone of this membership in.
     fn admits(&self, membership: Membership) -> bool {
         match membership {
             Membership::Member => true,
@@ -154,7 +154,7 @@ impl Access {
         }
     }
 
-    /// How someone stands to a room, by any right there is.
+    /// Someone's membership of a room, by any right there is.
     async fn membership(&self, identity: &Identity, room: &Room) -> Result<Membership> {
         if identity.has(Role::Admin) || identity.rooms.contains(room) || own(identity, room) {
             return Ok(Membership::Member);

@@ -125,7 +125,7 @@ impl Access {
         checked
     }
 
-    /// Takes connections out of rooms, each unless it stands so that it stays.
+    /// Takes connections out of rooms, each unless its membership lets it stay.
     async fn take_out(
         &self,
         connections: &[Arc<Connection>],

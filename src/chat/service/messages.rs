@@ -268,7 +268,7 @@ impl ChatService {
 /// thousands, maybe.
 pub(in crate::chat) async fn erase(tx: &mut Tx<'_>, message: &Message) -> Result<()> {
     store::find_for_update(tx, &message.conversation_id).await?;
-    // Only what is read while the conversation is held stays true.
+    // Only what is read while the conversation is locked stays true.
     let Some(MessageRow { document: mut message, .. }) = store::message(tx, &message.id).await?
     else {
         return Ok(());
@@ -353,7 +353,7 @@ async fn sent(
     }
 }
 
-/// A message that the caller may know of, with its conversation held until the end of the unit.
+/// A message that the caller may know of, with its conversation locked until the end of the unit.
 async fn message_for_update(
     tx: &mut Tx<'_>,
     caller: &Identity,
@@ -364,7 +364,7 @@ async fn message_for_update(
     let conversation = visible_for_update(tx, caller, &message.document.conversation_id).await;
     let visible = conversation
         .map_err(|error| if error.code() == Code::NotFound { none() } else { error })?;
-    // Only what is read while the conversation is held stays true.
+    // Only what is read while the conversation is locked stays true.
     let message = store::message(tx, id).await?.ok_or_else(none)?;
     Ok((visible, message))
 }

@@ -19,7 +19,7 @@ pub(in crate::chat) struct Participation {
 }
 
 impl Participation {
-    /// Its place among its user's, which it may leave only for a later one.
+    /// Its cursor among its user's, which it may change only for a later one.
     pub(in crate::chat) fn cursor(&self) -> (i64, Id) {
         (self.listed_at, self.conversation.clone())
     }
@@ -41,7 +41,7 @@ pub(in crate::chat) async fn participations(
     rows.iter().map(participation).collect()
 }
 
-/// Those of one user after a place.
+/// Those of one user after a cursor.
 pub(in crate::chat) async fn participations_after(
     tx: &mut Tx<'_>,
     user: &Id,

@@ -33,7 +33,7 @@ pub(in crate::chat) struct Listed {
     pub(in crate::chat) last_message: Option<Message>,
 }
 
-/// Where a conversation stands in a list.
+/// A conversation's position in a list.
 struct ListPosition {
     active_at: i64,
     id: Id,
@@ -208,7 +208,7 @@ async fn positions(
     }
 }
 
-/// Those of a conversation who come after `after`, the first to come first, each with their place.
+/// Those of a conversation who come after `after`, the first to come first, each with their number.
 pub(in crate::chat) async fn participants(
     tx: &mut Tx<'_>,
     conversation: &Id,

@@ -133,7 +133,7 @@ pub(in crate::chat) async fn erase_reactions(
     Ok(tx.execute(ERASE, &params![user, limit]).await?)
 }
 
-/// Forgets what of a conversation that is held a user has read: all of it counts as read.
+/// Forgets what of a conversation that is locked a user has read: all of it counts as read.
 pub(in crate::chat) async fn forget_read(
     tx: &mut Tx<'_>,
     conversation: &Id,

@@ -36,7 +36,7 @@ impl Budget {
         Self { bytes: 0, limit: limits.unit_bytes, streams: HashSet::new() }
     }
 
-    /// Takes what an event costs that is to be announced; one for which there is no room takes
+    /// Takes what an event costs that is to be announced; one for which there is no space takes
     /// nothing.
     ///
     /// # Errors
@@ -79,7 +79,7 @@ pub(super) fn too_large() -> Error {
     Error::new(Kind::TooLarge, "the events of one unit of work")
 }
 
-/// Names each share of an event that several streams keep, the same in all of them, so that who is
+/// Names what each of several streams keeps of an event, the same in all of them, so that who is
 /// sent several of them can tell.
 pub(super) fn name(wire_events: &mut [WireEvent], streams: usize) {
     if streams > 1 {

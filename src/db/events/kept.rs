@@ -120,7 +120,7 @@ pub async fn empty_after(
 
 fn of_stream(row: &Row) -> Result<KeptWire> {
     let wire: String = row.get("wire")?;
-    // A share says what it says elsewhere.
+    // One of several streams says what it says elsewhere.
     let wire_events = if wire.is_empty() { Vec::new() } else { read_wire(&wire)? };
     Ok(KeptWire { at: KeptAt::Stream(row.get("stream")?, row.get("seq")?), wire_events })
 }

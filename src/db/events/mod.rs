@@ -23,7 +23,7 @@ use crate::{
     stream::{Stream, WireEvent},
 };
 
-/// Where a stream stands.
+/// How far a stream is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamPosition {
     /// The number of its last event.
@@ -52,7 +52,7 @@ pub struct Portion {
     pub bytes: usize,
 }
 
-/// Where a stream stands; none when nothing was ever announced in it.
+/// How far a stream is; none when nothing was ever announced in it.
 ///
 /// # Errors
 /// The store's.

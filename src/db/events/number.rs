@@ -16,7 +16,7 @@ use crate::{
 const MAX_STEP: i64 = 16;
 
 /// Numbers what the unit announced and keeps it. Streams are taken in one order everywhere, so
-/// units never wait for each other in a circle; the row of a stream is held until the commit, so
+/// units never wait for each other in a circle; the row of a stream is locked until the commit, so
 /// numbers rise in commit order. They begin after `after`, in every stream.
 ///
 /// # Errors

@@ -23,7 +23,7 @@ const MAX_BYTES: u64 = 512 * 1024;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Gives up the events that are older than `keep_for`; how many. What several streams shared goes
-/// after their shares of it, which are as old.
+/// after what streams keep of it, which are as old.
 ///
 /// # Errors
 /// The store's.

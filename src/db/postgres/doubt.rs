@@ -30,7 +30,7 @@ pub(super) struct Doubt {
     /// What the server calls its transaction; none when it keeps no events.
     name: Option<i64>,
     announced: Vec<CommittedEvent>,
-    /// Its turn in each of its streams.
+    /// Keep the order in each of its streams.
     _guards: Vec<OrderGuard>,
     _bytes: Counted,
 }

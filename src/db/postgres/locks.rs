@@ -1,5 +1,5 @@
-//! Who waits for what others hold. A unit that waits for a row keeps a connection, so few may wait
-//! for long: were it otherwise, one row that is held would hold every writer.
+//! Who waits for what others have locked. A unit that waits for a row keeps a connection, so few
+//! may wait for long: were it otherwise, one locked row would block every writer.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -28,7 +28,7 @@ const WARNED: Duration = Duration::from_millis(200);
 /// For how long that counts.
 const REMEMBERED: Duration = Duration::from_secs(2);
 
-/// What units wait for, and whose turn it is in a stream.
+/// What units wait for, and who is next in a stream.
 #[derive(Default)]
 pub(super) struct Locks {
     hasher: RandomState,
@@ -50,7 +50,7 @@ struct Wait {
     key: u64,
 }
 
-/// A unit's turn, until it is dropped: of this node's units it alone waits at the server, or has
+/// Keeps the order until it is dropped: of this node's units it alone waits at the server, or has
 /// the stream.
 pub(in crate::db) struct OrderGuard {
     _guard: sync::OwnedMutexGuard<()>,
@@ -86,7 +86,7 @@ impl Locks {
         }
     }
 
-    /// Waits for a unit's turn to take the row of a statement with these parameters.
+    /// Waits until a unit may take the row of a statement with these parameters.
     ///
     /// # Errors
     /// [`Kind::Busy`]
@@ -137,7 +137,7 @@ impl Locks {
         Ok((Wait { locks: self.clone(), key }, wanted.mutex.clone()))
     }
 
-    /// Waits for a turn, as long as somebody gets his now and then.
+    /// Waits until it is next, as long as somebody else is now and then.
     async fn take(self: &Arc<Self>, key: u64, patience: &Patience) -> Result<OrderGuard> {
         let (wait, mutex) = self.want(key)?;
         let limit = patience.limit.max(STUCK);

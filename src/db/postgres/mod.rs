@@ -1,6 +1,6 @@
 //! Postgres behind pools of connections: a transaction for each unit, and every wait has an end.
 //! What reads and what writes have connections of their own, and reads that take long are few, so
-//! that neither a row that is held nor a slow question keeps the others waiting.
+//! that neither a locked row nor a slow question keeps the others waiting.
 
 mod doubt;
 mod locks;
@@ -60,13 +60,13 @@ struct Inner {
     reads: PgPool,
     /// For nothing but to ask whether the server is there.
     probes: PgPool,
-    /// Places of the units that wait for a connection.
+    /// Permits of the units that wait for a connection.
     waiting_writes: Arc<Semaphore>,
     waiting_reads: Arc<Semaphore>,
-    /// Places of the reads that take long, and of all others.
+    /// Permits of the reads that take long, and of all others.
     long: Semaphore,
     short: Arc<Semaphore>,
-    /// Places of the units that may wait long for a row.
+    /// Permits of the units that may wait long for a row.
     patient: Arc<Semaphore>,
     lock_timeout: Duration,
     read_timeout: Duration,
@@ -174,7 +174,7 @@ impl Postgres {
     }
 
     /// Lets a thread carry a unit out: its future can't move between threads, and it goes on to
-    /// its end when the caller has gone. A unit that reads has its place.
+    /// its end when the caller has gone. A unit that reads has its permit.
     fn carry<A>(
         &self,
         mut connection: PoolConnection<Engine>,
@@ -267,7 +267,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Waits for a read. One that takes long gives its place to the next, where there is another
+    /// Waits for a read. One that takes long gives its permit to the next, where there is another
     /// for it; else it is given up.
     async fn read_in_time<T>(
         &self,

@@ -38,7 +38,8 @@ pub(in crate::db) fn insert_all<const N: usize>(
 struct Statement<'c> {
     session: &'c Session,
     prepared: CachedStatement<'c>,
-    /// Which parameter each place takes: SQLite takes `$1` for a name and counts by first appearance.
+    /// Which parameter each index takes: SQLite takes `$1` for a name and counts by first
+    /// appearance.
     indexes: SmallVec<[usize; 8]>,
 }
 

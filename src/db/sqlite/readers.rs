@@ -39,12 +39,12 @@ struct Crew {
     shared: Arc<Shared>,
     jobs: Mutex<mpsc::Receiver<Job>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    /// Places of the units that take long.
+    /// Permits of the units that take long.
     long: Arc<Semaphore>,
     timeout: Duration,
 }
 
-/// Where a thread notes that the unit under way is a long one.
+/// That of the unit under way, once it is a long one.
 type LongPermit = Arc<Mutex<Option<OwnedSemaphorePermit>>>;
 
 impl Readers {
@@ -139,7 +139,7 @@ impl Crew {
     }
 
     /// Decides about a unit that is at work for long: it leaves with its thread, where there is
-    /// room for it.
+    /// a permit for it.
     fn judge(self: &Arc<Self>, long_permit: LongPermit) -> Judge {
         // The connection that this is given to belongs to a thread that has the crew.
         let crew: Weak<Self> = Arc::downgrade(self);

@@ -1,4 +1,4 @@
-//! The rules of the marketplace. Each change is one unit of work that holds its request, so what it
+//! The rules of the marketplace. Each change is one unit of work that locks its request, so what it
 //! looked at stays true until it is kept, and announces what happened.
 
 mod checkouts;
@@ -79,13 +79,13 @@ async fn visible(
     }
 }
 
-/// [`found`], held until the end of the unit.
+/// [`found`], locked until the end of the unit.
 async fn visible_for_update(tx: &mut Tx<'_>, caller: &Identity, id: &Id) -> Result<RequestRow> {
     let row = store::requests::find_for_update(tx, id).await?;
     visible(tx, caller, row).await
 }
 
-/// An offer with its request, both held until the end of the unit.
+/// An offer with its request, both locked until the end of the unit.
 async fn offer_for_update(
     tx: &mut Tx<'_>,
     caller: &Identity,
@@ -94,7 +94,7 @@ async fn offer_for_update(
     let offer = store::offers::find(tx, id).await?.ok_or_else(no_offer)?;
     let row =
         store::requests::find_for_update(tx, &offer.request_id).await?.ok_or_else(no_offer)?;
-    // Whoever held the request before may have changed the offer.
+    // Whoever had the request locked before may have changed the offer.
     let offer = store::offers::find(tx, id).await?.ok_or_else(no_offer)?;
     let mine = offer.seller_id == caller.user_id || row.document.buyer_id == caller.user_id;
     if mine || caller.operates() { Ok((row.document, offer)) } else { Err(no_offer()) }

@@ -34,7 +34,7 @@ pub(in crate::marketplace) async fn find(tx: &mut Tx<'_>, id: &Id) -> Result<Opt
     complete(tx, found).await
 }
 
-/// A checkout, held until the end of the unit.
+/// A checkout, locked until the end of the unit.
 pub(in crate::marketplace) async fn find_for_update(
     tx: &mut Tx<'_>,
     id: &Id,

@@ -54,7 +54,7 @@ pub(in crate::marketplace) async fn find(tx: &mut Tx<'_>, id: &Id) -> Result<Opt
     tx.optional(FIND, &params![id]).await?.as_ref().map(row).transpose()
 }
 
-/// A request, held until the end of the unit: what is read after this stays true.
+/// A request, locked until the end of the unit: what is read after this stays true.
 pub(in crate::marketplace) async fn find_for_update(
     tx: &mut Tx<'_>,
     id: &Id,

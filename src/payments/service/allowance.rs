@@ -38,15 +38,15 @@ struct Inner {
     /// None where rates are lifted.
     rates: Option<DefaultKeyedRateLimiter<Id>>,
     checked: AtomicU32,
-    /// The places of each user who has a call under way or waits for one.
+    /// The permits of each user who has a call under way or waits for one.
     users: DashMap<Id, Arc<Semaphore>>,
     at_once: usize,
-    /// The places of all.
+    /// The permits of all.
     all: Arc<Semaphore>,
     patience: Duration,
 }
 
-/// A place among the calls under way, until it is dropped.
+/// Lets one call be under way, until it is dropped.
 pub(super) struct CallPermit {
     allowance: Allowance,
     user: Id,
@@ -56,7 +56,7 @@ pub(super) struct CallPermit {
 
 impl Allowance {
     /// So many calls a minute, and `at_once` under way for one user; `all` are for everybody. Who
-    /// has no place waits for `patience`.
+    /// has no permit waits for `patience`.
     pub(super) fn new(
         rate: Option<RatePerMinute>,
         at_once: usize,
@@ -77,7 +77,7 @@ impl Allowance {
         }))
     }
 
-    /// Waits for a place.
+    /// Waits for a permit.
     ///
     /// # Errors
     /// [`Code::Unavailable`] when there is none for too long.

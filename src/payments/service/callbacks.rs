@@ -100,7 +100,7 @@ impl PaymentService {
     ) -> Result<()> {
         let notifications = self.notifications.clone();
         let unit = async move |tx: &mut Tx<'_>| {
-            // The request is held first, as everywhere, so that two callbacks wait for each other
+            // The request is locked first, as everywhere, so that two callbacks wait for each other
             // here.
             let (mut sale, mut payment) = settle::find_for_update(tx, &payment).await?;
             if !webhooks::begin(tx, &key).await? {

@@ -46,7 +46,8 @@ impl Settled {
     }
 }
 
-/// A payment with its sale, both held until the end of the unit: the request first, as everywhere.
+/// A payment with its sale, both locked until the end of the unit: the request first, as
+/// everywhere.
 pub(super) async fn find_for_update(tx: &mut Tx<'_>, id: &Id) -> Result<(Sale, Payment)> {
     let payment = store::payments::find(tx, id).await?.ok_or_else(no_payment)?.document;
     let sale = Sale::find_for_update(tx, &payment.request_id).await?;

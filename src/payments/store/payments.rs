@@ -51,7 +51,7 @@ pub(in crate::payments) async fn find(tx: &mut Tx<'_>, id: &Id) -> Result<Option
     tx.optional(FIND, &params![id]).await?.as_ref().map(row).transpose()
 }
 
-/// A payment, held until the end of the unit. Whoever holds the request too holds that first.
+/// A payment, locked until the end of the unit. Whoever locks the request too locks that first.
 pub(in crate::payments) async fn find_for_update(
     tx: &mut Tx<'_>,
     id: &Id,

@@ -46,7 +46,7 @@ pub(in crate::payments) async fn find(tx: &mut Tx<'_>, id: &Id) -> Result<Option
     tx.optional(FIND, &params![id]).await?.as_ref().map(row).transpose()
 }
 
-/// A payout, held until the end of the unit.
+/// A payout, locked until the end of the unit.
 pub(in crate::payments) async fn find_for_update(
     tx: &mut Tx<'_>,
     id: &Id,

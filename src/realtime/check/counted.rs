@@ -46,7 +46,7 @@ async fn only_member(server: &Server) -> Arc<Connection> {
     server.realtime.sockets().in_room(&room(1)).await.remove(0)
 }
 
-/// In one thread all that is asked here is one turn of the shard.
+/// In one thread all that is asked here is one batch of the shard.
 #[tokio::test]
 async fn a_socket_that_catches_up_counts_for_what_waits_and_not_when_it_is_closed() -> Seen<()> {
     let server = Server::start();

@@ -240,7 +240,7 @@ async fn a_room_has_one_order_also_when_events_go_to_several_rooms() -> Seen<()>
     Ok(())
 }
 
-/// In one thread all that is asked here is one turn of the shard.
+/// In one thread all that is asked here is one batch of the shard.
 #[tokio::test]
 async fn what_was_said_in_one_namespace_arrives_before_another_closes_the_websocket() -> Seen<()> {
     let server = Server::start();

@@ -70,7 +70,7 @@ pub(super) struct Context {
     pub(super) audience: EventAudience,
     pub(super) queue_length: usize,
     pub(super) max_pending_bytes: usize,
-    /// For how long a token still holds after its end.
+    /// For how long a token is still valid after its end.
     pub(super) leeway: Duration,
     /// Weak, since it has this.
     pub(super) hooks: OnceLock<Weak<dyn Hooks>>,
@@ -216,8 +216,8 @@ impl Connection {
         Ok(identity)
     }
 
-    /// Goes on as the identity of a new token, for as long as that holds. Which of its rooms it may
-    /// still be in is another's to ask.
+    /// Goes on as the identity of a new token, for as long as that is valid. Which of its rooms it
+    /// may still be in is another's to ask.
     ///
     /// # Errors
     /// As [`Connection::join`], of the admins' room; then nothing has changed.
@@ -248,7 +248,7 @@ impl Connection {
         true
     }
 
-    /// Whether its token, if it has one, still holds, and it is not shut out and has not ended.
+    /// Whether its token, if it has one, is still valid, and it is not shut out and has not ended.
     pub(super) fn may_act(&self, now: Timestamp) -> bool {
         let leeway = self.context.leeway;
         let expired = self

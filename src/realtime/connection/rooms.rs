@@ -28,7 +28,7 @@ impl Connection {
         self.join_as(room, None).map(|_| ())
     }
 
-    /// Joins a room. Its kept events, and those of the rooms beside it as far as they come here, wait
+    /// Joins a room. Its kept events, and those of its siblings as far as they come here, wait
     /// until [`Connection::replay`] has sent what was missed. False when it was in the room before.
     pub(in crate::realtime) fn join_buffered(
         self: &Arc<Self>,

@@ -7,7 +7,7 @@ use std::{iter::once, num::NonZeroI64, sync::Arc};
 use super::item::Then;
 use crate::{id::Id, realtime::frame::Outgoing, room::Room, stream::Stream};
 
-/// Where a connection stands with the kept events of its rooms. Most connections hear a few and
+/// How far a connection is with the kept events of its rooms. Most connections hear a few and
 /// catch up with nothing.
 #[derive(Default)]
 pub(super) struct CatchUp {
@@ -33,7 +33,7 @@ struct CatchingUp {
     siblings: Vec<Room>,
     buffered: Vec<Buffered>,
     buffered_bytes: usize,
-    /// The first and the last of those that waited and were let go of, being too many: they are
+    /// The first and the last of those that waited and were dropped, being too many: they are
     /// read, too.
     dropped: Option<(i64, i64)>,
     /// Up to which number there was a replay: what is committed can be read a moment before it is
@@ -42,7 +42,7 @@ struct CatchingUp {
 }
 
 impl CatchingUp {
-    /// Has an event wait for the replay; with more bytes than these, none of them.
+    /// Buffers an event until the replay; with more bytes than these, none of them.
     fn buffer(&mut self, buffered: Buffered, most: usize) {
         self.buffered_bytes += buffered.event.event().len() + buffered.event.data().get().len();
         self.buffered.push(buffered);
@@ -56,7 +56,7 @@ impl CatchingUp {
         }
     }
 
-    /// Whether an event of that number waited and was let go of.
+    /// Whether an event of that number waited and was dropped.
     fn was_dropped(&self, seq: i64) -> bool {
         self.dropped.is_some_and(|(first, last)| (first..=last).contains(&seq))
     }
@@ -82,7 +82,7 @@ impl CatchUp {
         }
     }
 
-    /// From now on the kept events of a room, and of those beside it, wait for a replay.
+    /// From now on the kept events of a room, and of its siblings, wait for a replay.
     pub(super) fn buffer_room(&mut self, room: Room, siblings: Vec<Room>) {
         let rooms = &mut self.rare.get_or_insert_default().rooms;
         rooms.retain(|catching_up| catching_up.room != room);
@@ -108,7 +108,7 @@ impl CatchUp {
     }
 
     /// What is sent of a replay, and after its last portion of what came meanwhile; whether that was
-    /// the last. It is not when some of what came had to be let go of, and was not among it.
+    /// the last. It is not when some of what came had to be dropped, and was not among it.
     pub(super) fn replay(
         &mut self,
         room: &Room,
@@ -134,7 +134,7 @@ impl CatchUp {
                 return (missed, false);
             }
             Then::Live { upto } => upto,
-            // Nothing is held to be seen: everything that waited comes.
+            // Nothing counts as seen: everything that waited comes.
             Then::Unread => i64::MIN,
         };
         catching_up.replayed = Some(upto);
@@ -160,7 +160,7 @@ impl CatchUp {
         self.rare.as_ref()?.rooms.iter().position(|catching_up| catching_up.room == *room)
     }
 
-    /// The socket hears all that comes to a room, and to those beside it, from this number on.
+    /// The socket hears all that comes to a room, and to its siblings, from this number on.
     fn note_live(&mut self, room: &Room, from: i64, user: Option<&Id>) {
         if matches!(room, Room::User(id) if Some(id) == user) {
             self.first_of_user = self.first_of_user.or_else(|| NonZeroI64::new(from));
@@ -174,9 +174,10 @@ impl CatchUp {
         }
     }
 
-    /// Whether a kept event, with its numbers, that is on its way to these rooms waits for a replay,
-    /// or was among it. Otherwise it is heard now. Of what waits for one room, no more bytes than
-    /// `most` are held.
+    /// Buffers a kept event, with its numbers, that is on its way to these rooms, for a replay, or
+    /// skips it or was among it. Otherwise it is heard now. Of what waits for one room, no more
+    /// bytes than
+    /// `most` are buffered.
     pub(super) fn buffer_or_skip(
         &mut self,
         rooms: &[Room],

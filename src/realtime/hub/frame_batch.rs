@@ -1,6 +1,6 @@
-//! What the items of one turn say to each socket. Every frame is here once, end to end with the
+//! What a batch of items says to each socket. Every frame is here once, end to end with the
 //! others, and a socket's portion is where its frames are: whoever hears the same is written the same
-//! bytes. A turn that is over leaves its room to the next.
+//! bytes. A batch that is over leaves its memory to the next.
 
 use std::ops::Range;
 
@@ -9,15 +9,15 @@ use smallvec::SmallVec;
 
 use crate::realtime::lane::Run;
 
-/// Bytes of frames after which a turn is written.
+/// Bytes of frames after which a batch is written.
 const FULL: usize = 256 * 1024;
 
-/// The frames of a turn, and who gets which.
+/// The frames of a batch, and who gets which.
 #[derive(Default)]
 pub(super) struct FrameBatch {
     gathers: bool,
     frames: Frames,
-    /// One for each slot that gets some; those from `used` on wait for later turns.
+    /// One for each slot that gets some; those from `used` on wait for later batches.
     portions: Vec<Portion>,
     used: usize,
     /// A portion that is not one run.
@@ -40,7 +40,7 @@ struct Portion {
     runs: SmallVec<[Range<usize>; 1]>,
 }
 
-/// Which portion of the turn is a slot's.
+/// Which portion of the batch is a slot's.
 pub(super) type BatchIndex = Option<usize>;
 
 impl FrameBatch {
@@ -49,7 +49,7 @@ impl FrameBatch {
         self.gathers = gathers;
     }
 
-    /// Whether frames wait for the end of the turn.
+    /// Whether frames wait for the end of the batch.
     pub(super) fn gathers(&self) -> bool {
         self.gathers
     }
@@ -110,7 +110,7 @@ impl FrameBatch {
         }
     }
 
-    /// Ends the turn: every portion has been taken.
+    /// Ends the batch: every portion has been taken.
     pub(super) fn end(&mut self) {
         self.frames.clear();
         self.apart.clear();
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn each_slot_gets_its_frames_in_their_order_end_to_end_whatever_the_others_get() {
         let mut frame_batch = FrameBatch::default();
-        // The second turn begins with what the first has left.
+        // The second batch begins with what the first has left.
         for length in [3, 1] {
             let frames = ["a", "b", "c", "d", "e"].map(|letter| Bytes::from(letter.repeat(length)));
             // All, none, some apart, the first, the last.
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_of_large_frames_is_soon_full_and_leaves_little_behind() {
+    fn a_batch_of_large_frames_is_soon_full_and_leaves_little_behind() {
         let mut frame_batch = FrameBatch::default();
         frame_batch.add(&Bytes::from(vec![b'x'; FULL - 1]));
         assert!(!frame_batch.is_full());

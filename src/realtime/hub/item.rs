@@ -23,7 +23,7 @@ use crate::{
 
 /// What a shard does, in the order in which it is asked.
 pub(in crate::realtime) enum Item {
-    /// Somebody who is not open yet.
+    /// A connection that is not open yet.
     Register(Member, Registration),
     /// The CONNECT has been sent.
     Opened(Member),
@@ -31,10 +31,10 @@ pub(in crate::realtime) enum Item {
     Identify(Member, Option<Id>),
     /// It goes on over a websocket.
     ChangeOver(Member, Arc<Lane>),
-    /// The engine may have room for what it goes over with.
+    /// The engine may have space for what it goes over with.
     GoOver(Member),
     Join(Member, Room),
-    /// Joins a room, whose kept events, and those of the rooms beside it, wait for what is replayed
+    /// Joins a room, whose kept events, and those of its siblings, wait for what is replayed
     /// first.
     JoinBuffered(Member, Room, Vec<Room>),
     Replay(Member, Room, Replay),
@@ -53,7 +53,7 @@ pub(in crate::realtime) enum Item {
     Users(Room, oneshot::Sender<Vec<Option<Id>>>),
 }
 
-/// Who comes in, as the hub knows them.
+/// A new connection, as the hub knows it.
 pub(in crate::realtime) struct Registration {
     pub(in crate::realtime) namespace: Namespace,
     /// Whose the socket is, where that is known.

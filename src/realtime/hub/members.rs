@@ -56,7 +56,7 @@ impl Members {
         }
     }
 
-    /// The member at a place in the list.
+    /// The member at an index of the list.
     fn get(&self, index: usize) -> Option<u32> {
         match self {
             Self::Few(members) => members.get(index).copied(),

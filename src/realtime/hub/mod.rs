@@ -151,7 +151,7 @@ impl Hub {
         self.0.evictions.load(Ordering::SeqCst)
     }
 
-    /// Has who enters a room meanwhile checked again.
+    /// Has who joins a room meanwhile checked again.
     pub fn note_eviction(&self) {
         self.0.evictions.fetch_add(1, Ordering::SeqCst);
     }

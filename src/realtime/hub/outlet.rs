@@ -37,7 +37,7 @@ pub(in crate::realtime) struct Polled {
     most: usize,
     /// What waits for the CONNECT; nothing once that has been sent.
     before: Option<Vec<Bytes>>,
-    /// The websocket that it changes over to, while the engine has no room for the marker.
+    /// The websocket that it changes over to, while the engine has no space for the marker.
     next: Option<Arc<Lane>>,
     /// The last has been said; nothing more is taken.
     leaving: bool,
@@ -80,7 +80,7 @@ impl Drop for Polled {
     }
 }
 
-/// What one member gets.
+/// What goes out to one member alone.
 pub(super) enum Outbound {
     Event(Arc<Outgoing>),
     Ack(i64, Box<str>),
@@ -164,8 +164,8 @@ impl Outlet {
     pub(super) fn go_over(&mut self) {
         let Self::Polls(polled) = self else { return };
         let Some(lane) = polled.next.as_ref().filter(|_| polled.before.is_none()) else { return };
-        // The marker is the last that goes into the engine's queue; the lane holds this namespace's
-        // frames until it comes by.
+        // The marker is the last that goes into the engine's queue; the lane keeps back this
+        // namespace's frames until it comes by.
         let namespace = polled.namespace;
         let engine = polled.engine.upgrade().filter(|engine| engine.connected());
         let marked = engine.map(|engine| {
@@ -183,7 +183,7 @@ impl Outlet {
                 }
                 *self = Self::Lane(lane);
             }
-            // The engine's queue is full; there is room as soon as it has written something.
+            // The engine's queue is full; there is space as soon as it has written something.
             Some(false) => {}
             // This namespace has ended; others over the same websocket go on.
             None => *self = Self::Closed,

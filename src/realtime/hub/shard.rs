@@ -22,7 +22,7 @@ use crate::{
 /// Items taken from the queue at once.
 const BATCH: usize = 256;
 
-/// Writes before other tasks get their turn.
+/// Writes before other tasks get the thread.
 const WRITES_AT_ONCE: usize = 256;
 
 /// Frames that are gathered in the time of one write.
@@ -327,7 +327,7 @@ fn members(rooms: &HashMap<Room, Members>, of: &[Room]) -> impl Iterator<Item = 
     of.iter().filter_map(|room| rooms.get(room)).flat_map(Members::iter).map(|at| at as usize)
 }
 
-/// Lets other tasks have their turn from time to time.
+/// Lets other tasks have the thread from time to time.
 #[derive(Default)]
 struct Pace {
     /// What was done since.

@@ -1,5 +1,5 @@
 //! One connection in its shard: what it hears of what is said, written at once or gathered for the
-//! end of the turn.
+//! end of the batch.
 
 use std::{
     collections::BTreeMap,
@@ -40,7 +40,7 @@ pub(super) struct Slot {
     pub(super) catch_up: CatchUp,
     /// The last broadcast that this slot got, or was left out of.
     pub(super) seen: u64,
-    /// Which portion of the turn is its.
+    /// Which portion of the batch is its.
     batch_index: BatchIndex,
 }
 
@@ -53,7 +53,7 @@ pub(super) struct Delivery<'a> {
     number: u64,
     /// Bytes of it and others that may wait for a replay.
     replay_bytes: usize,
-    /// Where its frames are in the turn, once they are.
+    /// Where its frames are in the batch, once they are.
     frames: ByNamespace<Option<usize>>,
     /// What is picked of a bundle for whoever comes next; none hears all of it.
     picks: Option<&'a Picks>,
@@ -83,7 +83,7 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// Where an event's frame is in the turn.
+    /// Where an event's frame is in the batch.
     fn frame(
         &mut self,
         event: &Outgoing,
@@ -136,8 +136,8 @@ impl Slot {
         matches!((room, &self.user), (Room::User(id), Some(user)) if id == user)
     }
 
-    /// Whether the connection is one of those that hear a broadcast: also when it waits for a replay,
-    /// or was among it; not when it was dropped, or comes after the last words.
+    /// Delivers a broadcast; whether the connection is one of those that hear it: also when it
+    /// waits for a replay, or was among it; not when it was dropped, or comes after the last words.
     pub(super) fn deliver(
         &mut self,
         delivery: &mut Delivery,
@@ -259,7 +259,7 @@ impl Slot {
         self.catch_up.leave(room, self.user.as_ref());
     }
 
-    /// Whether a kept event waits for a replay, or was among it.
+    /// Buffers a kept event for a replay, or skips what was among it; false when it is neither.
     fn buffer_or_skip(&mut self, broadcast: &Broadcast, most: usize) -> bool {
         let Message::One(event) = &broadcast.message else { return false };
         let rooms = match &broadcast.to {
@@ -282,7 +282,7 @@ impl Slot {
         }
     }
 
-    /// Writes its portion of the turn.
+    /// Writes its portion of the batch.
     pub(super) fn write(&mut self, frame_batch: &mut FrameBatch) {
         if let Some(portion) = self.batch_index.take()
             && let Some(run) = frame_batch.take(portion)

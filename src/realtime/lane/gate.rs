@@ -1,6 +1,6 @@
 //! What the frames of a namespace wait for.
 
-/// Where a connection's frames are held until it is their turn.
+/// Whether a connection's frames may pass, and what they wait for until then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Gate {
     #[default]
@@ -12,7 +12,7 @@ pub(super) enum Gate {
     /// The connection comes from polling: the engine still has what goes before, perhaps its CONNECT,
     /// and after that the marker.
     Marker {
-        /// Whether a CONNECT has passed, which is another connection's if one enters now.
+        /// Whether a CONNECT has passed, which is another connection's if one registers now.
         connected: bool,
     },
     /// Nothing.

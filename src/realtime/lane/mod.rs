@@ -2,7 +2,7 @@
 //! to its socket. The hub writes shared frames here; the engine's own come by way of [`Lane::pass`],
 //! in the stream that it has (`wire/`).
 //!
-//! What holds at any moment:
+//! What is so at any moment:
 //! - all that reaches `pending` or the kernel is a run of whole frames, and a partial write leaves
 //!   its rest at the front of `pending`;
 //! - while `pending` is not empty only its front is written, and always under the lock;
@@ -165,12 +165,12 @@ impl Lane {
         }
     }
 
-    /// Begins a new connection of a namespace: holds its frames back until its CONNECT has passed.
+    /// Begins a new connection of a namespace: its frames wait until its CONNECT has passed.
     pub(super) fn close_gate(&self, namespace: Namespace) {
         self.lock().gates[namespace] = Gate::default();
     }
 
-    /// What is sent from now on is the new connection's.
+    /// The hub knows the new connection: what is sent from now on is for that.
     pub(super) fn register(&self, namespace: Namespace) {
         let mut state = self.lock();
         state.gates[namespace].register();
@@ -178,7 +178,7 @@ impl Lane {
         state.pending_bytes -= earlier.iter().map(Bytes::len).sum::<usize>();
     }
 
-    /// Holds a connection's frames back until the marker has passed.
+    /// A connection's frames wait until the marker has passed.
     pub(super) fn await_marker(&self, namespace: Namespace) {
         self.lock().gates[namespace].await_marker();
     }

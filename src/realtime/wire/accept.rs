@@ -68,7 +68,7 @@ pub async fn serve(
                 prepare(&stream);
                 let (router, config, stop) = (router.clone(), config.clone(), stop.clone());
                 connections.spawn("connection", async move {
-                    // Until it ends, or goes on as a websocket, which has a place of another kind.
+                    // Until it ends, or goes on as a websocket, which has a permit of another kind.
                     let _permit = permit;
                     metrics::http_connections().increment(1);
                     serve_connection(stream, peer, router, config, stop).await;

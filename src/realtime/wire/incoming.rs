@@ -92,7 +92,7 @@ impl Incoming {
     }
 
     /// What becomes of these bytes, when it is not what they are, and how many of them were dealt
-    /// with; the others are held.
+    /// with; the others are kept.
     fn changes(&mut self, bytes: &[u8]) -> (Option<Vec<u8>>, usize) {
         let (mut changed, mut copied) = (None::<Vec<u8>>, 0);
         let mut at = 0;

@@ -29,7 +29,7 @@ use crate::{
 const PONG: [u8; 7] = [0x81, 0x81, 0, 0, 0, 0, b'3'];
 
 /// Bytes read from the socket at once. The engine keeps a small buffer for each websocket, so what
-/// it has no room for waits here until it asks again.
+/// it has no space for waits here until it asks again.
 const READ_AHEAD: usize = 2048;
 
 /// The longest header of a frame (RFC 6455, section 5.2). The engine's buffer grows to the length
@@ -226,7 +226,7 @@ impl AsyncRead for LaneIo {
         }
         let before = buf.filled().len();
         if !this.ahead.is_empty() {
-            // Each of these counts as a read, so that a peer that floods leaves others their turn.
+            // Each of these counts as a read, so that a peer that floods leaves others the thread.
             let budget = std::task::ready!(tokio::task::coop::poll_proceed(cx));
             this.take_ahead(buf);
             this.count(&buf.filled()[before..]);
@@ -271,7 +271,7 @@ impl AsyncWrite for LaneIo {
             return Poll::Ready(Err(io::ErrorKind::AlreadyExists.into()));
         }
         if this.upgrading {
-            // The engine writes what it still had; the marker may have found no room before.
+            // The engine writes what it still had; the marker may have found no space before.
             this.link.go_over(&this.context.hub);
         }
         Poll::Ready(Ok(buf.len()))

@@ -34,7 +34,7 @@ struct EndLine {
 struct Export {
     users: Users,
     user: Id,
-    /// Where it stands: in this room's part, there. None when it is through.
+    /// How far it is: in this room's part, there. None when it is through.
     at: Option<(usize, Cursor)>,
     lines: u64,
     /// Before when their tokens were revoked when it began: an erasure revokes them.
@@ -89,7 +89,7 @@ impl Export {
     }
 }
 
-/// Some of what a room keeps, and where the walk stands then.
+/// Some of what a room keeps, and how far the walk is then.
 async fn after(
     room: &dyn PersonalData,
     part: usize,

@@ -42,7 +42,7 @@ pub struct Users {
     minter: Option<Minter>,
     clock: Clock,
     config: UsersConfig,
-    /// For how long a token still holds after its end.
+    /// For how long a token is still valid after its end.
     leeway: Duration,
     /// Blocks begin and end one after the other, in memory as in the store.
     blocking: Arc<Mutex<()>>,

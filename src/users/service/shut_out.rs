@@ -20,12 +20,12 @@ pub struct Revocation {
     revoked: Revoked,
     /// Whose they are, where that is known: others need not be looked through.
     user: Option<Id>,
-    /// Until when one of them could hold.
+    /// Until when one of them could be valid.
     until: Timestamp,
 }
 
 impl Revocation {
-    /// Until when one of its tokens could hold.
+    /// Until when one of its tokens could be valid.
     #[must_use]
     pub fn until(&self) -> Timestamp {
         self.until
@@ -64,7 +64,7 @@ impl Users {
         Revocation { revoked, user, until: self.remembered(expires_at) }
     }
 
-    /// Until when a token that ends then could hold.
+    /// Until when a token that ends then could be valid.
     fn remembered(&self, expires_at: Option<Timestamp>) -> Timestamp {
         let until = expires_at.map(|at| at + self.leeway);
         until.unwrap_or_else(|| self.clock.now() + self.config.revocation_life)

@@ -49,10 +49,10 @@ pub(in crate::users) async fn revoked_before(
     Ok(row.map(|row| row.get("issued_before")).transpose()?)
 }
 
-/// Where a walk through the revocations stands.
+/// How far a walk through the revocations is.
 pub(in crate::users) type Cursor = (String, String);
 
-/// The next revocations after a place, each with until when it is kept; and the place of the last one.
+/// The next revocations after a cursor, each with until when it is kept; and that of the last one.
 pub(in crate::users) async fn revocations(
     tx: &mut Tx<'_>,
     (kind, subject): &Cursor,
