@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use stoa::config::{Config, Rate, RoomPolicy};
 
-use crate::support::{Options, TestApp, came_back};
+use crate::support::{Options, TestApp, but_for_time};
 
 fn open(config: &mut Config) {
     config.rooms.policy = RoomPolicy::Open;
@@ -222,7 +222,7 @@ async fn more_than_the_bucket_holds_is_rate_limited() {
     }
     assert!(answers[..3].iter().all(|ack| ack["success"] == true), "{answers:?}");
     let limited = answers.iter().filter(|ack| ack["code"] == "rate_limited").count();
-    assert!((7 - came_back(begun)..=7).contains(&limited), "{answers:?}");
+    assert!((but_for_time(7, begun)..=7).contains(&limited), "{answers:?}");
     let mut bob = app.user("bob").await;
     assert_eq!(bob.emit_ack("join-user-room", "bob").await["success"], true);
 }

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use crate::support::{
-    Client, ConnectError, DEADLINE, Options, TestApp, came_back,
+    Client, ConnectError, DEADLINE, Options, TestApp, but_for_time,
     poll::Poll,
     raw::{self, frame},
     within, within_time,
@@ -63,7 +63,7 @@ async fn what_others_hear_of_a_user_has_one_rate_over_all_of_their_sockets() {
                 limited += usize::from(code == "rate_limited");
             }
         }
-        assert!(limited >= 36 - came_back(begun), "{event}: {limited} of 40");
+        assert!(limited >= but_for_time(36, begun), "{event}: {limited} of 40");
         assert_ne!(bob.emit_ack(event, argument).await["code"], "rate_limited", "{event}");
     }
 }
@@ -348,7 +348,7 @@ async fn events_within_their_rate_and_some_beyond_it_close_nobody() {
             let answer = alice.emit_ack("join-user-room", "alice").await;
             refused += usize::from(answer["code"] == "rate_limited");
         }
-        assert!((20 - came_back(begun)..=20).contains(&refused), "{refused}");
+        assert!((but_for_time(20, begun)..=20).contains(&refused), "{refused}");
     }
 }
 

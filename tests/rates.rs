@@ -10,7 +10,7 @@ use stoa::config::{Config, Rate};
 use crate::support::{
     Person, TestApp,
     app::{API_KEY, Answer},
-    came_back, raw,
+    but_for_time, raw,
 };
 
 /// How many requests a bucket of these tests holds.
@@ -45,7 +45,7 @@ async fn expect_limit<F: Future<Output = Answer>>(ask: impl Fn() -> F) {
 async fn expect_limit_of<F: Future<Output = Answer>>(asked: impl Iterator<Item = F>) {
     let begun = Instant::now();
     let refused = refused_of(asked).await;
-    let least = FLOOD - BURST - came_back(begun);
+    let least = but_for_time(FLOOD - BURST, begun);
     assert!((least..=FLOOD).contains(&refused), "{refused} of {FLOOD}");
 }
 
@@ -98,7 +98,7 @@ async fn messages_have_one_bucket_of_a_user_over_both_doors_and_their_own_class(
     }
     // Ten are left, and more come only by time; there are three for other changes.
     let refused = refused(|| say(&bob, &id)).await;
-    assert!((20 - came_back(begun)..=20).contains(&refused), "{refused}");
+    assert!((but_for_time(20, begun)..=20).contains(&refused), "{refused}");
 }
 
 #[tokio::test]
@@ -132,8 +132,8 @@ async fn an_address_without_credentials_has_one_bucket_and_locks_no_user_out() {
     let id = ann.group(&["bob"]).await;
     let guess = || app.request(Method::GET, "/api/rooms", Some("a guess"), None);
     expect_limit(guess).await;
-    let forger = app.bearer("ann", "a.b.c");
-    let forged = || forger.post("/api/conversations", json!({}));
+    let nobody = app.bearer("ann", "a.b.c");
+    let forged = || nobody.post("/api/conversations", json!({}));
     expect_limit(forged).await;
     for path in ["/api/docs", "/api/openapi.json", "/console", "/nothing"] {
         expect_limit(|| app.request(Method::GET, path, None, None)).await;
@@ -184,7 +184,7 @@ async fn who_asks_too_fast_is_refused_before_the_body_is_read() {
     let begun = Instant::now();
     let statuses = futures_util::future::join_all(heads).await;
     let refused = statuses.iter().filter(|status| **status == 429).count();
-    assert!(refused >= FLOOD - BURST - came_back(begun), "{statuses:?}");
+    assert!(refused >= but_for_time(FLOOD - BURST, begun), "{statuses:?}");
 }
 
 #[tokio::test]

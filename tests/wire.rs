@@ -320,7 +320,7 @@ async fn unauthenticated_sockets_of_one_address_are_capped() {
     }
     silent.swap_remove(0).abort().await;
     let free = async || Client::open(app.address(), Options::websocket()).await.ok();
-    within("a place to come free", eventually(free)).await;
+    Box::pin(within("a place to come free", eventually(free))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

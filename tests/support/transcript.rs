@@ -83,20 +83,17 @@ impl Names {
         const LENGTH: usize = 36;
         let (mut shown, mut rest) = (String::new(), text);
         while let Some(next) = rest.chars().next() {
-            match rest.get(..LENGTH).filter(|id| Uuid::try_parse(id).is_ok()) {
-                Some(id) => {
-                    let known = self.0.iter().position(|known| known == id);
-                    let at = known.unwrap_or_else(|| {
-                        self.0.push(id.to_owned());
-                        self.0.len() - 1
-                    });
-                    let _ = write!(shown, "[{}]", at + 1);
-                    rest = &rest[LENGTH..];
-                }
-                None => {
-                    shown.push(next);
-                    rest = &rest[next.len_utf8()..];
-                }
+            if let Some(id) = rest.get(..LENGTH).filter(|id| Uuid::try_parse(id).is_ok()) {
+                let known = self.0.iter().position(|known| known == id);
+                let at = known.unwrap_or_else(|| {
+                    self.0.push(id.to_owned());
+                    self.0.len() - 1
+                });
+                let _ = write!(shown, "[{}]", at + 1);
+                rest = &rest[LENGTH..];
+            } else {
+                shown.push(next);
+                rest = &rest[next.len_utf8()..];
             }
         }
         shown
