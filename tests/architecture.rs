@@ -13,7 +13,7 @@ use proc_macro2::Delimiter;
 use source::{Source, Token};
 
 /// Each module's floor. A module may use those on the floors below its own.
-const FLOORS: [(&str, u8); 32] = [
+const FLOORS: [(&str, u8); 33] = [
     ("config", 0),
     ("error", 0),
     ("event", 0),
@@ -44,6 +44,7 @@ const FLOORS: [(&str, u8); 32] = [
     ("payments", 6),
     ("accounts", 6),
     ("admin", 7),
+    ("observe", 7),
     ("app", 8),
     ("cli", 9),
 ];
