@@ -29,7 +29,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 
 /// Passes everything through until a signal ends it.
 pub async fn run(args: &Args, loaded: Loaded) -> Result<()> {
-    log::init(&loaded.config.log).context("log.level")?;
+    log::init(&loaded.config.log, std::io::stderr).context("log.level")?;
     let mut terminate = signal(SignalKind::terminate())?;
     let observer = Observer::start(args.listen, args.upstream.clone())
         .await
