@@ -1,7 +1,7 @@
 //! `stoa observe` before another server: nothing that passes is changed, and what is told of it is
 //! true.
 
-use std::{fs, net::SocketAddr, process::Stdio, sync::Arc};
+use std::{fs, net::SocketAddr, path::Path, process::Stdio, sync::Arc};
 
 use futures_util::{SinkExt, StreamExt};
 use rustls::{
@@ -388,8 +388,8 @@ async fn what_no_setting_helps_with_is_told_too() {
 
 /// The fenced block of this language on the page has this text; `INSTA_UPDATE=always` writes it.
 fn shown_on_page(language: &str, text: &str) {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/observe.md");
-    let page = fs::read_to_string(path).expect("the page");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/observe.md");
+    let page = fs::read_to_string(&path).expect("the page");
     let fence = format!("```{language}\n");
     let start = page.find(&fence).expect("the block") + fence.len();
     let end = start + page[start..].find("```").expect("its end");
