@@ -7,10 +7,11 @@
 //! `tests/architecture.rs` keeps that true.
 //!
 //! ```text
-//! src/main.rs, src/cli/   verbs: serve · check-config · token · events · migrate · emit ·
+//! src/main.rs, src/cli/   verbs: serve · check-config · token · events · migrate · emit · observe ·
 //!                         healthcheck
 //! src/app/                roof: builds everything, the route table, the catalogue, shutdown
 //! src/admin/              beside the roof: the operator's page, and what it asks of this node
+//! src/observe/            beside the roof: stands before another server, and tells what would change
 //! src/payments/           floor 7: payments and payouts; shkeeper/ speaks to the provider
 //! src/accounts/           floor 7: people who sign up and sign in here
 //! src/chat/ marketplace/  floor 6
@@ -153,6 +154,7 @@ pub mod marketplace;
 pub mod metrics;
 pub mod money;
 pub mod notifications;
+pub mod observe;
 pub mod origin;
 pub mod payments;
 pub mod personal;

@@ -14,7 +14,7 @@ use proc_macro2::Delimiter;
 use source::{Source, Token};
 
 /// Each module's floor. A module may use those on the floors below its own.
-const FLOORS: [(&str, u8); 33] = [
+const FLOORS: [(&str, u8); 34] = [
     ("config", 0),
     ("error", 0),
     ("event", 0),
@@ -46,6 +46,7 @@ const FLOORS: [(&str, u8); 33] = [
     ("payments", 7),
     ("accounts", 7),
     ("admin", 8),
+    ("observe", 8),
     ("app", 9),
     ("cli", 10),
 ];

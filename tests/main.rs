@@ -25,6 +25,7 @@ mod many;
 mod marketplace;
 mod notifications;
 mod notified;
+mod observe;
 mod origins;
 mod payloads;
 mod payments;

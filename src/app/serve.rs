@@ -23,7 +23,7 @@ const DEVELOPMENT_TOKEN: Duration = Duration::from_hours(12);
 /// When it can't start.
 pub async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     let Loaded { mut config, warnings } = loaded;
-    log::init(&config.log).context("log.level")?;
+    log::init(&config.log, std::io::stdout).context("log.level")?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }

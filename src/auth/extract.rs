@@ -29,7 +29,7 @@ pub struct TokenSources(Arc<Sources>);
 struct Sources {
     cookies: Vec<String>,
     cookie_secret: Option<SecretString>,
-    query: bool,
+    query: Option<String>,
 }
 
 impl TokenSources {
@@ -39,7 +39,7 @@ impl TokenSources {
         Self(Arc::new(Sources {
             cookies: auth.cookies.clone(),
             cookie_secret: auth.cookie_secret.clone(),
-            query: auth.query.is_some(),
+            query: auth.query.clone(),
         }))
     }
 
@@ -55,10 +55,19 @@ impl TokenSources {
         let secret = cookie_secret.as_ref();
         let in_cookies = || cookies.iter().find_map(|name| cookie(headers, name, secret));
         let in_query = || {
-            let token = headers.get(FROM_QUERY).filter(|_| *query)?.to_str().ok()?;
+            let token = headers.get(FROM_QUERY).filter(|_| query.is_some())?.to_str().ok()?;
             given_token(token).map(str::to_owned)
         };
         header.or_else(in_cookies).or_else(in_query)
+    }
+
+    /// The same for a request that did not pass [`take_query_token`], cookies included.
+    #[must_use]
+    pub fn find_uncleaned(&self, headers: &HeaderMap, uri: &Uri) -> Option<String> {
+        self.find(headers, true).or_else(|| {
+            let (_, token) = without_parameter(uri, self.0.query.as_deref()?)?;
+            given_token(&token).map(str::to_owned)
+        })
     }
 }
 
@@ -151,6 +160,7 @@ mod tests {
 
     fn sources(query: bool) -> TokenSources {
         let cookies = vec!["token".to_owned(), "accessToken".to_owned()];
+        let query = query.then(|| "token".to_owned());
         TokenSources(Arc::new(Sources { cookies, cookie_secret: None, query }))
     }
 
@@ -224,6 +234,16 @@ mod tests {
         for uri in ["/a", "/a?tokens=x", "/a?Token=x", "/token=x?"] {
             assert_eq!(without_parameter(&uri.parse().unwrap(), "token"), None, "{uri}");
         }
+    }
+
+    #[test]
+    fn a_request_that_was_not_cleaned_shows_the_same() {
+        let uri = "/a?token=Bearer+x&b".parse().unwrap();
+        let none = HeaderMap::new();
+        assert_eq!(sources(true).find_uncleaned(&none, &uri).as_deref(), Some("x"));
+        assert_eq!(sources(false).find_uncleaned(&none, &uri), None);
+        let cookie = HeaderMap::from_iter([(COOKIE, HeaderValue::from_static("token=first"))]);
+        assert_eq!(sources(true).find_uncleaned(&cookie, &uri).as_deref(), Some("first"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod events;
 mod healthcheck;
 mod local;
 mod migrate;
+mod observe;
 mod restored;
 mod token;
 
@@ -42,6 +43,9 @@ enum Verb {
     Restored,
     /// Send one event through a running server
     Emit(emit::Args),
+    /// Stand before the server that runs today, pass everything through unchanged, and report what
+    /// the move to this one would change
+    Observe(observe::Args),
     /// Ask a running server whether it is ready; fail when it is not
     Healthcheck(healthcheck::Args),
 }
@@ -58,6 +62,7 @@ impl Cli {
             Verb::Migrate(args) => migrate::run(args, load()?.config).await,
             Verb::Restored => restored::run(load()?.config).await,
             Verb::Emit(args) => emit::run(args, load).await,
+            Verb::Observe(args) => observe::run(args, load()?).await,
             Verb::Healthcheck(args) => healthcheck::run(args, load).await,
         }
     }

@@ -1,6 +1,6 @@
-//! Logs on standard output: one JSON object a line for machines, or lines for people.
+//! Logs: one JSON object a line for machines, or lines for people.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal, Write};
 
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::{
@@ -14,15 +14,19 @@ use tracing_subscriber::{
 
 use crate::config::{LogConfig, LogFormat};
 
-/// Starts logging. The first call decides; a later one, as tests make, changes nothing.
+/// Starts logging to standard output or error. The first call decides; a later one, as tests make,
+/// changes nothing.
 ///
 /// # Errors
 /// When the level is no filter.
-pub fn init(config: &LogConfig) -> Result<(), ParseError> {
-    let terminal = std::io::stdout().is_terminal();
+pub fn init<W: Write + IsTerminal + 'static>(
+    config: &LogConfig,
+    output: fn() -> W,
+) -> Result<(), ParseError> {
+    let terminal = output().is_terminal();
     let format =
         config.format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
-    let subscriber = subscriber(&config.level, format, terminal, std::io::stdout)?;
+    let subscriber = subscriber(&config.level, format, terminal, output)?;
     // It fails when there is one already.
     let _ = subscriber.try_init();
     Ok(())
@@ -147,8 +151,8 @@ pub(super) mod tests {
     #[test]
     fn logging_may_be_started_twice_but_not_with_a_bad_filter() {
         let config = |level: &str| LogConfig { level: level.into(), format: None };
-        assert!(init(&config("off")).is_ok());
-        assert!(init(&config("off")).is_ok());
-        assert!(init(&config("stoa=loud")).is_err());
+        assert!(init(&config("off"), std::io::stdout).is_ok());
+        assert!(init(&config("off"), std::io::stdout).is_ok());
+        assert!(init(&config("stoa=loud"), std::io::stdout).is_err());
     }
 }

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use indexmap::IndexMap;
 use utoipa::openapi::{RefOr, schema::Schema};
 
-pub use self::invalid::InvalidCatalogue;
+pub use self::{invalid::InvalidCatalogue, schemas::REFUSAL};
 use crate::event::{Dialect, Direction, EventName, EventType, Twin};
 
 /// Every event that the server sends or hears, in the order of their declaration.

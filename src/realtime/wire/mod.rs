@@ -6,7 +6,7 @@ mod door;
 mod frames;
 mod incoming;
 mod pace;
-mod payload;
+pub(crate) mod payload;
 mod polling;
 mod query;
 mod refusal;

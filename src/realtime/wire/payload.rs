@@ -20,17 +20,17 @@ const LENGTH: usize = 6;
 
 /// A body is none.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct NoPayload;
+pub(crate) struct NoPayload;
 
 /// The packets of a body: parted by a separator, or, in version 3, each with its length before it,
 /// in characters as JavaScript counts them (UTF-16 code units).
-pub(super) struct Packets<'a> {
+pub(crate) struct Packets<'a> {
     rest: &'a str,
     v3: bool,
 }
 
 impl<'a> Packets<'a> {
-    pub(super) fn of(body: &'a str, v3: bool) -> Self {
+    pub(crate) fn of(body: &'a str, v3: bool) -> Self {
         Self { rest: body, v3 }
     }
 
@@ -87,7 +87,7 @@ pub(super) fn join<S: Borrow<str>>(packets: &[S], v3: bool) -> String {
 /// The packets of a body of `application/octet-stream` (version 3): each after its kind (0 a text, 1
 /// binary), its length in bytes, a digit a byte, and 255. What is binary becomes a text in base64, as
 /// clients write it in other bodies.
-pub(super) fn of_octets(mut body: &[u8]) -> Result<Vec<String>, NoPayload> {
+pub(crate) fn of_octets(mut body: &[u8]) -> Result<Vec<String>, NoPayload> {
     let mut packets = Vec::new();
     while let [kind @ (0 | 1), rest @ ..] = body {
         let end = rest.iter().position(|byte| *byte == 0xff).ok_or(NoPayload)?;

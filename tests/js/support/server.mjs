@@ -14,7 +14,8 @@ import { DEADLINE_MS, within } from './deadline.mjs';
 import { SECRET } from './tokens.mjs';
 
 const API_KEY = 'an-api-key-of-the-tests';
-const BINARY = resolve(
+/** The binary under test. */
+export const BINARY = resolve(
   process.env.STOA_BIN ?? fileURLToPath(new URL('../../../target/debug/stoa', import.meta.url)),
 );
 const READY_POLL_MS = 20;
