@@ -11,8 +11,8 @@ use std::{
 use anyhow::{Context, Result};
 use stoa::{
     config::Loaded,
-    http::log,
     observe::{Observer, Report, Upstream},
+    rest::log,
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
