@@ -32,7 +32,7 @@ use anyhow::Context;
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime::Handle,
-    task::{JoinHandle, JoinSet, spawn_blocking},
+    task::{JoinHandle, spawn_blocking},
 };
 
 use advice::Advice;
@@ -53,6 +53,7 @@ use crate::{
     config::Config,
     log_limit,
     realtime::catalogue::Catalogue,
+    tasks::Tasks,
 };
 
 /// How long to wait when the process has no file descriptors left.
@@ -66,7 +67,7 @@ pub struct Observer {
     clock: Clock,
     advice: Advice,
     tally: Arc<Mutex<Tally>>,
-    accepting: JoinSet<()>,
+    tasks: Tasks,
     reading: JoinHandle<()>,
 }
 
@@ -94,10 +95,11 @@ impl Observer {
         let (copies, copied) = copies();
         let counted = tally.clone();
         let reading = spawn_blocking(move || reading.run(copied, &counted));
-        let mut accepting = JoinSet::new();
-        accepting.spawn(accept(listener, upstream.clone(), copies));
+        let tasks = Tasks::default();
+        let accepting = accept(listener, upstream.clone(), copies, tasks.clone());
+        tasks.spawn_until_stopped("observed listener", accepting);
         let (from, advice) = (clock.now(), Advice::new(config));
-        Ok(Self { address, upstream, from, clock, advice, tally, accepting, reading })
+        Ok(Self { address, upstream, from, clock, advice, tally, tasks, reading })
     }
 
     /// Where clients connect.
@@ -116,22 +118,27 @@ impl Observer {
 
     /// Ends it: the connections that are open are cut, and what they had said by then is read.
     pub async fn stop(mut self) -> Report {
-        self.accepting.shutdown().await;
+        self.tasks.stop();
+        self.tasks.stopped().await;
         // A reader that failed has counted what it read.
         let _ = (&mut self.reading).await;
         self.report()
     }
 }
 
-/// Takes connections for ever; whoever drops this cuts them.
-async fn accept(listener: TcpListener, upstream: Upstream, copies: Copies) {
-    let mut passages = JoinSet::new();
+impl Drop for Observer {
+    fn drop(&mut self) {
+        self.tasks.stop();
+    }
+}
+
+/// Takes connections, each a task of its own, until all of them are stopped.
+async fn accept(listener: TcpListener, upstream: Upstream, copies: Copies, tasks: Tasks) {
     loop {
-        // Those that have ended are let go of.
-        while passages.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((client, _)) => {
-                passages.spawn(pass(client, upstream.clone(), copies.of_connection()));
+                let passage = pass(client, upstream.clone(), copies.of_connection());
+                tasks.spawn_until_stopped("observed connection", passage);
             }
             Err(error) => {
                 if let Some(left_out) = log_limit::admit("accept", None, &error.to_string()) {
