@@ -32,7 +32,7 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     let (auth, environment) = (config.auth.clone(), config.environment);
     let mut signals = Signals::new()?;
     let app = tokio::select! {
-        app = App::start(config, clock.clone()) => app?,
+        app = Box::pin(App::start(config, clock.clone())) => app?,
         name = signals.next() => {
             tracing::info!(signal = name, "stopped before it was ready");
             return Ok(());

@@ -25,8 +25,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A running server.
 pub struct App {
-    ground: Ground,
-    rooms: Rooms,
+    ground: Box<Ground>,
+    rooms: Box<Rooms>,
     address: SocketAddr,
     parts: Parts,
     /// What drains, once it is to stop.
@@ -49,11 +49,11 @@ impl App {
     /// # Errors
     /// When the store can't be opened, the port is taken, or a key or an origin can't be used.
     pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
-        let ground = Ground::lay(config, clock)?;
+        let ground = Box::new(Ground::lay(config, clock)?);
         let realtime = ground.realtime();
         let (db, listener) = Box::pin(store::open(&ground, &realtime)).await?;
         send_what_is_committed(&db, &realtime);
-        let rooms = Box::pin(Rooms::open(&ground, &db, &realtime)).await?;
+        let rooms = Box::new(Box::pin(Rooms::open(&ground, &db, &realtime)).await?);
         rooms.listen(&realtime)?;
         let router = routes::router(&ground, &db, &realtime, &rooms)?;
         // Not before a process that had the store has ended, which listened there, too.

@@ -1,6 +1,6 @@
 //! What has to be configured or changed before the move.
 
-use std::{fmt, time::Duration};
+use std::{fmt, slice, time::Duration};
 
 use serde::Serialize;
 
@@ -96,7 +96,7 @@ impl Advice {
             let why = format!("{} sockets show a token by {place}, which is not read", no + yes);
             match place {
                 Place::Cookie(name) => {
-                    let cookies = [&self.auth.cookies[..], &[name.clone()]].concat();
+                    let cookies = [&self.auth.cookies[..], slice::from_ref(name)].concat();
                     found.set(format!("AUTH_COOKIES={}", cookies.join(",")), why);
                 }
                 Place::SignedCookie(_) => found.set("AUTH_COOKIE_SECRET", why),

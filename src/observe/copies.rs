@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn what_the_reader_has_no_room_for_is_left_out_and_said_to_be() {
-        let (copies, mut copied) = copies();
+        let (copies, mut taken) = copies();
         let mut one = copies.of_connection();
         let part = vec![0; MOST_BYTES / 4];
         for _ in 0..4 {
@@ -131,13 +131,13 @@ mod tests {
         let mut other = copies.of_connection();
         other.copy(Side::Server, &part);
         for _ in 0..3 {
-            assert!(matches!(copied.next().unwrap().what, What::Said(Side::Client, _)));
+            assert!(matches!(taken.next().unwrap().what, What::Said(Side::Client, _)));
         }
         one.copy(Side::Server, b"left out");
         let mut third = copies.of_connection();
         third.copy(Side::Client, b"said");
         drop((one, other, third, copies));
-        let rest: Vec<_> = copied
+        let rest: Vec<_> = taken
             .map(|copy| match copy.what {
                 What::Said(_, bytes) => (copy.connection, bytes.len()),
                 What::Lost => (copy.connection, 0),

@@ -92,9 +92,9 @@ impl Observer {
             TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
         let address = listener.local_addr()?;
         let tally = Arc::<Mutex<Tally>>::default();
-        let (copies, copied) = copies();
+        let (copies, taken) = copies();
         let counted = tally.clone();
-        let reading = spawn_blocking(move || reading.run(copied, &counted));
+        let reading = spawn_blocking(move || reading.run(taken, &counted));
         let tasks = Tasks::default();
         let accepting = accept(listener, upstream.clone(), copies, tasks.clone());
         tasks.spawn_until_stopped("observed listener", accepting);

@@ -48,7 +48,7 @@ pub(super) struct Reading {
 }
 
 enum Connection {
-    Http(Exchanges),
+    Http(Box<Exchanges>),
     Websocket(Box<Websocket>),
     /// Nothing more of it can be read, or is to be.
     Unread,
@@ -110,7 +110,7 @@ impl Reading {
     fn said(&mut self, number: u64, side: Side, bytes: &[u8], tally: &mut Tally) {
         let connection = self.connections.entry(number).or_insert_with(|| {
             tally.connections += 1;
-            Connection::Http(Exchanges::new(is_read))
+            Connection::Http(Box::new(Exchanges::new(is_read)))
         });
         // Taken out, so that what it says may be read with everything else at hand.
         let mut connection = mem::replace(connection, Connection::Unread);
@@ -133,13 +133,13 @@ impl Reading {
                 }
             }
         };
-        let connection = match next {
-            Ok(next) => next.unwrap_or(connection),
-            Err(Unreadable) => {
+        let connection = next.map_or_else(
+            |Unreadable| {
                 tally.unreadable += 1;
                 Connection::Unread
-            }
-        };
+            },
+            |next| next.unwrap_or(connection),
+        );
         self.connections.insert(number, connection);
     }
 
@@ -322,7 +322,7 @@ impl Reading {
 /// The packets of a body, as text; none where it is no such body.
 fn packets(headers: &HeaderMap, body: &[u8], v3: bool) -> Option<Vec<String>> {
     let is = |name, value: &str| headers.get(name).is_some_and(|given| given == value);
-    let body = match headers.get(CONTENT_ENCODING).map(|encoding| encoding.as_bytes()) {
+    let body = match headers.get(CONTENT_ENCODING).map(http::HeaderValue::as_bytes) {
         None | Some(b"identity") => body.to_vec(),
         Some(b"gzip") => unpacked(GzDecoder::new(body)).ok()?,
         Some(b"deflate") => unpacked(ZlibDecoder::new(body)).ok()?,

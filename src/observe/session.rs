@@ -117,7 +117,7 @@ impl Session {
             }
             (Kind::Refusal, Side::Server) => self.refused(packet.namespace, tally),
             (Kind::Event, _) => self.event(side, &packet, data, contract, tally),
-            (Kind::Ack, Side::Server) => self.answer(&packet, data, contract, tally),
+            (Kind::Ack, Side::Server) => self.answer(&packet, data.as_ref(), contract, tally),
             _ => {}
         }
     }
@@ -208,7 +208,7 @@ impl Session {
     fn answer(
         &mut self,
         packet: &Packet<'_>,
-        data: Option<Value>,
+        data: Option<&Value>,
         contract: &Contract,
         tally: &mut Tally,
     ) {
@@ -218,7 +218,7 @@ impl Session {
         let asked = self.waiting.iter().position(is_it).and_then(|at| self.waiting.remove(at));
         let Some((_, _, name)) = asked else { return };
         let Some(ack) = contract.catalogue.heard(&name).and_then(|event| event.ack) else { return };
-        let answer = data.as_ref().and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let answer = data.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let types: [Shape; 2] = [ack, REFUSAL];
         if let Some(event) = tally.heard.of(&name) {
             event.answer_differs(contract.shapes.compare(&types, answer, Reader::App));

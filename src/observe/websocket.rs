@@ -241,11 +241,11 @@ mod tests {
         match payload.len() {
             short @ 0..=125 => frame.push(masked | u8::try_from(short).unwrap()),
             medium @ 126..=0xffff => {
-                frame.push(masked | 126);
+                frame.push(masked | 0x7e);
                 frame.extend(u16::try_from(medium).unwrap().to_be_bytes());
             }
             long => {
-                frame.push(masked | 127);
+                frame.push(masked | 0x7f);
                 frame.extend((long as u64).to_be_bytes());
             }
         }
