@@ -192,14 +192,17 @@ impl Packed {
         data.extend_from_slice(&TAIL);
         let mut whole = Vec::with_capacity(data.len().saturating_mul(4).min(LONGEST_MESSAGE));
         let mut rest = &data[..];
-        loop {
+        while !rest.is_empty() {
             if whole.len() == whole.capacity() {
                 whole.reserve(4096);
             }
-            let before = self.state.total_in();
+            // The last byte stays behind until all that the others say is told: a call without a byte
+            // that has nothing to tell spoils the state.
+            let part = &rest[..(rest.len() - 1).max(1)];
+            let (before, length) = (self.state.total_in(), whole.len());
             let status = self
                 .state
-                .decompress_vec(rest, &mut whole, FlushDecompress::Sync)
+                .decompress_vec(part, &mut whole, FlushDecompress::Sync)
                 .map_err(|_| Unreadable)?;
             let used = usize::try_from(self.state.total_in() - before).map_err(|_| Unreadable)?;
             rest = &rest[used..];
@@ -210,18 +213,19 @@ impl Packed {
                 }
                 return Err(Unreadable);
             }
-            let is_done = rest.is_empty() && whole.len() < whole.capacity();
-            if status == Status::StreamEnd || is_done {
-                // Its last block may say that it is the last one (RFC 7692, section 7.2.3.4).
-                if status == Status::StreamEnd || self.no_context {
-                    self.state.reset(false);
-                }
+            // The last block may say that it is the last one (RFC 7692, section 7.2.3.4).
+            if status == Status::StreamEnd {
+                self.state.reset(false);
                 return Ok(Some(whole));
             }
-            if used == 0 && whole.len() < whole.capacity() {
+            if used == 0 && whole.len() == length {
                 return Err(Unreadable);
             }
         }
+        if self.no_context {
+            self.state.reset(false);
+        }
+        Ok(Some(whole))
     }
 }
 
