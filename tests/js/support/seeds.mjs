@@ -14,7 +14,7 @@ const HEARTBEAT = { pingInterval: 25_000, pingTimeout: 60_000 };
 
 /** A server of today's version, which also takes clients of 2.x; `options` are its own. */
 const current = (http, options) => new Server4(http, { ...HEARTBEAT, allowEIO3: true, ...options });
-/** A server of 2.x, which packs what it sends. */
+/** A server of 2.x. */
 export const older = (http, options) => new Server2(http, { ...HEARTBEAT, ...options });
 
 /** Starts a chat server. */
