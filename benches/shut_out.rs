@@ -54,6 +54,8 @@ fn main() -> ExitCode {
         println!("measures under `cargo bench` only");
         return ExitCode::SUCCESS;
     }
+    // reqwest is built without a provider of its own and asks for one even for plain HTTP.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(run(arguments.sockets))) {
         Ok(true) => ExitCode::SUCCESS,
@@ -127,7 +129,7 @@ async fn shut_out(
     calls: Vec<(String, Value)>,
 ) -> Result<bool> {
     let token = Server::token_with("olga", &["service"], "bench")?;
-    let http = reqwest::Client::new();
+    let http = reqwest::Client::builder().no_proxy().build()?;
     let began = Instant::now();
     let answers = calls.into_iter().map(|(path, body)| {
         let url = format!("http://{address}/api/{path}");
@@ -170,7 +172,7 @@ async fn websocket(address: SocketAddr, token: String, ready: oneshot::Sender<()
 }
 
 async fn poll(address: SocketAddr, token: String, ready: oneshot::Sender<()>) -> Result<End> {
-    let http = reqwest::Client::new();
+    let http = reqwest::Client::builder().no_proxy().build()?;
     let url = format!("http://{address}/socket.io/?EIO=4&transport=polling");
     let open = http.get(&url).send().await?.text().await?;
     let open: Value = serde_json::from_str(open.get(1..).unwrap_or_default())?;

@@ -21,7 +21,7 @@ async fn waiting(app: &TestApp) -> i64 {
     app.count("SELECT COUNT(*) FROM erasures").await
 }
 
-async fn until_erased(app: &TestApp) {
+pub(super) async fn until_erased(app: &TestApp) {
     let done = async || (waiting(app).await == 0).then_some(());
     within("everybody to be erased", eventually(done)).await;
 }
