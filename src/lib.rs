@@ -94,8 +94,9 @@
 //!    acknowledgements and broadcasts of a connection go through one queue, so what a client hears
 //!    after a join's acknowledgement was sent after it.
 //!
-//! Polling sessions go through the engine's own queue until they change to a websocket; the hub
-//! then puts a marker into that queue and goes on over the lane when the marker comes by.
+//! What a polling session hears waits with it and goes into the next answer, past the engine, which has
+//! its CONNECT and its pings. When it changes to a websocket the hub puts a marker into the engine's
+//! queue and goes on over the lane when the marker comes by.
 //!
 //! # What is always so
 //!

@@ -29,8 +29,8 @@ pub(in crate::chat) struct Written {
 impl FromStr for Written {
     type Err = ParseIntError;
 
-    fn from_str(place: &str) -> std::result::Result<Self, Self::Err> {
-        let mut parts = place.splitn(3, ' ');
+    fn from_str(cursor: &str) -> std::result::Result<Self, Self::Err> {
+        let mut parts = cursor.splitn(3, ' ');
         let mut part = || parts.next().unwrap_or_default();
         let (first, next) = (part().parse()?, part().parse()?);
         Ok(Self { first, next, conversation: part().to_owned() })
