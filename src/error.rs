@@ -1,7 +1,7 @@
 //! The one error: a stable code and a public sentence for the caller, a private cause for the log.
 //! It renders as problem+json (RFC 9457) through `rest::problem` and as an acknowledgement.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{borrow::Cow, fmt, iter, time::Duration};
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -164,11 +164,10 @@ pub struct FieldError {
     pub detail: String,
 }
 
-/// A failure with a public face and a private cause.
-#[derive(Debug)]
+/// A failure with a public face and a private cause. Its `Display` is the public sentence; its
+/// `Debug` is for the log, and tells the causes, too.
 pub struct Error(Box<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     code: Code,
     reason: Option<&'static str>,
@@ -290,16 +289,25 @@ impl Error {
         self.0.retry_after
     }
 
-    /// The private cause, for the log.
+    /// The private causes, outermost first, for the log; nothing without any.
     #[must_use]
-    pub fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync)> {
-        self.0.cause.as_deref()
+    pub fn causes(&self) -> Option<String> {
+        let chain = iter::successors(std::error::Error::source(self), |cause| cause.source());
+        let causes = chain.map(ToString::to_string).collect::<Vec<_>>();
+        (!causes.is_empty()).then(|| causes.join(": "))
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.detail)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code_name(), self.detail())?;
+        self.causes().map_or(Ok(()), |causes| write!(f, ": {causes}"))
     }
 }
 
@@ -370,6 +378,19 @@ mod tests {
             "success": false, "error": "The server failed.", "code": "unavailable",
         });
         assert_eq!(ack, expected);
+    }
+
+    #[test]
+    fn causes_are_told_from_the_outermost_in_and_in_the_log_alone() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("the write failed")]
+        struct Outer(#[source] std::io::Error);
+        let error = Error::internal(Outer(std::io::Error::other("the disk is full")));
+        assert_eq!(error.causes().unwrap(), "the write failed: the disk is full");
+        assert_eq!(error.to_string(), "The server failed.");
+        let logged = "internal: The server failed.: the write failed: the disk is full";
+        assert_eq!(format!("{error:?}"), logged);
+        assert_eq!(format!("{:?}", Error::forbidden()), "forbidden: You may not do this.");
     }
 
     #[test]

@@ -6,10 +6,11 @@ use std::{
     collections::HashMap,
     hash::{BuildHasher, RandomState},
     net::IpAddr,
-    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::LazyLock,
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 /// For how long one line stands for those like it.
@@ -53,7 +54,7 @@ struct Written {
 
 impl Lines {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn admit(&self, kind: &'static str, address: Option<IpAddr>, about: &str) -> Option<u64> {

@@ -4,10 +4,7 @@
 //! as in tests, count together. Where a metric is touched often, keep the handle its function gives;
 //! one taken before [`install`] counts nothing.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use axum::{
     Router,
@@ -20,6 +17,7 @@ use http::{Method, header::CONTENT_TYPE};
 use metrics::{Counter, Gauge, Histogram, SharedString};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
+use parking_lot::Mutex;
 
 /// Upper bounds of the duration histograms, in seconds.
 const SECONDS: [f64; 12] =
@@ -104,7 +102,7 @@ pub struct Handle {
 /// When the recorder can't be built.
 pub fn install() -> Result<Handle, BuildError> {
     static INSTALLED: Mutex<Option<Handle>> = Mutex::new(None);
-    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut installed = INSTALLED.lock();
     if let Some(handle) = &*installed {
         return Ok(handle.clone());
     }

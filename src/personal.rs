@@ -137,10 +137,15 @@ impl Cursor {
     /// Behind some rows of the table, as far as there may be more, else at the beginning of the next.
     #[must_use]
     pub fn behind<T>(&self, rows: &[T], key: impl Fn(&T) -> String) -> Option<Self> {
-        Some(match rows.last() {
-            Some(last) if is_full(rows.len()) => Self { table: self.table, after: key(last) },
-            _ => Self { table: self.table + 1, after: String::new() },
-        })
+        let last = rows.last().filter(|_| is_full(rows.len()));
+        Some(self.to(last.map(key)))
+    }
+
+    /// Behind a key of the same table, or at the beginning of the next.
+    #[must_use]
+    pub fn to(&self, after: Option<String>) -> Self {
+        let table = self.table + usize::from(after.is_none());
+        Self { table, after: after.unwrap_or_default() }
     }
 
     /// At the same table once more where so many rows were removed that there may be others, else at

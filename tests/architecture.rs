@@ -141,7 +141,7 @@ fn engine_emits(source: &Source) -> Vec<String> {
 
 /// Every task has a name, an end, and somebody who notes its panic: it begins in `src/tasks.rs`.
 fn untracked(source: &Source) -> Vec<String> {
-    if source.path == "tasks.rs" || source.path.starts_with("realtime/check/") {
+    if source.path == "tasks.rs" || source.path.starts_with("realtime/tests/") {
         return Vec::new();
     }
     let name = |name: &str| Token::Name(name.to_owned());

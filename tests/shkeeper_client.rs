@@ -1,15 +1,11 @@
 //! The client of SHKeeper against one: what is asked, what is known after it failed, and callbacks
 //! as they arrive.
 
-use std::{
-    collections::HashSet,
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::HashSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Bytes, extract::State, http::StatusCode, routing::post};
 use http::HeaderMap;
+use parking_lot::Mutex;
 use serde_json::Value;
 use stoa::{
     clock::{Clock, Timestamp},
@@ -93,10 +89,10 @@ struct Receiver {
 impl Receiver {
     async fn start(answers: &[u16]) -> (Self, SocketAddr) {
         let receiver = Self::default();
-        receiver.answers.lock().expect("a lock").extend(answers.iter().rev());
+        receiver.answers.lock().extend(answers.iter().rev());
         let take = |State(receiver): State<Self>, headers: HeaderMap, body: Bytes| async move {
-            receiver.taken.lock().expect("a lock").push((headers, body));
-            let answer = receiver.answers.lock().expect("a lock").pop().unwrap_or(202);
+            receiver.taken.lock().push((headers, body));
+            let answer = receiver.answers.lock().pop().unwrap_or(202);
             StatusCode::from_u16(answer).expect("a status")
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -107,7 +103,7 @@ impl Receiver {
     }
 
     fn taken(&self) -> Vec<(HeaderMap, Bytes)> {
-        self.taken.lock().expect("a lock").clone()
+        self.taken.lock().clone()
     }
 }
 

@@ -1,13 +1,10 @@
 //! socketioxide as it comes out of the box, under `axum::serve`: what Stoa stands on, without Stoa.
 
-use std::{
-    collections::HashMap,
-    future::ready,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, future::ready, sync::Arc};
 
 use anyhow::Result;
 use axum::Router;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use socketioxide::{
@@ -76,7 +73,7 @@ fn serve_with_presence(io: &SocketIo) {
     let authenticate = move |socket: SocketRef, Data(auth): Data<Auth>| {
         let user_id = authenticate(&verifier, &socket, &auth);
         ready(user_id.map(|user_id| {
-            lock(&users).insert(socket.id, Arc::clone(&user_id));
+            users.lock().insert(socket.id, Arc::clone(&user_id));
             let connections = Arc::clone(&connections);
             socket.on_disconnect(async move |socket: SocketRef| {
                 if count(&connections, &user_id, -1) == 0 {
@@ -86,7 +83,7 @@ fn serve_with_presence(io: &SocketIo) {
         }))
     };
     let connected = async move |socket: SocketRef| {
-        let Some(user_id) = lock(&arriving).remove(&socket.id) else { return };
+        let Some(user_id) = arriving.lock().remove(&socket.id) else { return };
         if count(&online, &user_id, 1) == 1 {
             tell_all(&socket, "user:online", &user_id).await;
         }
@@ -129,12 +126,8 @@ async fn tell_all(socket: &SocketRef, event: &'static str, user_id: &str) {
 
 /// Counts a connection in or out; how many the user has then.
 fn count(online: &Online, user_id: &Arc<str>, change: isize) -> usize {
-    let mut online = lock(online);
+    let mut online = online.lock();
     let connections = online.entry(Arc::clone(user_id)).or_default();
     *connections = connections.saturating_add_signed(change);
     *connections
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,12 +1,8 @@
 //! What the user's tasks do it with, and what they count.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
 
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -29,7 +25,7 @@ pub struct Tally(Arc<Mutex<BTreeMap<String, u64>>>);
 impl Tally {
     /// Counts something.
     pub fn note(&self, what: &str) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.0.lock();
         *counts.entry(what.to_owned()).or_default() += 1;
     }
 }
@@ -37,7 +33,7 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "what one user did:")?;
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = self.0.lock();
         counts.iter().try_for_each(|(what, count)| writeln!(f, "  {what:<48} {count}"))
     }
 }

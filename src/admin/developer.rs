@@ -1,11 +1,9 @@
 //! The console's development login: on their own machine a developer need not bring a token, but
 //! the code that the start of the server printed.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use subtle::ConstantTimeEq;
 
 use super::documents::Login;
@@ -62,12 +60,12 @@ impl DeveloperLogin {
     }
 
     pub(super) fn is_open(&self) -> bool {
-        *self.tries.lock().unwrap_or_else(PoisonError::into_inner) > 0
+        *self.tries.lock() > 0
     }
 
     /// Whether this is the code. The right one is good once, and of wrong ones there are few.
     pub(super) fn spend(&self, code: &str) -> bool {
-        let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tries = self.tries.lock();
         let right = *tries > 0 && bool::from(code.as_bytes().ct_eq(self.code.as_bytes()));
         *tries = if right { 0 } else { tries.saturating_sub(1) };
         right

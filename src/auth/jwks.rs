@@ -2,13 +2,10 @@
 //! is old, and when a token names a key that is not in it. One load at a time, whose end everyone
 //! waits for who has to; while the source is away or hangs, the keys last loaded stay.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
+use parking_lot::{Mutex, MutexGuard};
 use reqwest::{Client, redirect};
 use tokio::{io::AsyncReadExt, sync::watch, time::timeout};
 
@@ -171,7 +168,7 @@ impl Jwks {
 
 impl Inner {
     fn loading(&self) -> MutexGuard<'_, Loading> {
-        self.loading.lock().unwrap_or_else(PoisonError::into_inner)
+        self.loading.lock()
     }
 
     fn max_age(&self) -> Duration {

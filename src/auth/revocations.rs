@@ -1,11 +1,9 @@
 //! Who is shut out: revoked tokens, users whose older tokens are revoked, blocked users. It is all in
 //! memory, since each handshake and each call asks; what is kept of it is the users' room's to keep.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
-};
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::{Identity, TokenError, TokenKey};
 use crate::{
@@ -103,11 +101,11 @@ impl Revocations {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, ShutOut> {
-        self.0.shut_out.read().unwrap_or_else(PoisonError::into_inner)
+        self.0.shut_out.read()
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, ShutOut> {
-        self.0.shut_out.write().unwrap_or_else(PoisonError::into_inner)
+        self.0.shut_out.write()
     }
 
     /// Whether a token's holder is let in.

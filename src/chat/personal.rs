@@ -168,10 +168,7 @@ async fn written(
 ) -> Result<(Vec<MessageRow>, Option<Cursor>)> {
     let begin = from.key()?.unwrap_or_default();
     let (messages, next) = own::messages_of(tx, user, begin, ROWS).await?;
-    let next = match next {
-        Some(written) => Cursor { table: from.table, after: written.to_string() },
-        None => Cursor { table: from.table + 1, after: String::new() },
-    };
+    let next = from.to(next.map(|written| written.to_string()));
     Ok((messages, Some(next)))
 }
 

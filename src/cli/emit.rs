@@ -124,7 +124,7 @@ impl Args {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     use axum::{
         Json, Router,
@@ -132,6 +132,7 @@ mod tests {
         routing::post,
     };
     use clap::Parser;
+    use parking_lot::Mutex;
     use tokio::net::TcpListener;
 
     use super::super::Cli;
@@ -145,7 +146,7 @@ mod tests {
         let remember = seen.clone();
         let emit = async move |headers: HeaderMap, Json(body): Json<Value>| {
             let header = |name| headers.get(name).map_or("", |value| value.to_str().unwrap());
-            *remember.lock().unwrap() = Some((header("authorization").to_owned(), body));
+            *remember.lock() = Some((header("authorization").to_owned(), body));
             match header("x-api-key") {
                 "wrong" => {
                     let problem = json!({ "title": "Unauthorized", "detail": "invalid API key" });
@@ -178,7 +179,7 @@ mod tests {
             let args = [to, &["--token", "t", "new-offer", r#"{"n":1}"#]].concat();
             emit(&url, &args).await.unwrap();
             let body = json!({ "to": json, "event": "new-offer", "data": { "n": 1 } });
-            assert_eq!(seen.lock().unwrap().take(), Some(("Bearer t".to_owned(), body)));
+            assert_eq!(seen.lock().take(), Some(("Bearer t".to_owned(), body)));
         }
     }
 

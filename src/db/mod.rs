@@ -28,12 +28,13 @@ mod value;
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Arc, PoisonError, RwLock, Weak,
+        Arc, Weak,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::RwLock;
 use secrecy::ExposeSecret;
 use tokio::{
     sync::{oneshot, watch},
@@ -244,7 +245,7 @@ impl Db {
     /// is called by the store and does not wait. Before there is one, events are kept but go
     /// nowhere.
     pub fn set_commit_listener(&self, listener: CommitListener) {
-        *self.0.shared.listener.write().unwrap_or_else(PoisonError::into_inner) = Some(listener);
+        *self.0.shared.listener.write() = Some(listener);
     }
 
     /// Whether the store does what it is asked, now.

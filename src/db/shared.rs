@@ -4,11 +4,12 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc,
         atomic::{AtomicI64, Ordering},
     },
 };
 
+use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use super::events::KeepLimits;
@@ -36,7 +37,7 @@ impl Shared {
 
     /// Hands committed events on.
     pub(super) fn send(&self, announced: Vec<CommittedEvent>) {
-        let listener = self.listener.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let listener = self.listener.read().clone();
         if announced.is_empty() {
             return;
         }

@@ -1,12 +1,10 @@
 //! A request with a key while it is carried out: its answer is kept in the unit that does its work.
 
-use std::{
-    any::Any,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{any::Any, sync::Arc};
 
 use axum::response::{IntoResponse, Response};
 use futures_util::{FutureExt, future::LocalBoxFuture};
+use parking_lot::Mutex;
 
 use super::{
     kept::{Answer, whole},
@@ -47,7 +45,7 @@ where
 {
     if let Ok(attempt) = CURRENT.try_with(Arc::clone) {
         let render = render.clone();
-        *lock(&attempt.render) = Some(Arc::new(move |done| {
+        *attempt.render.lock() = Some(Arc::new(move |done| {
             let done = done.downcast_ref::<T>()?.clone();
             Some(render(done).into_response())
         }));
@@ -67,18 +65,18 @@ impl Attempt {
 
     /// Whether this answer was kept with the work.
     pub(super) fn has_kept(&self, answer: &Answer) -> bool {
-        lock(&self.kept).as_ref() == Some(answer)
+        self.kept.lock().as_ref() == Some(answer)
     }
 
     async fn keep_with(&self, tx: &mut Tx<'_>, done: &(dyn Any + Send)) -> Result<()> {
-        let render = lock(&self.render).clone();
+        let render = self.render.lock().clone();
         let response = render.and_then(|render| render(done));
         // Failures are rendered above the handler.
         let is_own = match response.filter(|response| response.status().is_success()) {
             Some(response) => {
                 let (_, answer) = whole(response).await?;
                 let is_own = store::keep(tx, &self.claimed, &answer).await?;
-                *lock(&self.kept) = Some(answer);
+                *self.kept.lock() = Some(answer);
                 is_own
             }
             None => store::renew_claim(tx, &self.claimed).await?,
@@ -96,8 +94,4 @@ impl Companion for Attempt {
     ) -> LocalBoxFuture<'a, Result<()>> {
         self.keep_with(tx, done).boxed_local()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -22,13 +22,10 @@ mod tokens;
 mod upstream;
 mod websocket;
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use parking_lot::Mutex;
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime::Handle,
@@ -111,7 +108,7 @@ impl Observer {
     /// What was observed by now.
     #[must_use]
     pub fn report(&self) -> Report {
-        let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let tally = self.tally.lock().clone();
         let time = (self.from, self.clock.now());
         Report::new(self.upstream.url(), time, &tally, &self.advice)
     }

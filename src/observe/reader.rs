@@ -6,7 +6,6 @@ use std::{
     hash::BuildHasher,
     io::{self, Read},
     mem,
-    sync::{Mutex, PoisonError},
 };
 
 use flate2::read::{GzDecoder, ZlibDecoder};
@@ -15,6 +14,7 @@ use http::{
     header::{CONTENT_ENCODING, CONTENT_TYPE, ORIGIN},
 };
 use indexmap::IndexMap;
+use parking_lot::Mutex;
 
 use super::{
     copies::{Copied, Side, What},
@@ -95,7 +95,7 @@ impl Reading {
     /// Reads until nothing more can come.
     pub(super) fn run(mut self, copied: Copied, tally: &Mutex<Tally>) {
         for copy in copied {
-            let tally = &mut *tally.lock().unwrap_or_else(PoisonError::into_inner);
+            let tally = &mut *tally.lock();
             match copy.what {
                 What::Said(side, bytes) => self.said(copy.connection, side, &bytes, tally),
                 What::Lost => {

@@ -1,10 +1,11 @@
 //! The ends of tokens as they come: tells sockets and closes them when that is due.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Weak},
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::{
@@ -69,7 +70,7 @@ fn number(connection: &Connection) -> usize {
 
 impl Inner {
     fn lock(&self) -> MutexGuard<'_, Deadlines<Weak<Connection>>> {
-        self.deadlines.lock().unwrap_or_else(PoisonError::into_inner)
+        self.deadlines.lock()
     }
 
     /// Does what is due; how long to wait for the next.

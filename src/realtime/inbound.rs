@@ -247,10 +247,10 @@ impl Asked {
             (Ok(_), None) => return,
             (Err(error), _) => error,
         };
-        if let Some(cause) = error.cause() {
-            let (address, about) = (self.connection.address(), cause.to_string());
-            if let Some(left_out) = log_limit::admit(name, Some(address), &about) {
-                tracing::error!(event = name, %error, cause = about, left_out, "an event failed");
+        if let Some(cause) = error.causes() {
+            let address = self.connection.address();
+            if let Some(left_out) = log_limit::admit(name, Some(address), &cause) {
+                tracing::error!(event = name, %error, cause, left_out, "an event failed");
             }
         } else {
             // By its code alone: the sentence may quote what was sent.

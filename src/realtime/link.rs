@@ -4,12 +4,13 @@ use std::{
     iter,
     net::IpAddr,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        Arc, OnceLock, Weak,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
 use dashmap::DashMap;
+use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 use socketioxide::socket::Sid;
 use tokio::sync::Notify;
@@ -160,7 +161,7 @@ impl Link {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Whether the client speaks Engine.IO 3 (socket.io-client 2.x).

@@ -18,8 +18,6 @@
 //! | `events`, `catalogue/` | the events of a session, and all events of all rooms |
 
 pub mod catalogue;
-#[cfg(test)]
-mod check;
 mod commands;
 mod connection;
 mod deadlines;
@@ -44,6 +42,8 @@ mod seats;
 mod session;
 mod single_flight;
 mod sockets;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 use std::{

@@ -3,8 +3,10 @@
 
 use std::{
     num::NonZeroU32,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Weak},
 };
+
+use parking_lot::{Mutex, MutexGuard};
 
 /// Who has a seat: never the same as another one of the same shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +49,7 @@ impl<T> Seats<T> {
     }
 
     fn lock(&self, shard: usize) -> MutexGuard<'_, Shard<T>> {
-        self.0[shard].lock().unwrap_or_else(PoisonError::into_inner)
+        self.0[shard].lock()
     }
 
     /// Gives a seat to who is made with it.

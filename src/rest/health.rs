@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -15,6 +15,7 @@ use axum::{
     routing::get,
 };
 use http::StatusCode;
+use parking_lot::Mutex;
 use serde::Serialize;
 
 use crate::config::Handshake;
@@ -61,7 +62,7 @@ impl Readiness {
 
     /// Says whether a part that every request needs works, such as `store`.
     pub fn report(&self, part: &'static str, works: bool) {
-        let mut failing = self.0.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failing = self.0.failing.lock();
         if works {
             failing.remove(part);
         } else {
@@ -70,7 +71,7 @@ impl Readiness {
     }
 
     fn answer(&self) -> (StatusCode, Answer) {
-        let failing = self.0.failing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let failing = self.0.failing.lock().clone();
         let (code, status) = match (self.is_draining(), failing.is_empty()) {
             (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
             (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),

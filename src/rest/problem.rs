@@ -169,16 +169,10 @@ pub(crate) fn log(error: &Error, address: Option<IpAddr>) {
         tracing::debug!(code, "request refused");
         return;
     }
-    let cause = causes(error);
+    let cause = error.causes().unwrap_or_default();
     if let Some(left_out) = log_limit::admit(code, address, &cause) {
         tracing::error!(code, detail = error.detail(), cause, left_out, "request failed");
     }
-}
-
-/// The private causes, outermost first.
-fn causes(error: &Error) -> String {
-    let chain = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]
@@ -206,14 +200,5 @@ mod tests {
         for (millis, expected) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (59_999, 60)] {
             assert_eq!(seconds(Duration::from_millis(millis)), expected, "{millis} ms");
         }
-    }
-
-    #[test]
-    fn causes_are_told_from_the_outermost_in() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("the write failed")]
-        struct Outer(#[source] std::io::Error);
-        let error = Error::internal(Outer(std::io::Error::other("the disk is full")));
-        assert_eq!(causes(&error), "the write failed: the disk is full");
     }
 }

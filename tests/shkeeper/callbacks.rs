@@ -1,11 +1,8 @@
 //! What SHKeeper tells of money that came: believed, kept, done once.
 
-use std::{
-    io::Write,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{io::Write, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use stoa::{
     clock::{Clock, Timestamp},
@@ -183,7 +180,7 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("the log").write(bytes)
+        self.0.lock().write(bytes)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -193,7 +190,7 @@ impl Write for Log {
 
 impl Log {
     fn take(&self) -> Vec<String> {
-        let bytes = std::mem::take(&mut *self.0.lock().expect("the log"));
+        let bytes = std::mem::take(&mut *self.0.lock());
         String::from_utf8(bytes).expect("text").lines().map(str::to_owned).collect()
     }
 }

@@ -1,11 +1,8 @@
 //! Commits whose answers are lost: what was kept is heard, once and in its order.
 
-use std::{
-    collections::BTreeSet,
-    path::Path,
-    sync::{Arc, Mutex},
-};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
+use parking_lot::Mutex;
 use serde_json::json;
 use stoa::{
     clock::Clock,
@@ -84,33 +81,33 @@ impl Between {
     }
 
     fn commits(&self, commits: &[Commit]) {
-        self.state.lock().expect("the state").commits = commits.to_vec();
+        self.state.lock().commits = commits.to_vec();
     }
 
     fn goes_away_then(&self) {
-        self.state.lock().expect("the state").then_away = true;
+        self.state.lock().then_away = true;
     }
 
     /// Waits until it has been asked for in vain that often.
     async fn turned_away(&self, times: usize) {
-        let asked = || self.state.lock().expect("the state").turned_away;
+        let asked = || self.state.lock().turned_away;
         in_time(eventually(async || (asked() >= times).then_some(()))).await;
     }
 
     fn comes_back(&self) {
-        let mut state = self.state.lock().expect("the state");
+        let mut state = self.state.lock();
         (state.then_away, state.is_away) = (false, false);
     }
 
     /// Waits until every commit that something was to become of has passed.
     async fn passed(&self) {
-        let passed = || self.state.lock().expect("the state").commits.is_empty();
+        let passed = || self.state.lock().commits.is_empty();
         in_time(eventually(async || passed().then_some(()))).await;
     }
 }
 
 fn turns_away(state: &Mutex<State>) -> bool {
-    let mut state = state.lock().expect("the state");
+    let mut state = state.lock();
     state.turned_away += usize::from(state.is_away);
     state.is_away
 }
@@ -127,7 +124,7 @@ async fn pass(mut client: UnixStream, mut server: UnixStream, state: &Mutex<Stat
                 let says = |text: &[u8]| bytes.windows(text.len()).any(|part| part == text);
                 is_heartbeat |= says(b"heartbeat");
                 let commit = (says(b"COMMIT\0") && !is_heartbeat).then(|| {
-                    let mut state = state.lock().expect("the state");
+                    let mut state = state.lock();
                     let commit = state.commits.pop();
                     state.is_away |= commit.is_some() && state.then_away;
                     commit
@@ -151,7 +148,7 @@ async fn pass(mut client: UnixStream, mut server: UnixStream, state: &Mutex<Stat
                 if client.write_all(&answered[..length]).await.is_err() { return }
             }
         }
-        if state.lock().expect("the state").is_away {
+        if state.lock().is_away {
             return;
         }
     }
@@ -172,7 +169,7 @@ async fn insist(db: &Db, conversation: &str, data: i64) {
     let said = async || match say(db, vec![happened(conversation, data)]).await {
         Ok(()) => Some(()),
         Err(error) => {
-            assert_eq!(error.code(), Code::Unavailable, "{:?}", error.cause());
+            assert_eq!(error.code(), Code::Unavailable, "{error:?}");
             None
         }
     };

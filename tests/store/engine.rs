@@ -1,10 +1,11 @@
 //! A store of a test's own, on either engine, and what the tests announce in it.
 
 use std::{
-    sync::{Arc, Mutex, mpsc},
+    sync::{Arc, mpsc},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use secrecy::SecretString;
 use stoa::{
     clock::Clock,
@@ -65,7 +66,7 @@ impl Store {
         let sent = Arc::<Mutex<Vec<CommittedEvent>>>::default();
         let outlet = sent.clone();
         db.set_commit_listener(Arc::new(move |announced| {
-            outlet.lock().expect("the outlet").extend(announced);
+            outlet.lock().extend(announced);
         }));
         Self { db, clock, config, folder, sent }
     }
@@ -84,7 +85,7 @@ impl Store {
     pub async fn run(&self, statements: &[&'static str]) {
         for sql in statements.iter().copied() {
             let done = self.db.write(async move |tx| Ok(tx.execute(sql, &[]).await?)).await;
-            done.unwrap_or_else(|error| panic!("{sql}: {:?}", error.cause()));
+            done.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
         }
     }
 
@@ -97,7 +98,7 @@ impl Store {
     /// What was sent so far: the stream and the number of what is kept, and the data of the first
     /// rendering.
     pub fn sent(&self) -> Vec<(String, i64, String)> {
-        let sent = self.sent.lock().expect("the outlet");
+        let sent = self.sent.lock();
         let shown = |event: &CommittedEvent| {
             let data = event.wire_events.first().map(|wire_event| wire_event.data.get().to_owned());
             let first = event.numbers.first().map(|(stream, seq)| (stream.to_string(), *seq));

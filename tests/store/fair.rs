@@ -83,7 +83,7 @@ impl Long {
 }
 
 fn unavailable(error: &Error) -> Kind {
-    assert_eq!(error.code(), Code::Unavailable, "{:?}", error.cause());
+    assert_eq!(error.code(), Code::Unavailable, "{error:?}");
     assert!(error.retry_after().is_some());
     let cause = error.source().and_then(|cause| cause.downcast_ref::<db::Error>());
     cause.expect("a cause").kind()
@@ -132,7 +132,7 @@ async fn a_read_without_an_end_is_ended_and_its_statement_named(store: Store) {
     let read = store.db.read(async move |tx| Ok(tx.all(sql, &params![7_654_321]).await?));
     let error = in_time(read).await.expect_err("it has no end");
     assert_eq!(unavailable(&error), Kind::Timeout);
-    let cause = error.cause().expect("a cause").to_string();
+    let cause = error.causes().expect("a cause");
     let text = sql.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(cause.contains(&text) && !cause.contains("7654321"), "{cause}");
     small_reads(&store).await;

@@ -25,7 +25,7 @@ async fn a_server_that_goes_and_comes_back_is_found_again() {
     store.db.write(say).await.expect("a unit");
     server.stop();
     let error = store.db.write(say).await.expect_err("nobody is there");
-    assert_eq!(error.code(), Code::Unavailable, "{:?}", error.cause());
+    assert_eq!(error.code(), Code::Unavailable, "{error:?}");
     assert!(error.retry_after().is_some());
     store.becomes(false).await;
     server.start();

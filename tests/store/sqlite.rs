@@ -32,7 +32,7 @@ async fn note(store: &Store, id: i64, bytes: usize) -> Result<()> {
 }
 
 fn unavailable(error: &Error) {
-    assert_eq!(error.code(), Code::Unavailable, "{:?}", error.cause());
+    assert_eq!(error.code(), Code::Unavailable, "{error:?}");
     assert!(error.retry_after().is_some());
 }
 

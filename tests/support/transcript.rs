@@ -1,11 +1,9 @@
 //! What went between a client and its server, to be seen whole: `>` is what the client sent, `<` what
 //! it received. What is made at random stands as what it is, ids by their numbers.
 
-use std::{
-    fmt::Write,
-    sync::{Arc, Mutex},
-};
+use std::{fmt::Write, sync::Arc};
 
+use parking_lot::Mutex;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -28,14 +26,14 @@ impl Transcript {
     }
 
     fn note(&self, way: char, text: &str) {
-        self.0.lock().expect("a transcript").push(format!("{way} {text}"));
+        self.0.lock().push(format!("{way} {text}"));
     }
 
     /// What was noted since this was asked for, without what `passes` leaves out.
     pub fn take(&self, passes: impl Fn(&str) -> bool) -> String {
         let mut names = Names::default();
         let mut shown = String::new();
-        for line in self.0.lock().expect("a transcript").drain(..).filter(|line| passes(line)) {
+        for line in self.0.lock().drain(..).filter(|line| passes(line)) {
             wrap(&names.line(&line), &mut shown);
         }
         shown

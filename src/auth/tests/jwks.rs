@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -10,6 +10,7 @@ use std::{
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use jsonwebtoken::Algorithm;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::*;
@@ -39,7 +40,7 @@ impl Provider {
             if provider.hangs.load(Ordering::SeqCst) {
                 std::future::pending::<()>().await;
             }
-            provider.answer.lock().unwrap().clone()
+            provider.answer.lock().clone()
         };
         let router = Router::new().route("/jwks.json", get(answer)).with_state(provider.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -51,7 +52,7 @@ impl Provider {
     }
 
     fn answer(&self, status: StatusCode, body: impl Into<String>) {
-        *self.answer.lock().unwrap() = (status, body.into());
+        *self.answer.lock() = (status, body.into());
     }
 
     fn asked(&self) -> usize {
@@ -351,7 +352,7 @@ async fn an_outage_is_logged_once() {
     struct Log(Arc<Mutex<Vec<u8>>>);
     impl std::io::Write for Log {
         fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(text)
+            self.0.lock().write(text)
         }
         fn flush(&mut self) -> std::io::Result<()> {
             Ok(())
@@ -374,7 +375,7 @@ async fn an_outage_is_logged_once() {
         provider.publish(&[old_key()]);
         clock.advance(seconds(600));
     }
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = String::from_utf8(log.0.lock().clone()).unwrap();
     assert_eq!(log.matches("not loaded").count(), 2, "{log}");
     assert_eq!(log.matches("loaded again").count(), 1, "{log}");
     assert!(!log.contains(&provider.url), "{log}");

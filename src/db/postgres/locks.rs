@@ -5,10 +5,11 @@ use std::{
     collections::{BTreeSet, HashMap},
     hash::{BuildHasher, Hash, RandomState},
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync, time::timeout};
 
 use crate::{
@@ -67,7 +68,7 @@ impl Locks {
     /// How long a unit may wait for a row: as long as is configured, where it is one of the few who
     /// may; else not long, and less where units wait in vain.
     pub(super) fn patience(&self, is_patient: bool, configured: Duration) -> Patience {
-        let in_vain = *self.in_vain.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_vain = *self.in_vain.lock();
         let warned = in_vain.is_some_and(|at| at.elapsed() < REMEMBERED);
         let (begin, limit) = if is_patient || configured <= STUCK {
             ("BEGIN", configured)
@@ -82,7 +83,7 @@ impl Locks {
     /// Notes that a unit has waited in vain; one that was warned itself says nothing about others.
     pub(super) fn warn(&self, patience: &Patience) {
         if patience.limit > WARNED {
-            *self.in_vain.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            *self.in_vain.lock() = Some(Instant::now());
         }
     }
 
@@ -154,7 +155,7 @@ impl Locks {
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<u64, Wanted>> {
-        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+        self.wanted.lock()
     }
 }
 

@@ -5,8 +5,9 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
 };
+
+use parking_lot::Mutex;
 
 /// A database's files, which this process alone works with: one that ends, however it does, gives
 /// them up.
@@ -67,28 +68,24 @@ impl Files {
     /// process.
     pub(super) fn are_there(&self) -> bool {
         let is = |path: &Path, known| identity(path).is_ok_and(|identity| identity == known);
-        let log = *lock(&self.log);
+        let log = *self.log.lock();
         is(&self.path, self.identity) && log.is_none_or(|log| is(&self.log(), log))
     }
 
     /// Notes that the database is open, with its log: as long as it is, SQLite leaves that there.
     pub(super) fn opened(&self) {
-        *lock(&self.log) = identity(&self.log()).ok();
+        *self.log.lock() = identity(&self.log()).ok();
     }
 
     /// Notes that it is to be closed: the last connection takes the log with it.
     pub(super) fn closing(&self) {
-        *lock(&self.log) = None;
+        *self.log.lock() = None;
     }
 
     /// Lets another process have them.
     pub(super) fn give_up(&self) {
-        *lock(&self.lock) = None;
+        *self.lock.lock() = None;
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

@@ -13,7 +13,7 @@ use std::{
     io,
     path::Path,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
@@ -21,6 +21,7 @@ use std::{
 };
 
 use futures_util::future::OptionFuture;
+use parking_lot::Mutex;
 use rusqlite::{Transaction, TransactionBehavior};
 use tokio::{
     sync::mpsc,
@@ -32,7 +33,7 @@ use self::{
     files::Files,
     mark::Mark,
     readers::Readers,
-    threads::{Job, at_once, join, lock, permits, queue, spawn},
+    threads::{Job, at_once, join, permits, queue, spawn},
     writer::Writer,
 };
 pub(super) use self::{
@@ -156,11 +157,11 @@ impl Sqlite {
     /// Does what is queued and closes the files.
     pub(super) async fn close(&self) {
         self.readers.close().await;
-        let writer = lock(&self.writer_thread).take();
+        let writer = self.writer_thread.lock().take();
         // A queue that is closed already has no thread behind it.
         let _ = self.writer.send(Job::End).await;
         join(writer).await;
-        let teller = lock(&self.teller).take();
+        let teller = self.teller.lock().take();
         if let Some(Err(error)) = OptionFuture::from(teller).await {
             tracing::error!(%error, "the last commits were not told");
         }

@@ -4,16 +4,17 @@
 use std::{
     num::NonZero,
     path::PathBuf,
-    sync::{Arc, Mutex, Weak},
+    sync::{Arc, Weak},
     thread::{self, JoinHandle},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{
     session::{Judge, Session},
-    threads::{Job, at_once, join, lock, permits, queue, spawn},
+    threads::{Job, at_once, join, permits, queue, spawn},
 };
 use crate::{
     config::DatabaseConfig,
@@ -80,7 +81,7 @@ impl Readers {
         // A queue that is closed already has no thread behind it.
         let _ = self.jobs.send(Job::End).await;
         loop {
-            let threads = std::mem::take(&mut *lock(&self.crew.threads));
+            let threads = std::mem::take(&mut *self.crew.threads.lock());
             if threads.is_empty() {
                 return;
             }
@@ -94,7 +95,7 @@ impl Crew {
     fn engage(self: &Arc<Self>) -> Result<()> {
         let crew = self.clone();
         let thread = spawn("stoa-db-reader", move || crew.serve())?;
-        let mut threads = lock(&self.threads);
+        let mut threads = self.threads.lock();
         threads.retain(|thread| !thread.is_finished());
         threads.push(thread);
         Ok(())
@@ -120,7 +121,7 @@ impl Crew {
                 read
             });
             unit.answer(read);
-            if lock(&long_permit).is_some() {
+            if long_permit.lock().is_some() {
                 // Another has taken its place among the others.
                 return;
             }
@@ -129,7 +130,7 @@ impl Crew {
 
     /// The next unit, when there will be one.
     fn next(&self) -> Option<Box<dyn Unit>> {
-        let mut jobs = lock(&self.jobs);
+        let mut jobs = self.jobs.lock();
         loop {
             match jobs.blocking_recv()? {
                 Job::Unit(unit) => return Some(unit),
@@ -144,7 +145,7 @@ impl Crew {
         // The connection that this is given to belongs to a thread that has the crew.
         let crew: Weak<Self> = Arc::downgrade(self);
         Box::new(move |work| {
-            let mut long_permit = lock(&long_permit);
+            let mut long_permit = long_permit.lock();
             if work < LONG || long_permit.is_some() {
                 return None;
             }

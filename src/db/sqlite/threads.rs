@@ -1,9 +1,6 @@
 //! The threads of a database: begun, asked through a queue, and waited for.
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    thread::{self, JoinHandle},
-};
+use std::thread::{self, JoinHandle};
 
 use futures_util::FutureExt;
 use tokio::{sync::mpsc, task};
@@ -23,10 +20,6 @@ pub(super) enum Job {
 /// How many a configured number is here; one at least.
 pub(super) fn permits(number: u32) -> usize {
     usize::try_from(number.max(1)).unwrap_or(usize::MAX)
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Waits for threads that end.

@@ -97,7 +97,7 @@ fn log(error: &Error, address: Option<Extension<ClientAddress>>) {
     let code = error.code_name();
     let address = address.map(|Extension(ClientAddress(address))| address);
     if let Some(left_out) = log_limit::admit("callback", address, code) {
-        let cause = error.cause().map(ToString::to_string).unwrap_or_default();
+        let cause = error.causes().unwrap_or_default();
         tracing::warn!(code, cause, left_out, "a callback of shkeeper was refused");
     }
 }

@@ -161,7 +161,7 @@ impl PaymentService {
         // The money may be on its way, so nobody is told to try again: who asks for payouts under
         // way will find out.
         Ok(ordered.unwrap_or_else(|error| {
-            tracing::error!(%error, payout = %payout.id, "what became of a payout was not kept");
+            tracing::error!(?error, payout = %payout.id, "what became of a payout was not kept");
             Payout { reason: Some(NOT_KEPT.to_owned()), ..payout }
         }))
     }

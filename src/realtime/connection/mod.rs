@@ -7,11 +7,12 @@ mod rooms;
 use std::{
     fmt,
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+    sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
 
 use arc_swap::ArcSwapOption;
+use parking_lot::{Mutex, MutexGuard};
 use secrecy::{ExposeSecret, SecretString};
 use socketioxide::socket::Socket;
 use uuid::Uuid;
@@ -137,7 +138,7 @@ impl Connection {
 
     /// What it asked for and is not done yet.
     pub(super) fn queue(&self) -> MutexGuard<'_, Queue<Work>> {
-        self.own.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.own.queue.lock()
     }
 
     /// How often it may still ask; made when it asks for the first time.
@@ -158,7 +159,7 @@ impl Connection {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.own.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.own.state.lock()
     }
 
     /// Our own id of it; unlike the engine's it may be shown.

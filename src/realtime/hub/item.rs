@@ -1,10 +1,11 @@
 //! What the shards of the hub are asked.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
+use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
@@ -165,7 +166,7 @@ impl Receipt {
     pub(super) fn add(&self, sockets: usize) {
         self.sockets.fetch_add(sockets, Ordering::AcqRel);
         if self.shards_left.fetch_sub(1, Ordering::AcqRel) == 1
-            && let Some(done) = self.done.lock().unwrap_or_else(PoisonError::into_inner).take()
+            && let Some(done) = self.done.lock().take()
         {
             // Whoever asked may have gone.
             let _ = done.send(self.sockets.load(Ordering::Acquire));

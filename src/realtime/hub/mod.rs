@@ -16,11 +16,12 @@ use std::{
     collections::BTreeMap,
     hash::{BuildHasher, RandomState},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
+use parking_lot::Mutex;
 use serde::Serialize;
 use smallvec::SmallVec;
 use tokio::sync::{mpsc, oneshot};
@@ -128,8 +129,7 @@ impl Hub {
         stripes.sort_unstable();
         stripes.dedup();
         let lock = |stripe: &usize| self.0.stripes[*stripe].lock();
-        let _order: SmallVec<[_; 1]> =
-            stripes.iter().map(|at| lock(at).unwrap_or_else(PoisonError::into_inner)).collect();
+        let _order: SmallVec<[_; 1]> = stripes.iter().map(|at| lock(at)).collect();
         let broadcast = Arc::new(broadcast);
         for shard in 0..self.0.shards.len() {
             self.push(shard, Item::Broadcast(broadcast.clone()));

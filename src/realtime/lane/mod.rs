@@ -18,12 +18,13 @@ mod tests;
 use std::{
     io::{ErrorKind, IoSlice, Result as IoResult},
     net::Shutdown,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 use socket2::SockRef;
 use tokio::{net::TcpStream, sync::oneshot};
 
@@ -109,7 +110,7 @@ impl Lane {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Sends frames of one namespace, in order, as one write where the socket takes it.

@@ -4,7 +4,7 @@
 use std::{
     io,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -12,6 +12,7 @@ use std::{
 use axum::body::Body;
 use futures_util::future::OptionFuture;
 use hyper::body::{Frame, SizeHint};
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -90,11 +91,11 @@ impl Pace {
     }
 
     fn phase(&self) -> Phase {
-        *self.0.phase.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.phase.lock()
     }
 
     fn set(&self, phase: Phase) {
-        *self.0.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+        *self.0.phase.lock() = phase;
         self.0.changed.notify_one();
     }
 }

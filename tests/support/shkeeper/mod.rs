@@ -6,12 +6,9 @@ mod book;
 mod delivery;
 mod server;
 
-use std::{
-    collections::VecDeque,
-    net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard},
-};
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
+use parking_lot::{Mutex, MutexGuard};
 use rust_decimal::Decimal;
 use tokio::sync::Notify;
 
@@ -132,12 +129,12 @@ impl Fake {
 
     /// Sends callbacks for URLs that begin with `base` to this address, as a proxy would.
     pub fn resolve(&self, base: &str, address: SocketAddr) {
-        self.0.names.lock().expect("no panic before").push((base.to_owned(), address));
+        self.0.names.lock().push((base.to_owned(), address));
     }
 
     /// Spoils the next call of that kind. Faults of one kind come in their order.
     pub fn fail_next(&self, endpoint: Endpoint, fault: Fault) {
-        self.0.faults.lock().expect("no panic before").push_back((endpoint, fault));
+        self.0.faults.lock().push_back((endpoint, fault));
     }
 
     /// Waits until a call hangs.
@@ -211,7 +208,7 @@ impl Fake {
     }
 
     fn resolved(&self, url: &str) -> String {
-        let names = self.0.names.lock().expect("no panic before");
+        let names = self.0.names.lock();
         let found = names.iter().rev().find_map(|(base, address)| {
             let path = url.strip_prefix(base)?;
             Some(format!("http://{address}{path}"))
@@ -220,11 +217,11 @@ impl Fake {
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
-        self.0.book.lock().expect("no panic before")
+        self.0.book.lock()
     }
 
     fn fault(&self, endpoint: Endpoint) -> Option<Fault> {
-        let mut faults = self.0.faults.lock().expect("no panic before");
+        let mut faults = self.0.faults.lock();
         let index = faults.iter().position(|(at, _)| *at == endpoint)?;
         faults.remove(index).map(|(_, fault)| fault)
     }

@@ -185,7 +185,7 @@ fn what_is_no_callback_is_malformed() {
     ] {
         let error = with(spoil).unwrap_err();
         assert_eq!(error.code(), Code::Malformed);
-        assert!(error.cause().is_some());
+        assert!(error.causes().is_some());
     }
     for raw in [&b""[..], b"{", b"[]", b"null", b"\xff", br#"{"status":"unconfirmed"}"#] {
         assert_eq!(parse_invoice(raw).unwrap_err().code(), Code::Malformed);
