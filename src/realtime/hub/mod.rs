@@ -129,7 +129,7 @@ impl Hub {
         stripes.sort_unstable();
         stripes.dedup();
         let lock = |stripe: &usize| self.0.stripes[*stripe].lock();
-        let _order: SmallVec<[_; 1]> = stripes.iter().map(|at| lock(at)).collect();
+        let _order: SmallVec<[_; 1]> = stripes.iter().map(lock).collect();
         let broadcast = Arc::new(broadcast);
         for shard in 0..self.0.shards.len() {
             self.push(shard, Item::Broadcast(broadcast.clone()));
