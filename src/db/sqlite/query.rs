@@ -6,9 +6,8 @@ use rusqlite::{
     CachedStatement, ErrorCode, ToSql, ffi,
     types::{ToSqlOutput, ValueRef},
 };
-use smallvec::SmallVec;
 
-use super::session::Session;
+use super::session::{Session, Shape};
 use crate::db::{Error, Kind, Result, Row, Value};
 
 /// Carries out a statement; how many rows it changed.
@@ -38,27 +37,19 @@ pub(in crate::db) fn insert_all<const N: usize>(
 struct Statement<'c> {
     session: &'c Session,
     prepared: CachedStatement<'c>,
-    /// Which parameter each index takes: SQLite takes `$1` for a name and counts by first
-    /// appearance.
-    indexes: SmallVec<[usize; 8]>,
+    shape: Arc<Shape>,
 }
 
 impl<'c> Statement<'c> {
     fn prepare(session: &'c Session, sql: &str) -> Result<Self> {
         let prepared = session.connection.prepare_cached(sql)?;
-        let number = |index| {
-            let number = prepared.parameter_name(index)?[1..].parse::<usize>().ok()?;
-            number.checked_sub(1)
-        };
-        let indexes = (1..=prepared.parameter_count()).map(number).collect::<Option<_>>();
-        let indexes =
-            indexes.ok_or_else(|| Error::new(Kind::Other, "a parameter has no number"))?;
-        Ok(Self { session, prepared, indexes })
+        let shape = session.shape(sql, &prepared)?;
+        Ok(Self { session, prepared, shape })
     }
 
     fn bind(&mut self, params: &[Value]) -> Result<()> {
-        for (at, index) in self.indexes.iter().enumerate() {
-            let Some(param) = params.get(*index) else {
+        for (at, parameter) in self.shape.parameters.iter().enumerate() {
+            let Some(param) = params.get(*parameter) else {
                 return Err(Error::new(Kind::Other, "a parameter is missing"));
             };
             self.prepared.raw_bind_parameter(at + 1, param)?;
@@ -68,8 +59,7 @@ impl<'c> Statement<'c> {
 
     /// Every row of the answers to these parameters.
     fn answers(&mut self, params: &[&[Value]]) -> Result<Vec<Row>> {
-        let names = self.prepared.column_names();
-        let columns: Arc<[Box<str>]> = names.into_iter().map(Box::from).collect();
+        let columns = self.shape.columns.clone();
         let mut answers = Vec::new();
         for params in params {
             self.bind(params)?;

@@ -2,6 +2,8 @@
 //! whether it is to go on.
 
 use std::{
+    cell::RefCell,
+    collections::HashMap,
     ffi::c_int,
     path::Path,
     sync::Arc,
@@ -9,7 +11,8 @@ use std::{
 };
 
 use parking_lot::{Mutex, MutexGuard};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Statement};
+use smallvec::SmallVec;
 
 use crate::db::{Error, Kind, Result};
 
@@ -26,6 +29,16 @@ const LOOK: c_int = 1000;
 pub(in crate::db) struct Session {
     pub(super) connection: Connection,
     pub(super) meter: Meter,
+    shapes: RefCell<HashMap<Box<str>, Arc<Shape>, foldhash::fast::RandomState>>,
+}
+
+/// What a statement takes and answers: as long as the tables are the same, so is this for its text.
+pub(super) struct Shape {
+    /// Which parameter each index takes: SQLite takes `$1` for a name and counts by first
+    /// appearance.
+    pub(super) parameters: SmallVec<[usize; 8]>,
+    /// The names of its columns.
+    pub(super) columns: Arc<[Box<str>]>,
 }
 
 /// What the unit under way has cost.
@@ -69,6 +82,7 @@ impl Session {
     /// unit touches to a file: units are small. Migrations and making the file anew are not.
     pub(super) fn for_units(self) -> Result<Self> {
         self.connection.execute_batch("PRAGMA temp_store = MEMORY")?;
+        self.shapes.borrow_mut().clear();
         Ok(self)
     }
 
@@ -85,13 +99,41 @@ impl Session {
         let meter = Meter::default();
         let looked_at = meter.clone();
         connection.progress_handler(LOOK, Some(move || looked_at.look(judge.as_mut())))?;
-        Ok(Self { connection, meter })
+        Ok(Self { connection, meter, shapes: RefCell::default() })
+    }
+
+    /// The shape of a statement, which is found out once.
+    pub(super) fn shape(&self, sql: &str, statement: &Statement<'_>) -> Result<Arc<Shape>> {
+        let mut shapes = self.shapes.borrow_mut();
+        if let Some(shape) = shapes.get(sql) {
+            return Ok(shape.clone());
+        }
+        if shapes.len() >= STATEMENTS {
+            shapes.clear();
+        }
+        let shape = Arc::new(Shape::of(statement)?);
+        shapes.insert(sql.into(), shape.clone());
+        Ok(shape)
     }
 
     /// What a failure was, where a statement was ended because of the meter.
     pub(super) fn explain(&self, error: rusqlite::Error) -> Error {
         let why = self.meter.reading().end;
         why.map_or_else(|| error.into(), |why| Error::new(Kind::Timeout, why))
+    }
+}
+
+impl Shape {
+    fn of(statement: &Statement<'_>) -> Result<Self> {
+        let parameter = |index| {
+            let number = statement.parameter_name(index)?[1..].parse::<usize>().ok()?;
+            number.checked_sub(1)
+        };
+        let parameters = (1..=statement.parameter_count()).map(parameter).collect::<Option<_>>();
+        let parameters =
+            parameters.ok_or_else(|| Error::new(Kind::Other, "a parameter has no number"))?;
+        let columns = statement.column_names().into_iter().map(Box::from).collect();
+        Ok(Self { parameters, columns })
     }
 }
 
