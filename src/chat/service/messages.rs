@@ -118,8 +118,10 @@ impl ChatService {
             {
                 let mut away = store::people(tx, &conversation.id).await?;
                 away.retain(|user| *user != caller.user_id && !presence.is_online(user));
-                let happenings = vec![happenings::written(conversation, &message, called, away)];
-                notifications.notify_of(tx, happenings).await?;
+                if !away.is_empty() {
+                    let written = happenings::written(conversation, &message, called, away);
+                    notifications.notify_of(tx, vec![written]).await?;
+                }
             }
             Ok((message, true))
         };
