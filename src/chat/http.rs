@@ -40,7 +40,7 @@ failures! {
     Archived = Conflict, "The conversation is archived.";
     /// The conversation is a direct one.
     Direct = Conflict, "A direct conversation stays between two.";
-    /// The message is deleted, its conversation archived, or there are too many reactions.
+    /// The message is deleted, or its conversation archived.
     Deleted = Conflict, "The message is deleted.";
 }
 
@@ -340,7 +340,8 @@ async fn delete_message(
 
 /// Adds the caller's reaction to a message.
 ///
-/// Adding the same reaction again changes nothing.
+/// Adding the same reaction again changes nothing. A message has only so many of one user, and so
+/// many different ones; what goes beyond is a conflict, too.
 #[utoipa::path(
     put,
     path = "/api/messages/{id}/reactions/{emoji}",

@@ -92,11 +92,12 @@ pub enum EventClass {
     Join,
     /// Typing.
     Typing,
-    /// Messages.
+    /// Messages, and whatever else is stored and heard by others: the user's, over all their sockets
+    /// and REST.
     Message,
     /// New tokens: with each, every room is checked again.
     Refresh,
-    /// Everything else, unknown names too.
+    /// Everything else, unknown names too: the connection's alone.
     Other,
 }
 

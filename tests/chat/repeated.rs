@@ -121,7 +121,7 @@ fn holds(folder: &Path, text: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn a_file_holds_nothing_of_what_was_taken_back() {
-    let app = TestApp::with(|config| config.limits.enabled = false).await;
+    let app = TestApp::on_sqlite(|config| config.limits.enabled = false).await;
     let ann = named(&app, "ann");
     let id = ann.group(&["bob"]).await;
     let long = |text: &str, times: usize| json!({ "content": format!("{text} ").repeat(times) });

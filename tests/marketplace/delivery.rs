@@ -92,7 +92,7 @@ async fn a_code_can_be_read_out_and_is_told_in_the_requests_room() {
 
 #[tokio::test]
 async fn the_code_is_not_kept_in_plain_beside_the_request() {
-    let app = TestApp::start().await;
+    let app = TestApp::on_sqlite(|_| {}).await;
     let sale = Sale::shipped(&app).await;
     let code = sale.code().await;
     let database = app.database();

@@ -49,7 +49,7 @@ async fn starts_anew(app: &TestApp, conversation: &str, heard: i64, epoch: &Valu
 
 #[tokio::test]
 async fn a_file_that_is_older_than_its_mark_is_noticed() {
-    let app = unlimited().await;
+    let app = TestApp::on_sqlite(|config| config.limits.enabled = false).await;
     let conversation = app.person("ann").group(&["bob"]).await;
     say_all(&app, &conversation, 1..=3).await;
     let copy = |from: &str, to: &str| {
@@ -91,7 +91,7 @@ async fn a_file_that_is_older_than_its_mark_is_noticed() {
 
 #[tokio::test]
 async fn a_file_without_its_mark_counts_as_restored() {
-    let app = unlimited().await;
+    let app = TestApp::on_sqlite(|config| config.limits.enabled = false).await;
     let conversation = app.person("ann").group(&["bob"]).await;
     say_all(&app, &conversation, 1..=3).await;
     let mut bob = app.user("bob").await;

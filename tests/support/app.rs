@@ -78,6 +78,16 @@ impl TestApp {
         Self::with_clock(Clock::system(), change).await
     }
 
+    /// A server with another configuration, on SQLite wherever the others run: for tests that look into
+    /// its file.
+    pub async fn on_sqlite(change: impl FnOnce(&mut Config)) -> Self {
+        let change = |config: &mut Config| {
+            change(config);
+            config.database.url = None;
+        };
+        Self::with(change).await
+    }
+
     /// A server whose time the test sets.
     pub async fn with_clock(clock: Clock, change: impl FnOnce(&mut Config)) -> Self {
         let data = TempDir::new().expect("a folder");

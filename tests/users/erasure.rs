@@ -326,7 +326,7 @@ async fn who_comes_back_or_repeats_hears_nothing_of_them() {
 
 #[tokio::test]
 async fn a_file_holds_nothing_of_who_was_erased_and_a_restart_goes_on() {
-    let app = TestApp::with(configure).await;
+    let app = TestApp::on_sqlite(configure).await;
     let life = Life::live(&app).await;
     for number in 0..300 {
         let long = format!("{TRACE} ").repeat(1 + number * number % 101);
@@ -354,7 +354,7 @@ async fn a_file_holds_nothing_of_who_was_erased_and_a_restart_goes_on() {
 
 #[tokio::test]
 async fn a_file_says_who_is_to_be_erased_when_the_server_was_killed_before() {
-    let app = TestApp::with(configure).await;
+    let app = TestApp::on_sqlite(configure).await;
     let life = Life::live(&app).await;
     let asked = "INSERT INTO erasures (user_id, asked_at) VALUES";
     app.execute(&format!("{asked} ('{}', 1)", life.person.id)).await;
