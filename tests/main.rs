@@ -8,6 +8,7 @@ mod causes;
 mod chat;
 mod check_config;
 mod contract;
+mod client_files;
 mod documents;
 mod emit;
 mod emit_storage;

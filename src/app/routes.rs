@@ -34,7 +34,7 @@ use crate::{
     presence::{self, Presence},
     realtime::{
         self, Catalogue, EmitService, Realtime,
-        wire::{self, Door},
+        wire::{self, ClientFiles, Door},
     },
     rest::{
         self as rest,
@@ -148,7 +148,9 @@ pub(super) fn router(
         .layer(from_fn_with_state(admission, admission::layer));
     let router = rest::layers(router, ground.layers.clone());
     let router = router.layer(from_fn(metrics::track)).with_state(state);
-    let router = router.merge(socket_io(realtime.door().clone(), Door::handle));
+    let door = realtime.door();
+    let files = ClientFiles::new(&config.realtime)?.router(door.origins().clone());
+    let router = router.merge(files).merge(socket_io(door.clone(), Door::handle));
     Ok(match config.auth.query.as_deref() {
         Some(name) => router.layer(from_fn_with_state(Arc::from(name), take_query_token)),
         None => router,
