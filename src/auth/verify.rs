@@ -28,7 +28,7 @@ use crate::{
 const SESSION_SINCE: &str = "sidIat";
 
 /// Longer tokens are not read.
-pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
+pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// Verifies tokens with every configured key. Cheap to clone.
 #[derive(Clone)]
@@ -66,7 +66,9 @@ impl Verifier {
             add_public_keys(&mut keys, setting)?;
         }
         let jwks = auth.jwt_jwks.as_deref();
-        let jwks = jwks.map(|source| Jwks::new(source, auth.jwks_refresh, clock.clone()));
+        let jwks = jwks.map(|source| {
+            Jwks::new(source, auth.jwks_refresh, auth.jwt_short_secret, clock.clone())
+        });
         let inner = Inner {
             keys,
             jwks: jwks.transpose()?,
