@@ -107,11 +107,7 @@ pub(super) struct Draft {
 impl Draft {
     /// Bytes of what it carries.
     pub(super) fn bytes(&self) -> usize {
-        let attached = |file: &Attachment| {
-            let texts = [Some(&file.url), file.name.as_ref(), file.mime_type.as_ref()];
-            let texts = texts.into_iter().flatten().map(String::len).sum::<usize>();
-            texts + file.further.bytes()
-        };
+        let attached = |file: &Attachment| file.url.len() + file.further.bytes();
         let attached = self.attachments.iter().map(attached).sum::<usize>();
         self.content.len() + attached + self.metadata.bytes()
     }
