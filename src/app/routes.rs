@@ -22,7 +22,7 @@ use crate::{
     access::{self, Access},
     accounts::{self, AccountService},
     admin::{self, Admin},
-    auth::{Authenticator, take_query_token},
+    auth::{Authenticator, take_query_token, takes_act_as},
     chat::{self, ChatService},
     db::Db,
     idempotency::{self, Idempotency},
@@ -38,7 +38,7 @@ use crate::{
     },
     rest::{
         self as rest,
-        openapi::{self, Examples},
+        openapi::{self, Examples, Takes},
         problem,
         unread::OpenBodies,
     },
@@ -129,7 +129,8 @@ pub(super) fn router(
         .merge(admin::routes())
         .split_for_parts();
     let examples = Examples::read(&EXAMPLES)?;
-    let description = openapi::complete(description, &examples, idempotency::takes_key);
+    let takes = Takes { key: idempotency::takes_key, act_as: takes_act_as };
+    let description = openapi::complete(description, &examples, &takes);
     // Answers are kept as callers see them, so failures are rendered below as well as above.
     let api = api
         .route_layer(from_fn(problem::layer))

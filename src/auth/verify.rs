@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 
 use super::{
-    Identity, Revocations, SetupError, TokenError, TokenKey, check_secret,
+    Identity, Revocations, Roles, SetupError, TokenError, TokenKey, check_secret,
     identity::Issued,
     jwks::Jwks,
     keys::{Key, KeySet, Signed},
@@ -101,6 +101,11 @@ impl Verifier {
             .by_token(TokenKey::of_signed(signed.message));
         self.0.revocations.check(&identity)?;
         Ok(identity)
+    }
+
+    /// The roles of a word for one, as a token would name it.
+    pub(super) fn role(&self, word: &str) -> Roles {
+        self.0.role_names.of_word(Some(word))
     }
 
     /// Who is shut out, whatever their tokens say.
