@@ -13,12 +13,23 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && cp target/release/stoa /usr/local/bin/stoa \
     && mkdir /data
 
+# What pages load as /socket.io/socket.io.js, and how it goes to who takes it compressed.
+FROM node:22-slim AS client
+ARG CLIENT_VERSION=4.8.4
+WORKDIR /client
+RUN npm pack "socket.io-client@${CLIENT_VERSION}" \
+    && tar -xzf "socket.io-client-${CLIENT_VERSION}.tgz" \
+    && mkdir dist \
+    && cp package/dist/socket.io*.js package/dist/socket.io*.js.map dist/ \
+    && gzip -9 --keep dist/*
+
 # glibc, libgcc and CA certificates, and no shell.
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /usr/local/bin/stoa /usr/local/bin/stoa
 COPY --from=build --chown=10001:10001 /data /data
+COPY --from=client /client/dist /usr/local/share/stoa/client
 USER 10001:10001
-ENV STOA_DATA=/data
+ENV STOA_DATA=/data STOA_REALTIME__CLIENT_DIR=/usr/local/share/stoa/client
 VOLUME /data
 EXPOSE 3003
 STOPSIGNAL SIGTERM

@@ -196,6 +196,9 @@ pub struct WireEvent {
     pub event: EventName,
     /// Its payload.
     pub data: Box<RawValue>,
+    /// Whether the payload is a list of arguments, of which any number may be, and no argument itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub several: bool,
     /// The rooms that hear it instead where events reach who takes part and nobody else
     /// (`EVENT_AUDIENCE=participants`). It is kept in their streams too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -294,6 +297,7 @@ impl WireEvent {
             to,
             event,
             data,
+            several: false,
             participants: Vec::new(),
             except_user: None,
             namespace: None,

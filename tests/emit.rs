@@ -284,3 +284,60 @@ async fn what_is_too_much_for_one_batch_stops_none_of_the_others() {
     assert_eq!(results[59]["code"], "too_large", "{}", results[59]);
     alice.expect("one").await;
 }
+
+#[tokio::test]
+async fn several_arguments_arrive_as_several_on_every_transport_and_once_more_later() {
+    let app = open().await;
+    let to = json!({ "room": "conversation:c1" });
+    let args = json!([{ "n": 1 }, "two", [3, []], null]);
+    let mut all = Vec::new();
+    for (n, transport) in
+        [Options::websocket(), Options::polling(), Options::upgrade()].into_iter().enumerate()
+    {
+        for protocol in [3, 4] {
+            let user = format!("u-{n}-{protocol}");
+            let options = transport.clone().protocol(protocol);
+            let mut user = app.user_with(&user, &[], options).await;
+            assert_eq!(user.emit_ack("conversation:join", "c1").await["success"], true);
+            all.push(user);
+        }
+    }
+    for (event, args) in [("chat message", args.clone()), ("nothing", json!([]))] {
+        for volatile in [false, true] {
+            let body = json!({ "to": to, "event": event, "args": args, "volatile": volatile });
+            let answer = app.post("/api/emit", body).await;
+            assert_eq!(
+                (answer.status.as_u16(), &answer.body["sockets"]),
+                (202, &json!(all.len())),
+                "{answer:?}"
+            );
+            for user in &mut all {
+                let heard = user.expect_args("/", event).await;
+                assert_eq!(Value::Array(heard), args, "{event}");
+            }
+        }
+    }
+    let items = json!({ "emits": [{ "to": to, "event": "batch", "args": args }] });
+    assert_eq!(app.post("/api/emit/batch", items).await.status, 207);
+    let app = app.restart().await;
+    let mut late = app.user("late").await;
+    let join = json!({ "conversationId": "c1", "since": 0 });
+    assert_eq!(late.emit_ack("conversation:join", join).await["replayed"], 3);
+    assert_eq!(Value::Array(late.expect_args("/", "chat message").await), args);
+    assert_eq!(late.expect_args("/", "nothing").await, Vec::<Value>::new());
+    assert_eq!(Value::Array(late.expect_args("/", "batch").await), args);
+    late.expect_nothing().await;
+
+    for (args, data, pointer) in [
+        (json!("x"), Value::Null, "/args"),
+        (json!({ "0": 1 }), Value::Null, "/args"),
+        (json!(vec![1; 101]), Value::Null, "/args"),
+        (json!([1]), json!(1), ""),
+    ] {
+        let body = json!({ "to": to, "event": "news", "args": args, "data": data });
+        app.post("/api/emit", body).await.invalid(pointer);
+    }
+    let one = json!({ "to": to, "event": "news", "args": null, "data": [1] });
+    assert_eq!(app.post("/api/emit", one).await.status, 202);
+    assert_eq!(late.expect_args("/", "news").await, [json!([1])]);
+}

@@ -131,7 +131,7 @@ fn with_lamp(name: &str, text: &str) -> Value {
     lamp
 }
 
-fn chat_fields(conversation: &str) -> [Field; 5] {
+fn chat_fields(conversation: &str) -> [Field; 3] {
     let messages = &format!("/api/conversations/{conversation}/messages");
     let group: fn(&str) -> Value =
         |text| json!({ "participantIds": ["sam"], "type": "group", "title": text });
@@ -139,8 +139,6 @@ fn chat_fields(conversation: &str) -> [Field; 5] {
         field("/api/conversations", "/title", 200, group),
         field(messages, "/content", 8000, |text| json!({ "content": text })),
         field(messages, "/attachments/0/url", 2048, |text| with_file("url", text)),
-        field(messages, "/attachments/0/name", 255, |text| with_file("name", text)),
-        field(messages, "/attachments/0/mimeType", 255, |text| with_file("mimeType", text)),
     ]
 }
 

@@ -3,10 +3,12 @@
 #![expect(clippy::expect_used, reason = "a test that can't go on says why")]
 
 mod accounts;
+mod acting;
 mod architecture;
 mod causes;
 mod chat;
 mod check_config;
+mod client_files;
 mod contract;
 mod documents;
 mod emit;

@@ -12,7 +12,10 @@ use hmac::{Hmac, Mac};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use stoa::clock::{Clock, Timestamp};
+use stoa::{
+    clock::{Clock, Timestamp},
+    config::ShortSecret,
+};
 
 use crate::support::{
     Options, TestApp,
@@ -166,7 +169,7 @@ async fn an_old_secret_is_believed_beside_the_new_one_and_a_short_one_where_that
     let app = TestApp::with(|config| {
         config.auth.jwt_secret = Some(SECRETS[0].into());
         config.auth.jwt_secret_previous = Some(SECRETS[1].into());
-        config.auth.jwt_short_secret = stoa::config::ShortSecret::Accept;
+        config.auth.jwt_short_secret = ShortSecret::Accept;
     })
     .await;
     let claims = json!({ "userId": "alice", "exp": Clock::system().now().seconds() + 600 });
@@ -232,4 +235,102 @@ async fn a_token_in_the_query_counts_where_its_parameter_is_named() {
     assert_eq!(get(format!("token={alice}")).await, 401);
     let list = format!("http://{}/api/conversations?limit=5&access_token={alice}", app.address());
     assert_eq!(http_client().get(list).send().await.unwrap().status(), 200);
+}
+
+/// A token of so many bytes, or up to two fewer.
+fn long_token(app: &TestApp, bytes: usize) -> String {
+    let token = |name: usize| app.token_with("alice", json!({ "pad": "x".repeat(name) }));
+    let token = token((bytes - token(0).len()) / 4 * 3);
+    assert!((bytes - 4..=bytes).contains(&token.len()), "{}", token.len());
+    token
+}
+
+#[tokio::test]
+async fn a_token_of_sixteen_kilobytes_is_taken_wherever_tokens_are() {
+    let app = TestApp::with(|config| config.auth.query = Some("access_token".to_owned())).await;
+    let token = long_token(&app, 16 * 1024);
+    let bearer = format!("Bearer {token}");
+    let cookie = format!("theme=dark; token={token}; other={}", "y".repeat(4000));
+    let http = http_client();
+    let url = |query: &str| format!("http://{}/api/presence/alice{query}", app.address());
+    for request in [
+        http.get(url("")).header("authorization", &bearer),
+        http.get(url("")).header("cookie", &cookie),
+        http.get(url(&format!("?access_token={token}"))),
+    ] {
+        assert_eq!(request.send().await.unwrap().status(), 200);
+    }
+    for transport in [Options::websocket(), Options::polling(), Options::upgrade()] {
+        for protocol in [3, 4] {
+            let options = || transport.clone().protocol(protocol);
+            let in_auth = (protocol == 4).then(|| options().token(&token));
+            for options in [
+                options().header("authorization", &bearer),
+                options().header("cookie", &cookie),
+                options().query("access_token", &token),
+            ]
+            .into_iter()
+            .chain(in_auth)
+            {
+                let client = app.connect(options).await;
+                let mut client = client.unwrap_or_else(|error| panic!("{protocol}: {error}"));
+                assert_eq!(client.emit_ack("join-user-room", "alice").await["success"], true);
+            }
+        }
+    }
+    let mut alice = app.user("alice").await;
+    let ack = alice.emit_ack("auth:refresh", json!({ "token": token })).await;
+    assert_eq!(ack["success"], true, "{ack}");
+    let longer = long_token(&app, 16 * 1024 + 8);
+    assert!(!let_in(&app, &longer).await);
+}
+
+#[tokio::test]
+async fn every_key_of_a_pem_and_of_a_set_is_believed() {
+    let key = |name: &str| {
+        let path = format!("{}/tests/keys/{name}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read_to_string(path).expect("a key")
+    };
+    let short = URL_SAFE_NO_PAD.encode("short");
+    let long = "the secret of an oct key, with 32 bytes";
+    let set = json!({ "keys": [
+        { "kty": "oct", "kid": "short", "k": short },
+        { "kty": "oct", "k": URL_SAFE_NO_PAD.encode(long), "alg": "HS512" },
+    ] });
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let jwks = folder.path().join("jwks.json");
+    std::fs::write(&jwks, set.to_string()).expect("a file");
+    let pems = ["rsa.pub.pem", "p256.pub.pem", "ed25519.pub.pem"].map(key).join("\n");
+    let start = |short: ShortSecret| {
+        let (pems, jwks) = (pems.clone(), jwks.clone());
+        TestApp::with(move |config| {
+            config.auth.jwt_secret = None;
+            config.auth.jwt_public_key = Some(pems);
+            config.auth.jwt_jwks = Some(jwks.display().to_string());
+            config.auth.jwt_short_secret = short;
+        })
+    };
+    let app = start(ShortSecret::Accept).await;
+    let claims = json!({ "userId": "alice", "exp": Clock::system().now().seconds() + 600 });
+    let by = |algorithm, key: EncodingKey, kid: Option<&str>| {
+        let header = Header { kid: kid.map(str::to_owned), ..Header::new(algorithm) };
+        encode(&header, &claims, &key).expect("a token")
+    };
+    let pem = |name: &str| key(name).into_bytes();
+    for token in [
+        by(Algorithm::RS256, EncodingKey::from_rsa_pem(&pem("rsa.pem")).unwrap(), None),
+        by(Algorithm::ES256, EncodingKey::from_ec_pem(&pem("p256.pem")).unwrap(), None),
+        by(Algorithm::EdDSA, EncodingKey::from_ed_pem(&pem("ed25519.pem")).unwrap(), Some("x")),
+        by(Algorithm::HS512, EncodingKey::from_secret(long.as_bytes()), None),
+        by(Algorithm::HS256, EncodingKey::from_secret(b"short"), Some("short")),
+    ] {
+        assert!(let_in(&app, &token).await, "{token}");
+    }
+    for token in [
+        by(Algorithm::HS256, EncodingKey::from_secret(long.as_bytes()), None),
+        by(Algorithm::HS256, EncodingKey::from_secret(pems.as_bytes()), None),
+        by(Algorithm::EdDSA, EncodingKey::from_ed_pem(&pem("ed25519-next.pem")).unwrap(), None),
+    ] {
+        assert!(!let_in(&app, &token).await, "{token}");
+    }
 }

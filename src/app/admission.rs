@@ -10,11 +10,13 @@ use axum::{
 };
 use http::Method;
 use ipnet::IpNet;
+use tracing::Span;
 
 use crate::{
-    auth::{Authenticated, Authenticator, CredentialKind},
+    auth::{ActingDoor, Authenticated, Authenticator, CredentialKind, Credentials, Role},
     config::Config,
     error::{Error, Result},
+    id::Id,
     limits::{CallerClass, CallerRates, network},
     metrics,
     realtime::wire::Peer,
@@ -50,12 +52,13 @@ impl Admission {
         // Outside of the API nobody asks who calls.
         let authenticated = if path.starts_with("/api/") {
             let (method, headers) = (request.method(), request.headers());
-            Some(self.authenticator.authenticate(method, headers).await)
+            Some(self.authenticator.authenticate(method, path, headers).await)
         } else {
             None
         };
         let mut recheck = None;
-        if let Some(credentials) = authenticated.as_ref().and_then(Authenticated::valid) {
+        let mut door = None;
+        if let Some(credentials) = authenticated.as_ref().and_then(Authenticated::shown) {
             let class = match (credentials.identity.operates(), request.method().is_safe()) {
                 (true, _) => CallerClass::Operator,
                 (false, true) => CallerClass::Read,
@@ -63,10 +66,16 @@ impl Admission {
                 (false, false) => CallerClass::Write,
             };
             self.take(class, &credentials.caller())?;
-            if credentials.kind == CredentialKind::Token && !request.method().is_safe() {
-                let revocations = self.authenticator.verifier().revocations().clone();
-                let identity = credentials.identity.clone();
-                recheck = Some(Recheck::new(move || Ok(revocations.check(&identity)?)));
+            let acting = authenticated.as_ref().and_then(Authenticated::valid);
+            let user = acting.filter(|acting| acting.service().is_some());
+            let user = user.map(|acting| acting.identity.user_id.clone());
+            if credentials.identity.has(Role::Service) {
+                let acts = self.acting_door(credentials.identity.user_id.clone());
+                user.as_ref().map_or(Ok(()), |user| acts.ask(user))?;
+                door = Some(acts);
+            }
+            if !request.method().is_safe() {
+                recheck = self.recheck(credentials, user);
             }
         } else {
             // Valid credentials are never counted here, so nobody at the same address, as behind a
@@ -82,7 +91,35 @@ impl Admission {
         if let Some(recheck) = recheck {
             request.extensions_mut().insert(recheck);
         }
+        if let Some(door) = door {
+            request.extensions_mut().insert(door);
+        }
         Ok(())
+    }
+
+    /// What is asked when a service acts for a user: a bucket of that user's, from which nobody else
+    /// takes. The log names both.
+    fn acting_door(&self, service: Id) -> ActingDoor {
+        let (admission, span) = (self.clone(), Span::current());
+        ActingDoor::new(move |user| {
+            span.record("service", service.as_str()).record("user", user.as_str());
+            admission.take(CallerClass::Acting, user)
+        })
+    }
+
+    /// What is asked again when the body is here: whether who showed a token, and for whom they act, may
+    /// still be heard.
+    fn recheck(&self, shown: &Credentials, user: Option<Id>) -> Option<Recheck> {
+        let shown = Some(shown).filter(|shown| shown.kind == CredentialKind::Token);
+        let shown = shown.map(|shown| shown.identity.clone());
+        if shown.is_none() && user.is_none() {
+            return None;
+        }
+        let revocations = self.authenticator.verifier().revocations().clone();
+        Some(Recheck::new(move || {
+            shown.as_ref().map_or(Ok(()), |shown| revocations.check(shown))?;
+            user.as_ref().map_or(Ok(()), |user| Ok(revocations.check_acted_for(user)?))
+        }))
     }
 
     fn address(&self, request: &Request) -> Result<IpAddr> {

@@ -22,7 +22,7 @@ use crate::{
     access::{self, Access},
     accounts::{self, AccountService},
     admin::{self, Admin},
-    auth::{Authenticator, take_query_token},
+    auth::{Authenticator, take_query_token, takes_act_as},
     chat::{self, ChatService},
     db::Db,
     idempotency::{self, Idempotency},
@@ -34,11 +34,11 @@ use crate::{
     presence::{self, Presence},
     realtime::{
         self, Catalogue, EmitService, Realtime,
-        wire::{self, Door},
+        wire::{self, ClientFiles, Door},
     },
     rest::{
         self as rest,
-        openapi::{self, Examples},
+        openapi::{self, Examples, Takes},
         problem,
         unread::OpenBodies,
     },
@@ -129,7 +129,8 @@ pub(super) fn router(
         .merge(admin::routes())
         .split_for_parts();
     let examples = Examples::read(&EXAMPLES)?;
-    let description = openapi::complete(description, &examples, idempotency::takes_key);
+    let takes = Takes { key: idempotency::takes_key, act_as: takes_act_as };
+    let description = openapi::complete(description, &examples, &takes);
     // Answers are kept as callers see them, so failures are rendered below as well as above.
     let api = api
         .route_layer(from_fn(problem::layer))
@@ -148,7 +149,9 @@ pub(super) fn router(
         .layer(from_fn_with_state(admission, admission::layer));
     let router = rest::layers(router, ground.layers.clone());
     let router = router.layer(from_fn(metrics::track)).with_state(state);
-    let router = router.merge(socket_io(realtime.door().clone(), Door::handle));
+    let door = realtime.door();
+    let files = ClientFiles::new(&config.realtime)?.router(door.origins().clone());
+    let router = router.merge(files).merge(socket_io(door.clone(), Door::handle));
     Ok(match config.auth.query.as_deref() {
         Some(name) => router.layer(from_fn_with_state(Arc::from(name), take_query_token)),
         None => router,

@@ -1,8 +1,9 @@
 //! API keys of backend services, from `API_KEYS`: `name:sha256hex[:scopes]` entries. Only the
 //! keys' hashes are configured; a key is random, so a plain hash of it is enough.
 //!
-//! Scopes narrow a key to some of what it may emit: items joined by `+`, each `event=<prefix>` or
-//! `room=<prefix>`, as in `event=payment-+room=user-`. Without scopes a key may do everything.
+//! Scopes are items joined by `+`. `event=<prefix>` and `room=<prefix>`, as in
+//! `event=payment-+room=user-`, narrow a key to some of what it may emit; without them it may do whatever
+//! a service may. `act` lets it act for users, which no key may without.
 
 use std::{fmt, sync::Arc};
 
@@ -32,11 +33,12 @@ impl Scopes {
         to_room && begins(event, &self.events)
     }
 
-    /// Reads `event=<prefix>+room=<prefix>`.
-    fn parse(text: &str) -> Option<Self> {
-        let (mut events, mut rooms) = (Vec::new(), Vec::new());
+    /// Reads `event=<prefix>+room=<prefix>+act`: what narrows, and whether the key may act for users.
+    fn parse(text: &str) -> Option<(Self, bool)> {
+        let (mut events, mut rooms, mut may_act) = (Vec::new(), Vec::new(), false);
         for item in text.split('+') {
-            match item.trim().split_once('=')? {
+            match item.trim().split_once('=').unwrap_or((item.trim(), "")) {
+                ("act", "") if item.trim() == "act" => may_act = true,
                 // An empty prefix would be a scope that narrows nothing.
                 (_, "") => return None,
                 ("event", prefix) => events.push(prefix.into()),
@@ -44,7 +46,12 @@ impl Scopes {
                 _ => return None,
             }
         }
-        Some(Self { events: events.into(), rooms: rooms.into() })
+        Some((Self { events: events.into(), rooms: rooms.into() }, may_act))
+    }
+
+    /// Whether they narrow anything.
+    const fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.rooms.is_empty()
     }
 }
 
@@ -67,6 +74,8 @@ pub struct ApiKey {
     pub identity: Arc<Identity>,
     /// What the key is narrowed to, if it is.
     pub scopes: Option<Arc<Scopes>>,
+    /// Whether the key may act for users.
+    pub may_act: bool,
 }
 
 /// Without the hash.
@@ -75,6 +84,7 @@ impl fmt::Debug for ApiKey {
         f.debug_struct("ApiKey")
             .field("identity", &self.identity)
             .field("scopes", &self.scopes)
+            .field("may_act", &self.may_act)
             .finish_non_exhaustive()
     }
 }
@@ -128,12 +138,14 @@ fn parse(entry: &str) -> Result<ApiKey, &'static str> {
     hex::decode_to_slice(parts.next().unwrap_or_default(), &mut hash)
         .map_err(|_| "needs the key's SHA-256 as 64 hex digits after its name")?;
     let scopes = parts.next().map(|scopes| {
-        Scopes::parse(scopes).ok_or("has scopes that are not event=<prefix>+room=<prefix>")
+        Scopes::parse(scopes).ok_or("has scopes that are not event=<prefix>+room=<prefix>+act")
     });
+    let (scopes, may_act) = scopes.transpose()?.unwrap_or_default();
     Ok(ApiKey {
         hash,
         identity: Arc::new(Identity::new(user_id, Roles::of(Role::Service))),
-        scopes: scopes.transpose()?.map(Arc::new),
+        scopes: (!scopes.is_empty()).then(|| Arc::new(scopes)),
+        may_act,
     })
 }
 
@@ -180,6 +192,9 @@ mod tests {
             (&format!("payments:{}:payment-", hash("two")), "scopes"),
             (&format!("payments:{}:event=", hash("two")), "scopes"),
             (&format!("payments:{}:event=a+topic=b", hash("two")), "scopes"),
+            (&format!("payments:{}:act=", hash("two")), "scopes"),
+            (&format!("payments:{}:act+", hash("two")), "scopes"),
+            (&format!("payments:{}:acts", hash("two")), "scopes"),
         ] {
             let error = ApiKeys::new(&[good.clone(), bad.to_owned()]).unwrap_err().to_string();
             assert!(error.starts_with("API_KEYS: entry 2 "), "{error}");
@@ -191,7 +206,7 @@ mod tests {
     #[test]
     fn scopes_narrow_events_and_rooms_by_prefix() {
         let room = |name: &str| Some(name.parse::<Room>().unwrap());
-        let scopes = |text| Scopes::parse(text).unwrap();
+        let scopes = |text| Scopes::parse(text).unwrap().0;
         for (text, event, to, allowed) in [
             ("event=payment-+room=user-", "payment-update", room("user-1"), true),
             ("event=payment-+room=user-", "new-offer", room("user-1"), false),
@@ -208,5 +223,21 @@ mod tests {
         let keys = keys(&[format!("chat:{}:room=conversation:+event=message:", hash("k"))]);
         let scopes = keys.find("k").unwrap().scopes.clone().unwrap();
         assert!(scopes.allow("message:new", room("conversation:1").as_ref()));
+    }
+
+    #[test]
+    fn the_scope_act_narrows_nothing_and_no_other_gives_it() {
+        for (scopes, narrowed, may_act) in [
+            ("", false, false),
+            (":act", false, true),
+            (":event=payment-", true, false),
+            (":event=payment-+act", true, true),
+            (":act+room=user-", true, true),
+            (":room=act", true, false),
+        ] {
+            let keys = keys(&[format!("orders:{}{scopes}", hash("k"))]);
+            let key = keys.find("k").unwrap();
+            assert_eq!((key.scopes.is_some(), key.may_act), (narrowed, may_act), "{scopes}");
+        }
     }
 }

@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, Method};
 
-use super::{ApiKeys, Credentials, SetupError, TokenError, TokenSources, Verifier};
+use super::{
+    ApiKeys, Credentials, Role, Roles, SetupError, TokenError, TokenSources, Verifier,
+    acting::{self, ActRefusal},
+};
 use crate::{
     clock::Clock,
     config::AuthConfig,
     error::{Code, Error, Result},
+    id::Id,
     origin::{OriginPolicy, only},
 };
 
@@ -33,7 +37,11 @@ struct Inner {
 /// What the credentials of a request are worth. Found once; among the request's extensions it is
 /// what every extractor goes by.
 #[derive(Clone, Debug)]
-pub struct Authenticated(Result<Credentials, Refusal>);
+pub struct Authenticated {
+    shown: Result<Credentials, Refusal>,
+    /// Those of the user for whom the request is to be done, where it names one.
+    acting: Option<Result<Credentials, ActRefusal>>,
+}
 
 #[derive(Clone, Debug)]
 enum Refusal {
@@ -42,36 +50,43 @@ enum Refusal {
 }
 
 impl Authenticated {
-    /// The credentials, where they are valid.
+    /// What was shown, where it is valid.
     #[must_use]
-    pub const fn valid(&self) -> Option<&Credentials> {
-        match &self.0 {
-            Ok(credentials) => Some(credentials),
-            Err(_) => None,
-        }
+    pub fn shown(&self) -> Option<&Credentials> {
+        self.shown.as_ref().ok()
+    }
+
+    /// The credentials of whom the request is answered as, where they are valid: those that were shown,
+    /// or those of the user for whom a service acts.
+    #[must_use]
+    pub fn valid(&self) -> Option<&Credentials> {
+        let acting = self.acting.as_ref().map(|acting| acting.as_ref().ok());
+        acting.unwrap_or_else(|| self.shown())
     }
 
     /// The stable code of why credentials that were shown are not valid.
     #[must_use]
     pub const fn refusal(&self) -> Option<&'static str> {
-        match &self.0 {
+        match &self.shown {
             Ok(_) | Err(Refusal::Token(TokenError::Missing)) => None,
             Err(Refusal::Token(error)) => Some(error.code()),
             Err(Refusal::ApiKey) => Some(INVALID_KEY),
         }
     }
 
-    /// The credentials.
+    /// The credentials of whom the request is answered as.
     ///
     /// # Errors
-    /// [`Code::Unauthorized`] where there are none or they are not valid.
+    /// [`Code::Unauthorized`] where there are none or they are not valid; where the request names a user
+    /// for whom it is to be done, those of who may not act for them.
     pub fn credentials(self) -> Result<Credentials> {
-        self.0.map_err(|refusal| match refusal {
+        let shown = self.shown.map_err(|refusal| match refusal {
             Refusal::Token(error) => error.into(),
             Refusal::ApiKey => {
                 Error::new(Code::Unauthorized, "invalid API key").with_reason(INVALID_KEY)
             }
-        })
+        })?;
+        Ok(self.acting.unwrap_or(Ok(shown))?)
     }
 }
 
@@ -95,18 +110,51 @@ impl Authenticator {
         &self.0.verifier
     }
 
-    /// Who calls over REST. An API key, when there is one, decides alone.
-    pub async fn authenticate(&self, method: &Method, headers: &HeaderMap) -> Authenticated {
+    /// Who calls over REST, and for whom.
+    pub async fn authenticate(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Authenticated {
+        let shown = self.shown(method, headers).await;
+        let asked = acting::asked(headers, |word| self.0.verifier.role(word));
+        let acting = shown.as_ref().ok().zip(asked).map(|(shown, asked)| {
+            if !shown.identity.has(Role::Service) {
+                return Err(ActRefusal::NoService);
+            }
+            if !acting::takes_act_as(path) {
+                return Err(ActRefusal::OwnName);
+            }
+            let (user, roles) = asked?;
+            self.acting_for(shown, user, roles)
+        });
+        Authenticated { shown, acting }
+    }
+
+    /// The credentials of a user for whom a service acts.
+    pub(super) fn acting_for(
+        &self,
+        service: &Credentials,
+        user: Id,
+        roles: Roles,
+    ) -> Result<Credentials, ActRefusal> {
+        let revocations = self.0.verifier.revocations();
+        service.acting_for(user, roles, |user| revocations.check_acted_for(user))
+    }
+
+    /// What a request shows of who calls. An API key, when there is one, decides alone.
+    async fn shown(&self, method: &Method, headers: &HeaderMap) -> Result<Credentials, Refusal> {
         if let Some(presented) = headers.get("x-api-key") {
             let key = presented.to_str().ok().and_then(|key| self.0.api_keys.find(key));
-            return Authenticated(key.map(Credentials::of_key).ok_or(Refusal::ApiKey));
+            return key.map(Credentials::of_key).ok_or(Refusal::ApiKey);
         }
         let token = self.0.sources.find(headers, self.takes_cookies(method, headers));
         let identity = match token {
             Some(token) => self.0.verifier.verify(&token).await,
             None => Err(TokenError::Missing),
         };
-        Authenticated(identity.map(Credentials::of_token).map_err(Refusal::Token))
+        identity.map(Credentials::of_token).map_err(Refusal::Token)
     }
 
     /// Whether the page that made the request may speak for its user. A browser adds cookies to the

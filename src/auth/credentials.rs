@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ApiKey, Identity, Scopes};
+use super::{ApiKey, Identity, Role, Scopes};
 use crate::id::Id;
 
 /// Valid credentials of a request. Cheap to clone.
@@ -14,6 +14,10 @@ pub struct Credentials {
     pub kind: CredentialKind,
     /// What an API key is narrowed to.
     pub(super) scopes: Option<Arc<Scopes>>,
+    /// Whether they let a service act for users.
+    pub(super) may_act: bool,
+    /// The service that acts for who is named here; none for who came in their own name.
+    pub(super) service: Option<Arc<Identity>>,
 }
 
 /// What was shown. A token may have the user's id `service:orders`; the API key of that name is
@@ -39,7 +43,13 @@ impl CredentialKind {
 
 impl Credentials {
     pub(super) fn of_token(identity: Identity) -> Self {
-        Self { identity: Arc::new(identity), kind: CredentialKind::Token, scopes: None }
+        Self {
+            may_act: identity.has(Role::Service),
+            identity: Arc::new(identity),
+            kind: CredentialKind::Token,
+            scopes: None,
+            service: None,
+        }
     }
 
     pub(super) fn of_key(key: &ApiKey) -> Self {
@@ -47,7 +57,15 @@ impl Credentials {
             identity: key.identity.clone(),
             kind: CredentialKind::ApiKey,
             scopes: key.scopes.clone(),
+            may_act: key.may_act,
+            service: None,
         }
+    }
+
+    /// The service that acts, where one does.
+    #[must_use]
+    pub const fn service(&self) -> Option<&Arc<Identity>> {
+        self.service.as_ref()
     }
 
     /// The caller: nobody else has both of these.

@@ -9,7 +9,13 @@ use super::{
     TokenError, TokenKey,
     roles::{Role, RoleNames, Roles},
 };
-use crate::{clock::Timestamp, id::Id, room::Room, text::PersonName};
+use crate::{
+    clock::Timestamp,
+    error::{Code, Error},
+    id::Id,
+    room::Room,
+    text::PersonName,
+};
 
 /// Who a valid token speaks for.
 #[derive(Clone, PartialEq, Eq)]
@@ -64,6 +70,9 @@ struct Names {
 
 /// When a token was issued that does not say.
 const UNDATED: Timestamp = Timestamp::from_millis(i64::MIN);
+
+/// The finer name of that a service does not say for whom it does something.
+const NO_PERSON: &str = "person_missing";
 
 /// Where the user's id is looked for, first found wins.
 const ID_CLAIMS: [&str; 4] = ["userId", "sub", "id", "_id"];
@@ -206,6 +215,18 @@ impl Identity {
     #[must_use]
     pub const fn trades_as(&self, role: Role) -> bool {
         self.roles.is_empty() || self.has(role)
+    }
+
+    /// Refuses a service that does in its own name what a person does.
+    ///
+    /// # Errors
+    /// [`Code::InvalidPayload`].
+    pub fn ensure_person(&self) -> Result<(), Error> {
+        if self.has(Role::Service) {
+            let sentence = "A service names the user for whom it does this, in X-Act-As.";
+            return Err(Error::new(Code::InvalidPayload, sentence).with_reason(NO_PERSON));
+        }
+        Ok(())
     }
 
     /// Whether the caller is a backend service or an admin, from whom nothing is hidden.

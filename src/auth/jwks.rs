@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, Timestamp},
+    config::ShortSecret,
     tasks::Tasks,
 };
 
@@ -39,6 +40,8 @@ pub(super) struct Jwks(Arc<Inner>);
 struct Inner {
     source: Source,
     refresh: Duration,
+    /// Whether secrets may be short.
+    short: ShortSecret,
     clock: Clock,
     loaded: ArcSwapOption<Loaded>,
     loading: Mutex<Loading>,
@@ -80,7 +83,12 @@ impl Load {
 
 impl Jwks {
     /// Takes a file, which must be there, or a URL, which is asked when the first token comes.
-    pub(super) fn new(source: &str, refresh: Duration, clock: Clock) -> Result<Self, SetupError> {
+    pub(super) fn new(
+        source: &str,
+        refresh: Duration,
+        short: ShortSecret,
+        clock: Clock,
+    ) -> Result<Self, SetupError> {
         let mut loaded = None;
         let source = if source.starts_with("https://") || source.starts_with("http://") {
             Source::url(source)?
@@ -88,7 +96,7 @@ impl Jwks {
             let text = std::fs::read(source).map_err(|error| {
                 SetupError::new(SETTING, format!("neither URL nor file: {error}"))
             })?;
-            let (keys, unusable) = KeySet::parse(&text)
+            let (keys, unusable) = KeySet::parse(&text, short)
                 .map_err(|error| SetupError::new(SETTING, format!("not a JWK set: {error}")))?;
             if !unusable.is_empty() {
                 return Err(SetupError::new(SETTING, unusable.join("; ")));
@@ -99,6 +107,7 @@ impl Jwks {
         Ok(Self(Arc::new(Inner {
             source,
             refresh,
+            short,
             clock,
             loaded: ArcSwapOption::new(loaded),
             loading: Mutex::default(),
@@ -193,7 +202,7 @@ impl Inner {
         let now = self.clock.now();
         let mut loading = self.loading();
         loading.ended = Some(now);
-        match read.and_then(|text| KeySet::parse(&text).map_err(Cause::from)) {
+        match read.and_then(|text| KeySet::parse(&text, self.short).map_err(Cause::from)) {
             Ok((keys, unusable)) => {
                 for problem in unusable {
                     tracing::warn!("{SETTING}: {problem}");

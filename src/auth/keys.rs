@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::TokenError;
-use crate::config::MIN_SECRET_BYTES;
+use crate::config::{MIN_SECRET_BYTES, ShortSecret};
 
 /// The signed text of a token, and what its header says of the signature.
 pub(super) struct Signed<'a> {
@@ -83,7 +83,7 @@ impl Key {
     }
 
     /// Reads a JWK; `None` when it is for something else than verifying.
-    fn from_jwk(jwk: &Jwk) -> Result<Option<Self>, &'static str> {
+    fn from_jwk(jwk: &Jwk, short: ShortSecret) -> Result<Option<Self>, &'static str> {
         let purpose = jwk.purpose.as_deref().is_none_or(|purpose| purpose == "sig");
         let verifies = jwk.key_ops.as_ref().is_none_or(|ops| ops.iter().any(|op| op == "verify"));
         if !purpose || !verifies {
@@ -93,7 +93,7 @@ impl Key {
             return Err("is a private key; only the public one belongs here");
         }
         if jwk.kty == "oct" {
-            return jwk.secret().map(Some);
+            return jwk.secret(short).map(Some);
         }
         let algorithm = match (jwk.kty.as_str(), jwk.crv.as_deref()) {
             ("RSA", None) => Algorithm::RS256,
@@ -145,7 +145,7 @@ struct Jwk {
 
 impl Jwk {
     /// The secret of an `oct` key.
-    fn secret(&self) -> Result<Key, &'static str> {
+    fn secret(&self, short: ShortSecret) -> Result<Key, &'static str> {
         let algorithms = match self.alg.as_deref() {
             None => HMAC,
             Some("HS256") => &HMAC[..1],
@@ -154,8 +154,14 @@ impl Jwk {
             Some(_) => return Err("is a secret for none of HS256, HS384 and HS512"),
         };
         let secret = self.k.as_deref().and_then(|k| URL_SAFE_NO_PAD.decode(k).ok());
-        let secret = secret.filter(|secret| secret.len() >= MIN_SECRET_BYTES);
-        let secret = secret.ok_or("is a secret of less than 32 bytes")?;
+        let secret =
+            secret.filter(|secret| !secret.is_empty()).ok_or("has no secret in base64url")?;
+        if secret.len() < MIN_SECRET_BYTES {
+            if short == ShortSecret::Refuse {
+                return Err("is a secret of less than 32 bytes");
+            }
+            tracing::warn!("JWT_JWKS: a secret of less than 32 bytes may be guessed");
+        }
         Ok(Key { algorithms, ..Key::from_secret(&secret) })
     }
 }
@@ -170,7 +176,10 @@ impl KeySet {
     ///
     /// # Errors
     /// When it is none; one unusable key does not spoil the others.
-    pub(super) fn parse(text: &[u8]) -> Result<(Self, Vec<String>), serde_json::Error> {
+    pub(super) fn parse(
+        text: &[u8],
+        short: ShortSecret,
+    ) -> Result<(Self, Vec<String>), serde_json::Error> {
         #[derive(Deserialize)]
         struct Set {
             keys: Vec<Value>,
@@ -180,7 +189,7 @@ impl KeySet {
         for (at, key) in (1..).zip(set.keys) {
             let kid = key.get("kid").and_then(Value::as_str).map(str::to_owned);
             let read = serde_json::from_value::<Jwk>(key).map_err(|_| "is no JWK");
-            match read.and_then(|jwk| Key::from_jwk(&jwk).map(|key| (jwk.kid, key))) {
+            match read.and_then(|jwk| Key::from_jwk(&jwk, short).map(|key| (jwk.kid, key))) {
                 Ok((kid, Some(key))) => keys.0.push((kid, key)),
                 Ok((_, None)) => {}
                 Err(problem) => {

@@ -1,6 +1,7 @@
 //! Who is calling: takes a token or an API key from a request or a handshake, verifies it, and
 //! names the caller. What the caller may do is decided in the rooms above.
 
+mod acting;
 mod api_key;
 mod authenticator;
 mod callers;
@@ -22,9 +23,12 @@ use std::borrow::Cow;
 
 use crate::config::{MIN_SECRET_BYTES, ShortSecret};
 
+pub use acting::{ActingDoor, takes_act_as};
 pub use api_key::{ApiKey, ApiKeys, Scopes};
 pub use authenticator::{Authenticated, Authenticator};
-pub use callers::{AdminCaller, Caller, EmitCaller, OperatorCaller, ServiceCaller};
+pub use callers::{
+    Actor, AdminCaller, Caller, EmitCaller, NamingCaller, OperatorCaller, ServiceCaller,
+};
 pub use credentials::{CredentialKind, Credentials};
 pub use extract::{TokenSources, given_token, take_query_token};
 pub use identity::Identity;

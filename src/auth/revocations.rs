@@ -1,13 +1,18 @@
 //! Who is shut out: revoked tokens, users whose older tokens are revoked, blocked users. It is all in
 //! memory, since each handshake and each call asks; what is kept of it is the users' room's to keep.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+};
 
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::{Identity, TokenError, TokenKey};
 use crate::{
     clock::{Clock, Timestamp},
+    error::{Code, Error},
     id::Id,
 };
 
@@ -56,6 +61,26 @@ impl Older {
     }
 }
 
+/// Why nobody acts for a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShutOutUser {
+    /// They are blocked.
+    Blocked,
+    /// They are being erased.
+    Leaving,
+}
+
+impl From<ShutOutUser> for Error {
+    fn from(why: ShutOutUser) -> Self {
+        match why {
+            ShutOutUser::Blocked => TokenError::Blocked.into(),
+            ShutOutUser::Leaving => {
+                Self::new(Code::Forbidden, "This user is being erased.").with_reason("user_leaving")
+            }
+        }
+    }
+}
+
 /// Who is shut out. Cheap to clone.
 #[derive(Clone)]
 pub struct Revocations(Arc<Inner>);
@@ -73,6 +98,8 @@ struct ShutOut {
     tokens: HashMap<TokenKey, Timestamp>,
     /// Until when each lasts.
     blocks: HashMap<Id, Timestamp>,
+    /// Who is being erased.
+    leaving: HashSet<Id>,
 }
 
 /// The tokens that were issued before a moment.
@@ -160,6 +187,31 @@ impl Revocations {
     /// Ends a user's block.
     pub fn unblock(&self, user: &Id) {
         self.write().blocks.remove(user);
+    }
+
+    /// Whether a service may act for a user, whose tokens have no say in it.
+    ///
+    /// # Errors
+    /// [`ShutOutUser`] where they are blocked or being erased.
+    pub fn check_acted_for(&self, user: &Id) -> Result<(), ShutOutUser> {
+        let shut_out = self.read();
+        if shut_out.is_blocked(user, &self.0.clock) {
+            return Err(ShutOutUser::Blocked);
+        }
+        if shut_out.leaving.contains(user) {
+            return Err(ShutOutUser::Leaving);
+        }
+        Ok(())
+    }
+
+    /// Notes that a user is being erased.
+    pub fn begin_leaving(&self, user: Id) {
+        self.write().leaving.insert(user);
+    }
+
+    /// Notes that a user is erased.
+    pub fn end_leaving(&self, user: &Id) {
+        self.write().leaving.remove(user);
     }
 
     /// How many entries there are.

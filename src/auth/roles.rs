@@ -161,7 +161,8 @@ impl RoleNames {
         }
     }
 
-    fn of_word(&self, word: Option<&str>) -> Roles {
+    /// The roles of one word; what is no text is one without rights.
+    pub(super) fn of_word(&self, word: Option<&str>) -> Roles {
         let Some(word) = word.map(plain) else { return Roles::UNKNOWN };
         let own = self.0.get(&word).copied();
         own.or_else(|| Role::from_name(&word).map(Roles::of)).unwrap_or(Roles::UNKNOWN)

@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 
 use super::{
-    Identity, Revocations, SetupError, TokenError, TokenKey, check_secret,
+    Identity, Revocations, Roles, SetupError, TokenError, TokenKey, check_secret,
     identity::Issued,
     jwks::Jwks,
     keys::{Key, KeySet, Signed},
@@ -28,7 +28,7 @@ use crate::{
 const SESSION_SINCE: &str = "sidIat";
 
 /// Longer tokens are not read.
-pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
+pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// Verifies tokens with every configured key. Cheap to clone.
 #[derive(Clone)]
@@ -66,7 +66,9 @@ impl Verifier {
             add_public_keys(&mut keys, setting)?;
         }
         let jwks = auth.jwt_jwks.as_deref();
-        let jwks = jwks.map(|source| Jwks::new(source, auth.jwks_refresh, clock.clone()));
+        let jwks = jwks.map(|source| {
+            Jwks::new(source, auth.jwks_refresh, auth.jwt_short_secret, clock.clone())
+        });
         let inner = Inner {
             keys,
             jwks: jwks.transpose()?,
@@ -99,6 +101,11 @@ impl Verifier {
             .by_token(TokenKey::of_signed(signed.message));
         self.0.revocations.check(&identity)?;
         Ok(identity)
+    }
+
+    /// The roles of a word for one, as a token would name it.
+    pub(super) fn role(&self, word: &str) -> Roles {
+        self.0.role_names.of_word(Some(word))
     }
 
     /// Who is shut out, whatever their tokens say.

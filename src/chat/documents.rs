@@ -1,9 +1,14 @@
 //! Conversations, messages and people as clients see them, in events and over REST.
 
+use std::borrow::Cow;
+
 use garde::Validate;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, schema::Schema},
+};
 
 use crate::{
     clock::Timestamp,
@@ -28,50 +33,71 @@ pub struct Person {
 
 /// A file that hangs on a message; it lies elsewhere. Whatever else its sender says of it is told
 /// back.
-#[derive(Clone, Debug, PartialEq, Serialize, Validate, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Serialize, Validate)]
 pub struct Attachment {
     /// Where the file is.
     #[garde(length(chars, min = 1, max = 2048), custom(text::line))]
-    #[schema(min_length = 1, max_length = 2048)]
     pub url: String,
-    /// The file's name.
-    #[garde(inner(length(chars, min = 1, max = 255), custom(text::line)))]
-    #[schema(min_length = 1, max_length = 255)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// The file's media type. Without it, a `type` is read as it.
-    #[garde(inner(length(chars, min = 1, max = 255), custom(text::line)))]
-    #[schema(min_length = 1, max_length = 255)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mime_type: Option<String>,
-    /// The file's size, in bytes.
-    #[garde(skip)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub size: Option<u64>,
-    /// What else its sender says of it: up to 16 KiB of JSON in all attachments of a message.
+    /// What else its sender says of it, in whatever form: up to 16 KiB of JSON in all attachments of a
+    /// message.
     #[garde(skip)]
     #[serde(flatten)]
-    #[schema(value_type = HashMap<String, Value>)]
     pub further: Fields,
+}
+
+/// A file that hangs on a message; it lies elsewhere. Whatever else its sender says of it is told
+/// back.
+#[derive(ToSchema)]
+#[schema(as = Attachment)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "for its schema")]
+struct DescribedAttachment {
+    /// Where the file is.
+    #[schema(min_length = 1, max_length = 2048)]
+    url: String,
+    /// The file's name.
+    #[schema(required = false)]
+    name: Value,
+    /// The file's media type. Without it, a `type` that is a text is told as it.
+    #[schema(required = false)]
+    mime_type: Value,
+    /// The file's size.
+    #[schema(required = false)]
+    size: Value,
+    /// What else its sender says of it: up to 16 KiB of JSON in all attachments of a message.
+    #[serde(flatten)]
+    #[schema(value_type = HashMap<String, Value>)]
+    further: Fields,
+}
+
+impl PartialSchema for Attachment {
+    fn schema() -> RefOr<Schema> {
+        DescribedAttachment::schema()
+    }
+}
+
+impl ToSchema for Attachment {
+    fn name() -> Cow<'static, str> {
+        "Attachment".into()
+    }
 }
 
 impl<'de> Deserialize<'de> for Attachment {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
         struct Known {
             url: String,
-            name: Option<String>,
-            mime_type: Option<String>,
-            size: Option<u64>,
         }
 
-        let WithFurther { known, further } = WithFurther::<Known>::deserialize(from)?;
+        let WithFurther { known: Known { url }, further } =
+            WithFurther::<Known>::deserialize(from)?;
+        let mut further = further.without_null(&["name", "mimeType", "size"]);
         // Browsers say "" of a file whose type they do not know.
-        let or_type = || further.text("type").filter(|kind| !kind.is_empty());
-        let mime_type = known.mime_type.or_else(or_type);
-        Ok(Self { url: known.url, name: known.name, mime_type, size: known.size, further })
+        let told = further.text("type").filter(|kind| !kind.is_empty());
+        if let Some(kind) = told.filter(|_| !further.has("mimeType")) {
+            further = further.and_text("mimeType", &kind);
+        }
+        Ok(Self { url, further })
     }
 }
 

@@ -19,13 +19,14 @@ use super::{
     service::ChatService,
 };
 use crate::{
-    auth::{Authenticator, Caller},
+    auth::{Authenticator, Caller, NamingCaller},
     error::Result,
     failures,
     id::Id,
     idempotency::{Subject, answer},
     rest::{
         body::{Body, Path, Query, ValidBody},
+        failures::NoPerson,
         list::{List, Page},
         openapi,
     },
@@ -38,6 +39,8 @@ failures! {
     NoMessage = NotFound, "There is no such message.";
     /// The conversation is archived, or full.
     Archived = Conflict, "The conversation is archived.";
+    /// There is another conversation of this id.
+    Taken = Conflict, "Another conversation has this id.";
     /// The conversation is a direct one.
     Direct = Conflict, "A direct conversation stays between two.";
     /// The message is deleted, or its conversation archived.
@@ -77,7 +80,8 @@ const fn made(created: bool) -> StatusCode {
 /// Creates a conversation.
 ///
 /// A direct conversation of the same two people is returned instead of created twice. The caller
-/// takes part, whether `participantIds` names them or not.
+/// takes part, whether `participantIds` names them or not. A service that acts for the creator may give
+/// an id and a time; the same id with the same content is returned, with other content it is a 409.
 #[utoipa::path(
     post,
     path = "/api/conversations",
@@ -87,17 +91,20 @@ const fn made(created: bool) -> StatusCode {
         (status = 201, description = "Created.", body = ConversationAnswer),
         (
             status = 200,
-            description = "The direct conversation of these two people, which exists already.",
+            description = "The direct conversation of these two people, or the one of this id, which \
+                           exists already.",
             body = ConversationAnswer,
         ),
+        Taken, NoPerson,
     )
 )]
 async fn create_conversation(
     State(chat): State<ChatService>,
-    caller: Caller,
+    caller: NamingCaller,
     ValidBody(request): ValidBody<CreateConversation>,
 ) -> Result<(StatusCode, Json<ConversationAnswer>)> {
-    answer(chat.create(caller.identity, request), |(conversation, created)| {
+    let creator = caller.named(None, "")?;
+    answer(chat.create(creator, request), |(conversation, created)| {
         (made(created), Json(ConversationAnswer { conversation }))
     })
     .await
@@ -153,7 +160,7 @@ async fn get_conversation(
     path = "/api/conversations/{id}/archive",
     tag = "Chat",
     params(("id" = String, Path, description = "The conversation.")),
-    responses((status = 204, description = "Archived."), NoConversation)
+    responses((status = 204, description = "Archived."), NoConversation, NoPerson)
 )]
 async fn archive_conversation(
     State(chat): State<ChatService>,
@@ -200,7 +207,7 @@ async fn list_participants(
             description = "The conversation with its participants.",
             body = ConversationAnswer,
         ),
-        NoConversation, Archived,
+        NoConversation, Archived, NoPerson,
     )
 )]
 async fn add_participants(
@@ -227,7 +234,7 @@ async fn add_participants(
         ("id" = String, Path, description = "The conversation."),
         ("userId" = String, Path, description = "Who goes."),
     ),
-    responses((status = 204, description = "Removed."), NoConversation, Direct)
+    responses((status = 204, description = "Removed."), NoConversation, Direct, NoPerson)
 )]
 async fn remove_participant(
     State(chat): State<ChatService>,
@@ -264,7 +271,8 @@ async fn list_messages(
 /// Sends a message.
 ///
 /// A `clientMessageId` makes sending safe to repeat: the same sender's message of the same id is
-/// returned instead of sent twice.
+/// returned instead of sent twice. A service may say who sends it, under which id and when; the same id
+/// with the same content is returned, with other content it is a 409.
 #[utoipa::path(
     post,
     path = "/api/conversations/{id}/messages",
@@ -275,19 +283,20 @@ async fn list_messages(
         (status = 201, description = "Sent.", body = MessageAnswer),
         (
             status = 200,
-            description = "The message of this `clientMessageId`, which was sent before.",
+            description = "The message of this id, which was sent before.",
             body = MessageAnswer,
         ),
-        NoConversation, Archived,
+        NoConversation, Archived, NoPerson,
     )
 )]
 async fn send_message(
     State(chat): State<ChatService>,
-    caller: Caller,
+    caller: NamingCaller,
     Path(id): Path<Id>,
-    Body(draft): Body<Draft>,
+    Body(mut draft): Body<Draft>,
 ) -> Result<(StatusCode, Extension<Subject>, Json<MessageAnswer>)> {
-    answer(chat.send(caller.identity, id, draft), |(message, created)| {
+    let sender = caller.named(draft.sender_id.take(), "/senderId")?;
+    answer(chat.send(sender, id, draft), |(message, created)| {
         let subject = Subject(message.id.clone());
         (made(created), Extension(subject), Json(MessageAnswer { message }))
     })
@@ -305,7 +314,7 @@ async fn send_message(
     request_body = EditMessage,
     responses(
         (status = 200, description = "The message with its new text.", body = MessageAnswer),
-        NoMessage, Deleted,
+        NoMessage, Deleted, NoPerson,
     )
 )]
 async fn edit_message(
@@ -327,7 +336,7 @@ async fn edit_message(
     path = "/api/messages/{id}",
     tag = "Chat",
     params(("id" = String, Path, description = "The message.")),
-    responses((status = 204, description = "Deleted."), NoMessage)
+    responses((status = 204, description = "Deleted."), NoMessage, NoPerson)
 )]
 async fn delete_message(
     State(chat): State<ChatService>,
@@ -350,7 +359,7 @@ async fn delete_message(
         ("id" = String, Path, description = "The message."),
         ("emoji" = String, Path, description = "One emoji of at most 32 bytes, or a `:short_code:`."),
     ),
-    responses((status = 204, description = "Added."), NoMessage, Deleted)
+    responses((status = 204, description = "Added."), NoMessage, Deleted, NoPerson)
 )]
 async fn add_reaction(
     State(chat): State<ChatService>,
@@ -372,7 +381,7 @@ async fn add_reaction(
         ("id" = String, Path, description = "The message."),
         ("emoji" = String, Path, description = "The reaction."),
     ),
-    responses((status = 204, description = "Removed."), NoMessage, Deleted)
+    responses((status = 204, description = "Removed."), NoMessage, Deleted, NoPerson)
 )]
 async fn remove_reaction(
     State(chat): State<ChatService>,
@@ -399,7 +408,7 @@ async fn remove_reaction(
             description = "How many messages that changed, and how many are left.",
             body = ReadResult,
         ),
-        NoConversation,
+        NoConversation, NoPerson,
     )
 )]
 async fn mark_read(

@@ -1,5 +1,7 @@
 //! What callers ask of chat, and the rules of its fields (docs/contract/rest.md#chat).
 
+use std::time::Duration;
+
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -7,6 +9,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::documents::{Attachment, Conversation, ConversationKind, Message};
 use crate::{
+    clock::Timestamp,
+    error::{Error, Result},
     id::{GivenId, Id},
     rest::{
         fields::Fields,
@@ -64,6 +68,10 @@ pub(super) struct CreateConversation {
     #[serde(default)]
     #[garde(custom(small_metadata))]
     pub(super) metadata: Value,
+    /// Its id, from a service that acts for its creator; a new one without it.
+    pub(super) id: Option<Id>,
+    /// When it began, from a service that acts for its creator; now without it.
+    pub(super) created_at: Option<Timestamp>,
 }
 
 /// The participants to add: either one or several.
@@ -102,16 +110,56 @@ pub(super) struct Draft {
     #[garde(custom(|own: &Fields, (): &()| json::small(own.bytes())))]
     #[schema(value_type = Object)]
     pub(super) metadata: Fields,
+    /// Its id, from a service that acts for its sender; a new one without it.
+    pub(super) id: Option<Id>,
+    /// When it was written, as it is shown, from a service that acts for its sender; now without it.
+    /// The message comes after those that are there whatever this says.
+    pub(super) created_at: Option<Timestamp>,
+    /// Who sends it, from a service: what `X-Act-As` says elsewhere.
+    pub(super) sender_id: Option<Id>,
+}
+
+/// How far another's clock may be ahead of ours.
+const CLOCK_SKEW: Duration = Duration::from_secs(5);
+
+/// What only a service says of what it does for a user.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Given {
+    /// The id of what is made.
+    pub(super) id: Option<Id>,
+    /// When it was made.
+    pub(super) created_at: Option<Timestamp>,
+}
+
+impl Given {
+    /// Refuses it of everyone but a service.
+    ///
+    /// # Errors
+    /// [`Code::Forbidden`](crate::error::Code::Forbidden)
+    pub(super) fn ensure_by_service(&self, by_service: bool) -> Result<()> {
+        if by_service || self.id.is_none() && self.created_at.is_none() {
+            return Ok(());
+        }
+        Err(Error::needs("a service that acts for the user, to give id or createdAt"))
+    }
+
+    /// When what is made was made; it is not to come yet.
+    ///
+    /// # Errors
+    /// [`Code::InvalidPayload`](crate::error::Code::InvalidPayload)
+    pub(super) fn created_at(&self, now: Timestamp) -> Result<Timestamp> {
+        let created_at = self.created_at.unwrap_or(now);
+        if created_at > now + CLOCK_SKEW {
+            return Err(Error::invalid("/createdAt", "is not to come yet"));
+        }
+        Ok(created_at)
+    }
 }
 
 impl Draft {
     /// Bytes of what it carries.
     pub(super) fn bytes(&self) -> usize {
-        let attached = |file: &Attachment| {
-            let texts = [Some(&file.url), file.name.as_ref(), file.mime_type.as_ref()];
-            let texts = texts.into_iter().flatten().map(String::len).sum::<usize>();
-            texts + file.further.bytes()
-        };
+        let attached = |file: &Attachment| file.url.len() + file.further.bytes();
         let attached = self.attachments.iter().map(attached).sum::<usize>();
         self.content.len() + attached + self.metadata.bytes()
     }

@@ -7,14 +7,14 @@ use super::{
     announcements::{ForPeople, InConversation, Told, What},
     documents::{Conversation, ConversationKind, Person},
     requests::{
-        AddParticipants, CreateConversation, MAX_ADDED_IDS_BYTES, MAX_PARTICIPANTS,
+        AddParticipants, CreateConversation, Given, MAX_ADDED_IDS_BYTES, MAX_PARTICIPANTS,
         SHOWN_PARTICIPANTS, short_together,
     },
     store::{self, Came, ConversationRow, Member},
 };
 use crate::{
     access::Access,
-    auth::{Identity, Role},
+    auth::{Actor, Identity, Role},
     config::LimitsConfig,
     db::{self, Db, Tx},
     error::{Code, Error, Result},
@@ -102,9 +102,13 @@ impl ChatService {
     /// Begins a conversation; the direct one of the same two is given back, with false.
     pub(super) async fn create(
         &self,
-        caller: Arc<Identity>,
+        creator: Actor,
         request: CreateConversation,
     ) -> Result<(Conversation, bool)> {
+        let Actor { identity: caller, by_service } = creator;
+        caller.ensure_person()?;
+        let given = Given { id: request.id, created_at: request.created_at };
+        given.ensure_by_service(by_service)?;
         let creator = caller.user_id.clone();
         let mut people: BTreeSet<Id> = request.participant_ids.into_iter().collect();
         people.insert(creator.clone());
@@ -122,7 +126,8 @@ impl ChatService {
             let rule = "a direct conversation has two people";
             return Err(Error::invalid("/participantIds", rule));
         }
-        let (id, metadata, title) = (Id::from(self.ids.next()), request.metadata, request.title);
+        let id = given.id.clone().unwrap_or_else(|| Id::from(self.ids.next()));
+        let (metadata, title) = (request.metadata, request.title);
         let unit = async move |tx: &mut Tx<'_>| {
             let others = people.iter().filter(|user| **user != creator);
             let other = others.clone().next().filter(|_| kind == ConversationKind::Direct);
@@ -136,10 +141,13 @@ impl ChatService {
                 participant_count: people.len() as u64,
                 metadata,
                 created_by: creator.clone(),
-                created_at: tx.now(),
+                created_at: given.created_at(tx.now())?,
                 archived_at: None,
             };
             if !store::insert(tx, &conversation, key.clone()).await? {
+                if let Some(there) = begun(tx, &conversation, &people, &given).await? {
+                    return Ok((there, false));
+                }
                 let row = store::direct(tx, key.unwrap_or_default()).await?;
                 let row = row.ok_or_else(|| conflict("Try again: it was just archived."))?;
                 return Ok((complete(tx, row.document).await?, false));
@@ -261,6 +269,31 @@ impl ChatService {
     }
 }
 
+/// The conversation that is there already under the id that a service gave it.
+async fn begun(
+    tx: &mut Tx<'_>,
+    conversation: &Conversation,
+    people: &BTreeSet<Id>,
+    given: &Given,
+) -> Result<Option<Conversation>> {
+    let Some(id) = &given.id else { return Ok(None) };
+    let Some(ConversationRow { document: there, .. }) = store::find(tx, id).await? else {
+        return Ok(None);
+    };
+    let of = |conversation: &Conversation| {
+        let Conversation { kind, title, metadata, created_by, .. } = conversation.clone();
+        (kind, title, metadata, created_by)
+    };
+    let same = of(&there) == of(conversation)
+        && given.created_at.is_none_or(|at| there.created_at == at)
+        && store::people(tx, id).await? == *people;
+    if same {
+        Ok(Some(complete(tx, there).await?))
+    } else {
+        Err(conflict("Another conversation has this id."))
+    }
+}
+
 /// A conversation that the caller may know of; for the others there is none.
 async fn visible(
     tx: &mut Tx<'_>,
@@ -282,6 +315,7 @@ async fn visible_for_update(
     caller: &Identity,
     id: &Id,
 ) -> Result<VisibleForUpdate> {
+    caller.ensure_person()?;
     let row = store::find_for_update(tx, id).await?;
     let visible = visible(tx, caller, row).await?;
     let known = match &visible.member {

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     access::Access,
+    auth::Actor,
     error::{Error, Result},
     event::Success,
     id::{GivenId, Id},
@@ -74,8 +75,12 @@ async fn send_message(
         reply_to: send.reply_to,
         client_message_id: send.client_message_id,
         metadata: further.with(send.metadata),
+        id: None,
+        created_at: None,
+        sender_id: None,
     };
-    let (message, _) = chat.send(caller, send.conversation_id, draft).await?;
+    let actor = Actor { identity: caller, by_service: false };
+    let (message, _) = chat.send(actor, send.conversation_id, draft).await?;
     Ok(MessageSent { success: Success, message })
 }
 

@@ -50,7 +50,7 @@ pub(super) fn direct_key(one: &Id, other: &Id) -> String {
 }
 
 /// Adds a conversation, without those who take part; false when the two of a direct one have theirs
-/// already.
+/// already, or there is one of this id.
 pub(super) async fn insert(
     tx: &mut Tx<'_>,
     conversation: &Conversation,
@@ -60,8 +60,8 @@ pub(super) async fn insert(
         INSERT INTO conversations
             (id, kind, title, metadata, direct_key, created_by, created_at, messages,
              last_activity_at, listed_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $7, $7)
-        ON CONFLICT (direct_key) DO NOTHING";
+        VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $8)
+        ON CONFLICT DO NOTHING";
     let kind = match conversation.kind {
         ConversationKind::Direct => "direct",
         ConversationKind::Group => "group",
@@ -74,6 +74,7 @@ pub(super) async fn insert(
         direct_key,
         &conversation.created_by,
         conversation.created_at,
+        tx.now(),
     ];
     Ok(tx.execute(INSERT, &row).await? == 1)
 }
@@ -193,8 +194,9 @@ pub(super) async fn member(
     row.as_ref().map(member_row).transpose()
 }
 
-/// Adds a message of someone who takes part, the next one of a conversation that is locked; false
-/// when they have written one under the same id of their own.
+/// Adds a message of someone who takes part, the next one of a conversation that is locked, which is
+/// active now; false when they have written one under the same id of their own, or there is one of this
+/// id.
 pub(super) async fn insert_message(
     tx: &mut Tx<'_>,
     message: &Message,
@@ -216,7 +218,7 @@ pub(super) async fn insert_message(
              reply_to, client_message_id, metadata, created_at, sender_ordinal,
              sender_previous)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-        ON CONFLICT (conversation_id, sender_id, client_message_id) DO NOTHING";
+        ON CONFLICT DO NOTHING";
     let ordinal = conversation.messages + 1;
     let row = params![
         &message.id,
@@ -242,13 +244,14 @@ pub(super) async fn insert_message(
     if sender.last_sent == 0 {
         tx.execute(WRITES, &params![user, id, ordinal]).await?;
     }
-    let covered = message.created_at <= conversation.listed_at;
+    let now = tx.now();
+    let covered = now <= conversation.listed_at;
     let listed_at = if covered {
         conversation.listed_at
     } else {
-        lists::listed_from(message.created_at, conversation.document.participant_count)
+        lists::listed_from(now, conversation.document.participant_count)
     };
-    let count = params![id, ordinal, message.created_at, listed_at];
+    let count = params![id, ordinal, now, listed_at];
     tx.execute(COUNT, &count).await?;
     if !covered {
         tx.execute(LIST, &params![id, listed_at]).await?;

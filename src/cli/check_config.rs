@@ -1,7 +1,7 @@
 //! `stoa check-config`: what counts after every layer, to read or to load again.
 
 use anyhow::{Context, Result};
-use stoa::{auth::Authenticator, clock::Clock, config::Loaded};
+use stoa::{auth::Authenticator, clock::Clock, config::Loaded, realtime::wire::ClientFiles};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -23,6 +23,7 @@ pub fn run(args: &Args, loaded: Loaded) -> Result<()> {
         auth.jwt_secret = Some("x".repeat(64).into());
     }
     Authenticator::new(&auth, config.origin_policy()?, Clock::system())?;
+    ClientFiles::new(&config.realtime)?;
     let text = if args.json {
         serde_json::to_string_pretty(&config).context("the configuration as JSON")?
     } else {

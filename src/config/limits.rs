@@ -72,6 +72,9 @@ pub struct LimitsConfig {
     /// Whatever one backend service or admin asks over REST.
     #[garde(dive)]
     pub rest_operators: Rate,
+    /// Whatever backend services ask over REST for one user.
+    #[garde(dive)]
+    pub rest_acting: Rate,
     /// Whatever one address asks over REST without valid credentials.
     #[garde(dive)]
     pub rest_strangers: Rate,

@@ -1,6 +1,6 @@
 //! `[realtime]`: the Socket.IO side.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use garde::Validate;
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,21 @@ pub struct RealtimeConfig {
     pub expiring_notice: Duration,
     /// `EVENT_AUDIENCE`
     pub event_audience: EventAudience,
+    /// The folder that has the client for browsers.
+    pub client_dir: Option<PathBuf>,
+    /// The client's version where there is no such folder.
+    #[garde(custom(version))]
+    pub client_version: String,
+}
+
+/// What is a version in the address of a file.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives references")]
+fn version(version: &str, (): &()) -> garde::Result {
+    let plain = |c: char| c.is_ascii_alphanumeric() || ".-".contains(c);
+    if version.starts_with(|c: char| c.is_ascii_digit()) && version.chars().all(plain) {
+        return Ok(());
+    }
+    Err(garde::Error::new("is a version of socket.io-client, such as 4.8.3"))
 }
 
 /// `EVENT_AUDIENCE`

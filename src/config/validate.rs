@@ -121,8 +121,9 @@ mod tests {
     #[test]
     fn each_bad_value_is_refused_by_its_key() {
         type Spoil = fn(&mut Config);
-        let cases: [(&str, Spoil); 29] = [
+        let cases: [(&str, Spoil); 30] = [
             ("realtime.ping_interval", |c| c.realtime.ping_interval = Duration::ZERO),
+            ("realtime.client_version", |c| c.realtime.client_version = "../x".to_owned()),
             ("realtime.ping_timeout", |c| c.realtime.ping_timeout = Duration::ZERO),
             ("presence.window", |c| c.presence.window = Duration::ZERO),
             ("server.header_timeout", |c| c.server.header_timeout = Duration::ZERO),

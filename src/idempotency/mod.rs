@@ -174,7 +174,7 @@ impl Idempotency {
         }
         let authenticated = match request.extensions.get::<Authenticated>() {
             Some(authenticated) => authenticated.clone(),
-            None => self.authenticator.authenticate(method, &request.headers).await,
+            None => self.authenticator.authenticate(method, path, &request.headers).await,
         };
         let Some(credentials) = authenticated.valid() else { return Ok(None) };
         // An answer may say what only these rights let one know.

@@ -28,7 +28,7 @@ const SWEEP: usize = 4096;
 
 /// The buckets of all callers. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct CallerRates(Option<Arc<[Buckets<DefaultClock>; 12]>>);
+pub struct CallerRates(Option<Arc<[Buckets<DefaultClock>; 13]>>);
 
 /// What a caller asks for, or as what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub enum CallerClass {
     Registration,
     /// An account that a new password is asked for.
     PasswordReset,
+    /// A user for whom backend services act.
+    Acting,
 }
 
 impl CallerClass {
@@ -76,6 +78,7 @@ impl CallerClass {
             Self::AddressLogin => "address_login",
             Self::Registration => "registration",
             Self::PasswordReset => "password_reset",
+            Self::Acting => "acting",
         }
     }
 }
@@ -97,6 +100,7 @@ impl CallerRates {
             quota_per_minute(config.address_logins),
             quota_per_minute(config.registrations),
             quota_per_minute(config.password_resets),
+            quota(config.rest_acting),
         ];
         let buckets = || Arc::new(quotas.map(|quota| Buckets::new(quota, DefaultClock::default())));
         Self(config.enabled.then(buckets))

@@ -44,6 +44,8 @@ pub struct ExternalEvent {
     pub event: EventName,
     /// Its data.
     pub data: Box<RawValue>,
+    /// Whether the data is a list of arguments.
+    pub several: bool,
     /// Only here; none takes the namespaces in which the room and the event are at home.
     pub namespace: Option<Namespace>,
     /// Dropped for a socket for which bytes wait already.
@@ -148,11 +150,12 @@ impl Emitter {
         volatile: bool,
         receipt: Option<Receipt>,
     ) {
-        let WireEvent { to, event, data, participants, except_user, namespace, id: _ } = wire_event;
+        let WireEvent { to, event, data, several, participants, except_user, namespace, id: _ } =
+            wire_event;
         let to = heard_by(self.audience, to, &participants);
         let (namespaces, label) = at_home(&self.catalogue, &to, &event, namespace);
         let (to, except) = audience(to, participants, except_user);
-        let message = Message::One(Outgoing::named(&event, data, label));
+        let message = Message::One(Outgoing::named(&event, data, several, label));
         self.hub.broadcast(Broadcast {
             to,
             except,
@@ -253,9 +256,9 @@ fn audience(
 
 impl From<ExternalEvent> for WireEvent {
     fn from(emit: ExternalEvent) -> Self {
-        let ExternalEvent { id, to, event, data, namespace, volatile: _ } = emit;
+        let ExternalEvent { id, to, event, data, several, namespace, volatile: _ } = emit;
         let participants = Vec::new();
-        Self { to, event, data, participants, except_user: None, namespace, id: Some(id) }
+        Self { to, event, data, several, participants, except_user: None, namespace, id: Some(id) }
     }
 }
 

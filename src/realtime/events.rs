@@ -94,7 +94,7 @@ pub struct EventFailed {
 #[serde(rename_all = "camelCase")]
 pub struct RefreshAuth {
     /// The token, with or without `Bearer `.
-    #[schema(value_type = String, max_length = 8192)]
+    #[schema(value_type = String, max_length = 16384)]
     pub token: SecretString,
 }
 

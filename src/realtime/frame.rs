@@ -141,14 +141,22 @@ pub struct Outgoing {
     /// The name under which it is counted: not every name that comes from outside.
     label: &'static str,
     data: Box<RawValue>,
+    /// Whether the data is a list of arguments.
+    several: bool,
     frames: ByNamespace<OnceLock<Bytes>>,
 }
 
 impl Outgoing {
-    /// An event whose name came from outside and was checked.
+    /// An event whose name came from outside and was checked; its data may be a list of `several`
+    /// arguments.
     #[must_use]
-    pub(super) fn named(event: &EventName, data: Box<RawValue>, label: &'static str) -> Arc<Self> {
-        Self::with(event.as_str(), data, label)
+    pub(super) fn named(
+        event: &EventName,
+        data: Box<RawValue>,
+        several: bool,
+        label: &'static str,
+    ) -> Arc<Self> {
+        Self::with(event.as_str(), data, several, label)
     }
 
     /// An event of the catalogue that is not kept.
@@ -158,11 +166,12 @@ impl Outgoing {
             tracing::error!(%error, event = E::EVENT.name, "a payload could not be written");
             RawValue::NULL.to_owned()
         });
-        Self::with(E::EVENT.name, data, E::EVENT.name)
+        Self::with(E::EVENT.name, data, false, E::EVENT.name)
     }
 
-    fn with(event: &str, data: Box<RawValue>, label: &'static str) -> Arc<Self> {
-        Arc::new(Self { event: event.into(), label, data, frames: ByNamespace::default() })
+    fn with(event: &str, data: Box<RawValue>, several: bool, label: &'static str) -> Arc<Self> {
+        let frames = ByNamespace::default();
+        Arc::new(Self { event: event.into(), label, data, several, frames })
     }
 
     /// The event's name.
@@ -176,6 +185,14 @@ impl Outgoing {
         self.label
     }
 
+    /// The arguments behind the name, without the list around them; empty where there is none.
+    fn arguments(&self) -> &str {
+        let data = self.data.get();
+        let list = Some(data).filter(|_| self.several);
+        let list = list.and_then(|list| list.strip_prefix('[')?.strip_suffix(']'));
+        list.map_or(data, str::trim)
+    }
+
     /// The event's data, as JSON.
     #[must_use]
     pub fn data(&self) -> &RawValue {
@@ -186,7 +203,9 @@ impl Outgoing {
     pub(super) fn frame(&self, namespace: Namespace) -> &Bytes {
         self.frames[namespace].get_or_init(|| {
             let event = escaped(&self.event);
-            text(&[prefix(namespace, Kind::Event), "[\"", &event, "\",", self.data.get(), "]"])
+            let arguments = self.arguments();
+            let comma = if arguments.is_empty() { "" } else { "," };
+            text(&[prefix(namespace, Kind::Event), "[\"", &event, "\"", comma, arguments, "]"])
         })
     }
 }
@@ -223,12 +242,23 @@ mod tests {
     #[test]
     fn an_event_is_framed_once_for_each_namespace() {
         let data = RawValue::from_string("{\"a\":1}".into()).expect("json");
-        let event = Outgoing::named(&EventName::new("x:y").expect("a name"), data, "other");
+        let event = Outgoing::named(&EventName::new("x:y").expect("a name"), data, false, "other");
         assert_eq!(&event.frame(Namespace::Root)[2..], br#"42["x:y",{"a":1}]"#);
         assert_eq!(&event.frame(Namespace::Chat)[2..], br#"42/chat,["x:y",{"a":1}]"#);
         let quoted = EventName::new("a \"b\\c\"").expect("a name");
-        let quoted = Outgoing::named(&quoted, RawValue::NULL.to_owned(), "other");
+        let quoted = Outgoing::named(&quoted, RawValue::NULL.to_owned(), false, "other");
         assert_eq!(&quoted.frame(Namespace::Root)[2..], br#"42["a \"b\\c\"",null]"#);
+        for (list, written) in [
+            ("[]", r#"42["x:y"]"#),
+            ("[ ]", r#"42["x:y"]"#),
+            (r#"[1, [2],"]"]"#, r#"42["x:y",1, [2],"]"]"#),
+            ("[[]]", r#"42["x:y",[]]"#),
+        ] {
+            let list = RawValue::from_string(list.to_owned()).expect("json");
+            let name = EventName::new("x:y").expect("a name");
+            let event = Outgoing::named(&name, list, true, "other");
+            assert_eq!(&event.frame(Namespace::Root)[2..], written.as_bytes());
+        }
         let (first, again) = (event.frame(Namespace::Chat), event.frame(Namespace::Chat));
         assert_eq!(first.as_ptr(), again.as_ptr());
         assert_eq!(&ack(Namespace::Root, 7, "{}")[2..], b"437[{}]");

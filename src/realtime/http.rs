@@ -5,7 +5,7 @@ use std::convert::identity;
 
 use axum::{Json, extract::State, response::IntoResponse};
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -35,6 +35,9 @@ use crate::{
 
 /// Rooms or users of one emit.
 const MAX_TARGETS: usize = 1000;
+
+/// Arguments of one emit.
+const MAX_ARGUMENTS: usize = 100;
 
 /// Items of one batch.
 const MAX_BATCH: usize = 100;
@@ -68,12 +71,32 @@ struct EmitRequest {
     #[serde(default)]
     #[schema(value_type = Value)]
     data: AnyJson,
+    /// Its arguments, where it is to have several, or none: up to 100, instead of `data`.
+    #[schema(value_type = Option<Vec<Value>>, max_items = 100)]
+    args: Option<Arguments>,
     /// `/`, `/chat` or `/marketplace`; without it, wherever the room and the event are at home.
     #[schema(value_type = Option<String>, max_length = 12)]
     namespace: Option<NamespacePath>,
     /// Dropped for a socket for which bytes wait already, and never kept.
     #[serde(default, deserialize_with = "json::or_default")]
     volatile: bool,
+}
+
+/// A list of whatever there is, in the bytes in which it came.
+#[derive(Deserialize)]
+#[serde(try_from = "AnyJson")]
+struct Arguments(AnyJson);
+
+impl TryFrom<AnyJson> for Arguments {
+    type Error = &'static str;
+
+    fn try_from(json: AnyJson) -> std::result::Result<Self, Self::Error> {
+        match serde_json::from_str::<Vec<IgnoredAny>>(json.0.get()) {
+            Ok(list) if list.len() <= MAX_ARGUMENTS => Ok(Self(json)),
+            Ok(_) => Err("has more than 100 items"),
+            Err(_) => Err("is not a list"),
+        }
+    }
 }
 
 /// Who hears an event: `"everyone"`, or one of `room`, `rooms` (with `except`), `user`, `users`.
@@ -189,13 +212,19 @@ fn allowed(caller: &EmitCaller, request: EmitRequest) -> Result<ExternalEvent> {
     if !may {
         return Err(Error::needs("an API key whose scopes have this event and all of its targets"));
     }
+    let (data, several) = match request.args {
+        None => (request.data.0, false),
+        Some(Arguments(list)) if request.data.0.get() == "null" => (list.0, true),
+        Some(_) => return Err(Error::invalid("", "takes either data or args")),
+    };
     let id = Ids.next();
     tracing::debug!(%id, event, "emit");
     Ok(ExternalEvent {
         id,
         to,
         event: request.event,
-        data: request.data.0,
+        data,
+        several,
         namespace: request.namespace.map(|NamespacePath(namespace)| namespace),
         volatile: request.volatile,
     })

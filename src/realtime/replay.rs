@@ -125,7 +125,8 @@ impl Missed<'_> {
     /// In which room a wire event is heard, if it is.
     fn hears(&self, wire_event: WireEvent) -> Option<(Room, Arc<Outgoing>)> {
         let context = self.connection.context();
-        let WireEvent { to, event, data, participants, except_user, namespace, id: _ } = wire_event;
+        let WireEvent { to, event, data, several, participants, except_user, namespace, id: _ } =
+            wire_event;
         if except_user.is_some() && except_user == self.connection.user_id() {
             return None;
         }
@@ -139,7 +140,7 @@ impl Missed<'_> {
         }
         let mut known = std::iter::once(&self.room).chain(&self.siblings);
         let room = known.find(|room| rooms.contains(room))?.clone();
-        Some((room, Outgoing::named(&event, data, "replayed")))
+        Some((room, Outgoing::named(&event, data, several, "replayed")))
     }
 }
 

@@ -78,6 +78,8 @@ impl OriginPolicy {
                 X_REQUEST_ID,
                 named("idempotency-key"),
                 named("x-api-key"),
+                named("x-act-as"),
+                named("x-act-as-roles"),
                 named("traceparent"),
             ])
             .expose_headers([X_REQUEST_ID, RETRY_AFTER, named("idempotency-replayed")])

@@ -39,6 +39,28 @@ impl Fields {
         serde_json::from_str(self.0.get(name)?.get()).ok()
     }
 
+    /// Whether there is a field of this name.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// These without those of some names that are `null`.
+    #[must_use]
+    pub fn without_null(mut self, names: &[&str]) -> Self {
+        self.0.retain(|name, value| value.get() != "null" || !names.contains(&&**name));
+        self
+    }
+
+    /// These and a text of another name.
+    #[must_use]
+    pub fn and_text(mut self, name: &str, text: &str) -> Self {
+        if let Ok(text) = serde_json::value::to_raw_value(text) {
+            self.0.insert(name.into(), text);
+        }
+        self
+    }
+
     /// These and others; of a name that both have, the others' counts.
     #[must_use]
     pub fn with(mut self, others: Self) -> Self {

@@ -28,7 +28,8 @@
 //! // The roof merges the rooms:
 //! let (router, api) =
 //!     OpenApiRouter::with_openapi(openapi::base()).merge(router()).split_for_parts();
-//! let api = openapi::complete(api, &openapi::Examples::default(), |_, _| false);
+//! let takes = openapi::Takes { key: |_, _| false, act_as: |_| true };
+//! let api = openapi::complete(api, &openapi::Examples::default(), &takes);
 //! let router: axum::Router = router.merge(openapi::router(&api)?);
 //! # Ok::<(), serde_json::Error>(())
 //! ```
@@ -46,9 +47,9 @@ use serde_json::Value;
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        OpenApi as Document, OpenApiBuilder, RefOr,
+        Components, Object, OpenApi as Document, OpenApiBuilder, Ref, RefOr, Type,
         content::Content,
-        path::Operation,
+        path::{Operation, ParameterBuilder, ParameterIn},
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
         tag::TagBuilder,
     },
@@ -153,15 +154,59 @@ impl Examples {
     }
 }
 
-/// The merged document, complete: every operation has the examples of it, and what it fails by.
-/// `takes_key` says which requests take an `Idempotency-Key`.
+/// Which requests take the headers that many of them take.
+#[derive(Clone, Copy, Debug)]
+pub struct Takes<K, A> {
+    /// Whether a request of this method to this path takes an `Idempotency-Key`.
+    pub key: K,
+    /// Whether one to this path takes `X-Act-As`.
+    pub act_as: A,
+}
+
+/// The headers by which a service acts for a user: the name of each among the document's parameters,
+/// how it is written, what is shown as one, and what it says.
+const ACT_AS: [(&str, &str, &str, &str); 2] = [
+    (
+        "ActAs",
+        "X-Act-As",
+        "ann",
+        "The id of a user for whom the calling service acts: the call is answered as that user. An API \
+         key needs the scope `act`.",
+    ),
+    (
+        "ActAsRoles",
+        "X-Act-As-Roles",
+        "seller",
+        "What that user is, with commas between; without it they have no role, as a token without one. \
+         `admin` takes an API key.",
+    ),
+];
+
+/// Declares them, once.
+fn add_act_as(components: &mut Components) {
+    for (key, name, example, about) in ACT_AS {
+        let parameter = ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Header)
+            .description(Some(about))
+            .schema(Some(Object::with_type(Type::String)))
+            .example(Some(example.into()))
+            .build();
+        components.parameters.insert(key.to_owned(), parameter.into());
+    }
+}
+
+/// The merged document, complete: every operation has the examples of it, the headers that many take,
+/// and what it fails by.
 #[must_use]
 pub fn complete(
     mut api: Document,
     examples: &Examples,
-    takes_key: impl Fn(&Method, &str) -> bool,
+    takes: &Takes<impl Fn(&Method, &str) -> bool, impl Fn(&str) -> bool>,
 ) -> Document {
-    failures::add_shared(api.components.get_or_insert_default());
+    let components = api.components.get_or_insert_default();
+    failures::add_shared(components);
+    add_act_as(components);
     for (path, item) in &mut api.paths.paths {
         for (method, operation) in [
             (Method::GET, &mut item.get),
@@ -171,8 +216,17 @@ pub fn complete(
             (Method::DELETE, &mut item.delete),
         ] {
             let Some(operation) = operation else { continue };
-            let called = Called { changes: !method.is_safe(), takes_key: takes_key(&method, path) };
+            let called = Called {
+                changes: !method.is_safe(),
+                takes_key: (takes.key)(&method, path),
+                takes_act_as: (takes.act_as)(path),
+            };
             failures::complete(operation, called);
+            if called.takes_act_as && !failures::is_open(operation) {
+                let named =
+                    ACT_AS.map(|(key, ..)| Ref::new(format!("#/components/parameters/{key}")));
+                operation.parameters.get_or_insert_default().extend(named.map(RefOr::Ref));
+            }
             show(operation, examples);
             for text in [&mut operation.summary, &mut operation.description] {
                 *text = text.take().map(|text| one_line_a_paragraph(&text));

@@ -84,10 +84,25 @@ pub fn span<B>(request: &http::Request<B>) -> Span {
     let below = |paths: &[&str]| paths.iter().any(|path| request.uri().path().starts_with(path));
     let reads = matches!(*request.method(), Method::GET | Method::HEAD) && below(&READ_ONLY);
     // What a browser may do is asked before every request of a page's.
+    macro_rules! named {
+        ($span:ident) => {
+            tracing::$span!(
+                "request",
+                request_id = id,
+                trace_id,
+                method,
+                route,
+                // Where a service acts for a user.
+                service = Empty,
+                user = Empty,
+                status = Empty
+            )
+        };
+    }
     if below(&QUIET) || reads || request.method() == Method::OPTIONS {
-        tracing::debug_span!("request", request_id = id, trace_id, method, route, status = Empty)
+        named!(debug_span)
     } else {
-        tracing::info_span!("request", request_id = id, trace_id, method, route, status = Empty)
+        named!(info_span)
     }
 }
 

@@ -347,7 +347,9 @@ async fn document(takes_key: bool) -> Value {
         .routes(utoipa_axum::routes!(things))
         .split_for_parts();
     let examples = openapi::Examples::read(&[r#"{"things": {"answers": {"200": ["a"]}}}"#, "{}"]);
-    let api = openapi::complete(api, &examples.unwrap(), |_, _| takes_key);
+    let takes =
+        openapi::Takes { key: |_: &http::Method, _: &str| takes_key, act_as: |_: &str| false };
+    let api = openapi::complete(api, &examples.unwrap(), &takes);
     let router: Router = openapi::router(&api).unwrap();
     let request = Request::get("/api/openapi.json").body(axum::body::Body::empty()).unwrap();
     let response = router.oneshot(request).await.unwrap();

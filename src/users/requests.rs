@@ -59,8 +59,8 @@ pub(super) struct Revoke {
     /// `userId` everyone's.
     pub(super) issued_before: Option<Timestamp>,
     /// The id of a token, whosever it is where no `userId` says.
-    #[garde(inner(length(bytes, min = 1, max = 8192)))]
-    #[schema(min_length = 1, max_length = 8192)]
+    #[garde(inner(length(bytes, min = 1, max = 16384)))]
+    #[schema(min_length = 1, max_length = 16384)]
     pub(super) jti: Option<String>,
     /// When that token ends by itself, after which its revocation need not be remembered.
     pub(super) expires_at: Option<Timestamp>,

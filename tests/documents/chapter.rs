@@ -43,6 +43,8 @@ pub enum As<'a> {
     Nobody,
     /// The backend service, with its API key.
     Service,
+    /// The backend service, which acts for this user.
+    ActingFor(&'a str),
     /// A user with a token.
     User(&'a str),
 }
@@ -122,6 +124,7 @@ impl Chapter {
         match who {
             As::Nobody => self.app.request(method, &url, None, body).await,
             As::Service => self.app.request(method, &url, Some(API_KEY), body).await,
+            As::ActingFor(user) => self.app.acted_for(user, &[]).call(method, &url, body).await,
             As::User(token) => self.app.bearer("them", token).call(method, &url, body).await,
         }
     }

@@ -48,6 +48,13 @@ impl Operation<'_> {
         parameters.is_some_and(|all| all.iter().any(|parameter| parameter["in"] == place))
     }
 
+    /// Whether a service may call it for a user.
+    fn takes_act_as(&self) -> bool {
+        let parameters = self.told["parameters"].as_array();
+        let named = json!({ "$ref": "#/components/parameters/ActAs" });
+        parameters.is_some_and(|all| all.contains(&named))
+    }
+
     fn takes_body(&self) -> bool {
         self.told["requestBody"].is_object()
     }
@@ -166,8 +173,13 @@ async fn what_can_not_be_read_is_refused_as_the_description_tells() {
         if takes_key {
             operation.refuses(bad_key.json(&json!({})), 400, true).await;
         }
+        let acts = operation.takes_act_as();
+        if acts {
+            let nobody = operation.request("x-1").header("x-act-as", "a b").json(&json!({}));
+            operation.refuses(nobody, 400, true).await;
+        }
         let malformed = told.contains_key(&400);
-        assert_eq!(malformed, path || body || takes_key, "{}", operation.call);
+        assert_eq!(malformed, path || body || takes_key || acts, "{}", operation.call);
         if body {
             unread(&operation, &too_large).await;
         }

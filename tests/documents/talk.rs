@@ -80,6 +80,27 @@ async fn the_examples_of_chat_are_what_the_server_says() {
             path.into_iter().map(|part| if part == "+" { ":+1:" } else { part }).collect();
         story.is_refused(eve, operation, &path, body, "not_found").await;
     }
+    for operation in ["archive_conversation", "add_participants", "send_message", "mark_read"] {
+        let body = match operation {
+            "add_participants" => Some(json!({ "userId": "fay" })),
+            "send_message" => Some(words.clone()),
+            "mark_read" => Some(json!({ "messageId": message })),
+            _ => None,
+        };
+        story.is_refused(As::Service, operation, &[group], body, "person_missing").await;
+    }
+    for (operation, path, body) in [
+        ("create_conversation", vec![], Some(json!({ "participantIds": ["ann", "bob"] }))),
+        ("remove_participant", vec![group, "bob"], None),
+        ("edit_message", vec![message], Some(words.clone())),
+        ("delete_message", vec![message], None),
+        ("add_reaction", vec![message, ":+1:"], None),
+        ("remove_reaction", vec![message, ":+1:"], None),
+    ] {
+        story.is_refused(As::Service, operation, &path, body, "person_missing").await;
+    }
+    let taken = json!({ "participantIds": ["fay"], "id": group });
+    story.is_refused(As::ActingFor("ann"), "create_conversation", &[], taken, "conflict").await;
     story.is_refused(ann, "edit_message", &[message], words.clone(), "conflict").await;
     for operation in ["add_reaction", "remove_reaction"] {
         story.is_refused(ann, operation, &[message, ":+1:"], None, "conflict").await;

@@ -111,6 +111,13 @@ async fn the_examples_of_the_marketplace_are_what_the_server_says() {
     story.does(bea, "get_request", &[id], None).await;
 
     story.is_refused(bea, "change_request", &[id], change.clone(), "conflict").await;
+    for (operation, path, body) in [
+        ("create_request", vec![], lamp()),
+        ("create_offer", vec![id], offer()),
+        ("create_checkout", vec![], json!({ "requestIds": [id] })),
+    ] {
+        story.is_refused(As::Service, operation, &path, body, "person_missing").await;
+    }
     story.is_refused(sam, "create_offer", &[id], offer(), "conflict").await;
     let failed = json!({ "status": "failed", "reason": "The wallet is empty." });
     story.is_refused(SERVICE, "pay_checkout", &[&checkout], failed.clone(), "conflict").await;

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { connect } from './support/client.mjs';
+import { connect, connect2 } from './support/client.mjs';
+import { once } from './support/deadline.mjs';
 import { startServer } from './support/server.mjs';
 import { tokenFor } from './support/tokens.mjs';
 
@@ -62,6 +63,22 @@ test('the longest and the oddest allowed names arrive', async () => {
   const events = ['a', 'A.b_c:d-9', `n${'x'.repeat(63)}`];
   for (const event of events) await server.emit(to, event, { event });
   assert.deepEqual(await alice.heard(), events.map((event) => [event, { event }]));
+});
+
+test('several arguments arrive as several, at the current client and at 2.x', async () => {
+  const claims = { rooms: ['conversation:c1'] };
+  const all = [];
+  for (const transports of [['websocket'], ['polling']]) {
+    all.push(await connect(server, 'bob', { claims, options: { transports } }));
+    all.push(await connect2(server, 'carol', { claims, options: { transports } }));
+  }
+  for (const client of all) await client.ask('conversation:join', 'c1');
+  for (const args of [[{ n: 1 }, 'two', [3], null], []]) {
+    const heard = all.map(({ socket }) => once(socket, 'chat message'));
+    const response = await server.post('/api/emit', { to, event: 'chat message', args });
+    assert.equal(response.status, 202);
+    for (const one of heard) assert.deepEqual(await one, args);
+  }
 });
 
 test('the answer counts the sockets reached', async () => {

@@ -3,7 +3,10 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 
+import cookieParser from 'cookie-parser';
+import cookieSignature from 'cookie-signature';
 import jwt from 'jsonwebtoken';
 
 import { connected, open2, open4 } from './support/client.mjs';
@@ -121,5 +124,59 @@ for (const transport of ['polling', 'websocket']) {
     const socket = open4(server, { ...from('https://evil.example'), reconnection: false });
     await once(socket, 'connect_error');
     assert.equal(socket.connected, false);
+  });
+}
+
+/** What Express's `res.cookie(name, value, { signed: true })` sets, as a browser sends it back. */
+const signedCookie = (name, value, secret) =>
+  `${name}=${encodeURIComponent(`s:${cookieSignature.sign(value, secret)}`)}`;
+
+test('a cookie that cookie-parser opens is opened', async () => {
+  const secret = 'keyboard cat/+=%';
+  const express = await startServer({ AUTH_COOKIE_SECRET: secret, AUTH_COOKIES: 'session,token' });
+  const parse = promisify(cookieParser(secret));
+  for (const [cookie, user] of [
+    [signedCookie('session', token, secret), 'alice'],
+    [`theme=dark; ${signedCookie('token', token, secret)}`, 'alice'],
+    [`${signedCookie('session', token, 'another secret')}; token=${tokenFor('bob')}`, 'bob'],
+    [`session="${token}"`, 'alice'],
+  ]) {
+    const request = { headers: { cookie } };
+    await parse(request, {});
+    const seen = { ...request.cookies, ...request.signedCookies };
+    assert.equal(jwt.decode(seen.session || seen.token).userId, user, 'as cookie-parser reads it');
+    for (const transports of [['polling'], ['websocket']]) {
+      const options = { transports, extraHeaders: { cookie } };
+      const client = await connected(express, user, open4(express, options));
+      assert.equal((await client.ask('join-user-room', user)).success, true);
+    }
+    const path = `/api/presence/${user}`;
+    const response = await fetch(express.url + path, { headers: { cookie } });
+    assert.equal(response.status, 200);
+  }
+});
+
+test('a token of sixteen kilobytes is taken by every way', async () => {
+  const long = tokenFor('alice', { permissions: 'x'.repeat(12_000) });
+  assert.ok(long.length > 16_000 && long.length <= 16_384, `${long.length}`);
+  const named = await startServer({ AUTH_QUERY: 'token' });
+  for (const transports of [['polling'], ['websocket']]) {
+    for (const options of [
+      { auth: { token: long } },
+      { extraHeaders: { authorization: `Bearer ${long}` } },
+      { extraHeaders: { cookie: `token=${long}` } },
+      { query: { token: long } },
+    ]) {
+      await connected(named, 'alice', open4(named, { ...options, transports }));
+    }
+    await connected(named, 'alice', open2(named, { token: long, transports }));
+  }
+});
+
+for (const algorithm of ['HS256', 'HS384', 'HS512']) {
+  test(`a short secret is believed for ${algorithm} where that is wanted`, async () => {
+    const short = await startServer({ JWT_SECRET: 'shhhh', JWT_SHORT_SECRET: 'accept' });
+    const made = jwt.sign({ userId: 'alice' }, 'shhhh', { algorithm, allowInsecureKeySizes: true });
+    await connected(short, 'alice', open4(short, { auth: { token: made } }));
   });
 }

@@ -36,6 +36,9 @@ pub const API_KEY: &str = "test-api-key";
 /// The API key that may emit nothing but `payment-…` to `user-…`.
 pub const NARROW_KEY: &str = "test-api-key-for-payments";
 
+/// The API key that may act for users, too.
+pub const ACT_KEY: &str = "test-api-key-that-acts";
+
 /// How long a token of the tests lives, in seconds.
 const TOKEN_SECONDS: i64 = 3600;
 
@@ -99,6 +102,7 @@ impl TestApp {
         config.auth.jwt_secret = Some(SECRET.into());
         config.auth.api_keys = vec![
             format!("tests:{}", hex::encode(Sha256::digest(API_KEY))),
+            format!("backend:{}:act", hex::encode(Sha256::digest(ACT_KEY))),
             format!(
                 "payments:{}:event=payment-+room=user-",
                 hex::encode(Sha256::digest(NARROW_KEY))
@@ -369,11 +373,11 @@ impl Backend {
         &self,
         method: Method,
         path: &str,
-        credentials: Option<(&str, String)>,
+        credentials: impl IntoIterator<Item = (&str, String)>,
         body: Option<Value>,
     ) -> Answer {
         let mut request = self.http.request(method, self.url(path));
-        if let Some((header, value)) = credentials {
+        for (header, value) in credentials {
             request = request.header(header, value);
         }
         if let Some(body) = &body {

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::{
     TestApp,
-    app::{Answer, Backend},
+    app::{ACT_KEY, Answer, Backend},
     options::{ConnectError, Options},
     socket::Client,
 };
@@ -23,6 +23,8 @@ pub struct Person {
     pub id: String,
     /// The token that they show.
     pub token: String,
+    /// What a service shows that acts for them over REST.
+    acting: Option<Vec<(&'static str, String)>>,
     backend: Backend,
     client: Option<Client>,
 }
@@ -48,9 +50,19 @@ impl TestApp {
         Person {
             id: id.to_owned(),
             token: token.to_owned(),
+            acting: None,
             backend: self.backend().clone(),
             client: None,
         }
+    }
+
+    /// Somebody with these roles for whom the backend does what they do over REST.
+    pub fn acted_for(&self, id: &str, roles: &[&str]) -> Person {
+        let mut shown = vec![("x-api-key", ACT_KEY.to_owned()), ("x-act-as", id.to_owned())];
+        if !roles.is_empty() {
+            shown.push(("x-act-as-roles", roles.join(", ")));
+        }
+        Person { acting: Some(shown), ..self.person_as(id, roles) }
     }
 
     /// A user without a role, connected by websocket.
@@ -84,10 +96,11 @@ impl Person {
 
     /// Them on a socket that is connected.
     pub fn on(&self, client: Client) -> Self {
-        let Self { id, token, backend, .. } = self;
+        let Self { id, token, acting, backend, .. } = self;
         Self {
             id: id.clone(),
             token: token.clone(),
+            acting: acting.clone(),
             backend: backend.clone(),
             client: Some(client),
         }
@@ -101,11 +114,11 @@ impl Person {
     /// Any request.
     pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
         let Some(client) = &self.client else {
-            return self.backend.send(method, path, Some(self.authorization()), body).await;
+            return self.backend.send(method, path, self.authorization(), body).await;
         };
         let sent = body.as_ref().map(|body| format!(" {body}")).unwrap_or_default();
         client.transcript.sent(&format!("{method} {path}{sent}"));
-        let answer = self.backend.send(method, path, Some(self.authorization()), body).await;
+        let answer = self.backend.send(method, path, self.authorization(), body).await;
         let received = Some(&answer.body).filter(|body| !body.is_null());
         let received = received.map(|body| format!(" {body}")).unwrap_or_default();
         client.transcript.received(&format!("{}{received}", answer.status.as_u16()));
@@ -116,11 +129,12 @@ impl Person {
     pub fn spawn(&self, method: Method, path: &str, body: Option<Value>) -> JoinHandle<Answer> {
         let (backend, credentials, path) =
             (self.backend.clone(), self.authorization(), path.to_owned());
-        tokio::spawn(async move { backend.send(method, &path, Some(credentials), body).await })
+        tokio::spawn(async move { backend.send(method, &path, credentials, body).await })
     }
 
-    fn authorization(&self) -> (&'static str, String) {
-        ("authorization", format!("Bearer {}", self.token))
+    fn authorization(&self) -> Vec<(&'static str, String)> {
+        let own = || vec![("authorization", format!("Bearer {}", self.token))];
+        self.acting.clone().unwrap_or_else(own)
     }
 
     /// Where they send requests for this path.
@@ -140,10 +154,10 @@ impl Person {
 
     /// `POST` with an `Idempotency-Key`.
     pub async fn post_keyed(&self, path: &str, key: &str, body: &Value) -> Answer {
-        let (_, bearer) = self.authorization();
-        self.backend
-            .post_with(path, &[("authorization", &bearer), ("idempotency-key", key)], body)
-            .await
+        let shown = self.authorization();
+        let mut headers: Vec<_> = shown.iter().map(|(name, value)| (*name, &**value)).collect();
+        headers.push(("idempotency-key", key));
+        self.backend.post_with(path, &headers, body).await
     }
 
     /// `POST` without a body.

@@ -194,7 +194,7 @@ async fn a_cookie_counts_only_for_pages_of_allowed_origins() {
 async fn a_request_brings_its_token_in_a_header_or_a_cookie() {
     let authenticator = authenticator(&with_secret());
     let identity = async |headers: &http::HeaderMap| {
-        let authenticated = authenticator.authenticate(&http::Method::GET, headers).await;
+        let authenticated = authenticator.authenticate(&http::Method::GET, "/any", headers).await;
         authenticated.credentials().map(|credentials| credentials.identity)
     };
     let headers = |name: &'static str, value: &str| {

@@ -8,19 +8,19 @@ use super::{
     takes_part, visible, visible_for_update,
 };
 use crate::{
-    auth::{Identity, Role},
+    auth::{Actor, Identity, Role},
     chat::{
         announcements::{InConversation, What},
         documents::{Message, MessageAnswer},
         emoji::is_reaction,
         events::conversation::{MESSAGE_NEW, ReactionAction, ReactionChange},
         happenings,
-        requests::{Draft, ReadResult, Stretch},
+        requests::{Draft, Given, ReadResult, Stretch},
         store::{self, Between, MessageRow, Order},
     },
     db::{self, KeptEvent, Tx},
     error::{Code, Error, Result},
-    id::{GivenId, Id},
+    id::Id,
     idempotency,
     notifications::Cause,
     rest::{
@@ -71,30 +71,27 @@ impl ChatService {
     /// with false.
     pub(in crate::chat) async fn send(
         &self,
-        caller: Arc<Identity>,
+        sender: Actor,
         id: Id,
         draft: Draft,
     ) -> Result<(Message, bool)> {
         json::validate(&draft)?;
-        let message_id = Id::from(self.ids.next());
+        let Actor { identity: caller, by_service } = sender;
+        let given = Given { id: draft.id.clone(), created_at: draft.created_at };
+        given.ensure_by_service(by_service)?;
+        let message_id = draft.id.clone().unwrap_or_else(|| Id::from(self.ids.next()));
         let (notifications, presence) = (self.notifications.clone(), self.presence.clone());
         let bytes = draft.bytes();
         let unit = async move |tx: &mut Tx<'_>| {
             let conversation = visible_for_update(tx, &caller, &id).await?;
             let sender = conversation.member()?;
-            let refused = refusal(tx, &conversation, draft.reply_to.as_ref()).await?;
-            if let Some(refusal) = refused {
-                // What was written before is given back whatever has come since.
-                let sent = sent(tx, &id, &caller.user_id, draft.client_message_id.as_ref()).await?;
-                return sent.map(|message| (message, false)).ok_or(refusal);
-            }
             let message = Message {
                 id: message_id.clone(),
                 underscore_id: message_id,
                 conversation_id: id.clone(),
                 content: draft.content,
                 sender: conversation.actor.clone(),
-                created_at: tx.now(),
+                created_at: given.created_at(tx.now())?,
                 attachments: draft.attachments,
                 reply_to: draft.reply_to,
                 client_message_id: draft.client_message_id,
@@ -103,9 +100,14 @@ impl ChatService {
                 deleted_at: None,
                 reactions: Vec::new(),
             };
+            let refused = refusal(tx, &conversation, message.reply_to.as_ref()).await?;
+            if let Some(refusal) = refused {
+                // What was written before is given back whatever has come since.
+                let sent = sent(tx, &message, &given).await?;
+                return sent.map(|message| (message, false)).ok_or(refusal);
+            }
             if !store::insert_message(tx, &message, &conversation.row, sender).await? {
-                let own = message.client_message_id.as_ref();
-                let sent = sent(tx, &id, &caller.user_id, own).await?;
+                let sent = sent(tx, &message, &given).await?;
                 let lost = || Error::internal("a message is there and is not found");
                 return Ok((sent.ok_or_else(lost)?, false));
             }
@@ -341,18 +343,42 @@ async fn refusal(
     }
 }
 
-/// The message that its sender has written under this id of their own.
-async fn sent(
-    tx: &mut Tx<'_>,
-    conversation: &Id,
-    sender: &Id,
-    client_message_id: Option<&GivenId>,
-) -> Result<Option<Message>> {
-    let Some(own) = client_message_id else { return Ok(None) };
-    match store::sent_message(tx, conversation, sender, own).await? {
+/// The message that is there already: under the id that a service gave it, or under its sender's own.
+async fn sent(tx: &mut Tx<'_>, message: &Message, given: &Given) -> Result<Option<Message>> {
+    let by_id = match &given.id {
+        Some(id) => store::message(tx, id).await?,
+        None => None,
+    };
+    if by_id.as_ref().is_some_and(|there| !is_same(&there.document, message, given)) {
+        return Err(conflict("Another message has this id."));
+    }
+    let there = match (by_id, &message.client_message_id) {
+        (None, Some(own)) => {
+            store::sent_message(tx, &message.conversation_id, &message.sender.id, own).await?
+        }
+        (by_id, _) => by_id,
+    };
+    match there {
         Some(sent) => Ok(Some(with_reactions(tx, sent).await?)),
         None => Ok(None),
     }
+}
+
+/// Whether a message that is there is the one to be sent. What was edited or deleted since is not
+/// compared.
+fn is_same(there: &Message, message: &Message, given: &Given) -> bool {
+    let changed = there.edited_at.or(there.deleted_at).is_some();
+    let of = |message: &Message| {
+        let Message { conversation_id, sender, reply_to, client_message_id, .. } = message.clone();
+        (conversation_id, sender.id, reply_to, client_message_id)
+    };
+    let content = |message: &Message| {
+        let Message { content, attachments, metadata, .. } = message.clone();
+        (content, attachments, metadata)
+    };
+    of(there) == of(message)
+        && given.created_at.is_none_or(|at| there.created_at == at)
+        && (changed || content(there) == content(message))
 }
 
 /// A message that the caller may know of, with its conversation locked until the end of the unit.
@@ -362,6 +388,7 @@ async fn message_for_update(
     id: &Id,
 ) -> Result<(VisibleForUpdate, MessageRow)> {
     let none = || Error::new(Code::NotFound, "There is no such message.");
+    caller.ensure_person()?;
     let message = store::message(tx, id).await?.ok_or_else(none)?;
     let conversation = visible_for_update(tx, caller, &message.document.conversation_id).await;
     let visible = conversation
@@ -391,16 +418,16 @@ async fn ordinal(
     cursor: Option<String>,
 ) -> Result<Option<i64>> {
     let Some(cursor) = cursor.filter(|cursor| !cursor.is_empty()) else { return Ok(None) };
-    if let Some(ordinal) = read_cursor(&cursor) {
-        return Ok(Some(ordinal));
+    // Another backend's id may read as a cursor, too.
+    if let Ok(id) = Id::new(&cursor)
+        && let Some(row) = store::message(tx, &id).await?
+        && row.document.conversation_id == *conversation
+    {
+        return Ok(Some(row.ordinal));
     }
     let invalid =
         || Error::invalid(pointer, "is neither a message of this conversation nor a cursor");
-    let id = Id::new(&cursor).map_err(|_| invalid())?;
-    let row = in_conversation(tx, conversation, &id, pointer)
-        .await
-        .map_err(|error| if error.code() == Code::InvalidPayload { invalid() } else { error })?;
-    Ok(Some(row.ordinal))
+    read_cursor(&cursor).map(Some).ok_or_else(invalid)
 }
 
 async fn with_reactions(tx: &mut Tx<'_>, row: MessageRow) -> Result<Message> {

@@ -45,7 +45,7 @@ fn without_settings_the_contract_s_defaults_apply() {
         ["http://localhost:5175", "http://localhost:3000"]
     );
     assert_eq!(config.server.max_payload_bytes, 1_000_000);
-    assert_eq!(config.server.max_header_bytes, 16 * 1024);
+    assert_eq!(config.server.max_header_bytes, 32 * 1024);
     assert_eq!(config.server.drain_timeout, Duration::from_secs(20));
     assert_eq!(config.realtime.max_pending_bytes, 1024 * 1024);
     assert_eq!(config.realtime.ping_interval, Duration::from_secs(25));

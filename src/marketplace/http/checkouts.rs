@@ -14,7 +14,10 @@ use crate::{
         requests::{CheckoutPayment, CreateCheckout},
         service::MarketplaceService,
     },
-    rest::body::{Path, ValidBody},
+    rest::{
+        body::{Path, ValidBody},
+        failures::NoPerson,
+    },
 };
 
 /// Creates a checkout of several requests.
@@ -25,7 +28,7 @@ use crate::{
     path = "/api/marketplace/template-checkouts",
     tag = "Marketplace",
     request_body = CreateCheckout,
-    responses((status = 201, description = "Created.", body = Checkout))
+    responses((status = 201, description = "Created.", body = Checkout), NoPerson)
 )]
 pub(super) async fn create_checkout(
     State(marketplace): State<MarketplaceService>,

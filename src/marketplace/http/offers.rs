@@ -16,6 +16,7 @@ use crate::{
     },
     rest::{
         body::{Path, ValidBody},
+        failures::NoPerson,
         list::{List, Page},
     },
 };
@@ -29,7 +30,10 @@ use crate::{
     tag = "Marketplace",
     params(("id" = String, Path, description = "The request.")),
     request_body = CreateOffer,
-    responses((status = 201, description = "Created.", body = Offer), NoRequest, NoMoreOffers)
+    responses(
+        (status = 201, description = "Created.", body = Offer),
+        NoRequest, NoMoreOffers, NoPerson,
+    )
 )]
 pub(super) async fn create_offer(
     State(marketplace): State<MarketplaceService>,

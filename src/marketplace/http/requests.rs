@@ -16,6 +16,7 @@ use crate::{
     },
     rest::{
         body::{Path, Query, ValidBody},
+        failures::NoPerson,
         list::{List, Page},
     },
 };
@@ -28,7 +29,7 @@ use crate::{
     path = "/api/marketplace/requests",
     tag = "Marketplace",
     request_body = CreateRequest,
-    responses((status = 201, description = "Created.", body = PurchaseRequest))
+    responses((status = 201, description = "Created.", body = PurchaseRequest), NoPerson)
 )]
 pub(super) async fn create_request(
     State(marketplace): State<MarketplaceService>,

@@ -27,6 +27,7 @@ impl MarketplaceService {
         caller: Arc<Identity>,
         request: CreateCheckout,
     ) -> Result<Checkout> {
+        caller.ensure_person()?;
         ensure_trades_as(&caller, Role::Buyer)?;
         let id = Id::from(self.ids.next());
         let unit = async move |tx: &mut Tx<'_>| {

@@ -32,6 +32,7 @@ impl MarketplaceService {
         request_id: Id,
         offer: CreateOffer,
     ) -> Result<Offer> {
+        caller.ensure_person()?;
         ensure_trades_as(&caller, Role::Seller)?;
         let id = Id::from(self.ids.next());
         let most = self.offers_per_request;

@@ -31,6 +31,7 @@ impl MarketplaceService {
         caller: Arc<Identity>,
         request: CreateRequest,
     ) -> Result<PurchaseRequest> {
+        caller.ensure_person()?;
         ensure_trades_as(&caller, Role::Buyer)?;
         let id = Id::from(self.ids.next());
         let unit = async move |tx: &mut Tx<'_>| {

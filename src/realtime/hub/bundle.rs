@@ -181,7 +181,7 @@ mod tests {
     fn part(data: &str, except: Option<&str>) -> Part {
         let data = RawValue::from_string(data.into()).expect("json");
         Part {
-            event: Outgoing::named(&EventName::new("x").expect("a name"), data, "other"),
+            event: Outgoing::named(&EventName::new("x").expect("a name"), data, false, "other"),
             namespaces: Dialect::Conversation.namespaces(),
             except: except.map(|id| Id::new(id).expect("an id")),
         }

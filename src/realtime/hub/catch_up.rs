@@ -266,7 +266,7 @@ mod tests {
 
     fn event(seq: i64) -> Arc<Outgoing> {
         let name = EventName::new(format!("e{seq}")).unwrap();
-        Outgoing::named(&name, to_raw_value(&seq).unwrap(), "other")
+        Outgoing::named(&name, to_raw_value(&seq).unwrap(), false, "other")
     }
 
     /// The event of that number arrives in a room; whether it is heard now.

@@ -41,7 +41,7 @@ fn room() -> Room {
 
 fn event(number: u64) -> Arc<Outgoing> {
     let name = EventName::new("told").unwrap();
-    Outgoing::named(&name, to_raw_value(&number).unwrap(), "other")
+    Outgoing::named(&name, to_raw_value(&number).unwrap(), false, "other")
 }
 
 /// What an event is on the wire.
@@ -172,6 +172,7 @@ async fn one_who_polls_and_for_whom_too_much_waits_is_given_up() {
     let large = Outgoing::named(
         &EventName::new("told").unwrap(),
         to_raw_value(&"x".repeat(MOST)).unwrap(),
+        false,
         "other",
     );
     hub.push(SHARD, Item::Send(member, large));

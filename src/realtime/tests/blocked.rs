@@ -126,6 +126,7 @@ fn volatile(number: u64) -> ExternalEvent {
         id: Ids.next(),
         to: Target::Rooms { rooms: vec![room(1)], except: Vec::new() },
         event: EventName::new(TOLD.name).expect("a name"),
+        several: false,
         data: serde_json::value::RawValue::from_string(data).expect("json"),
         namespace: None,
         volatile: true,

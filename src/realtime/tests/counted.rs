@@ -21,6 +21,7 @@ fn emit(number: u64) -> ExternalEvent {
         id: Ids.next(),
         to: Target::Rooms { rooms: vec![room(1)], except: Vec::new() },
         event: EventName::new(TOLD.name).expect("a name"),
+        several: false,
         data: serde_json::value::to_raw_value(&told).expect("json"),
         namespace: None,
         volatile: false,

@@ -204,6 +204,7 @@ async fn a_room_has_one_order_also_when_events_go_to_several_rooms() -> Seen<()>
                         except: Vec::new(),
                     },
                     event: EventName::new(TOLD.name).expect("a name"),
+                    several: false,
                     data: serde_json::value::RawValue::from_string(data).expect("json"),
                     namespace: None,
                     volatile: false,

@@ -2,6 +2,7 @@
 //! is checked here, and it never sees more of a request than it needs.
 
 mod accept;
+mod client_files;
 mod door;
 mod frames;
 mod incoming;
@@ -13,6 +14,7 @@ mod refusal;
 mod stream;
 
 pub use accept::{Peer, serve};
+pub use client_files::{ClientFiles, NoClient};
 pub use door::Door;
 pub(super) use door::Setup;
 pub(crate) use refusal::layer as refusals;

@@ -62,6 +62,12 @@ macro_rules! failures {
     )+};
 }
 
+failures! {
+    /// A service does not say for whom it does what a person does.
+    pub NoPerson = InvalidPayload("person_missing"),
+        "A service names the user for whom it does this, in X-Act-As.";
+}
+
 /// The responses that operations share.
 pub(super) fn add_shared(components: &mut Components) {
     let responses = ALL.iter().map(|shared| {
@@ -78,6 +84,8 @@ pub(super) struct Called {
     pub(super) changes: bool,
     /// Whether it takes an `Idempotency-Key`.
     pub(super) takes_key: bool,
+    /// Whether a service may call it for a user.
+    pub(super) takes_act_as: bool,
 }
 
 /// Adds to an operation what it fails by, beside what it has declared itself.
@@ -113,6 +121,12 @@ pub(super) fn complete(operation: &mut Operation, called: Called) {
     }
 }
 
+/// Whether an operation needs no credentials.
+pub(super) fn is_open(operation: &Operation) -> bool {
+    let nobody = SecurityRequirement::default();
+    operation.security.as_ref().is_some_and(|ways| ways.iter().all(|way| *way == nobody))
+}
+
 /// What follows from what an operation takes.
 fn what_fails(operation: &Operation, called: Called) -> Vec<&'static Shared> {
     let has = |of: ParameterIn| {
@@ -123,9 +137,7 @@ fn what_fails(operation: &Operation, called: Called) -> Vec<&'static Shared> {
     };
     let (path, query) = (has(ParameterIn::Path), has(ParameterIn::Query));
     let body = operation.request_body.is_some();
-    let nobody = SecurityRequirement::default();
-    let open =
-        operation.security.as_ref().is_some_and(|ways| ways.iter().all(|way| *way == nobody));
+    let open = is_open(operation);
     let first = |choices: &[(bool, &'static Shared)]| {
         choices.iter().find(|(is_so, _)| *is_so).map(|(_, shared)| *shared)
     };
@@ -135,6 +147,7 @@ fn what_fails(operation: &Operation, called: Called) -> Vec<&'static Shared> {
             (body, &shared::BAD_BODY),
             (called.takes_key, &shared::BAD_KEY),
             (path, &shared::BAD_PATH),
+            (called.takes_act_as && !open, &shared::BAD_ACT_AS),
         ]),
         when(!open, &shared::UNAUTHORIZED),
         first(&[(!open, &shared::FORBIDDEN), (called.changes, &shared::FOREIGN_ORIGIN)]),

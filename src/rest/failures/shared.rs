@@ -48,6 +48,15 @@ pub(super) const BAD_PATH: Shared = Shared {
     failures: &[Failure::new("The path is not UTF-8.", Code::Malformed, "The path is not UTF-8.")],
 };
 
+pub(super) const BAD_ACT_AS: Shared = Shared {
+    name: "MalformedActAs",
+    failures: &[Failure::new(
+        "`X-Act-As` is no user's id.",
+        Code::Malformed,
+        "X-Act-As is the id of one user, in UTF-8.",
+    )],
+};
+
 pub(super) const UNAUTHORIZED: Shared = Shared {
     name: "Unauthorized",
     failures: &[
@@ -115,13 +124,19 @@ pub(super) const FORBIDDEN: Shared = Shared {
     name: "Forbidden",
     failures: &[
         Failure::new(
-            "The caller lacks the role or the ownership, the API key is narrowed to other things, \
-             or a page of a foreign origin asks for a change.",
+            "The caller lacks the role or the ownership, the API key is narrowed to other things or \
+             lacks the scope `act`, or a page of a foreign origin asks for a change.",
             Code::Forbidden,
             "This needs an API key that is not narrowed to some emits.",
         ),
         Failure::new("The user is blocked.", Code::Forbidden, "This user is blocked.")
             .named("user_blocked"),
+        Failure::new(
+            "The user for whom a service acts is being erased.",
+            Code::Forbidden,
+            "This user is being erased.",
+        )
+        .named("user_leaving"),
     ],
 };
 
@@ -231,7 +246,8 @@ pub(super) const UNAVAILABLE: Shared = Shared {
     )],
 };
 
-pub(super) const ALL: [&Shared; 17] = [
+pub(super) const ALL: [&Shared; 18] = [
+    &BAD_ACT_AS,
     &BAD_BODY,
     &BAD_KEY,
     &BAD_PATH,

@@ -42,6 +42,7 @@ impl Users {
                     Ok(revocation)
                 };
                 let revocation = users.db.write(unit).await?;
+                users.revocations.begin_leaving(user);
                 users.apply(Change::Revoked(revocation)).await;
                 users.erasing.notify_one();
                 Ok(())
@@ -160,9 +161,35 @@ impl Users {
             };
             for (user, revocation) in self.db.write(unit).await? {
                 self.apply(Change::Revoked(revocation)).await;
+                self.end_leaving(user.clone()).await?;
                 tracing::info!(%user, "a user is erased");
             }
             sleep(PAUSE).await;
+        }
+        Ok(())
+    }
+
+    /// Notes that a user is erased, unless somebody has asked for it again since.
+    async fn end_leaving(&self, user: Id) -> Result<()> {
+        self.revocations.end_leaving(&user);
+        let whose = user.clone();
+        let asked = async move |tx: &mut Tx<'_>| erasures::is_asked(tx, &whose).await;
+        if self.db.read(asked).await? {
+            self.revocations.begin_leaving(user);
+        }
+        Ok(())
+    }
+
+    /// Reads who is being erased.
+    pub(super) async fn load_leaving(&self) -> Result<()> {
+        let mut after = Some(String::new());
+        while let Some(from) = after {
+            let unit = async move |tx: &mut Tx<'_>| erasures::next(tx, &from, TOGETHER).await;
+            let asked = self.db.read(unit).await?;
+            after = asked.last().map(|last| last.user.to_string());
+            for erasure in asked {
+                self.revocations.begin_leaving(erasure.user);
+            }
         }
         Ok(())
     }

@@ -104,7 +104,7 @@ impl Users {
             }
         }
         self.revocations.forget_ended();
-        Ok(())
+        self.load_leaving().await
     }
 
     /// Forgets what has ended, now and then, for ever.

@@ -51,7 +51,7 @@ impl Users {
         if token_text.len() > MAX_TOKEN_BYTES {
             return Err(Error::invalid(
                 "/rooms",
-                "makes a token of more than 8 KiB, which nobody takes",
+                "makes a token of more than 16 KiB, which nobody takes",
             ));
         }
         tracing::info!(by = %caller.identity.user_id, user = %token.user_id, "a token was made");
