@@ -8,6 +8,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use crate::db::{Error, Kind};
+
 /// A database's files, which this process alone works with: one that ends, however it does, gives
 /// them up.
 pub(super) struct Files {
@@ -91,10 +93,15 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+/// A failure that another try may not have.
+pub(super) fn unavailable(error: io::Error) -> Error {
+    Error::new(Kind::Unavailable, error)
 }
 
 /// A failure with the name of its file.
