@@ -268,12 +268,14 @@ pub struct Key {
 impl Key {
     /// The line is this; no other may be.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "ids are lent, other names made for this")]
     pub fn own(space: &'static str, name: impl ToString) -> Self {
         Self { space, name: name.to_string(), is_own: true }
     }
 
     /// The line refers to this.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "ids are lent, other names made for this")]
     pub fn other(space: &'static str, name: impl ToString) -> Self {
         Self { space, name: name.to_string(), is_own: false }
     }

@@ -33,7 +33,7 @@ async fn write(
     let mut told = pin!(users::everything_of(db, personal::parts(notifications), user));
     let mut count = 0;
     while let Some(lines) = told.try_next().await? {
-        count += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
+        count += String::from_utf8_lossy(&lines).lines().count() as u64;
         to.write_all(&lines).context("what is told")?;
     }
     to.flush().context("what is told")?;

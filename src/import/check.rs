@@ -16,6 +16,7 @@ use super::{
 use crate::{
     db::{Db, Tx},
     error::Error,
+    id::Id,
     moving::Names,
 };
 
@@ -44,10 +45,16 @@ struct Typed<'j> {
     kind: Cow<'j, str>,
 }
 
+/// What is read of a line that has something wrong with it.
+#[derive(Deserialize)]
+struct Identified {
+    id: Id,
+}
+
 /// Reads every line.
 pub(super) fn read(inputs: &[Input], folder: &Path) -> Result<Checked> {
     let mut order = Sorter::<LINE>::new(folder.to_owned());
-    let mut named = Sorter::<NAME>::new(folder.to_owned());
+    let mut keys = Sorter::<NAME>::new(folder.to_owned());
     let (numbers, mut problems, mut lines) = (Names::default(), Problems::default(), 0);
     let mut progress = Progress::new("checked");
     for (input, number) in inputs.iter().zip(0_u16..) {
@@ -66,6 +73,13 @@ pub(super) fn read(inputs: &[Input], folder: &Path) -> Result<Checked> {
                 Ok(facts) => facts,
                 Err(error) => {
                     problems.add(at, sentence(&error));
+                    // What refers to it is not wrong because of that.
+                    let space = movable.types()[usize::from(which)];
+                    if let Ok(Identified { id }) = serde_json::from_slice(json) {
+                        let number = numbers.number(space, id.as_str());
+                        let record = NameRecord { number, is_own: true, at, family: own };
+                        keys.add(record.to_bytes()).context("sorting the names")?;
+                    }
                     return Ok(());
                 }
             };
@@ -74,13 +88,13 @@ pub(super) fn read(inputs: &[Input], folder: &Path) -> Result<Checked> {
             for key in facts.keys {
                 let number = numbers.number(key.space, &key.name);
                 let record = NameRecord { number, is_own: key.is_own, at, family: own };
-                named.add(record.to_bytes()).context("sorting the names")?;
+                keys.add(record.to_bytes()).context("sorting the names")?;
             }
             Ok(())
         })?;
     }
     progress.end();
-    let (order, names) = (order.sorted()?, named.sorted()?);
+    let (order, names) = (order.sorted()?, keys.sorted()?);
     Ok(Checked { lines, order, names, numbers, problems })
 }
 
@@ -164,15 +178,18 @@ fn spelled(
     };
     let found = kind_of(&json).map_err(|_| changed())?;
     let movable = family(found.family);
-    let facts = movable.facts(movable.types()[usize::from(found.kind)], &json);
-    let keys = facts.map_err(|_| changed())?.keys.into_iter();
-    let mut same = keys.filter(|key| numbers.number(key.space, &key.name) == record.number);
-    Ok(same.next().map(|key| (key.space, key.name)))
+    // Of one that has something wrong with it only the id is known.
+    let Ok(facts) = movable.facts(movable.types()[usize::from(found.kind)], &json) else {
+        return Ok(None);
+    };
+    let mut same = facts.keys.into_iter();
+    let same = same.find(|key| numbers.number(key.space, &key.name) == record.number);
+    Ok(same.map(|key| (key.space, key.name)))
 }
 
 fn what(numbers: &Names, inputs: &[Input], record: &NameRecord) -> Result<&'static str> {
     let spelled = spelled(numbers, inputs, record)?;
-    Ok(spelled.map_or("name", |(space, _)| if kind(space).is_some() { "id" } else { space }))
+    Ok(spelled.map_or("id", |(space, _)| if kind(space).is_some() { "id" } else { space }))
 }
 
 enum Store<O> {

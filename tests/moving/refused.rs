@@ -13,7 +13,7 @@ fn five_bad_lines_among_good_ones_are_told_and_nothing_is_written() {
         message("m1", "c1", "ann", 1),
         message("m2", "nowhere", "ann", 2),
         message("m3", "c1", "bob", 3),
-        message("m3", "c1", "bob", 4),
+        message("m4", "c1", "bob", 4),
         message("m5", "c1", "ann", 5),
         json!({ "type": "mesage", "id": "m6" }),
     ];
@@ -86,14 +86,27 @@ fn a_check_reads_and_tells_and_writes_nothing() {
 
 #[test]
 fn lines_may_come_by_a_pipe() {
-    use std::{fs::File, io::Seek, process::Stdio};
+    use std::{fs::File, process::Stdio};
 
     let folder = TempDir::new().expect("a folder");
     let data = folder.path();
     let lines = [conversation("c1", &["ann", "bob"]), message("m1", "c1", "ann", 1)];
     verb::write(&data.join("lines.jsonl"), &lines);
-    let file = File::open(data.join("lines.jsonl")).expect("the file");
-    let mut command = verb::command(data, None, &["import", "-"]);
-    let done: verb::Done = command.stdin(Stdio::from(file)).output().expect("the verb").into();
-    assert_eq!(done.ok(), "2 lines: 2 written, 0 were there already.\n");
+    let piped = |args: &[&str]| {
+        let lines = File::open(data.join("lines.jsonl")).expect("the file");
+        let mut command = verb::command(data, None, args);
+        verb::Done::from(command.stdin(Stdio::from(lines)).output().expect("the verb")).ok()
+    };
+    assert_eq!(piped(&["import", "-"]), "2 lines: 2 written, 0 were there already.\n");
+    assert_eq!(piped(&["import"]), "2 lines: 0 written, 2 were there already.\n");
+}
+
+#[test]
+fn what_refers_to_a_line_that_is_wrong_is_not_wrong_itself() {
+    let folder = TempDir::new().expect("a folder");
+    let mut bad = conversation("c1", &["ann", "bob"]);
+    bad["colour"] = "red".into();
+    let lines = [bad, message("m1", "c1", "ann", 1), message("m2", "c1", "bob", 2)];
+    let complained = verb::import(folder.path(), None, &lines).failed();
+    assert!(complained.contains("1 of 3 lines can't be taken in"), "{complained}");
 }

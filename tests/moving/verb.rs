@@ -73,8 +73,8 @@ pub fn begin_import(data: &Path, database: Option<&str>, file: &str) -> Child {
 }
 
 pub fn write(file: &Path, lines: &[Value]) {
-    let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    fs::write(file, lines).expect("a file");
+    let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+    fs::write(file, lines.join("\n")).expect("a file");
 }
 
 /// All that is told, in one order.

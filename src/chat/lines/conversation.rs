@@ -101,14 +101,9 @@ impl ConversationLine {
 
     /// The pair of a direct conversation that is open.
     fn direct_key(&self) -> Option<String> {
-        match &self.participants[..] {
-            [one, other]
-                if self.kind == Some(ConversationKind::Direct) && self.archived_at.is_none() =>
-            {
-                Some(store::direct_key(&one.user_id, &other.user_id))
-            }
-            _ => None,
-        }
+        let is_open = self.kind == Some(ConversationKind::Direct) && self.archived_at.is_none();
+        let [one, other] = &self.participants[..] else { return None };
+        is_open.then(|| store::direct_key(&one.user_id, &other.user_id))
     }
 
     pub(super) fn facts(&self) -> Facts {

@@ -50,12 +50,17 @@ pub(super) struct Space {
     due: bool,
     /// Whether the log has what was taken back.
     forgets: bool,
-    /// Whether the log has what the file has not.
-    unfolded: bool,
+    folding: Folding,
+}
+
+/// How far the log is folded in.
+struct Folding {
+    /// Whether it has what the file has not.
+    is_behind: bool,
     /// Whether nobody has written since the last rest.
-    quiet: bool,
-    /// When the log was last folded in.
-    folded: Instant,
+    is_quiet: bool,
+    /// When it was last folded in.
+    last: Instant,
 }
 
 impl Space {
@@ -65,28 +70,27 @@ impl Space {
             cut_at: LOG_BYTES,
             due: true,
             forgets: false,
-            unfolded: false,
-            quiet: false,
-            folded: Instant::now(),
+            folding: Folding { is_behind: false, is_quiet: false, last: Instant::now() },
         }
     }
 
     /// Notes that something was written.
     pub(super) fn touch(&mut self) {
-        (self.due, self.unfolded, self.quiet) = (true, true, false);
+        self.due = true;
+        (self.folding.is_behind, self.folding.is_quiet) = (true, false);
     }
 
     /// Folds the log in, once nobody writes, or somebody has for long. Where someone reads an older moment,
     /// the rest of it is for the next time.
     pub(super) fn rest(&mut self, connection: &Connection, mark: &mut Mark) {
-        let is_time =
-            std::mem::replace(&mut self.quiet, true) || self.folded.elapsed() >= FOLD_INTERVAL;
-        if !self.unfolded || !is_time {
+        let Folding { is_behind, is_quiet, last } = &mut self.folding;
+        let was_quiet = std::mem::replace(is_quiet, true);
+        if !*is_behind || !(was_quiet || last.elapsed() >= FOLD_INTERVAL) {
             return;
         }
-        self.folded = Instant::now();
+        *last = Instant::now();
         match fold_a_part(connection) {
-            Ok(is_whole) => self.unfolded = !is_whole,
+            Ok(is_whole) => *is_behind = !is_whole,
             Err(error) => tracing::warn!(%error, "the database's log was not folded in"),
         }
         mark.note_folded();
