@@ -7,3 +7,5 @@ CREATE TABLE conversation_imports (
 
 -- From a payment or a payout to the callbacks about it.
 CREATE INDEX webhooks_by_subject ON webhooks (subject_id, dedupe_key);
+-- From a payment to the transactions that pay it.
+CREATE INDEX payment_transactions_by_payment ON payment_transactions (payment_id, tx_key);

@@ -77,7 +77,7 @@ pub(super) fn read(inputs: &[Input], folder: &Path) -> Result<Checked> {
                     let space = movable.types()[usize::from(which)];
                     if let Ok(Identified { id }) = serde_json::from_slice(json) {
                         let number = numbers.number(space, id.as_str());
-                        let record = NameRecord { number, is_own: true, at, family: own };
+                        let record = NameRecord { number, is_own: true, at };
                         keys.add(record.to_bytes()).context("sorting the names")?;
                     }
                     return Ok(());
@@ -87,7 +87,7 @@ pub(super) fn read(inputs: &[Input], folder: &Path) -> Result<Checked> {
             order.add(record.to_bytes()).context("sorting the lines")?;
             for key in facts.keys {
                 let number = numbers.number(key.space, &key.name);
-                let record = NameRecord { number, is_own: key.is_own, at, family: own };
+                let record = NameRecord { number, is_own: key.is_own, at };
                 keys.add(record.to_bytes()).context("sorting the names")?;
             }
             Ok(())

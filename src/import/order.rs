@@ -70,7 +70,6 @@ pub(super) struct NameRecord {
     pub(super) number: u128,
     pub(super) is_own: bool,
     pub(super) at: At,
-    pub(super) family: u8,
 }
 
 impl NameRecord {
@@ -79,18 +78,12 @@ impl NameRecord {
         bytes.put(&self.number.to_be_bytes());
         bytes.put(&[u8::from(!self.is_own)]);
         bytes.put_at(self.at);
-        bytes.put(&[self.family]);
         bytes.bytes
     }
 
     pub(super) fn from_bytes(bytes: &[u8; NAME]) -> Self {
         let mut read = Reader(bytes);
-        Self {
-            number: u128::from_be_bytes(read.take()),
-            is_own: read.byte() == 0,
-            at: read.at(),
-            family: read.byte(),
-        }
+        Self { number: u128::from_be_bytes(read.take()), is_own: read.byte() == 0, at: read.at() }
     }
 }
 
@@ -165,7 +158,7 @@ mod tests {
         };
         let line = LineRecord::new(2, 1, &place, &Names::default(), at(9));
         assert_eq!(LineRecord::from_bytes(&line.to_bytes()), line);
-        let name = NameRecord { number: u128::MAX - 1, is_own: false, at: at(5), family: 7 };
+        let name = NameRecord { number: u128::MAX - 1, is_own: false, at: at(5) };
         assert_eq!(NameRecord::from_bytes(&name.to_bytes()), name);
     }
 
@@ -182,7 +175,7 @@ mod tests {
         records.sort_unstable();
         let lines = records.map(|bytes| LineRecord::from_bytes(&bytes).at.line);
         assert_eq!(lines, [9, 2, 4, 1]);
-        let own = |is_own| NameRecord { number: 1, is_own, at: at(1), family: 0 }.to_bytes();
+        let own = |is_own| NameRecord { number: 1, is_own, at: at(1) }.to_bytes();
         assert!(own(true) < own(false));
     }
 }

@@ -1,6 +1,6 @@
 //! How far streams are, for a store that takes over what another had.
 
-use super::{Result, Tx};
+use super::{Beginning, Result, Row, Tx};
 use crate::{id::Id, params, stream::Stream};
 
 /// The streams after this one: how far each is, and its life.
@@ -13,13 +13,15 @@ pub async fn streams_after(
     limit: i64,
 ) -> Result<Vec<(Stream, u64, Id)>> {
     const AFTER: &str = "
-        SELECT s.stream, s.seq + COALESCE(r.after_seq, 0) AS seq,
-            COALESCE(r.epoch, s.epoch) AS epoch
-        FROM streams s
-        LEFT JOIN restores r ON r.after_seq = (SELECT MAX(after_seq) FROM restores)
-        WHERE s.stream > $1 ORDER BY s.stream LIMIT $2";
-    let rows = tx.all(AFTER, &params![after, limit]).await?;
-    rows.iter().map(|row| Ok((row.get("stream")?, row.get("seq")?, row.get("epoch")?))).collect()
+        SELECT stream, seq, epoch FROM streams WHERE stream > $1 ORDER BY stream LIMIT $2";
+    let Beginning { after: begun, epoch } = super::beginning(tx).await?;
+    let begun = u64::try_from(begun).unwrap_or(0);
+    let streams = tx.all(AFTER, &params![after, limit]).await?;
+    let position = |row: &Row| {
+        let epoch = epoch.clone().map_or_else(|| row.get("epoch"), Ok)?;
+        Ok((row.get("stream")?, row.get::<u64>("seq")? + begun, epoch))
+    };
+    streams.iter().map(position).collect()
 }
 
 /// Has a stream go on after a number; false when it is there already.
