@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::verb;
-use crate::support::{DEADLINE, TestApp, app::test_database, eventually, within, within_time};
+use crate::support::{DEADLINE, TestApp, eventually, postgres::Postgres, within, within_time};
 
 async fn send(app: &TestApp, content: &str) {
     let group = json!({ "participantIds": ["bob"], "type": "group", "title": content });
@@ -75,7 +75,7 @@ async fn a_bare_copy_lacks_what_was_written_a_moment_ago_and_no_more() {
 
 #[tokio::test]
 async fn postgres_is_not_copied_by_us() {
-    let Some(url) = test_database().await else { return };
+    let url = Postgres::shared().database().await;
     let folder = TempDir::new().expect("a folder");
     let complained = verb::run(folder.path(), Some(&url), &["backup", "copy.db"]).failed();
     assert!(complained.contains("pg_dump"), "{complained}");
@@ -94,6 +94,7 @@ async fn a_second_process_on_the_file_waits_then_says_so_and_stops() {
         .await
         .expect("the verb")
         .failed();
-    assert!(complained.contains("another process works with"), "{complained}");
+    let told = format!("another process works with {}", app.data().join("stoa.db").display());
+    assert!(complained.contains(&told), "{complained}");
     send(&app, "still").await;
 }

@@ -4,7 +4,7 @@ use rand::Rng;
 use serde_json::{Value, json};
 
 use super::verb::{self, conversation, message};
-use crate::support::{Options, TestApp, chance, eventually, within};
+use crate::support::{Options, TestApp, chance, eventually, postgres::Postgres, within};
 
 /// Conversations with the ids of another server, as they come out of it: the newest first.
 fn old_chat() -> Vec<Value> {
@@ -216,8 +216,8 @@ async fn cut_off_at_any_moment_it_goes_on_where_it_was() {
 
 #[tokio::test]
 async fn on_postgres_it_is_taken_in_while_the_server_runs() {
-    let app = TestApp::start().await;
-    let Some(url) = app.database_url() else { return };
+    let url = Postgres::shared().database().await;
+    let app = TestApp::with(|config| config.database.url = Some(url.clone().into())).await;
     let folder = tempfile::TempDir::new().expect("a folder");
     let file = folder.path().join("much.jsonl");
     verb::write(&file, &much());
