@@ -3,11 +3,18 @@
 use std::io::Write;
 
 use anyhow::{Context, Result};
+use tokio::time::sleep;
 
-use super::{families::families, progress::Progress, take::open};
+use super::{
+    families::families,
+    progress::Progress,
+    take::{TRIES, TRY_AGAIN, open},
+};
 use crate::{
     config::Config,
     db::{Db, Tx},
+    error::Code,
+    moving::Movable,
     personal::Lines,
 };
 
@@ -28,12 +35,7 @@ async fn all(db: &Db, to: &mut impl Write) -> Result<u64> {
     for movable in families() {
         let mut after = Some(String::new());
         while let Some(from) = after.take() {
-            let unit = async move |tx: &mut Tx<'_>| {
-                let mut lines = Lines::default();
-                let next = movable.export(tx, &from, &mut lines).await?;
-                Ok((lines, next))
-            };
-            let (lines, next) = db.read(unit).await?;
+            let (lines, next) = next(db, *movable, from).await?;
             after = next;
             count += lines.count();
             to.write_all(&lines.into_bytes()).context("what is told")?;
@@ -43,4 +45,28 @@ async fn all(db: &Db, to: &mut impl Write) -> Result<u64> {
     to.flush().context("what is told")?;
     progress.end();
     Ok(count)
+}
+
+/// The next lines of a family. A store that is busy is asked again.
+async fn next(
+    db: &Db,
+    movable: &'static dyn Movable,
+    after: String,
+) -> Result<(Lines, Option<String>)> {
+    let mut tries = 0;
+    loop {
+        let from = after.clone();
+        let unit = async move |tx: &mut Tx<'_>| {
+            let mut lines = Lines::default();
+            let next = movable.export(tx, &from, &mut lines).await?;
+            Ok((lines, next))
+        };
+        match db.read(unit).await {
+            Err(error) if error.code() == Code::Unavailable && tries < TRIES => {
+                tries += 1;
+                sleep(TRY_AGAIN).await;
+            }
+            told => return Ok(told?),
+        }
+    }
 }

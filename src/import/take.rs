@@ -21,13 +21,17 @@ use crate::{
     moving::{Incoming, Outcome},
 };
 
-/// Lines of one unit, and bytes, at most.
-const MAX_LINES: usize = 500;
-const MAX_BYTES: usize = 2 << 20;
+/// Lines of one unit, at most: a file takes many for the price of one flush, a server is asked again for
+/// most of them.
+const MAX_IN_FILE: usize = 4000;
+const MAX_ON_SERVER: usize = 500;
 
-/// How often a portion is tried that a busy store did not take.
-const TRIES: usize = 6;
-const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// Bytes of one unit, at most.
+const MAX_BYTES: usize = 4 << 20;
+
+/// How often a portion is tried again that a busy store did not take, or tell, and after how long.
+pub(super) const TRIES: usize = 6;
+pub(super) const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// What became of the lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,9 +102,10 @@ async fn into(db: &Db, config: &Config, paths: Vec<PathBuf>) -> Result<Summary> 
         let problems = checked.problems.told(&inputs);
         return Ok(Summary { lines, problems, refused, ..Summary::default() });
     }
+    let most = if db.is_own_file() { MAX_IN_FILE } else { MAX_ON_SERVER };
     let mut taking = Taking {
         db,
-        at_once: MAX_LINES,
+        at_once: most,
         inputs: &inputs,
         summary: Summary::default(),
         problems: Problems::default(),
@@ -117,7 +122,7 @@ async fn into(db: &Db, config: &Config, paths: Vec<PathBuf>) -> Result<Summary> 
         let is_next = |next: LineRecord| (next.family, next.group) == (record.family, record.group);
         let ends = record.group == 0 || !next.is_some_and(is_next);
         portion.add(&inputs, record, ends)?;
-        if portion.is_full() || next.is_none_or(|next| next.family != record.family) {
+        if portion.is_full(most) || next.is_none_or(|next| next.family != record.family) {
             taking.take(std::mem::take(&mut portion)).await?;
             let done = taking.summary.written + taking.summary.same + taking.problems.count();
             progress.tell(done, Some(lines));
@@ -168,8 +173,8 @@ impl Portion {
         Ok(())
     }
 
-    fn is_full(&self) -> bool {
-        self.lines.len() >= MAX_LINES || self.bytes >= MAX_BYTES
+    fn is_full(&self, most: usize) -> bool {
+        self.lines.len() >= most || self.bytes >= MAX_BYTES
     }
 }
 
@@ -204,7 +209,7 @@ impl Taking<'_> {
                 Err(error) => bail!(self.failure(portion.at[done], &error)),
             }
         }
-        self.at_once = (self.at_once * 2).min(MAX_LINES);
+        self.at_once = self.at_once.saturating_mul(2).min(MAX_IN_FILE);
         Ok(())
     }
 

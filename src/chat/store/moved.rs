@@ -111,9 +111,12 @@ pub(in crate::chat) async fn end(
         if own.sent > 0 {
             tx.execute(STAYS, &params![user_id, conversation, own.first]).await?;
         }
-        let read_sent =
-            read::own_up_to(tx, conversation, user_id, (own.sent, own.last_sent), last_read)
-                .await?;
+        let read_sent = if last_read < own.first {
+            0
+        } else {
+            let sent = (own.sent, own.last_sent);
+            read::own_up_to(tx, conversation, user_id, sent, last_read).await?
+        };
         rows.push(params![
             conversation,
             user_id,
