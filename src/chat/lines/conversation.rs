@@ -146,12 +146,11 @@ impl ConversationLine {
 
 /// A conversation as its line.
 pub(super) async fn told(tx: &mut Tx<'_>, conversation: Conversation) -> Result<ConversationLine> {
-    let participants = match moved::expected(tx, &conversation.id).await? {
-        Some(expected) => serde_json::from_str(&expected).map_err(Error::internal)?,
-        None => {
-            let readers = moved::readers(tx, &conversation.id).await?;
-            readers.into_iter().map(participant).collect()
-        }
+    let participants = if let Some(expected) = moved::expected(tx, &conversation.id).await? {
+        serde_json::from_str(&expected).map_err(Error::internal)?
+    } else {
+        let readers = moved::readers(tx, &conversation.id).await?;
+        readers.into_iter().map(participant).collect()
     };
     let Conversation { id, kind, title, metadata, created_by, created_at, archived_at, .. } =
         conversation;
