@@ -20,7 +20,8 @@ docs: ## target/doc/stoa/index.html
 bench:
 	cargo bench
 
-drill: ## lists in a store of a million rows, and kills under writers, on SQLite and Postgres
+drill: ## lists in a store of a million rows, ten million lines taken in, and kills under writers
 	cargo bench --bench lists
+	STOA_LINES=$${STOA_LINES:-10000000} cargo test --release --test stoa -- --nocapture moving::large
 	STOA_KILLS=$${STOA_KILLS:-100} cargo test --test stoa -- --nocapture kill::
 	STOA_TEST_STORE=postgres STOA_KILLS=$${STOA_KILLS:-20} cargo test --test stoa -- --nocapture kill::

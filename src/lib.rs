@@ -7,11 +7,12 @@
 //! `tests/architecture.rs` keeps that true.
 //!
 //! ```text
-//! src/main.rs, src/cli/   verbs: serve · check-config · token · events · migrate · emit · observe ·
-//!                         healthcheck
+//! src/main.rs, src/cli/   verbs: serve · check-config · token · events · migrate · restored · backup ·
+//!                         export · import · emit · observe · healthcheck
 //! src/app/                roof: builds everything, the route table, the catalogue, shutdown
 //! src/admin/              beside the roof: the operator's page, and what it asks of this node
 //! src/observe/            beside the roof: stands before another server, and tells what would change
+//! src/import/             beside the roof: lines of files, into the store and out of it
 //! src/payments/           floor 7: payments and payouts; shkeeper/ speaks to the provider
 //! src/accounts/           floor 7: people who sign up and sign in here
 //! src/chat/ marketplace/  floor 6
@@ -20,6 +21,7 @@
 //! src/notifications/ points/          what users are told and earn; rooms above ask in their units
 //! src/realtime/           floor 4: wire/ · lane/ · connection · inbound (one door in) · hub/ ·
 //!                         emitter (one door out) · catalogue/
+//! src/moving.rs           floor 4: what a store has, as lines; each room brings its own
 //! src/idempotency/        floor 3: a POST that is sent again is not done again
 //! src/personal.rs         what is kept of somebody, told or erased; each room brings its part
 //! src/auth/ db/ rest/ limits/                               floor 2
@@ -46,6 +48,7 @@
 //! socket          what clients may ask by event: the same service
 //! happenings      what users are notified of
 //! personal        what it keeps of people, to be told to them or erased
+//! lines           all that it keeps, as lines that another store takes in
 //! ```
 //!
 //! What clients see and ask is the ground of a room; its store, what it announces and tells stand on
@@ -149,11 +152,13 @@ pub mod error;
 pub mod event;
 pub mod id;
 pub mod idempotency;
+pub mod import;
 pub mod limits;
 pub mod log_limit;
 pub mod marketplace;
 pub mod metrics;
 pub mod money;
+pub mod moving;
 pub mod notifications;
 pub mod observe;
 pub mod origin;

@@ -14,7 +14,7 @@ use proc_macro2::Delimiter;
 use source::{Source, Token};
 
 /// Each module's floor. A module may use those on the floors below its own.
-const FLOORS: [(&str, u8); 34] = [
+const FLOORS: [(&str, u8); 36] = [
     ("config", 0),
     ("error", 0),
     ("event", 0),
@@ -34,6 +34,7 @@ const FLOORS: [(&str, u8); 34] = [
     ("limits", 2),
     ("idempotency", 3),
     ("personal", 3),
+    ("moving", 4),
     ("realtime", 4),
     ("cluster", 4),
     ("presence", 5),
@@ -46,6 +47,7 @@ const FLOORS: [(&str, u8); 34] = [
     ("payments", 7),
     ("accounts", 7),
     ("admin", 8),
+    ("import", 8),
     ("observe", 8),
     ("app", 9),
     ("cli", 10),

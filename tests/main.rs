@@ -25,6 +25,7 @@ mod lists;
 mod log;
 mod many;
 mod marketplace;
+mod moving;
 mod notifications;
 mod notified;
 mod observe;

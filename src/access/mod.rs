@@ -4,6 +4,7 @@
 pub mod events;
 mod grants;
 mod http;
+mod lines;
 mod personal;
 mod rights;
 mod service;
@@ -12,6 +13,7 @@ mod store;
 
 pub use self::{
     http::routes,
+    lines::GrantLine,
     personal::Personal,
     rights::{Membership, Records},
     service::Access,

@@ -1,8 +1,10 @@
 //! The grants, in the table `grants`.
 
+pub(super) mod moved;
+
 use crate::{
     clock::Timestamp,
-    db::{Result, Tx},
+    db::{Result, Row, Tx},
     id::Id,
     params,
     room::Room,
@@ -49,14 +51,15 @@ pub(super) async fn grants_of(
         SELECT room, granted_by, granted_at FROM grants WHERE user_id = $1 AND room > $2
         ORDER BY room LIMIT $3";
     let rows = tx.all(OF_USER, &params![user, after, limit]).await?;
-    let grants = rows.iter().map(|row| {
-        Ok(Grant {
-            room: row.get("room")?,
-            granted_by: row.get("granted_by")?,
-            granted_at: row.get("granted_at")?,
-        })
-    });
-    grants.collect()
+    rows.iter().map(read).collect()
+}
+
+fn read(row: &Row) -> Result<Grant> {
+    Ok(Grant {
+        room: row.get("room")?,
+        granted_by: row.get("granted_by")?,
+        granted_at: row.get("granted_at")?,
+    })
 }
 
 /// Gives some grants of a user up; how many.

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -15,7 +15,7 @@ use utoipa::{
 use crate::text::{MAX_MAIL_ADDRESS_BYTES, NO_MAIL_ADDRESS, is_mail_address};
 
 /// An e-mail address without spaces around it, in lower case.
-#[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct EmailAddress(Box<str>);
 

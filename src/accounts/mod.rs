@@ -7,6 +7,7 @@
 pub mod documents;
 mod email;
 mod http;
+mod lines;
 mod passwords;
 mod personal;
 mod requests;
@@ -15,5 +16,6 @@ mod store;
 mod tokens;
 
 pub use http::routes;
+pub use lines::AccountPart;
 pub use personal::Personal;
 pub use service::AccountService;

@@ -49,6 +49,27 @@ pub(super) enum Verdict {
     RightButOutdated,
 }
 
+/// A hash that no password has.
+fn of_nobody(memory_kib: u32, passes: u32, lanes: u32) -> String {
+    let [salt, hash] = [
+        STANDARD_NO_PAD.encode(rand::random::<[u8; SALT_BYTES]>()),
+        STANDARD_NO_PAD.encode(rand::random::<[u8; HASH_BYTES]>()),
+    ];
+    format!("$argon2id$v=19$m={memory_kib},t={passes},p={lanes}${salt}${hash}")
+}
+
+/// The hash of an account that nobody signs in with until its password is set.
+pub(super) fn nobodys() -> String {
+    of_nobody(Params::DEFAULT_M_COST, Params::DEFAULT_T_COST, Params::DEFAULT_P_COST)
+}
+
+/// Whether a text is a hash that passwords can be checked by.
+pub(super) fn is_hash(text: &str) -> bool {
+    PasswordHash::new(text).is_ok_and(|hash| {
+        Algorithm::try_from(hash.algorithm.as_str()).is_ok() && Params::try_from(&hash).is_ok()
+    })
+}
+
 impl Passwords {
     /// As configured.
     ///
@@ -63,11 +84,7 @@ impl Passwords {
             0 => std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
             several => several,
         };
-        let [salt, hash] = [
-            STANDARD_NO_PAD.encode(rand::random::<[u8; SALT_BYTES]>()),
-            STANDARD_NO_PAD.encode(rand::random::<[u8; HASH_BYTES]>()),
-        ];
-        let nobody = format!("$argon2id$v=19$m={memory_kib},t={passes},p={lanes}${salt}${hash}");
+        let nobody = of_nobody(memory_kib, passes, lanes);
         let nobody = PasswordHash::new(&nobody).map_err(Error::internal)?;
         Ok(Self(Arc::new(Inner {
             argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),

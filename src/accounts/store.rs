@@ -1,6 +1,8 @@
 //! Accounts, their refresh families and the tokens for new passwords, in the tables `accounts`,
 //! `refresh_families` and `password_resets`.
 
+pub(super) mod moved;
+
 use super::email::EmailAddress;
 use crate::{
     auth::{Role, Roles},

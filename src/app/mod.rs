@@ -2,6 +2,7 @@
 
 mod admission;
 pub mod catalogue;
+mod export;
 mod ground;
 mod listeners;
 mod personal;
@@ -13,4 +14,4 @@ mod server;
 mod store;
 mod upkeep;
 
-pub use self::{catalogue::events, serve::serve, server::App};
+pub use self::{catalogue::events, export::export_user, serve::serve, server::App};

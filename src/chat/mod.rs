@@ -7,6 +7,7 @@ mod emoji;
 pub mod events;
 mod happenings;
 mod http;
+mod lines;
 mod personal;
 mod requests;
 mod rights;
@@ -17,6 +18,7 @@ mod typing;
 
 pub use contacts::{contacts_among, find_contacts};
 pub use http::routes;
+pub use lines::Lines;
 pub use personal::Personal;
 pub use rights::{heard_after, membership};
 pub use service::ChatService;

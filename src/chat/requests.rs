@@ -178,7 +178,7 @@ fn said_or(attachments: &[Attachment]) -> impl FnOnce(&str, &()) -> garde::Resul
 
 /// Refuses files of which too much is said together.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives references")]
-fn small_further(attachments: &[Attachment], (): &()) -> garde::Result {
+pub(super) fn small_further(attachments: &[Attachment], (): &()) -> garde::Result {
     json::small(attachments.iter().map(|file| file.further.bytes()).sum())
 }
 

@@ -2,6 +2,7 @@
 
 mod contacts;
 mod lists;
+pub(super) mod moved;
 pub(super) mod personal;
 mod reactions;
 mod read;

@@ -1,10 +1,13 @@
 //! The verbs of the command line, one a file. What they say goes to stdout, and what is said about
 //! it to stderr, so that the output can be piped.
 
+mod backup;
 mod check_config;
 mod emit;
 mod events;
+mod export;
 mod healthcheck;
+mod import;
 mod local;
 mod migrate;
 mod observe;
@@ -41,6 +44,14 @@ enum Verb {
     /// back fetch what they can't know. On SQLite `serve` notices it when the file alone was
     /// restored: remove stoa.db-wal and stoa.db-shm before it is put back, or use an empty folder
     Restored,
+    /// Copy a SQLite store, while a server works with it or not, to a file that is not there yet
+    Backup(backup::Args),
+    /// Write all that the store has as JSON Lines, for `stoa import`: chat, users, accounts with their
+    /// password hashes, the marketplace, payments. Stop the server first
+    Export(export::Args),
+    /// Take lines of such files in, whoever made them: all are checked before anything is written, what is
+    /// there already is passed over, and no client hears of it
+    Import(import::Args),
     /// Send one event through a running server
     Emit(emit::Args),
     /// Stand before the server that runs today, pass everything through unchanged, and report what
@@ -61,6 +72,9 @@ impl Cli {
             Verb::Events(args) => events::run(args),
             Verb::Migrate(args) => migrate::run(args, load()?.config).await,
             Verb::Restored => restored::run(load()?.config).await,
+            Verb::Backup(args) => backup::run(args, load()?.config).await,
+            Verb::Export(args) => export::run(args, load()?).await,
+            Verb::Import(args) => import::run(args, load()?).await,
             Verb::Emit(args) => emit::run(args, load).await,
             Verb::Observe(args) => observe::run(args, load()?).await,
             Verb::Healthcheck(args) => healthcheck::run(args, load).await,

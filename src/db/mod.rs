@@ -55,8 +55,8 @@ pub use self::{
     error::{Error, Kind, Result},
     events::{
         Beginning, Budget, KeptAt, KeptEvent, KeptWire, Portion, StoredEvent, StreamPosition,
-        beginning, empty_after, events_about, events_after, kept_after, kept_at, last_seq,
-        position, prune_events, rewrite, set_kept, take_back,
+        beginning, continue_stream, empty_after, events_about, events_after, kept_after, kept_at,
+        last_seq, position, prune_events, rewrite, set_kept, streams_after, take_back,
     },
     shared::CommitListener,
     tx::Tx,
@@ -162,6 +162,18 @@ impl Db {
     pub async fn compact(config: &DatabaseConfig, data: &Path, patience: Duration) -> Result<bool> {
         let Some(path) = file(config, data) else { return Ok(false) };
         Sqlite::compact(&path, patience).await.map(|()| true)
+    }
+
+    /// Copies SQLite's file, as it is at one moment and whoever works with it, to one that is not there
+    /// yet; how many bytes that has. None for Postgres, which brings programs of its own for that.
+    ///
+    /// # Errors
+    /// When it can't be read, or the copy not written; then there is none.
+    pub async fn backup(config: &DatabaseConfig, data: &Path, to: &Path) -> Result<Option<u64>> {
+        let Some(path) = file(config, data) else { return Ok(None) };
+        let to = to.to_owned();
+        let copied = tokio::task::spawn_blocking(move || sqlite::backup(&path, &to));
+        copied.await.map_err(|error| Error::new(Kind::Other, error))?.map(Some)
     }
 
     /// Whether a store could not be opened because its server is away, or does not answer: it may
@@ -363,6 +375,9 @@ async fn watch_over(store: Weak<Inner>, every: Duration) {
     loop {
         ticks.tick().await;
         let Some(store) = store.upgrade().filter(|store| !store.is_closed()) else { return };
+        if let Engine::Sqlite(sqlite) = &store.engine {
+            sqlite.rest();
+        }
         let needs_asking = match &store.engine {
             Engine::Sqlite(sqlite) if !sqlite.is_there() => {
                 store.shared.lose(GONE);

@@ -9,6 +9,7 @@ pub mod documents;
 pub mod events;
 mod happenings;
 mod http;
+mod lines;
 pub mod moves;
 mod paid;
 mod personal;
@@ -21,6 +22,7 @@ mod store;
 
 pub use contacts::{contacts_among, find_contacts};
 pub use http::routes;
+pub use lines::{CheckoutLine, OfferLine, RequestLine};
 pub use paid::PaidBy;
 pub use personal::Personal;
 pub use rights::membership;

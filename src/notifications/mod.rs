@@ -9,6 +9,7 @@ mod announcements;
 mod causes;
 pub mod events;
 mod http;
+mod lines;
 mod personal;
 mod prune;
 mod requests;
@@ -17,6 +18,7 @@ mod store;
 
 pub use causes::{Cause, Happening};
 pub use http::routes;
+pub use lines::NotificationLine;
 pub use personal::Personal;
 pub use requests::Notice;
 pub use service::NotificationService;

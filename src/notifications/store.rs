@@ -1,6 +1,8 @@
 //! Notifications in the store. A unit that changes somebody's notifications locks their inbox
 //! first, of several users in the order of their ids, and then what the notifications say.
 
+pub(super) mod moved;
+
 use std::collections::BTreeSet;
 
 use super::{events::Notification, requests::Notice};

@@ -9,6 +9,7 @@ pub mod documents;
 pub mod events;
 mod happenings;
 mod http;
+mod lines;
 mod personal;
 mod requests;
 mod service;
@@ -18,5 +19,6 @@ mod transaction;
 mod watch;
 
 pub use http::routes;
+pub use lines::{PaymentLine, PayoutLine};
 pub use personal::Personal;
 pub use service::PaymentService;

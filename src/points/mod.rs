@@ -11,12 +11,14 @@ pub mod documents;
 pub mod events;
 mod http;
 mod levels;
+mod lines;
 mod personal;
 mod requests;
 mod service;
 mod store;
 
 pub use http::routes;
+pub use lines::{PointsLine, PointsPart, UserWalk as PointsWalk};
 pub use personal::Personal;
 pub use requests::Award;
 pub use service::PointsService;

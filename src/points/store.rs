@@ -1,5 +1,7 @@
 //! Points in the store. A unit that changes a user's points locks their account first.
 
+pub(super) mod moved;
+
 use super::documents::{PointsTransaction, Referral};
 use crate::{
     db::{Row, Tx},

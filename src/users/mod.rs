@@ -8,6 +8,7 @@
 mod acting;
 mod documents;
 mod http;
+mod lines;
 mod names;
 mod personal;
 mod requests;
@@ -16,6 +17,7 @@ mod store;
 
 pub use acting::{acting, known};
 pub use http::routes;
+pub use lines::{BlockPart, ProfilePart, RevocationLine, UserPart, UserWalk};
 pub use names::{KnownNames, Names};
 pub use personal::Personal;
-pub use service::{Change, Introduction, Revocation, Users, introduce};
+pub use service::{Change, Introduction, Revocation, Users, everything_of, introduce};

@@ -118,7 +118,7 @@ pub(super) struct DisconnectUser {
 
 /// Something to write to, in whatever case it was told.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives references")]
-fn mail_address(email: &str, (): &()) -> garde::Result {
+pub(super) fn mail_address(email: &str, (): &()) -> garde::Result {
     if text::is_mail_address(email) {
         return Ok(());
     }
@@ -127,7 +127,7 @@ fn mail_address(email: &str, (): &()) -> garde::Result {
 
 /// Nothing that a page would run.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives references")]
-fn web_address(address: &str, (): &()) -> garde::Result {
+pub(super) fn web_address(address: &str, (): &()) -> garde::Result {
     let is_web = Url::parse(address).is_ok_and(|url| ["http", "https"].contains(&url.scheme()));
     if is_web && address.len() <= 2048 && !address.contains(char::is_control) {
         return Ok(());

@@ -23,7 +23,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
 
 /// The furniture, from the ground up: each piece knows those on the steps below its own. What clients
 /// see is one step: events show documents, and documents what events tell of.
-const FURNITURE: [(&str, u8); 12] = [
+const FURNITURE: [(&str, u8); 13] = [
     ("documents", 0),
     ("events", 0),
     ("requests", 1),
@@ -35,16 +35,19 @@ const FURNITURE: [(&str, u8); 12] = [
     ("http", 5),
     ("socket", 5),
     ("personal", 5),
+    ("lines", 5),
     ("mod", 6),
 ];
 
 /// How things are written that stand in one piece only.
-const PLACES: [(&str, &str); 5] = [
+const PLACES: [(&str, &str); 7] = [
     ("routes !", "http"),
     ("commands . on", "socket"),
     ("events !", "events"),
     ("DomainEvent for", "announcements"),
     ("PersonalData for", "personal"),
+    ("Movable for", "lines"),
+    ("Line for", "lines"),
 ];
 
 /// What stands in no `mod.rs` of a room.
@@ -160,6 +163,7 @@ fn what_is_out_of_its_place_is_found() {
         ("events! {}", "events"),
         ("impl DomainEvent for A {}", "announcements"),
         ("impl PersonalData for A {}", "personal"),
+        ("impl Line for A {}", "lines"),
     ] {
         assert_eq!(misplaced(&source("chat/service/a.rs", text)).len(), 1, "{text}");
         assert_eq!(misplaced(&source(&format!("chat/{place}.rs"), text)).len(), 0, "{text}");

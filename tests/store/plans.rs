@@ -121,7 +121,7 @@ fn wrong_on_postgres(plan: &Value, partial: &BTreeSet<String>) -> Vec<String> {
 }
 
 async fn plan_of(connection: &mut PgConnection, sql: &str) -> Value {
-    let params = (1..20).take_while(|n| sql.contains(&format!("${n}"))).count();
+    let params = (1..40).take_while(|n| sql.contains(&format!("${n}"))).count();
     let nulls =
         if params == 0 { String::new() } else { format!("({})", vec!["NULL"; params].join(", ")) };
     connection.execute(AssertSqlSafe(format!("PREPARE asked AS {sql}"))).await.expect(sql);

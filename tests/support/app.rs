@@ -139,6 +139,11 @@ impl TestApp {
         self.restart().await
     }
 
+    /// Its data folder.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
     /// Its database, beside the server.
     pub fn database(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.data.path().join("stoa.db")).expect("the database")

@@ -4,7 +4,7 @@
 mod blocks;
 mod erasure;
 mod export;
-mod life;
+pub mod life;
 mod people;
 mod races;
 mod revocations;

@@ -20,13 +20,28 @@ pub(in crate::chat) async fn set_read(
     Ok(())
 }
 
-/// How many messages someone wrote since they came, up to a message that came after them. Back from
-/// the next one of theirs that the index has, there are less than 64 to look at.
+/// How many messages someone wrote since they came, up to a message that came after them.
 pub(in crate::chat) async fn sent_up_to(
     tx: &mut Tx<'_>,
     conversation: &Id,
     member: &Member,
     message: &MessageRow,
+) -> Result<i64> {
+    let user = &member.document.id;
+    if message.document.sender.id == *user && message.ordinal < member.last_sent {
+        return Ok(message.sender_ordinal);
+    }
+    own_up_to(tx, conversation, user, (member.sent, member.last_sent), message.ordinal).await
+}
+
+/// The same by what is known of them, and by the message's number. Back from the next one of theirs that
+/// the index has, there are less than 64 to look at.
+pub(super) async fn own_up_to(
+    tx: &mut Tx<'_>,
+    conversation: &Id,
+    user: &Id,
+    (sent, last_sent): (i64, i64),
+    ordinal: i64,
 ) -> Result<i64> {
     const AFTER: &str = "
         WITH RECURSIVE own AS (
@@ -41,14 +56,10 @@ pub(in crate::chat) async fn sent_up_to(
             FROM own JOIN messages m ON m.conversation_id = $1 AND m.ordinal = own.sender_previous
             WHERE own.sender_previous > $3)
         SELECT MIN(sender_ordinal) AS first FROM own";
-    if message.ordinal >= member.last_sent {
-        return Ok(member.sent);
+    if ordinal >= last_sent {
+        return Ok(sent);
     }
-    let user = &member.document.id;
-    if message.document.sender.id == *user {
-        return Ok(message.sender_ordinal);
-    }
-    let after = params![conversation, user, message.ordinal, member.last_sent];
+    let after = params![conversation, user, ordinal, last_sent];
     Ok(tx.one(AFTER, &after).await?.get::<i64>("first")? - 1)
 }
 

@@ -3,6 +3,7 @@
 
 mod budget;
 mod kept;
+mod moved;
 mod number;
 mod prune;
 mod restored;
@@ -11,6 +12,7 @@ mod subject;
 pub use self::{
     budget::Budget,
     kept::{KeptAt, KeptWire, empty_after, kept_after, kept_at, set_kept},
+    moved::{continue_stream, streams_after},
     prune::prune_events,
     restored::{Beginning, beginning},
     subject::{KeptEvent, events_about, rewrite, take_back},

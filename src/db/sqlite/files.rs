@@ -9,6 +9,8 @@ use std::{
 
 use parking_lot::Mutex;
 
+use crate::db::{Error, Kind};
+
 /// A database's files, which this process alone works with: one that ends, however it does, gives
 /// them up.
 pub(super) struct Files {
@@ -88,10 +90,15 @@ impl Files {
     }
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+/// A failure that another try may not have.
+pub(super) fn unavailable(error: io::Error) -> Error {
+    Error::new(Kind::Unavailable, error)
 }
 
 /// A failure with the name of its file.

@@ -90,6 +90,13 @@ impl Mark {
         Ok(number)
     }
 
+    /// Notes how far the file is by now without its log.
+    pub(super) fn note_folded(&mut self) {
+        if let Some(Noted { number, .. }) = self.noted {
+            self.note(number);
+        }
+    }
+
     /// Notes the number that was committed. Before anybody hears of it.
     pub(super) fn note(&mut self, number: i64) {
         let before = self.noted.map_or(0, |noted| noted.folded);

@@ -1,5 +1,6 @@
 //! SQLite inside the process: one thread that writes, in groups, and a few that read.
 
+mod backup;
 mod files;
 mod mark;
 mod query;
@@ -10,7 +11,6 @@ mod threads;
 mod writer;
 
 use std::{
-    io,
     path::Path,
     sync::{
         Arc,
@@ -29,16 +29,17 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+pub(super) use self::{
+    backup::backup,
+    query::{execute, insert_all, rows},
+    session::Session,
+};
 use self::{
-    files::Files,
+    files::{Files, unavailable},
     mark::Mark,
     readers::Readers,
     threads::{Job, at_once, join, permits, queue, spawn},
     writer::Writer,
-};
-pub(super) use self::{
-    query::{execute, insert_all, rows},
-    session::Session,
 };
 use super::{
     Error, Kind, Result, Tx, events, migrations,
@@ -149,6 +150,12 @@ impl Sqlite {
         Some(unit)
     }
 
+    /// Has the writer use a moment in which it has nothing else to do.
+    pub(super) fn rest(&self) {
+        // One that has much to do does not rest.
+        let _ = self.writer.try_send(Job::Rest);
+    }
+
     /// Whether it takes nothing more.
     pub(super) fn is_closed(&self) -> bool {
         self.writer.is_closed()
@@ -198,10 +205,6 @@ fn begin(session: &Session, mark: &mut Mark, shared: &Shared) -> Result<()> {
         }
         counted => counted,
     }
-}
-
-fn unavailable(error: io::Error) -> Error {
-    Error::new(Kind::Unavailable, error)
 }
 
 /// Takes a database's files, as soon as no other process works with them.

@@ -134,6 +134,8 @@ impl Crew {
         loop {
             match jobs.blocking_recv()? {
                 Job::Unit(unit) => return Some(unit),
+                // There is nothing for who reads.
+                Job::Rest => {}
                 Job::End => jobs.close(),
             }
         }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 
 use super::{
     mark::Mark,
@@ -21,6 +21,10 @@ const REMADE_AT_START: u64 = 64 << 20;
 
 /// Free pages that the file keeps in any case: a megabyte.
 const KEPT_PAGES: i64 = 256;
+
+/// How often the log is folded in while somebody writes all the time. As soon as nobody does for a moment, it
+/// is folded in at once: what is copied without it lacks little.
+const FOLD_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Of how many pages one may be free: what was freed is mostly needed again.
 const KEPT_FRACTION: i64 = 10;
@@ -46,16 +50,50 @@ pub(super) struct Space {
     due: bool,
     /// Whether the log has what was taken back.
     forgets: bool,
+    folding: Folding,
+}
+
+/// How far the log is folded in.
+struct Folding {
+    /// Whether it has what the file has not.
+    is_behind: bool,
+    /// Whether nobody has written since the last rest.
+    is_quiet: bool,
+    /// When it was last folded in.
+    last: Instant,
 }
 
 impl Space {
     pub(super) fn new(log: PathBuf) -> Self {
-        Self { log, cut_at: LOG_BYTES, due: true, forgets: false }
+        Self {
+            log,
+            cut_at: LOG_BYTES,
+            due: true,
+            forgets: false,
+            folding: Folding { is_behind: false, is_quiet: false, last: Instant::now() },
+        }
     }
 
     /// Notes that something was written.
     pub(super) fn touch(&mut self) {
         self.due = true;
+        (self.folding.is_behind, self.folding.is_quiet) = (true, false);
+    }
+
+    /// Folds the log in, once nobody writes, or somebody has for long. Where someone reads an older moment,
+    /// the rest of it is for the next time.
+    pub(super) fn rest(&mut self, connection: &Connection, mark: &mut Mark) {
+        let Folding { is_behind, is_quiet, last } = &mut self.folding;
+        let was_quiet = std::mem::replace(is_quiet, true);
+        if !*is_behind || !(was_quiet || last.elapsed() >= FOLD_INTERVAL) {
+            return;
+        }
+        *last = Instant::now();
+        match fold_a_part(connection) {
+            Ok(is_whole) => *is_behind = !is_whole,
+            Err(error) => tracing::warn!(%error, "the database's log was not folded in"),
+        }
+        mark.note_folded();
     }
 
     /// Notes that something was taken back.
@@ -156,10 +194,14 @@ fn give_back(connection: &Connection, mark: &mut Mark) -> Result<bool> {
     Ok(more)
 }
 
-/// Folds in what nobody needs any more as it was before.
-fn fold_a_part(connection: &Connection) -> Result<()> {
+/// Folds in what nobody needs any more as it was before; whether that was all.
+fn fold_a_part(connection: &Connection) -> Result<bool> {
     let mut fold = connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?;
-    Ok(fold.query_row([], |_| Ok(()))?)
+    let folded = |row: &Row<'_>| {
+        let [busy, log, folded]: [i64; 3] = [row.get(0)?, row.get(1)?, row.get(2)?];
+        Ok(busy == 0 && log == folded)
+    };
+    Ok(fold.query_row([], folded)?)
 }
 
 fn number(connection: &Connection, pragma: &str) -> Result<i64> {

@@ -13,6 +13,8 @@ use crate::db::{
 /// What a thread is asked.
 pub(super) enum Job {
     Unit(Box<dyn Unit>),
+    /// Tidies up where nothing else waits.
+    Rest,
     /// Does what is queued and ends.
     End,
 }

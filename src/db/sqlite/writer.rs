@@ -101,8 +101,15 @@ impl Writer {
             for job in waiting.drain(..) {
                 match job {
                     Job::Unit(unit) => units.push(unit),
+                    Job::Rest => {}
                     Job::End => jobs.close(),
                 }
+            }
+            if units.is_empty() {
+                if let Some(session) = self.session.as_ref().filter(|_| jobs.is_empty()) {
+                    self.space.rest(&session.connection, &mut self.mark);
+                }
+                continue;
             }
             let mut units = units.into_iter().peekable();
             while units.peek().is_some() {

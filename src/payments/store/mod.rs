@@ -2,6 +2,7 @@
 
 pub(super) mod coins;
 pub(super) mod ledger;
+pub(super) mod moved;
 pub(super) mod payments;
 pub(super) mod payouts;
 pub(super) mod transactions;

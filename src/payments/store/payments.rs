@@ -189,7 +189,7 @@ pub(in crate::payments) fn used() -> Error {
     Error::new(Code::Conflict, "This transaction confirmed another payment.")
 }
 
-fn row(row: &Row) -> Result<PaymentRow> {
+pub(super) fn row(row: &Row) -> Result<PaymentRow> {
     let id: Id = row.get("id")?;
     let invoice = match row.get("wallet")? {
         None => None,

@@ -139,7 +139,7 @@ pub(in crate::payments) async fn set_status(tx: &mut Tx<'_>, payout: &Payout) ->
     Ok(())
 }
 
-fn row(row: &Row) -> Result<Payout> {
+pub(super) fn row(row: &Row) -> Result<Payout> {
     let id: Id = row.get("id")?;
     Ok(Payout {
         underscore_id: id.clone(),

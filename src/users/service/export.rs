@@ -2,9 +2,11 @@
 //! taken. The first of it is read before it is answered that there is something; the last line says that
 //! it is whole. What can't be read to its end, or is erased meanwhile, does not end as if it were.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use futures_util::{
-    StreamExt,
+    Stream, StreamExt,
     stream::{self, try_unfold},
 };
 use serde::Serialize;
@@ -13,7 +15,7 @@ use super::Users;
 use crate::{
     auth::Identity,
     clock::Timestamp,
-    db::Tx,
+    db::{Db, Tx},
     error::{Code, Error, Result},
     id::Id,
     personal::{Cursor, Lines, PersonalData},
@@ -32,7 +34,8 @@ struct EndLine {
 
 /// A walk through what is kept of somebody.
 struct Export {
-    users: Users,
+    db: Db,
+    parts: Arc<[Box<dyn PersonalData>]>,
     user: Id,
     /// How far it is: in this room's part, there. None when it is through.
     at: Option<(usize, Cursor)>,
@@ -47,22 +50,37 @@ impl Users {
         if caller.user_id != user && !caller.operates() {
             return Err(Error::needs("the user themselves, or the role admin or service"));
         }
-        let at = Some((0, Cursor::default()));
-        let mut export = Export { users: self.clone(), user, at, lines: 0, began: None };
+        let mut export = Export::new(self.db.clone(), self.personal.clone(), user);
         let first = export.next().await?;
-        let rest = try_unfold(export, |mut export| async move {
-            Ok::<_, Error>(export.next().await?.map(|lines| (lines, export)))
-        });
-        Ok(Body::from_stream(stream::iter(first.map(Ok)).chain(rest)))
+        Ok(Body::from_stream(stream::iter(first.map(Ok)).chain(export.rest())))
     }
 }
 
+/// Everything that is kept of a user in this store, of which these are the rooms' parts: some lines at a
+/// time.
+pub fn everything_of(
+    db: Db,
+    parts: Vec<Box<dyn PersonalData>>,
+    user: Id,
+) -> impl Stream<Item = Result<Vec<u8>>> + Send {
+    Export::new(db, parts.into(), user).rest()
+}
+
 impl Export {
+    fn new(db: Db, parts: Arc<[Box<dyn PersonalData>]>, user: Id) -> Self {
+        Self { db, parts, user, at: Some((0, Cursor::default())), lines: 0, began: None }
+    }
+
+    fn rest(self) -> impl Stream<Item = Result<Vec<u8>>> + Send {
+        try_unfold(self, |mut export| async move {
+            Ok::<_, Error>(export.next().await?.map(|lines| (lines, export)))
+        })
+    }
+
     /// The next lines; none after the last.
     async fn next(&mut self) -> Result<Option<Vec<u8>>> {
         while let Some((part, from)) = self.at.take() {
-            let (parts, user, before) =
-                (self.users.personal.clone(), self.user.clone(), self.lines);
+            let (parts, user, before) = (self.parts.clone(), self.user.clone(), self.lines);
             let unit = async move |tx: &mut Tx<'_>| {
                 let is_asked = erasures::is_asked(tx, &user).await?;
                 let revoked = shut_out::revoked_before(tx, &user).await?.unwrap_or(NEVER_REVOKED);
@@ -75,7 +93,7 @@ impl Export {
                 }
                 Ok((is_asked, revoked, lines, next))
             };
-            let (is_asked, revoked, lines, next) = self.users.db.read(unit).await?;
+            let (is_asked, revoked, lines, next) = self.db.read(unit).await?;
             if is_asked || *self.began.get_or_insert(revoked) != revoked {
                 return Err(Error::new(Code::Conflict, "The user is being erased."));
             }

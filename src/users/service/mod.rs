@@ -12,6 +12,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::{Mutex, Notify};
 
 pub use self::{
+    export::everything_of,
     people::{Introduction, introduce},
     shut_out::{Change, Revocation},
 };

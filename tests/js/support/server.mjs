@@ -1,7 +1,7 @@
 // Starts the real server on a free port with its own data, and speaks its REST API.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 import { DEADLINE_MS, within } from './deadline.mjs';
 import { SECRET } from './tokens.mjs';
@@ -114,6 +115,12 @@ class Server {
       if (response?.status === 200) return;
       await new Promise((next) => setTimeout(next, READY_POLL_MS));
     }
+  }
+
+  /** Does something else with its store, by a verb of the command line, and gives what that said. */
+  async verb(...args) {
+    const options = { cwd: this.#env.STOA_DATA, env: this.#env };
+    return (await promisify(execFile)(BINARY, args, options)).stdout;
   }
 
   /** Asks it to end in good order, and gives what it exited with once it has. */

@@ -1,0 +1,67 @@
+//! The lines of grants (docs/moving.md).
+
+use garde::Validate;
+use serde::{Deserialize, Serialize};
+
+use super::store::{Grant, moved};
+use crate::{
+    clock::Timestamp,
+    db::Tx,
+    error::Result,
+    id::Id,
+    moving::{self, Facts, Key, Line, Outcome, Place, Tag},
+    room::Room,
+};
+
+/// A right to enter a room that a user was given.
+#[derive(Debug, PartialEq, Serialize, Deserialize, Validate)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+pub struct GrantLine {
+    #[serde(rename = "type", default, skip_serializing)]
+    line: Tag,
+    room: Room,
+    user_id: Id,
+    granted_by: Id,
+    granted_at: Timestamp,
+}
+
+impl Line for GrantLine {
+    const TYPE: &'static str = "grant";
+
+    fn facts(&self) -> Facts {
+        let keys = vec![Key::own("grant", format!("{} {}", self.room, self.user_id))];
+        Facts { place: Place::default(), keys }
+    }
+
+    async fn import(self, tx: &mut Tx<'_>) -> Result<Outcome> {
+        let Self { room, user_id, granted_by, granted_at, .. } = self;
+        if let Some(there) = moved::find(tx, &room, &user_id).await? {
+            let is_same = (there.granted_by, there.granted_at) == (granted_by, granted_at);
+            return Ok(Outcome::of(is_same));
+        }
+        moved::insert(tx, &user_id, &Grant { room, granted_by, granted_at }).await?;
+        Ok(Outcome::Written)
+    }
+
+    async fn next(tx: &mut Tx<'_>, after: &str) -> Result<(Vec<Self>, Option<String>)> {
+        let after = after.split_once(' ').unwrap_or_default();
+        let grants = moved::after(tx, after, moving::ROWS).await?;
+        let next = moving::behind(&grants, |(user, grant)| format!("{} {user}", grant.room));
+        let line = |(user_id, grant): (Id, Grant)| {
+            let Grant { room, granted_by, granted_at } = grant;
+            Self { line: Tag, room, user_id, granted_by, granted_at }
+        };
+        Ok((grants.into_iter().map(line).collect(), next))
+    }
+
+    async fn is_there(tx: &mut Tx<'_>, name: &str) -> Result<bool> {
+        let (Some(room), Some(user)) = pair(name) else { return Ok(false) };
+        Ok(moved::find(tx, &room, &user).await?.is_some())
+    }
+}
+
+fn pair(name: &str) -> (Option<Room>, Option<Id>) {
+    let (room, user) = name.split_once(' ').unwrap_or_default();
+    (room.parse().ok(), user.parse().ok())
+}

@@ -1,0 +1,10 @@
+//! Stores that are taken in from files, written into them, and copied.
+
+mod backup;
+mod imported;
+mod large;
+mod mappings;
+mod refused;
+mod tables;
+mod verb;
+mod whole;
