@@ -15,6 +15,7 @@
 //! src/payments/           floor 7: payments and payouts; shkeeper/ speaks to the provider
 //! src/accounts/           floor 7: people who sign up and sign in here
 //! src/chat/ marketplace/  floor 6
+//! src/proxy/              floor 6: what clients ask of another backend
 //! src/presence/ access/   floor 5: who is here; who may enter which room
 //! src/users/              tokens for others, the end of tokens, who is who
 //! src/notifications/ points/          what users are told and earn; rooms above ask in their units
@@ -24,8 +25,8 @@
 //! src/personal.rs         what is kept of somebody, told or erased; each room brings its part
 //! src/auth/ db/ rest/ limits/                               floor 2
 //! src/tasks.rs            floor 1: where every task begins
-//! src/config/ error.rs event.rs stream.rs clock.rs id.rs log_limit.rs metrics.rs money.rs origin.rs
-//! room.rs text.rs                                                                 floor 0
+//! src/config/ error.rs event/ stream.rs clock.rs id.rs log_limit.rs metrics.rs money.rs origin.rs
+//! room.rs signature.rs text.rs                                                                 floor 0
 //! ```
 //!
 //! # Furniture
@@ -161,9 +162,11 @@ pub mod payments;
 pub mod personal;
 pub mod points;
 pub mod presence;
+pub mod proxy;
 pub mod realtime;
 pub mod rest;
 pub mod room;
+pub mod signature;
 pub mod stream;
 pub mod tasks;
 pub mod text;

@@ -32,6 +32,7 @@ mod payments;
 mod points;
 mod polling;
 mod presence;
+mod proxy;
 mod rates;
 mod replay;
 mod rights;
