@@ -83,7 +83,8 @@
 //!    acknowledges.
 //! 2. **Do.** A command asks [`access`] whether the connection may enter a room, tells [`presence`]
 //!    or [`chat`] what it wants; a REST handler calls the same services, or those of the
-//!    [`marketplace`] and of [`payments`], and a payment provider's callback does too.
+//!    [`marketplace`] and of [`payments`], and a payment provider's callback does too. What no room
+//!    declares, a backend may answer: the [`proxy`] asks it.
 //! 3. **Keep.** What is to last is done in one unit of work of the [`db::Db`]: its rows and the
 //!    events that it announces are committed together, each event with the next number of its
 //!    [`stream`]. After the commit, and only then, the store hands them on in the order of their

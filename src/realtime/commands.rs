@@ -130,9 +130,10 @@ impl Commands {
             let payload = json::decode::<P>(payload.get().as_bytes());
             let service = service.clone();
             // Nothing is done before the connection's queue comes to it.
-            Box::pin(
-                async move { encode(&handler(S::clone(&service), connection, payload?).await?) },
-            )
+            Box::pin(async move {
+                let answer = handler(S::clone(&service), connection, payload?).await?;
+                encode(&answer)
+            })
         };
         self.insert(event, Box::new(run));
     }

@@ -71,9 +71,7 @@ impl EmitService {
         }
         Ok(sockets)
     }
-}
 
-impl EmitService {
     /// Sends events that a backend gives in answer to one of a connection's. What is for this
     /// connection alone is not kept: nobody could ask for it again.
     ///
@@ -85,8 +83,11 @@ impl EmitService {
         emits: Vec<ExternalEvent>,
     ) -> Result<()> {
         let own = connection.own_room();
-        let is_own = |to: &Target| matches!(to, Target::Rooms { rooms, except } if *rooms == [own.clone()] && except.is_empty());
-        let (own, others): (Vec<_>, Vec<_>) = emits.into_iter().partition(|emit| is_own(&emit.to));
+        let is_own = |emit: &ExternalEvent| match &emit.to {
+            Target::Rooms { rooms, except } => *rooms == [own.clone()] && except.is_empty(),
+            Target::Everyone => false,
+        };
+        let (own, others): (Vec<_>, Vec<_>) = emits.into_iter().partition(is_own);
         if !others.is_empty() {
             self.send(others).await?;
         }
