@@ -107,12 +107,12 @@ impl Backend {
 
     fn serve(&self, listener: TcpListener) {
         let serving = tokio::spawn(run(listener, self.clone()));
-        *self.0.serving.lock().unwrap() = Some(serving.abort_handle());
+        *self.0.serving.lock().expect("no panic before") = Some(serving.abort_handle());
     }
 
     /// Ends, with its connections.
     pub fn die(&self) {
-        let serving = self.0.serving.lock().unwrap().take();
+        let serving = self.0.serving.lock().expect("no panic before").take();
         serving.expect("it serves").abort();
     }
 
@@ -124,7 +124,7 @@ impl Backend {
 
     /// Answers otherwise from now on.
     pub fn answer(&self, script: impl Fn(&Value) -> Reply + Send + 'static) {
-        *self.0.script.lock().unwrap() = Box::new(script);
+        *self.0.script.lock().expect("no panic before") = Box::new(script);
     }
 
     /// Where it is asked.
@@ -141,7 +141,7 @@ impl Backend {
 
     /// All that it was asked.
     pub fn asked(&self) -> Vec<Asked> {
-        self.0.asked.lock().unwrap().clone()
+        self.0.asked.lock().expect("no panic before").clone()
     }
 
     /// What it was asked when it has been asked so often.
@@ -169,8 +169,8 @@ impl Backend {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
         let asked = Asked { headers: parts.headers, body };
-        let reply = (self.0.script.lock().unwrap())(&asked.json());
-        self.0.asked.lock().unwrap().push(asked);
+        let reply = (self.0.script.lock().expect("no panic before"))(&asked.json());
+        self.0.asked.lock().expect("no panic before").push(asked);
         let _under_way = UnderWay::new(self.clone());
         self.make(reply).await
     }

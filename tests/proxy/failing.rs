@@ -167,7 +167,7 @@ async fn so_many_are_asked_at_once_and_so_many_wait_and_nobody_beyond() {
             answer
         }),
     );
-    assert_unavailable(&refused.await);
+    assert_unavailable(&Box::pin(refused).await);
     assert_unavailable(&last.emit_ack("ask", "last").await);
     assert_eq!(backend.asked().len(), 2);
     backend.let_go(100);
