@@ -61,10 +61,10 @@ impl Access {
         // All of theirs are in there, and so are the sockets of whoever watches them.
         let mut connections = self.sockets.in_room(&Room::User(user.clone())).await;
         connections.retain(|connection| connection.user_id().as_ref() == Some(user));
-        for (connection, room) in
-            connections.iter().flat_map(|one| rooms.iter().map(move |room| (one, room)))
-        {
-            connection.dismiss(room);
+        for connection in &connections {
+            for room in rooms {
+                connection.dismiss(room);
+            }
         }
         self.take_out(&connections, rooms, |membership| membership == Membership::Member).await;
     }
