@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, iter, time::Duration};
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use serde::{Serialize, Serializer, ser::SerializeStruct};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -94,7 +94,7 @@ impl Code {
 
 /// Why an event was refused: these codes are all there are in acknowledgements.
 // docs/contract/events.md#client-to-server; the sentence above is told to clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AckCode {
     /// The payload can't be read, or a field is invalid.
@@ -145,6 +145,21 @@ impl From<Code> for AckCode {
             Code::UnknownEvent => Self::UnknownEvent,
             Code::RateLimited => Self::RateLimited,
             Code::Timeout | Code::Unavailable | Code::Internal => Self::Unavailable,
+        }
+    }
+}
+
+impl From<AckCode> for Code {
+    fn from(code: AckCode) -> Self {
+        match code {
+            AckCode::InvalidPayload => Self::InvalidPayload,
+            AckCode::Forbidden => Self::Forbidden,
+            AckCode::NotFound => Self::NotFound,
+            AckCode::RateLimited => Self::RateLimited,
+            AckCode::TooLarge => Self::TooLarge,
+            AckCode::Conflict => Self::Conflict,
+            AckCode::Unavailable => Self::Unavailable,
+            AckCode::UnknownEvent => Self::UnknownEvent,
         }
     }
 }
@@ -425,6 +440,7 @@ mod tests {
             let ack = serde_json::to_value(&error).unwrap();
             assert_eq!(ack["code"], expected, "{code:?}");
             assert_eq!(ack["code"], error.ack_code().as_str());
+            assert_eq!(Code::from(error.ack_code()).as_str(), expected);
             assert!(CONTRACT.contains(&expected));
         }
     }

@@ -16,6 +16,7 @@
 //! src/payments/           floor 7: payments and payouts; shkeeper/ speaks to the provider
 //! src/accounts/           floor 7: people who sign up and sign in here
 //! src/chat/ marketplace/  floor 6
+//! src/proxy/              floor 6: what clients ask of another backend
 //! src/presence/ access/   floor 5: who is here; who may enter which room
 //! src/users/              tokens for others, the end of tokens, who is who
 //! src/notifications/ points/          what users are told and earn; rooms above ask in their units
@@ -26,8 +27,8 @@
 //! src/personal.rs         what is kept of somebody, told or erased; each room brings its part
 //! src/auth/ db/ rest/ limits/                               floor 2
 //! src/tasks.rs            floor 1: where every task begins
-//! src/config/ error.rs event.rs stream.rs clock.rs id.rs log_limit.rs metrics.rs money.rs origin.rs
-//! room.rs text.rs                                                                 floor 0
+//! src/config/ error.rs event/ stream.rs clock.rs id.rs log_limit.rs metrics.rs money.rs origin.rs
+//! room.rs signature.rs text.rs                                                                 floor 0
 //! ```
 //!
 //! # Furniture
@@ -85,7 +86,8 @@
 //!    acknowledges.
 //! 2. **Do.** A command asks [`access`] whether the connection may enter a room, tells [`presence`]
 //!    or [`chat`] what it wants; a REST handler calls the same services, or those of the
-//!    [`marketplace`] and of [`payments`], and a payment provider's callback does too.
+//!    [`marketplace`] and of [`payments`], and a payment provider's callback does too. What no room
+//!    declares, a backend may answer: the [`proxy`] asks it.
 //! 3. **Keep.** What is to last is done in one unit of work of the [`db::Db`]: its rows and the
 //!    events that it announces are committed together, each event with the next number of its
 //!    [`stream`]. After the commit, and only then, the store hands them on in the order of their
@@ -166,9 +168,11 @@ pub mod payments;
 pub mod personal;
 pub mod points;
 pub mod presence;
+pub mod proxy;
 pub mod realtime;
 pub mod rest;
 pub mod room;
+pub mod signature;
 pub mod stream;
 pub mod tasks;
 pub mod text;

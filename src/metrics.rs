@@ -64,9 +64,18 @@ declare! {
     counter credentials_refused(reason) = "stoa_http_credentials_refused_total";
     /// Handshakes refused, by the reason's stable code.
     counter handshakes_refused(reason) = "stoa_handshakes_refused_total";
-    /// Events received, by name (`unknown` for one that is not in the catalogue) and outcome: `ok`
+    /// Events received, by name (`proxied` for one that a backend is asked, `unknown` for any other that
+    /// is not in the catalogue) and outcome: `ok`
     /// or the code of the error.
     counter events_in(event, outcome) = "stoa_events_received_total";
+    /// Questions to the backend of the event proxy, by kind (`event`, `join`), by the pattern that took
+    /// the event, and by outcome: `answered`, `refused`, or why there is no answer (`timeout`,
+    /// `unreachable`, `status`, `unreadable`, `too_large`), and it was not asked (`open`, `busy`).
+    counter proxy_questions(kind, event, outcome) = "stoa_proxy_questions_total";
+    /// Time from an event's turn to the backend's answer in seconds, by kind and pattern.
+    histogram proxy_duration(kind, event) = "stoa_proxy_question_duration_seconds";
+    /// Answers of that backend that were not done, by the part that could not be: `join`, `leave`.
+    counter proxy_answers_refused(part) = "stoa_proxy_answers_refused_total";
     /// Events delivered to sockets of this node, one for each socket, by name.
     counter events_out(event) = "stoa_events_delivered_total";
     /// Volatile events that were dropped for a socket for which bytes waited.

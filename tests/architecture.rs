@@ -14,7 +14,7 @@ use proc_macro2::Delimiter;
 use source::{Source, Token};
 
 /// Each module's floor. A module may use those on the floors below its own.
-const FLOORS: [(&str, u8); 36] = [
+const FLOORS: [(&str, u8); 38] = [
     ("config", 0),
     ("error", 0),
     ("event", 0),
@@ -25,6 +25,7 @@ const FLOORS: [(&str, u8); 36] = [
     ("money", 0),
     ("origin", 0),
     ("room", 0),
+    ("signature", 0),
     ("stream", 0),
     ("text", 0),
     ("tasks", 1),
@@ -44,6 +45,7 @@ const FLOORS: [(&str, u8); 36] = [
     ("points", 5),
     ("chat", 6),
     ("marketplace", 6),
+    ("proxy", 6),
     ("payments", 7),
     ("accounts", 7),
     ("admin", 8),
@@ -53,10 +55,13 @@ const FLOORS: [(&str, u8); 36] = [
     ("cli", 10),
 ];
 
-/// The ground floor's own stairs: origins are configured; a room's name has an id in it and belongs
-/// to a dialect; a stream is named like a room, and what is kept in it is an event to rooms.
-const NEIGHBOURS: [(&str, &str); 6] = [
+/// The ground floor's own stairs: origins, patterns of events and what is signed with are configured; a
+/// room's name has an id in it and belongs to a dialect; a stream is named like a room, and what is
+/// kept in it is an event to rooms.
+const NEIGHBOURS: [(&str, &str); 8] = [
+    ("config", "event"),
     ("config", "origin"),
+    ("config", "signature"),
     ("room", "event"),
     ("room", "id"),
     ("stream", "event"),

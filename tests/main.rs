@@ -35,6 +35,7 @@ mod payments;
 mod points;
 mod polling;
 mod presence;
+mod proxy;
 mod rates;
 mod replay;
 mod rights;

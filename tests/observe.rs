@@ -340,6 +340,27 @@ async fn without_a_key_none_is_judged() {
 }
 
 #[tokio::test]
+async fn what_a_backend_is_configured_to_answer_is_heard() {
+    let configure = |config: &mut Config| {
+        config.auth.handshake = Handshake::Trusting;
+        config.proxy.events = vec!["cart:*".to_owned()];
+    };
+    let observer = observe(easy_going(&[]).await, configure).await;
+    let said = [
+        "40",
+        r#"42["cart:add",1]"#,
+        r#"42["orders:list"]"#,
+        r#"421["typing-stop",{"chatId":"c","userId":"u"}]"#,
+    ]
+    .map(str::to_owned);
+    client(&observer, ("", &[]), &said, ACKNOWLEDGED).await;
+    let (report, _) = report(observer).await;
+    insta::assert_snapshot!(lines(&report["toDo"]), @r#"
+    {"setting":"PROXY_URL and PROXY_EVENTS=cart:*,orders:list","why":"clients say what nobody hears here, until the event proxy is configured for it"}
+    "#);
+}
+
+#[tokio::test]
 async fn what_no_setting_helps_with_is_told_too() {
     let observer = observe(
         easy_going(&[

@@ -2,7 +2,7 @@
 
 use futures_util::future::BoxFuture;
 
-use crate::{auth::Identity, error::Result, room::Room};
+use crate::{auth::Identity, error::Result, id::Id, room::Room};
 
 /// What stored data says of a user and a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,17 @@ pub trait Records: Send + Sync {
         identity: &'a Identity,
         room: &'a Room,
     ) -> BoxFuture<'a, Result<Membership>>;
+
+    /// Someone's membership of a room that stored data does not know: what a backend says whose it may
+    /// be, or that nobody knows.
+    fn elsewhere<'a>(
+        &'a self,
+        identity: &'a Identity,
+        room: &'a Room,
+    ) -> BoxFuture<'a, Result<Membership>>;
+
+    /// A right of a user to a room was taken back: what is remembered of it holds no longer.
+    fn taken_back(&self, user: &Id, room: &Room);
 
     /// The number of the last event of the room's stream that is not someone's to hear again, since
     /// they came in after it; 0 when all of them are.

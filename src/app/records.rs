@@ -14,11 +14,15 @@ use crate::{
     id::Id,
     marketplace,
     presence::{Contacts, Search},
+    proxy::Backend,
     room::Room,
 };
 
-/// The rooms that keep something of who belongs where.
-pub(super) struct StoredRecords(pub(super) Db);
+/// The rooms that keep something of who belongs where, and the backend that may keep the rest.
+pub(super) struct StoredRecords {
+    pub(super) db: Db,
+    pub(super) backend: Option<Backend>,
+}
 
 impl Records for StoredRecords {
     fn membership<'a>(
@@ -29,14 +33,33 @@ impl Records for StoredRecords {
         Box::pin(async move {
             match room {
                 Room::Conversation(id) | Room::Chat(id) => {
-                    chat::membership(&self.0, &identity.user_id, id).await
+                    chat::membership(&self.db, &identity.user_id, id).await
                 }
                 Room::Request(_) | Room::Checkout(_) => {
-                    marketplace::membership(&self.0, identity, room).await
+                    marketplace::membership(&self.db, identity, room).await
                 }
                 _ => Ok(Membership::Unknown),
             }
         })
+    }
+
+    fn elsewhere<'a>(
+        &'a self,
+        identity: &'a Identity,
+        room: &'a Room,
+    ) -> BoxFuture<'a, Result<Membership>> {
+        Box::pin(async move {
+            match &self.backend {
+                Some(backend) => backend.membership(identity, room).await,
+                None => Ok(Membership::Unknown),
+            }
+        })
+    }
+
+    fn taken_back(&self, user: &Id, room: &Room) {
+        if let Some(backend) = &self.backend {
+            backend.forget(user, room);
+        }
     }
 
     fn heard_after<'a>(
@@ -47,7 +70,7 @@ impl Records for StoredRecords {
         Box::pin(async move {
             match room {
                 Room::Conversation(id) | Room::Chat(id) => {
-                    chat::heard_after(&self.0, &identity.user_id, id).await
+                    chat::heard_after(&self.db, &identity.user_id, id).await
                 }
                 _ => Ok(0),
             }
@@ -58,15 +81,15 @@ impl Records for StoredRecords {
 impl Contacts for StoredRecords {
     fn find<'a>(&'a self, search: &'a mut Search<'_>) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            chat::find_contacts(&self.0, search).await?;
-            marketplace::find_contacts(&self.0, search).await
+            chat::find_contacts(&self.db, search).await?;
+            marketplace::find_contacts(&self.db, search).await
         })
     }
 
     fn among<'a>(&'a self, user: &'a Id, others: &'a [Id]) -> BoxFuture<'a, Result<HashSet<Id>>> {
         Box::pin(async move {
-            let mut contacts = chat::contacts_among(&self.0, user, others).await?;
-            contacts.extend(marketplace::contacts_among(&self.0, user, others).await?);
+            let mut contacts = chat::contacts_among(&self.db, user, others).await?;
+            contacts.extend(marketplace::contacts_among(&self.db, user, others).await?);
             Ok(contacts)
         })
     }

@@ -16,7 +16,8 @@ use crate::{
     payments::{PaymentService, shkeeper::Shkeeper},
     points::PointsService,
     presence::{self, Presence},
-    realtime::{Commands, Observer, Realtime},
+    proxy::{Backend, Proxy},
+    realtime::{Commands, EmitService, Observer, Realtime},
     users::Users,
 };
 
@@ -33,6 +34,7 @@ pub(super) struct Rooms {
     pub(super) payments: PaymentService,
     pub(super) points: PointsService,
     pub(super) presence: Presence,
+    pub(super) proxy: Option<Proxy>,
     pub(super) typing: Typing,
     pub(super) users: Users,
 }
@@ -62,12 +64,19 @@ impl Rooms {
         let users = users.await?;
 
         let emitter = realtime.emitter().clone();
-        let records = Arc::new(StoredRecords(db.clone()));
+        let backend = Backend::new(config, clock.clone(), ground.readiness.clone())?;
+        let records = Arc::new(StoredRecords { db: db.clone(), backend: backend.clone() });
         let typing = Typing::start_watch(emitter.clone(), config.realtime.typing_timeout, tasks);
         let presence =
             Presence::start(&config.presence, emitter, clock.clone(), records.clone(), tasks);
         let sockets = realtime.sockets().clone();
-        let access = Access::new(config.rooms.policy, records, db.clone(), sockets);
+        let access = Access::new(config.rooms.policy, records, db.clone(), sockets.clone());
+        let proxy = backend.map(|backend| {
+            // It is told of them.
+            authenticator.verifier().keep_claims();
+            let emits = EmitService::new(db.clone(), realtime.emitter().clone());
+            Proxy::new(backend, &config.proxy, access.clone(), emits, sockets)
+        });
         let points = PointsService::new(db.clone(), Ids, &config.points);
 
         let chat = ChatService::new(
@@ -104,6 +113,7 @@ impl Rooms {
             payments,
             points,
             presence,
+            proxy: proxy.transpose()?,
             typing,
             users,
         })
@@ -114,7 +124,7 @@ impl Rooms {
     /// # Errors
     /// When an event has no command.
     pub(super) fn listen(&self, realtime: &Realtime) -> anyhow::Result<()> {
-        let mut commands = Commands::default();
+        let mut commands = Commands::new(self.proxy.as_ref().map(Proxy::elsewhere));
         access::commands(&self.access, &mut commands);
         presence::commands(&self.presence, &mut commands);
         chat::commands(&self.access, &self.chat, &self.typing, &mut commands);

@@ -6,7 +6,7 @@ use crate::{db::Db, log_limit};
 /// Begins it.
 pub(super) fn begin(ground: &Ground, db: &Db, rooms: &Rooms) {
     let (tasks, config) = (&ground.tasks, &ground.config);
-    let Rooms { accounts, idempotency, notifications, payments, users, .. } = rooms.clone();
+    let Rooms { accounts, idempotency, notifications, payments, proxy, users, .. } = rooms.clone();
     tasks.spawn_until_stopped(
         "old events",
         store::prune(db.clone(), config.database.event_retention),
@@ -20,6 +20,9 @@ pub(super) fn begin(ground: &Ground, db: &Db, rooms: &Rooms) {
     tasks.spawn_until_stopped("old revocations", users.clone().prune());
     tasks.spawn_until_stopped("erasures", users.carry_out_erasures());
     tasks.spawn_until_stopped("payouts", payments.watch_payouts(config.shkeeper.poll_interval));
+    if let Some(proxy) = proxy {
+        tasks.spawn_until_stopped("rights of a backend", proxy.renew_rights());
+    }
     tasks.spawn_until_stopped("metrics", ground.metrics.clone().keep_up());
     tasks.spawn_until_stopped("log", log_limit::tell_the_rest());
 }

@@ -43,6 +43,8 @@ pub struct Identity {
 struct TokenName {
     jti: Option<Box<str>>,
     key: Option<TokenKey>,
+    /// Its claims as JSON, where somebody wants them.
+    claims: Option<Box<str>>,
 }
 
 /// When a token was issued: by what it says, and by our clock at the earliest.
@@ -134,7 +136,8 @@ impl Identity {
             issued_at: issued.at,
             issued_after: issued.after,
             expires_at,
-            token: text("jti").map(|jti| Box::new(TokenName { jti: Some(jti.into()), key: None })),
+            token: text("jti")
+                .map(|jti| Box::new(TokenName { jti: Some(jti.into()), ..TokenName::default() })),
         })
     }
 
@@ -142,6 +145,14 @@ impl Identity {
     #[must_use]
     pub(super) fn by_token(mut self, key: TokenKey) -> Self {
         self.token.get_or_insert_default().key = Some(key);
+        self
+    }
+
+    /// The same person, with all that the token claims.
+    #[must_use]
+    pub(super) fn with_claims(mut self, claims: &Map<String, Value>) -> Self {
+        self.token.get_or_insert_default().claims =
+            serde_json::to_string(claims).ok().map(Into::into);
         self
     }
 
@@ -156,6 +167,14 @@ impl Identity {
     #[must_use]
     pub fn jti(&self) -> Option<&str> {
         self.token.as_ref()?.jti.as_deref()
+    }
+
+    /// All that the token claims, as a JSON object, where [`Verifier::keep_claims`] was asked for that.
+    ///
+    /// [`Verifier::keep_claims`]: super::Verifier::keep_claims
+    #[must_use]
+    pub fn claims(&self) -> Option<&str> {
+        self.token.as_ref()?.claims.as_deref()
     }
 
     /// The token itself, by what is signed of it; none for who came without one.

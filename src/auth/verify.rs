@@ -1,7 +1,14 @@
 //! Verifies tokens with the meaning and the messages of Node's `jsonwebtoken`, and more strictly
 //! where that is lax: `crit`, one algorithm per public key.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::Algorithm;
@@ -44,6 +51,7 @@ struct Inner {
     role_names: RoleNames,
     revocations: Revocations,
     clock: Clock,
+    keeps_claims: AtomicBool,
 }
 
 impl Verifier {
@@ -78,6 +86,7 @@ impl Verifier {
             role_names: RoleNames::new(&auth.role_names)?,
             revocations: Revocations::new(clock.clone()),
             clock,
+            keeps_claims: AtomicBool::new(false),
         };
         if inner.keys.is_empty() && inner.jwks.is_none() {
             let problem = "set this, JWT_PUBLIC_KEY or JWT_JWKS: there is no key to verify with";
@@ -100,12 +109,21 @@ impl Verifier {
         let identity = Identity::from_claims(&claims, issued, expires_at, &self.0.role_names)?
             .by_token(TokenKey::of_signed(signed.message));
         self.0.revocations.check(&identity)?;
+        if self.0.keeps_claims.load(Ordering::Relaxed) {
+            return Ok(identity.with_claims(&claims));
+        }
         Ok(identity)
     }
 
     /// The roles of a word for one, as a token would name it.
     pub(super) fn role(&self, word: &str) -> Roles {
         self.0.role_names.of_word(Some(word))
+    }
+
+    /// Has whoever is verified from now on bring all that their token claims, for as long as they are
+    /// connected: somebody is to be told of it.
+    pub fn keep_claims(&self) {
+        self.0.keeps_claims.store(true, Ordering::Relaxed);
     }
 
     /// Who is shut out, whatever their tokens say.

@@ -99,6 +99,12 @@ impl ChatService {
         Self { db, access, ids, notifications, presence, reactions }
     }
 
+    /// Whether a conversation is kept here.
+    pub(super) async fn keeps(&self, id: Id) -> Result<bool> {
+        let unit = async move |tx: &mut Tx<'_>| Ok(store::find(tx, &id).await?.is_some());
+        self.db.read(unit).await
+    }
+
     /// Begins a conversation; the direct one of the same two is given back, with false.
     pub(super) async fn create(
         &self,

@@ -32,7 +32,7 @@ use crate::{
 pub fn commands(access: &Access, chat: &ChatService, typing: &Typing, commands: &mut Commands) {
     commands.on(conversation::JOIN_CONVERSATION, access, join_conversation);
     commands.on(conversation::LEAVE_CONVERSATION, typing, leave_conversation);
-    commands.on(conversation::SEND_MESSAGE, chat, send_message);
+    commands.on_or_elsewhere(conversation::SEND_MESSAGE, chat, send_message, is_elsewhere);
     commands.on(conversation::START_TYPING, typing, start_typing);
     commands.on(conversation::STOP_TYPING, typing, stop_typing);
     commands.on(marketplace::JOIN_CHAT_ROOM, access, join_chat_room);
@@ -82,6 +82,15 @@ async fn send_message(
     let actor = Actor { identity: caller, by_service: false };
     let (message, _) = chat.send(actor, send.conversation_id, draft).await?;
     Ok(MessageSent { success: Success, message })
+}
+
+/// Whether a message is for a conversation that is not kept here.
+async fn is_elsewhere(
+    chat: ChatService,
+    _: Arc<Connection>,
+    WithFurther { known: send, .. }: WithFurther<SendMessage>,
+) -> Result<bool> {
+    Ok(!chat.keeps(send.conversation_id).await?)
 }
 
 async fn start_typing(

@@ -15,6 +15,7 @@ mod notifications;
 mod payments;
 mod points;
 mod presence;
+mod proxy;
 mod realtime;
 mod rooms;
 mod rules;
@@ -39,6 +40,7 @@ pub use self::{
     payments::PaymentsConfig,
     points::{Level, PointsConfig},
     presence::{PresenceAudience, PresenceConfig},
+    proxy::{ProxyConfig, is_private},
     realtime::{EventAudience, RealtimeConfig},
     rooms::{RoomPolicy, RoomsConfig},
     secret::DevelopmentSecret,

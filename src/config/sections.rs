@@ -17,6 +17,7 @@ use super::{
     payments::PaymentsConfig,
     points::PointsConfig,
     presence::PresenceConfig,
+    proxy::ProxyConfig,
     realtime::RealtimeConfig,
     rooms::RoomsConfig,
     secret::{self, DevelopmentSecret},
@@ -54,6 +55,9 @@ pub struct Config {
     pub presence: PresenceConfig,
     /// Who may enter a room.
     pub rooms: RoomsConfig,
+    /// What clients ask of another backend.
+    #[garde(dive)]
+    pub proxy: ProxyConfig,
     /// Rates and caps.
     #[garde(dive)]
     pub limits: LimitsConfig,

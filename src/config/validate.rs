@@ -48,6 +48,7 @@ impl Config {
             refuse("limits", "packets.burst", "at most 60000 can be counted");
         }
         self.accounts.check(&self.auth, &self.users, &mut report);
+        self.proxy.check(self.environment == Environment::Development, &mut report);
         self.shkeeper.check(&self.server, &mut report);
         if report.is_empty() { Ok(()) } else { Err(report) }
     }
@@ -73,6 +74,9 @@ impl Config {
         }
         if !self.limits.enabled {
             warn("LIMITS=off: rates and per-address caps are lifted");
+        }
+        if let Some(sentence) = self.proxy.warning() {
+            warn(sentence);
         }
         if self.shkeeper.webhooks == WebhookMode::Legacy {
             warn(

@@ -1,9 +1,10 @@
 //! Events by name: how a room declares what it sends and hears (its `events.rs`), and which names
-//! may be sent at all.
+//! may be sent at all, and patterns of names.
 
 mod declaration;
 mod name;
 mod namespace;
+mod pattern;
 
 pub use self::{
     declaration::{
@@ -12,4 +13,5 @@ pub use self::{
     },
     name::{EventName, InvalidEventName, is_reserved},
     namespace::{ByNamespace, Dialect, Namespace, Namespaces},
+    pattern::{EventPatterns, InvalidPattern},
 };

@@ -39,6 +39,8 @@ pub(super) struct Advice {
     auth: AuthConfig,
     max_payload: usize,
     heartbeat: (Duration, Duration),
+    /// Whether a backend answers events, and which.
+    proxy: (bool, Vec<String>),
 }
 
 /// What is to be done, as it is found.
@@ -61,6 +63,7 @@ impl Advice {
             auth: config.auth.clone(),
             max_payload: config.server.max_payload_bytes,
             heartbeat: (config.realtime.ping_interval, config.realtime.ping_timeout),
+            proxy: (config.proxy.url.is_some(), config.proxy.events.clone()),
         }
     }
 
@@ -69,7 +72,7 @@ impl Advice {
         let mut found = Found::default();
         self.tokens(&tally.tokens, &mut found);
         self.settings(tally, &mut found);
-        client_events(tally, &mut found);
+        self.client_events(tally, &mut found);
         server_events(tally, &mut found);
         transports(tally, &mut found);
         let (settings, changes): (Vec<_>, Vec<_>) =
@@ -141,24 +144,30 @@ impl Advice {
             }
         }
     }
-}
 
-fn client_events(tally: &Tally, found: &mut Found) {
-    let (known, unknown): (Vec<_>, Vec<_>) =
-        tally.heard.named.iter().partition(|(_, event)| event.is_known);
-    if !unknown.is_empty() {
-        let names: Vec<_> = unknown.iter().map(|(name, _)| name.as_str()).collect();
-        let why = "clients say what nobody hears here, until the event proxy is configured for it";
-        found.set(format!("PROXY_URL and PROXY_EVENTS={}", names.join(",")), why.to_owned());
-    }
-    for (name, event) in known {
-        for (difference, count) in &event.differences {
-            let what = told(difference);
-            found.change(format!("clients say {name} and are refused, {count} times: {what}"));
+    fn client_events(&self, tally: &Tally, found: &mut Found) {
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            tally.heard.named.iter().partition(|(_, event)| event.is_known);
+        if !unknown.is_empty() {
+            let (has_url, configured) = &self.proxy;
+            let names = configured.iter().chain(unknown.iter().map(|(name, _)| *name));
+            let names: Vec<_> = names.map(String::as_str).collect();
+            let url = if *has_url { "" } else { "PROXY_URL and " };
+            let why =
+                "clients say what nobody hears here, until the event proxy is configured for it";
+            found.set(format!("{url}PROXY_EVENTS={}", names.join(",")), why.to_owned());
         }
-        for (difference, count) in event.answers.iter().filter(|(one, _)| is_missed(one)) {
-            let what = told(difference);
-            found.change(format!("the acknowledgement of {name} differs, {count} times: {what}"));
+        for (name, event) in known {
+            for (difference, count) in &event.differences {
+                let what = told(difference);
+                found.change(format!("clients say {name} and are refused, {count} times: {what}"));
+            }
+            for (difference, count) in event.answers.iter().filter(|(one, _)| is_missed(one)) {
+                let what = told(difference);
+                found.change(format!(
+                    "the acknowledgement of {name} differs, {count} times: {what}"
+                ));
+            }
         }
     }
 }

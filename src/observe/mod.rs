@@ -48,6 +48,7 @@ use crate::{
     auth::Verifier,
     clock::{Clock, Timestamp},
     config::Config,
+    event::EventPatterns,
     log_limit,
     realtime::catalogue::Catalogue,
     tasks::Tasks,
@@ -83,7 +84,8 @@ impl Observer {
         let clock = Clock::system();
         let verifier = config.auth.has_key().then(|| Verifier::new(&config.auth, clock.clone()));
         let keys = Keys::new(verifier.transpose()?, &config.auth, Handle::current());
-        let contract = Contract { shapes: Shapes::new(&catalogue), catalogue, keys };
+        let proxied = EventPatterns::new(&config.proxy.events)?;
+        let contract = Contract { shapes: Shapes::new(&catalogue), catalogue, keys, proxied };
         let reading = Reading::new(contract, config.origin_policy()?);
         let listener =
             TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;

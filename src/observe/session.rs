@@ -14,7 +14,7 @@ use super::{
     tokens::{Judgement, Keys},
 };
 use crate::{
-    event::{EventType, Namespace, Shape},
+    event::{EventPatterns, EventType, Namespace, Shape},
     realtime::catalogue::{Catalogue, REFUSAL},
 };
 
@@ -26,6 +26,8 @@ pub(super) struct Contract {
     pub(super) catalogue: Catalogue,
     pub(super) shapes: Shapes,
     pub(super) keys: Keys,
+    /// Events that a backend answers.
+    pub(super) proxied: EventPatterns,
 }
 
 /// One session.
@@ -188,10 +190,13 @@ impl Session {
             Side::Server => (contract.catalogue.sent(&name), Reader::App, &mut tally.sent),
         };
         let known = known.filter(|event| is_said_in(event, packet.namespace));
+        let is_proxied = side == Side::Client
+            && contract.catalogue.heard(&name).is_none()
+            && contract.proxied.find(&name).is_some();
         let told = if known.is_some() { name } else { names::told(&name) };
         let Some(event) = events.of(&told) else { return };
         event.count += 1;
-        event.is_known = known.is_some();
+        event.is_known = known.is_some() || is_proxied;
         event.largest = event.largest.max(packet.data.len());
         event.namespaces.insert(names::told(packet.namespace));
         if let Some(known) = known {

@@ -6,10 +6,14 @@ use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use super::{Catalogue, connection::Connection};
+use super::{
+    Catalogue,
+    connection::Connection,
+    elsewhere::{Elsewhere, ForeignEvent},
+};
 use crate::{
-    error::{Error, Result},
-    event::{ByNamespace, ClientEvent, EventClass, Namespace},
+    error::{Code, Error, Result},
+    event::{ByNamespace, ClientEvent, EventClass, EventName, Namespace},
     rest::json,
 };
 
@@ -38,9 +42,18 @@ pub enum Unanswered {
 
 /// Everything that clients may ask, by namespace and name.
 #[derive(Default)]
-pub struct Commands(ByNamespace<HashMap<&'static str, Arc<Command>>>);
+pub struct Commands {
+    here: ByNamespace<HashMap<&'static str, Arc<Command>>>,
+    elsewhere: Option<Arc<dyn Elsewhere>>,
+}
 
 impl Commands {
+    /// None yet; what is none of them is asked of a backend, where there is one for it.
+    #[must_use]
+    pub fn new(elsewhere: Option<Arc<dyn Elsewhere>>) -> Self {
+        Self { elsewhere, ..Self::default() }
+    }
+
     /// Does `handler` for an event, with a service of its own: the payload that the event's
     /// declaration names is read, and the answer that it names acknowledged.
     ///
@@ -119,13 +132,59 @@ impl Commands {
             // Nothing is done before the connection's queue comes to it.
             Box::pin(async move {
                 let answer = handler(S::clone(&service), connection, payload?).await?;
-                serde_json::to_string(&answer).map(Into::into).map_err(Error::internal)
+                encode(&answer)
             })
         };
+        self.insert(event, Box::new(run));
+    }
+
+    /// The same, but what `handler` does not find is asked of a backend, where there is one that may
+    /// keep it and `is_elsewhere` says that it is not kept here.
+    pub fn on_or_elsewhere<P, A, S, F, Fut, I, Is>(
+        &mut self,
+        event: ClientEvent<P, A>,
+        service: &S,
+        handler: F,
+        is_elsewhere: I,
+    ) where
+        P: DeserializeOwned + Send + 'static,
+        A: Serialize,
+        S: Clone + Send + Sync + 'static,
+        F: Fn(S, Arc<Connection>, P) -> Fut + Copy + Send + Sync + 'static,
+        Fut: Future<Output = Result<A>> + Send + 'static,
+        I: Fn(S, Arc<Connection>, P) -> Is + Copy + Send + Sync + 'static,
+        Is: Future<Output = Result<bool>> + Send + 'static,
+    {
+        let keeps = |elsewhere: &&Arc<dyn Elsewhere>| elsewhere.keeps_conversations();
+        let Some(elsewhere) = self.elsewhere.as_ref().filter(keeps).cloned() else {
+            return self.on(event, service, handler);
+        };
+        let (name, service) = (event.event().name, service.clone());
+        let run = move |connection: Arc<Connection>, payload: &RawValue| -> Answer {
+            let (payload, elsewhere) = (payload.to_owned(), elsewhere.clone());
+            let service = service.clone();
+            Box::pin(async move {
+                let read = || json::decode::<P>(payload.get().as_bytes());
+                let error = match handler(service.clone(), connection.clone(), read()?).await {
+                    Ok(answer) => return encode(&answer),
+                    Err(error) => error,
+                };
+                if error.code() != Code::NotFound
+                    || !is_elsewhere(service, connection.clone(), read()?).await?
+                {
+                    return Err(error);
+                }
+                elsewhere.ask(ForeignEvent::new(connection, name, name.into(), &[&payload])?).await
+            })
+        };
+        self.insert(event, Box::new(run));
+    }
+
+    fn insert<P, A>(&mut self, event: ClientEvent<P, A>, run: Run) {
         let name = event.event().name;
-        let command = Arc::new(Command { name, class: event.class(), run: Box::new(run) });
+        let command = Arc::new(Command { name, class: event.class(), run });
         for namespace in event.event().dialect.namespaces().iter() {
-            self.0[namespace].insert(name, command.clone());
+            self.here[namespace].insert(name, command.clone());
         }
     }
 
@@ -140,7 +199,7 @@ impl Commands {
                 self.find(namespace, event.name).ok_or(Unanswered::Event(event.name))?;
             }
         }
-        let commands = Namespace::ALL.into_iter().flat_map(|namespace| self.0[namespace].keys());
+        let commands = Namespace::ALL.into_iter().flat_map(|namespace| self.here[namespace].keys());
         match commands.copied().find(|name| catalogue.heard(name).is_none()) {
             Some(name) => Err(Unanswered::Command(name)),
             None => Ok(()),
@@ -148,8 +207,24 @@ impl Commands {
     }
 
     pub(super) fn find(&self, namespace: Namespace, name: &str) -> Option<&Arc<Command>> {
-        self.0[namespace].get(name)
+        self.here[namespace].get(name)
     }
+
+    /// Who has an event answered that is none of the catalogue, and under which pattern.
+    pub(super) fn find_elsewhere(
+        &self,
+        catalogue: &Catalogue,
+        name: &str,
+    ) -> Option<(&Arc<dyn Elsewhere>, Arc<str>)> {
+        let elsewhere = self.elsewhere.as_ref()?;
+        // What is known in another namespace is known here.
+        let is_foreign = catalogue.heard(name).is_none() && EventName::new(name).is_ok();
+        Some((elsewhere, elsewhere.takes(name).filter(|_| is_foreign)?))
+    }
+}
+
+fn encode(answer: &impl Serialize) -> Result<Box<str>> {
+    serde_json::to_string(answer).map(Into::into).map_err(Error::internal)
 }
 
 #[cfg(test)]

@@ -4,7 +4,13 @@
 //! The broadcast is of [`Emitter::publish`], on commit, so that what sockets hear has the order of
 //! the numbers; here its sockets are counted.
 
-use super::emitter::{Emitter, ExternalEvent};
+use std::sync::Arc;
+
+use super::{
+    connection::Connection,
+    emitter::{Emitter, ExternalEvent, Target, at_home},
+    frame::Outgoing,
+};
 use crate::{
     db::{self, Budget, Db},
     error::Result,
@@ -64,6 +70,35 @@ impl EmitService {
             sockets[at] = self.emitter.emit(emit).await;
         }
         Ok(sockets)
+    }
+
+    /// Sends events that a backend gives in answer to one of a connection's. What is for this
+    /// connection alone is not kept: nobody could ask for it again.
+    ///
+    /// # Errors
+    /// As [`EmitService::send`].
+    pub async fn answer(
+        &self,
+        connection: &Arc<Connection>,
+        emits: Vec<ExternalEvent>,
+    ) -> Result<()> {
+        let own = connection.own_room();
+        let is_own = |emit: &ExternalEvent| match &emit.to {
+            Target::Rooms { rooms, except } => *rooms == [own.clone()] && except.is_empty(),
+            Target::Everyone => false,
+        };
+        let (own, others): (Vec<_>, Vec<_>) = emits.into_iter().partition(is_own);
+        if !others.is_empty() {
+            self.send(others).await?;
+        }
+        for ExternalEvent { to, event, data, several, namespace, .. } in own {
+            let catalogue = &connection.context().catalogue;
+            let (namespaces, label) = at_home(catalogue, &to, &event, namespace);
+            if namespaces.contains(connection.namespace()) {
+                connection.send(Outgoing::named(&event, data, several, label));
+            }
+        }
+        Ok(())
     }
 }
 

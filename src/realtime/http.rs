@@ -201,33 +201,50 @@ impl EmitTo {
     }
 }
 
+impl EmitRequest {
+    /// The emit that is asked for.
+    fn into_event(self) -> Result<ExternalEvent> {
+        let to = self.to.into_target()?;
+        let (data, several) = match self.args {
+            None => (self.data.0, false),
+            Some(Arguments(list)) if self.data.0.get() == "null" => (list.0, true),
+            Some(_) => return Err(Error::invalid("", "takes either data or args")),
+        };
+        let id = Ids.next();
+        tracing::debug!(%id, event = self.event.as_str(), "emit");
+        Ok(ExternalEvent {
+            id,
+            to,
+            event: self.event,
+            data,
+            several,
+            namespace: self.namespace.map(|NamespacePath(namespace)| namespace),
+            volatile: self.volatile,
+        })
+    }
+}
+
+/// An emit that a backend asks for in an answer of its own, as `POST /api/emit` takes it.
+///
+/// # Errors
+/// What [`json::decode`] says, or [`InvalidPayload`](crate::error::Code::InvalidPayload) for too many
+/// targets or none.
+pub fn read_emit(json: &RawValue) -> Result<ExternalEvent> {
+    json::decode::<EmitRequest>(json.get().as_bytes())?.into_event()
+}
+
 /// The emit that is asked for, if the caller may.
 fn allowed(caller: &EmitCaller, request: EmitRequest) -> Result<ExternalEvent> {
-    let to = request.to.into_target()?;
-    let event = request.event.as_str();
-    let may = match &to {
+    let emit = request.into_event()?;
+    let event = emit.event.as_str();
+    let may = match &emit.to {
         Target::Everyone => caller.may_emit(event, None),
         Target::Rooms { rooms, .. } => rooms.iter().all(|room| caller.may_emit(event, Some(room))),
     };
-    if !may {
-        return Err(Error::needs("an API key whose scopes have this event and all of its targets"));
+    if may {
+        return Ok(emit);
     }
-    let (data, several) = match request.args {
-        None => (request.data.0, false),
-        Some(Arguments(list)) if request.data.0.get() == "null" => (list.0, true),
-        Some(_) => return Err(Error::invalid("", "takes either data or args")),
-    };
-    let id = Ids.next();
-    tracing::debug!(%id, event, "emit");
-    Ok(ExternalEvent {
-        id,
-        to,
-        event: request.event,
-        data,
-        several,
-        namespace: request.namespace.map(|NamespacePath(namespace)| namespace),
-        volatile: request.volatile,
-    })
+    Err(Error::needs("an API key whose scopes have this event and all of its targets"))
 }
 
 /// Sends an event to sockets.

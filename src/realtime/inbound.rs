@@ -11,8 +11,9 @@ use socketioxide::handler::Value;
 use tracing::Instrument;
 
 use super::{
-    commands::{Command, Commands},
+    commands::{Answer, Commands},
     connection::{Connection, Context},
+    elsewhere::ForeignEvent,
     events::{ClosingReason, EventFailed},
     frame::Outgoing,
     queue::{Next, Overflow, Pushed, Work},
@@ -28,6 +29,9 @@ use crate::{
 
 /// Characters of an event's name, at most (docs/contract/events.md#names-of-events).
 const MAX_NAME: usize = 128;
+
+/// The name by which events are counted that a backend answers.
+const ELSEWHERE: &str = "proxied";
 
 /// Hears the events of one connection.
 pub(super) struct Inbound {
@@ -56,8 +60,8 @@ impl Inbound {
         let event = shown(name).into();
         let asked = Asked { connection: self.connection.clone(), ack, event };
         let context = self.connection.context();
-        let command = self.commands.find(self.connection.namespace(), name).cloned();
-        let class = command.as_ref().map_or(EventClass::Other, |command| command.class);
+        let command = self.commands.find(self.connection.namespace(), name);
+        let class = command.map_or(EventClass::Other, |command| command.class);
         let checked = self.check(context, class).and_then(|()| {
             if read.is_err() {
                 return Err(Error::invalid("", "the event can't be read as JSON"));
@@ -65,13 +69,16 @@ impl Inbound {
             if attachments.as_ref().is_some_and(|attachments| !attachments.is_empty()) {
                 return Err(Error::invalid("", "no event takes binary data"));
             }
-            command.clone().ok_or_else(|| {
-                let sentence = "There is no such event in this namespace.";
-                Error::new(Code::UnknownEvent, sentence)
+            Ok(match command {
+                Some(command) => {
+                    let work = (command.run)(self.connection.clone(), payload);
+                    (command.name, work, payload.get().len())
+                }
+                None => (ELSEWHERE, self.ask_elsewhere(name, text.as_str())?, text.as_str().len()),
             })
         });
         match checked {
-            Ok(command) => run(asked, &command, payload, context.queue_length),
+            Ok((name, work, bytes)) => run(asked, name, work, bytes, context.queue_length),
             Err(error) => {
                 // Refusals keep their place among the answers.
                 let known = command.map_or("unknown", |command| command.name);
@@ -79,6 +86,16 @@ impl Inbound {
                 enqueue(&self.connection, refused, 0, context.queue_length);
             }
         }
+    }
+
+    /// What a backend is asked for an event for which there is no command.
+    fn ask_elsewhere(&self, name: &str, text: &str) -> Result<Answer> {
+        let catalogue = &self.connection.context().catalogue;
+        let found = self.commands.find_elsewhere(catalogue, name);
+        let (elsewhere, pattern) = found.ok_or_else(unknown)?;
+        let arguments = read_all(text).map_err(Error::internal)?;
+        let event = ForeignEvent::new(self.connection.clone(), name, pattern, &arguments)?;
+        Ok(elsewhere.clone().ask(event))
     }
 
     fn check(&self, context: &Context, class: EventClass) -> Result<()> {
@@ -133,6 +150,14 @@ fn read(text: &str) -> Result<(Cow<'_, str>, &RawValue), Unread> {
     Ok((name, arguments.next().unwrap_or(RawValue::NULL)))
 }
 
+/// All arguments of an event, of which [`read`] has read the first.
+fn read_all(text: &str) -> serde_json::Result<Vec<&RawValue>> {
+    let mut all: Vec<&RawValue> = serde_json::from_str(text)?;
+    let is_led = all.first().is_some_and(|name| name.get() == r#""""#);
+    all.drain(..(1 + usize::from(is_led)).min(all.len()));
+    Ok(all)
+}
+
 /// A string that is not reserved, or a number, as the parser of Node's server takes them.
 fn event_name(json: &str) -> Result<Cow<'_, str>, Unread> {
     if json.starts_with(['-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']) {
@@ -158,11 +183,13 @@ fn shown(name: &str) -> &str {
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-fn run(asked: Asked, command: &Arc<Command>, payload: &RawValue, most: usize) {
+fn unknown() -> Error {
+    Error::new(Code::UnknownEvent, "There is no such event in this namespace.")
+}
+
+fn run(asked: Asked, name: &'static str, work: Answer, bytes: usize, most: usize) {
     let connection = asked.connection.clone();
-    let name = command.name;
     let span = tracing::debug_span!("event", name, connection = %connection.id());
-    let work = (command.run)(connection.clone(), payload);
     let answered = async move {
         // It may have waited in the queue.
         let result = if asked.connection.is_shut_out() {
@@ -175,7 +202,7 @@ fn run(asked: Asked, command: &Arc<Command>, payload: &RawValue, most: usize) {
         };
         asked.answer(name, result);
     };
-    enqueue(&connection, answered.instrument(span), payload.get().len(), most);
+    enqueue(&connection, answered.instrument(span), bytes, most);
 }
 
 fn ended() -> Error {

@@ -10,7 +10,7 @@
 //! | `connection/` | one Socket.IO socket: its owner, its rooms; what all of them have |
 //! | `session`, `expiries`, `disconnect`, `single_flight` | the handshake, the end of a connection, the ends of tokens |
 //! | `deadlines` | whose token ends when |
-//! | `commands`, `inbound`, `queue` | what clients ask, in order, answered once |
+//! | `commands`, `elsewhere`, `inbound`, `queue` | what clients ask, in order, answered once |
 //! | `hub/`, `seats` | rooms and fan-out, in shards, of members by number |
 //! | `sockets` | the connections that those numbers are |
 //! | `replay` | joining a room with what was missed of it |
@@ -23,6 +23,7 @@ mod connection;
 mod deadlines;
 mod disconnect;
 mod drain;
+mod elsewhere;
 mod emit_service;
 mod emitter;
 mod engine;
@@ -57,9 +58,10 @@ pub use self::{
     catalogue::Catalogue,
     commands::{Commands, Unanswered},
     connection::Connection,
+    elsewhere::{Elsewhere, ForeignEvent},
     emit_service::EmitService,
     emitter::{Emitter, ExternalEvent, Target},
-    http::routes,
+    http::{read_emit, routes},
     hub::{Bundle, Hub, Part, Picks, RoomMember, RoomSize},
     replay::{JoinRequest, join_with_replay},
     session::Observer,

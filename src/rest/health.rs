@@ -1,7 +1,7 @@
 //! What an orchestrator asks: `/livez`, is the process alive; `/readyz`, may it have traffic.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -29,6 +29,7 @@ struct Inner {
     handshake: Handshake,
     draining: AtomicBool,
     failing: Mutex<BTreeSet<&'static str>>,
+    details: Mutex<BTreeMap<&'static str, &'static str>>,
 }
 
 #[derive(Serialize)]
@@ -39,6 +40,8 @@ struct Answer {
     handshake: Option<&'static str>,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     failing: BTreeSet<&'static str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    details: BTreeMap<&'static str, &'static str>,
 }
 
 impl Readiness {
@@ -46,7 +49,7 @@ impl Readiness {
     #[must_use]
     pub fn new(handshake: Handshake) -> Self {
         let (draining, failing) = (AtomicBool::new(false), Mutex::default());
-        Self(Arc::new(Inner { handshake, draining, failing }))
+        Self(Arc::new(Inner { handshake, draining, failing, details: Mutex::default() }))
     }
 
     /// No new traffic from now on.
@@ -70,6 +73,12 @@ impl Readiness {
         }
     }
 
+    /// Says how a part is that not every request needs: nobody is kept away for it.
+    pub fn tell(&self, part: &'static str, state: &'static str) {
+        let mut details = self.0.details.lock();
+        details.insert(part, state);
+    }
+
     fn answer(&self) -> (StatusCode, Answer) {
         let failing = self.0.failing.lock().clone();
         let (code, status) = match (self.is_draining(), failing.is_empty()) {
@@ -78,7 +87,8 @@ impl Readiness {
             (false, true) => (StatusCode::OK, "ok"),
         };
         let handshake = (self.0.handshake == Handshake::Trusting).then_some("trusting");
-        (code, Answer { status, handshake, failing })
+        let details = self.0.details.lock().clone();
+        (code, Answer { status, handshake, failing, details })
     }
 }
 
@@ -88,7 +98,8 @@ pub fn router<S: Clone + Send + Sync + 'static>(readiness: Readiness) -> Router<
 }
 
 async fn livez() -> Response {
-    let answer = Answer { status: "ok", handshake: None, failing: BTreeSet::new() };
+    let (failing, details) = (BTreeSet::new(), BTreeMap::new());
+    let answer = Answer { status: "ok", handshake: None, failing, details };
     Json(answer).into_response()
 }
 
@@ -129,6 +140,15 @@ mod tests {
         assert_eq!(ask(&readiness, "/readyz").await, (503, expected));
         readiness.report("store", true);
         assert_eq!(ask(&readiness, "/readyz").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn what_not_everybody_needs_is_told_and_keeps_nobody_away() {
+        let readiness = Readiness::new(Handshake::Required);
+        readiness.tell("proxy", "failing");
+        let expected = json!({"status": "ok", "details": {"proxy": "failing"}});
+        assert_eq!(ask(&readiness, "/readyz").await, (200, expected));
+        assert_eq!(ask(&readiness, "/livez").await, (200, json!({"status": "ok"})));
     }
 
     #[tokio::test]

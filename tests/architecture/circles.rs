@@ -13,7 +13,7 @@ use super::source::{Source, Token};
 
 /// What stands in `src/realtime/`, from the ground up: each knows those before it, and what stands in
 /// its own folder.
-const REALTIME: [&str; 27] = [
+const REALTIME: [&str; 28] = [
     "events",
     "frame",
     "names",
@@ -29,6 +29,7 @@ const REALTIME: [&str; 27] = [
     "link",
     "emitter",
     "connection",
+    "elsewhere",
     "commands",
     "replay",
     "emit_service",

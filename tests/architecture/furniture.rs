@@ -8,7 +8,7 @@ use super::{
 };
 
 /// The rooms, with what is the subject of each alone and has a file of its own.
-const ROOMS: [(&str, &[&str]); 10] = [
+const ROOMS: [(&str, &[&str]); 11] = [
     ("access", &["grants"]),
     ("accounts", &["email", "passwords", "tokens"]),
     ("admin", &["developer"]),
@@ -18,6 +18,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
     ("payments", &["shkeeper", "transaction", "watch"]),
     ("points", &["levels"]),
     ("presence", &["announcer", "contacts", "registry"]),
+    ("proxy", &["answer", "backend", "breaker", "client", "question"]),
     ("users", &["acting", "names"]),
 ];
 

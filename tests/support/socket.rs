@@ -148,14 +148,18 @@ impl Client {
 
     /// The acknowledgement with that id.
     pub async fn ack(&mut self, wanted: u64) -> Value {
+        let args = self.ack_args(wanted).await;
+        assert_eq!(args.len(), 1, "an acknowledgement has one argument: {args:?}");
+        args.into_iter().next().expect("one argument")
+    }
+
+    /// All arguments of the acknowledgement with that id.
+    pub async fn ack_args(&mut self, wanted: u64) -> Vec<Value> {
         let found = self.take(format!("acknowledgement {wanted}"), |packet| match packet {
             Packet::Ack { id, args, .. } if *id == wanted => Some(args.clone()),
             _ => None,
         });
-        let args =
-            found.await.unwrap_or_else(|how| panic!("{how} before acknowledgement {wanted}"));
-        assert_eq!(args.len(), 1, "an acknowledgement has one argument: {args:?}");
-        args.into_iter().next().expect("one argument")
+        found.await.unwrap_or_else(|how| panic!("{how} before acknowledgement {wanted}"))
     }
 
     /// The next acknowledgement, whichever it is.

@@ -125,10 +125,50 @@ impl Access {
         self.check_again(connection, rooms, evictions).await
     }
 
+    /// Lets a connection into rooms because a backend says so, as far as that is its to say: where
+    /// this server has no record of a room. Into others it goes by its own right, or not at all.
+    ///
+    /// # Errors
+    /// As [`Access::join`]; then it is in none of them but those it was in.
+    pub async fn admit_all(&self, connection: &Arc<Connection>, rooms: Vec<Room>) -> Result<()> {
+        let evictions = self.sockets.hub().evictions();
+        let (mut own, mut foreign) = (Vec::new(), Vec::new());
+        for room in rooms {
+            // Of such a room there is no record anywhere.
+            let membership = match &room {
+                Room::Other(_) => Membership::Unknown,
+                room => {
+                    let identity = connection.known_identity()?;
+                    self.stored(&identity, room).await?
+                }
+            };
+            match membership {
+                Membership::Unknown => foreign.push(room),
+                Membership::Member => own.push(room),
+                Membership::Stranger => return Err(refused()),
+            }
+        }
+        let all = || own.iter().chain(&foreign);
+        let new: Vec<_> = all().filter(|room| !connection.is_in(room)).cloned().collect();
+        let joined = own.iter().try_for_each(|room| connection.join(room.clone()));
+        let joined = joined
+            .and_then(|()| foreign.iter().try_for_each(|room| connection.admit(room.clone())));
+        let joined = match joined {
+            Ok(()) if !own.is_empty() => self.check_again(connection, &own, evictions).await,
+            joined => joined,
+        };
+        if joined.is_err() {
+            for room in &new {
+                connection.leave(room);
+            }
+        }
+        joined
+    }
+
     async fn check_all(&self, connection: &Connection, rooms: &[Room]) -> Result<()> {
         let identity = connection.known_identity()?;
         for room in rooms {
-            self.check(&identity, room).await?;
+            self.decide(self.membership_of(connection, &identity, room).await?)?;
         }
         Ok(())
     }
@@ -138,11 +178,11 @@ impl Access {
     /// # Errors
     /// [`Code::Forbidden`]; [`Code::Unavailable`] while the store is away.
     pub async fn check(&self, identity: &Identity, room: &Room) -> Result<()> {
-        if self.admits(self.membership(identity, room).await?) {
-            Ok(())
-        } else {
-            Err(Error::new(Code::Forbidden, "You may not enter this room."))
-        }
+        self.decide(self.membership(identity, room).await?)
+    }
+
+    fn decide(&self, membership: Membership) -> Result<()> {
+        if self.admits(membership) { Ok(()) } else { Err(refused()) }
     }
 
     /// Whether the policy lets someone of this membership in.
@@ -156,6 +196,28 @@ impl Access {
 
     /// Someone's membership of a room, by any right there is.
     async fn membership(&self, identity: &Identity, room: &Room) -> Result<Membership> {
+        match self.stored(identity, room).await? {
+            Membership::Unknown => self.records.elsewhere(identity, room).await,
+            known => Ok(known),
+        }
+    }
+
+    /// The same of a connection, into which room it may also have been let by a backend.
+    async fn membership_of(
+        &self,
+        connection: &Connection,
+        identity: &Identity,
+        room: &Room,
+    ) -> Result<Membership> {
+        match self.stored(identity, room).await? {
+            Membership::Unknown if connection.is_admitted(room) => Ok(Membership::Member),
+            Membership::Unknown => self.records.elsewhere(identity, room).await,
+            known => Ok(known),
+        }
+    }
+
+    /// Someone's membership of a room, by what this server has.
+    async fn stored(&self, identity: &Identity, room: &Room) -> Result<Membership> {
         if identity.has(Role::Admin) || identity.rooms.contains(room) || own(identity, room) {
             return Ok(Membership::Member);
         }
@@ -177,6 +239,11 @@ impl Access {
             | Room::Other(_) => self.records.membership(identity, room).await,
         }
     }
+}
+
+/// In the same words for a room that exists and one that does not.
+fn refused() -> Error {
+    Error::new(Code::Forbidden, "You may not enter this room.")
 }
 
 /// Whether a room is someone's by who they are.

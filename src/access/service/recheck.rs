@@ -38,6 +38,7 @@ impl Access {
         self.db
             .run_to_completion(async move {
                 access.grants.take(user.clone(), room.clone()).await?;
+                access.records.taken_back(&user, &room);
                 access.evict(&user, &[room]).await;
                 Ok(())
             })
@@ -60,6 +61,11 @@ impl Access {
         // All of theirs are in there, and so are the sockets of whoever watches them.
         let mut connections = self.sockets.in_room(&Room::User(user.clone())).await;
         connections.retain(|connection| connection.user_id().as_ref() == Some(user));
+        for connection in &connections {
+            for room in rooms {
+                connection.dismiss(room);
+            }
+        }
         self.take_out(&connections, rooms, |membership| membership == Membership::Member).await;
     }
 
@@ -80,9 +86,9 @@ impl Access {
         let before = connection.rooms();
         let mut lost = Vec::new();
         for room in &before {
-            match self.check(&identity, room).await {
-                Ok(()) => {}
-                Err(error) if error.code() == Code::Forbidden => lost.push(room),
+            match self.membership_of(connection, &identity, room).await {
+                Ok(membership) if self.admits(membership) => {}
+                Ok(_) => lost.push(room),
                 // Then there is nothing that this token could take away.
                 Err(error) if error.code() == Code::Unavailable && same => {}
                 Err(error) => return Err(error),
@@ -150,7 +156,7 @@ impl Access {
     ) {
         let mut identity = connection.identity();
         while let Some(asked) = identity {
-            if self.membership(&asked, room).await.is_ok_and(&stays) {
+            if self.membership_of(connection, &asked, room).await.is_ok_and(&stays) {
                 return;
             }
             // A newer token that came meanwhile may have the right that the older one lacks.

@@ -393,9 +393,7 @@ fn what_this_build_does_not_serve_stops_the_start() {
         ("REDIS_URL", "redis://cache"),
         ("REDIS_URL_FILE", "/run/secrets/redis"),
         ("WEBHOOK_SECRET_FILE", "/run/secrets/webhook"),
-        ("PROXY_ROOMS_FILE", "off"),
         ("WEBHOOK_EVENTS", "message:new"),
-        ("PROXY_TIMEOUT", "6s"),
         ("DRAIN_DELAY", "5s"),
         ("RECOVERY", "on"),
     ] {
@@ -407,8 +405,6 @@ fn what_this_build_does_not_serve_stops_the_start() {
         ("REDIS_URL_FILE", ""),
         ("RECOVERY", "off"),
         ("WEBHOOK_EVENTS", "*"),
-        ("PROXY_TIMEOUT", "5s"),
-        ("PROXY_TIMEOUT", "5000ms"),
         ("DRAIN_DELAY", "0s"),
         ("DRAIN_DELAY", "0ms"),
     ] {

@@ -1,8 +1,6 @@
 //! One call and its answer: what is sent, how much is read, and what an answer that is no success
 //! says of the money.
 
-use std::{error::Error as _, fmt::Write as _};
-
 use http::{Method, StatusCode};
 use reqwest::{RequestBuilder, Url};
 use secrecy::ExposeSecret;
@@ -10,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{ProviderError, Shkeeper, signature::API_KEY};
-use crate::rest::json;
+use crate::{rest::json, text::with_causes};
 
 /// An answer is not read above this size; a traceback fits.
 const MAX_ANSWER_BYTES: usize = 1_000_000;
@@ -150,14 +148,7 @@ fn unfinished(error: reqwest::Error) -> ProviderError {
 
 /// An error with its causes.
 fn told(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
+    with_causes(&error.without_url())
 }
 
 #[cfg(test)]

@@ -100,7 +100,12 @@ struct State {
     /// Nothing it asks for is done any more.
     shut_out: bool,
     rooms: Vec<Room>,
+    /// Those of them that a backend let it into. Boxed, since few have any.
+    admitted: Option<Box<Admitted>>,
 }
+
+#[derive(Default)]
+struct Admitted(Vec<Room>);
 
 /// A connection's life. The engine may report its end before its beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -318,6 +323,7 @@ impl Connection {
             Phase::Gone => return None,
             phase => phase == Phase::Added,
         };
+        state.admitted = None;
         let rooms = std::mem::take(&mut state.rooms);
         self.push(Item::Gone(self.member, rooms.clone()));
         self.link.forget(self.member);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::{Connection, Phase, closed};
+use super::{Connection, Phase, State, closed};
 use crate::{
     error::{Code, Error, Result},
     realtime::{
@@ -13,6 +13,18 @@ use crate::{
     },
     room::Room,
 };
+
+impl State {
+    fn is_admitted(&self, room: &Room) -> bool {
+        self.admitted.as_ref().is_some_and(|admitted| admitted.0.contains(room))
+    }
+
+    fn dismiss(&mut self, room: &Room) {
+        if let Some(admitted) = &mut self.admitted {
+            admitted.0.retain(|other| other != room);
+        }
+    }
+}
 
 impl Connection {
     /// Bytes of a replay that are sent at once, and that may wait for its end.
@@ -26,6 +38,38 @@ impl Connection {
     /// [`Code::Conflict`] when it has ended or is in as many rooms as it may be.
     pub fn join(self: &Arc<Self>, room: Room) -> Result<()> {
         self.join_as(room, None).map(|_| ())
+    }
+
+    /// Joins a room into which a backend lets this connection, for as long as it is in there: also
+    /// under a newer token.
+    ///
+    /// # Errors
+    /// As [`Connection::join`].
+    pub fn admit(self: &Arc<Self>, room: Room) -> Result<()> {
+        self.join(room.clone())?;
+        let mut state = self.lock();
+        // It may have left, or ended, meanwhile.
+        if state.rooms.contains(&room) && !state.is_admitted(&room) {
+            state.admitted.get_or_insert_default().0.push(room);
+        }
+        Ok(())
+    }
+
+    /// Whether a backend let it into a room that it is in.
+    #[must_use]
+    pub fn is_admitted(&self, room: &Room) -> bool {
+        self.lock().is_admitted(room)
+    }
+
+    /// A room that a backend let it into is one like the others from now on.
+    pub fn dismiss(&self, room: &Room) {
+        self.lock().dismiss(room);
+    }
+
+    /// The room of this socket alone, by its id.
+    #[must_use]
+    pub fn own_room(&self) -> Room {
+        Room::Other(self.id.into())
     }
 
     /// Joins a room. Its kept events, and those of its siblings as far as they come here, wait
@@ -84,6 +128,7 @@ impl Connection {
         let mut state = self.lock();
         if let Some(at) = state.rooms.iter().position(|other| other == room) {
             let room = state.rooms.swap_remove(at);
+            state.dismiss(&room);
             self.push(Item::Leave(self.member, room));
         }
     }
