@@ -39,7 +39,7 @@ export async function startServer(env = {}) {
  * A port below the range from which the system takes ports for outgoing connections: a server
  * that comes back to its port finds it free.
  */
-async function freePort() {
+export async function freePort() {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
     const probe = createServer();
