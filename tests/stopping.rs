@@ -5,7 +5,7 @@ use std::{io::ErrorKind, time::Duration};
 use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
-use crate::support::{ConnectError, Options, TestApp, app::API_KEY, raw};
+use crate::support::{ConnectError, Options, TestApp, raw};
 
 /// What a drain may take longer than its deadline on a busy machine.
 const ROOM: Duration = Duration::from_secs(8);
@@ -66,8 +66,9 @@ async fn requests_under_way_are_answered_and_no_new_ones_after() {
     raw::until(&mut kept, r#"{"status":"ok"}"#).await;
     // It is under way once the server asks for its body.
     let body = json!({ "participantIds": ["bob"] }).to_string();
+    let token = app.token("ann", &[]);
     let head = format!(
-        "POST /api/conversations HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: {API_KEY}\r\n\
+        "POST /api/conversations HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\nExpect: 100-continue\r\n\r\n",
         body.len(),
     );

@@ -120,8 +120,10 @@ impl Crew {
                 }
                 read
             });
+            // Given back before the answer: who has it may ask for as long a one at once.
+            let took_long = long_permit.lock().take().is_some();
             unit.answer(read);
-            if long_permit.lock().is_some() {
+            if took_long {
                 // Another has taken its place among the others.
                 return;
             }
