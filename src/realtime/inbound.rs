@@ -251,17 +251,17 @@ async fn drain(connection: Arc<Connection>, mut work: Work) {
     }
 }
 
-/// What is to be done after what was; reading goes on when that is nothing.
+/// What is to be done after what was; reading goes on when little waits behind it.
 fn next(connection: &Connection) -> Option<Work> {
     let mut queue = connection.queue();
     match queue.next() {
-        Next::Work(work) => Some(work),
-        Next::Idle { resume } => {
+        Next::Work { work, resume } => {
             if resume {
                 connection.link.resume();
             }
-            None
+            Some(work)
         }
+        Next::Idle => None,
     }
 }
 

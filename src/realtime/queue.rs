@@ -13,6 +13,10 @@ const PAUSE_AT: usize = 16;
 /// From how many bytes in them on.
 const PAUSE_AT_BYTES: usize = 256 * 1024;
 
+/// Below this part of either it is read again: a client whose events take long is heard, its answers to
+/// pings, too, before all of them are done.
+const RESUME_BELOW: usize = 2;
+
 /// Work that is done in its order.
 pub(super) struct Queue<W> {
     running: bool,
@@ -44,12 +48,14 @@ pub(super) enum Pushed<W> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next<W> {
     /// This.
-    Work(W),
-    /// Nothing.
-    Idle {
+    Work {
+        /// It.
+        work: W,
         /// Reading was paused and is to go on.
         resume: bool,
     },
+    /// Nothing.
+    Idle,
 }
 
 /// More events wait than may.
@@ -97,16 +103,23 @@ impl<W> Queue<W> {
             && let Some((work, bytes)) = backlog.work.pop_front()
         {
             backlog.bytes -= bytes;
-            return Next::Work(work);
+            let short = backlog.work.len() < PAUSE_AT / RESUME_BELOW
+                && backlog.bytes < PAUSE_AT_BYTES / RESUME_BELOW;
+            let resume = short && std::mem::take(&mut backlog.pausing);
+            return Next::Work { work, resume };
         }
-        let backlog = std::mem::take(self).backlog;
-        Next::Idle { resume: backlog.is_some_and(|backlog| backlog.pausing) }
+        *self = Self::default();
+        Next::Idle
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn work<W>(work: W) -> Next<W> {
+        Next::Work { work, resume: false }
+    }
 
     /// More than any of these tests has waiting.
     const MOST: usize = 100;
@@ -117,11 +130,11 @@ mod tests {
         assert_eq!(queue.push('a', 0, MOST), Ok(Pushed::RunNow('a')));
         assert_eq!(queue.push('b', 0, MOST), Ok(Pushed::Waits { pause: false }));
         assert_eq!(queue.push('c', 0, MOST), Ok(Pushed::Waits { pause: false }));
-        assert_eq!(queue.next(), Next::Work('b'));
+        assert_eq!(queue.next(), work('b'));
         assert_eq!(queue.push('d', 0, MOST), Ok(Pushed::Waits { pause: false }));
-        assert_eq!(queue.next(), Next::Work('c'));
-        assert_eq!(queue.next(), Next::Work('d'));
-        assert_eq!(queue.next(), Next::Idle { resume: false });
+        assert_eq!(queue.next(), work('c'));
+        assert_eq!(queue.next(), work('d'));
+        assert_eq!(queue.next(), Next::Idle);
         assert_eq!(queue.push('e', 0, MOST), Ok(Pushed::RunNow('e')));
     }
 
@@ -132,8 +145,8 @@ mod tests {
         assert!(queue.backlog.is_none());
         queue.push((), 1, MOST).unwrap();
         assert!(queue.backlog.is_some());
-        assert_eq!(queue.next(), Next::Work(()));
-        assert_eq!(queue.next(), Next::Idle { resume: false });
+        assert_eq!(queue.next(), work(()));
+        assert_eq!(queue.next(), Next::Idle);
         assert!(queue.backlog.is_none());
     }
 
@@ -144,25 +157,38 @@ mod tests {
             queue.push(number, 0, 2).unwrap();
         }
         assert_eq!(queue.push(3, 0, 2), Err(Overflow));
-        assert_eq!((queue.next(), queue.next()), (Next::Work(1), Next::Work(2)));
-        assert_eq!(queue.next(), Next::Idle { resume: false });
+        assert_eq!((queue.next(), queue.next()), (work(1), work(2)));
+        assert_eq!(queue.next(), Next::Idle);
     }
 
     #[test]
-    fn reading_pauses_once_for_many_events_or_bytes_and_goes_on_when_none_waits() {
-        for (bytes, pauses_at) in [(0, PAUSE_AT), (PAUSE_AT_BYTES / 2, 2)] {
+    fn reading_pauses_once_for_many_events_or_bytes_and_goes_on_when_half_of_them_are_done() {
+        for (bytes, pauses_at, goes_on_at) in
+            [(0, PAUSE_AT, PAUSE_AT / 2 - 1), (PAUSE_AT_BYTES / 2, 2, 0)]
+        {
             let mut queue = Queue::default();
             assert_eq!(queue.push((), bytes, MOST), Ok(Pushed::RunNow(())));
             for number in 1..=PAUSE_AT + 1 {
                 let pause = number == pauses_at;
                 assert_eq!(queue.push((), bytes, MOST), Ok(Pushed::Waits { pause }), "{number}");
             }
-            for _ in 1..=PAUSE_AT + 1 {
-                assert_eq!(queue.next(), Next::Work(()));
+            for left in (0..=PAUSE_AT).rev() {
+                let resume = left == goes_on_at;
+                assert_eq!(queue.next(), Next::Work { work: (), resume }, "{left}");
             }
-            assert_eq!(queue.next(), Next::Idle { resume: true });
-            assert_eq!(queue.push((), bytes, MOST), Ok(Pushed::RunNow(())));
-            assert_eq!(queue.next(), Next::Idle { resume: false });
+            assert_eq!(queue.next(), Next::Idle);
         }
+    }
+
+    #[test]
+    fn a_pause_may_begin_again() {
+        let mut queue = Queue::default();
+        let mut push = |queue: &mut Queue<()>| queue.push((), PAUSE_AT_BYTES, MOST).unwrap();
+        push(&mut queue);
+        for _ in 0..2 {
+            assert_eq!(push(&mut queue), Pushed::Waits { pause: true });
+            assert_eq!(queue.next(), Next::Work { work: (), resume: true });
+        }
+        assert_eq!(queue.next(), Next::Idle);
     }
 }
