@@ -5,15 +5,22 @@
 #   mongoexport --uri "$MONGO" --collection messages      --out messages.json
 #   jq -c -f mongo.jq users.json conversations.json messages.json > lines.jsonl
 #
-# A document with `participants` is a conversation, one with `sender` a message, any other a user.
+# A document with `participants` is a conversation, one with `sender` a message, one with an address or
+# a name a user. What is none of these is a fault, and so is an id that is none: better here than there.
 
 # An ObjectId, or whatever else is an id.
-def id: if type == "object" then .["$oid"] // .["$uuid"] // tostring else tostring end;
+def id:
+  (if type == "object" then .["$oid"] // .["$uuid"] else . end) as $id
+  | if ($id | type) == "string" or ($id | type) == "number" then $id | tostring
+    else error("no id: \(tojson)") end;
 def maybe_id: if . == null then null else id end;
+
+# Who takes part: an id, or a document that has one.
+def who: if type == "object" then .user // .userId // . else . end | id;
 
 # A date, relaxed or canonical.
 def time:
-  (if type == "object" then .["$date"] else . end)
+  (if type == "object" and has("$date") then .["$date"] else . end)
   | (if type == "object" then .["$numberLong"] | tonumber else . end)
   | if type == "number"
     then (. / 1000 | floor | strftime("%Y-%m-%dT%H:%M:%S")) + "." + ("00\(. % 1000)" | .[-3:]) + "Z"
@@ -35,9 +42,9 @@ def conversation:
   . as $it | (.lastMessage | maybe_id) as $last | {
     type: "conversation", id: ._id | id,
     kind: (if .isGroup then "group" else "direct" end),
-    title: .name | some, createdBy: (.admin // .createdBy // .participants[0]) | id,
+    title: .name | some, createdBy: (.admin // .createdBy // .participants[0]) | who,
     createdAt: .createdAt | time,
-    participants: [.participants[] | { userId: id, lastReadMessageId: $last }]
+    participants: [.participants[] | { userId: who, lastReadMessageId: $last }]
   };
 
 def message: {
@@ -49,4 +56,8 @@ def message: {
   reactions: [(.reactions // [])[] | { emoji, userId: .user | id }]
 };
 
-if has("participants") then conversation elif has("sender") then message else user end
+if has("participants") then conversation
+elif has("sender") then message
+elif has("email") or has("name") or has("firstName") or has("lastName") then user
+else error("neither a user, a conversation nor a message; it has \(keys | join(", "))")
+end

@@ -1,11 +1,7 @@
 //! Who is shut out: revoked tokens, users whose older tokens are revoked, blocked users. It is all in
 //! memory, since each handshake and each call asks; what is kept of it is the users' room's to keep.
 
-use std::{
-    collections::{HashMap, HashSet},
-    fmt,
-    sync::Arc,
-};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -98,8 +94,8 @@ struct ShutOut {
     tokens: HashMap<TokenKey, Timestamp>,
     /// Until when each lasts.
     blocks: HashMap<Id, Timestamp>,
-    /// Who is being erased.
-    leaving: HashSet<Id>,
+    /// Who is being erased, and when that was last asked for.
+    leaving: HashMap<Id, Timestamp>,
 }
 
 /// The tokens that were issued before a moment.
@@ -198,20 +194,25 @@ impl Revocations {
         if shut_out.is_blocked(user, &self.0.clock) {
             return Err(ShutOutUser::Blocked);
         }
-        if shut_out.leaving.contains(user) {
+        if shut_out.leaving.contains_key(user) {
             return Err(ShutOutUser::Leaving);
         }
         Ok(())
     }
 
-    /// Notes that a user is being erased.
-    pub fn begin_leaving(&self, user: Id) {
-        self.write().leaving.insert(user);
+    /// Notes that a user is being erased, and when somebody asked for it.
+    pub fn begin_leaving(&self, user: Id, asked_at: Timestamp) {
+        let mut shut_out = self.write();
+        let last = shut_out.leaving.entry(user).or_insert(asked_at);
+        *last = asked_at.max(*last);
     }
 
-    /// Notes that a user is erased.
-    pub fn end_leaving(&self, user: &Id) {
-        self.write().leaving.remove(user);
+    /// Notes that a user is erased as was asked then, unless somebody has asked again since.
+    pub fn end_leaving(&self, user: &Id, asked_at: Timestamp) {
+        let leaving = &mut self.write().leaving;
+        if leaving.get(user).is_some_and(|last| *last <= asked_at) {
+            leaving.remove(user);
+        }
     }
 
     /// How many entries there are.
@@ -377,5 +378,18 @@ mod tests {
         assert_eq!(key.to_string().len(), 32);
         assert_eq!(key.to_string().parse(), Ok(key));
         assert_ne!(key, TokenKey::of("0198c4a1"));
+    }
+
+    #[test]
+    fn who_is_asked_to_be_erased_again_is_being_erased_until_that_is_done_too() {
+        let revocations = Revocations::new(Clock::manual(NOW));
+        let (ann, later) = (id("ann"), NOW + Duration::from_secs(1));
+        for (order, again) in [([NOW, later], later), ([later, NOW], later)] {
+            order.map(|asked_at| revocations.begin_leaving(ann.clone(), asked_at));
+            revocations.end_leaving(&ann, NOW);
+            assert_eq!(revocations.check_acted_for(&ann), Err(ShutOutUser::Leaving));
+            revocations.end_leaving(&ann, again);
+            assert_eq!(revocations.check_acted_for(&ann), Ok(()));
+        }
     }
 }

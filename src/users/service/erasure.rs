@@ -36,13 +36,13 @@ impl Users {
             .run_to_completion(async move {
                 let (this, whose) = (users.clone(), user.clone());
                 let unit = async move |tx: &mut Tx<'_>| {
-                    erasures::ask(tx, &whose).await?;
+                    let asked_at = erasures::ask(tx, &whose).await?;
                     let revocation = this.revocation_of_user(whose, tx.now());
                     this.keep(tx, &revocation).await?;
-                    Ok(revocation)
+                    Ok((asked_at, revocation))
                 };
-                let revocation = users.db.write(unit).await?;
-                users.revocations.begin_leaving(user);
+                let (asked_at, revocation) = users.db.write(unit).await?;
+                users.revocations.begin_leaving(user, asked_at);
                 users.apply(Change::Revoked(revocation)).await;
                 users.erasing.notify_one();
                 Ok(())
@@ -153,29 +153,19 @@ impl Users {
                     // Who signed in while it was done has nothing to come back to.
                     let revocation = this.revocation_of_user(erasure.user.clone(), tx.now());
                     this.keep(tx, &revocation).await?;
-                    revocations.push((erasure.user, revocation));
+                    revocations.push((erasure, revocation));
                 }
                 // With this the log goes, which still has all of it.
                 tx.take_back();
                 Ok(revocations)
             };
-            for (user, revocation) in self.db.write(unit).await? {
+            // Nothing of this may fail: it is committed for all of them.
+            for (Erasure { user, asked_at }, revocation) in self.db.write(unit).await? {
                 self.apply(Change::Revoked(revocation)).await;
-                self.end_leaving(user.clone()).await?;
+                self.revocations.end_leaving(&user, asked_at);
                 tracing::info!(%user, "a user is erased");
             }
             sleep(PAUSE).await;
-        }
-        Ok(())
-    }
-
-    /// Notes that a user is erased, unless somebody has asked for it again since.
-    async fn end_leaving(&self, user: Id) -> Result<()> {
-        self.revocations.end_leaving(&user);
-        let whose = user.clone();
-        let asked = async move |tx: &mut Tx<'_>| erasures::is_asked(tx, &whose).await;
-        if self.db.read(asked).await? {
-            self.revocations.begin_leaving(user);
         }
         Ok(())
     }
@@ -188,7 +178,7 @@ impl Users {
             let asked = self.db.read(unit).await?;
             after = asked.last().map(|last| last.user.to_string());
             for erasure in asked {
-                self.revocations.begin_leaving(erasure.user);
+                self.revocations.begin_leaving(erasure.user, erasure.asked_at);
             }
         }
         Ok(())

@@ -16,14 +16,14 @@ pub(in crate::users) struct Erasure {
     pub(in crate::users) asked_at: Timestamp,
 }
 
-/// Notes that a user is to be erased.
-pub(in crate::users) async fn ask(tx: &mut Tx<'_>, user: &Id) -> Result<()> {
+/// Notes that a user is to be erased; when that was.
+pub(in crate::users) async fn ask(tx: &mut Tx<'_>, user: &Id) -> Result<Timestamp> {
     const ASK: &str = "
         INSERT INTO erasures (user_id, asked_at) VALUES ($1, $2)
         ON CONFLICT (user_id) DO UPDATE SET asked_at = $2";
     let now = tx.now();
     tx.execute(ASK, &params![user, now]).await?;
-    Ok(())
+    Ok(now)
 }
 
 /// The next who are to be erased, after this user.
