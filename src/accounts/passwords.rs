@@ -63,11 +63,20 @@ pub(super) fn nobodys() -> String {
     of_nobody(Params::DEFAULT_M_COST, Params::DEFAULT_T_COST, Params::DEFAULT_P_COST)
 }
 
-/// Whether a text is a hash that passwords can be checked by.
+/// Memory, passes and lanes of a hash that came from elsewhere, at most: whoever signs in by it costs
+/// the server as much.
+const MAX_COST: (u32, u32, u32) = (256 << 10, 16, 16);
+
+/// Whether a text is a hash that passwords can be checked by, at a price that strangers may have.
 pub(super) fn is_hash(text: &str) -> bool {
-    PasswordHash::new(text).is_ok_and(|hash| {
-        Algorithm::try_from(hash.algorithm.as_str()).is_ok() && Params::try_from(&hash).is_ok()
-    })
+    let is_cheap = |hash: &PasswordHash| {
+        Params::try_from(hash).is_ok_and(|params| {
+            let (memory_kib, passes, lanes) = MAX_COST;
+            params.m_cost() <= memory_kib && params.t_cost() <= passes && params.p_cost() <= lanes
+        })
+    };
+    PasswordHash::new(text)
+        .is_ok_and(|hash| Algorithm::try_from(hash.algorithm.as_str()).is_ok() && is_cheap(&hash))
 }
 
 impl Passwords {

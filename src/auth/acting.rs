@@ -43,7 +43,7 @@ pub(super) enum ActRefusal {
     Malformed(&'static str),
     /// For a service nobody acts.
     ForService,
-    /// For an admin an API key acts alone.
+    /// For an admin an API key acts alone, and one that is not narrowed.
     ForAdmin,
     /// The user is shut out.
     ShutOut(ShutOutUser),
@@ -63,7 +63,9 @@ impl From<ActRefusal> for Error {
             ActRefusal::ForService => {
                 Self::new(Code::Forbidden, "A service acts for users, and for no service.")
             }
-            ActRefusal::ForAdmin => Self::needs("an API key, to act for an admin"),
+            ActRefusal::ForAdmin => {
+                Self::needs("an API key that is not narrowed, to act for an admin")
+            }
             ActRefusal::ShutOut(why) => why.into(),
         }
     }
@@ -112,7 +114,8 @@ impl Credentials {
         if roles.contains(Role::Service) {
             return Err(ActRefusal::ForService);
         }
-        if roles.contains(Role::Admin) && self.kind != CredentialKind::ApiKey {
+        let is_whole_key = self.kind == CredentialKind::ApiKey && self.scopes.is_none();
+        if roles.contains(Role::Admin) && !is_whole_key {
             return Err(ActRefusal::ForAdmin);
         }
         check(&user).map_err(ActRefusal::ShutOut)?;

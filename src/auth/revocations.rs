@@ -385,7 +385,9 @@ mod tests {
         let revocations = Revocations::new(Clock::manual(NOW));
         let (ann, later) = (id("ann"), NOW + Duration::from_secs(1));
         for (order, again) in [([NOW, later], later), ([later, NOW], later)] {
-            order.map(|asked_at| revocations.begin_leaving(ann.clone(), asked_at));
+            for asked_at in order {
+                revocations.begin_leaving(ann.clone(), asked_at);
+            }
             revocations.end_leaving(&ann, NOW);
             assert_eq!(revocations.check_acted_for(&ann), Err(ShutOutUser::Leaving));
             revocations.end_leaving(&ann, again);

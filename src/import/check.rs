@@ -1,7 +1,7 @@
 //! The first look at the lines, before anything is written: each by itself, then what they are to each
 //! other.
 
-use std::{borrow::Cow, path::Path};
+use std::{borrow::Cow, collections::BTreeMap, path::Path};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -30,6 +30,8 @@ const MAX_FIELDS: usize = 5;
 pub(super) struct Checked {
     /// How many there are.
     pub(super) lines: u64,
+    /// And of each type.
+    pub(super) of_types: BTreeMap<&'static str, u64>,
     /// In the order in which they are taken in.
     pub(super) order: Sorted<LINE>,
     /// What they name.
@@ -56,6 +58,7 @@ pub(super) fn read(inputs: &[Input], folder: &Path) -> Result<Checked> {
     let mut order = Sorter::<LINE>::new(folder.to_owned());
     let mut keys = Sorter::<NAME>::new(folder.to_owned());
     let (numbers, mut problems, mut lines) = (Names::default(), Problems::default(), 0);
+    let mut of_types = BTreeMap::new();
     let mut progress = Progress::new("checked");
     for (input, number) in inputs.iter().zip(0_u16..) {
         input.each_line(number, |at, json| {
@@ -69,6 +72,7 @@ pub(super) fn read(inputs: &[Input], folder: &Path) -> Result<Checked> {
                 }
             };
             let movable = family(own);
+            *of_types.entry(movable.types()[usize::from(which)]).or_default() += 1;
             let facts = match movable.facts(movable.types()[usize::from(which)], json) {
                 Ok(facts) => facts,
                 Err(error) => {
@@ -95,7 +99,7 @@ pub(super) fn read(inputs: &[Input], folder: &Path) -> Result<Checked> {
     }
     progress.end();
     let (order, names) = (order.sorted()?, keys.sorted()?);
-    Ok(Checked { lines, order, names, numbers, problems })
+    Ok(Checked { lines, of_types, order, names, numbers, problems })
 }
 
 fn kind_of(json: &[u8]) -> Result<Kind, String> {

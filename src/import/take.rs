@@ -1,7 +1,7 @@
 //! Takes lines in: checks all of them, then writes them in portions. What was cut off goes on when it is
 //! done again, since what is there already is passed over.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use tokio::{task::spawn_blocking, time::sleep};
@@ -38,6 +38,8 @@ pub(super) const TRY_AGAIN: Duration = Duration::from_secs(1);
 pub struct Summary {
     /// How many were read.
     pub lines: u64,
+    /// How many are of each type.
+    pub of_types: BTreeMap<&'static str, u64>,
     /// Those that are in the store now.
     pub written: u64,
     /// Those that were.
@@ -54,7 +56,10 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { lines, written, same, .. } = self;
         if self.is_check {
-            return write!(f, "{} lines, all of which can be taken in.", grouped(*lines));
+            let of_type = |(kind, count): (&&str, &u64)| format!("{} {kind}", grouped(*count));
+            let of_types: Vec<_> = self.of_types.iter().map(of_type).collect();
+            let of_types = of_types.join(", ");
+            return write!(f, "{} lines: {of_types}. Nothing is wrong with them.", grouped(*lines));
         }
         write!(
             f,
@@ -76,9 +81,9 @@ pub async fn check(config: &Config, paths: Vec<PathBuf>) -> Result<Summary> {
         db.close().await;
     }
     let refused = checked.problems.count();
-    let lines = checked.lines;
-    let problems = checked.problems.told(&inputs);
-    Ok(Summary { lines, problems, refused, is_check: true, ..Summary::default() })
+    let Checked { lines, of_types, problems, .. } = checked;
+    let problems = problems.told(&inputs);
+    Ok(Summary { lines, of_types, problems, refused, is_check: true, ..Summary::default() })
 }
 
 /// Takes the lines of files in. When something is wrong with one of them, none is.

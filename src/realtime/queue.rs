@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn a_pause_may_begin_again() {
         let mut queue = Queue::default();
-        let mut push = |queue: &mut Queue<()>| queue.push((), PAUSE_AT_BYTES, MOST).unwrap();
+        let push = |queue: &mut Queue<()>| queue.push((), PAUSE_AT_BYTES, MOST).unwrap();
         push(&mut queue);
         for _ in 0..2 {
             assert_eq!(push(&mut queue), Pushed::Waits { pause: true });

@@ -97,6 +97,8 @@ async fn a_key_may_act_and_be_narrowed_in_what_it_emits() {
     assert!(begin(&app, &[key, ("x-act-as", "ann")]).await.status.is_success());
     let narrowed = "This needs an API key that is not narrowed to some emits.";
     assert_eq!(begin(&app, &[key]).await.body["detail"], narrowed);
+    let admin = [key, ("x-act-as", "ann"), ("x-act-as-roles", "admin")];
+    assert_eq!(begin(&app, &admin).await.problem(403), "forbidden");
     for (event, status) in [("payment-news", 202), ("news", 403)] {
         let body = json!({ "to": { "user": "ann" }, "event": event, "data": 1 });
         assert_eq!(app.post_with("/api/emit", &[key], &body).await.status, status, "{event}");

@@ -72,7 +72,7 @@ fn a_check_reads_and_tells_and_writes_nothing() {
     let good = [conversation("c1", &["ann", "bob"]), message("m1", "c1", "ann", 1)];
     verb::write(&data.join("good.jsonl"), &good);
     let said = verb::run(data, None, &["import", "--check", "good.jsonl"]).ok();
-    assert_eq!(said, "2 lines, all of which can be taken in.\n");
+    assert_eq!(said, "2 lines: 1 conversation, 1 message. Nothing is wrong with them.\n");
     assert!(!data.join("stoa.db").exists(), "there was nothing to ask it");
     let later = [message("m2", "c1", "ann", 1)];
     verb::write(&data.join("later.jsonl"), &later);

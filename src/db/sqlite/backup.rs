@@ -1,16 +1,16 @@
 //! A copy of a database, as it is at one moment, whatever works with it meanwhile.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     io,
-    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
 use rusqlite::{Connection, OpenFlags};
+use tempfile::NamedTempFile;
 
 use super::{
-    files::{named, unavailable, with_suffix},
+    files::{named, unavailable},
     session::BUSY_TIMEOUT,
 };
 use crate::db::{Error, Kind, Result};
@@ -22,29 +22,15 @@ pub(in crate::db) fn backup(database: &Path, to: &Path) -> Result<u64> {
     if fs::symlink_metadata(to).is_ok() {
         return Err(refusal(to, "is there already"));
     }
-    let part = with_suffix(to, ".part");
-    let file = begin(&part)?;
-    let copied =
-        copy(&database, &part).and_then(|()| finish(&file, &part, to).map_err(unavailable));
-    if copied.is_err() {
-        // What became of it is told already.
-        let _ = fs::remove_file(&part);
-    }
-    copied
+    let part = begin(to).map_err(unavailable)?;
+    copy(&database, part.path())?;
+    finish(part, to).map_err(unavailable)
 }
 
-/// The file that is copied into, for the owner's eyes only. One that another backup left is begun anew.
-fn begin(part: &Path) -> Result<File> {
-    let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    let file = named(part, options.open(part)).map_err(unavailable)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(refusal(part, "is written by another backup")),
-        Err(TryLockError::Error(error)) => return Err(unavailable(error)),
-    }
-    file.set_len(0).map_err(unavailable)?;
-    Ok(file)
+/// The file that is copied into, beside the other: for the owner's eyes only, under a name that nobody
+/// knows before. A kill leaves it behind.
+fn begin(to: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new().prefix(".stoa-backup-").tempfile_in(folder_of(to))
 }
 
 fn copy(database: &Path, part: &Path) -> Result<()> {
@@ -57,19 +43,25 @@ fn copy(database: &Path, part: &Path) -> Result<()> {
 }
 
 /// Gives the copy its name once it is on the disk.
-fn finish(file: &File, part: &Path, to: &Path) -> io::Result<u64> {
-    file.sync_all()?;
+fn finish(part: NamedTempFile, to: &Path) -> io::Result<u64> {
+    part.as_file().sync_all()?;
     // Nothing that came there meanwhile is written over.
-    if fs::hard_link(part, to).is_ok() {
-        fs::remove_file(part)?;
-    } else if fs::symlink_metadata(to).is_ok() {
-        return Err(io::Error::other(format!("{} is there already", to.display())));
-    } else {
-        fs::rename(part, to)?;
-    }
-    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    let file = part.persist_noclobber(to).map_err(|error| {
+        let cause = error.error;
+        match cause.kind() {
+            io::ErrorKind::AlreadyExists => {
+                io::Error::other(format!("{} is there already", to.display()))
+            }
+            _ => cause,
+        }
+    })?;
+    File::open(folder_of(to))?.sync_all()?;
     Ok(file.metadata()?.len())
+}
+
+fn folder_of(to: &Path) -> &Path {
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 fn refusal(path: &Path, why: &str) -> Error {
