@@ -115,6 +115,7 @@ impl ChatService {
         caller.ensure_person()?;
         let given = Given { id: request.id, created_at: request.created_at };
         given.ensure_by_service(by_service)?;
+        let given_id = given.id.clone();
         let creator = caller.user_id.clone();
         let mut people: BTreeSet<Id> = request.participant_ids.into_iter().collect();
         people.insert(creator.clone());
@@ -169,7 +170,17 @@ impl ChatService {
             tx.announce(ForPeople { people, told });
             Ok((conversation, true))
         };
-        self.db.write(unit).await
+        let Some(id) = given_id else { return self.db.write(unit).await };
+        let (db, access) = (self.db.clone(), self.access.clone());
+        let begun = async move {
+            let begun = db.write(unit).await?;
+            // Whoever was let in while there was no record of it.
+            for room in [Room::Conversation(id.clone()), Room::Chat(id)] {
+                access.recheck(&room).await;
+            }
+            Ok(begun)
+        };
+        self.db.run_to_completion(begun).await
     }
 
     /// Archives a conversation for everyone in it.

@@ -1,6 +1,7 @@
 //! What only a service says of what it does for a user: its id, its time, and who it is.
 
 use serde_json::{Value, json};
+use stoa::config::RoomPolicy;
 
 use super::LIST;
 use crate::support::{
@@ -218,4 +219,23 @@ async fn of_many_at_once_that_give_the_same_id_one_is_sent() {
     let statuses = futures_util::future::join_all((0..20).map(send)).await;
     let count = |status| statuses.iter().filter(|one| **one == status).count();
     assert_eq!((count(201), count(200), count(409)), (1, 9, 10), "{statuses:?}");
+}
+
+#[tokio::test]
+async fn whoever_was_in_the_room_before_there_was_a_conversation_hears_none_of_it() {
+    let app = TestApp::with(|config| config.rooms.policy = RoomPolicy::Open).await;
+    let mut ann = app.user("ann").await;
+    let mut bob = app.user("bob").await;
+    for user in [&mut ann, &mut bob] {
+        user.join("conversation:join", "c-1").await;
+        user.join("join-chat-room", "c-1").await;
+    }
+    let begun = json!({ "id": "c-1", "participantIds": ["carl"], "type": "group" });
+    let headers = [("x-api-key", ACT_KEY), ("x-act-as", "bob")];
+    app.post_with(LIST, &headers, &begun).await.created();
+    app.person("carl").say("c-1", "for bob alone").await;
+    assert_eq!(bob.expect("message:new").await["content"], "for bob alone");
+    let refused = ann.emit_ack("conversation:join", "c-1").await;
+    assert_eq!(refused["code"], "forbidden", "{refused}");
+    ann.expect_nothing().await;
 }
