@@ -189,8 +189,14 @@ async fn take_in(
         outcomes.push(Outcome::Written);
     }
     moved::append(tx, &row, &new).await?;
-    if lines.iter().any(|(_, ends)| *ends) {
-        conversation::end(tx, &row).await?;
+    if lines.iter().any(|(_, ends)| *ends)
+        && !conversation::end(tx, &row).await?
+        && let Some(last) = outcomes.last_mut()
+    {
+        *last = Outcome::Other(
+            "its two people began another direct conversation meanwhile: nobody sees this one until \
+             that is archived and this is imported again",
+        );
     }
     Ok(())
 }
