@@ -58,6 +58,7 @@ pub struct PaymentLine {
     ledger: Vec<EntryPart>,
     /// The coins that the provider was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[garde(custom(different))]
     coins: Vec<CoinPart>,
     /// The transactions that pay it. Without it: the one of `txHash`, and those that the ledger has as
     /// received.
@@ -105,6 +106,16 @@ struct CoinPart {
     crypto: Currency,
     #[serde(default)]
     changes: u32,
+}
+
+/// Refuses a coin that is named twice.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives references")]
+fn different(coins: &[CoinPart], (): &()) -> garde::Result {
+    let different: BTreeSet<&str> = coins.iter().map(|coin| coin.crypto.as_str()).collect();
+    if different.len() == coins.len() {
+        return Ok(());
+    }
+    Err(garde::Error::new("names a coin twice"))
 }
 
 impl PaymentLine {
@@ -172,6 +183,8 @@ impl PaymentLine {
         for hash in ledger.chain([&mut self.tx_hash]) {
             *hash = hash.take().map(transaction::name);
         }
+        self.coins.sort_by(|one, other| one.crypto.as_str().cmp(other.crypto.as_str()));
+        self.callbacks.sort_by(|one, other| one.key.cmp(&other.key));
         self
     }
 
