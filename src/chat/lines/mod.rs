@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use futures_util::FutureExt;
 
 use self::{
-    conversation::{CONVERSATION, ConversationLine},
+    conversation::{CONVERSATION, ConversationLine, MESSAGE_IN},
     message::{MESSAGE, MessageLine},
 };
 use super::store::{self, moved};
@@ -17,7 +17,7 @@ use crate::{
     db::Tx,
     error::{Error, Result},
     id::Id,
-    moving::{self, Done, Facts, Incoming, Movable, Outcome},
+    moving::{self, Done, Facts, Incoming, Movable, Outcome, Space},
     personal,
 };
 
@@ -56,6 +56,13 @@ impl Movable for Lines {
             Line::Conversation(line) => line.facts(),
             Line::Message(line) => line.facts(),
         })
+    }
+
+    fn spaces(&self, kind: &str) -> &'static [Space] {
+        match kind {
+            MESSAGE => &[(MESSAGE_IN, &["conversationId", "id"])],
+            _ => &[],
+        }
     }
 
     fn import<'a>(&'a self, tx: &'a mut Tx<'_>, lines: &'a [Incoming]) -> Done<'a, Vec<Outcome>> {
