@@ -70,7 +70,7 @@ pub(super) fn read(inputs: &[Input], folder: &Path) -> Result<Checked> {
                     problems.add(at, sentence(&error));
                     // What refers to it is not wrong because of that.
                     let kind = movable.types()[usize::from(which)];
-                    for (space, name) in names(*movable, kind, json) {
+                    for (space, name) in names(movable, kind, json) {
                         let number = numbers.number(space, &name);
                         let record = NameRecord { number, is_own: true, at };
                         keys.add(record.to_bytes()).context("sorting the names")?;
@@ -146,7 +146,9 @@ impl Checked {
         for bytes in &mut self.names {
             let name = NameRecord::from_bytes(&bytes.context("sorting the names")?);
             if own.is_some_and(|own| own.number == name.number) {
-                if let Some(first) = own.filter(|_| name.is_own) {
+                if let Some(first) = own.filter(|_| name.is_own)
+                    && !is_same(inputs, first.at, name.at)?
+                {
                     let what = what(&self.numbers, inputs, &name)?;
                     let (file, line) = (&inputs[usize::from(first.at.file)].name, first.at.line);
                     let sentence = format!("has the same {what} as {file}:{line}");
@@ -170,6 +172,18 @@ impl Checked {
             _ => None,
         })
     }
+}
+
+/// Whether two lines say the same.
+fn is_same(inputs: &[Input], one: At, other: At) -> Result<bool> {
+    if one == other {
+        // It says something twice that may be there once.
+        return Ok(false);
+    }
+    let read = |at: At| -> Result<Option<Value>> {
+        Ok(serde_json::from_slice(&inputs[usize::from(at.file)].line(at)?).ok())
+    };
+    Ok(read(one)? == read(other)?)
 }
 
 /// What the space and the name of a record are: the line says them once more.

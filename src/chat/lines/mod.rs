@@ -176,10 +176,11 @@ async fn take_in(
         outcomes.extend(without.map(|_| Outcome::Other("its conversation is not there")));
         return Ok(());
     };
-    let mut new = Vec::new();
+    let (mut new, mut taken) = (Vec::new(), HashMap::<&Id, &MessageLine>::new());
     for (line, _) in lines {
         let Line::Message(line) = line else { continue };
-        if let Some(kept) = there.get(&line.id) {
+        let kept = there.get(&line.id).or(taken.get(&line.id).copied());
+        if let Some(kept) = kept {
             outcomes.push(Outcome::of(message::same_message(line, kept)));
             continue;
         }
@@ -192,6 +193,7 @@ async fn take_in(
             outcomes.push(Outcome::Other(sentence));
             continue;
         }
+        taken.insert(&line.id, line);
         new.push(line.rows());
         outcomes.push(Outcome::Written);
     }
