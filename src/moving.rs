@@ -33,6 +33,11 @@ pub trait Movable: Send + Sync {
     /// With the fields that are wrong.
     fn facts(&self, kind: &str, json: &[u8]) -> Result<Facts>;
 
+    /// The spaces beside its type in which others refer to a line, each with the fields that name it there.
+    fn spaces(&self, _kind: &str) -> &'static [Space] {
+        &[]
+    }
+
     /// Takes lines in, which have been read before; what became of each. What is there already stays.
     ///
     /// # Errors
@@ -63,12 +68,18 @@ pub trait Movable: Send + Sync {
     ) -> Done<'a, Vec<bool>>;
 }
 
+/// A space, and the fields whose ids name a line in it, with a space between them.
+pub type Space = (&'static str, &'static [&'static str]);
+
 /// A type of lines that are taken in one by one.
 pub trait Line:
     Serialize + DeserializeOwned + Validate<Context = ()> + Send + Sync + Sized + 'static
 {
     /// The type.
     const TYPE: &'static str;
+
+    /// The spaces beside its type in which others refer to it.
+    const SPACES: &'static [Space] = &[];
 
     /// Checks what no rule of a field says.
     ///
@@ -135,6 +146,10 @@ impl<L: Line> Movable for Alone<L> {
     fn facts(&self, _kind: &str, json: &[u8]) -> Result<Facts> {
         let line: L = json::decode_valid(json, L::check)?;
         Ok(line.facts())
+    }
+
+    fn spaces(&self, _kind: &str) -> &'static [Space] {
+        L::SPACES
     }
 
     fn import<'a>(&'a self, tx: &'a mut Tx<'_>, lines: &'a [Incoming]) -> Done<'a, Vec<Outcome>> {

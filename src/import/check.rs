@@ -5,6 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap, path::Path};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::{
     families::{Kind, family, kind, types},
@@ -17,7 +18,7 @@ use crate::{
     db::{Db, Tx},
     error::Error,
     id::Id,
-    moving::Names,
+    moving::{Movable, Names},
 };
 
 /// Names that the store is asked for at once.
@@ -47,12 +48,6 @@ struct Typed<'j> {
     kind: Cow<'j, str>,
 }
 
-/// What is read of a line that has something wrong with it.
-#[derive(Deserialize)]
-struct Identified {
-    id: Id,
-}
-
 /// Reads every line.
 pub(super) fn read(inputs: &[Input], folder: &Path) -> Result<Checked> {
     let mut order = Sorter::<LINE>::new(folder.to_owned());
@@ -78,9 +73,9 @@ pub(super) fn read(inputs: &[Input], folder: &Path) -> Result<Checked> {
                 Err(error) => {
                     problems.add(at, sentence(&error));
                     // What refers to it is not wrong because of that.
-                    let space = movable.types()[usize::from(which)];
-                    if let Ok(Identified { id }) = serde_json::from_slice(json) {
-                        let number = numbers.number(space, id.as_str());
+                    let kind = movable.types()[usize::from(which)];
+                    for (space, name) in names(movable, kind, json) {
+                        let number = numbers.number(space, &name);
                         let record = NameRecord { number, is_own: true, at };
                         keys.add(record.to_bytes()).context("sorting the names")?;
                     }
@@ -115,6 +110,18 @@ fn kind_of(json: &[u8]) -> Result<Kind, String> {
     kind(&typed.kind).ok_or_else(|| format!("is of no type that there is; these are {}", types()))
 }
 
+/// What others may refer to a line by that has something wrong with it, as far as it says that.
+fn names(movable: &dyn Movable, kind: &'static str, json: &[u8]) -> Vec<(&'static str, String)> {
+    let fields: Map<String, Value> = serde_json::from_slice(json).unwrap_or_default();
+    let id = |field: &&str| Id::deserialize(fields.get(*field)?).ok().map(|id| id.to_string());
+    let spaces = [(kind, &["id"][..])].into_iter().chain(movable.spaces(kind).iter().copied());
+    let named = spaces.filter_map(|(space, fields)| {
+        let ids: Vec<String> = fields.iter().map(id).collect::<Option<_>>()?;
+        Some((space, ids.join(" ")))
+    });
+    named.collect()
+}
+
 /// What is wrong with a line.
 fn sentence(error: &Error) -> String {
     if error.fields().is_empty() {
@@ -143,7 +150,9 @@ impl Checked {
         for bytes in &mut self.names {
             let name = NameRecord::from_bytes(&bytes.context("sorting the names")?);
             if own.is_some_and(|own| own.number == name.number) {
-                if let Some(first) = own.filter(|_| name.is_own) {
+                if let Some(first) = own.filter(|_| name.is_own)
+                    && !is_same(inputs, first.at, name.at)?
+                {
                     let what = what(&self.numbers, inputs, &name)?;
                     let (file, line) = (&inputs[usize::from(first.at.file)].name, first.at.line);
                     let sentence = format!("has the same {what} as {file}:{line}");
@@ -167,6 +176,18 @@ impl Checked {
             _ => None,
         })
     }
+}
+
+/// Whether two lines say the same.
+fn is_same(inputs: &[Input], one: At, other: At) -> Result<bool> {
+    if one == other {
+        // It says something twice that may be there once.
+        return Ok(false);
+    }
+    let read = |at: At| -> Result<Option<Value>> {
+        Ok(serde_json::from_slice(&inputs[usize::from(at.file)].line(at)?).ok())
+    };
+    Ok(read(one)? == read(other)?)
 }
 
 /// What the space and the name of a record are: the line says them once more.

@@ -102,9 +102,12 @@ impl Failure {
         }
     }
 
-    /// Whether it is the backend that failed: not where it says that the question is at fault.
+    /// Whether it is the backend that failed, whoever asked: not where it says that the question is at
+    /// fault, or answers this one with what is no answer, which a client may bring about with what it
+    /// says; nor where the question had waited for most of its time.
     fn is_its_own(&self) -> bool {
         match self {
+            Self::ContentType | Self::Unreadable(_) | Self::Busy => false,
             Self::Status(status) => {
                 let fails = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
                 !status.is_client_error() || fails.contains(status)
@@ -232,8 +235,10 @@ impl Inner {
         if !self.breaker.admits() {
             return Err(Failure::Open);
         }
+        let had_time = deadline - Instant::now() > self.timeout / 2;
         let exchange = timeout_at(deadline, self.exchange(question)).await;
-        let answer = exchange.unwrap_or(Err(Failure::Timeout));
+        let late = if had_time { Failure::Timeout } else { Failure::Busy };
+        let answer = exchange.unwrap_or(Err(late));
         let answer = answer
             .and_then(|body| A::read(&body).map_err(|error| Failure::Unreadable(fault(&error))));
         self.note(answer.as_ref().err());

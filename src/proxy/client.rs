@@ -7,6 +7,7 @@ use reqwest::{
     dns::{Addrs, Name, Resolve, Resolving},
     redirect, retry,
 };
+use url::Url;
 
 use crate::config::{ProxyConfig, is_private};
 
@@ -26,7 +27,8 @@ pub(super) fn client(config: &ProxyConfig) -> reqwest::Result<Client> {
         .connect_timeout(config.timeout)
         .timeout(config.timeout)
         .user_agent(concat!("stoa/", env!("CARGO_PKG_VERSION")));
-    let is_plain = config.url.as_deref().is_some_and(|url| url.starts_with("http:"));
+    let url = config.url.as_deref().and_then(|url| url.parse::<Url>().ok());
+    let is_plain = url.is_none_or(|url| url.scheme() != "https");
     if is_plain { builder.dns_resolver(Arc::new(PrivateNetwork)).build() } else { builder.build() }
 }
 

@@ -156,7 +156,11 @@ async fn what_the_user_is_the_service_says() {
     assert_eq!(app.acted_for("root", &["admin"]).get(&path).await.status, 200, "by an API key");
     let service = format!("Bearer {}", app.token("orders", &["service"]));
     for (shown, role, needs) in [
-        (("authorization", &*service), "admin", "This needs an API key that is not narrowed, to act for an admin."),
+        (
+            ("authorization", &*service),
+            "admin",
+            "This needs an API key that is not narrowed, to act for an admin.",
+        ),
         (("authorization", &service), "service", "A service acts for users, and for no service."),
         (("x-api-key", ACT_KEY), "service", "A service acts for users, and for no service."),
     ] {

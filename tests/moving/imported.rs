@@ -20,7 +20,9 @@ fn old_chat() -> Vec<Value> {
         conversation("other/1", &["ann", "carol", "dan"]),
         message("x1", "other/1", "carol", 5),
     ];
-    lines[1]["reactions"] = json!([{ "emoji": "👍", "userId": "ann" }]);
+    // The second is one that older stores have.
+    let reactions = ["👍", "really?"].map(|emoji| json!({ "emoji": emoji, "userId": "ann" }));
+    lines[1]["reactions"] = json!(reactions);
     lines[1]["replyTo"] = "m1".into();
     lines
 }
@@ -55,6 +57,7 @@ async fn clients_of_both_dialects_go_on_in_an_old_conversation_by_its_old_id() {
     assert_eq!(contents(&history), newest_first);
     assert_eq!(history["items"][0]["createdAt"], "2020-05-01T10:00:40.000Z");
     assert_eq!(history["items"][0]["reactions"][0]["userId"], "ann");
+    assert_eq!(history["items"][0]["reactions"][1]["emoji"], "really?");
     assert_eq!(history["items"][0]["replyTo"], "m1");
 
     let sent = json!({ "conversationId": old, "content": "and so on" });
@@ -212,6 +215,57 @@ async fn cut_off_at_any_moment_it_goes_on_where_it_was() {
     assert_eq!(contents(&whole), newest);
     // 84 of the 250 are hers.
     assert_eq!(ann.get("/api/conversations/c7").await.ok()["unreadCount"], 166);
+}
+
+#[tokio::test]
+async fn half_a_direct_conversation_is_nobody_s_and_waits_where_its_two_people_begin_another() {
+    let app = TestApp::start().await;
+    let url = app.database_url();
+    let mut lines = vec![conversation("old", &["ann", "bob"])];
+    lines.extend((0..9_000).map(|second| {
+        let second_of_hour = second % 3_600;
+        let mut line = message(&format!("m{second}"), "old", "ann", second_of_hour);
+        line["number"] = (second + 1).into();
+        line
+    }));
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let file = folder.path().join("direct.jsonl");
+    verb::write(&file, &lines);
+    let file = file.to_str().expect("a name").to_owned();
+    let app = app
+        .restart_after(|data| {
+            let mut importing = verb::begin_import(data, url.as_deref(), &file);
+            let count = "SELECT COUNT(*) FROM messages";
+            while verb::count(data, url.as_deref(), count).is_none_or(|written| written < 1) {
+                std::thread::yield_now();
+            }
+            importing.kill().expect("a process");
+            importing.wait().expect("its end");
+        })
+        .await;
+    assert_eq!(app.count("SELECT COUNT(*) FROM conversation_imports").await, 1);
+    let direct = json!({ "participantIds": ["bob"] });
+    let begun = app.person("ann").post("/api/conversations", direct.clone()).await.created();
+    let new = begun["conversation"]["id"].as_str().expect("an id").to_owned();
+    assert_ne!(new, "old");
+    let app = app
+        .restart_after(|data| {
+            let complained = verb::run(data, url.as_deref(), &["import", &file]).failed();
+            assert!(complained.contains("began another direct conversation"), "{complained}");
+            assert!(complained.contains("1 lines were not taken in"), "{complained}");
+        })
+        .await;
+    let ann = app.person("ann");
+    assert_eq!(ann.get("/api/conversations/old").await.status, 404);
+    ann.post_nothing(&format!("/api/conversations/{new}/archive")).await;
+    let app = app
+        .restart_after(|data| drop(verb::run(data, url.as_deref(), &["import", &file]).ok()))
+        .await;
+    let bob = app.person("bob");
+    let found = bob.post("/api/conversations", json!({ "participantIds": ["ann"] })).await.ok();
+    assert_eq!(found["conversation"]["id"], "old");
+    let newest = bob.get("/api/conversations/old/messages?limit=1").await.ok();
+    assert_eq!(contents(&newest), ["m8999 says hello"]);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod backup;
 mod imported;
 mod large;
 mod mappings;
+mod paid;
 mod refused;
 mod tables;
 mod verb;

@@ -110,3 +110,42 @@ fn what_refers_to_a_line_that_is_wrong_is_not_wrong_itself() {
     let complained = verb::import(folder.path(), None, &lines).failed();
     assert!(complained.contains("1 of 3 lines can't be taken in"), "{complained}");
 }
+
+#[test]
+fn what_refers_to_a_wrong_line_and_to_what_that_is_in_is_not_wrong_itself() {
+    let folder = TempDir::new().expect("a folder");
+    let mut bad = message("m1", "c1", "ann", 1);
+    bad["colour"] = "red".into();
+    let mut answer = message("m2", "c1", "bob", 2);
+    answer["replyTo"] = "m1".into();
+    let mut read = conversation("c1", &["ann", "bob"]);
+    read["participants"][1]["lastReadMessageId"] = "m1".into();
+    let offer = json!({ "type": "offer", "id": "o1", "requestId": "r1", "sellerId": "sam" });
+    let request = json!({
+        "type": "request", "id": "r1", "buyerId": "ann", "title": "A lamp", "description": "Green",
+        "budget": { "amount": "40", "currency": "USD" }, "status": "accepted",
+        "createdAt": "2020-05-01T10:00:00Z", "updatedAt": "2020-05-01T10:00:00Z",
+        "acceptedOfferId": "o1", "sellerId": "sam",
+    });
+    let lines = [read, bad, answer, offer, request];
+    let complained = verb::import(folder.path(), None, &lines).failed();
+    assert!(complained.contains("lines.jsonl:2: /colour"), "{complained}");
+    assert!(complained.contains("lines.jsonl:4: "), "{complained}");
+    assert!(complained.contains("2 of 5 lines can't be taken in"), "{complained}");
+}
+
+#[test]
+fn a_line_that_is_there_twice_is_passed_over_the_second_time() {
+    let folder = TempDir::new().expect("a folder");
+    let data = folder.path();
+    let first = message("m1", "c1", "ann", 1);
+    let lines = [conversation("c1", &["ann", "bob"]), first.clone(), message("m2", "c1", "bob", 2)];
+    verb::write(&data.join("one.jsonl"), &lines);
+    // The same in another spelling.
+    let other = first.to_string().replacen('{', "{ ", 1);
+    std::fs::write(data.join("two.jsonl"), [lines[0].to_string(), other].join("\n"))
+        .expect("a file");
+    let said = verb::run(data, None, &["import", "one.jsonl", "two.jsonl"]).ok();
+    assert_eq!(said, "5 lines: 3 written, 2 were there already.\n");
+    assert_eq!(verb::exported(data, None).len(), 3);
+}

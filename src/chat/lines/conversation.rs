@@ -81,6 +81,12 @@ fn different(participants: &[ParticipantLine], (): &()) -> garde::Result {
     Err(garde::Error::new("names somebody twice"))
 }
 
+/// Two people.
+fn pair(participants: &[ParticipantLine]) -> Option<String> {
+    let [one, other] = participants else { return None };
+    Some(store::direct_key(&one.user_id, &other.user_id))
+}
+
 impl ConversationLine {
     pub(super) fn read(json: &[u8]) -> Result<Self> {
         let mut line: Self = moving::read(json)?;
@@ -102,8 +108,7 @@ impl ConversationLine {
     /// The pair of a direct conversation that is open.
     fn direct_key(&self) -> Option<String> {
         let is_open = self.kind == Some(ConversationKind::Direct) && self.archived_at.is_none();
-        let [one, other] = &self.participants[..] else { return None };
-        is_open.then(|| store::direct_key(&one.user_id, &other.user_id))
+        pair(&self.participants).filter(|_| is_open)
     }
 
     pub(super) fn facts(&self) -> Facts {
@@ -182,22 +187,30 @@ pub(super) async fn begin(tx: &mut Tx<'_>, line: &ConversationLine) -> Result<Ou
         return Ok(Outcome::of(line.says_what(&told(tx, row.document).await?)));
     }
     let participants = serde_json::to_string(&line.participants).map_err(Error::internal)?;
-    let begun = moved::begin(tx, &line.document(), line.direct_key(), &participants).await?;
-    let another = Outcome::Other("its two people have another direct conversation");
-    Ok(if begun { Outcome::Written } else { another })
+    if let Some(key) = line.direct_key()
+        && store::direct(tx, key).await?.is_some()
+    {
+        return Ok(Outcome::Other("its two people have another direct conversation"));
+    }
+    moved::begin(tx, &line.document(), &participants).await?;
+    Ok(Outcome::Written)
 }
 
-/// Lets those in who take part in a conversation that was being taken in, now that all is there.
-pub(super) async fn end(tx: &mut Tx<'_>, row: &ConversationRow) -> Result<()> {
+/// Lets those in who take part in a conversation that was being taken in, now that all is there; false when
+/// its two people began another meanwhile.
+pub(super) async fn end(tx: &mut Tx<'_>, row: &ConversationRow) -> Result<bool> {
     let id = &row.document.id;
-    let Some(expected) = moved::expected(tx, id).await? else { return Ok(()) };
+    let Some(expected) = moved::expected(tx, id).await? else { return Ok(true) };
     let expected: Vec<ParticipantLine> =
         serde_json::from_str(&expected).map_err(Error::internal)?;
+    let is_direct = row.document.kind == ConversationKind::Direct;
+    let is_open = is_direct && row.document.archived_at.is_none();
+    let key = pair(&expected).filter(|_| is_open);
     let readers = expected.into_iter().map(|one| Reader {
         user_id: one.user_id,
         joined_at: one.joined_at.unwrap_or(row.document.created_at),
         last_read: one.last_read.map(i64::from),
         last_read_message_id: one.last_read_message_id,
     });
-    moved::end(tx, id, &readers.collect::<Vec<_>>()).await
+    moved::end(tx, id, key, &readers.collect::<Vec<_>>()).await
 }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use futures_util::FutureExt;
 
 use self::{
-    conversation::{CONVERSATION, ConversationLine},
+    conversation::{CONVERSATION, ConversationLine, MESSAGE_IN},
     message::{MESSAGE, MessageLine},
 };
 use super::store::{self, moved};
@@ -17,7 +17,7 @@ use crate::{
     db::Tx,
     error::{Error, Result},
     id::Id,
-    moving::{self, Done, Facts, Incoming, Movable, Outcome},
+    moving::{self, Done, Facts, Incoming, Movable, Outcome, Space},
     personal,
 };
 
@@ -56,6 +56,13 @@ impl Movable for Lines {
             Line::Conversation(line) => line.facts(),
             Line::Message(line) => line.facts(),
         })
+    }
+
+    fn spaces(&self, kind: &str) -> &'static [Space] {
+        match kind {
+            MESSAGE => &[(MESSAGE_IN, &["conversationId", "id"])],
+            _ => &[],
+        }
     }
 
     fn import<'a>(&'a self, tx: &'a mut Tx<'_>, lines: &'a [Incoming]) -> Done<'a, Vec<Outcome>> {
@@ -169,10 +176,11 @@ async fn take_in(
         outcomes.extend(without.map(|_| Outcome::Other("its conversation is not there")));
         return Ok(());
     };
-    let mut new = Vec::new();
+    let (mut new, mut taken) = (Vec::new(), HashMap::<&Id, &MessageLine>::new());
     for (line, _) in lines {
         let Line::Message(line) = line else { continue };
-        if let Some(kept) = there.get(&line.id) {
+        let kept = there.get(&line.id).or(taken.get(&line.id).copied());
+        if let Some(kept) = kept {
             outcomes.push(Outcome::of(message::same_message(line, kept)));
             continue;
         }
@@ -185,12 +193,19 @@ async fn take_in(
             outcomes.push(Outcome::Other(sentence));
             continue;
         }
+        taken.insert(&line.id, line);
         new.push(line.rows());
         outcomes.push(Outcome::Written);
     }
     moved::append(tx, &row, &new).await?;
-    if lines.iter().any(|(_, ends)| *ends) {
-        conversation::end(tx, &row).await?;
+    if lines.iter().any(|(_, ends)| *ends)
+        && !conversation::end(tx, &row).await?
+        && let Some(last) = outcomes.last_mut()
+    {
+        *last = Outcome::Other(
+            "its two people began another direct conversation meanwhile: nobody sees this one until \
+             that is archived and this is imported again",
+        );
     }
     Ok(())
 }

@@ -32,20 +32,18 @@ pub(in crate::chat) struct Reader {
     pub(in crate::chat) last_read_message_id: Option<Id>,
 }
 
-/// Begins to take a conversation in, with those who will take part as a text; false when the two of a
-/// direct one have another.
+/// Begins to take a conversation in, with those who will take part as a text. It is not the direct one of
+/// its two people yet.
 pub(in crate::chat) async fn begin(
     tx: &mut Tx<'_>,
     conversation: &crate::chat::documents::Conversation,
-    direct_key: Option<String>,
     participants: &str,
-) -> Result<bool> {
+) -> Result<()> {
     const INSERT: &str = "
         INSERT INTO conversations
-            (id, kind, title, metadata, direct_key, created_by, created_at, archived_at, messages,
+            (id, kind, title, metadata, created_by, created_at, archived_at, messages,
              last_activity_at, listed_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $7, $7)
-        ON CONFLICT (direct_key) DO NOTHING";
+        VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $6, $6)";
     const BEGIN_IMPORT: &str = "
         INSERT INTO conversation_imports (conversation_id, participants) VALUES ($1, $2)";
     let kind = match conversation.kind {
@@ -57,16 +55,13 @@ pub(in crate::chat) async fn begin(
         kind,
         conversation.title.clone(),
         conversation.metadata.to_string(),
-        direct_key,
         &conversation.created_by,
         conversation.created_at,
         conversation.archived_at,
     ];
-    if tx.execute(INSERT, &row).await? == 0 {
-        return Ok(false);
-    }
+    tx.execute(INSERT, &row).await?;
     tx.execute(BEGIN_IMPORT, &params![&conversation.id, participants]).await?;
-    Ok(true)
+    Ok(())
 }
 
 /// Who will take part in a conversation that is being taken in, as it was written down.
@@ -81,13 +76,19 @@ pub(in crate::chat) async fn expected(
 }
 
 /// Lets those in who take part, now that all messages are there. Nothing that is kept of the stream is from
-/// before they came.
+/// before they came. False when the two of a direct one have begun another meanwhile: then nobody is let in.
 pub(in crate::chat) async fn end(
     tx: &mut Tx<'_>,
     conversation: &Id,
+    direct_key: Option<String>,
     readers: &[Reader],
-) -> Result<()> {
+) -> Result<bool> {
     const END: &str = "DELETE FROM conversation_imports WHERE conversation_id = $1";
+    const PAIR: &str = "
+        UPDATE conversations SET direct_key = $2
+        WHERE id = $1 AND NOT EXISTS (
+            SELECT 1 FROM conversations another
+            WHERE another.direct_key = $2 AND another.id <> $1)";
     const COUNT: &str = "UPDATE conversations SET participants = $2 WHERE id = $1";
     const ADD: &str = "
         INSERT INTO participants
@@ -97,7 +98,12 @@ pub(in crate::chat) async fn end(
     const STAYS: &str = "
         UPDATE authorships SET last_message = NULL
         WHERE user_id = $1 AND conversation_id = $2 AND first_message = $3";
-    let Some(row) = super::find(tx, conversation).await? else { return Ok(()) };
+    let Some(row) = super::find(tx, conversation).await? else { return Ok(true) };
+    if let Some(key) = direct_key
+        && tx.execute(PAIR, &params![conversation, key]).await? == 0
+    {
+        return Ok(false);
+    }
     let users: BTreeSet<&Id> = readers.iter().map(|reader| &reader.user_id).collect();
     let wrote = authors(tx, conversation, users).await?;
     let read = readers.iter().filter_map(|reader| reader.last_read_message_id.as_ref());
@@ -133,7 +139,7 @@ pub(in crate::chat) async fn end(
     tx.insert_all(ADD, &rows).await?;
     tx.execute(COUNT, &params![conversation, i64::try_from(rows.len()).unwrap_or(0)]).await?;
     tx.execute(END, &params![conversation]).await?;
-    Ok(())
+    Ok(true)
 }
 
 /// What someone has written somewhere, the last time that they took part.

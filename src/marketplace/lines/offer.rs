@@ -13,9 +13,12 @@ use crate::{
         store::{moved, offers, requests},
     },
     money::{Amount, Currency},
-    moving::{self, Facts, Key, Line, Outcome, Place, Tag},
+    moving::{self, Facts, Key, Line, Outcome, Place, Space, Tag},
     text,
 };
+
+/// An offer by the request that it is on.
+pub(super) const OFFER_ON: &str = "offer on that request";
 
 /// What a seller offers on a request.
 #[derive(Debug, PartialEq, Serialize, Deserialize, Validate)]
@@ -76,11 +79,13 @@ impl OfferLine {
 impl Line for OfferLine {
     const TYPE: &'static str = "offer";
 
+    const SPACES: &'static [Space] = &[(OFFER_ON, &["requestId", "id"])];
+
     fn facts(&self) -> Facts {
         let Self { id, request_id, seller_id, .. } = self;
         let mut keys = vec![
             Key::own("offer", id),
-            Key::own("offer on that request", format!("{request_id} {id}")),
+            Key::own(OFFER_ON, format!("{request_id} {id}")),
             Key::other("request", request_id),
         ];
         match self.status {

@@ -4,6 +4,7 @@ use garde::Validate;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::offer::OFFER_ON;
 use crate::{
     clock::Timestamp,
     db::Tx,
@@ -181,9 +182,7 @@ impl Line for RequestLine {
     fn facts(&self) -> Facts {
         let mut keys = vec![Key::own("request", &self.id)];
         let offer = self.accepted_offer_id.as_ref();
-        keys.extend(
-            offer.map(|offer| Key::other("offer on that request", format!("{} {offer}", self.id))),
-        );
+        keys.extend(offer.map(|offer| Key::other(OFFER_ON, format!("{} {offer}", self.id))));
         Facts { place: Place::default(), keys }
     }
 

@@ -1,5 +1,7 @@
 //! The lines of payments, each with its ledger.
 
+use std::collections::BTreeSet;
+
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 
@@ -56,11 +58,12 @@ pub struct PaymentLine {
     ledger: Vec<EntryPart>,
     /// The coins that the provider was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[garde(custom(different))]
     coins: Vec<CoinPart>,
-    /// The transactions that pay it, by what is the same for every way to write their names.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[garde(inner(length(bytes, min = 1, max = 512), custom(text::line)))]
-    transactions: Vec<String>,
+    /// The transactions that pay it. Without it: the one of `txHash`, and those that the ledger has as
+    /// received.
+    #[garde(inner(inner(length(bytes, min = 1, max = 512), custom(text::line))))]
+    transactions: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[garde(dive)]
     callbacks: Vec<CallbackPart>,
@@ -105,6 +108,16 @@ struct CoinPart {
     changes: u32,
 }
 
+/// Refuses a coin that is named twice.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives references")]
+fn different(coins: &[CoinPart], (): &()) -> garde::Result {
+    let different: BTreeSet<&str> = coins.iter().map(|coin| coin.crypto.as_str()).collect();
+    if different.len() == coins.len() {
+        return Ok(());
+    }
+    Err(garde::Error::new("names a coin twice"))
+}
+
 impl PaymentLine {
     async fn of(tx: &mut Tx<'_>, row: PaymentRow) -> Result<Self> {
         let PaymentRow { document: payment, webhook_token } = row;
@@ -132,7 +145,7 @@ impl PaymentLine {
             line: Tag,
             ledger: ledger::list(tx, &id).await?.into_iter().map(entry).collect(),
             coins: moved::coins(tx, &id).await?.into_iter().map(coin).collect(),
-            transactions: moved::transactions(tx, &id).await?,
+            transactions: Some(moved::transactions(tx, &id).await?),
             callbacks: CallbackPart::about(tx, &id).await?,
             id,
             request_id: payment.request_id,
@@ -150,6 +163,29 @@ impl PaymentLine {
             created_at: payment.created_at,
             updated_at: payment.updated_at,
         })
+    }
+
+    /// The transactions that pay it, by what is the same for every way to write their names.
+    fn paid_by(&self) -> BTreeSet<String> {
+        let key = |name: &String| transaction::key(name);
+        if let Some(named) = &self.transactions {
+            return named.iter().map(key).collect();
+        }
+        let received = self.ledger.iter().filter(|entry| entry.kind == LedgerKind::Received);
+        let received = received.filter_map(|entry| entry.tx_hash.as_ref());
+        self.tx_hash.iter().chain(received).map(key).collect()
+    }
+
+    /// As it is told when it is in the store, however it was written.
+    fn into_kept(mut self) -> Self {
+        self.transactions = Some(self.paid_by().into_iter().collect());
+        let ledger = self.ledger.iter_mut().map(|entry| &mut entry.tx_hash);
+        for hash in ledger.chain([&mut self.tx_hash]) {
+            *hash = hash.take().map(transaction::name);
+        }
+        self.coins.sort_by(|one, other| one.crypto.as_str().cmp(other.crypto.as_str()));
+        self.callbacks.sort_by(|one, other| one.key.cmp(&other.key));
+        self
     }
 
     fn row(&self) -> PaymentRow {
@@ -193,23 +229,25 @@ impl Line for PaymentLine {
         let token = self.webhook_token.iter();
         keys.extend(token.map(|token| Key::own("webhookToken of a payment", token)));
         if self.provider == PaymentProvider::Decentralized {
-            keys.extend(self.tx_hash.iter().map(|hash| Key::own("txHash of a payment", hash)));
+            let hash = self.tx_hash.iter().map(|hash| transaction::name(hash.clone()));
+            keys.extend(hash.map(|hash| Key::own("txHash of a payment", hash)));
         }
-        let keyed = self.transactions.iter().map(|name| transaction::key(name));
-        keys.extend(keyed.map(|key| Key::own("transaction of a payment", key)));
+        let paid_by = self.paid_by().into_iter();
+        keys.extend(paid_by.map(|key| Key::own("transaction of a payment", key)));
         keys.extend(self.callbacks.iter().map(|one| Key::own("key of a callback", &one.key)));
         Facts { place: Place::default(), keys }
     }
 
     async fn import(self, tx: &mut Tx<'_>) -> Result<Outcome> {
-        if let Some(kept) = payments::find(tx, &self.id).await? {
-            return Ok(Outcome::of(self == Self::of(tx, kept).await?));
+        let line = self.into_kept();
+        if let Some(kept) = payments::find(tx, &line.id).await? {
+            return Ok(Outcome::of(line == Self::of(tx, kept).await?.into_kept()));
         }
-        if !moved::insert_payment(tx, &self.row(), self.ledger.len()).await? {
+        if !moved::insert_payment(tx, &line.row(), line.ledger.len()).await? {
             let other = "another is under way for its request, or has its transaction";
             return Ok(Outcome::Other(other));
         }
-        let Self { id, ledger, coins, transactions: names, callbacks, .. } = self;
+        let Self { id, ledger, coins, transactions: names, callbacks, .. } = line;
         let entry = |(entry, ordinal): (EntryPart, u64)| LedgerEntry {
             ordinal,
             kind: entry.kind,
@@ -225,7 +263,7 @@ impl Line for PaymentLine {
             moved::insert_coin(tx, &id, &coin.crypto, coin.changes.into()).await?;
         }
         let mut is_whole = true;
-        for name in names {
+        for name in names.into_iter().flatten() {
             is_whole &= transactions::claim(tx, &name, &id).await?;
         }
         for callback in callbacks {

@@ -55,6 +55,13 @@ pub struct PayoutLine {
 }
 
 impl PayoutLine {
+    /// As it is told when it is in the store, however it was written.
+    fn into_kept(mut self) -> Self {
+        self.tx_hash = self.tx_hash.map(transaction::name);
+        self.callbacks.sort_by(|one, other| one.key.cmp(&other.key));
+        self
+    }
+
     async fn of(tx: &mut Tx<'_>, row: PayoutRow) -> Result<Self> {
         let PayoutRow { document: payout, webhook_token, request_name } = row;
         Ok(Self {
@@ -101,32 +108,33 @@ impl Line for PayoutLine {
     }
 
     async fn import(self, tx: &mut Tx<'_>) -> Result<Outcome> {
-        if let Some(kept) = moved::find_payout(tx, &self.id).await? {
-            return Ok(Outcome::of(self == Self::of(tx, kept).await?));
+        let line = self.into_kept();
+        if let Some(kept) = moved::find_payout(tx, &line.id).await? {
+            return Ok(Outcome::of(line == Self::of(tx, kept).await?.into_kept()));
         }
         let document = Payout {
-            underscore_id: self.id.clone(),
-            id: self.id,
-            seller_id: self.seller_id,
-            payment_id: self.payment_id,
-            amount: self.amount,
-            currency: self.currency,
-            destination: self.destination,
-            provider: self.provider,
-            status: self.status,
-            task_id: self.task_id,
-            tx_hash: self.tx_hash,
-            reason: self.reason,
-            created_at: self.created_at,
-            updated_at: self.updated_at,
+            underscore_id: line.id.clone(),
+            id: line.id,
+            seller_id: line.seller_id,
+            payment_id: line.payment_id,
+            amount: line.amount,
+            currency: line.currency,
+            destination: line.destination,
+            provider: line.provider,
+            status: line.status,
+            task_id: line.task_id,
+            tx_hash: line.tx_hash,
+            reason: line.reason,
+            created_at: line.created_at,
+            updated_at: line.updated_at,
         };
-        let request_name = self.request_name.map(|Hex(name)| name);
-        let row = PayoutRow { document, webhook_token: self.webhook_token, request_name };
+        let request_name = line.request_name.map(|Hex(name)| name);
+        let row = PayoutRow { document, webhook_token: line.webhook_token, request_name };
         if !moved::insert_payout(tx, &row).await? {
             let other = "another of its payment is under way, or has its transaction";
             return Ok(Outcome::Other(other));
         }
-        for callback in self.callbacks {
+        for callback in line.callbacks {
             callback.import(tx, &row.document.id).await?;
         }
         Ok(Outcome::Written)
