@@ -57,7 +57,8 @@ async fn clients_of_both_dialects_go_on_in_an_old_conversation_by_its_old_id() {
     assert_eq!(contents(&history), newest_first);
     assert_eq!(history["items"][0]["createdAt"], "2020-05-01T10:00:40.000Z");
     assert_eq!(history["items"][0]["reactions"][0]["userId"], "ann");
-    assert_eq!(history["items"][0]["reactions"][1]["emoji"], "really?");
+    let reactions = history["items"][0]["reactions"].as_array().expect("reactions");
+    assert!(reactions.iter().any(|one| one["emoji"] == "really?"), "{history}");
     assert_eq!(history["items"][0]["replyTo"], "m1");
 
     let sent = json!({ "conversationId": old, "content": "and so on" });
