@@ -245,8 +245,8 @@ async fn half_a_direct_conversation_is_nobody_s_and_waits_where_its_two_people_b
         })
         .await;
     assert_eq!(app.count("SELECT COUNT(*) FROM conversation_imports").await, 1);
-    let begin = json!({ "participantIds": ["bob"] });
-    let begun = app.person("ann").post("/api/conversations", begin.clone()).await.created();
+    let asked = json!({ "participantIds": ["bob"] });
+    let begun = app.person("ann").post("/api/conversations", asked).await.created();
     let new = begun["conversation"]["id"].as_str().expect("an id").to_owned();
     assert_ne!(new, "old");
     let app = app

@@ -177,7 +177,7 @@ impl PaymentLine {
     }
 
     /// As it is told when it is in the store, however it was written.
-    fn as_kept(mut self) -> Self {
+    fn into_kept(mut self) -> Self {
         self.transactions = Some(self.paid_by().into_iter().collect());
         let ledger = self.ledger.iter_mut().map(|entry| &mut entry.tx_hash);
         for hash in ledger.chain([&mut self.tx_hash]) {
@@ -239,9 +239,9 @@ impl Line for PaymentLine {
     }
 
     async fn import(self, tx: &mut Tx<'_>) -> Result<Outcome> {
-        let line = self.as_kept();
+        let line = self.into_kept();
         if let Some(kept) = payments::find(tx, &line.id).await? {
-            return Ok(Outcome::of(line == Self::of(tx, kept).await?.as_kept()));
+            return Ok(Outcome::of(line == Self::of(tx, kept).await?.into_kept()));
         }
         if !moved::insert_payment(tx, &line.row(), line.ledger.len()).await? {
             let other = "another is under way for its request, or has its transaction";

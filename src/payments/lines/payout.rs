@@ -56,7 +56,7 @@ pub struct PayoutLine {
 
 impl PayoutLine {
     /// As it is told when it is in the store, however it was written.
-    fn as_kept(mut self) -> Self {
+    fn into_kept(mut self) -> Self {
         self.tx_hash = self.tx_hash.map(transaction::name);
         self.callbacks.sort_by(|one, other| one.key.cmp(&other.key));
         self
@@ -108,9 +108,9 @@ impl Line for PayoutLine {
     }
 
     async fn import(self, tx: &mut Tx<'_>) -> Result<Outcome> {
-        let line = self.as_kept();
+        let line = self.into_kept();
         if let Some(kept) = moved::find_payout(tx, &line.id).await? {
-            return Ok(Outcome::of(line == Self::of(tx, kept).await?.as_kept()));
+            return Ok(Outcome::of(line == Self::of(tx, kept).await?.into_kept()));
         }
         let document = Payout {
             underscore_id: line.id.clone(),
