@@ -57,7 +57,8 @@ async fn clients_of_both_dialects_go_on_in_an_old_conversation_by_its_old_id() {
     assert_eq!(contents(&history), newest_first);
     assert_eq!(history["items"][0]["createdAt"], "2020-05-01T10:00:40.000Z");
     assert_eq!(history["items"][0]["reactions"][0]["userId"], "ann");
-    assert_eq!(history["items"][0]["reactions"][1]["emoji"], "really?");
+    let reactions = history["items"][0]["reactions"].as_array().expect("reactions");
+    assert!(reactions.iter().any(|one| one["emoji"] == "really?"), "{history}");
     assert_eq!(history["items"][0]["replyTo"], "m1");
 
     let sent = json!({ "conversationId": old, "content": "and so on" });
@@ -244,8 +245,8 @@ async fn half_a_direct_conversation_is_nobody_s_and_waits_where_its_two_people_b
         })
         .await;
     assert_eq!(app.count("SELECT COUNT(*) FROM conversation_imports").await, 1);
-    let direct = json!({ "participantIds": ["bob"] });
-    let begun = app.person("ann").post("/api/conversations", direct.clone()).await.created();
+    let asked = json!({ "participantIds": ["bob"] });
+    let begun = app.person("ann").post("/api/conversations", asked).await.created();
     let new = begun["conversation"]["id"].as_str().expect("an id").to_owned();
     assert_ne!(new, "old");
     let app = app
