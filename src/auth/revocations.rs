@@ -188,7 +188,7 @@ impl Revocations {
     /// Whether a service may act for a user, whose tokens have no say in it.
     ///
     /// # Errors
-    /// [`ShutOutUser`] where they are blocked or being erased.
+    /// Why nobody acts for them: they are blocked, or being erased.
     pub fn check_acted_for(&self, user: &Id) -> Result<(), ShutOutUser> {
         let shut_out = self.read();
         if shut_out.is_blocked(user, &self.0.clock) {
