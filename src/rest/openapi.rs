@@ -28,7 +28,10 @@
 //! // The roof merges the rooms:
 //! let (router, api) =
 //!     OpenApiRouter::with_openapi(openapi::base()).merge(router()).split_for_parts();
-//! let takes = openapi::Takes { key: |_, _| false, act_as: |_| true };
+//! let takes = openapi::Takes {
+//!     key: |_: &http::Method, _: &str| false,
+//!     act_as: |_: &str| true,
+//! };
 //! let api = openapi::complete(api, &openapi::Examples::default(), &takes);
 //! let router: axum::Router = router.merge(openapi::router(&api)?);
 //! # Ok::<(), serde_json::Error>(())
