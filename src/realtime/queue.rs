@@ -13,7 +13,7 @@ const PAUSE_AT: usize = 16;
 /// From how many bytes in them on.
 const PAUSE_AT_BYTES: usize = 256 * 1024;
 
-/// Below this part of either it is read again: a client whose events take long is heard, its answers to
+/// Below the part of either that is one of so many it is read again: a client whose events take long is heard, its answers to
 /// pings, too, before all of them are done.
 const RESUME_BELOW: usize = 2;
 
