@@ -1,7 +1,7 @@
 //! The one error: a stable code and a public sentence for the caller, a private cause for the log.
 //! It renders as problem+json (RFC 9457) through `rest::problem` and as an acknowledgement.
 
-use std::{borrow::Cow, fmt, iter, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -307,10 +307,21 @@ impl Error {
     /// The private causes, outermost first, for the log; nothing without any.
     #[must_use]
     pub fn causes(&self) -> Option<String> {
-        let chain = iter::successors(std::error::Error::source(self), |cause| cause.source());
-        let causes = chain.map(ToString::to_string).collect::<Vec<_>>();
-        (!causes.is_empty()).then(|| causes.join(": "))
+        std::error::Error::source(self).map(with_causes)
     }
+}
+
+/// An error with its causes.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 impl fmt::Display for Error {

@@ -126,19 +126,6 @@ pub fn is_mail_address(text: &str) -> bool {
         })
 }
 
-/// An error with its causes.
-#[must_use]
-pub fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
 /// JSON with U+FFFD for each half surrogate in its strings, keys too: JavaScript cuts strings
 /// between the halves of a character, and its encoder writes what is left as an escape that means
 /// no character (docs/contract/events.md#client-to-server).

@@ -54,14 +54,4 @@ impl Line for GrantLine {
         };
         Ok((grants.into_iter().map(line).collect(), next))
     }
-
-    async fn is_there(tx: &mut Tx<'_>, name: &str) -> Result<bool> {
-        let (Some(room), Some(user)) = pair(name) else { return Ok(false) };
-        Ok(moved::find(tx, &room, &user).await?.is_some())
-    }
-}
-
-fn pair(name: &str) -> (Option<Room>, Option<Id>) {
-    let (room, user) = name.split_once(' ').unwrap_or_default();
-    (room.parse().ok(), user.parse().ok())
 }

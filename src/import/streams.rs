@@ -58,9 +58,4 @@ impl Line for StreamLine {
         };
         Ok((streams.into_iter().map(line).collect(), next))
     }
-
-    async fn is_there(_tx: &mut Tx<'_>, _name: &str) -> Result<bool> {
-        // No line refers to one.
-        Ok(false)
-    }
 }

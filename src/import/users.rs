@@ -162,9 +162,4 @@ impl Line for UserLine {
         };
         Ok((lines, Some(next)))
     }
-
-    async fn is_there(_tx: &mut Tx<'_>, _name: &str) -> Result<bool> {
-        // No line refers to one: tokens make users, too.
-        Ok(false)
-    }
 }

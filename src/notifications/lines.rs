@@ -137,9 +137,4 @@ impl Line for NotificationLine {
         };
         Ok((kept.into_iter().map(line).collect(), next))
     }
-
-    async fn is_there(_tx: &mut Tx<'_>, _name: &str) -> Result<bool> {
-        // No line refers to one.
-        Ok(false)
-    }
 }

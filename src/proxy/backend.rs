@@ -27,13 +27,12 @@ use crate::{
     auth::Identity,
     clock::Clock,
     config::Config,
-    error::{Code, Error, Result},
+    error::{Code, Error, Result, with_causes},
     id::{Id, Ids},
     log_limit, metrics,
     rest::health::Readiness,
     room::Room,
     signature::{self, SigningKeys},
-    text::with_causes,
 };
 
 /// What it is called where operators look.
@@ -322,12 +321,18 @@ fn unreachable(error: reqwest::Error) -> Failure {
     Failure::Unreachable(with_causes(&error.without_url()))
 }
 
-/// What is wrong with an answer, without a word of what it says: its own fields are named.
+/// What is wrong with an answer, without a word of what it says: its own fields are named, and the
+/// place of an item in one.
 fn fault(error: &Error) -> String {
     let pointer = error.fields().first().map(|field| field.pointer.as_str()).unwrap_or_default();
-    let field = pointer.split('/').nth(1).unwrap_or_default();
-    let known = FIELDS.iter().find(|known| **known == field).copied().unwrap_or("the whole");
-    format!("{} ({known})", error.code_name())
+    let mut steps = pointer.split('/').skip(1);
+    let field = steps.next().and_then(|field| FIELDS.iter().find(|known| **known == field));
+    let place = match (field, steps.next().and_then(|item| item.parse::<usize>().ok())) {
+        (Some(field), Some(item)) => format!("/{field}/{item}"),
+        (Some(field), None) => format!("/{field}"),
+        (None, _) => "the whole".to_owned(),
+    };
+    format!("{} ({place})", error.code_name())
 }
 
 /// `application/json`, or another type that is JSON (RFC 6839, section 3.1).

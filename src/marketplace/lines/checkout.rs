@@ -96,9 +96,4 @@ impl Line for CheckoutLine {
         let next = moving::behind(&checkouts, |checkout| checkout.id.to_string());
         Ok((checkouts.into_iter().map(Self::of).collect(), next))
     }
-
-    async fn is_there(tx: &mut Tx<'_>, name: &str) -> Result<bool> {
-        let Ok(id) = name.parse::<Id>() else { return Ok(false) };
-        Ok(checkouts::find(tx, &id).await?.is_some())
-    }
 }

@@ -149,9 +149,4 @@ impl Line for PayoutLine {
         }
         Ok((lines, next))
     }
-
-    async fn is_there(_tx: &mut Tx<'_>, _name: &str) -> Result<bool> {
-        // No line refers to one.
-        Ok(false)
-    }
 }

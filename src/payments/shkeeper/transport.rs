@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{ProviderError, Shkeeper, signature::API_KEY};
-use crate::{rest::json, text::with_causes};
+use crate::{error::with_causes, rest::json};
 
 /// An answer is not read above this size; a traceback fits.
 const MAX_ANSWER_BYTES: usize = 1_000_000;

@@ -117,9 +117,4 @@ impl Line for RevocationLine {
         };
         Ok((rows.into_iter().map(line).collect::<Result<_>>()?, next))
     }
-
-    async fn is_there(_tx: &mut Tx<'_>, _name: &str) -> Result<bool> {
-        // No line refers to one.
-        Ok(false)
-    }
 }
