@@ -90,7 +90,10 @@ impl Answer for EventAnswer {
                 return Err(Error::invalid(pointer, format!("has at most {MAX_ROOMS} items")));
             }
         }
-        let emit = written.emit.iter().map(|emit| read_emit(emit)).collect::<Result<_>>()?;
+        let emit = written.emit.iter().enumerate().map(|(at, emit)| {
+            read_emit(emit).map_err(|error| Error::invalid(format!("/emit/{at}"), error.detail()))
+        });
+        let emit = emit.collect::<Result<_>>()?;
         let ack = match (written.error, written.ack) {
             (Some(Refusal { code, error }), _) => Err(Error::new(Code::from(code), error)),
             (None, Some(ack)) => {
@@ -177,6 +180,13 @@ mod tests {
         ] {
             assert!(EventAnswer::read(bad.as_bytes()).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn of_emits_it_is_told_which_is_none() {
+        let answer = r#"{"emit": [{"to": "everyone", "event": "news"}, {"event": "news"}]}"#;
+        let error = EventAnswer::read(answer.as_bytes()).err().unwrap();
+        assert_eq!(error.fields()[0].pointer, "/emit/1");
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Rights to enter rooms that a backend has given for a time. They end with that, and are asked about
 //! again while the user is in the room.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
@@ -12,6 +15,9 @@ use crate::{id::Id, room::Room};
 /// Until then whoever is in the room stays.
 const RETRY: Duration = Duration::from_secs(10);
 
+/// For how long a right is kept in any case: whoever it is for may still be on their way in.
+const AT_LEAST: Duration = Duration::from_mins(1);
+
 /// Rights by user and room.
 pub(super) struct Rights {
     kept: Mutex<HashMap<(Id, Room), Right>>,
@@ -20,6 +26,7 @@ pub(super) struct Rights {
 
 #[derive(Clone, Copy)]
 struct Right {
+    given: Instant,
     /// Until then the user may enter.
     until: Instant,
     /// Then it is asked whether they may stay.
@@ -59,9 +66,23 @@ impl Rights {
         if kept.len() >= self.most && !kept.contains_key(&key) {
             return Err(Full);
         }
-        let until = Instant::now() + life;
-        kept.insert(key, Right { until, ask_at: until });
+        let given = Instant::now();
+        let until = given + life;
+        kept.insert(key, Right { given, until, ask_at: until });
         Ok(())
+    }
+
+    /// Whether there is no space for another.
+    pub(super) fn are_full(&self) -> bool {
+        self.lock().len() >= self.most
+    }
+
+    /// Forgets the rights of users who are not in the rooms for which they have them: they ask again
+    /// when they come.
+    pub(super) fn keep_of(&self, present: &HashSet<(Id, Room)>) {
+        let now = Instant::now();
+        let is_new = |right: &Right| now - right.given < AT_LEAST;
+        self.lock().retain(|key, right| is_new(right) || present.contains(key));
     }
 
     /// Forgets a right.
@@ -120,5 +141,23 @@ mod tests {
         assert_eq!(rights.set(&ann, &room, life), Ok(()), "it is one of them");
         rights.forget(&ann, &room);
         assert_eq!(rights.set(&bob, &room, life), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_left_makes_space_for_others() {
+        let rights = Rights::new(2);
+        let [ann, bob, eve]: [Id; 3] = ["ann", "bob", "eve"].map(|id| id.parse().unwrap());
+        let room: Room = "lobby".parse().unwrap();
+        let life = Some(Duration::from_hours(1));
+        rights.set(&ann, &room, life).unwrap();
+        rights.set(&bob, &room, life).unwrap();
+        assert!(rights.are_full());
+        let present = HashSet::from([(ann.clone(), room.clone())]);
+        rights.keep_of(&present);
+        assert!(rights.holds(&bob, &room), "he may be on his way in");
+        tokio::time::advance(AT_LEAST).await;
+        rights.keep_of(&present);
+        assert!(rights.holds(&ann, &room) && !rights.holds(&bob, &room));
+        assert_eq!(rights.set(&eve, &room, life), Ok(()));
     }
 }

@@ -1,8 +1,9 @@
 //! Questions of clients, and what is done for the answers.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
+use tokio::time::Instant;
 
 use super::{
     answer::EventAnswer,
@@ -22,6 +23,10 @@ use crate::{
 
 /// How often it is looked for rights that have ended.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often it is sought who has left, where there is no space for more rights: all sockets are looked
+/// at for it.
+const SEEK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Rights that are asked about at once.
 const RENEWED_AT_ONCE: usize = 8;
@@ -63,9 +68,16 @@ impl Proxy {
     /// Asks about rights that have ended, for ever: whoever may not be in a room any more is taken out
     /// of it.
     pub async fn renew_rights(self) {
+        let mut sought = None;
         loop {
             tokio::time::sleep(LOOK_INTERVAL).await;
-            let ended = self.0.backend.rights().ended();
+            let rights = self.0.backend.rights();
+            let is_time = sought.is_none_or(|sought: Instant| sought.elapsed() >= SEEK_INTERVAL);
+            if is_time && rights.are_full() {
+                rights.keep_of(&self.0.present().await);
+                sought = Some(Instant::now());
+            }
+            let ended = rights.ended();
             stream::iter(ended)
                 .for_each_concurrent(RENEWED_AT_ONCE, |(user, room)| self.0.renew(user, room))
                 .await;
@@ -103,6 +115,14 @@ impl Inner {
                 "it is a room in which this server keeps sockets",
             ));
         }
+        // Before anything is done: an answer is done whole, or not at all.
+        self.emits.fit(connection, &answer.emit).map_err(|at| {
+            not_done(
+                &topic,
+                "emit",
+                &format!("/emit/{at} and those before it are too much together"),
+            )
+        })?;
         self.access.admit_all(connection, answer.join).await.map_err(|error| {
             if error.code() != Code::Forbidden {
                 return error;
@@ -117,6 +137,15 @@ impl Inner {
         answer.ack
     }
 
+    /// Who is in which room.
+    async fn present(&self) -> HashSet<(Id, Room)> {
+        let connections = self.sockets.all().await;
+        let known = connections.iter().filter_map(|one| Some((one.user_id()?, one.rooms())));
+        known
+            .flat_map(|(user, rooms)| rooms.into_iter().map(move |room| (user.clone(), room)))
+            .collect()
+    }
+
     /// A user's right to a room has ended.
     async fn renew(&self, user: Id, room: Room) {
         let connections = self.sockets.in_room(&room).await;
@@ -128,7 +157,7 @@ impl Inner {
         };
         // Where it does not answer, they stay, and it is asked again.
         if let Ok(Membership::Stranger) = self.backend.renew(&identity, &room).await {
-            self.access.evict(&user, &[room]).await;
+            self.access.end_lease(&user, &room).await;
         }
     }
 }

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     db::{self, Budget, Db},
     error::Result,
+    room::Room,
     stream::{DomainEvent, Stream, WireEvent},
 };
 
@@ -72,6 +73,16 @@ impl EmitService {
         Ok(sockets)
     }
 
+    /// Whether there is space for all that [`EmitService::answer`] would send; nothing is sent.
+    ///
+    /// # Errors
+    /// The place of the first for which there is none.
+    pub fn fit(&self, connection: &Connection, emits: &[ExternalEvent]) -> Result<(), usize> {
+        let (own, mut budget) = (connection.own_room(), self.budget());
+        let has_no_space = |emit: &ExternalEvent| !emit.is_for(&own) && budget.take(emit).is_err();
+        emits.iter().position(has_no_space).map_or(Ok(()), Err)
+    }
+
     /// Sends events that a backend gives in answer to one of a connection's. What is for this
     /// connection alone is not kept: nobody could ask for it again.
     ///
@@ -83,11 +94,7 @@ impl EmitService {
         emits: Vec<ExternalEvent>,
     ) -> Result<()> {
         let own = connection.own_room();
-        let is_own = |emit: &ExternalEvent| match &emit.to {
-            Target::Rooms { rooms, except } => *rooms == [own.clone()] && except.is_empty(),
-            Target::Everyone => false,
-        };
-        let (own, others): (Vec<_>, Vec<_>) = emits.into_iter().partition(is_own);
+        let (own, others): (Vec<_>, Vec<_>) = emits.into_iter().partition(|emit| emit.is_for(&own));
         if !others.is_empty() {
             self.send(others).await?;
         }
@@ -99,6 +106,18 @@ impl EmitService {
             }
         }
         Ok(())
+    }
+}
+
+impl ExternalEvent {
+    /// Whether it is for everyone in one room, and for nobody else.
+    fn is_for(&self, room: &Room) -> bool {
+        match &self.to {
+            Target::Rooms { rooms, except } => {
+                std::slice::from_ref(room) == rooms.as_slice() && except.is_empty()
+            }
+            Target::Everyone => false,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use stoa::{
     clock::{Clock, Timestamp},
-    config::Handshake,
+    config::{Handshake, RoomPolicy},
 };
 
 use super::{
@@ -302,4 +302,42 @@ async fn who_asks_too_fast_is_not_asked_for() {
     }
     assert!(refused > 10, "{refused}");
     assert_eq!(backend.asked().len(), 20 - refused);
+}
+
+#[tokio::test]
+async fn who_is_in_as_many_rooms_as_may_be_is_asked_for_and_its_own_room_is_none_of_them() {
+    let backend = Backend::start(|asked| Reply::Json(asked["args"][0].clone())).await;
+    let app = start_with(&backend, &["*"], |config| {
+        config.realtime.max_rooms_per_connection = 3;
+        config.rooms.policy = RoomPolicy::Open;
+    })
+    .await;
+    let mut ann = app.user("ann").await;
+    ann.join("join-request-room", "r1").await;
+    ann.join("join-request-room", "r2").await;
+    assert_eq!(ann.emit_ack("ask", json!({ "ack": ["heard"] })).await, "heard");
+    let own = backend.asked()[0].json()["socketId"].as_str().unwrap().to_owned();
+    assert_eq!(app.emit_to_room(&own, "news", json!(1)).await, 1);
+    ann.emit_ack("leave-request-room", "r1").await;
+    ann.join("join-request-room", "r3").await;
+    let full = ann.emit_ack("join-request-room", "r4").await;
+    assert_eq!(full["code"], "conflict", "{full}");
+}
+
+#[tokio::test]
+async fn an_answer_whose_emits_are_too_much_is_not_done_at_all() {
+    let backend = Backend::start(|asked| Reply::Json(asked["args"][0].clone())).await;
+    let app = start(&backend, &["*"]).await;
+    let mut ann = app.user("ann").await;
+    assert_eq!(ann.emit_ack("ask", json!({ "join": ["den"], "ack": [1] })).await, 1);
+    backend.answer(|_| {
+        let emit =
+            json!({ "to": { "room": "lobby" }, "event": "news", "data": "x".repeat(300_000) });
+        Reply::Json(json!({
+            "join": ["lobby"], "leave": ["den"], "emit": [emit, emit, emit, emit], "ack": [1],
+        }))
+    });
+    assert_unavailable(&ann.emit_ack("ask", json!({})).await);
+    assert_eq!(app.emit_to_room("lobby", "news", json!(1)).await, 0);
+    assert_eq!(app.emit_to_room("den", "news", json!(1)).await, 1);
 }

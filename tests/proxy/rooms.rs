@@ -203,3 +203,30 @@ async fn a_message_for_a_conversation_that_is_not_kept_here_is_the_backends() {
     assert_eq!(ann.emit_ack("message:send", empty).await["code"], "invalid_payload");
     assert_eq!(backend.asked().len(), times);
 }
+
+#[tokio::test]
+async fn a_lease_that_ends_takes_nobody_out_whom_an_answer_let_in() {
+    let backend = Backend::start(|asked| {
+        let join = json!({ "join": ["conversation:x1"], "ack": [1] });
+        let lease = json!({ "allow": true, "for": 0.2 });
+        Reply::Json(if asked["kind"] == "join" { lease } else { join })
+    })
+    .await;
+    let app = start(&backend).await;
+    let mut let_in = app.user("ann").await;
+    assert_eq!(let_in.emit_ack("ask", 1).await, 1);
+    let mut by_lease = [app.user("ann").await, app.user("ann").await];
+    for socket in &mut by_lease {
+        socket.join("conversation:join", "x1").await;
+    }
+    assert_eq!(app.emit_to_room("conversation:x1", "news", json!(1)).await, 3);
+    backend.answer(|_| Reply::Json(json!({ "allow": false })));
+    let asked = rooms(&backend).len();
+    let one = async || {
+        let sockets = app.emit_to_room("conversation:x1", "news", json!(2)).await;
+        (sockets == 1).then_some(())
+    };
+    within("those by lease to be out of the room", eventually(one)).await;
+    assert_eq!(rooms(&backend).len(), asked + 1, "it is asked once for all sockets of a user");
+    assert!(!by_lease[0].may_join("conversation:join", "x1").await);
+}

@@ -69,6 +69,22 @@ impl Access {
         self.take_out(&connections, rooms, |membership| membership == Membership::Member).await;
     }
 
+    /// Takes a user's sockets out of a room that a backend lets the user enter no longer, as far as they
+    /// have no other right: another of its answers let some in, which this one does not take back.
+    pub async fn end_lease(&self, user: &Id, room: &Room) {
+        self.sockets.hub().note_eviction();
+        for connection in self.sockets.in_room(room).await {
+            let identity = connection.identity().filter(|identity| identity.user_id == *user);
+            let Some(identity) = identity.filter(|_| !connection.is_admitted(room)) else {
+                continue;
+            };
+            // By what is kept here: the backend was just asked.
+            if !matches!(self.stored(&identity, room).await, Ok(Membership::Member)) {
+                connection.leave(room);
+            }
+        }
+    }
+
     /// A connection goes on under a new token: it is out of each room that this one may not enter.
     ///
     /// # Errors

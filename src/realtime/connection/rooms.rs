@@ -111,7 +111,7 @@ impl Connection {
             }
             return Ok(false);
         }
-        if state.rooms.len() >= self.context.hub.max_rooms_per_connection() {
+        if self.has_no_space_for(&room, &state.rooms) {
             return Err(Error::new(Code::Conflict, "This socket is in too many rooms."));
         }
         state.rooms.reserve_exact(1);
@@ -121,6 +121,16 @@ impl Connection {
             None => Item::Join(self.member, room),
         });
         Ok(true)
+    }
+
+    /// Whether it is in as many rooms as it may be. Its own counts for none, since nobody asked for it.
+    fn has_no_space_for(&self, room: &Room, rooms: &[Room]) -> bool {
+        let most = self.context.hub.max_rooms_per_connection();
+        if rooms.len() < most {
+            return false;
+        }
+        let own = self.own_room();
+        *room != own && rooms.iter().filter(|room| **room != own).count() >= most
     }
 
     /// Leaves a room; nothing happens when it is not in it.
