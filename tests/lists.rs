@@ -388,3 +388,21 @@ async fn a_list_of_payments_has_those_that_its_reader_pays_or_is_paid() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_parameter_that_is_not_known_is_refused_by_name_whatever_is_asked() {
+    let app = TestApp::start().await;
+    let ann = app.person("ann");
+    for (path, unknown) in [
+        ("/api/notifications?unraed=true", "/unraed"),
+        ("/api/conversations?limit=3&page=2", "/page"),
+        ("/api/auth/me?a%2Fb=1", "/a~1b"),
+    ] {
+        ann.get(path).await.invalid(unknown);
+    }
+    let both = ann.get("/api/notifications?a=1&b=2&unread=true").await;
+    assert_eq!(both.body["errors"].as_array().map(Vec::len), Some(2), "{both:?}");
+    let group = json!({ "participantIds": ["bob"] });
+    ann.post("/api/conversations?draft=1", group).await.invalid("/draft");
+    assert_eq!(ann.get("/api/conversations?").await.status, 200);
+}

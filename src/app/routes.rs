@@ -39,6 +39,7 @@ use crate::{
     rest::{
         self as rest,
         openapi::{self, Examples, Takes},
+        parameters::{self, Parameters},
         problem,
         unread::OpenBodies,
     },
@@ -134,7 +135,8 @@ pub(super) fn router(
     // Answers are kept as callers see them, so failures are rendered below as well as above.
     let api = api
         .route_layer(from_fn(problem::layer))
-        .route_layer(from_fn_with_state(state.clone(), idempotency::layer));
+        .route_layer(from_fn_with_state(state.clone(), idempotency::layer))
+        .route_layer(from_fn_with_state(Parameters::of(&description), parameters::layer));
     let mut router = api
         .merge(openapi::router(&description)?)
         .merge(documents(&ground.catalogue)?)

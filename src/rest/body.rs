@@ -60,7 +60,8 @@ impl fmt::Debug for Recheck {
     }
 }
 
-/// The query. 422 with a pointer to what is not of its type; unknown names are `T`'s to refuse.
+/// The query. 422 with a pointer to what is not of its type; unknown names are refused before
+/// (`super::parameters`).
 #[derive(Clone, Copy, Debug)]
 pub struct Query<T>(pub T);
 

@@ -307,6 +307,18 @@ mod tests {
     }
 
     #[test]
+    fn a_list_of_the_values_of_an_object_is_none() {
+        for (json, pointer) in [
+            (r#"["a",[]]"#, ""),
+            (r#"{"buyerName":"a","lines":[{"unitCount":1},[1]]}"#, "/lines/1"),
+        ] {
+            let error = refused(json);
+            let told = [(pointer, "invalid type: sequence, expected an object")];
+            assert_eq!(fields(&error), told, "{json}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_told_without_the_value() {
         for (json, told) in [
             (

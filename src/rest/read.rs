@@ -3,7 +3,7 @@
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_path_to_error::{Path, Segment};
 
-use super::words;
+use super::{objects::Objects, words};
 use crate::error::{Code, Error, FieldError, Result};
 
 pub(super) const TOO_DEEP: &str = "nests too deeply; at most 100 levels";
@@ -14,7 +14,7 @@ const MAX_DETAIL: usize = 300;
 /// Reads one JSON value.
 pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Result<Fault>> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let value = serde_path_to_error::deserialize(Objects(&mut json)).map_err(|error| {
         let (pointer, mut at) = (pointer(error.path()), steps(error.path()));
         let inner = error.into_inner();
         let mut message = inner.to_string();

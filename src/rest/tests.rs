@@ -387,7 +387,7 @@ async fn an_operation_shows_only_what_it_can_fail_by_and_what_was_answered() {
     let api = document(false).await;
     let responses = api["paths"]["/api/things"]["get"]["responses"].as_object().unwrap();
     let statuses: Vec<_> = responses.keys().collect();
-    assert_eq!(statuses, ["200", "429", "500", "503"]);
+    assert_eq!(statuses, ["200", "422", "429", "500", "503"]);
     assert_eq!(responses["200"]["content"]["application/json"]["example"], json!(["a"]));
     let archive = &api["paths"]["/api/things/{id}/archive"]["post"]["responses"];
     let conflicts = &archive["409"]["content"]["application/problem+json"]["examples"];

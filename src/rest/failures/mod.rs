@@ -160,6 +160,7 @@ fn what_fails(operation: &Operation, called: Called) -> Vec<&'static Shared> {
             (body, &shared::INVALID_BODY),
             (query, &shared::INVALID_PAGE),
             (path, &shared::INVALID_PATH),
+            (true, &shared::INVALID_QUERY),
         ]),
         Some(&shared::RATE_LIMITED),
         Some(&shared::INTERNAL),

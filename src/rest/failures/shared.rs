@@ -223,6 +223,16 @@ pub(super) const INVALID_PATH: Shared = Shared {
     .at("/id")],
 };
 
+pub(super) const INVALID_QUERY: Shared = Shared {
+    name: "InvalidQuery",
+    failures: &[Failure::new(
+        "The query has a parameter that is not known.",
+        Code::InvalidPayload,
+        "is not a known parameter",
+    )
+    .at("/page")],
+};
+
 pub(super) const RATE_LIMITED: Shared = Shared {
     name: "RateLimited",
     failures: &[Failure::new(
@@ -246,7 +256,7 @@ pub(super) const UNAVAILABLE: Shared = Shared {
     )],
 };
 
-pub(super) const ALL: [&Shared; 18] = [
+pub(super) const ALL: [&Shared; 19] = [
     &BAD_ACT_AS,
     &BAD_BODY,
     &BAD_KEY,
@@ -262,6 +272,7 @@ pub(super) const ALL: [&Shared; 18] = [
     &INVALID_KEYED_BODY,
     &INVALID_PAGE,
     &INVALID_PATH,
+    &INVALID_QUERY,
     &RATE_LIMITED,
     &INTERNAL,
     &UNAVAILABLE,
