@@ -4,6 +4,7 @@
 use std::{fmt, sync::Arc};
 
 use http::{HeaderMap, HeaderName, header::ToStrError};
+use serde::Deserialize;
 
 use super::{CredentialKind, Credentials, Identity, Role, Roles, revocations::ShutOutUser};
 use crate::{
@@ -19,7 +20,7 @@ const ACT_AS_ROLES: HeaderName = HeaderName::from_static("x-act-as-roles");
 
 /// Calls that a service makes in its own name alone, and all below them: they make tokens, say who users
 /// are, and send in the name of the server.
-const OWN_NAME: [&str; 4] = ["/api/emit", "/api/auth", "/api/users", "/api/webhook-endpoints"];
+pub const OWN_NAME: [&str; 4] = ["/api/emit", "/api/auth", "/api/users", "/api/webhook-endpoints"];
 
 /// Whether a service may act for somebody at this path.
 #[must_use]
@@ -69,6 +70,18 @@ impl From<ActRefusal> for Error {
             ActRefusal::ShutOut(why) => why.into(),
         }
     }
+}
+
+/// The user whom a service's body names for what it does, as
+/// [`NamingCaller`](super::NamingCaller) takes it. Bodies that name nobody have no such field.
+pub(super) fn named_in(body: &[u8]) -> Option<Id> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Named {
+        sender_id: Id,
+    }
+    let named: Option<Named> = serde_json::from_slice(body).ok();
+    named.map(|named| named.sender_id)
 }
 
 /// The user and their roles as the headers name them; none where they name nobody.

@@ -143,6 +143,17 @@ impl Authenticator {
         service.acting_for(user, roles, |user| revocations.check_acted_for(user))
     }
 
+    /// The credentials that count for a request with this body: a service's that names a user there
+    /// for whom it may act are that user's, as with `X-Act-As`.
+    #[must_use]
+    pub fn for_body(&self, credentials: &Credentials, body: &[u8]) -> Credentials {
+        let is_service = credentials.identity.has(Role::Service);
+        let user = is_service.then(|| acting::named_in(body)).flatten();
+        let user = user.filter(|user| *user != credentials.identity.user_id);
+        let acting = user.and_then(|user| self.acting_for(credentials, user, Roles::NONE).ok());
+        acting.unwrap_or_else(|| credentials.clone())
+    }
+
     /// What a request shows of who calls. An API key, when there is one, decides alone.
     async fn shown(&self, method: &Method, headers: &HeaderMap) -> Result<Credentials, Refusal> {
         if let Some(presented) = headers.get("x-api-key") {

@@ -23,7 +23,7 @@ use std::borrow::Cow;
 
 use crate::config::{MIN_SECRET_BYTES, ShortSecret};
 
-pub use acting::{ActingDoor, takes_act_as};
+pub use acting::{ActingDoor, OWN_NAME, takes_act_as};
 pub use api_key::{ApiKey, ApiKeys, Scopes};
 pub use authenticator::{Authenticated, Authenticator};
 pub use callers::{

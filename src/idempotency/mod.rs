@@ -48,7 +48,7 @@ pub use self::{
     store::{answer_at, answers_after, forget, rewrite, set_answer_at},
 };
 use crate::{
-    auth::{Authenticated, Authenticator, CredentialKind},
+    auth::{Authenticated, Authenticator, CredentialKind, Credentials},
     db::{Db, accompanied},
     error::{Code, Error, Result},
     id::Id,
@@ -148,12 +148,11 @@ pub async fn layer(
     next: Next,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    match idempotency.request_hash(&parts).await {
-        Ok(Some(request_hash)) => {
+    match idempotency.keyed(&parts).await {
+        Ok(Some(keyed)) => {
             // The caller may hang up.
             let db = idempotency.db.clone();
-            let answer =
-                db.run_to_completion(idempotency.answer(request_hash, parts, body, next)).await;
+            let answer = db.run_to_completion(idempotency.answer(keyed, parts, body, next)).await;
             answer.unwrap_or_else(IntoResponse::into_response)
         }
         Ok(None) => next.run(Request::from_parts(parts, body)).await,
@@ -162,8 +161,8 @@ pub async fn layer(
 }
 
 impl Idempotency {
-    /// Where the answer to a request is kept, if it is.
-    async fn request_hash(&self, request: &Parts) -> Result<Option<Vec<u8>>> {
+    /// The key of a request and who shows it, where its answer is kept.
+    async fn keyed(&self, request: &Parts) -> Result<Option<(String, Credentials)>> {
         let (method, path) = (&request.method, request.uri.path());
         if !takes_key(method, path) {
             return Ok(None);
@@ -177,21 +176,33 @@ impl Idempotency {
             None => self.authenticator.authenticate(method, path, &request.headers).await,
         };
         let Some(credentials) = authenticated.valid() else { return Ok(None) };
+        Ok(key?.map(|key| (key, credentials.clone())))
+    }
+
+    /// Where the answer to a request with this key is kept.
+    fn request_hash(
+        &self,
+        (key, credentials): &(String, Credentials),
+        request: &Parts,
+        body: &[u8],
+    ) -> Vec<u8> {
+        let credentials = self.authenticator.for_body(credentials, body);
         // An answer may say what only these rights let one know.
         let ((kind, id), rights) = (credentials.caller(), credentials.rights());
         let caller = [kind.as_str(), id.as_str(), &rights];
-        Ok(key?.map(|key| key::request_hash(&caller, method, path, &key)))
+        key::request_hash(&caller, &request.method, request.uri.path(), key)
     }
 
     /// The answer to a request with a key: the one that was given, or else a new one.
     async fn answer(
         self,
-        request_hash: Vec<u8>,
+        keyed: (String, Credentials),
         parts: Parts,
         body: Body,
         next: Next,
     ) -> Result<Response> {
         let RawBody(body) = RawBody::from_request(Request::new(body), &()).await?;
+        let request_hash = self.request_hash(&keyed, &parts, &body);
         let body_hash = Sha256::digest(&body).to_vec();
         let _run = match self.running.entry(request_hash.clone()) {
             Entry::Occupied(running) if *running.get() == body_hash => return Err(running_still()),

@@ -71,6 +71,11 @@ async fn a_backend_sends_a_message_of_its_own_id_and_time_once() {
     let again = post(&app, &path, &message).await;
     assert_eq!((again.status.as_u16(), &again.body["message"]["content"]), (200, &json!("Hello!")));
     bob.expect("message:edited").await;
+    for (name, value) in [("metadata", json!({})), ("attachments", json!([]))] {
+        let mut other = message.clone();
+        other[name] = value;
+        assert_eq!(post(&app, &path, &other).await.problem(409), "conflict", "{name}, edited");
+    }
     app.person("ann").post_nothing(&format!("{LIST}/{id}/archive")).await.ok();
     assert_eq!(post(&app, &path, &message).await.status, 200, "an archived conversation");
     let heard = bob.heard().await;

@@ -277,6 +277,24 @@ async fn keys_of_repeated_requests_are_the_users() {
 }
 
 #[tokio::test]
+async fn keys_are_the_users_whom_the_body_names_too() {
+    let app = TestApp::start().await;
+    let id = app.person("ann").group(&["bob"]).await;
+    let path = format!("{LIST}/{id}/messages");
+    let headers = [("x-api-key", ACT_KEY), ("idempotency-key", "k1")];
+    let say = async |message: Value| app.post_with(&path, &headers, &message).await;
+    let replayed = |answer: &Answer| answer.headers.contains_key("idempotency-replayed");
+    let message = json!({ "content": "x", "senderId": "ann" });
+    let first = say(message.clone()).await;
+    assert!(first.status == 201 && !replayed(&first), "{first:?}");
+    assert!(replayed(&say(message.clone()).await));
+    let other = say(json!({ "content": "x", "senderId": "bob" })).await;
+    assert!(other.status == 201 && !replayed(&other), "{other:?}");
+    let own = app.person("ann").post_keyed(&path, "k1", &message).await;
+    assert!(replayed(&own) && own.body == first.body, "{own:?}");
+}
+
+#[tokio::test]
 async fn a_backend_asks_for_many_and_for_one_user_only_so_often() {
     let few = |burst| Rate { per_second: 1, burst };
     let app = TestApp::with(|config| {

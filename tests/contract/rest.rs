@@ -98,6 +98,16 @@ fn wrong(page: &Page, document: &Value) -> Vec<String> {
     wrong
 }
 
+#[test]
+fn the_page_names_the_paths_below_which_nobody_acts_for_a_user() {
+    let page = Page::read(PAGE);
+    let (_, rest) =
+        page.text.split_once("on every call under `/api` but those below ").expect("it");
+    let (named, _) = rest.split_once(", which are a service's own").expect("their end");
+    let named: Vec<_> = named.split('`').skip(1).step_by(2).collect();
+    assert_eq!(named, stoa::auth::OWN_NAME);
+}
+
 #[tokio::test]
 async fn the_page_of_rest_is_what_is_served() {
     let app = TestApp::start().await;

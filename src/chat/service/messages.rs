@@ -364,21 +364,22 @@ async fn sent(tx: &mut Tx<'_>, message: &Message, given: &Given) -> Result<Optio
     }
 }
 
-/// Whether a message that is there is the one to be sent. What was edited or deleted since is not
-/// compared.
+/// Whether a message that is there is the one to be sent. What it said at first is known as far as it
+/// was not taken away since: an edit leaves all but the text, and of what was deleted nothing is left.
 fn is_same(there: &Message, message: &Message, given: &Given) -> bool {
-    let changed = there.edited_at.or(there.deleted_at).is_some();
     let of = |message: &Message| {
         let Message { conversation_id, sender, reply_to, client_message_id, .. } = message.clone();
         (conversation_id, sender.id, reply_to, client_message_id)
     };
-    let content = |message: &Message| {
-        let Message { content, attachments, metadata, .. } = message.clone();
-        (content, attachments, metadata)
+    let beside_the_text = |message: &Message| {
+        let Message { attachments, metadata, .. } = message.clone();
+        (attachments, metadata)
     };
     of(there) == of(message)
         && given.created_at.is_none_or(|at| there.created_at == at)
-        && (changed || content(there) == content(message))
+        && (there.deleted_at.is_some()
+            || beside_the_text(there) == beside_the_text(message)
+                && (there.edited_at.is_some() || there.content == message.content))
 }
 
 /// A message that the caller may know of, with its conversation locked until the end of the unit.
