@@ -79,12 +79,15 @@ impl Shapes {
         let (first, further) = arguments.split_first().unwrap_or((&Value::Null, &[]));
         let walks = types.iter().map(|shape| {
             let mut walk = Walk { shapes: self, reader, found: BTreeSet::new() };
-            if let Some(schema) = self.0.get(&*(shape.name)()) {
+            let schema = self.0.get(&*(shape.name)());
+            if let Some(schema) = schema {
                 walk.value(schema, first, "", 0);
             }
-            walk.found
+            let says_other = schema.is_some_and(|schema| walk.says_other(schema, first));
+            (says_other, walk.found)
         });
-        let nearest = walks.min_by_key(distance).unwrap_or_default();
+        let nearest = walks.min_by_key(|(says_other, found)| (*says_other, distance(found)));
+        let nearest = nearest.map(|(_, found)| found).unwrap_or_default();
         let further =
             further.iter().filter(|_| reader == Reader::App).zip(2..).map(|(value, at)| {
                 let (field, found) = (format!("argument {at}"), Some(type_of(value)));
@@ -222,6 +225,27 @@ impl<'a> Walk<'a> {
         fields.is_open |= properties.is_none() && others.is_none();
     }
 
+    /// Whether an acknowledgement says that something was done of which this type says that it was not,
+    /// or the other way round.
+    fn says_other(&self, schema: &'a Value, value: &Value) -> bool {
+        let mut fields = Fields::default();
+        self.fields(schema, &mut fields, 0);
+        let success = fields.properties.iter().find(|(name, _)| *name == "success");
+        let of_type = success.and_then(|(_, schema)| self.constant(schema));
+        of_type.zip(outcome(value)).is_some_and(|(of_type, found)| of_type != found)
+    }
+
+    /// The only value of a field that is one of yes and no.
+    fn constant(&self, schema: &Value) -> Option<bool> {
+        if let Some(schema) = name_of(schema).and_then(|name| self.shapes.0.get(name)) {
+            return self.constant(schema);
+        }
+        match schema.get("enum")?.as_array()?.as_slice() {
+            [Value::Bool(only)] => Some(*only),
+            _ => None,
+        }
+    }
+
     fn note(&mut self, difference: Difference) {
         self.found.insert(difference);
     }
@@ -249,6 +273,11 @@ impl<'a> Walk<'a> {
         let types = types(schema);
         if types.is_empty() { "anything".to_owned() } else { types.join(" or ") }
     }
+}
+
+/// Whether an acknowledgement says that what was asked was done, in the words that servers have for it.
+fn outcome(value: &Value) -> Option<bool> {
+    ["success", "ok"].into_iter().find_map(|name| value.get(name)?.as_bool())
 }
 
 /// How far a payload is from a type: what is something else altogether is farther than what has other
@@ -291,7 +320,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::app::events;
+    use crate::{app::events, realtime::catalogue::REFUSAL};
 
     /// The differences of a server's payload (or of a client's), a line each.
     fn differences(name: &str, value: &Value) -> String {
@@ -356,6 +385,25 @@ mod tests {
         assert_eq!(differences("new-offer", &Value::Null), "Type  object null\n");
         let binary = json!({ "_placeholder": true, "num": 0 });
         assert_eq!(differences("new-offer", &binary), "Type  object binary\n");
+    }
+
+    #[test]
+    fn an_acknowledgement_is_compared_with_the_one_of_its_outcome() {
+        let catalogue = events();
+        let shapes = Shapes::new(&catalogue);
+        let ack = catalogue.heard("message:send").unwrap().ack.unwrap();
+        let fields = |answer: Value| -> Vec<String> {
+            let found = shapes.compare(&[ack, REFUSAL], &[answer], Reader::App);
+            found.into_iter().map(|one| one.field).collect()
+        };
+        // By what it has, it is nearer to the other.
+        for done in [json!({ "success": true }), json!({ "ok": true, "error": null })] {
+            let told = fields(done);
+            assert!(told.contains(&"message".to_owned()), "{told:?}");
+            assert!(!told.contains(&"code".to_owned()), "{told:?}");
+        }
+        assert_eq!(fields(json!({ "success": false })), ["code", "error"]);
+        assert_eq!(fields(json!({ "ok": false })), ["code", "error", "success", "ok"]);
     }
 
     #[test]
