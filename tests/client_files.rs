@@ -158,3 +158,27 @@ async fn a_folder_without_the_client_stops_the_start() {
     let error = started.err().expect("no start").to_string();
     assert!(error.starts_with("realtime.client_dir: there is no socket.io.js in "), "{error}");
 }
+
+#[tokio::test]
+async fn a_file_is_given_whole_whatever_part_of_it_is_asked_for() {
+    let app = start_with(dist()).await;
+    let there = std::fs::read(dist().join("socket.io.js")).expect("npm install, in tests/js");
+    for range in ["x", "bytes=0-1", "bytes=0-1,3-4", "bytes=99999999-", "lines=1-2"] {
+        let answer = ask(&app, Method::GET, "socket.io.js", &[("range", range)]).await;
+        assert_eq!(answer.status(), 200, "{range}");
+        assert_eq!(header(&answer, "accept-ranges"), "", "{range}");
+        assert_eq!(answer.bytes().await.expect("a body"), there, "{range}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_in_the_place_of_a_file_is_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("socket.io.js"), "").expect("a file");
+    std::fs::create_dir(folder.path().join("socket.io.min.js")).expect("a folder");
+    let app = start_with(folder.path().to_owned()).await;
+    for name in ["socket.io.min.js", "socket.io.esm.min.js"] {
+        let answer = ask(&app, Method::GET, name, &[]).await;
+        assert_eq!(answer.status(), 404, "{name}");
+    }
+}

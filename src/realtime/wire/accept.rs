@@ -21,8 +21,10 @@ use tower::ServiceExt;
 use super::pace::{Answer, Pace, Paced};
 use crate::{
     config::{Config, ServerConfig},
+    error::{Code, Error},
     limits::PeerLimits,
     log_limit, metrics,
+    rest::problem::Problem,
     tasks::Tasks,
 };
 
@@ -37,9 +39,8 @@ const USER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to wait when the process has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// What a peer is told that has too many connections.
-const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\n\
-    Content-Length: 0\r\nConnection: close\r\n\r\n";
+/// After how many seconds a peer may try again that has too many connections.
+const RETRY_AFTER: u64 = 5;
 
 /// Serves until `stop` says true: then the listener closes at once, and it ends when the requests
 /// under way are answered. Upgraded connections are not waited for.
@@ -52,6 +53,7 @@ pub async fn serve(
     let peers = PeerLimits::new(&config.limits, &config.server);
     let config = Arc::new(config.server);
     let connections = Tasks::default();
+    let too_many = too_many();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -62,7 +64,7 @@ pub async fn serve(
             Ok((stream, peer)) => {
                 let Some(permit) = peers.admit(peer.ip()) else {
                     metrics::http_connections_refused().increment(1);
-                    refuse(&stream);
+                    refuse(&stream, &too_many);
                     continue;
                 };
                 prepare(&stream);
@@ -88,13 +90,28 @@ pub async fn serve(
     connections.stopped().await;
 }
 
+/// What a peer is told that has too many connections. It is written by hand, since nothing of a request
+/// is read.
+fn too_many() -> Vec<u8> {
+    let error = Error::new(Code::RateLimited, "Too many connections from this address.");
+    // It has no field that can't be written.
+    let problem = serde_json::to_string(&Problem::new(&error, None)).unwrap_or_default();
+    let length = problem.len();
+    format!(
+        "HTTP/1.1 429 Too Many Requests\r\nRetry-After: {RETRY_AFTER}\r\n\
+         Content-Type: application/problem+json\r\nContent-Length: {length}\r\n\
+         Connection: close\r\n\r\n{problem}"
+    )
+    .into_bytes()
+}
+
 /// Answers whoever has too many connections, as far as that takes no time.
-fn refuse(stream: &TcpStream) {
+fn refuse(stream: &TcpStream, answer: &[u8]) {
     let socket = SockRef::from(stream);
     // Read, so that closing does not take the answer back; there may be nothing yet.
     let _ = (&*socket).read(&mut [0; 4096]);
     // The peer may be gone already.
-    let _ = socket.send(TOO_MANY);
+    let _ = socket.send(answer);
 }
 
 /// Waits for the end, or for the application to be gone.

@@ -13,7 +13,10 @@ use axum::{
 };
 use http::{
     HeaderValue, Method, StatusCode, Uri,
-    header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, ORIGIN, VARY, X_CONTENT_TYPE_OPTIONS},
+    header::{
+        ACCEPT_RANGES, CACHE_CONTROL, CONTENT_TYPE, LOCATION, ORIGIN, RANGE, VARY,
+        X_CONTENT_TYPE_OPTIONS,
+    },
 };
 use tower_http::services::ServeFile;
 
@@ -57,7 +60,11 @@ impl ClientFiles {
         let router = names.fold(Router::new(), |router, name| {
             let path = format!("/socket.io/{name}");
             if let Some(folder) = &self.folder {
-                let file = ServeFile::new(folder.join(name));
+                let file = folder.join(name);
+                if file.is_dir() {
+                    return router;
+                }
+                let file = ServeFile::new(file);
                 let file = file.precompressed_br().precompressed_gzip();
                 router.route(&path, any_service(file))
             } else {
@@ -71,16 +78,19 @@ impl ClientFiles {
 }
 
 /// Middleware: what Node says of these files, and who may read them.
-async fn layer(State(origins): State<OriginPolicy>, request: Request, next: Next) -> Response {
+async fn layer(State(origins): State<OriginPolicy>, mut request: Request, next: Next) -> Response {
     if request.method() == Method::OPTIONS {
         return origins.preflight(request.headers(), None);
     }
     let kind = kind(request.uri());
     let origin = request.headers().get(ORIGIN).cloned();
     let origin = origin.filter(|_| origins.allows(request.headers()));
+    // A file is given whole, as any server may (RFC 9110, section 14.2): what is no range is no fault.
+    request.headers_mut().remove(RANGE);
     let mut response = next.run(request).await;
     let is_file = response.status().is_success();
     let headers = response.headers_mut();
+    headers.remove(ACCEPT_RANGES);
     if is_file {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     }
