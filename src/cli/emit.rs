@@ -30,6 +30,9 @@ pub struct Args {
     /// The event's payload, as JSON
     #[arg(id = "payload", value_name = "DATA", value_parser = data)]
     data: Value,
+    /// DATA is a list: the arguments of the event
+    #[arg(long)]
+    args: bool,
     /// The server; without it, the configured one on this machine
     #[arg(long)]
     url: Option<String>,
@@ -78,7 +81,8 @@ pub async fn run(args: &Args, load: impl Fn() -> Result<Loaded>) -> Result<()> {
         None => local_url(&load()?.config.server)?,
     };
     let request = client(Duration::from_secs(10))?.post(format!("{url}/api/emit"));
-    let body = json!({ "to": args.to.as_json(), "event": args.event, "data": args.data });
+    let payload = if args.args { "args" } else { "data" };
+    let body = json!({ "to": args.to.as_json(), "event": args.event, payload: args.data });
     let answer = args.sign(request, load)?.json(&body).send().await.context("no answer")?;
     let status = answer.status();
     let text = answer.text().await.context("no answer")?;
@@ -181,6 +185,9 @@ mod tests {
             let body = json!({ "to": json, "event": "new-offer", "data": { "n": 1 } });
             assert_eq!(seen.lock().take(), Some(("Bearer t".to_owned(), body)));
         }
+        emit(&url, &["--everyone", "--token", "t", "--args", "news", "[1,{}]"]).await.unwrap();
+        let body = json!({ "to": "everyone", "event": "news", "args": [1, {}] });
+        assert_eq!(seen.lock().take(), Some(("Bearer t".to_owned(), body)));
     }
 
     #[tokio::test]

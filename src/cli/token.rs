@@ -46,14 +46,9 @@ pub fn run(args: &Args, config: Config) -> Result<()> {
     Ok(())
 }
 
-/// Signs a token as the server would: with its key, for its issuer and audience. In development
-/// that key may be made here first.
+/// Signs a token as the server would: with its key, for its issuer and audience.
 pub(super) fn mint(mut config: Config, token: &NewToken) -> Result<String> {
-    if let Some(secret) = config.ensure_key()?
-        && secret.made
-    {
-        eprintln!("made a development secret in {}", secret.path.display());
-    }
+    config.find_key()?;
     let minter = Minter::configured(&config.auth)?
         .context("tokens are signed with JWT_SECRET, and only a public key is configured")?;
     Ok(minter.mint(token, Clock::system().now())?)

@@ -21,6 +21,9 @@ use super::{
 /// The embedded defaults, which are the documentation too.
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 
+/// Letters by which a variable that is meant for one of ours differs from it, at most.
+const NEAR: usize = 2;
+
 /// Allowed origins. Their defaults are a developer's pages: in production only those count that
 /// somebody named.
 const ORIGINS: [&str; 2] = ["server.client_url", "server.frontend_url"];
@@ -63,7 +66,7 @@ pub struct Loaded {
 /// # Errors
 /// Those of [`load`], and when `.env` is there and cannot be read.
 pub fn load_here(flags: &Flags) -> Result<Loaded, ConfigError> {
-    let mut environment = dotenv::read(Path::new(".env"))?;
+    let (mut environment, twice) = dotenv::read(Path::new(".env"))?;
     let misspelt = dotenv::misspelt(environment.keys());
     environment.extend(
         std::env::vars_os().filter_map(|(name, value)| {
@@ -71,7 +74,7 @@ pub fn load_here(flags: &Flags) -> Result<Loaded, ConfigError> {
         }),
     );
     let mut loaded = load(flags, environment)?;
-    loaded.warnings.extend(misspelt);
+    loaded.warnings.extend(twice.into_iter().chain(misspelt));
     Ok(loaded)
 }
 
@@ -171,7 +174,9 @@ impl Layers {
                 (key, read_secret(&name, Path::new(&text))?)
             } else {
                 if name.starts_with("STOA_") {
-                    self.warnings.push(format!("the unknown variable {name} is ignored"));
+                    let near = self.nearest(&name).map(|near| format!("; {near} is one"));
+                    let near = near.unwrap_or_default();
+                    self.warnings.push(format!("the unknown variable {name} is ignored{near}"));
                 }
                 continue;
             };
@@ -184,7 +189,7 @@ impl Layers {
             // A secret is taken as it is: others that share it do not trim it either.
             let text = if SECRETS.contains(&key.as_str()) { &text } else { text.trim() };
             let value = typed(text, self.defaults.get(&key)).map_err(|detail| {
-                let origin = Some(name.clone());
+                let (origin, detail) = (Some(name.clone()), self.with_example(&key, &detail));
                 ConfigError::Values(vec![BadValue { key: key.clone(), origin, detail }])
             })?;
             self.set.insert(key, (value, name));
@@ -200,6 +205,30 @@ impl Layers {
             None => name.strip_prefix("STOA_")?.to_ascii_lowercase().replace("__", "."),
         };
         self.defaults.contains_key(&key).then_some(key)
+    }
+
+    /// The variable that one of nobody's is most likely meant for.
+    fn nearest(&self, name: &str) -> Option<String> {
+        let of_key = |key: &String| format!("STOA_{}", key.to_ascii_uppercase().replace('.', "__"));
+        let plain = PLAIN_NAMES.iter().map(|(plain, _)| (*plain).to_owned());
+        let far = |known: &String| {
+            let bare = strsim::osa_distance(known, name.trim_start_matches("STOA_"));
+            bare.min(strsim::osa_distance(known, name))
+        };
+        // Of those that are as near, the plain name, which comes first.
+        let near = plain.chain(self.defaults.keys().map(of_key)).map(|known| (far(&known), known));
+        near.filter(|(far, _)| *far <= NEAR).min_by_key(|(far, _)| *far).map(|(_, known)| known)
+    }
+
+    /// What is wrong with a value, with one that is right: the default, where there is one.
+    fn with_example(&self, key: &str, detail: &str) -> String {
+        match self.defaults.get(key) {
+            Some(Value::String(text)) if !text.is_empty() => {
+                format!("{detail} (an example: {text})")
+            }
+            Some(Value::Integer(number)) => format!("{detail} (an example: {number})"),
+            _ => detail.to_owned(),
+        }
     }
 
     /// The secret key that a variable names a file for.
@@ -250,7 +279,8 @@ impl Layers {
                 let is_secret = |secret: &&str| key.starts_with(secret) || is_within(secret, &key);
                 let hide = SECRETS.iter().any(is_secret);
                 let detail = if hide { "has the wrong type" } else { error.inner().message() };
-                self.refuse([(key, detail)])
+                let detail = self.with_example(&key, detail);
+                self.refuse([(key, detail.as_str())])
             })?;
         config.validate().map_err(|report| {
             self.refuse(report.iter().map(|(path, error)| (path.to_string(), error.message())))

@@ -38,6 +38,22 @@ pub(super) fn ensure(data: &Path) -> Result<(DevelopmentSecret, SecretString), C
     Ok((DevelopmentSecret { path, made }, secret))
 }
 
+/// The secret of an installation with this data folder.
+///
+/// # Errors
+/// When there is none, or it cannot be read or is too short.
+pub(super) fn find(data: &Path) -> Result<SecretString, ConfigError> {
+    let path = data.join(FILE);
+    if path.exists() {
+        return read(&path);
+    }
+    // As a whole, since the folder is one of the working directory's.
+    let path = std::path::absolute(&path).unwrap_or(path);
+    let detail = "there is no key here, and no JWT_SECRET: a server makes this file when it starts; \
+        run this in its folder, or name its data folder with --data";
+    Err(ConfigError::content(&path, detail))
+}
+
 fn read(path: &Path) -> Result<SecretString, ConfigError> {
     let text = fs::read_to_string(path).map_err(|cause| ConfigError::file(path, cause))?;
     let secret = text.trim_end();
@@ -116,6 +132,21 @@ mod tests {
         assert_eq!(BASE64_URL_SAFE_NO_PAD.decode(secret_of(&first)).unwrap().len(), BYTES);
         assert!(first.validate().is_ok());
         assert_eq!(fs::read_dir(&data).unwrap().count(), 1, "nothing is left aside");
+    }
+
+    #[test]
+    fn who_speaks_to_a_server_makes_no_secret_and_is_told_where_there_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let refused = without_key(&data).find_key().unwrap_err().to_string();
+        let place = data.join(FILE).display().to_string();
+        assert!(refused.starts_with(&place) && refused.contains("--data"), "{refused}");
+        assert!(!data.exists());
+        let mut server = without_key(&data);
+        server.ensure_key().unwrap();
+        let mut other = without_key(&data);
+        other.find_key().unwrap();
+        assert_eq!(secret_of(&other), secret_of(&server));
     }
 
     #[cfg(unix)]

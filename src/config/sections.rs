@@ -128,6 +128,17 @@ impl Config {
         self.development_secret = Some(development.clone());
         Ok(Some(development))
     }
+
+    /// The same for whoever speaks to a server: the key is that server's, and none is made.
+    ///
+    /// # Errors
+    /// When the file is not there or cannot be read, or the secret is too short.
+    pub fn find_key(&mut self) -> Result<(), ConfigError> {
+        if !self.auth.has_key() && self.environment == Environment::Development {
+            self.auth.jwt_secret = Some(secret::find(&self.data)?);
+        }
+        Ok(())
+    }
 }
 
 /// `STOA_ENV`.

@@ -1,7 +1,10 @@
 //! `.env` in the working directory: read where there is one, and looked through for names that are
 //! nearly ours.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use crate::config::{
     error::ConfigError,
@@ -18,16 +21,28 @@ const LONG: usize = 5;
 /// Well-known names of others that are near to some of ours.
 const FOREIGN: [&str; 1] = ["APP_KEY"];
 
-/// The variables of a file; none where there is no file.
-pub(super) fn read(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
+/// The variables of a file, and a warning for each that it names twice; none where there is no file. The
+/// last line counts, as Node's dotenv has it.
+pub(super) fn read(path: &Path) -> Result<(BTreeMap<String, String>, Vec<String>), ConfigError> {
     let refuse = |error| match error {
         dotenvy::Error::Io(cause) => ConfigError::file(path, cause),
         _ => ConfigError::content(path, "a line is not NAME=value"),
     };
     match dotenvy::from_path_iter(path) {
-        Err(error) if error.not_found() => Ok(BTreeMap::new()),
+        Err(error) if error.not_found() => Ok((BTreeMap::new(), Vec::new())),
         Err(error) => Err(refuse(error)),
-        Ok(lines) => lines.collect::<Result<_, _>>().map_err(refuse),
+        Ok(lines) => {
+            let (mut read, mut twice) = (BTreeMap::new(), BTreeSet::new());
+            for line in lines {
+                let (name, value) = line.map_err(refuse)?;
+                if read.insert(name.clone(), value).is_some() {
+                    twice.insert(name);
+                }
+            }
+            let warning =
+                |name| format!(".env: {name} is there more than once; the last one counts");
+            Ok((read, twice.into_iter().map(warning).collect()))
+        }
     }
 }
 

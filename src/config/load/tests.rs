@@ -274,8 +274,9 @@ fn what_nobody_reads_is_warned_about_and_ignored() {
             format!("{place}: the unknown key colour is ignored"),
             format!("{place}: the unknown key paint.colour is ignored"),
             format!("{place}: the unknown key server.prot is ignored"),
-            "the unknown variable STOA_PORT is ignored".to_owned(),
-            "the unknown variable STOA_SERVER__PROT is ignored".to_owned(),
+            "the unknown variable STOA_PORT is ignored; PORT is one".to_owned(),
+            "the unknown variable STOA_SERVER__PROT is ignored; STOA_SERVER__PORT is one"
+                .to_owned(),
         ]
     );
     assert_eq!(loaded.config.server.port, 3003);
@@ -375,13 +376,32 @@ fn no_secret_is_ever_shown() {
 }
 
 #[test]
+fn what_is_wrong_with_a_value_is_told_with_one_that_is_right() {
+    for (name, bad, example) in [
+        ("PING_INTERVAL", "25", "(an example: 25s)"),
+        ("PORT", "http", "(an example: 3003)"),
+        ("HOST", "localhost", "(an example: "),
+    ] {
+        let refused = refusal(&[(name, bad)]);
+        assert!(refused.contains(example) && refused.contains(name), "{refused}");
+    }
+}
+
+#[test]
 fn dotenv_is_read_when_present() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(".env");
-    assert!(dotenv::read(&path).unwrap().is_empty());
+    let (read, twice) = dotenv::read(&path).unwrap();
+    assert!(read.is_empty() && twice.is_empty());
     fs::write(&path, "# a comment\nPORT=4000\nJWT_SECRET='with $ and space'\n").unwrap();
-    let read: Vec<_> = dotenv::read(&path).unwrap().into_iter().collect();
+    let (read, twice) = dotenv::read(&path).unwrap();
+    let read: Vec<_> = read.into_iter().collect();
     assert_eq!(read, env(&[("JWT_SECRET", "with $ and space"), ("PORT", "4000")]));
+    assert!(twice.is_empty());
+    fs::write(&path, "PORT=4000\nHOST=::\nPORT=4001\n").unwrap();
+    let (read, twice) = dotenv::read(&path).unwrap();
+    assert_eq!(read["PORT"], "4001");
+    assert_eq!(twice, [".env: PORT is there more than once; the last one counts"]);
     fs::write(&path, "JWT_SECRET=hush hush hush").unwrap();
     let error = dotenv::read(&path).unwrap_err().to_string();
     assert!(error.contains(".env: ") && !error.contains("hush"), "{error}");
