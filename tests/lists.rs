@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use rand::Rng;
+use reqwest::Method;
 use serde_json::{Value, json};
 use stoa::{
     clock::{Clock, Timestamp},
@@ -405,4 +406,12 @@ async fn a_parameter_that_is_not_known_is_refused_by_name_whatever_is_asked() {
     let group = json!({ "participantIds": ["bob"] });
     ann.post("/api/conversations?draft=1", group).await.invalid("/draft");
     assert_eq!(ann.get("/api/conversations?").await.status, 200);
+    // Who may not ask at all is told that first, and who was given a URL calls that.
+    let ask = async |method, path| app.request(method, path, None, Some(json!({}))).await;
+    let stranger = ask(Method::GET, "/api/conversations?page=2").await;
+    assert_eq!(stranger.problem(401), "token_missing");
+    let open = ask(Method::POST, "/api/auth/login?next=home").await;
+    open.invalid("/next");
+    let callback = ask(Method::POST, "/api/webhooks/shkeeper/x?shop=1").await;
+    assert_ne!(callback.body["errors"][0]["pointer"], "/shop", "{callback:?}");
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::FromRef,
+    extract::{FromRef, Request, State},
     handler::Handler,
-    middleware::{from_fn, from_fn_with_state},
+    middleware::{Next, from_fn, from_fn_with_state},
+    response::{IntoResponse, Response},
     routing::{any, get},
 };
 use bytes::Bytes;
@@ -22,7 +23,7 @@ use crate::{
     access::{self, Access},
     accounts::{self, AccountService},
     admin::{self, Admin},
-    auth::{Authenticator, take_query_token, takes_act_as},
+    auth::{Authenticated, Authenticator, take_query_token, takes_act_as},
     chat::{self, ChatService},
     db::Db,
     idempotency::{self, Idempotency},
@@ -39,7 +40,7 @@ use crate::{
     rest::{
         self as rest,
         openapi::{self, Examples, Takes},
-        parameters::{self, Parameters},
+        parameters::Parameters,
         problem,
         unread::OpenBodies,
     },
@@ -59,6 +60,9 @@ const EXAMPLES: [&str; 10] = [
     include_str!("examples/points.json"),
     include_str!("examples/operations.json"),
 ];
+
+/// Below here others call by a URL that they were given, whatever they add to it.
+const CALLBACKS: &str = "/api/webhooks/";
 
 /// What handlers are given parts of.
 #[derive(Clone, FromRef)]
@@ -136,7 +140,7 @@ pub(super) fn router(
     let api = api
         .route_layer(from_fn(problem::layer))
         .route_layer(from_fn_with_state(state.clone(), idempotency::layer))
-        .route_layer(from_fn_with_state(Parameters::of(&description), parameters::layer));
+        .route_layer(from_fn_with_state(Parameters::of(&description), refuse_unknown));
     let mut router = api
         .merge(openapi::router(&description)?)
         .merge(documents(&ground.catalogue)?)
@@ -158,6 +162,22 @@ pub(super) fn router(
         Some(name) => router.layer(from_fn_with_state(Arc::from(name), take_query_token)),
         None => router,
     })
+}
+
+/// Middleware: no operation is asked with a parameter that it has not.
+async fn refuse_unknown(
+    State(parameters): State<Parameters>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if request.uri().path().starts_with(CALLBACKS) {
+        return next.run(request).await;
+    }
+    let credentials = request.extensions().get().and_then(Authenticated::valid);
+    match parameters.check(&request, credentials.is_some()) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    }
 }
 
 /// The documents made from the event catalogue, written once: handlers are cloned for each request.

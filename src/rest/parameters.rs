@@ -7,16 +7,15 @@ use std::{
     sync::Arc,
 };
 
-use axum::{
-    extract::{MatchedPath, Request, State},
-    middleware::Next,
-    response::{IntoResponse, Response},
-};
+use axum::extract::{MatchedPath, Request};
 use http::Method;
 use url::form_urlencoded;
 use utoipa::openapi::{OpenApi as Document, RefOr, path::ParameterIn};
 
-use super::read::{many_invalid, push};
+use super::{
+    failures::is_open,
+    read::{many_invalid, push},
+};
 use crate::error::{FieldError, Result};
 
 /// The longest name that is told back.
@@ -24,13 +23,20 @@ const MAX_NAME: usize = 100;
 
 /// The parameters of each operation. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Parameters(Arc<HashMap<(Method, String), BTreeSet<String>>>);
+pub struct Parameters(Arc<HashMap<(Method, String), Known>>);
+
+#[derive(Debug)]
+struct Known {
+    names: BTreeSet<String>,
+    /// Whether it needs no credentials.
+    is_open: bool,
+}
 
 impl Parameters {
     /// Those that a description names.
     #[must_use]
     pub fn of(description: &Document) -> Self {
-        let mut names = HashMap::new();
+        let mut operations = HashMap::new();
         for (path, item) in &description.paths.paths {
             for (method, operation) in [
                 (Method::GET, &item.get),
@@ -46,13 +52,19 @@ impl Parameters {
                     }
                     _ => None,
                 });
-                names.insert((method, path.clone()), of_query.collect());
+                let known = Known { names: of_query.collect(), is_open: is_open(operation) };
+                operations.insert((method, path.clone()), known);
             }
         }
-        Self(Arc::new(names))
+        Self(Arc::new(operations))
     }
 
-    fn check(&self, request: &Request) -> Result<()> {
+    /// Refuses a request with another parameter. Without credentials it is left to the operation, where
+    /// that takes some: its refusal comes first.
+    ///
+    /// # Errors
+    /// [`Code::InvalidPayload`](crate::error::Code::InvalidPayload) with each of them.
+    pub fn check(&self, request: &Request, has_credentials: bool) -> Result<()> {
         let Some(query) = request.uri().query() else { return Ok(()) };
         let Some(path) = request.extensions().get::<MatchedPath>() else { return Ok(()) };
         let method = match *request.method() {
@@ -62,8 +74,12 @@ impl Parameters {
         // What is answered otherwise is no operation.
         let Some(known) = self.0.get(&(method, path.as_str().to_owned())) else { return Ok(()) };
         let given = form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name.into_owned());
-        let unknown: BTreeSet<_> = given.filter(|name| !known.contains(name)).collect();
-        if unknown.is_empty() { Ok(()) } else { Err(many_invalid(refused(unknown))) }
+        let unknown: BTreeSet<_> = given.filter(|name| !known.names.contains(name)).collect();
+        if unknown.is_empty() || !(known.is_open || has_credentials) {
+            Ok(())
+        } else {
+            Err(many_invalid(refused(unknown)))
+        }
     }
 }
 
@@ -76,12 +92,4 @@ fn refused(unknown: BTreeSet<String>) -> Vec<FieldError> {
         FieldError { pointer, detail: "is not a known parameter".to_owned() }
     };
     unknown.into_iter().map(field).collect()
-}
-
-/// Middleware around the routes of a description.
-pub async fn layer(State(parameters): State<Parameters>, request: Request, next: Next) -> Response {
-    match parameters.check(&request) {
-        Ok(()) => next.run(request).await,
-        Err(error) => error.into_response(),
-    }
 }

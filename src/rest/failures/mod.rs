@@ -122,7 +122,7 @@ pub(super) fn complete(operation: &mut Operation, called: Called) {
 }
 
 /// Whether an operation needs no credentials.
-pub(super) fn is_open(operation: &Operation) -> bool {
+pub(in crate::rest) fn is_open(operation: &Operation) -> bool {
     let nobody = SecurityRequirement::default();
     operation.security.as_ref().is_some_and(|ways| ways.iter().all(|way| *way == nobody))
 }
