@@ -11,6 +11,8 @@ use stoa::{
     room::Room,
 };
 
+use super::output::{remark, say};
+
 #[derive(clap::Args)]
 pub struct Args {
     /// Whom the token speaks for
@@ -42,8 +44,7 @@ pub fn run(args: &Args, config: Config) -> Result<()> {
     let mut token =
         NewToken::new(args.user.clone(), args.roles.iter().copied().collect(), args.ttl);
     token.rooms.clone_from(&args.rooms);
-    println!("{}", mint(config, &token)?);
-    Ok(())
+    say(mint(config, &token)?)
 }
 
 /// Signs a token as the server would: with its key, for its issuer and audience. In development
@@ -52,7 +53,7 @@ pub(super) fn mint(mut config: Config, token: &NewToken) -> Result<String> {
     if let Some(secret) = config.ensure_key()?
         && secret.made
     {
-        eprintln!("made a development secret in {}", secret.path.display());
+        remark(format_args!("made a development secret in {}", secret.path.display()));
     }
     let minter = Minter::configured(&config.auth)?
         .context("tokens are signed with JWT_SECRET, and only a public key is configured")?;
