@@ -31,7 +31,7 @@ impl Sockets {
     }
 
     /// Every connection there is.
-    pub(super) async fn all(&self) -> Vec<Arc<Connection>> {
+    pub async fn all(&self) -> Vec<Arc<Connection>> {
         self.who(self.0.hub.all().await)
     }
 
