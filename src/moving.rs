@@ -420,7 +420,7 @@ mod tests {
             (json!({ "title": "Two" }), ", in /profile, /roles, /title"),
             (
                 json!({ "title": "One", "profile": { "name": "Bob", "a/b": { "c": 2 } } }),
-                ", in /profile/a~1b, /profile/name, /roles, /title",
+                ", in /profile/a~1b, /profile/name, /roles",
             ),
             (
                 json!({ "title": "One", "later": 1, "profile": line["profile"], "roles": [] }),
