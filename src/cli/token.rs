@@ -11,7 +11,7 @@ use stoa::{
     room::Room,
 };
 
-use super::output::{remark, say};
+use super::output::say;
 
 #[derive(clap::Args)]
 pub struct Args {
