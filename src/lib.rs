@@ -141,6 +141,8 @@
 //!   (`app/records.rs`).
 //! - No module for what has no subject: no `utils`, `helpers`, `common`.
 
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod access;
 pub mod accounts;
 pub mod admin;

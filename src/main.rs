@@ -1,8 +1,13 @@
 //! The `stoa` command.
 
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 mod cli;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::Parser;
 
@@ -11,7 +16,8 @@ async fn main() -> ExitCode {
     match cli::Cli::parse().run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("stoa: {error:#}");
+            // Who can't be told has the status.
+            let _ = writeln!(io::stderr(), "stoa: {error:#}");
             ExitCode::FAILURE
         }
     }

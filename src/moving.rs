@@ -2,6 +2,7 @@
 //! them together (docs/moving.md).
 
 use std::{
+    borrow::Cow,
     fmt,
     future::ready,
     hash::{BuildHasher, RandomState},
@@ -14,11 +15,22 @@ use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{DeserializeOwned, Error as _, IgnoredAny},
 };
+use serde_json::Value;
 
-use crate::{clock::Timestamp, db::Tx, error::Result, personal::Lines, rest::json};
+use crate::{
+    clock::Timestamp,
+    db::Tx,
+    error::{Error, Result},
+    id::Id,
+    personal::Lines,
+    rest::json,
+};
 
 /// Rows that one unit reads, at most.
 pub const ROWS: i64 = 200;
+
+/// Fields of a line that are told to differ, at most.
+const MAX_FIELDS: usize = 5;
 
 /// What a unit gives back.
 pub type Done<'a, T> = LocalBoxFuture<'a, Result<T>>;
@@ -239,15 +251,60 @@ pub enum Outcome {
     Written,
     /// It was.
     Same,
-    /// Something else is in its place, which stays.
-    Other(&'static str),
+    /// Something else is in its place, which stays, and this is why.
+    Other(Cow<'static, str>),
 }
 
 impl Outcome {
-    /// Of something that is there under the same id: the same, or not.
+    /// Something else is in its place.
     #[must_use]
-    pub const fn of(is_same: bool) -> Self {
-        if is_same { Self::Same } else { Self::Other("is there with other content") }
+    pub const fn other(why: &'static str) -> Self {
+        Self::Other(Cow::Borrowed(why))
+    }
+
+    /// Of a line, and of what is there in its place as a line: the same, or in which fields it is not.
+    ///
+    /// # Errors
+    /// When they are no JSON.
+    pub fn compared<L: PartialEq + Serialize>(line: &L, kept: &L) -> Result<Self> {
+        if line == kept {
+            return Ok(Self::Same);
+        }
+        let value = |line: &L| serde_json::to_value(line).map_err(Error::internal);
+        let fields = differences(&value(line)?, &value(kept)?);
+        Ok(Self::Other(format!("is there with other content{fields}").into()))
+    }
+}
+
+/// In which fields two lines differ, by their names alone, to be told after what they are.
+#[must_use]
+pub fn differences(one: &Value, other: &Value) -> String {
+    let mut fields = Vec::new();
+    differ("", one, other, &mut fields);
+    let mut told = String::new();
+    for (field, before) in fields.iter().take(MAX_FIELDS).zip([", in ", ", ", ", ", ", ", ", "]) {
+        told.extend([before, field.as_str()]);
+    }
+    match fields.len().saturating_sub(MAX_FIELDS) {
+        0 => told,
+        more => format!("{told} and {more} more"),
+    }
+}
+
+/// Of a field the parts that differ, and of these none of theirs: further ones are an app's own.
+fn differ(at: &str, one: &Value, other: &Value, fields: &mut Vec<String>) {
+    let is_deep = at.matches('/').count() > 1;
+    let (Value::Object(of_one), Value::Object(of_other), false) = (one, other, is_deep) else {
+        if one != other {
+            fields.push(at.to_owned());
+        }
+        return;
+    };
+    let further = of_other.keys().filter(|key| !of_one.contains_key(*key));
+    for key in of_one.keys().chain(further) {
+        let part = |of: &serde_json::Map<String, Value>| of.get(key).cloned().unwrap_or_default();
+        let pointer = key.replace('~', "~0").replace('/', "~1");
+        differ(&format!("{at}/{pointer}"), &part(of_one), &part(of_other), fields);
     }
 }
 
@@ -270,6 +327,23 @@ pub struct Place {
     pub number: Option<u64>,
     /// Its time in the group; none for what comes first.
     pub at: Option<Timestamp>,
+}
+
+impl Place {
+    /// Among the lines of a user, a conversation or the like.
+    #[must_use]
+    pub fn among(group: &Id, number: Option<u64>, at: Timestamp) -> Self {
+        Self { group: group.to_string(), number, at: Some(at) }
+    }
+}
+
+/// Reads what to go on after where lines go by a user and a number of theirs, which stands first.
+///
+/// # Errors
+/// When it is none of ours.
+pub fn user_and_number(after: &str) -> Result<(&str, i64)> {
+    let (number, user) = after.split_once(' ').unwrap_or(("0", ""));
+    Ok((user, number.parse().map_err(Error::internal)?))
 }
 
 /// Something that is named.
@@ -328,4 +402,41 @@ impl<'de> Deserialize<'de> for Tag {
 /// With the fields that are wrong.
 pub fn read<T: DeserializeOwned + Validate<Context = ()>>(json: &[u8]) -> Result<T> {
     json::decode_valid(json, |_| Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn fields_that_differ_are_told_by_their_names() {
+        let line = json!({
+            "title": "One", "body": null, "profile": { "name": "Ann", "a/b": { "c": 1 } },
+            "roles": ["buyer"],
+        });
+        for (kept, told) in [
+            (json!({ "title": "Two" }), ", in /profile, /roles, /title"),
+            (
+                json!({ "title": "One", "profile": { "name": "Bob", "a/b": { "c": 2 } } }),
+                ", in /profile/a~1b, /profile/name, /roles",
+            ),
+            (
+                json!({ "title": "One", "later": 1, "profile": line["profile"], "roles": [] }),
+                ", in /later, /roles",
+            ),
+        ] {
+            let mut found: Vec<String> = differences(&line, &kept)
+                .trim_start_matches(", in ")
+                .split(", ")
+                .map(str::to_owned)
+                .collect();
+            found.sort();
+            assert_eq!(format!(", in {}", found.join(", ")), told);
+        }
+        assert_eq!(differences(&line, &line), "");
+        let many = json!({ "a": 1, "b": 1, "c": 1, "d": 1, "e": 1, "f": 1, "g": 1 });
+        assert_eq!(differences(&many, &json!({})), ", in /a, /b, /c, /d, /e and 2 more");
+    }
 }

@@ -81,6 +81,12 @@ impl Room {
         }
     }
 
+    /// Whether there may be a record of it that says who belongs there, which is not told by its name.
+    #[must_use]
+    pub const fn may_be_recorded(&self) -> bool {
+        matches!(self, Self::Conversation(_) | Self::Chat(_) | Self::Request(_) | Self::Checkout(_))
+    }
+
     /// The namespaces whose sockets hear what is sent to this room: `/` always, and that of the
     /// dialect the room belongs to (docs/contract/events.md#two-dialects).
     #[must_use]

@@ -3,7 +3,7 @@
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 
-use super::store::{Grant, moved};
+use super::store::{self, Grant, moved};
 use crate::{
     clock::Timestamp,
     db::Tx,
@@ -26,6 +26,13 @@ pub struct GrantLine {
     granted_at: Timestamp,
 }
 
+impl GrantLine {
+    fn of(user_id: Id, grant: Grant) -> Self {
+        let Grant { room, granted_by, granted_at } = grant;
+        Self { line: Tag, room, user_id, granted_by, granted_at }
+    }
+}
+
 impl Line for GrantLine {
     const TYPE: &'static str = "grant";
 
@@ -35,12 +42,11 @@ impl Line for GrantLine {
     }
 
     async fn import(self, tx: &mut Tx<'_>) -> Result<Outcome> {
-        let Self { room, user_id, granted_by, granted_at, .. } = self;
-        if let Some(there) = moved::find(tx, &room, &user_id).await? {
-            let is_same = (there.granted_by, there.granted_at) == (granted_by, granted_at);
-            return Ok(Outcome::of(is_same));
+        if let Some(kept) = moved::find(tx, &self.room, &self.user_id).await? {
+            return Outcome::compared(&self, &Self::of(self.user_id.clone(), kept));
         }
-        moved::insert(tx, &user_id, &Grant { room, granted_by, granted_at }).await?;
+        let Self { room, user_id, granted_by, granted_at, .. } = self;
+        store::insert(tx, &user_id, &Grant { room, granted_by, granted_at }).await?;
         Ok(Outcome::Written)
     }
 
@@ -48,10 +54,7 @@ impl Line for GrantLine {
         let after = after.split_once(' ').unwrap_or_default();
         let grants = moved::after(tx, after, moving::ROWS).await?;
         let next = moving::behind(&grants, |(user, grant)| format!("{} {user}", grant.room));
-        let line = |(user_id, grant): (Id, Grant)| {
-            let Grant { room, granted_by, granted_at } = grant;
-            Self { line: Tag, room, user_id, granted_by, granted_at }
-        };
+        let line = |(user, grant)| Self::of(user, grant);
         Ok((grants.into_iter().map(line).collect(), next))
     }
 }

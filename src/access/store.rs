@@ -16,13 +16,19 @@ pub(super) async fn is_granted(tx: &mut Tx<'_>, room: &Room, user: &Id) -> Resul
     Ok(tx.optional(GRANT, &params![room, user]).await?.is_some())
 }
 
-/// Keeps a grant; one that is there stays as it is.
+/// Keeps a grant that is given now; one that is there stays as it is.
 pub(super) async fn grant(tx: &mut Tx<'_>, room: &Room, user: &Id, by: &Id) -> Result<()> {
+    let grant = Grant { room: room.clone(), granted_by: by.clone(), granted_at: tx.now() };
+    insert(tx, user, &grant).await
+}
+
+/// Keeps a grant as it was given; one that is there stays as it is.
+pub(super) async fn insert(tx: &mut Tx<'_>, user: &Id, grant: &Grant) -> Result<()> {
     const GRANT: &str = "
         INSERT INTO grants (room, user_id, granted_by, granted_at) VALUES ($1, $2, $3, $4)
         ON CONFLICT (room, user_id) DO NOTHING";
-    let now = tx.now();
-    tx.execute(GRANT, &params![room, user, by, now]).await?;
+    let Grant { room, granted_by, granted_at } = grant;
+    tx.execute(GRANT, &params![room, user, granted_by, *granted_at]).await?;
     Ok(())
 }
 

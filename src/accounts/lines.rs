@@ -13,7 +13,7 @@ use super::{
     },
 };
 use crate::{
-    auth::Role,
+    auth::{Role, Roles},
     clock::Timestamp,
     db::Tx,
     error::Result,
@@ -36,7 +36,7 @@ pub struct AccountPart {
     first_name: PersonName,
     last_name: PersonName,
     #[serde(default)]
-    #[garde(length(max = 5))]
+    #[garde(length(max = 5), custom(own_roles))]
     roles: Vec<Role>,
     created_at: Timestamp,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -55,6 +55,16 @@ struct SignInPart {
     used_at: Timestamp,
     expires_at: Timestamp,
     access_ends_at: Timestamp,
+}
+
+/// Refuses what nobody is by an account: who signs in with a password is no operator.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives references")]
+fn own_roles(roles: &[Role], (): &()) -> garde::Result {
+    if roles.iter().any(|role| matches!(role, Role::Admin | Role::Service)) {
+        let rule = "are user, buyer or seller; admins and services have tokens of another's making";
+        return Err(garde::Error::new(rule));
+    }
+    Ok(())
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives references")]
@@ -121,16 +131,18 @@ impl AccountPart {
         keys
     }
 
-    /// Whether it is the same account, whoever has signed in since.
+    /// What it says, and where it says nothing, what is kept, whoever has signed in since.
     #[must_use]
-    pub fn agrees(&self, kept: &Self) -> bool {
-        let still = |of: &Self, hash: &Option<String>| Self {
-            sign_ins: Vec::new(),
-            password_hash: of.password_hash.clone().filter(|_| hash.is_some()),
-            password_number: Some(of.password_number.unwrap_or(1)),
-            ..of.clone()
-        };
-        still(self, &self.password_hash) == still(kept, &self.password_hash)
+    pub fn or_kept(&self, kept: &Self) -> Self {
+        let hash = self.password_hash.clone().or_else(|| kept.password_hash.clone());
+        Self {
+            password_hash: hash,
+            password_number: Some(self.password_number.unwrap_or(1)),
+            // In the order in which they are told.
+            roles: self.roles.iter().copied().collect::<Roles>().iter().collect(),
+            sign_ins: kept.sign_ins.clone(),
+            ..self.clone()
+        }
     }
 
     /// Keeps it for a user who has none; false when somebody else has its address.
@@ -150,7 +162,7 @@ impl AccountPart {
             roles: self.roles.into_iter().collect(),
             password_number: self.password_number.unwrap_or(1).into(),
         };
-        if !moved::insert(tx, &account, self.created_at).await? {
+        if !store::insert(tx, &account, self.created_at).await? {
             return Ok(false);
         }
         for one in self.sign_ins {

@@ -46,8 +46,12 @@ pub(super) struct Family {
 
 const BY_USER: &str = "SELECT * FROM accounts WHERE user_id = $1";
 
-/// Adds an account; false when somebody has its address.
-pub(super) async fn insert(tx: &mut Tx<'_>, account: &Account) -> Result<bool> {
+/// Adds an account that was made then; false when somebody has its address.
+pub(super) async fn insert(
+    tx: &mut Tx<'_>,
+    account: &Account,
+    created_at: Timestamp,
+) -> Result<bool> {
     const INSERT: &str = "
         INSERT INTO accounts (user_id, email, password_hash, first_name, last_name, roles,
             created_at, password_number)
@@ -63,7 +67,7 @@ pub(super) async fn insert(tx: &mut Tx<'_>, account: &Account) -> Result<bool> {
         first_name,
         last_name,
         roles.join(" "),
-        tx.now(),
+        created_at,
         *password_number,
     ];
     Ok(tx.execute(INSERT, &row).await? == 1)

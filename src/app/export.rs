@@ -16,8 +16,8 @@ use crate::{
 /// # Errors
 /// When the store can't be read, or what is told not written.
 pub async fn export_user(config: &Config, user: Id, to: &mut impl Write) -> Result<u64> {
-    let db = Db::open(&config.database, &config.data, Clock::system(), config.patience()).await;
-    let db = db.context("the store can't be opened (DATABASE_URL)")?;
+    let db = Db::open_as_it_is(&config.database, &config.data, Clock::system(), config.patience());
+    let db = db.await.context("the store can't be opened (DATABASE_URL)")?;
     let notifications = NotificationService::new(db.clone(), Ids, &config.notifications);
     let told = write(db.clone(), notifications, user, to).await;
     db.close().await;

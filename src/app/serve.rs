@@ -1,6 +1,10 @@
 //! `stoa serve`: a server from its configuration to the signal that ends it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    io::{Write, stderr},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -68,7 +72,9 @@ fn greet(
     let token = NewToken::new(Id::new("dev")?, roles, DEVELOPMENT_TOKEN);
     let token = minter.mint(&token, clock.now())?;
     let url = format!("http://localhost:{}", address.port());
-    eprintln!(
+    // Who can't be told has the log.
+    let _ = writeln!(
+        stderr(),
         "Stoa is at {url} (its API: {url}/api/docs, its console: {url}/console), with a \
          development secret in {}; a token for user dev, for 12 hours: {token}",
         secret.path.display()
@@ -79,12 +85,11 @@ fn greet(
 /// Tells a developer how to get into the console, by the same way.
 fn offer_console(app: &App) {
     let page = format!("http://localhost:{}/console", app.address().port());
-    match app.login_code() {
-        Some(code) => eprintln!("{page} lets you in from this machine, once, with the code {code}"),
-        None => eprintln!(
-            "{page} lets you in with a token: stoa token --user <you> --role admin --role service"
-        ),
-    }
+    let by = match app.login_code() {
+        Some(code) => format!("from this machine, once, with the code {code}"),
+        None => "with a token: stoa token --user <you> --role admin --role service".to_owned(),
+    };
+    let _ = writeln!(stderr(), "{page} lets you in {by}");
 }
 
 /// The signals that end a server.

@@ -6,7 +6,9 @@ use crate::{db::Db, log_limit};
 /// Begins it.
 pub(super) fn begin(ground: &Ground, db: &Db, rooms: &Rooms) {
     let (tasks, config) = (&ground.tasks, &ground.config);
-    let Rooms { accounts, idempotency, notifications, payments, proxy, users, .. } = rooms.clone();
+    let Rooms { access, accounts, idempotency, notifications, payments, proxy, users, .. } =
+        rooms.clone();
+    tasks.spawn_until_stopped("records of other processes", access.follow_records());
     tasks.spawn_until_stopped(
         "old events",
         store::prune(db.clone(), config.database.event_retention),

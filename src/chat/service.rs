@@ -151,7 +151,7 @@ impl ChatService {
                 created_at: given.created_at(tx.now())?,
                 archived_at: None,
             };
-            if !store::insert(tx, &conversation, key.clone()).await? {
+            if !store::insert(tx, &conversation, key.clone(), tx.now()).await? {
                 if let Some(there) = begun(tx, &conversation, &people, &given).await? {
                     return Ok((there, false));
                 }

@@ -51,17 +51,18 @@ pub(super) fn direct_key(one: &Id, other: &Id) -> String {
 }
 
 /// Adds a conversation, without those who take part; false when the two of a direct one have theirs
-/// already, or there is one of this id.
+/// already, or there is one of this id. It was active then.
 pub(super) async fn insert(
     tx: &mut Tx<'_>,
     conversation: &Conversation,
     direct_key: Option<String>,
+    active: Timestamp,
 ) -> Result<bool> {
     const INSERT: &str = "
         INSERT INTO conversations
-            (id, kind, title, metadata, direct_key, created_by, created_at, messages,
+            (id, kind, title, metadata, direct_key, created_by, created_at, archived_at, messages,
              last_activity_at, listed_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $8)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $9)
         ON CONFLICT DO NOTHING";
     let kind = match conversation.kind {
         ConversationKind::Direct => "direct",
@@ -75,7 +76,8 @@ pub(super) async fn insert(
         direct_key,
         &conversation.created_by,
         conversation.created_at,
-        tx.now(),
+        conversation.archived_at,
+        active,
     ];
     Ok(tx.execute(INSERT, &row).await? == 1)
 }

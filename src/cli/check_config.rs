@@ -3,6 +3,8 @@
 use anyhow::{Context, Result};
 use stoa::{auth::Authenticator, clock::Clock, config::Loaded, realtime::wire::ClientFiles};
 
+use super::output::{remark, say};
+
 #[derive(clap::Args)]
 pub struct Args {
     /// As JSON instead of TOML
@@ -15,7 +17,7 @@ pub struct Args {
 pub fn run(args: &Args, loaded: Loaded) -> Result<()> {
     let Loaded { config, warnings } = loaded;
     for warning in warnings {
-        eprintln!("warning: {warning}");
+        remark(format_args!("warning: {warning}"));
     }
     let mut auth = config.auth.clone();
     if !auth.has_key() {
@@ -29,6 +31,5 @@ pub fn run(args: &Args, loaded: Loaded) -> Result<()> {
     } else {
         toml::to_string(&config).context("the configuration as TOML")?
     };
-    println!("{}", text.trim_end());
-    Ok(())
+    say(text.trim_end())
 }

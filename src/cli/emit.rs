@@ -17,6 +17,7 @@ use stoa::{
 
 use super::{
     local::{client, local_url},
+    output::say,
     token,
 };
 
@@ -87,8 +88,7 @@ pub async fn run(args: &Args, load: impl Fn() -> Result<Loaded>) -> Result<()> {
     let status = answer.status();
     let text = answer.text().await.context("no answer")?;
     if status.is_success() {
-        println!("{text}");
-        return Ok(());
+        return say(text);
     }
     let problem: Option<Problem> = serde_json::from_str(&text).ok();
     match problem.and_then(|problem| problem.detail.or(problem.title)) {

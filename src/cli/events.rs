@@ -2,6 +2,8 @@
 
 use anyhow::{Context, Result};
 
+use super::output::say;
+
 #[derive(clap::Args)]
 pub struct Args {
     /// As JSON, with everything that is known of each
@@ -14,9 +16,7 @@ pub fn run(args: &Args) -> Result<()> {
     let events = stoa::app::events();
     if args.json {
         let json = serde_json::to_string_pretty(&events).context("the events as JSON")?;
-        println!("{json}");
-        return Ok(());
+        return say(json);
     }
-    print!("{}", events.table());
-    Ok(())
+    say(events.table().trim_end())
 }

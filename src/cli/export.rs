@@ -3,7 +3,9 @@
 use std::io::{self, BufWriter};
 
 use anyhow::{Context, Result};
-use stoa::{config::Loaded, id::Id, import, rest::log};
+use stoa::{config::Loaded, db::Db, id::Id, import, rest::log};
+
+use super::output::remark;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -19,11 +21,12 @@ pub async fn run(args: &Args, loaded: Loaded) -> Result<()> {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
+    remark(format_args!("the store: {}", Db::name(&config.database, &config.data)));
     let mut to = BufWriter::new(io::stdout());
     let lines = match &args.user {
         None => import::export(&config, &mut to).await?,
         Some(user) => stoa::app::export_user(&config, user.clone(), &mut to).await?,
     };
-    eprintln!("{lines} lines");
+    remark(format_args!("{lines} lines"));
     Ok(())
 }

@@ -6,11 +6,18 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use stoa::{config::Loaded, import, rest::log};
+use stoa::{
+    config::Loaded,
+    db::Db,
+    import::{self, Counts},
+    rest::log,
+};
+
+use super::output::{remark, say};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Only read the files and say what is wrong with them
+    /// Take the lines into a copy that is thrown away, and say what an import would say
     #[arg(long)]
     check: bool,
     /// Files of JSON Lines, such as `stoa export` writes; `-`, or none, for what comes by standard input
@@ -18,8 +25,8 @@ pub struct Args {
     files: Vec<PathBuf>,
 }
 
-/// Checks all lines, then takes them in. What is wrong, or was not taken, is told by file and line, and
-/// fails.
+/// Checks all lines, then takes them in, or tries that. What is wrong, or was not taken, is told by file and
+/// line, and fails.
 pub async fn run(args: &Args, loaded: Loaded) -> Result<()> {
     let Loaded { config, warnings } = loaded;
     log::init(&config.log, io::stderr).context("log.level")?;
@@ -31,21 +38,22 @@ pub async fn run(args: &Args, loaded: Loaded) -> Result<()> {
         ensure!(!io::stdin().is_terminal(), "say which files, or let lines come by a pipe");
         files.push("-".into());
     }
+    remark(format_args!("the store: {}", Db::name(&config.database, &config.data)));
     let done = if args.check {
         import::check(&config, files).await?
     } else {
         import::import(&config, files).await?
     };
     for problem in &done.problems {
-        eprintln!("{problem}");
+        remark(problem);
     }
-    if done.refused == 0 {
-        println!("{done}");
-        return Ok(());
+    let Counts { lines, written, same, refused } = done.all;
+    if refused == 0 {
+        return say(done);
     }
-    if done.written + done.same == 0 {
-        bail!("{} of {} lines can't be taken in; nothing was written", done.refused, done.lines);
+    if done.is_check || written + same == 0 {
+        bail!("{refused} of {lines} lines can't be taken in; nothing was written");
     }
-    println!("{done}");
-    bail!("{} lines were not taken in", done.refused);
+    say(done)?;
+    bail!("{refused} lines were not taken in");
 }

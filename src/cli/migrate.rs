@@ -4,6 +4,8 @@
 use anyhow::Result;
 use stoa::{clock::Clock, config::Config, db::Db};
 
+use super::output::say;
+
 #[derive(clap::Args)]
 pub struct Args {
     /// Also make SQLite's file anew, as small as it can be; stop the server before
@@ -15,9 +17,9 @@ pub struct Args {
 pub async fn run(args: &Args, config: Config) -> Result<()> {
     let db = Db::open(&config.database, &config.data, Clock::system(), config.patience()).await?;
     db.close().await;
-    println!("The store is up to date.");
+    say("The store is up to date.")?;
     if args.compact && Db::compact(&config.database, &config.data, config.patience()).await? {
-        println!("Its file is as small as it can be.");
+        say("Its file is as small as it can be.")?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ mod import;
 mod local;
 mod migrate;
 mod observe;
+mod output;
 mod restored;
 mod token;
 

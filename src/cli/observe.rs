@@ -19,6 +19,8 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
+use super::output::{remark, say};
+
 /// How often it is told what was observed, where that has changed.
 const EVERY: Duration = Duration::from_secs(5);
 
@@ -52,7 +54,8 @@ pub async fn run(args: &Args, loaded: Loaded) -> Result<()> {
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let catalogue = stoa::app::events();
     let observer = Observer::start(args.listen, args.upstream.clone(), &config, catalogue).await?;
-    eprintln!("observing {} for clients of {}", args.upstream.url(), observer.address());
+    let (before, here) = (args.upstream.url(), observer.address());
+    remark(format_args!("observing {before} for clients of {here}"));
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = None;
@@ -65,10 +68,11 @@ pub async fn run(args: &Args, loaded: Loaded) -> Result<()> {
                 let said = Some(report.said());
                 if told != said {
                     // The traffic goes on without a report.
-                    if let Err(error) = write(args.report.as_deref(), &report) {
-                        tracing::warn!("{error:#}");
+                    for told in [write(args.report.as_deref(), &report), say(&report)] {
+                        if let Err(error) = told {
+                            tracing::warn!("{error:#}");
+                        }
                     }
-                    println!("{report}");
                     told = said;
                 }
             }
@@ -76,8 +80,7 @@ pub async fn run(args: &Args, loaded: Loaded) -> Result<()> {
     }
     let report = observer.stop().await;
     write(args.report.as_deref(), &report)?;
-    println!("{report}");
-    Ok(())
+    say(report)
 }
 
 /// Whoever reads the file meanwhile finds a whole report.

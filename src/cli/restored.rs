@@ -3,6 +3,8 @@
 use anyhow::Result;
 use stoa::{clock::Clock, config::Config, db::Db};
 
+use super::output::say;
+
 /// Starts every stream anew, so that clients that come back fetch what they can't know.
 pub async fn run(config: Config) -> Result<()> {
     let patience = config.patience();
@@ -10,8 +12,5 @@ pub async fn run(config: Config) -> Result<()> {
     let done = db.start_anew().await;
     db.close().await;
     done?;
-    println!(
-        "Every stream starts anew: clients that come back are told to fetch what they missed."
-    );
-    Ok(())
+    say("Every stream starts anew: clients that come back are told to fetch what they missed.")
 }

@@ -11,6 +11,8 @@ use stoa::{
     room::Room,
 };
 
+use super::output::say;
+
 #[derive(clap::Args)]
 pub struct Args {
     /// Whom the token speaks for
@@ -42,8 +44,7 @@ pub fn run(args: &Args, config: Config) -> Result<()> {
     let mut token =
         NewToken::new(args.user.clone(), args.roles.iter().copied().collect(), args.ttl);
     token.rooms.clone_from(&args.rooms);
-    println!("{}", mint(config, &token)?);
-    Ok(())
+    say(mint(config, &token)?)
 }
 
 /// Signs a token as the server would: with its key, for its issuer and audience.

@@ -39,6 +39,8 @@ pub enum Kind {
     Timeout,
     /// Others held what it needs for too long, or too many want it.
     Busy,
+    /// A store that is not there, or is of another version, where one is needed as it is.
+    Unfit,
     /// Anything else: a mistake of ours.
     Other,
 }
@@ -55,6 +57,7 @@ impl fmt::Display for Kind {
             Self::TooLarge => "too much at once",
             Self::Timeout => "the store took too long",
             Self::Busy => "the store is busy",
+            Self::Unfit => "the store is not ready",
             Self::Other => "the store failed",
         })
     }
@@ -104,7 +107,9 @@ impl From<Error> for error::Error {
             Kind::TooLarge => {
                 Self::new(Code::TooLarge, "This is too much to be kept at once; ask for less.")
             }
-            Kind::Unique | Kind::ForeignKey | Kind::Check | Kind::Other => Self::internal(error),
+            Kind::Unique | Kind::ForeignKey | Kind::Check | Kind::Unfit | Kind::Other => {
+                Self::internal(error)
+            }
         }
     }
 }

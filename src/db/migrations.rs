@@ -1,6 +1,8 @@
 //! Brings the tables up to date: `migrations/NNNN_name.sql`, one text for both engines, built into
 //! the binary. A migration that has been carried out never changes.
 
+use std::{collections::HashMap, fmt};
+
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use sqlx::{
     PgConnection,
@@ -56,6 +58,74 @@ pub(super) fn sqlite(connection: &mut Connection, now: Timestamp) -> Result<()> 
     Ok(transaction.commit()?)
 }
 
-fn refusal(why: std::fmt::Arguments<'_>) -> Error {
+/// What was carried out in a database: migrations by their number, each with its checksum.
+type Applied = HashMap<i64, Vec<u8>>;
+
+/// What is told of a database that has no tables of ours.
+const NO_TABLES: &str = "there are none of this server's tables in it; `stoa migrate` makes them";
+
+/// Whether there are tables of ours in a Postgres database.
+pub(super) async fn postgres_is_there(connection: &mut PgConnection) -> Result<bool> {
+    const THERE: &str = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
+    Ok(sqlx::query_scalar(THERE).fetch_one(connection).await?)
+}
+
+/// Refuses a Postgres database that is not of this version.
+pub(super) async fn postgres_as_it_is(connection: &mut PgConnection) -> Result<()> {
+    const APPLIED: &str = "SELECT version, checksum FROM _sqlx_migrations";
+    if !postgres_is_there(connection).await? {
+        return Err(unfit(NO_TABLES));
+    }
+    let applied: Vec<(i64, Vec<u8>)> = sqlx::query_as(APPLIED).fetch_all(connection).await?;
+    ensure_current(&applied.into_iter().collect())
+}
+
+/// Whether there are tables of ours in a SQLite database.
+pub(super) fn sqlite_is_there(connection: &Connection) -> Result<bool> {
+    const THERE: &str = "
+        SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'migrations'";
+    Ok(connection.query_row(THERE, [], |row| row.get::<_, i64>(0))? == 1)
+}
+
+/// Refuses a SQLite database that is not of this version.
+pub(super) fn sqlite_as_it_is(connection: &Connection) -> Result<()> {
+    const APPLIED: &str = "SELECT version, checksum FROM migrations";
+    if !sqlite_is_there(connection)? {
+        return Err(unfit(NO_TABLES));
+    }
+    let mut applied = connection.prepare(APPLIED)?;
+    let applied = applied.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    ensure_current(&applied.collect::<rusqlite::Result<_>>()?)
+}
+
+fn ensure_current(applied: &Applied) -> Result<()> {
+    let newest = applied.keys().max().copied().unwrap_or_default();
+    for migration in MIGRATIONS.iter() {
+        let version = migration.version;
+        match applied.get(&version) {
+            Some(checksum) if *checksum == *migration.checksum => {}
+            Some(_) => return Err(refusal(format_args!("migration {version} has changed since"))),
+            None => {
+                return Err(unfit(format_args!(
+                    "it is of an older version ({newest}, and this is {}); `stoa migrate` brings it up \
+                     to date",
+                    MIGRATIONS.iter().map(|one| one.version).max().unwrap_or_default(),
+                )));
+            }
+        }
+    }
+    if !MIGRATIONS.version_exists(newest) {
+        return Err(unfit(format_args!(
+            "it is of a newer version ({newest}); take that version's stoa"
+        )));
+    }
+    Ok(())
+}
+
+fn refusal(why: fmt::Arguments<'_>) -> Error {
     Error::new(Kind::Other, why)
+}
+
+fn unfit(why: impl fmt::Display) -> Error {
+    Error::new(Kind::Unfit, why)
 }

@@ -18,6 +18,8 @@ mod companion;
 mod error;
 mod events;
 mod migrations;
+mod open;
+mod opening;
 mod postgres;
 mod shared;
 mod sqlite;
@@ -27,15 +29,12 @@ mod value;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
 
-use parking_lot::RwLock;
 use secrecy::ExposeSecret;
+use tempfile::TempDir;
 use tokio::{
     sync::{oneshot, watch},
     time::{MissedTickBehavior, interval, timeout},
@@ -44,7 +43,6 @@ use tracing::Instrument;
 
 use self::{
     backlog::Backlog,
-    events::KeepLimits,
     postgres::Postgres,
     shared::Shared,
     sqlite::{GONE, Sqlite},
@@ -58,11 +56,12 @@ pub use self::{
         beginning, continue_stream, empty_after, events_about, events_after, kept_after, kept_at,
         last_seq, position, prune_events, rewrite, set_kept, streams_after, take_back,
     },
+    postgres::{Listener, News},
     shared::CommitListener,
     tx::Tx,
     value::{Column, FromValue, Row, Value},
 };
-use crate::{clock::Clock, config::DatabaseConfig, error as public, params, tasks::Tasks};
+use crate::{config::DatabaseConfig, error as public, params, tasks::Tasks};
 
 /// The database's file in the data folder, where no URL names another.
 const FILE: &str = "stoa.db";
@@ -86,6 +85,8 @@ struct Inner {
     backlog: Backlog,
     /// Work that is carried to its end.
     begun: Tasks,
+    /// The folder of a copy that is thrown away.
+    _aside: Option<TempDir>,
 }
 
 enum Engine {
@@ -94,48 +95,6 @@ enum Engine {
 }
 
 impl Db {
-    /// Opens the store, made where there is none, and brings its tables up to date. A file that
-    /// another process works with is waited for so long.
-    ///
-    /// # Errors
-    /// When it can't be reached or made, or is of another version.
-    pub async fn open(
-        config: &DatabaseConfig,
-        data: &Path,
-        clock: Clock,
-        patience: Duration,
-    ) -> Result<Self> {
-        let available = watch::Sender::new(true);
-        let keep = KeepLimits {
-            per_stream: config.event_count.into(),
-            unit_bytes: config.max_unit_event_bytes,
-        };
-        let shared = Arc::new(Shared {
-            clock,
-            listener: RwLock::default(),
-            available,
-            tasks: Tasks::default(),
-            keep,
-            after: AtomicI64::default(),
-        });
-        let url = config.url.as_ref().map(ExposeSecret::expose_secret);
-        let engine = if let Some(path) = file(config, data) {
-            Engine::Sqlite(Box::pin(Sqlite::open(&path, config, &shared, patience)).await?)
-        } else {
-            let url = url.unwrap_or_default();
-            Engine::Postgres(Postgres::open(url, config, &shared).await?)
-        };
-        let backlog = Backlog::new(config.queue_bytes);
-        let inner = Arc::new(Inner { engine, shared, backlog, begun: Tasks::default() });
-        let every = if file(config, data).is_some() { LOOK_INTERVAL } else { PROBE_INTERVAL };
-        let watch = watch_over(Arc::downgrade(&inner), every);
-        inner.shared.tasks.spawn_until_stopped("store watch", watch);
-        let db = Self(inner);
-        let beginning = db.read(async |tx| Ok(beginning(tx).await?)).await;
-        db.begin_after(beginning.map_err(cause_of)?.after);
-        Ok(db)
-    }
-
     fn begin_after(&self, seq: i64) {
         self.0.shared.after.store(seq, Ordering::Relaxed);
     }
@@ -162,18 +121,6 @@ impl Db {
     pub async fn compact(config: &DatabaseConfig, data: &Path, patience: Duration) -> Result<bool> {
         let Some(path) = file(config, data) else { return Ok(false) };
         Sqlite::compact(&path, patience).await.map(|()| true)
-    }
-
-    /// Copies SQLite's file, as it is at one moment and whoever works with it, to one that is not there
-    /// yet; how many bytes that has. None for Postgres, which brings programs of its own for that.
-    ///
-    /// # Errors
-    /// When it can't be read, or the copy not written; then there is none.
-    pub async fn backup(config: &DatabaseConfig, data: &Path, to: &Path) -> Result<Option<u64>> {
-        let Some(path) = file(config, data) else { return Ok(None) };
-        let to = to.to_owned();
-        let copied = tokio::task::spawn_blocking(move || sqlite::backup(&path, &to));
-        copied.await.map_err(|error| Error::new(Kind::Other, error))?.map(Some)
     }
 
     /// Whether a store could not be opened because its server is away, or does not answer: it may
@@ -276,6 +223,16 @@ impl Db {
     #[must_use]
     pub fn is_own_file(&self) -> bool {
         matches!(self.0.engine, Engine::Sqlite(_))
+    }
+
+    /// Hears of records that other processes which work with the store begin to keep; none for a file,
+    /// with which no other does.
+    #[must_use]
+    pub fn listener(&self) -> Option<Listener> {
+        match &self.0.engine {
+            Engine::Sqlite(_) => None,
+            Engine::Postgres(postgres) => Some(postgres.listener()),
+        }
     }
 
     /// Does what is queued, and closes. Units after that are refused.

@@ -1,7 +1,7 @@
 //! What a unit of work is given: statements, and the announcement of what happened.
 
 use super::{Error, Kind, Result, Row, Value, postgres, sqlite};
-use crate::{clock::Timestamp, stream::DomainEvent};
+use crate::{clock::Timestamp, room::Room, stream::DomainEvent};
 
 /// One unit of work. All of it is kept or nothing, with the events that it announces.
 ///
@@ -19,6 +19,8 @@ pub struct Tx<'a> {
     pub(super) announced: Vec<Box<dyn DomainEvent>>,
     /// Whether it takes something back.
     pub(super) takes_back: bool,
+    /// Rooms of which there is a record now that other processes know nothing of.
+    recorded: Vec<Room>,
 }
 
 enum Engine<'a> {
@@ -36,7 +38,15 @@ impl<'a> Tx<'a> {
     }
 
     fn new(engine: Engine<'a>, now: Timestamp) -> Self {
-        Self { engine, now, failure: None, name: None, announced: Vec::new(), takes_back: false }
+        Self {
+            engine,
+            now,
+            failure: None,
+            name: None,
+            announced: Vec::new(),
+            takes_back: false,
+            recorded: Vec::new(),
+        }
     }
 
     /// When the unit began.
@@ -145,6 +155,22 @@ impl<'a> Tx<'a> {
     /// has it, is then folded in and cut off as soon as nobody writes; a server looks after its own.
     pub fn take_back(&mut self) {
         self.takes_back = true;
+    }
+
+    /// Says that there is a record of a room now which came past the servers: as soon as the unit is
+    /// committed, those that work with the store look again at whom they let in while there was none. A
+    /// file has no other process.
+    pub fn record(&mut self, room: Room) {
+        self.recorded.push(room);
+    }
+
+    /// Has the others told of the rooms that were recorded.
+    pub(super) async fn tell_others(&mut self) -> Result<()> {
+        let rooms = std::mem::take(&mut self.recorded);
+        match &mut self.engine {
+            Engine::Postgres(session) => postgres::tell(session, &rooms).await,
+            Engine::Sqlite(_) => Ok(()),
+        }
     }
 
     /// Refuses what only a unit that writes may do.

@@ -1,14 +1,14 @@
 //! The first look at the lines, before anything is written: each by itself, then what they are to each
 //! other.
 
-use std::{borrow::Cow, collections::BTreeMap, path::Path};
+use std::{borrow::Cow, path::Path};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    families::{Kind, family, kind, types},
+    families::{Kind, family, is_beside_its_type, kind, types},
     files::{At, Input},
     order::{LINE, LineRecord, NAME, NameRecord},
     progress::{Problems, Progress},
@@ -18,7 +18,7 @@ use crate::{
     db::{Db, Tx},
     error::Error,
     id::Id,
-    moving::{Movable, Names},
+    moving::{Incoming, Movable, Names, differences},
 };
 
 /// Names that the store is asked for at once.
@@ -31,12 +31,10 @@ const MAX_FIELDS: usize = 5;
 pub(super) struct Checked {
     /// How many there are.
     pub(super) lines: u64,
-    /// And of each type.
-    pub(super) of_types: BTreeMap<&'static str, u64>,
     /// In the order in which they are taken in.
     pub(super) order: Sorted<LINE>,
-    /// What they name.
-    pub(super) names: Sorted<NAME>,
+    /// What they name, until that is compared.
+    names: Option<Sorted<NAME>>,
     numbers: Names,
     pub(super) problems: Problems,
 }
@@ -52,8 +50,8 @@ struct Typed<'j> {
 pub(super) fn read(inputs: &[Input], folder: &Path) -> Result<Checked> {
     let mut order = Sorter::<LINE>::new(folder.to_owned());
     let mut keys = Sorter::<NAME>::new(folder.to_owned());
-    let (numbers, mut problems, mut lines) = (Names::default(), Problems::default(), 0);
-    let mut of_types = BTreeMap::new();
+    let mut problems = Problems::new(folder.to_owned());
+    let (numbers, mut lines) = (Names::default(), 0);
     let mut progress = Progress::new("checked");
     for (input, number) in inputs.iter().zip(0_u16..) {
         input.each_line(number, |at, json| {
@@ -62,16 +60,14 @@ pub(super) fn read(inputs: &[Input], folder: &Path) -> Result<Checked> {
             let Kind { family: own, kind: which } = match kind_of(json) {
                 Ok(kind) => kind,
                 Err(sentence) => {
-                    problems.add(at, sentence);
-                    return Ok(());
+                    return problems.add(at, sentence);
                 }
             };
             let movable = family(own);
-            *of_types.entry(movable.types()[usize::from(which)]).or_default() += 1;
             let facts = match movable.facts(movable.types()[usize::from(which)], json) {
                 Ok(facts) => facts,
                 Err(error) => {
-                    problems.add(at, sentence(&error));
+                    problems.add(at, sentence(&error))?;
                     // What refers to it is not wrong because of that.
                     let kind = movable.types()[usize::from(which)];
                     for (space, name) in names(movable, kind, json) {
@@ -93,8 +89,8 @@ pub(super) fn read(inputs: &[Input], folder: &Path) -> Result<Checked> {
         })?;
     }
     progress.end();
-    let (order, names) = (order.sorted()?, keys.sorted()?);
-    Ok(Checked { lines, of_types, order, names, numbers, problems })
+    let (order, names) = (order.sorted()?, Some(keys.sorted()?));
+    Ok(Checked { lines, order, names, numbers, problems })
 }
 
 fn kind_of(json: &[u8]) -> Result<Kind, String> {
@@ -103,11 +99,26 @@ fn kind_of(json: &[u8]) -> Result<Kind, String> {
         let sentence = error.to_string();
         let sentence = sentence.split(" at line ").next().unwrap_or_default();
         match error.classify() {
+            serde_json::error::Category::Data if !is_object(json) => "is no JSON object".to_owned(),
+            serde_json::error::Category::Data if sentence.starts_with("duplicate field") => {
+                "has `type` twice".to_owned()
+            }
+            serde_json::error::Category::Data if sentence.starts_with("invalid type") => {
+                format!("has a `type` that is no text; it is one of {}", types())
+            }
             serde_json::error::Category::Data => format!("has no type; it is one of {}", types()),
             _ => format!("is no JSON: {sentence}, at column {}", error.column()),
         }
     })?;
+    // A list would be taken for an object's fields.
+    if !is_object(json) {
+        return Err("is no JSON object".to_owned());
+    }
     kind(&typed.kind).ok_or_else(|| format!("is of no type that there is; these are {}", types()))
+}
+
+fn is_object(json: &[u8]) -> bool {
+    json.trim_ascii_start().starts_with(b"{")
 }
 
 /// What others may refer to a line by that has something wrong with it, as far as it says that.
@@ -120,6 +131,15 @@ fn names(movable: &dyn Movable, kind: &'static str, json: &[u8]) -> Vec<(&'stati
         Some((space, ids.join(" ")))
     });
     named.collect()
+}
+
+/// What a line is, for who is told of it: its type, and by which name it is known.
+pub(super) fn name(line: &Incoming) -> String {
+    let facts = kind(line.kind).map(|kind| family(kind.family).facts(line.kind, &line.json));
+    match facts.transpose().ok().flatten().and_then(|facts| facts.keys.into_iter().next()) {
+        Some(own) => format!("{} {}", line.kind, own.name),
+        None => line.kind.to_owned(),
+    }
 }
 
 /// What is wrong with a line.
@@ -139,24 +159,28 @@ fn sentence(error: &Error) -> String {
 
 impl Checked {
     /// Looks whether names are told once, and whether what is referred to is there: in the files, or in the
-    /// store, which is opened when there is something to ask it.
-    pub(super) async fn compare(
-        &mut self,
-        inputs: &[Input],
-        store: impl AsyncFnOnce() -> Result<Db>,
-    ) -> Result<Option<Db>> {
-        let mut unknown = Unknown { asked: Vec::new(), store: Store::Closed(store) };
+    /// store.
+    pub(super) async fn compare(&mut self, inputs: &[Input], db: &Db) -> Result<()> {
+        let mut unknown = Unknown { asked: Vec::new(), db };
         let (mut own, mut missing): (Option<NameRecord>, Option<u128>) = (None, None);
-        for bytes in &mut self.names {
+        for bytes in self.names.take().into_iter().flatten() {
             let name = NameRecord::from_bytes(&bytes.context("sorting the names")?);
             if own.is_some_and(|own| own.number == name.number) {
                 if let Some(first) = own.filter(|_| name.is_own)
-                    && !is_same(inputs, first.at, name.at)?
+                    && let Some(differences) = differ(inputs, first.at, name.at)?
                 {
                     let what = what(&self.numbers, inputs, &name)?;
+                    if is_beside_its_type(what) {
+                        // That is told of its id.
+                        continue;
+                    }
                     let (file, line) = (&inputs[usize::from(first.at.file)].name, first.at.line);
-                    let sentence = format!("has the same {what} as {file}:{line}");
-                    self.problems.add(name.at, sentence);
+                    let differences = match what {
+                        "id" => format!(", and other content{differences}"),
+                        _ => String::new(),
+                    };
+                    let sentence = format!("has the same {what} as {file}:{line}{differences}");
+                    self.problems.add(name.at, sentence)?;
                 }
                 continue;
             }
@@ -170,24 +194,22 @@ impl Checked {
                 }
             }
         }
-        unknown.ask(&self.numbers, inputs, &mut self.problems).await?;
-        Ok(match unknown.store {
-            Store::Open(db) => Some(db),
-            _ => None,
-        })
+        unknown.ask(&self.numbers, inputs, &mut self.problems).await
     }
 }
 
-/// Whether two lines say the same.
-fn is_same(inputs: &[Input], one: At, other: At) -> Result<bool> {
+/// In which fields two lines differ; none where they say the same.
+fn differ(inputs: &[Input], one: At, other: At) -> Result<Option<String>> {
     if one == other {
         // It says something twice that may be there once.
-        return Ok(false);
+        return Ok(Some(String::new()));
     }
-    let read = |at: At| -> Result<Option<Value>> {
-        Ok(serde_json::from_slice(&inputs[usize::from(at.file)].line(at)?).ok())
+    let read = |at: At| -> Result<Value> {
+        let json = inputs[usize::from(at.file)].line(at)?;
+        Ok(serde_json::from_slice(&json).unwrap_or_default())
     };
-    Ok(read(one)? == read(other)?)
+    let (one, other) = (read(one)?, read(other)?);
+    Ok((one != other).then(|| differences(&one, &other)))
 }
 
 /// What the space and the name of a record are: the line says them once more.
@@ -217,19 +239,13 @@ fn what(numbers: &Names, inputs: &[Input], record: &NameRecord) -> Result<&'stat
     Ok(spelled.map_or("id", |(space, _)| if kind(space).is_some() { "id" } else { space }))
 }
 
-enum Store<O> {
-    Closed(O),
-    Opening,
-    Open(Db),
-}
-
 /// What no line is, and the store may have.
-struct Unknown<O> {
+struct Unknown<'d> {
     asked: Vec<NameRecord>,
-    store: Store<O>,
+    db: &'d Db,
 }
 
-impl<O: AsyncFnOnce() -> Result<Db>> Unknown<O> {
+impl Unknown<'_> {
     async fn ask(
         &mut self,
         numbers: &Names,
@@ -248,32 +264,21 @@ impl<O: AsyncFnOnce() -> Result<Db>> Unknown<O> {
                 None => by_space.push((space, vec![(record.at, name)])),
             }
         }
-        let db = self.open().await?;
         for (space, asked) in by_space {
             let Some(owner) = owner(space) else { continue };
             let names: Vec<String> = asked.iter().map(|(_, name)| name.clone()).collect();
             let movable = family(owner);
             let unit = async move |tx: &mut Tx<'_>| movable.are_there(tx, space, &names).await;
-            let there = db.read(unit).await?;
+            let there = self.db.read(unit).await?;
             for ((at, name), is_there) in asked.into_iter().zip(there) {
                 if !is_there {
                     let name = name.rsplit(' ').next().unwrap_or_default();
-                    problems.add(at, format!("refers to the {space} {name}, which is not there"));
+                    problems
+                        .add(at, format!("refers to the {space} {name}, which is not there"))?;
                 }
             }
         }
         Ok(())
-    }
-
-    async fn open(&mut self) -> Result<Db> {
-        match std::mem::replace(&mut self.store, Store::Opening) {
-            Store::Closed(open) => self.store = Store::Open(open().await?),
-            other => self.store = other,
-        }
-        match &self.store {
-            Store::Open(db) => Ok(db.clone()),
-            _ => anyhow::bail!("the store could not be opened"),
-        }
     }
 }
 

@@ -8,9 +8,10 @@ use tokio::time::sleep;
 use super::{
     families::families,
     progress::Progress,
-    take::{TRIES, TRY_AGAIN, open},
+    take::{TRIES, TRY_AGAIN, UNOPENED},
 };
 use crate::{
+    clock::Clock,
     config::Config,
     db::{Db, Tx},
     error::Code,
@@ -23,7 +24,8 @@ use crate::{
 /// # Errors
 /// When the store can't be read, or what is told not written.
 pub async fn export(config: &Config, to: &mut (impl Write + Send)) -> Result<u64> {
-    let db = open(config).await?;
+    let db = Db::open_as_it_is(&config.database, &config.data, Clock::system(), config.patience());
+    let db = db.await.context(UNOPENED)?;
     let told = all(&db, to).await;
     db.close().await;
     told

@@ -49,6 +49,14 @@ pub(super) fn kind(name: &str) -> Option<Kind> {
     })
 }
 
+/// Whether a line is in such a space beside its type, by its id as well.
+pub(super) fn is_beside_its_type(space: &str) -> bool {
+    families().iter().any(|movable| {
+        let mut beside = movable.types().iter().flat_map(|kind| movable.spaces(kind));
+        beside.any(|(name, _)| *name == space)
+    })
+}
+
 /// A family by its number.
 pub(super) fn family(number: u8) -> &'static dyn Movable {
     families()[usize::from(number)]

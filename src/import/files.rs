@@ -78,12 +78,27 @@ impl Input {
             }
             line += 1;
             ensure!(bytes <= MAX_LINE, "{}:{line}: the line has more than 16 MiB", self.name);
-            let at = At { file, line, offset, bytes: u32::try_from(bytes)? };
+            let mark = if line == 1 { self.mark(&json)? } else { 0 };
+            let at = At {
+                file,
+                line,
+                offset: offset + mark as u64,
+                bytes: u32::try_from(bytes - mark)?,
+            };
             offset += bytes as u64;
+            json.drain(..mark);
             if !json.trim_ascii().is_empty() {
                 each(at, &json)?;
             }
         }
+    }
+
+    /// Bytes of the mark with which some programs begin a text.
+    fn mark(&self, first: &[u8]) -> Result<usize> {
+        const UTF_8: &[u8] = b"\xef\xbb\xbf";
+        let is_utf_16 = first.starts_with(b"\xff\xfe") || first.starts_with(b"\xfe\xff");
+        ensure!(!is_utf_16, "{}: is UTF-16; lines are UTF-8", self.name);
+        Ok(if first.starts_with(UTF_8) { UTF_8.len() } else { 0 })
     }
 
     /// A line once more.

@@ -13,4 +13,4 @@ mod take;
 mod users;
 
 pub use export::export;
-pub use take::{Summary, check, import};
+pub use take::{Counts, Summary, check, import};

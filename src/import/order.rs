@@ -4,7 +4,11 @@ use super::files::At;
 use crate::moving::{Names, Place};
 
 /// Bytes of the record of a line.
-pub(super) const LINE: usize = 64;
+pub(super) const LINE: usize = 72;
+
+/// Bytes of a group's name by which groups are put in order, as the store's indexes have them: rows that come
+/// one after the other lie beside each other there.
+const BEGINNING: usize = 24;
 
 /// Bytes of the record of a name.
 pub(super) const NAME: usize = 40;
@@ -13,6 +17,8 @@ pub(super) const NAME: usize = 40;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LineRecord {
     pub(super) family: u8,
+    /// How the group's name begins.
+    beginning: [u8; BEGINNING],
     pub(super) group: u128,
     /// What comes first in the group, then what has a time.
     pub(super) is_timed: bool,
@@ -27,6 +33,7 @@ impl LineRecord {
     pub(super) fn new(family: u8, kind: u8, place: &Place, names: &Names, at: At) -> Self {
         Self {
             family,
+            beginning: beginning(&place.group),
             group: match place.group.as_str() {
                 "" => 0,
                 group => names.number("group", group),
@@ -42,6 +49,7 @@ impl LineRecord {
     pub(super) fn to_bytes(self) -> [u8; LINE] {
         let mut bytes = Bytes::<LINE>::default();
         bytes.put(&[self.family]);
+        bytes.put(&self.beginning);
         bytes.put(&self.group.to_be_bytes());
         bytes.put(&[u8::from(self.is_timed), u8::from(!self.is_numbered)]);
         bytes.put(&self.value.to_be_bytes());
@@ -54,6 +62,7 @@ impl LineRecord {
         let mut read = Reader(bytes);
         Self {
             family: read.byte(),
+            beginning: read.take(),
             group: u128::from_be_bytes(read.take()),
             is_timed: read.byte() == 1,
             is_numbered: read.byte() == 0,
@@ -62,6 +71,14 @@ impl LineRecord {
             kind: read.byte(),
         }
     }
+}
+
+fn beginning(name: &str) -> [u8; BEGINNING] {
+    let mut beginning = [0; BEGINNING];
+    for (to, from) in beginning.iter_mut().zip(name.bytes()) {
+        *to = from;
+    }
+    beginning
 }
 
 /// A name, the lines that it is of before those that refer to it.
@@ -160,6 +177,19 @@ mod tests {
         assert_eq!(LineRecord::from_bytes(&line.to_bytes()), line);
         let name = NameRecord { number: u128::MAX - 1, is_own: false, at: at(5) };
         assert_eq!(NameRecord::from_bytes(&name.to_bytes()), name);
+    }
+
+    #[test]
+    fn groups_come_in_the_order_of_their_names() {
+        let names = Names::default();
+        let record = |group: &str, millis: i64| {
+            let at_time = Some(Timestamp::from_millis(millis));
+            let place = Place { group: group.to_owned(), number: None, at: at_time };
+            LineRecord::new(0, 0, &place, &names, at(1)).to_bytes()
+        };
+        assert!(record("c1", 9) < record("c2", 1) && record("c2", 9) < record("c21", 1));
+        let (one, other) = (["long"; 9].concat(), ["long"; 8].concat());
+        assert_ne!(record(&one, 1)[..LINE - 27], record(&other, 1)[..LINE - 27]);
     }
 
     #[test]

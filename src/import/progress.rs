@@ -1,11 +1,17 @@
 //! How far it is, told while it goes on; and what is wrong, told at the end in the order of the lines.
 
 use std::{
-    io::{IsTerminal, Write},
+    io::{IsTerminal, Write, stderr},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
-use super::files::{At, Input};
+use anyhow::{Context, Result};
+
+use super::{
+    files::{At, Input},
+    sort::Sorter,
+};
 
 /// How often it is told, on a terminal and elsewhere.
 const OFTEN: Duration = Duration::from_millis(200);
@@ -27,7 +33,7 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(what: &'static str) -> Self {
-        let is_terminal = std::io::stderr().is_terminal();
+        let is_terminal = stderr().is_terminal();
         Self { what, told: Instant::now(), is_terminal, has_told: false }
     }
 
@@ -41,15 +47,14 @@ impl Progress {
         self.has_told = true;
         let of = of.map(|all| format!(" of {}", grouped(all))).unwrap_or_default();
         let (begin, end) = if self.is_terminal { ("\r\x1b[K", "") } else { ("", "\n") };
-        eprint!("{begin}{} {}{of} lines{end}", self.what, grouped(done));
         // Who can't be told is not.
-        let _ = std::io::stderr().flush();
+        let _ = write!(stderr(), "{begin}{} {}{of} lines{end}", self.what, grouped(done));
     }
 
     /// Leaves the line to what comes then.
     pub(super) fn end(&self) {
         if self.is_terminal && self.has_told {
-            eprint!("\r\x1b[K");
+            let _ = write!(stderr(), "\r\x1b[K");
         }
     }
 }
@@ -67,24 +72,44 @@ pub(super) fn grouped(number: u64) -> String {
     text
 }
 
-/// What is wrong with lines.
-#[derive(Default)]
+/// What is wrong with lines, of which one may have several things.
 pub(super) struct Problems {
     count: u64,
     kept: Vec<(u16, u64, String)>,
+    /// The file and the line of each.
+    lines: Sorter<8>,
 }
 
 impl Problems {
-    pub(super) fn add(&mut self, at: At, sentence: impl Into<String>) {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self { count: 0, kept: Vec::new(), lines: Sorter::new(folder) }
+    }
+
+    pub(super) fn add(&mut self, at: At, sentence: impl Into<String>) -> Result<()> {
         self.count += 1;
         if self.kept.len() < MAX_KEPT {
             self.kept.push((at.file, at.line, sentence.into()));
         }
+        let line = u64::from(at.file) << 48 | at.line;
+        self.lines.add(line.to_be_bytes()).context("sorting what is wrong")
     }
 
-    /// How many there are.
-    pub(super) fn count(&self) -> u64 {
-        self.count
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// How many lines have one.
+    pub(super) fn lines(&mut self) -> Result<u64> {
+        let folder = self.lines.folder().to_owned();
+        let lines = std::mem::replace(&mut self.lines, Sorter::new(folder)).sorted()?;
+        let (mut count, mut last) = (0, None);
+        for line in lines {
+            let line = Some(line.context("sorting what is wrong")?);
+            count += u64::from(line != last);
+            last = line;
+        }
+        Ok(count)
     }
 
     /// The first of them, each with its file and line.

@@ -6,7 +6,7 @@ use std::{
     collections::BinaryHeap,
     fs::File,
     io::{self, BufReader, BufWriter, Read, Seek, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// Bytes that are sorted at once.
@@ -26,6 +26,10 @@ pub(super) struct Sorter<const N: usize> {
 impl<const N: usize> Sorter<N> {
     pub(super) fn new(folder: PathBuf) -> Self {
         Self { records: Vec::new(), files: Vec::new(), folder }
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     pub(super) fn add(&mut self, record: [u8; N]) -> io::Result<()> {

@@ -21,7 +21,7 @@ pub(super) struct StreamLine {
     line: Tag,
     name: String,
     /// The number of its last event.
-    #[garde(range(max = 1_u64 << 53))]
+    #[garde(range(max = (1_u64 << 53) - 1))]
     seq: u64,
     /// Its life.
     epoch: Id,

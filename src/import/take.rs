@@ -33,91 +33,112 @@ const MAX_BYTES: usize = 4 << 20;
 pub(super) const TRIES: usize = 6;
 pub(super) const TRY_AGAIN: Duration = Duration::from_secs(1);
 
-/// What became of the lines.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// How many were read.
+/// What is told with why a store was not opened.
+pub(super) const UNOPENED: &str = "the store can't be opened (DATABASE_URL)";
+
+/// What became of lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// How many there are.
     pub lines: u64,
-    /// How many are of each type.
-    pub of_types: BTreeMap<&'static str, u64>,
-    /// Those that are in the store now.
+    /// Those that are in the store now; of a check, those that would be.
     pub written: u64,
     /// Those that were.
     pub same: u64,
+    /// Those that are not taken.
+    pub refused: u64,
+}
+
+/// What became of the lines of files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Of all.
+    pub all: Counts,
+    /// Of those of each type, where something was taken in.
+    pub of_types: BTreeMap<&'static str, Counts>,
     /// What was not taken, or is wrong: each with its file and line.
     pub problems: Vec<String>,
-    /// How many those are.
-    pub refused: u64,
-    /// Whether lines were only read.
+    /// Whether they were only tried.
     pub is_check: bool,
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { lines, written, same, .. } = self;
-        if self.is_check {
-            let of_type = |(kind, count): (&&str, &u64)| format!("{} {kind}", grouped(*count));
-            let of_types: Vec<_> = self.of_types.iter().map(of_type).collect();
-            let of_types = of_types.join(", ");
-            return write!(f, "{} lines: {of_types}. Nothing is wrong with them.", grouped(*lines));
+        let (written, same) = if self.is_check {
+            ("can be written", "are there already")
+        } else {
+            ("written", "were there already")
+        };
+        let told = |counts: &Counts| {
+            format!("{} {written}, {} {same}", grouped(counts.written), grouped(counts.same))
+        };
+        write!(f, "{} lines: {}.", grouped(self.all.lines), told(&self.all))?;
+        if self.is_check && self.all.refused == 0 {
+            f.write_str(" Nothing is wrong with them.")?;
         }
-        write!(
-            f,
-            "{} lines: {} written, {} were there already.",
-            grouped(*lines),
-            grouped(*written),
-            grouped(*same)
-        )
+        for (kind, counts) in &self.of_types {
+            write!(f, "\n{kind}: {}", told(counts))?;
+            if counts.refused > 0 {
+                write!(f, ", {} not taken in", grouped(counts.refused))?;
+            }
+        }
+        Ok(())
     }
 }
 
-/// Reads files and tells what is wrong with them; nothing is written.
+/// Takes the lines of files into a copy of the store, and tells what is wrong with them: just that which an
+/// import would tell. Nothing is written to the store, whoever works with it.
 ///
 /// # Errors
-/// When a file can't be read, or the store where it has to be asked.
+/// When a file or the store can't be read, or the store not copied.
 pub async fn check(config: &Config, paths: Vec<PathBuf>) -> Result<Summary> {
-    let (inputs, mut checked) = read(config, paths).await?;
-    if let Some(db) = checked.compare(&inputs, async || open(config).await).await? {
-        db.close().await;
-    }
-    let refused = checked.problems.count();
-    let Checked { lines, of_types, problems, .. } = checked;
-    let problems = problems.told(&inputs);
-    Ok(Summary { lines, of_types, problems, refused, is_check: true, ..Summary::default() })
+    let read = read(config, paths).await?;
+    let folder = files::scratch(&config.data);
+    let db = Db::open_aside(&config.database, &config.data, Clock::system(), &folder);
+    let db = db.await.context(UNOPENED)?;
+    let tried = take(&db, config, read, true).await;
+    db.close().await;
+    tried
 }
 
-/// Takes the lines of files in. When something is wrong with one of them, none is.
+/// Takes the lines of files in. When something is wrong with one of them by itself, or with what it is to the
+/// others, none is.
 ///
 /// # Errors
 /// When a file can't be read, or the store fails.
 pub async fn import(config: &Config, paths: Vec<PathBuf>) -> Result<Summary> {
     // Before the files are read: who has to wait for it is told at once.
-    let db = open(config).await?;
-    let taken = into(&db, config, paths).await;
+    let db = Db::open_to_fill(&config.database, &config.data, Clock::system(), config.patience());
+    let db = db.await.context(UNOPENED)?;
+    let taken = match read(config, paths).await {
+        Ok(read) => take(&db, config, read, false).await,
+        Err(error) => Err(error),
+    };
     db.close().await;
     taken
 }
 
-async fn into(db: &Db, config: &Config, paths: Vec<PathBuf>) -> Result<Summary> {
-    let (inputs, mut checked) = read(config, paths).await?;
-    checked.compare(&inputs, async || Ok(db.clone())).await?;
-    let lines = checked.lines;
-    if checked.problems.count() > 0 {
-        let refused = checked.problems.count();
-        let problems = checked.problems.told(&inputs);
-        return Ok(Summary { lines, problems, refused, ..Summary::default() });
+async fn take(
+    db: &Db,
+    config: &Config,
+    (inputs, mut checked): (Vec<Input>, Checked),
+    is_check: bool,
+) -> Result<Summary> {
+    checked.compare(&inputs, db).await?;
+    let Checked { lines, order, mut problems, .. } = checked;
+    let mut summary = Summary { is_check, ..Summary::default() };
+    summary.all.lines = lines;
+    if !problems.is_empty() {
+        summary.all.refused = problems.lines()?;
+        summary.problems = problems.told(&inputs);
+        return Ok(summary);
     }
     let most = if db.is_own_file() { MAX_IN_FILE } else { MAX_ON_SERVER };
-    let mut taking = Taking {
-        db,
-        at_once: most,
-        inputs: &inputs,
-        summary: Summary::default(),
-        problems: Problems::default(),
-    };
-    let mut progress = Progress::new("taken in");
+    let problems = Problems::new(files::scratch(&config.data));
+    let mut taking = Taking { db, at_once: most, inputs: &inputs, summary, problems };
+    let mut progress = Progress::new(if is_check { "tried" } else { "taken in" });
     let mut portion = Portion::default();
-    let mut records = checked.order.peekable();
+    let mut records = order.peekable();
     while let Some(bytes) = records.next() {
         let record = LineRecord::from_bytes(&bytes.context("sorting the lines")?);
         let next = match records.peek() {
@@ -129,14 +150,12 @@ async fn into(db: &Db, config: &Config, paths: Vec<PathBuf>) -> Result<Summary> 
         portion.add(&inputs, record, ends)?;
         if portion.is_full(most) || next.is_none_or(|next| next.family != record.family) {
             taking.take(std::mem::take(&mut portion)).await?;
-            let done = taking.summary.written + taking.summary.same + taking.problems.count();
-            progress.tell(done, Some(lines));
+            let Counts { written, same, refused, .. } = taking.summary.all;
+            progress.tell(written + same + refused, Some(lines));
         }
     }
     progress.end();
     let Taking { mut summary, problems, .. } = taking;
-    summary.lines = lines;
-    summary.refused = problems.count();
     summary.problems = problems.told(&inputs);
     Ok(summary)
 }
@@ -149,13 +168,6 @@ async fn read(config: &Config, paths: Vec<PathBuf>) -> Result<(Vec<Input>, Check
         Ok((inputs, checked))
     });
     read.await?
-}
-
-/// Opens the store that is configured.
-pub(super) async fn open(config: &Config) -> Result<Db> {
-    Db::open(&config.database, &config.data, Clock::system(), config.patience())
-        .await
-        .context("the store can't be opened (DATABASE_URL)")
 }
 
 /// Lines that are taken in together.
@@ -203,7 +215,10 @@ impl Taking<'_> {
             let unit = async move |tx: &mut Tx<'_>| movable.import(tx, &lines).await;
             match self.db.write(unit).await {
                 Ok(outcomes) => {
-                    self.note(&portion.at[done..upto], outcomes);
+                    let lines = portion.lines[done..upto].iter().zip(&portion.at[done..upto]);
+                    for ((line, at), outcome) in lines.zip(outcomes) {
+                        self.note(line, *at, outcome)?;
+                    }
                     (done, tries) = (upto, 0);
                 }
                 Err(error) if error.code() == Code::Unavailable && tries < TRIES => {
@@ -218,24 +233,31 @@ impl Taking<'_> {
         Ok(())
     }
 
-    fn note(&mut self, at: &[At], outcomes: Vec<Outcome>) {
-        for (at, outcome) in at.iter().zip(outcomes) {
-            match outcome {
-                Outcome::Written => self.summary.written += 1,
-                Outcome::Same => self.summary.same += 1,
-                Outcome::Other(sentence) => self.problems.add(*at, sentence),
+    fn note(&mut self, line: &Incoming, at: At, outcome: Outcome) -> Result<()> {
+        let Summary { all, of_types, .. } = &mut self.summary;
+        let own = of_types.entry(line.kind).or_default();
+        own.lines += 1;
+        match outcome {
+            Outcome::Written => (all.written, own.written) = (all.written + 1, own.written + 1),
+            Outcome::Same => (all.same, own.same) = (all.same + 1, own.same + 1),
+            Outcome::Other(sentence) => {
+                (all.refused, own.refused) = (all.refused + 1, own.refused + 1);
+                let what = check::name(line);
+                self.problems.add(at, format!("{what}: {sentence}"))?;
             }
         }
+        Ok(())
     }
 
     fn failure(&self, at: At, error: &Error) -> String {
         let file = &self.inputs[usize::from(at.file)].name;
         let why = error.causes();
         let why = why.unwrap_or_else(|| error.detail().to_owned());
-        format!(
-            "{file}:{} and lines that go with it were not taken in: {why}. What was before is there; \
-             import again to go on",
-            at.line
-        )
+        let then = if self.summary.is_check {
+            "Nothing was written"
+        } else {
+            "What was before is there; import again to go on"
+        };
+        format!("{file}:{} and lines that go with it were not taken in: {why}. {then}", at.line)
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A user.
-#[derive(Debug, PartialEq, Serialize, Deserialize, Validate)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Validate)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 pub(super) struct UserLine {
@@ -104,13 +104,15 @@ impl UserLine {
         walks().any(|walk| walk.meets(self))
     }
 
-    fn agrees(&self, kept: &Self) -> bool {
-        let same_account = match (&self.account, &kept.account) {
-            (None, _) => true,
-            (Some(own), Some(kept)) => own.agrees(kept),
-            (Some(_), None) => false,
+    /// What it says, and where it says nothing, what is kept.
+    fn or_kept(&self, kept: &Self) -> Self {
+        let UserPart { profile, block, erasure_asked_at } = self.known().or_kept(&kept.known());
+        let account = match (&self.account, &kept.account) {
+            (Some(own), Some(kept)) => Some(own.or_kept(kept)),
+            (own, kept) => own.as_ref().or(kept.as_ref()).cloned(),
         };
-        same_account && self.known().agrees(&kept.known()) && self.points.agrees(&kept.points)
+        let points = self.points.or_kept(&kept.points);
+        Self { line: Tag, id: self.id.clone(), profile, account, points, block, erasure_asked_at }
     }
 }
 
@@ -126,7 +128,7 @@ impl Line for UserLine {
 
     async fn import(self, tx: &mut Tx<'_>) -> Result<Outcome> {
         let kept = Self::of(tx, &self.id).await?;
-        if kept.is_known() && self.agrees(&kept) {
+        if kept.is_known() && self.or_kept(&kept) == kept {
             return Ok(Outcome::Same);
         }
         let user = &self.id;
@@ -134,14 +136,20 @@ impl Line for UserLine {
         if let Some(account) = self.account.clone().filter(|_| kept.account.is_none())
             && !account.import(tx, user).await?
         {
-            return Ok(Outcome::Other("has the e-mail address of another account"));
+            return Ok(Outcome::other("has the e-mail address of another account"));
         }
         self.known().import(tx, user, &kept.known()).await?;
         if !self.points.clone().import(tx, user).await? {
-            return Ok(Outcome::Other("has a referral code that is another's; the rest is there"));
+            return Ok(Outcome::other("has a referral code that is another's; the rest is there"));
         }
-        let is_there = !kept.is_known() || self.agrees(&Self::of(tx, user).await?);
-        Ok(if is_there { Outcome::Written } else { Outcome::of(false) })
+        if !kept.is_known() {
+            return Ok(Outcome::Written);
+        }
+        let kept = Self::of(tx, user).await?;
+        Ok(match Outcome::compared(&self.or_kept(&kept), &kept)? {
+            Outcome::Same => Outcome::Written,
+            other => other,
+        })
     }
 
     async fn next(tx: &mut Tx<'_>, after: &str) -> Result<(Vec<Self>, Option<String>)> {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     db::Tx,
-    error::{Error, Result},
+    error::Result,
     id::Id,
     moving::{self, Facts, Key, Line, Outcome, Place, Tag},
     rest::json::small_metadata,
@@ -58,6 +58,25 @@ pub struct NotificationLine {
 }
 
 impl NotificationLine {
+    /// What a notification says, whoever has it and has read it.
+    fn content(of: &Notification, user_id: &Id) -> Self {
+        Self {
+            line: Tag,
+            id: of.id.clone(),
+            user_id: user_id.clone(),
+            number: None,
+            kind: of.kind.clone(),
+            title: of.title.clone(),
+            body: of.body.clone(),
+            data: of.data.clone(),
+            created_at: of.created_at,
+            read_at: None,
+            topic: None,
+            words_of: None,
+            also_words_of: None,
+        }
+    }
+
     fn kept(self) -> Kept {
         Kept {
             user_id: self.user_id,
@@ -79,21 +98,11 @@ impl NotificationLine {
     }
 }
 
-/// Whether they say the same, whoever has read them.
-fn says_what(one: &Notification, other: &Notification) -> bool {
-    let unread = |of: &Notification| Notification { read_at: None, ..of.clone() };
-    unread(one) == unread(other)
-}
-
 impl Line for NotificationLine {
     const TYPE: &'static str = "notification";
 
     fn facts(&self) -> Facts {
-        let place = Place {
-            group: self.user_id.to_string(),
-            number: self.number,
-            at: Some(self.created_at),
-        };
+        let place = Place::among(&self.user_id, self.number, self.created_at);
         let keys = vec![Key::own("notification", format!("{} {}", self.id, self.user_id))];
         Facts { place, keys }
     }
@@ -101,24 +110,32 @@ impl Line for NotificationLine {
     async fn import(self, tx: &mut Tx<'_>) -> Result<Outcome> {
         let line = self.kept();
         let id = &line.notification.id;
+        let compared = |kept: &Notification| {
+            let content = |of: &Notification| Self::content(of, &line.user_id);
+            Outcome::compared(&content(&line.notification), &content(kept))
+        };
         if store::inbox_for_update(tx, &line.user_id).await?.is_some()
             && let Some(kept) = moved::find(tx, &line.user_id, id).await?
         {
-            return Ok(Outcome::of(says_what(&line.notification, &kept.notification)));
+            return compared(&kept.notification);
         }
         match moved::content(tx, id).await? {
-            None => moved::insert_content(tx, &line).await?,
-            Some(content) if says_what(&content, &line.notification) => {}
-            Some(_) => return Ok(Outcome::Other("says to others something else")),
+            None => {
+                let words_of = [&line.words_of, &line.also_words_of].map(Option::as_ref);
+                store::insert_content(tx, &line.notification, 0, None, words_of).await?;
+            }
+            // The others who have it were told this.
+            Some(content) => match compared(&content)? {
+                Outcome::Same => {}
+                other => return Ok(other),
+            },
         }
         moved::give(tx, &line).await?;
         Ok(Outcome::Written)
     }
 
     async fn next(tx: &mut Tx<'_>, after: &str) -> Result<(Vec<Self>, Option<String>)> {
-        let (number, user) = after.split_once(' ').unwrap_or(("0", ""));
-        let number = number.parse().map_err(Error::internal)?;
-        let kept = moved::after(tx, (user, number), moving::ROWS).await?;
+        let kept = moved::after(tx, moving::user_and_number(after)?, moving::ROWS).await?;
         let next = moving::behind(&kept, |one| format!("{} {}", one.ordinal, one.user_id));
         let line = |Kept { user_id, ordinal, notification, topic, words_of, also_words_of }| Self {
             line: Tag,

@@ -136,12 +136,15 @@ impl PointsPart {
         self.referral_code.iter().map(|code| Key::own("referralCode", code)).collect()
     }
 
-    /// Whether it says the same, or nothing; the level may have risen.
+    /// What it says, and where it says nothing, what is kept; the level may have risen.
     #[must_use]
-    pub fn agrees(&self, kept: &Self) -> bool {
-        self.told_level.unwrap_or(0) <= kept.told_level.unwrap_or(0)
-            && (self.referral_code.is_none() || self.referral_code == kept.referral_code)
-            && (self.referred_by.is_none() || self.referred_by == kept.referred_by)
+    pub fn or_kept(&self, kept: &Self) -> Self {
+        let Self { told_level, referral_code, referred_by } = self.clone();
+        Self {
+            told_level: told_level.max(kept.told_level),
+            referral_code: referral_code.or_else(|| kept.referral_code.clone()),
+            referred_by: referred_by.or_else(|| kept.referred_by.clone()),
+        }
     }
 
     /// Keeps what is not kept of a user; false when the code is somebody else's, or they have another.
@@ -168,9 +171,27 @@ impl PointsPart {
 }
 
 impl PointsLine {
-    fn says_what(&self, kept: &PointsTransaction) -> bool {
-        (&self.id, self.points, &self.reason, self.created_at)
-            == (&kept.id, kept.points, &kept.reason, kept.created_at)
+    fn of(number: Option<u64>, entry: PointsTransaction) -> Self {
+        Self {
+            line: Tag,
+            id: entry.id,
+            user_id: entry.user_id,
+            number,
+            points: entry.points,
+            reason: entry.reason,
+            reference: entry.reference,
+            referred_user_id: entry.referred_user_id,
+            created_at: entry.created_at,
+        }
+    }
+
+    /// The entry that is in its place: of its reference, or of its id.
+    async fn kept(&self, tx: &mut Tx<'_>) -> Result<Option<PointsTransaction>> {
+        let (referred, reference) = (self.referred_user_id.as_ref(), self.reference.as_deref());
+        match store::find(tx, &self.user_id, referred, reference).await? {
+            None => moved::entry(tx, &self.id).await,
+            found => Ok(found),
+        }
     }
 }
 
@@ -191,24 +212,19 @@ impl Line for PointsLine {
         let referred = self.referred_user_id.as_ref().map_or("", Id::as_str);
         let reference = self.reference.as_deref().unwrap_or_default();
         let entry = format!("{} {referred} {reference}", self.user_id);
-        let place = Place {
-            group: self.user_id.to_string(),
-            number: self.number,
-            at: Some(self.created_at),
-        };
+        let place = Place::among(&self.user_id, self.number, self.created_at);
         let keys = vec![Key::own("points", &self.id), Key::own("reference of that user", entry)];
         Facts { place, keys }
     }
 
     async fn import(self, tx: &mut Tx<'_>) -> Result<Outcome> {
         let before = store::account_for_update(tx, &self.user_id).await?;
-        let (referred, reference) = (self.referred_user_id.as_ref(), self.reference.as_deref());
-        if let Some(kept) = store::find(tx, &self.user_id, referred, reference).await? {
-            return Ok(Outcome::of(self.says_what(&kept)));
+        if let Some(kept) = self.kept(tx).await? {
+            return Outcome::compared(&self, &Self::of(self.number, kept));
         }
         let sum = |before: i64| before.checked_add(self.points).filter(|after| *after >= 0);
         let (Some(points), Some(lifetime)) = (sum(before.points), sum(before.lifetime)) else {
-            return Ok(Outcome::Other("takes more points than there are"));
+            return Ok(Outcome::other("takes more points than there are"));
         };
         let after = store::Account { points, lifetime, entries: before.entries + 1, ..before };
         let transaction = PointsTransaction {
@@ -227,22 +243,12 @@ impl Line for PointsLine {
     }
 
     async fn next(tx: &mut Tx<'_>, after: &str) -> Result<(Vec<Self>, Option<String>)> {
-        let (number, user) = after.split_once(' ').unwrap_or(("0", ""));
-        let number = number.parse().map_err(Error::internal)?;
-        let entries = moved::entries_after(tx, (user, number), moving::ROWS).await?;
+        let after = moving::user_and_number(after)?;
+        let entries = moved::entries_after(tx, after, moving::ROWS).await?;
         let next =
             moving::behind(&entries, |(number, entry)| format!("{number} {}", entry.user_id));
-        let line = |(number, entry): (i64, PointsTransaction)| Self {
-            line: Tag,
-            id: entry.id,
-            user_id: entry.user_id,
-            number: u64::try_from(number).ok(),
-            points: entry.points,
-            reason: entry.reason,
-            reference: entry.reference,
-            referred_user_id: entry.referred_user_id,
-            created_at: entry.created_at,
-        };
+        let line =
+            |(number, entry): (i64, PointsTransaction)| Self::of(u64::try_from(number).ok(), entry);
         Ok((entries.into_iter().map(line).collect(), next))
     }
 }

@@ -40,13 +40,20 @@ fn subscriber(
 ) -> Result<Box<dyn Subscriber + Send + Sync>, ParseError> {
     let filtered = registry().with(EnvFilter::try_new(level)?).with(filter_fn(is_discreet));
     Ok(match format {
-        LogFormat::Pretty => Box::new(filtered.with(layer().with_ansi(color).with_writer(writer))),
+        LogFormat::Pretty => Box::new(
+            filtered.with(layer().with_ansi(color).with_writer(writer).log_internal_errors(false)),
+        ),
         // The list of spans and not the innermost alone: the request's id is in the outermost.
-        LogFormat::Json => {
-            Box::new(filtered.with(
-                layer().json().flatten_event(true).with_current_span(false).with_writer(writer),
-            ))
-        }
+        LogFormat::Json => Box::new(
+            filtered.with(
+                layer()
+                    .json()
+                    .flatten_event(true)
+                    .with_current_span(false)
+                    .with_writer(writer)
+                    .log_internal_errors(false),
+            ),
+        ),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use rand::Rng;
 use serde_json::{Value, json};
+use stoa::config::RoomPolicy;
 
 use super::verb::{self, conversation, message};
 use crate::support::{Options, TestApp, chance, eventually, postgres::Postgres, within};
@@ -37,7 +38,7 @@ async fn with_old_chat() -> TestApp {
     let url = app.database_url();
     let taken_in = |data: &std::path::Path| {
         let said = verb::import(data, url.as_deref(), &old_chat()).ok();
-        assert_eq!(said, "8 lines: 8 written, 0 were there already.\n");
+        assert_eq!(verb::in_all(&said), "8 lines: 8 written, 0 were there already.");
     };
     app.restart_after(taken_in).await
 }
@@ -139,7 +140,7 @@ async fn a_second_time_changes_nothing_and_later_lines_go_on_behind_what_was_wri
     let app = app
         .restart_after(|data| {
             let said = verb::import(data, url.as_deref(), &more).ok();
-            assert_eq!(said, "9 lines: 1 written, 8 were there already.\n");
+            assert_eq!(verb::in_all(&said), "9 lines: 1 written, 8 were there already.");
         })
         .await;
     let ann = ann.at(&app);
@@ -156,9 +157,10 @@ async fn what_is_there_with_other_content_stays_and_is_told() {
     let app = app
         .restart_after(|data| {
             let done = verb::import(data, url.as_deref(), &old_chat());
-            assert_eq!(done.said, "8 lines: 0 written, 7 were there already.\n");
+            assert_eq!(verb::in_all(&done.said), "8 lines: 0 written, 7 were there already.");
             let complained = done.failed();
-            let told = "lines.jsonl:6: is there with other content";
+            let told =
+                "lines.jsonl:6: message m1: is there with other content, in /content, /editedAt\n";
             assert!(complained.contains(told), "{complained}");
             assert!(complained.contains("1 lines were not taken in"), "{complained}");
         })
@@ -205,7 +207,7 @@ async fn cut_off_at_any_moment_it_goes_on_where_it_was() {
             let said = verb::run(data, url.as_deref(), &["import", &file]).ok();
             assert!(said.starts_with("10,040 lines: "), "{said}");
             let again = verb::run(data, url.as_deref(), &["import", &file]).ok();
-            assert_eq!(again, "10,040 lines: 0 written, 10,040 were there already.\n");
+            assert_eq!(verb::in_all(&again), "10,040 lines: 0 written, 10,040 were there already.");
         })
         .await;
     assert_eq!(app.count(count).await, i64::try_from(total).expect("a number") - 40);
@@ -216,6 +218,60 @@ async fn cut_off_at_any_moment_it_goes_on_where_it_was() {
     assert_eq!(contents(&whole), newest);
     // 84 of the 250 are hers.
     assert_eq!(ann.get("/api/conversations/c7").await.ok()["unreadCount"], 166);
+}
+
+/// The conversations of [`much`] that somebody sees, each of which has to be whole; how many.
+async fn seen_whole(app: &TestApp) -> usize {
+    let ann = app.person("ann");
+    let mut seen = 0;
+    for number in 0..40 {
+        let path = format!("/api/conversations/c{number}/messages?limit=1");
+        let history = ann.get(&path).await;
+        if history.status == 404 {
+            let path = format!("/api/conversations/c{number}/messages");
+            assert_eq!(ann.post(&path, json!({ "content": "early" })).await.status, 404);
+            continue;
+        }
+        assert_eq!(contents(&history.ok()), [format!("c{number}-249 says hello")]);
+        seen += 1;
+    }
+    let listed = ann.get("/api/conversations?limit=100").await.ok();
+    assert_eq!(listed["items"].as_array().expect("items").len(), seen);
+    seen
+}
+
+#[tokio::test]
+async fn a_conversation_is_there_with_all_of_its_messages_or_not_at_all() {
+    let app = TestApp::start().await;
+    let url = app.database_url();
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let file = folder.path().join("much.jsonl");
+    verb::write(&file, &much());
+    let file = file.to_str().expect("a name").to_owned();
+    let whole = "SELECT COUNT(*) FROM conversations WHERE participants > 0";
+    let halves = "SELECT COUNT(*) FROM conversations WHERE participants > 0 AND messages < 250";
+    let enough = chance().random_range(1..=15);
+    let app = app
+        .restart_after(|data| {
+            let url = url.as_deref();
+            let mut importing = verb::begin_import(data, url, &file);
+            while verb::count(data, url, whole).is_none_or(|there| there < enough) {
+                assert_eq!(verb::count(data, url, halves).unwrap_or(0), 0);
+            }
+            importing.kill().expect("a process");
+            importing.wait().expect("its end");
+            assert_eq!(verb::count(data, url, halves), Some(0));
+        })
+        .await;
+    let seen = seen_whole(&app).await;
+    assert!(seen >= usize::try_from(enough).expect("a number"), "{seen} of {enough}");
+    // What was begun is nobody's yet.
+    let begun = app.count("SELECT COUNT(*) FROM conversation_imports").await;
+    assert!(begun <= 1, "{begun} are begun");
+    let app = app
+        .restart_after(|data| drop(verb::run(data, url.as_deref(), &["import", &file]).ok()))
+        .await;
+    assert_eq!(seen_whole(&app).await, 40);
 }
 
 #[tokio::test]
@@ -280,7 +336,6 @@ async fn on_postgres_it_is_taken_in_while_the_server_runs() {
     let mut ann = app.user("ann").await;
     let mut importing = verb::begin_import(&data, Some(&url), &name);
     let ask = async || importing.try_wait().expect("a process");
-    // A conversation is there with all of its messages, or not at all.
     let ended = within("the end of the import", eventually(ask)).await;
     assert!(ended.success());
     ann.expect_nothing().await;
@@ -290,4 +345,61 @@ async fn on_postgres_it_is_taken_in_while_the_server_runs() {
     assert_eq!(sent["message"]["conversationId"], "c7", "{sent}");
     let shown = ann.get("/api/conversations/c7/messages?limit=2").await.ok();
     assert_eq!(contents(&shown), ["hi", "c7-249 says hello"]);
+}
+
+#[tokio::test]
+async fn who_was_let_in_while_there_was_no_record_is_taken_out_when_one_is_taken_in() {
+    let url = Postgres::shared().database().await;
+    let app = TestApp::with(|config| {
+        config.database.url = Some(url.clone().into());
+        config.rooms.policy = RoomPolicy::Open;
+    });
+    let app = app.await;
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let request = json!({
+        "type": "request", "id": "q1", "buyerId": "ann", "title": "A lamp", "description": "Green",
+        "budget": { "amount": "40", "currency": "USD" }, "status": "open",
+        "createdAt": "2020-05-01T10:00:00Z", "updatedAt": "2020-05-01T10:00:00Z",
+    });
+    let checkout = json!({
+        "type": "checkout", "id": "k1", "buyerId": "ann", "requestIds": ["q1"],
+        "status": "open", "createdAt": "2020-05-01T10:00:00Z",
+        "updatedAt": "2020-05-01T10:00:00Z",
+    });
+    let lines =
+        [conversation("c1", &["ann", "bob"]), message("m1", "c1", "ann", 1), request, checkout];
+    let marketplace = || Options::websocket().namespace("/marketplace");
+    let (mut ann, mut eve) = (app.user("ann").await, app.user("eve").await);
+    let mut ann_there = app.user_with("ann", &["buyer"], marketplace()).await;
+    let mut eve_there = app.user_with("eve", &["buyer"], marketplace()).await;
+    let rooms = ["chat-c1", "request-q1", "template-checkout-k1"];
+    for user in [&mut ann, &mut eve] {
+        user.join("conversation:join", "c1").await;
+    }
+    for user in [&mut ann_there, &mut eve_there] {
+        for (event, id) in
+            [("join-chat-room", "c1"), ("join-request-room", "q1"), ("join-checkout-room", "k1")]
+        {
+            user.join(event, id).await;
+        }
+    }
+    for room in ["conversation:c1", rooms[0], rooms[1], rooms[2]] {
+        assert_eq!(app.emit_to_room(room, "news", json!(1)).await, 2, "{room}");
+    }
+    // A check lets nobody know.
+    verb::write(&folder.path().join("lines.jsonl"), &lines);
+    let (data, elsewhere) = (folder.path().to_owned(), url.clone());
+    let verbs = move || {
+        verb::run(&data, Some(&elsewhere), &["import", "--check", "lines.jsonl"]).ok();
+        verb::run(&data, Some(&elsewhere), &["import", "lines.jsonl"]).ok()
+    };
+    tokio::task::spawn_blocking(verbs).await.expect("the verbs");
+    for room in ["conversation:c1", rooms[0], rooms[1], rooms[2]] {
+        let alone = async || (app.emit_to_room(room, "news", json!(2)).await == 1).then_some(());
+        within(room, eventually(alone)).await;
+    }
+    // Who belongs there has stayed.
+    app.emit_to_room("conversation:c1", "last", json!(3)).await;
+    ann.expect("last").await;
+    assert!(!eve.may_join("conversation:join", "c1").await);
 }

@@ -55,6 +55,11 @@ impl Done {
     }
 }
 
+/// What an import said of all lines together; then it speaks of each type.
+pub fn in_all(said: &str) -> &str {
+    said.lines().next().unwrap_or_default()
+}
+
 /// Does it to its end.
 pub fn run(data: &Path, database: Option<&str>, args: &[&str]) -> Done {
     command(data, database, args).output().expect("the verb").into()

@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use super::Access;
 use crate::{
     access::rights::Membership,
+    db::News,
     error::{Code, Result},
     event::Success,
     id::Id,
@@ -52,6 +53,38 @@ impl Access {
         let connections = self.sockets.in_room(room).await;
         let rooms = std::slice::from_ref(room);
         self.take_out(&connections, rooms, |membership| self.admits(membership)).await;
+    }
+
+    /// Does so for the rooms of which another process has begun to keep a record, as long as it hears of
+    /// them: an import beside this server.
+    pub async fn follow_records(self) {
+        let Some(mut listener) = self.db.listener() else { return };
+        loop {
+            match listener.next().await {
+                News::Of(rooms) => {
+                    for room in &rooms {
+                        self.recheck(room).await;
+                    }
+                }
+                News::Missed => self.recheck_all().await,
+            }
+        }
+    }
+
+    /// Does so for every room that may have a record. Whom the store can't tell of stays.
+    async fn recheck_all(&self) {
+        self.sockets.hub().note_eviction();
+        for connection in self.sockets.all().await {
+            let mut rooms = connection.rooms();
+            rooms.retain(Room::may_be_recorded);
+            for room in &rooms {
+                let Some(identity) = connection.identity() else { continue };
+                let membership = self.membership_of(&connection, &identity, room).await;
+                if membership.is_ok_and(|membership| !self.admits(membership)) {
+                    connection.leave(room);
+                }
+            }
+        }
     }
 
     /// Takes a user's sockets out of rooms that the user has lost a right to, each as far as it has

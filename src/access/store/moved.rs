@@ -20,15 +20,6 @@ pub(in crate::access) async fn find(
     found.as_ref().map(super::read).transpose()
 }
 
-/// Keeps a grant as it was given.
-pub(in crate::access) async fn insert(tx: &mut Tx<'_>, user: &Id, grant: &Grant) -> Result<()> {
-    const INSERT: &str = "
-        INSERT INTO grants (room, user_id, granted_by, granted_at) VALUES ($1, $2, $3, $4)";
-    let Grant { room, granted_by, granted_at } = grant;
-    tx.execute(INSERT, &params![room, user, granted_by, *granted_at]).await?;
-    Ok(())
-}
-
 /// The grants after that of a room and a user, each with its user.
 pub(in crate::access) async fn after(
     tx: &mut Tx<'_>,

@@ -62,7 +62,7 @@ impl Accounts {
         let begun = self
             .db
             .write(async move |tx| {
-                if !store::insert(tx, &account).await? {
+                if !store::insert(tx, &account, tx.now()).await? {
                     return Err(taken());
                 }
                 if let Some(code) = code {

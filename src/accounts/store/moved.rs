@@ -1,7 +1,7 @@
 //! Accounts that are taken in from a file, or written into one.
 
-use super::{Account, Family, read_family};
-use crate::{auth::Role, clock::Timestamp, db::Tx, error::Result, id::Id, params};
+use super::{Family, read_family};
+use crate::{clock::Timestamp, db::Tx, error::Result, id::Id, params};
 
 /// A sign-in with the hashes of its token.
 pub(in crate::accounts) struct SignIn {
@@ -18,31 +18,6 @@ pub(in crate::accounts) async fn created_at(
     const CREATED: &str = "SELECT created_at FROM accounts WHERE user_id = $1";
     let row = tx.optional(CREATED, &params![user]).await?;
     Ok(row.map(|row| row.get("created_at")).transpose()?)
-}
-
-/// Adds an account as it was; false when somebody has its address.
-pub(in crate::accounts) async fn insert(
-    tx: &mut Tx<'_>,
-    account: &Account,
-    created_at: Timestamp,
-) -> Result<bool> {
-    const INSERT: &str = "
-        INSERT INTO accounts (user_id, email, password_hash, first_name, last_name, roles,
-            created_at, password_number)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-        ON CONFLICT (email) DO NOTHING";
-    let roles: Vec<_> = account.roles.iter().map(Role::as_str).collect();
-    let row = params![
-        &account.user_id,
-        &account.email,
-        &account.password_hash,
-        &account.first_name,
-        &account.last_name,
-        roles.join(" "),
-        created_at,
-        account.password_number,
-    ];
-    Ok(tx.execute(INSERT, &row).await? == 1)
 }
 
 /// Adds a sign-in; one that is there stays as it is.

@@ -21,6 +21,7 @@ use crate::{
     id::Id,
     moving::{self, Facts, Key, Outcome, Place, Tag},
     rest::json::small_metadata,
+    room::Room,
     text,
 };
 
@@ -136,16 +137,13 @@ impl ConversationLine {
         }
     }
 
-    /// Whether it says the same but for how far people have read, which goes on.
-    fn says_what(&self, other: &Self) -> bool {
-        let unread = |line: &Self| {
-            let mut line = line.clone();
-            for one in &mut line.participants {
-                (one.last_read, one.last_read_message_id) = (None, None);
-            }
-            line
-        };
-        unread(self) == unread(other)
+    /// What it says but for how far people have read, which goes on.
+    fn unread(&self) -> Self {
+        let mut line = self.clone();
+        for one in &mut line.participants {
+            (one.last_read, one.last_read_message_id) = (None, None);
+        }
+        line
     }
 }
 
@@ -184,16 +182,18 @@ fn participant(reader: Reader) -> ParticipantLine {
 /// Begins to take a conversation in.
 pub(super) async fn begin(tx: &mut Tx<'_>, line: &ConversationLine) -> Result<Outcome> {
     if let Some(row) = store::find_for_update(tx, &line.id).await? {
-        return Ok(Outcome::of(line.says_what(&told(tx, row.document).await?)));
+        return Outcome::compared(&line.unread(), &told(tx, row.document).await?.unread());
     }
     let participants = serde_json::to_string(&line.participants).map_err(Error::internal)?;
     if let Some(key) = line.direct_key()
         && store::direct(tx, key).await?.is_some()
     {
-        return Ok(Outcome::Other("its two people have another direct conversation"));
+        return Ok(Outcome::other("its two people have another direct conversation"));
     }
-    moved::begin(tx, &line.document(), &participants).await?;
-    Ok(Outcome::Written)
+    if moved::begin(tx, &line.document(), &participants).await? {
+        return Ok(Outcome::Written);
+    }
+    Ok(Outcome::other("another was begun meanwhile under its id"))
 }
 
 /// Lets those in who take part in a conversation that was being taken in, now that all is there; false when
@@ -212,5 +212,8 @@ pub(super) async fn end(tx: &mut Tx<'_>, row: &ConversationRow) -> Result<bool> 
         last_read: one.last_read.map(i64::from),
         last_read_message_id: one.last_read_message_id,
     });
+    for room in [Room::Conversation(id.clone()), Room::Chat(id.clone())] {
+        tx.record(room);
+    }
     moved::end(tx, id, key, &readers.collect::<Vec<_>>()).await
 }

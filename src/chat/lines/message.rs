@@ -19,7 +19,7 @@ use crate::{
     db::Tx,
     error::Result,
     id::{GivenId, Id},
-    moving::{self, Facts, Key, Place, Tag},
+    moving::{self, Facts, Key, Outcome, Place, Tag},
     rest::{fields::Fields, json},
     text::{self, PersonName},
 };
@@ -59,7 +59,7 @@ pub(super) struct MessageLine {
     edited_at: Option<Timestamp>,
     deleted_at: Option<Timestamp>,
     #[serde(default, deserialize_with = "json::or_default")]
-    #[garde(dive)]
+    #[garde(dive, custom(different))]
     reactions: Vec<ReactionLine>,
 }
 
@@ -74,6 +74,23 @@ struct ReactionLine {
     user_id: Id,
     /// Without it: when the message was written.
     created_at: Option<Timestamp>,
+}
+
+impl ReactionLine {
+    fn key(&self) -> (Option<Timestamp>, &Id, &str) {
+        (self.created_at, &self.user_id, &self.emoji)
+    }
+}
+
+/// Refuses a reaction that somebody has given already.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives references")]
+fn different(reactions: &[ReactionLine], (): &()) -> garde::Result {
+    let different: BTreeSet<(&Id, &str)> =
+        reactions.iter().map(|one| (&one.user_id, one.emoji.as_str())).collect();
+    if different.len() == reactions.len() {
+        return Ok(());
+    }
+    Err(garde::Error::new("has one twice of the same user"))
 }
 
 /// Refuses a message without a text and without a file, unless it is deleted.
@@ -118,12 +135,14 @@ impl MessageLine {
             let name = format!("{conversation_id} {} {}", self.sender_id, own.to_text());
             Key::own("clientMessageId of that sender", name)
         }));
-        let place = Place {
-            group: conversation_id.to_string(),
-            number: self.number,
-            at: Some(self.created_at),
-        };
-        Facts { place, keys }
+        Facts { place: Place::among(conversation_id, self.number, self.created_at), keys }
+    }
+
+    /// What it says, the reactions in the order in which they are told.
+    fn without_number(&self) -> Self {
+        let mut line = Self { number: None, ..self.clone() };
+        line.reactions.sort_by(|one, other| one.key().cmp(&other.key()));
+        line
     }
 
     pub(super) fn rows(&self) -> (Message, Vec<ReactionRow>) {
@@ -212,8 +231,6 @@ pub(super) async fn with_reactions(
 }
 
 /// Whether two lines are of the same message, whatever their numbers.
-pub(super) fn same_message(line: &MessageLine, kept: &MessageLine) -> bool {
-    let (message, reactions) = line.rows();
-    let (other, others) = kept.rows();
-    message == other && reactions == others
+pub(super) fn compared(line: &MessageLine, kept: &MessageLine) -> Result<Outcome> {
+    Outcome::compared(&line.without_number(), &kept.without_number())
 }

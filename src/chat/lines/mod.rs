@@ -173,7 +173,7 @@ async fn take_in(
     }
     let Some(row) = store::find_for_update(tx, id).await? else {
         let without = lines.iter().filter(|(line, _)| matches!(line, Line::Message(_)));
-        outcomes.extend(without.map(|_| Outcome::Other("its conversation is not there")));
+        outcomes.extend(without.map(|_| Outcome::other("its conversation is not there")));
         return Ok(());
     };
     let (mut new, mut taken) = (Vec::new(), HashMap::<&Id, &MessageLine>::new());
@@ -181,7 +181,7 @@ async fn take_in(
         let Line::Message(line) = line else { continue };
         let kept = there.get(&line.id).or(taken.get(&line.id).copied());
         if let Some(kept) = kept {
-            outcomes.push(Outcome::of(message::same_message(line, kept)));
+            outcomes.push(message::compared(line, kept)?);
             continue;
         }
         // Only in one that was there are others.
@@ -190,7 +190,7 @@ async fn take_in(
             && store::sent_message(tx, id, &line.sender_id, own).await?.is_some()
         {
             let sentence = "its sender has another message with this clientMessageId";
-            outcomes.push(Outcome::Other(sentence));
+            outcomes.push(Outcome::other(sentence));
             continue;
         }
         taken.insert(&line.id, line);
@@ -202,7 +202,7 @@ async fn take_in(
         && !conversation::end(tx, &row).await?
         && let Some(last) = outcomes.last_mut()
     {
-        *last = Outcome::Other(
+        *last = Outcome::other(
             "its two people began another direct conversation meanwhile: nobody sees this one until \
              that is archived and this is imported again",
         );

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::{ConversationRow, MessageRow, conversation_row, lists, message_row, read, write_json};
 use crate::{
-    chat::documents::{ConversationKind, Message},
+    chat::documents::{Conversation, Message},
     clock::Timestamp,
     db::{self, Tx, Value},
     error::Result,
@@ -33,35 +33,19 @@ pub(in crate::chat) struct Reader {
 }
 
 /// Begins to take a conversation in, with those who will take part as a text. It is not the direct one of
-/// its two people yet.
+/// its two people yet. False when there is another of this id.
 pub(in crate::chat) async fn begin(
     tx: &mut Tx<'_>,
-    conversation: &crate::chat::documents::Conversation,
+    conversation: &Conversation,
     participants: &str,
-) -> Result<()> {
-    const INSERT: &str = "
-        INSERT INTO conversations
-            (id, kind, title, metadata, created_by, created_at, archived_at, messages,
-             last_activity_at, listed_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $6, $6)";
+) -> Result<bool> {
     const BEGIN_IMPORT: &str = "
         INSERT INTO conversation_imports (conversation_id, participants) VALUES ($1, $2)";
-    let kind = match conversation.kind {
-        ConversationKind::Direct => "direct",
-        ConversationKind::Group => "group",
-    };
-    let row = params![
-        &conversation.id,
-        kind,
-        conversation.title.clone(),
-        conversation.metadata.to_string(),
-        &conversation.created_by,
-        conversation.created_at,
-        conversation.archived_at,
-    ];
-    tx.execute(INSERT, &row).await?;
+    if !super::insert(tx, conversation, None, conversation.created_at).await? {
+        return Ok(false);
+    }
     tx.execute(BEGIN_IMPORT, &params![&conversation.id, participants]).await?;
-    Ok(())
+    Ok(true)
 }
 
 /// Who will take part in a conversation that is being taken in, as it was written down.

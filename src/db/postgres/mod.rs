@@ -2,9 +2,11 @@
 //! What reads and what writes have connections of their own, and reads that take long are few, so
 //! that neither a locked row nor a slow question keeps the others waiting.
 
+mod aside;
 mod doubt;
 mod locks;
 mod query;
+mod records;
 mod session;
 
 use std::{pin::pin, sync::Arc, time::Duration};
@@ -20,6 +22,7 @@ use tokio::{
     time::timeout,
 };
 
+pub use self::records::{Listener, News};
 use self::{
     doubt::Doubt,
     locks::{Locks, OrderGuard, Patience},
@@ -27,12 +30,14 @@ use self::{
 };
 pub(super) use self::{
     query::{NOW, execute, insert_all, lock_row, rows},
+    records::tell,
     session::Session,
 };
 use super::{
     Error, Kind, Result, Tx,
     backlog::Backlog,
     events, migrations,
+    opening::Opening,
     shared::Shared,
     unit::{Lost, Unit, carry_out, guard},
 };
@@ -56,10 +61,13 @@ const PATIENT: u32 = 4;
 pub(super) struct Postgres(Arc<Inner>);
 
 struct Inner {
+    options: PgConnectOptions,
     writes: PgPool,
     reads: PgPool,
     /// For nothing but to ask whether the server is there.
     probes: PgPool,
+    /// Whether it is a copy, of which nobody else is told.
+    is_aside: bool,
     /// Permits of the units that wait for a connection.
     waiting_writes: Arc<Semaphore>,
     waiting_reads: Arc<Semaphore>,
@@ -77,29 +85,65 @@ struct Inner {
 }
 
 impl Postgres {
-    /// Connects, and brings the tables up to date.
+    /// Connects to a database that is to be opened so.
     pub(super) async fn open(
         url: &str,
         config: &DatabaseConfig,
         shared: &Arc<Shared>,
+        opening: Opening,
     ) -> Result<Self> {
-        let options: PgConnectOptions = url.parse()?;
-        let options = options.application_name("stoa");
+        let options = options(url)?;
         // Not from a pool: a migration may take longer than a unit of work may.
         let mut connection = timeout(UNIT_TIMEOUT, PgConnection::connect_with(&options))
             .await
             .map_err(|_| Error::new(Kind::Unavailable, "no answer"))??;
-        migrations::postgres(&mut connection).await?;
+        match opening {
+            Opening::AsItIs => migrations::postgres_as_it_is(&mut connection).await?,
+            _ => migrations::postgres(&mut connection).await?,
+        }
         connection.close().await?;
         let pool = |connections, statement_timeout| {
-            pool(&options, connections, statement_timeout, config.lock_timeout)
+            let (settings, options) =
+                bounded(&options, connections, statement_timeout, config.lock_timeout);
+            settings.connect_lazy_with(options)
         };
         let (size, long) = (config.pool_size, (config.pool_size / 2).max(1));
-        let permits = |number: u32| Semaphore::new(usize::try_from(number).unwrap_or(1));
-        Ok(Self(Arc::new(Inner {
+        let pools = Pools {
             writes: pool(size, config.write_timeout),
             reads: pool(size + long, config.read_timeout),
             probes: pool(1, config.write_timeout),
+        };
+        Ok(Self::new(options, pools, config, shared, false))
+    }
+
+    /// Copies a database for this process alone.
+    pub(super) async fn open_aside(
+        url: &str,
+        config: &DatabaseConfig,
+        shared: &Arc<Shared>,
+    ) -> Result<Self> {
+        let options = options(url)?;
+        let (settings, own) = bounded(&options, 1, config.write_timeout, config.lock_timeout);
+        let session = aside::open(&options, settings, own).await?;
+        let pools = Pools { writes: session.clone(), reads: session.clone(), probes: session };
+        Ok(Self::new(options, pools, config, shared, true))
+    }
+
+    fn new(
+        options: PgConnectOptions,
+        Pools { writes, reads, probes }: Pools,
+        config: &DatabaseConfig,
+        shared: &Arc<Shared>,
+        is_aside: bool,
+    ) -> Self {
+        let (size, long) = (config.pool_size, (config.pool_size / 2).max(1));
+        let permits = |number: u32| Semaphore::new(usize::try_from(number).unwrap_or(1));
+        Self(Arc::new(Inner {
+            options,
+            writes,
+            reads,
+            probes,
+            is_aside,
             waiting_writes: Arc::new(permits(config.queue_length)),
             waiting_reads: Arc::new(permits(config.queue_length)),
             long: permits(long),
@@ -110,7 +154,14 @@ impl Postgres {
             locks: Arc::default(),
             uncommitted: Backlog::new(config.queue_bytes),
             shared: shared.clone(),
-        })))
+        }))
+    }
+
+    /// Hears what other processes tell.
+    pub(super) fn listener(&self) -> Listener {
+        let Inner { options, read_timeout, lock_timeout, .. } = &*self.0;
+        let (settings, options) = bounded(options, 1, *read_timeout, *lock_timeout);
+        Listener::new(settings, options)
     }
 
     /// Begins a unit that writes, on a connection of its own.
@@ -253,6 +304,9 @@ impl Inner {
         let session = Session { connection: &mut transaction, locks, patience, progress };
         let mut tx = Tx::postgres(session, self.shared.clock.now());
         carry_out(unit, &mut tx).await?;
+        if !self.is_aside {
+            tx.tell_others().await?;
+        }
         let kept = tx.announced.iter().filter(|event| event.kept());
         let streams = kept.flat_map(|event| event.streams());
         let guards = locks.streams(streams, patience).await?;
@@ -294,14 +348,37 @@ fn refuse(unit: Box<dyn Unit>) {
     unit.answer(Err(Error::new(Kind::Unavailable, "too much is waiting for it")));
 }
 
-/// Connections on which the server itself ends what takes too long: a statement, a wait for
+/// Connections of the three kinds.
+struct Pools {
+    writes: PgPool,
+    reads: PgPool,
+    probes: PgPool,
+}
+
+fn options(url: &str) -> Result<PgConnectOptions> {
+    let options: PgConnectOptions = url.parse()?;
+    Ok(options.application_name("stoa"))
+}
+
+/// Which database it is, without its password.
+pub(super) fn name(url: &str) -> String {
+    let Ok(options) = options(url) else { return "of a URL that is none".to_owned() };
+    let user = options.get_username();
+    let database = options.get_database().unwrap_or(user);
+    match options.get_socket() {
+        Some(socket) => format!("{database} at {}, as {user}", socket.display()),
+        None => format!("{database} at {}:{}, as {user}", options.get_host(), options.get_port()),
+    }
+}
+
+/// Settings of connections on which the server itself ends what takes too long: a statement, a wait for
 /// another's rows, a transaction that does nothing, a statement of which nobody will hear.
-fn pool(
+fn bounded(
     options: &PgConnectOptions,
     connections: u32,
     statement_timeout: Duration,
     lock_timeout: Duration,
-) -> PgPool {
+) -> (PgPoolOptions, PgConnectOptions) {
     // Not every system can tell that a peer has gone.
     const UNHEARD: &str = "SET client_connection_check_interval = '250ms'";
     let options = options.clone().options([
@@ -309,7 +386,7 @@ fn pool(
         ("lock_timeout", format!("{}ms", lock_timeout.as_millis())),
         ("idle_in_transaction_session_timeout", "10s".to_owned()),
     ]);
-    PgPoolOptions::new()
+    let settings = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .after_connect(|connection, _| {
@@ -319,6 +396,6 @@ fn pool(
                     _ => Ok(()),
                 }
             })
-        })
-        .connect_lazy_with(options)
+        });
+    (settings, options)
 }

@@ -6,25 +6,44 @@ use std::{
     path::Path,
 };
 
-use rusqlite::{Connection, OpenFlags};
 use tempfile::NamedTempFile;
 
 use super::{
-    files::{named, unavailable},
-    session::BUSY_TIMEOUT,
+    files::{self, named, unavailable},
+    session::Session,
 };
-use crate::db::{Error, Kind, Result};
+use crate::db::{Error, Kind, Result, migrations};
 
 /// Copies a database to a file that is not there yet; how many bytes that has. Until it is whole it has
 /// another name: what is there by its own is a backup.
 pub(in crate::db) fn backup(database: &Path, to: &Path) -> Result<u64> {
-    let database = named(database, fs::canonicalize(database)).map_err(unavailable)?;
+    let session = look(database)?;
+    if !migrations::sqlite_is_there(&session.connection)? {
+        return Err(refusal(database, "is no store"));
+    }
     if fs::symlink_metadata(to).is_ok() {
         return Err(refusal(to, "is there already"));
     }
     let part = begin(to).map_err(unavailable)?;
-    copy(&database, part.path())?;
+    copy(&session, part.path())?;
     finish(part, to).map_err(unavailable)
+}
+
+/// Copies a database of this version to a file that is not there, for nothing but to try something
+/// on it; nothing where there is no database.
+pub(in crate::db) fn copy_aside(database: &Path, to: &Path) -> Result<()> {
+    if !database.exists() {
+        tracing::info!(path = %database.display(), "there is no store yet: an empty one is tried");
+        return Ok(());
+    }
+    let session = look(database)?;
+    migrations::sqlite_as_it_is(&session.connection)?;
+    copy(&session, to)
+}
+
+fn look(database: &Path) -> Result<Session> {
+    files::ensure_there(database)?;
+    Session::to_look(&named(database, fs::canonicalize(database)).map_err(unavailable)?)
 }
 
 /// The file that is copied into, beside the other: for the owner's eyes only, under a name that nobody
@@ -33,12 +52,9 @@ fn begin(to: &Path) -> io::Result<NamedTempFile> {
     tempfile::Builder::new().prefix(".stoa-backup-").tempfile_in(folder_of(to))
 }
 
-fn copy(database: &Path, part: &Path) -> Result<()> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(database, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+fn copy(session: &Session, part: &Path) -> Result<()> {
     let name = part.to_str().ok_or_else(|| refusal(part, "is no name that SQLite takes"))?;
-    connection.execute("VACUUM INTO ?1", [name])?;
+    session.connection.execute("VACUUM INTO ?1", [name])?;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::db::{Error, Kind};
+use crate::db::{Error, Kind, Result};
 
 /// A database's files, which this process alone works with: one that ends, however it does, gives
 /// them up.
@@ -94,6 +94,16 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+/// Refuses a database that is not there: where it is to be as it is, none is made.
+pub(super) fn ensure_there(path: &Path) -> Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    let why = "which `stoa serve`, `stoa migrate` and `stoa import` make; or another is meant \
+               (DATABASE_URL, STOA_DATA)";
+    Err(Error::new(Kind::Unfit, format_args!("there is no {}, {why}", path.display())))
 }
 
 /// A failure that another try may not have.

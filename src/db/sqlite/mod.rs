@@ -30,7 +30,7 @@ use tokio::{
 };
 
 pub(super) use self::{
-    backup::backup,
+    backup::{backup, copy_aside},
     query::{execute, insert_all, rows},
     session::Session,
 };
@@ -43,6 +43,7 @@ use self::{
 };
 use super::{
     Error, Kind, Result, Tx, events, migrations,
+    opening::Opening,
     shared::Shared,
     unit::{Lost, Unit},
 };
@@ -69,28 +70,44 @@ pub(super) struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens the database, made where there is none, and brings its tables up to date. Called in a
-    /// runtime, in which its news are told. As long as another process works with it, it waits.
+    /// Opens the database as it is to be opened. Called in a runtime, in which its news are told. As
+    /// long as another process works with it, it waits.
     pub(super) async fn open(
         path: &Path,
         config: &DatabaseConfig,
         shared: &Arc<Shared>,
         patience: Duration,
+        opening: Opening,
     ) -> Result<Self> {
+        if opening == Opening::AsItIs {
+            files::ensure_there(path)?;
+        }
         let files = take(path, patience).await?;
         let (config, shared) = (config.clone(), shared.clone());
-        let opened = task::spawn_blocking(move || Self::open_files(files, &config, &shared)).await;
-        opened.map_err(|error| Error::new(Kind::Other, error))?
+        let open = move || Self::open_files(files, &config, &shared, opening);
+        task::spawn_blocking(open).await.map_err(|error| Error::new(Kind::Other, error))?
     }
 
-    fn open_files(files: Files, config: &DatabaseConfig, shared: &Arc<Shared>) -> Result<Self> {
+    fn open_files(
+        files: Files,
+        config: &DatabaseConfig,
+        shared: &Arc<Shared>,
+        opening: Opening,
+    ) -> Result<Self> {
         let mut mark = Mark::open(&files).map_err(unavailable)?;
         let path = files.path();
-        let mut session = Session::to_write(path)?;
-        migrations::sqlite(&mut session.connection, shared.clock.now())?;
-        space::prepare(path, &session)?;
-        let session = session.for_units()?;
-        begin(&session, &mut mark, shared)?;
+        let session = if opening == Opening::AsItIs {
+            // Before anything is set in it.
+            migrations::sqlite_as_it_is(&Session::to_look(path)?.connection)?;
+            Session::to_write(path)?
+        } else {
+            let mut session = Session::to_write(path)?;
+            migrations::sqlite(&mut session.connection, shared.clock.now())?;
+            space::prepare(path, &session)?;
+            session
+        };
+        let session = session.for_units(opening)?;
+        begin(&session, &mut mark, shared, opening)?;
         files.opened();
         let (writer, units) = mpsc::channel(permits(config.queue_length));
         let (committed, told) = mpsc::channel(UNTOLD);
@@ -98,7 +115,8 @@ impl Sqlite {
         let readers = Readers::start(path.to_owned(), config, shared.clone())?;
         let files = Arc::new(files);
         let limit = config.write_timeout;
-        let thread = Writer::new(files.clone(), session, mark, limit, shared.clone(), committed);
+        let thread =
+            Writer::new(files.clone(), session, mark, (limit, opening), shared.clone(), committed);
         let writer_thread = spawn("stoa-db-writer", move || thread.run(units))?;
         Ok(Self {
             files,
@@ -177,10 +195,11 @@ impl Sqlite {
 }
 
 /// Begins to work with the database. Where it was restored from a backup, its streams start anew.
-/// From here on its file is another than each of its backups, without the log, too.
-fn begin(session: &Session, mark: &mut Mark, shared: &Shared) -> Result<()> {
+/// From here on its file is another than each of its backups, without the log, too. What is aside is
+/// a copy, and nobody's store.
+fn begin(session: &Session, mark: &mut Mark, shared: &Shared, opening: Opening) -> Result<()> {
     let connection = &session.connection;
-    let restored = mark.is_ahead_of(connection)?;
+    let restored = mark.is_ahead_of(connection)? && opening != Opening::Aside;
     let counted = (|| {
         let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
         let mut tx = Tx::sqlite(session, shared.clock.now());

@@ -14,7 +14,7 @@ use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Connection, OpenFlags, Statement};
 use smallvec::SmallVec;
 
-use crate::db::{Error, Kind, Result};
+use crate::db::{Error, Kind, Result, opening::Opening};
 
 /// How long to wait for another process that writes.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -79,11 +79,31 @@ impl Session {
     }
 
     /// Keeps what a unit needs to be undone in memory, where SQLite would write each page that the
-    /// unit touches to a file: units are small. Migrations and making the file anew are not.
-    pub(super) fn for_units(self) -> Result<Self> {
-        self.connection.execute_batch("PRAGMA temp_store = MEMORY")?;
+    /// unit touches to a file: units are small. Migrations and making the file anew are not. Where
+    /// much is taken in, ids come in any order: the pages of their indexes stay in memory, and are
+    /// written to the file once for many commits; nobody is told of one before the last.
+    pub(super) fn for_units(self, opening: Opening) -> Result<Self> {
+        const FILL: &str = "
+            PRAGMA cache_size = -65536;
+            PRAGMA synchronous = NORMAL;
+            PRAGMA wal_autocheckpoint = 65536;";
+        let connection = &self.connection;
+        connection.execute_batch("PRAGMA temp_store = MEMORY")?;
+        match opening {
+            Opening::Work | Opening::AsItIs => {}
+            Opening::Fill => connection.execute_batch(FILL)?,
+            Opening::Aside => {
+                connection.execute_batch(FILL)?;
+                connection.execute_batch("PRAGMA synchronous = OFF")?;
+            }
+        }
         self.shapes.borrow_mut().clear();
         Ok(self)
+    }
+
+    /// A connection that reads, without a measure.
+    pub(super) fn to_look(path: &Path) -> Result<Self> {
+        Self::open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, None)
     }
 
     /// A connection that reads.

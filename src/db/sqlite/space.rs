@@ -13,7 +13,7 @@ use super::{
     mark::Mark,
     session::{BUSY_TIMEOUT, Session},
 };
-use crate::db::{Error, Result};
+use crate::db::{Error, Result, opening::Opening};
 
 /// Bytes of a file that is made anew at the start so that it can give room back; it takes about a
 /// second. A larger one waits for `stoa migrate --compact`.
@@ -36,6 +36,9 @@ const STEP: Duration = Duration::from_millis(4);
 /// as someone reads an older moment, it grows.
 const LOG_BYTES: u64 = 32 << 20;
 
+/// The same where much is taken in, and the log is folded in at 256 MB.
+const FILL_LOG_BYTES: u64 = 512 << 20;
+
 /// How long the writer waits for who reads, to cut the log off.
 const CUT_WAIT: Duration = Duration::from_millis(20);
 
@@ -44,7 +47,8 @@ const CUT_AGAIN: u64 = 16 << 20;
 
 pub(super) struct Space {
     log: PathBuf,
-    /// Bytes of the log at which it is to be cut off.
+    /// Bytes of the log above which it is cut off, and at which that is to be tried next.
+    most: u64,
     cut_at: u64,
     /// Whether there may be something to give back.
     due: bool,
@@ -64,10 +68,15 @@ struct Folding {
 }
 
 impl Space {
-    pub(super) fn new(log: PathBuf) -> Self {
+    pub(super) fn new(log: PathBuf, opening: Opening) -> Self {
+        let most = match opening {
+            Opening::Work | Opening::AsItIs => LOG_BYTES,
+            Opening::Fill | Opening::Aside => FILL_LOG_BYTES,
+        };
         Self {
             log,
-            cut_at: LOG_BYTES,
+            most,
+            cut_at: most,
             due: true,
             forgets: false,
             folding: Folding { is_behind: false, is_quiet: false, last: Instant::now() },
@@ -130,8 +139,8 @@ impl Space {
         }
         let cut = cut_off(connection);
         let left = self.log_bytes();
-        self.cut_at = if left < LOG_BYTES { LOG_BYTES } else { left + CUT_AGAIN };
-        if left >= LOG_BYTES || cut.is_err() {
+        self.cut_at = if left < self.most { self.most } else { left + CUT_AGAIN };
+        if left >= self.most || cut.is_err() {
             tracing::warn!(bytes = left, "the database's log grows: something reads for long");
         }
     }

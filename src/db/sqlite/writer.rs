@@ -20,6 +20,7 @@ use super::{
 use crate::{
     db::{
         Error, Kind, Result, Tx, events,
+        opening::Opening,
         shared::Shared,
         unit::{Unit, carry_out},
     },
@@ -41,6 +42,8 @@ pub(super) struct Writer {
     mark: Mark,
     /// How long a unit may take.
     limit: Duration,
+    /// What the database was opened for.
+    opening: Opening,
     shared: Arc<Shared>,
     /// To [`tell`].
     committed: mpsc::Sender<Batch>,
@@ -75,12 +78,12 @@ impl Writer {
         files: Arc<Files>,
         session: Session,
         mark: Mark,
-        limit: Duration,
+        (limit, opening): (Duration, Opening),
         shared: Arc<Shared>,
         committed: mpsc::Sender<Batch>,
     ) -> Self {
-        let space = Space::new(files.log());
-        Self { files, session: Some(session), space, mark, limit, shared, committed }
+        let space = Space::new(files.log(), opening);
+        Self { files, session: Some(session), space, mark, limit, opening, shared, committed }
     }
 
     /// Its life: until it is told to end, or nobody is left who could.
@@ -170,7 +173,7 @@ impl Writer {
         let is_new = self.session.is_none();
         let session = match &mut self.session {
             Some(session) => session,
-            none => none.insert(Session::to_write(self.files.path())?.for_units()?),
+            none => none.insert(Session::to_write(self.files.path())?.for_units(self.opening)?),
         };
         step(&session.connection, "BEGIN IMMEDIATE")?;
         if is_new {

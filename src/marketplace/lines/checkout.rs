@@ -14,6 +14,7 @@ use crate::{
         store::{checkouts, moved},
     },
     moving::{self, Facts, Key, Line, Outcome, Place, Tag},
+    room::Room,
     text,
 };
 
@@ -73,7 +74,7 @@ impl Line for CheckoutLine {
 
     async fn import(self, tx: &mut Tx<'_>) -> Result<Outcome> {
         if let Some(kept) = checkouts::find(tx, &self.id).await? {
-            return Ok(Outcome::of(self == Self::of(kept)));
+            return Outcome::compared(&self, &Self::of(kept));
         }
         let checkout = Checkout {
             underscore_id: self.id.clone(),
@@ -88,6 +89,7 @@ impl Line for CheckoutLine {
         };
         checkouts::insert(tx, &checkout).await?;
         checkouts::set_status(tx, &checkout).await?;
+        tx.record(Room::Checkout(checkout.id));
         Ok(Outcome::Written)
     }
 

@@ -103,18 +103,17 @@ impl Line for OfferLine {
 
     async fn import(self, tx: &mut Tx<'_>) -> Result<Outcome> {
         if let Some(kept) = offers::find(tx, &self.id).await? {
-            return Ok(Outcome::of(self == Self::of(kept)));
+            return Outcome::compared(&self, &Self::of(kept));
         }
         let Some(request) = requests::find_for_update(tx, &self.request_id).await? else {
-            return Ok(Outcome::Other("its request is not there"));
+            return Ok(Outcome::other("its request is not there"));
         };
         let request = request.document;
         let is_called_off =
             self.status == OfferStatus::Pending && request.status == RequestStatus::Cancelled;
-        let added =
-            moved::insert_offer(tx, &self.document(), &request.buyer_id, is_called_off).await?;
+        let added = offers::insert(tx, &self.document(), &request.buyer_id, is_called_off).await?;
         let other = "another offer on its request waits, or is accepted";
-        Ok(if added { Outcome::Written } else { Outcome::Other(other) })
+        Ok(if added { Outcome::Written } else { Outcome::other(other) })
     }
 
     async fn next(tx: &mut Tx<'_>, after: &str) -> Result<(Vec<Self>, Option<String>)> {

@@ -20,6 +20,7 @@ use crate::{
     money::{Amount, Currency, Money},
     moving::{self, Facts, Hex, Key, Line, Outcome, Place, Tag},
     rest::json::small_metadata,
+    room::Room,
     text,
 };
 
@@ -188,9 +189,10 @@ impl Line for RequestLine {
 
     async fn import(self, tx: &mut Tx<'_>) -> Result<Outcome> {
         if let Some(kept) = requests::find(tx, &self.id).await? {
-            return Ok(Outcome::of(self == Self::of(kept)));
+            return Outcome::compared(&self, &Self::of(kept));
         }
-        moved::insert_request(tx, &self.row()).await?;
+        tx.record(Room::Request(self.id.clone()));
+        requests::insert(tx, &self.row()).await?;
         Ok(Outcome::Written)
     }
 

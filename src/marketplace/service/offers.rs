@@ -62,7 +62,7 @@ impl MarketplaceService {
                 created_at: tx.now(),
                 updated_at: tx.now(),
             };
-            if !store::offers::insert(tx, &offer, &request.buyer_id).await? {
+            if !store::offers::insert(tx, &offer, &request.buyer_id, false).await? {
                 return Err(conflict("You have an offer on this request; withdraw it first."));
             }
             tx.announce(announcements::offered(request.buyer_id.clone(), &offer));

@@ -17,7 +17,7 @@ use crate::{
         moves::Move,
         requests::{ChangeRequest, CreateRequest, Filter},
         rights::{ensure_is, ensure_trades_as},
-        store::{self, listed::Listed},
+        store::{self, listed::Listed, requests::RequestRow},
     },
     rest::list::{List, Page},
 };
@@ -53,7 +53,9 @@ impl MarketplaceService {
                 created_at: tx.now(),
                 updated_at: tx.now(),
             };
-            store::requests::insert(tx, &request).await?;
+            let row = RequestRow { document: request, paid: None, code_hash: None, code_tries: 0 };
+            store::requests::insert(tx, &row).await?;
+            let request = row.document;
             tx.announce(announcements::requested(&request).about(request.id.clone()));
             Ok(request)
         };

@@ -10,29 +10,32 @@ use crate::{
     params,
 };
 
-/// Adds an offer to a buyer; false when its seller has one already that waits for a decision.
+/// Adds an offer to a buyer, as called off where its request was; false when another of its seller waits, or another is accepted.
 pub(in crate::marketplace) async fn insert(
     tx: &mut Tx<'_>,
     offer: &Offer,
     buyer: &Id,
+    is_called_off: bool,
 ) -> Result<bool> {
     const INSERT: &str = "
         INSERT INTO offers
             (id, request_id, seller_id, amount, currency, message, delivery_days, status,
-             created_at, updated_at, buyer_id)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)
-        ON CONFLICT (request_id, seller_id) WHERE status = 'pending' DO NOTHING";
+             created_at, updated_at, buyer_id, called_off)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        ON CONFLICT DO NOTHING";
     let row = params![
         &offer.id,
         &offer.request_id,
         &offer.seller_id,
         offer.amount,
         &offer.currency,
-        offer.message.clone(),
+        offer.message.as_ref(),
         offer.delivery_days,
         offer.status.as_str(),
         offer.created_at,
+        offer.updated_at,
         buyer,
+        is_called_off,
     ];
     Ok(tx.execute(INSERT, &row).await? == 1)
 }

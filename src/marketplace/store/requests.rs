@@ -24,15 +24,17 @@ pub(in crate::marketplace) struct RequestRow {
 }
 
 /// Adds a request.
-pub(in crate::marketplace) async fn insert(
-    tx: &mut Tx<'_>,
-    request: &PurchaseRequest,
-) -> Result<()> {
+pub(in crate::marketplace) async fn insert(tx: &mut Tx<'_>, row: &RequestRow) -> Result<()> {
     const INSERT: &str = "
         INSERT INTO purchase_requests
             (id, buyer_id, title, description, budget_amount, budget_currency, category, metadata,
-             status, code_tries, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $10)";
+             status, accepted_offer_id, seller_id, payment_id, paid_amount, paid_currency,
+             cancel_reason, delivery_status, carrier, tracking_number, code_hash, code_tries,
+             delivered_at, buyer_confirmed_at, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+            $19, $20, $21, $22, $23, $24)";
+    let RequestRow { document: request, paid, code_hash, code_tries } = row;
+    let delivery = request.delivery.clone().unwrap_or_default();
     let row = params![
         &request.id,
         &request.buyer_id,
@@ -40,10 +42,24 @@ pub(in crate::marketplace) async fn insert(
         &request.description,
         request.budget.amount,
         &request.budget.currency,
-        request.category.clone(),
+        request.category.as_ref(),
         request.metadata.to_string(),
         request.status.as_str(),
+        request.accepted_offer_id.as_ref(),
+        request.seller_id.as_ref(),
+        request.payment_id.as_ref(),
+        paid.as_ref().map(|paid| paid.amount),
+        paid.as_ref().map(|paid| &paid.currency),
+        request.cancel_reason.as_ref(),
+        delivery.status,
+        delivery.carrier,
+        delivery.tracking_number,
+        code_hash.as_deref(),
+        *code_tries,
+        delivery.delivered_at,
+        delivery.buyer_confirmed_at,
         request.created_at,
+        request.updated_at,
     ];
     tx.execute(INSERT, &row).await?;
     Ok(())

@@ -72,27 +72,6 @@ pub(in crate::notifications) async fn content(
     tx.optional(CONTENT, &params![id]).await?.as_ref().map(read).transpose()
 }
 
-/// Keeps what a notification says, which no user has yet.
-pub(in crate::notifications) async fn insert_content(tx: &mut Tx<'_>, kept: &Kept) -> Result<()> {
-    const INSERT: &str = "
-        INSERT INTO notification_contents
-            (id, kind, title, body, data, created_at, told, kept, words_of, also_words_of)
-        VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7, $8)";
-    let Kept { notification, words_of, also_words_of, .. } = kept;
-    let row = params![
-        &notification.id,
-        &notification.kind,
-        &notification.title,
-        &notification.body,
-        notification.data.to_string(),
-        notification.created_at,
-        words_of.as_ref(),
-        also_words_of.as_ref(),
-    ];
-    tx.execute(INSERT, &row).await?;
-    Ok(())
-}
-
 /// Gives a user a notification whose content is there, as the last of theirs.
 pub(in crate::notifications) async fn give(tx: &mut Tx<'_>, kept: &Kept) -> Result<()> {
     const NEXT: &str = "

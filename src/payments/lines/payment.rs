@@ -241,11 +241,11 @@ impl Line for PaymentLine {
     async fn import(self, tx: &mut Tx<'_>) -> Result<Outcome> {
         let line = self.into_kept();
         if let Some(kept) = payments::find(tx, &line.id).await? {
-            return Ok(Outcome::of(line == Self::of(tx, kept).await?.into_kept()));
+            return Outcome::compared(&line, &Self::of(tx, kept).await?.into_kept());
         }
-        if !moved::insert_payment(tx, &line.row(), line.ledger.len()).await? {
+        if !payments::insert(tx, &line.row(), line.ledger.len()).await? {
             let other = "another is under way for its request, or has its transaction";
-            return Ok(Outcome::Other(other));
+            return Ok(Outcome::other(other));
         }
         let Self { id, ledger, coins, transactions: names, callbacks, .. } = line;
         let entry = |(entry, ordinal): (EntryPart, u64)| LedgerEntry {
@@ -258,7 +258,9 @@ impl Line for PaymentLine {
             created_at: entry.created_at,
         };
         let ledger: Vec<LedgerEntry> = ledger.into_iter().zip(1..).map(entry).collect();
-        moved::insert_ledger(tx, &id, &ledger).await?;
+        for entry in &ledger {
+            ledger::insert(tx, &id, entry).await?;
+        }
         for coin in coins {
             moved::insert_coin(tx, &id, &coin.crypto, coin.changes.into()).await?;
         }
@@ -270,7 +272,7 @@ impl Line for PaymentLine {
             callback.import(tx, &id).await?;
         }
         let other = "a transaction of it pays another; the rest is there";
-        Ok(if is_whole { Outcome::Written } else { Outcome::Other(other) })
+        Ok(if is_whole { Outcome::Written } else { Outcome::other(other) })
     }
 
     async fn next(tx: &mut Tx<'_>, after: &str) -> Result<(Vec<Self>, Option<String>)> {

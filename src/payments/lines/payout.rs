@@ -14,7 +14,10 @@ use crate::{
     payments::{
         documents::Payout,
         events::{PaymentProvider, PayoutStatus},
-        store::moved::{self, PayoutRow},
+        store::{
+            moved,
+            payouts::{self, PayoutRow},
+        },
         transaction,
     },
     text,
@@ -110,7 +113,7 @@ impl Line for PayoutLine {
     async fn import(self, tx: &mut Tx<'_>) -> Result<Outcome> {
         let line = self.into_kept();
         if let Some(kept) = moved::find_payout(tx, &line.id).await? {
-            return Ok(Outcome::of(line == Self::of(tx, kept).await?.into_kept()));
+            return Outcome::compared(&line, &Self::of(tx, kept).await?.into_kept());
         }
         let document = Payout {
             underscore_id: line.id.clone(),
@@ -130,9 +133,9 @@ impl Line for PayoutLine {
         };
         let request_name = line.request_name.map(|Hex(name)| name);
         let row = PayoutRow { document, webhook_token: line.webhook_token, request_name };
-        if !moved::insert_payout(tx, &row).await? {
+        if !payouts::insert(tx, &row).await? {
             let other = "another of its payment is under way, or has its transaction";
-            return Ok(Outcome::Other(other));
+            return Ok(Outcome::other(other));
         }
         for callback in line.callbacks {
             callback.import(tx, &row.document.id).await?;

@@ -111,7 +111,7 @@ impl PaymentService {
                 invoices.take(sale.buyer())?;
             }
             if is_new {
-                if !store::payments::insert(tx, &row).await? {
+                if !store::payments::insert(tx, &row, 0).await? {
                     return Err(Error::internal("a payment began while its request was held"));
                 }
                 let entry = NewEntry::of(LedgerKind::Created, payment, payment.amount);

@@ -25,7 +25,7 @@ use crate::{
             PayoutOrder, PayoutProgress, ProviderError, ROUNDING, StartedPayout,
             callback::PayoutCallback,
         },
-        store::payouts,
+        store::payouts::{self, PayoutRow},
         transaction,
     },
 };
@@ -126,9 +126,11 @@ impl PaymentService {
                 updated_at: tx.now(),
             };
             let asks = token.is_some();
-            if !payouts::insert(tx, &payout, token, name).await? {
+            let row = PayoutRow { document: payout, webhook_token: token, request_name: name };
+            if !payouts::insert(tx, &row).await? {
                 return Err(paid_out());
             }
+            let payout = row.document;
             if !asks {
                 tx.announce(announcements::payout_created(&payout));
             }

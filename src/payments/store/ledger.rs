@@ -47,20 +47,32 @@ pub(in crate::payments) async fn add(tx: &mut Tx<'_>, payment: &Id, entry: NewEn
     const NEXT: &str = "
         UPDATE payments SET ledger_entries = ledger_entries + 1 WHERE id = $1
         RETURNING ledger_entries";
+    let ordinal = tx.one(NEXT, &params![payment]).await?.get("ledger_entries")?;
+    let NewEntry { kind, amount, currency, tx_hash, detail } = entry;
+    let entry =
+        LedgerEntry { ordinal, kind, amount, currency, tx_hash, detail, created_at: tx.now() };
+    insert(tx, payment, &entry).await
+}
+
+/// Adds an entry under its number, which is counted already.
+pub(in crate::payments) async fn insert(
+    tx: &mut Tx<'_>,
+    payment: &Id,
+    entry: &LedgerEntry,
+) -> Result<()> {
     const ADD: &str = "
         INSERT INTO payment_ledger
             (payment_id, ordinal, kind, amount, currency, tx_hash, detail, created_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    let ordinal: i64 = tx.one(NEXT, &params![payment]).await?.get("ledger_entries")?;
     let row = params![
         payment,
-        ordinal,
+        i64::try_from(entry.ordinal).unwrap_or(i64::MAX),
         word(entry.kind)?,
         entry.amount,
         entry.currency.as_ref(),
-        entry.tx_hash,
-        entry.detail,
-        tx.now(),
+        entry.tx_hash.as_ref(),
+        entry.detail.as_ref(),
+        entry.created_at,
     ];
     tx.execute(ADD, &row).await?;
     Ok(())

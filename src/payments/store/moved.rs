@@ -1,6 +1,9 @@
 //! Payments and payouts that are taken in from a file, or written into one, with all that hangs on them.
 
-use super::{payments, payouts, word};
+use super::{
+    payments::{self, PaymentRow},
+    payouts::{self, PayoutRow},
+};
 use crate::{
     clock::Timestamp,
     db::{Row, Tx},
@@ -8,11 +11,6 @@ use crate::{
     id::Id,
     money::Currency,
     params,
-    payments::{
-        documents::{LedgerEntry, Payout},
-        store::payments::PaymentRow,
-        transaction,
-    },
 };
 
 /// A callback of a provider, as it came.
@@ -24,80 +22,6 @@ pub(in crate::payments) struct Callback {
     pub(in crate::payments) body: Vec<u8>,
     pub(in crate::payments) received_at: Timestamp,
     pub(in crate::payments) processed_at: Option<Timestamp>,
-}
-
-/// A payout with what clients do not see of it.
-pub(in crate::payments) struct PayoutRow {
-    pub(in crate::payments) document: Payout,
-    pub(in crate::payments) webhook_token: Option<String>,
-    pub(in crate::payments) request_name: Option<Vec<u8>>,
-}
-
-/// Adds a payment as it was; false when another is in its place.
-pub(in crate::payments) async fn insert_payment(
-    tx: &mut Tx<'_>,
-    row: &PaymentRow,
-    ledger_entries: usize,
-) -> Result<bool> {
-    const INSERT: &str = "
-        INSERT INTO payments
-            (id, request_id, buyer_id, seller_id, provider, amount, currency, status, escrow_state,
-             tx_hash, received, ledger_entries, crypto, wallet, crypto_amount, exchange_rate,
-             display_name, webhook_token, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-            $19, $20)
-        ON CONFLICT DO NOTHING";
-    let PaymentRow { document: payment, webhook_token } = row;
-    let invoice = payment.invoice.as_ref();
-    let row = params![
-        &payment.id,
-        &payment.request_id,
-        &payment.buyer_id,
-        &payment.seller_id,
-        word(payment.provider)?,
-        payment.amount,
-        &payment.currency,
-        word(payment.status)?,
-        payment.escrow_state.map(word).transpose()?,
-        payment.tx_hash.as_ref(),
-        payment.received_amount,
-        i64::try_from(ledger_entries).unwrap_or(i64::MAX),
-        invoice.map(|invoice| &invoice.crypto),
-        invoice.map(|invoice| &invoice.wallet),
-        invoice.map(|invoice| invoice.crypto_amount),
-        invoice.map(|invoice| &invoice.exchange_rate),
-        invoice.map(|invoice| &invoice.display_name),
-        webhook_token.as_ref(),
-        payment.created_at,
-        payment.updated_at,
-    ];
-    Ok(tx.execute(INSERT, &row).await? == 1)
-}
-
-/// Adds what happened to a payment, as it was.
-pub(in crate::payments) async fn insert_ledger(
-    tx: &mut Tx<'_>,
-    payment: &Id,
-    ledger: &[LedgerEntry],
-) -> Result<()> {
-    const ADD: &str = "
-        INSERT INTO payment_ledger
-            (payment_id, ordinal, kind, amount, currency, tx_hash, detail, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    for (entry, ordinal) in ledger.iter().zip(1_i64..) {
-        let row = params![
-            payment,
-            ordinal,
-            word(entry.kind)?,
-            entry.amount,
-            entry.currency.as_ref(),
-            entry.tx_hash.as_ref(),
-            entry.detail.as_ref(),
-            entry.created_at,
-        ];
-        tx.execute(ADD, &row).await?;
-    }
-    Ok(())
 }
 
 /// The coins that the provider was asked for, each with how often the buyer changed to it.
@@ -186,36 +110,6 @@ pub(in crate::payments) async fn payments_after(
 ) -> Result<Vec<PaymentRow>> {
     const AFTER: &str = "SELECT * FROM payments WHERE id > $1 ORDER BY id LIMIT $2";
     tx.all(AFTER, &params![after, limit]).await?.iter().map(payments::row).collect()
-}
-
-/// Adds a payout as it was; false when another is in its place.
-pub(in crate::payments) async fn insert_payout(tx: &mut Tx<'_>, row: &PayoutRow) -> Result<bool> {
-    const INSERT: &str = "
-        INSERT INTO payouts
-            (id, seller_id, payment_id, amount, currency, destination, provider, status, task_id,
-             tx_hash, reason, webhook_token, request_name, created_at, updated_at, tx_key)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
-        ON CONFLICT DO NOTHING";
-    let PayoutRow { document: payout, webhook_token, request_name } = row;
-    let row = params![
-        &payout.id,
-        &payout.seller_id,
-        payout.payment_id.as_ref(),
-        payout.amount,
-        &payout.currency,
-        &payout.destination,
-        word(payout.provider)?,
-        word(payout.status)?,
-        payout.task_id.as_ref(),
-        payout.tx_hash.as_ref(),
-        payout.reason.as_ref(),
-        webhook_token.as_ref(),
-        request_name.as_deref(),
-        payout.created_at,
-        payout.updated_at,
-        payout.tx_hash.as_deref().map(transaction::key),
-    ];
-    Ok(tx.execute(INSERT, &row).await? == 1)
 }
 
 /// A payout.

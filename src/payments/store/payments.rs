@@ -21,15 +21,23 @@ pub(in crate::payments) struct PaymentRow {
     pub(in crate::payments) webhook_token: Option<String>,
 }
 
-/// Adds a payment; false when one of the same provider is under way for the request.
-pub(in crate::payments) async fn insert(tx: &mut Tx<'_>, row: &PaymentRow) -> Result<bool> {
+/// Adds a payment with so many entries of its ledger; false when one of the same provider is under way for
+/// the request, or another is in its place.
+pub(in crate::payments) async fn insert(
+    tx: &mut Tx<'_>,
+    row: &PaymentRow,
+    ledger_entries: usize,
+) -> Result<bool> {
     const INSERT: &str = "
         INSERT INTO payments
-            (id, request_id, buyer_id, seller_id, provider, amount, currency, status, received,
-             ledger_entries, webhook_token, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $11)
-        ON CONFLICT (request_id, provider) WHERE status IN ('pending', 'partial') DO NOTHING";
+            (id, request_id, buyer_id, seller_id, provider, amount, currency, status, escrow_state,
+             tx_hash, received, ledger_entries, crypto, wallet, crypto_amount, exchange_rate,
+             display_name, webhook_token, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+            $19, $20)
+        ON CONFLICT DO NOTHING";
     let PaymentRow { document: payment, webhook_token } = row;
+    let invoice = payment.invoice.as_ref();
     let row = params![
         &payment.id,
         &payment.request_id,
@@ -39,9 +47,18 @@ pub(in crate::payments) async fn insert(tx: &mut Tx<'_>, row: &PaymentRow) -> Re
         payment.amount,
         &payment.currency,
         word(payment.status)?,
+        payment.escrow_state.map(word).transpose()?,
+        payment.tx_hash.as_ref(),
         payment.received_amount,
-        webhook_token.clone(),
+        i64::try_from(ledger_entries).unwrap_or(i64::MAX),
+        invoice.map(|invoice| &invoice.crypto),
+        invoice.map(|invoice| &invoice.wallet),
+        invoice.map(|invoice| invoice.crypto_amount),
+        invoice.map(|invoice| &invoice.exchange_rate),
+        invoice.map(|invoice| &invoice.display_name),
+        webhook_token.as_ref(),
         payment.created_at,
+        payment.updated_at,
     ];
     Ok(tx.execute(INSERT, &row).await? == 1)
 }

@@ -12,31 +12,39 @@ use crate::{
 
 const FIND: &str = "SELECT * FROM payouts WHERE id = $1";
 
-/// Adds a payout; false when its payment is about to be paid out already.
-pub(in crate::payments) async fn insert(
-    tx: &mut Tx<'_>,
-    payout: &Payout,
-    webhook_token: Option<String>,
-    request_name: Option<Vec<u8>>,
-) -> Result<bool> {
+/// A payout with what clients do not see of it.
+pub(in crate::payments) struct PayoutRow {
+    pub(in crate::payments) document: Payout,
+    pub(in crate::payments) webhook_token: Option<String>,
+    pub(in crate::payments) request_name: Option<Vec<u8>>,
+}
+
+/// Adds a payout; false when its payment is about to be paid out already, or another is in its place.
+pub(in crate::payments) async fn insert(tx: &mut Tx<'_>, row: &PayoutRow) -> Result<bool> {
     const INSERT: &str = "
         INSERT INTO payouts
-            (id, seller_id, payment_id, amount, currency, destination, provider, status,
-             webhook_token, request_name, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)
-        ON CONFLICT (payment_id) WHERE status IN ('pending', 'processing') DO NOTHING";
+            (id, seller_id, payment_id, amount, currency, destination, provider, status, task_id,
+             tx_hash, reason, webhook_token, request_name, created_at, updated_at, tx_key)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+        ON CONFLICT DO NOTHING";
+    let PayoutRow { document: payout, webhook_token, request_name } = row;
     let row = params![
         &payout.id,
         &payout.seller_id,
-        payout.payment_id.clone(),
+        payout.payment_id.as_ref(),
         payout.amount,
         &payout.currency,
         &payout.destination,
         word(payout.provider)?,
         word(payout.status)?,
-        webhook_token,
-        request_name,
+        payout.task_id.as_ref(),
+        payout.tx_hash.as_ref(),
+        payout.reason.as_ref(),
+        webhook_token.as_ref(),
+        request_name.as_deref(),
         payout.created_at,
+        payout.updated_at,
+        payout.tx_hash.as_deref().map(transaction::key),
     ];
     Ok(tx.execute(INSERT, &row).await? == 1)
 }

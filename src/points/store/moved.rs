@@ -22,6 +22,15 @@ pub(in crate::points) async fn entries_after(
     rows.iter().map(|row| Ok((row.get("ordinal")?, read(row)?))).collect()
 }
 
+/// The entry of a ledger that has an id.
+pub(in crate::points) async fn entry(
+    tx: &mut Tx<'_>,
+    id: &Id,
+) -> Result<Option<PointsTransaction>> {
+    const ENTRY: &str = "SELECT * FROM points_ledger WHERE id = $1 LIMIT 1";
+    tx.optional(ENTRY, &params![id]).await?.as_ref().map(read).transpose()
+}
+
 /// Notes the highest level that a user was told of, unless a higher one is known.
 pub(in crate::points) async fn set_told_level(
     tx: &mut Tx<'_>,

@@ -128,22 +128,19 @@ impl UserPart {
         Ok(Self { profile, block, erasure_asked_at: moved::erasure(tx, user).await? })
     }
 
-    /// Whether it says the same, or nothing.
+    /// What it says, and where it says nothing, what is kept.
     #[must_use]
-    pub fn agrees(&self, kept: &Self) -> bool {
-        let same_profile = match (&self.profile, &kept.profile) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(own), Some(kept)) => {
-                let mut kept = kept.clone();
-                kept.named_at = kept.named_at.filter(|_| own.named_at.is_some());
-                kept.updated_at = kept.updated_at.filter(|_| own.updated_at.is_some());
-                *own == kept
-            }
-        };
-        same_profile
-            && (self.block.is_none() || self.block == kept.block)
-            && (self.erasure_asked_at.is_none() || self.erasure_asked_at == kept.erasure_asked_at)
+    pub fn or_kept(&self, kept: &Self) -> Self {
+        let Self { mut profile, block, erasure_asked_at } = self.clone();
+        if let (Some(own), Some(kept)) = (&mut profile, &kept.profile) {
+            own.named_at = own.named_at.or(kept.named_at);
+            own.updated_at = own.updated_at.or(kept.updated_at);
+        }
+        Self {
+            profile: profile.or_else(|| kept.profile.clone()),
+            block: block.or_else(|| kept.block.clone()),
+            erasure_asked_at: erasure_asked_at.or(kept.erasure_asked_at),
+        }
     }
 
     /// Keeps what is not kept of a user; of them there is this already.
