@@ -165,8 +165,8 @@ async fn connections_of_an_address_that_are_no_websocket_are_capped() {
     }
     let refused = raw::until_closed(app.address(), get, DEADLINE).await;
     assert!(refused.starts_with("HTTP/1.1 429") && refused.contains("Retry-After"), "{refused}");
-    let (head, problem) = refused.split_once("\r\n\r\n").expect("a body");
-    assert!(head.contains("Content-Type: application/problem+json"), "{head}");
+    let (headers, problem) = refused.split_once("\r\n\r\n").expect("a body");
+    assert!(headers.contains("Content-Type: application/problem+json"), "{headers}");
     let problem: Value = serde_json::from_str(problem).expect("JSON");
     assert_eq!((&problem["status"], &problem["code"]), (&json!(429), &json!("rate_limited")));
     assert_eq!(alice.emit_ack("join-user-room", "alice").await["success"], true);

@@ -32,8 +32,8 @@ pub struct Args {
     #[arg(id = "payload", value_name = "DATA", value_parser = data)]
     data: Value,
     /// DATA is a list: the arguments of the event
-    #[arg(long)]
-    args: bool,
+    #[arg(long = "args")]
+    several: bool,
     /// The server; without it, the configured one on this machine
     #[arg(long)]
     url: Option<String>,
@@ -82,7 +82,7 @@ pub async fn run(args: &Args, load: impl Fn() -> Result<Loaded>) -> Result<()> {
         None => local_url(&load()?.config.server)?,
     };
     let request = client(Duration::from_secs(10))?.post(format!("{url}/api/emit"));
-    let payload = if args.args { "args" } else { "data" };
+    let payload = if args.several { "args" } else { "data" };
     let body = json!({ "to": args.to.as_json(), "event": args.event, payload: args.data });
     let answer = args.sign(request, load)?.json(&body).send().await.context("no answer")?;
     let status = answer.status();
@@ -169,7 +169,7 @@ mod tests {
 
     async fn emit(url: &str, args: &[&str]) -> Result<()> {
         let command = [&["stoa", "emit", "--url", url], args].concat();
-        Cli::try_parse_from(command)?.run().await
+        Box::pin(Cli::try_parse_from(command)?.run()).await
     }
 
     #[tokio::test]
