@@ -327,12 +327,16 @@ async fn who_is_in_as_many_rooms_as_may_be_is_asked_for_and_its_own_room_is_none
 #[tokio::test]
 async fn an_answer_whose_emits_are_too_much_is_not_done_at_all() {
     let backend = Backend::start(|asked| Reply::Json(asked["args"][0].clone())).await;
-    let app = start(&backend, &["*"]).await;
+    // What one answer may be is more than that.
+    let app = start_with(&backend, &["*"], |config| {
+        config.database.max_unit_event_bytes = 350_000;
+    })
+    .await;
     let mut ann = app.user("ann").await;
     assert_eq!(ann.emit_ack("ask", json!({ "join": ["den"], "ack": [1] })).await, 1);
     backend.answer(|_| {
         let emit =
-            json!({ "to": { "room": "lobby" }, "event": "news", "data": "x".repeat(300_000) });
+            json!({ "to": { "room": "lobby" }, "event": "news", "data": "x".repeat(100_000) });
         Reply::Json(json!({
             "join": ["lobby"], "leave": ["den"], "emit": [emit, emit, emit, emit], "ack": [1],
         }))
@@ -340,4 +344,7 @@ async fn an_answer_whose_emits_are_too_much_is_not_done_at_all() {
     assert_unavailable(&ann.emit_ack("ask", json!({})).await);
     assert_eq!(app.emit_to_room("lobby", "news", json!(1)).await, 0);
     assert_eq!(app.emit_to_room("den", "news", json!(1)).await, 1);
+    let counted = app.get("/api/metrics").await.ok();
+    let refused = r#"stoa_proxy_answers_refused_total{part="emit"}"#;
+    assert!(counted.as_str().unwrap().contains(refused), "{counted}");
 }
