@@ -12,15 +12,17 @@ use clap::ValueEnum;
 use run::Shape;
 
 /// All but those of messages.
-const FAN_OUT: [Shape; 8] = [
+const FAN_OUT: [Shape; 10] = [
     Shape::One,
     Shape::Sixteen,
     Shape::Rooms,
     Shape::Polling,
     Shape::PollingKept,
     Shape::Connect,
+    Shape::ConnectQuiet,
     Shape::Memory,
     Shape::Storm,
+    Shape::StormLarge,
 ];
 
 fn main() -> ExitCode {

@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     run::main(&run::Defaults {
         name: "memory",
         peers: &[Peer::Stoa, Peer::Node],
-        shapes: &[run::Shape::Memory],
+        shapes: &[run::Shape::Memory, run::Shape::MemoryLarge],
         rounds: 1,
     })
 }

@@ -50,6 +50,8 @@ pub enum Work {
     Presence,
     /// The same, told to those who share a conversation.
     Contacts,
+    /// Nobody is told who came and went.
+    Quiet,
     /// `message:send`, stored and announced.
     Messages,
 }
@@ -124,8 +126,10 @@ impl Peer {
                 ("LIMITS", "off".into()),
                 ("LOG_LEVEL", "warn".into()),
             ]);
-            if work == Work::Contacts {
-                environment.push(("PRESENCE_AUDIENCE", "contacts".into()));
+            match work {
+                Work::Contacts => environment.push(("PRESENCE_AUDIENCE", "contacts".into())),
+                Work::Quiet => environment.push(("PRESENCE_AUDIENCE", "off".into())),
+                Work::Relay | Work::Presence | Work::Messages => (),
             }
         } else {
             let presence = if work == Work::Presence { "on" } else { "off" };

@@ -84,14 +84,25 @@ fn run(arguments: Arguments, defaults: &Defaults) -> Result<bool> {
         return Ok(true);
     }
     let seconds = if arguments.quick { (0.5, 1.5) } else { (1.5, 3.0) };
+    let files = open_files()?;
     let scale = Scale {
         warm: Duration::from_secs_f64(seconds.0),
         measure: Duration::from_secs_f64(seconds.1),
         connections: arguments.connections.unwrap_or(if arguments.quick { 1000 } else { 5000 }),
+        files: files.saturating_sub(SPARE_FILES),
     };
     let rounds = arguments.rounds.unwrap_or(if arguments.quick { 1 } else { defaults.rounds });
     let shapes = given_or(arguments.shape, defaults.shapes);
-    check_open_files(scale.connections as usize + SPARE_FILES)?;
+    ensure_files(files, scale.connections)?;
+    for &shape in &shapes {
+        let (all, some) = (shape.connections(scale.connections, usize::MAX), scale.files);
+        if all as usize > some {
+            let needed = all as usize + SPARE_FILES;
+            println!(
+                "{shape}: {some} connections instead of {all} for want of `ulimit -n {needed}`"
+            );
+        }
+    }
     interrupt::watch()?;
     peers::pin()?;
     fs::create_dir_all(peers::output())?;
@@ -139,12 +150,20 @@ fn given_or<T: Clone>(given: Vec<T>, defaults: &[T]) -> Vec<T> {
     if given.is_empty() { defaults.to_vec() } else { given }
 }
 
-fn check_open_files(needed: usize) -> Result<()> {
+/// How many files this process, and each server that it starts, may have open.
+fn open_files() -> Result<usize> {
     let limits = fs::read_to_string("/proc/self/limits")?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
     let soft = line.and_then(|line| line.split_whitespace().next()).context("no limits")?;
-    let enough = soft == "unlimited" || soft.parse::<usize>()? >= needed;
-    ensure!(enough, "{needed} open files are needed, {soft} allowed: `ulimit -n {needed}`");
+    Ok(if soft == "unlimited" { usize::MAX } else { soft.parse()? })
+}
+
+fn ensure_files(allowed: usize, connections: u32) -> Result<()> {
+    let needed = connections as usize + SPARE_FILES;
+    ensure!(
+        needed <= allowed,
+        "{needed} open files are needed, {allowed} allowed: `ulimit -n {needed}`"
+    );
     Ok(())
 }
 

@@ -184,14 +184,13 @@ impl Report {
         };
         let below =
             |text, ratio: Option<f64>| ratio.map(|ratio| Claim { text, ratio, met: ratio < 1.0 });
-        let of_storm = |metric| self.median(Shape::Storm, Peer::Stoa, metric);
-        let all_told = of_storm(shape::ALL_TOLD).is_some();
-        let storm = of_storm(shape::LOST).zip(of_storm(shape::STALE)).map(|(lost, stale)| Claim {
-            text: "connections lost and stale news in Stoa's storm: none, and all told",
-            ratio: lost + stale,
-            met: lost + stale == 0.0 && all_told,
-        });
-        let memory_kb = self.median(Shape::Memory, Peer::Stoa, shape::MEMORY);
+        let of_stoa = |shape, metric| self.median(shape, Peer::Stoa, metric);
+        let whole = |text, of| {
+            let all_told = of_stoa(of, shape::ALL_TOLD).is_some();
+            let (lost, stale) = (of_stoa(of, shape::LOST)?, of_stoa(of, shape::STALE)?);
+            let ratio = lost + stale;
+            Some(Claim { text, ratio, met: ratio == 0.0 && all_told })
+        };
         // On two cores the second worker shares one with the load, so that says nothing.
         let two_workers = (peers::cores() > 2)
             .then(|| ratio(Shape::One, shape::RATE, Peer::Stoa2).map(f64::recip))
@@ -226,16 +225,37 @@ impl Report {
                 1.5,
                 ratio(Shape::PollingKept, shape::RATE, Peer::Node),
             ),
-            at_most("KB of memory per idle connection: at most 18", 18.0, memory_kb),
+            at_most(
+                "KB of memory per idle connection: at most 18",
+                18.0,
+                of_stoa(Shape::Memory, shape::MEMORY),
+            ),
+            at_most(
+                "KB of memory per idle connection of ten times as many: at most 18",
+                18.0,
+                of_stoa(Shape::MemoryLarge, shape::MEMORY),
+            ),
             below(
                 "of Node's memory per idle connection: less than 1",
                 ratio(Shape::Memory, shape::MEMORY, Peer::Node),
             ),
-            storm,
+            whole(
+                "connections lost and stale news in Stoa's storm: none, and all told",
+                Shape::Storm,
+            ),
+            whole(
+                "connections lost and stale news in the storm of four times as many: none, and all told",
+                Shape::StormLarge,
+            ),
+            at_most(
+                "s until all were told in that storm: at most 15",
+                15.0,
+                of_stoa(Shape::StormLarge, shape::ALL_TOLD),
+            ),
             at_most(
                 "MB of memory at the peak of the storm: at most 400",
                 400.0,
-                of_storm(shape::PEAK),
+                of_stoa(Shape::Storm, shape::PEAK),
             ),
             at_least(
                 "times one worker's deliveries/s with two workers: at least 1.7",

@@ -37,6 +37,8 @@ pub struct Scale {
     pub measure: Duration,
     /// Connections where their number matters.
     pub connections: u32,
+    /// Connections for which files may be open.
+    pub files: usize,
 }
 
 /// A shape of work.
@@ -54,11 +56,17 @@ pub enum Shape {
     PollingKept,
     /// Connections as fast as they come, 100 handshakes at a time, of 50 users.
     Connect,
+    /// The same where nobody is told who is online.
+    ConnectQuiet,
     /// Memory of idle connections: authenticated, each of its own user and in one room of ten.
     Memory,
+    /// The same with ten times as many.
+    MemoryLarge,
     /// Connections of as many users, 500 handshakes at a time, who all are told of each other.
     Storm,
-    /// The same where only those are told who share a conversation, six in each, and admins.
+    /// The same with four times as many.
+    StormLarge,
+    /// A storm where only those are told who share a conversation, six in each, and admins.
     StormContacts,
     /// 50 writers in 10 conversations, one message of each under way.
     Messages,
@@ -131,8 +139,11 @@ impl Shape {
             Self::Polling => "1 room × 100 who poll, bursts of 1,000",
             Self::PollingKept => "1 room × 100 who poll, bursts of 1,000 kept events",
             Self::Connect => "connecting",
+            Self::ConnectQuiet => "connecting, presence off",
             Self::Memory => "idle connections",
+            Self::MemoryLarge => "ten times as many idle connections",
             Self::Storm => "connect storm, presence on",
+            Self::StormLarge => "connect storm of four times as many, presence on",
             Self::StormContacts => "connect storm, presence among six each",
             Self::Messages => "50 writers in 10 conversations, one in flight each",
             Self::Pipelined => "50 writers in 10 conversations, 8 in flight each",
@@ -141,14 +152,28 @@ impl Shape {
 
     /// In how many rounds it is measured: a storm takes minutes where presence is naive.
     pub fn rounds(self) -> u32 {
-        if matches!(self, Self::Storm | Self::StormContacts) { 1 } else { u32::MAX }
+        let once = matches!(self, Self::Storm | Self::StormLarge | Self::StormContacts);
+        if once { 1 } else { u32::MAX }
+    }
+
+    /// Connections of it where `connections` are those of a shape that is not large; fewer where
+    /// `files` do not allow so many.
+    pub fn connections(self, connections: u32, files: usize) -> u32 {
+        let wanted = match self {
+            Self::MemoryLarge => connections * 10,
+            Self::StormLarge => connections * 4,
+            _ => return connections,
+        };
+        u32::try_from(files).unwrap_or(u32::MAX).min(wanted)
     }
 
     /// Whether a server does that work at all: the ceiling has no polls, and the others keep nothing.
     pub fn is_for(self, peer: Peer) -> bool {
         match self {
             Self::Polling => peer != Peer::Ceiling,
-            Self::StormContacts => peer.is_stoa(),
+            Self::StormContacts | Self::ConnectQuiet | Self::MemoryLarge | Self::StormLarge => {
+                peer.is_stoa()
+            }
             Self::PollingKept => peer.is_stoa() || peer == Peer::Node,
             _ => true,
         }
@@ -157,7 +182,8 @@ impl Shape {
     /// What its servers have to serve.
     pub fn work(self) -> Work {
         match self {
-            Self::Storm => Work::Presence,
+            Self::Storm | Self::StormLarge => Work::Presence,
+            Self::ConnectQuiet => Work::Quiet,
             Self::StormContacts => Work::Contacts,
             Self::Messages | Self::Pipelined => Work::Messages,
             _ => Work::Relay,
@@ -169,6 +195,7 @@ impl Shape {
     /// # Errors
     /// When a delivery is lost or doubled, or the server does not do its work in time.
     pub fn measure(self, peer: Peer, scale: &Scale) -> Result<Reading> {
+        let connections = self.connections(scale.connections, scale.files);
         let server = Server::start(&peer.launch(self.work())?)?;
         let mut swarm = Swarm::new(server.address())?;
         let reading = match self {
@@ -182,15 +209,15 @@ impl Shape {
                 }
                 fan_out(&server, &mut swarm, (1, 100, Role::Poller, BURST), scale)
             }
-            Self::Connect => connect(&server, &mut swarm, scale.connections),
-            Self::Memory => memory(&server, &mut swarm, scale.connections),
-            Self::Storm => storm(&server, &mut swarm, scale.connections),
+            Self::Connect | Self::ConnectQuiet => connect(&server, &mut swarm, connections),
+            Self::Memory | Self::MemoryLarge => memory(&server, &mut swarm, connections),
+            Self::Storm | Self::StormLarge => storm(&server, &mut swarm, connections),
             Self::StormContacts => {
-                let users: Vec<u32> = (0..scale.connections).collect();
+                let users: Vec<u32> = (0..connections).collect();
                 let groups = users.chunks(CIRCLE);
                 let begun = groups.map(|group| chat::begin_group(server.address(), group));
                 begun.collect::<Result<Vec<_>>>()?;
-                storm(&server, &mut swarm, scale.connections)
+                storm(&server, &mut swarm, connections)
             }
             Self::Messages => messages(peer, &server, &mut swarm, 1, scale),
             Self::Pipelined => messages(peer, &server, &mut swarm, 8, scale),
@@ -256,6 +283,7 @@ fn memory(server: &Server, swarm: &mut Swarm, connections: u32) -> Result<Readin
     swarm.settle(SETTLE_LIMIT)?;
     let after_kb = settled_rss_kb(server, swarm)?;
     Ok(vec![
+        (CONNECTED, f64::from(connections)),
         (MEMORY, (after_kb - before_kb) / f64::from(connections)),
         (BEFORE, before_kb / 1024.0),
     ])
