@@ -39,6 +39,24 @@ class Server:
     def __enter__(self):
         self._data = tempfile.TemporaryDirectory(prefix="stoa-")
         self._log = open(f"{self._data.name}/log", "w+", encoding="utf-8")
+        self._start()
+        return self
+
+    def __exit__(self, *_):
+        self._kill()
+        self._log.close()
+        self._data.cleanup()
+
+    def restart(self):
+        """Kills it, and starts it at the same port."""
+        self._kill()
+        self._start()
+
+    def _kill(self):
+        self._process.kill()
+        self._process.wait()
+
+    def _start(self):
         self._process = subprocess.Popen(
             [BINARY, "serve"],
             # Where it runs, so that no `.env` of a developer reaches it.
@@ -60,13 +78,6 @@ class Server:
             assert self._process.poll() is None, f"it ended: {self.log()}"
             assert time.monotonic() < limit, f"it is not ready: {self.log()}"
             time.sleep(0.02)
-        return self
-
-    def __exit__(self, *_):
-        self._process.kill()
-        self._process.wait()
-        self._log.close()
-        self._data.cleanup()
 
     def log(self):
         """What it has said."""
