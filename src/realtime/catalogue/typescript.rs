@@ -1,5 +1,5 @@
-//! The catalogue as TypeScript: the two interfaces that `socket.io-client` takes as type
-//! parameters, and an interface for every payload.
+//! The catalogue as TypeScript: the type of a socket, the two interfaces of events that it is made
+//! of, and an interface for every payload.
 
 use std::fmt::{self, Write};
 
@@ -11,10 +11,8 @@ use utoipa::openapi::{
 use super::{Catalogue, schemas::REFUSAL};
 use crate::event::EventType;
 
-const HEAD: &str = "\
-// The events of this server, for `Socket<ServerToClientEvents, ClientToServerEvents>` of
-// socket.io-client. Generated from the server's catalogue.
-";
+/// The type of a socket that knows the events.
+const HEAD: &str = include_str!("socket.d.ts");
 
 impl Catalogue {
     /// The text of `events.d.ts`.
@@ -53,7 +51,7 @@ impl Catalogue {
 fn parameters(event: &EventType) -> String {
     let payload = (event.payload.name)();
     let ack = event.ack.map(|ack| (ack.name)()).unwrap_or_default();
-    format!("payload: {payload}, ack?: (answer: {ack} | {}) => void", (REFUSAL.name)())
+    format!("payload: {payload}, ack: (answer: {ack} | {}) => void", (REFUSAL.name)())
 }
 
 /// An interface for an object; a type alias for anything else.
@@ -254,7 +252,7 @@ export interface ServerToClientEvents {
             r#"
 export interface ClientToServerEvents {
   /** Asks for one. */
-  "ask": (payload: Id, ack?: (answer: Done | Refusal) => void) => void;
+  "ask": (payload: Id, ack: (answer: Done | Refusal) => void) => void;
 }
 "#,
             r"
