@@ -1,6 +1,11 @@
 //! The engine as it is asked over HTTP, with requests of ours: nothing of the client's own comes
 //! with them.
 
+use std::{
+    borrow::Cow,
+    sync::atomic::{AtomicIsize, Ordering},
+};
+
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{Method, Uri};
@@ -8,6 +13,7 @@ use http_body_util::{BodyExt, Full};
 use socketioxide::service::SocketIoService;
 use tower::Service;
 
+use super::wire::payload::Packets;
 use crate::tasks::Tasks;
 
 /// The engine as a service; it answers nothing but Socket.IO.
@@ -28,18 +34,45 @@ pub(super) async fn ask(mut engine: Engine, request: http::Request<Full<Bytes>>)
     http::Response::from_parts(parts, body)
 }
 
+/// Whether a packet of the engine's answers a CONNECT: whoever asks is let in or refused, once.
+pub(super) fn is_answer(packet: &str) -> bool {
+    packet.starts_with("40") || packet.starts_with("44")
+}
+
 /// A polling session of the engine's.
 pub(super) struct PollingSession {
     engine: Engine,
     /// What the engine is asked with.
     uri: Uri,
     v3: bool,
+    /// How many CONNECTs the engine was given, and has not answered yet.
+    unanswered: AtomicIsize,
     tasks: Tasks,
 }
 
 impl PollingSession {
     pub(super) fn new(engine: Engine, uri: Uri, v3: bool, tasks: Tasks) -> Self {
-        Self { engine, uri, v3, tasks }
+        // Version 3 is in the root namespace without asking.
+        let unanswered = AtomicIsize::new(v3.into());
+        Self { engine, uri, v3, unanswered, tasks }
+    }
+
+    /// The engine is about to be given these packets of the client's.
+    pub(super) fn gives(&self, packets: &[Cow<'_, str>]) {
+        let asks = packets.iter().filter(|packet| packet.starts_with("40")).count();
+        self.unanswered.fetch_add(asks.cast_signed(), Ordering::AcqRel);
+    }
+
+    /// The engine gave this body for the client.
+    pub(super) fn takes(&self, body: &str) {
+        let packets = Packets::of(body, self.v3).flatten();
+        let answers = packets.filter(|packet| is_answer(packet)).count();
+        self.unanswered.fetch_sub(answers.cast_signed(), Ordering::AcqRel);
+    }
+
+    /// Whether a CONNECT has not been answered.
+    pub(super) fn owes_an_answer(&self) -> bool {
+        self.unanswered.load(Ordering::Acquire) > 0
     }
 
     /// Whether the client speaks Engine.IO 3.

@@ -8,13 +8,14 @@ use std::{
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::value::RawValue;
-use socketioxide::socket::Sid;
+use uuid::Uuid;
 
 use crate::event::{ByNamespace, Ephemeral, EventName, Namespace};
 
 /// Opcodes with the FIN bit set.
 const TEXT: u8 = 0x81;
 const CLOSE: u8 = 0x88;
+const PONG: u8 = 0x8a;
 
 /// A close frame that says "going away" (RFC 6455, status 1001).
 pub(super) const GOING_AWAY: Bytes = Bytes::from_static(&[CLOSE, 2, 0x03, 0xe9]);
@@ -55,26 +56,26 @@ pub(super) fn first(bytes: &[u8]) -> Option<(&[u8], usize)> {
     Some((bytes.get(header..end)?, end))
 }
 
-/// Whether a frame is a text, and not a close frame or a pong.
-pub(super) fn is_text(frame: &[u8]) -> bool {
-    frame.first() == Some(&TEXT)
-}
-
-/// Whether a frame closes the websocket.
-pub(super) fn is_close(frame: &[u8]) -> bool {
-    frame.first() == Some(&CLOSE)
-}
-
 /// A close frame with a status (RFC 6455, section 7.4.1).
-pub(super) fn close(status: u16) -> Bytes {
+pub(super) fn close(status: Option<u16>) -> Bytes {
+    let Some(status) = status else { return Bytes::from_static(&[CLOSE, 0]) };
     let [high, low] = status.to_be_bytes();
     Bytes::copy_from_slice(&[CLOSE, 2, high, low])
+}
+
+/// The answer to a websocket's own ping, which has at most 125 bytes.
+pub(super) fn pong(payload: &[u8]) -> Bytes {
+    let length = u8::try_from(payload.len()).unwrap_or(0);
+    [&[PONG, length][..], payload].concat().into()
 }
 
 /// The Socket.IO prefix of a packet: Engine.IO's message type, the packet's type, the namespace
 /// (Socket.IO protocol v5, "Packet encoding"; `/` is left out).
 const fn prefix(namespace: Namespace, kind: Kind) -> &'static str {
     match (kind, namespace) {
+        (Kind::Connect, Namespace::Root) => "40",
+        (Kind::Connect, Namespace::Chat) => "40/chat,",
+        (Kind::Connect, Namespace::Marketplace) => "40/marketplace,",
         (Kind::Event, Namespace::Root) => "42",
         (Kind::Event, Namespace::Chat) => "42/chat,",
         (Kind::Event, Namespace::Marketplace) => "42/marketplace,",
@@ -86,42 +87,29 @@ const fn prefix(namespace: Namespace, kind: Kind) -> &'static str {
 
 #[derive(Clone, Copy)]
 enum Kind {
+    Connect,
     Event,
     Ack,
 }
 
-/// The namespace of a CONNECT packet (`40…`) that the engine writes, when it is one of ours.
-pub(super) fn connected_namespace(payload: &[u8]) -> Option<Namespace> {
-    let rest = payload.strip_prefix(b"40")?;
-    namespace_of(rest)
-}
-
-/// The engine's id of a session, from the packet that opens it (Engine.IO protocol v4, "Handshake").
-pub(super) fn opened_session(payload: &[u8]) -> Option<Sid> {
-    let rest = payload.strip_prefix(br#"0{"sid":""#)?;
-    let end = rest.iter().position(|b| *b == b'"')?;
-    std::str::from_utf8(&rest[..end]).ok()?.parse().ok()
-}
-
-/// What follows the type of a packet: the namespace it belongs to.
-fn namespace_of(rest: &[u8]) -> Option<Namespace> {
-    if rest.first() != Some(&b'/') {
-        return Some(Namespace::Root);
+/// The answer to a CONNECT: version 3 is told no id.
+pub(super) fn connected(namespace: Namespace, id: Uuid, v3: bool) -> Bytes {
+    let prefix = prefix(namespace, Kind::Connect);
+    if v3 {
+        return text(&[prefix.trim_end_matches(',')]);
     }
-    let end = rest.iter().position(|b| *b == b',').unwrap_or(rest.len());
-    Namespace::from_path(std::str::from_utf8(&rest[..end]).ok()?)
+    text(&[prefix, "{\"sid\":\"", id.hyphenated().encode_lower(&mut Uuid::encode_buffer()), "\"}"])
 }
 
-/// The event by which the engine's queue says that everything before it has been written: it is
-/// taken out of the stream and never reaches a client. Not a name that anyone could emit.
-pub(super) const MARKER: &str = "\u{1}";
-
-/// The namespace of a [`MARKER`] packet.
-pub(super) fn marked_namespace(payload: &[u8]) -> Option<Namespace> {
-    let rest = payload.strip_prefix(b"42")?;
-    let namespace = namespace_of(rest)?;
-    let data = rest.iter().position(|b| *b == b'[')?;
-    rest[data..].starts_with(br#"["\u0001""#).then_some(namespace)
+/// The refusal of a CONNECT to a namespace, which need not be one of ours. Version 3 is told the words
+/// alone (Socket.IO protocol v4, ERROR packets).
+pub(super) fn refused(namespace: &str, words: &str, v3: bool) -> Bytes {
+    let words = serde_json::Value::from(words).to_string();
+    let (path, comma) = if namespace == "/" { ("", "") } else { (namespace, ",") };
+    if v3 {
+        return text(&["44", path, comma, &words]);
+    }
+    text(&["44", path, comma, "{\"message\":", &words, "}"])
 }
 
 /// A refused CONNECT as Engine.IO 3 clients read it: `44"message"` in place of
@@ -266,19 +254,25 @@ mod tests {
     }
 
     #[test]
-    fn the_engines_packets_are_told_apart() {
-        assert_eq!(connected_namespace(br#"40{"sid":"x"}"#), Some(Namespace::Root));
-        assert_eq!(connected_namespace(b"40"), Some(Namespace::Root));
-        assert_eq!(connected_namespace(br#"40/chat,{"sid":"x"}"#), Some(Namespace::Chat));
-        assert_eq!(connected_namespace(b"40/marketplace,"), Some(Namespace::Marketplace));
-        assert_eq!(connected_namespace(b"40/admin,"), None);
-        let sid = Sid::new();
-        let open = format!(r#"0{{"sid":"{sid}","upgrades":[]}}"#);
-        assert_eq!(opened_session(open.as_bytes()), Some(sid));
-        assert_eq!(opened_session(br#"0{"sid":"short"}"#), None);
-        assert_eq!(connected_namespace(b"42[]"), None);
-        assert_eq!(marked_namespace(br#"42["\u0001",null]"#), Some(Namespace::Root));
-        assert_eq!(marked_namespace(br#"42/chat,["\u0001",null]"#), Some(Namespace::Chat));
-        assert_eq!(marked_namespace(br#"42["x","\u0001"]"#), None);
+    fn who_connects_is_answered_in_the_words_of_its_version() {
+        let id = Uuid::from_u128(7);
+        for (frame, written) in [
+            (
+                connected(Namespace::Root, id, false),
+                r#"40{"sid":"00000000-0000-0000-0000-000000000007"}"#,
+            ),
+            (
+                connected(Namespace::Chat, id, false),
+                r#"40/chat,{"sid":"00000000-0000-0000-0000-000000000007"}"#,
+            ),
+            (connected(Namespace::Root, id, true), "40"),
+            (connected(Namespace::Chat, id, true), "40/chat"),
+            (refused("/", "no \"x\"", false), r#"44{"message":"no \"x\""}"#),
+            (refused("/x", "no", false), r#"44/x,{"message":"no"}"#),
+            (refused("/", "no", true), r#"44"no""#),
+            (refused("/x", "no", true), r#"44/x,"no""#),
+        ] {
+            assert_eq!(first(&frame).map(|(payload, _)| payload), Some(written.as_bytes()));
+        }
     }
 }

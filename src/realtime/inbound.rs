@@ -7,7 +7,6 @@ use futures_util::FutureExt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
-use socketioxide::handler::Value;
 use tracing::Instrument;
 
 use super::{
@@ -34,9 +33,21 @@ const MAX_NAME: usize = 128;
 const ELSEWHERE: &str = "proxied";
 
 /// Hears the events of one connection.
-pub(super) struct Inbound {
-    pub(super) connection: Arc<Connection>,
-    pub(super) commands: Arc<Commands>,
+struct Inbound<'a> {
+    connection: &'a Arc<Connection>,
+    commands: &'a Commands,
+}
+
+/// An event of the client's: its name and arguments as a list, as JSON. Runs in the reader's task:
+/// nothing here waits.
+pub(super) fn receive(
+    connection: &Arc<Connection>,
+    commands: &Commands,
+    arguments: &str,
+    is_binary: bool,
+    ack: Option<i64>,
+) {
+    Inbound { connection, commands }.receive(arguments, is_binary, ack);
 }
 
 /// What an event asks for, and who waits for the answer.
@@ -47,11 +58,9 @@ struct Asked {
     event: Box<str>,
 }
 
-impl Inbound {
-    /// An event of the client's. Runs in the reader's task: nothing here waits.
-    pub(super) fn receive(&self, value: &Value, ack: Option<i64>) {
-        let Value::Str(text, attachments) = value else { return };
-        let read = read(text.as_str());
+impl Inbound<'_> {
+    fn receive(&self, text: &str, is_binary: bool, ack: Option<i64>) {
+        let read = read(text);
         let (name, payload) = match &read {
             Ok((name, payload)) => (&**name, *payload),
             Err(Unread::Json) => ("", RawValue::NULL),
@@ -66,7 +75,7 @@ impl Inbound {
             if read.is_err() {
                 return Err(Error::invalid("", "the event can't be read as JSON"));
             }
-            if attachments.as_ref().is_some_and(|attachments| !attachments.is_empty()) {
+            if is_binary {
                 return Err(Error::invalid("", "no event takes binary data"));
             }
             Ok(match command {
@@ -74,7 +83,7 @@ impl Inbound {
                     let work = (command.run)(self.connection.clone(), payload);
                     (command.name, work, payload.get().len())
                 }
-                None => (ELSEWHERE, self.ask_elsewhere(name, text.as_str())?, text.as_str().len()),
+                None => (ELSEWHERE, self.ask_elsewhere(name, text)?, text.len()),
             })
         });
         match checked {
@@ -83,7 +92,7 @@ impl Inbound {
                 // Refusals keep their place among the answers.
                 let known = command.map_or("unknown", |command| command.name);
                 let refused = async move { asked.answer(known, Err(error)) };
-                enqueue(&self.connection, refused, 0, context.queue_length);
+                enqueue(self.connection, refused, 0, context.queue_length);
             }
         }
     }

@@ -27,8 +27,7 @@ use crate::{
     limits::{AddressPermit, Admission, Allowance, PacketLimit},
 };
 
-/// Links by the engine's id, which must never be shown. The engine could carry a websocket's along
-/// with its request, but would take four times as much memory for it.
+/// Polling sessions by the engine's id, which must never be shown.
 pub(super) type LinksBySid = DashMap<Sid, Weak<Link>>;
 
 /// Has a link found by the engine's id of it, as long as this is there.
@@ -195,9 +194,8 @@ impl Link {
         }
     }
 
-    /// Adds a member and has it `register` with the hub: with the websocket, when there is one, whose frames
-    /// for this namespace wait from now on for the member's CONNECT. Under the lock, so that a change
-    /// of transport comes to the hub before or after it, not in between.
+    /// Adds a member and has it `register` with the hub: with the websocket, when there is one. Under the
+    /// lock, so that a change of transport comes to the hub before or after it, not in between.
     pub(super) fn register(
         &self,
         member: Member,
@@ -207,7 +205,7 @@ impl Link {
         let mut state = self.lock();
         state.members.add(member);
         if let Some(lane) = &state.lane {
-            lane.close_gate(namespace);
+            lane.begin(namespace);
         }
         register(state.lane.clone());
     }
@@ -227,8 +225,13 @@ impl Link {
         self.lock().lane.clone()
     }
 
-    /// The polling session has come over to a websocket: what is sent from now on goes there,
-    /// after what the engine still has. False when it came over to another one before, or is ended.
+    /// Whether it is on a websocket: the engine has nothing to say of it any more.
+    pub(super) fn is_on_websocket(&self) -> bool {
+        self.lock().lane.is_some()
+    }
+
+    /// The polling session has come over to a websocket: what is sent from now on goes there. False
+    /// when it came over to another one before, or is ended.
     pub(super) fn change_over(&self, lane: &Arc<Lane>, hub: &Hub) -> bool {
         let mut state = self.lock();
         if state.lane.is_some() || self.rare().closed.load(Ordering::Acquire) {
@@ -251,13 +254,6 @@ impl Link {
     /// What waits for its polls, where it is or was a polling session.
     pub(super) fn polls(&self) -> Option<&Arc<Polls>> {
         self.rare.get()?.polls.get()
-    }
-
-    /// The engine may have space for what the members go over to the websocket with.
-    pub(super) fn go_over(&self, hub: &Hub) {
-        for member in self.lock().members.iter() {
-            hub.push(self.shard(), Item::GoOver(member));
-        }
     }
 
     fn is_paused(&self) -> bool {
@@ -295,7 +291,7 @@ impl Link {
         }
     }
 
-    /// The polling session, where there is one.
+    /// The polling session, where there is or was one.
     pub(super) fn polling(&self) -> Option<&PollingSession> {
         self.rare.get()?.polling.get().map(|(session, _)| session)
     }

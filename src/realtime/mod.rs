@@ -30,12 +30,14 @@ mod engine;
 pub mod events;
 mod expiries;
 mod frame;
+mod heartbeats;
 mod http;
 mod hub;
 mod inbound;
 mod lane;
 mod link;
 mod names;
+mod packet;
 mod polls;
 mod queue;
 mod replay;
@@ -68,14 +70,14 @@ pub use self::{
     sockets::Sockets,
 };
 use self::{
-    connection::Context,
+    connection::{Context, Times},
     events::{ClosingReason, SessionClosing},
     frame::Outgoing,
+    heartbeats::Heartbeats,
     lane::Tolerance,
-    link::LinksBySid,
     seats::Seats,
     session::Lifecycle,
-    wire::{Door, Setup},
+    wire::{Door, MAX_ATTACHMENTS, Setup},
 };
 use crate::{
     auth::Verifier,
@@ -89,9 +91,6 @@ use crate::{
 
 /// Packets that may wait in the engine for one polling client.
 const ENGINE_BUFFER: usize = 256;
-
-/// Attachments of one binary event; no event of ours takes any.
-const MAX_ATTACHMENTS: usize = 10;
 
 /// The realtime floor, put together. Cheap to clone.
 #[derive(Clone)]
@@ -130,14 +129,8 @@ impl Realtime {
             .ping_interval(realtime.ping_interval)
             .ping_timeout(realtime.ping_timeout)
             .connect_timeout(realtime.connect_timeout)
-            .upgrade_timeout(realtime.upgrade_timeout)
             .max_buffer_size(ENGINE_BUFFER)
             .max_payload(payload as u64)
-            .ws_max_message_size(payload)
-            .ws_max_frame_size(payload)
-            // Small: each idle websocket keeps one (tungstenite's default is 4 KiB). It is filled
-            // from what the lane has read in one go.
-            .ws_read_buffer_size(64)
             .build_svc();
         let farewell = Outgoing::of(&SessionClosing::because(ClosingReason::SlowConsumer));
         let tolerance = Tolerance {
@@ -151,7 +144,13 @@ impl Realtime {
         let context = Arc::new(Context {
             hub: hub.clone(),
             seats: Seats::new(shards),
-            links: LinksBySid::default(),
+            heartbeats: Heartbeats::start(
+                tasks,
+                shards,
+                realtime.ping_interval,
+                realtime.ping_timeout,
+            ),
+            times: Times { connect: realtime.connect_timeout, upgrade: realtime.upgrade_timeout },
             clock,
             tasks: tasks.clone(),
             limits: config.limits.clone(),

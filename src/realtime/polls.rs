@@ -219,11 +219,23 @@ impl Polls {
         self.lock().polled = false;
     }
 
-    /// A websocket wants to take over; if it fails, the session ends.
-    pub(super) fn upgrade(&self) {
+    /// A websocket wants to take over: polls are answered with nothing. False when another one does.
+    pub(super) fn upgrade(&self) -> bool {
         let mut outbox = self.lock();
+        if outbox.upgrading {
+            return false;
+        }
         (outbox.upgrading, outbox.polled) = (true, false);
         outbox.fetched();
+        drop(outbox);
+        self.filled.notify_one();
+        true
+    }
+
+    /// It did not: the session goes on with polls.
+    pub(super) fn stay(&self) {
+        self.lock().upgrading = false;
+        self.filled.notify_one();
     }
 
     /// Whether a websocket wants to take over.

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+use futures_util::{FutureExt, future::BoxFuture};
 use serde::Deserialize;
 use socketioxide::{
     SocketIo,
@@ -22,7 +24,7 @@ use super::{
     connection::{Connection, Context, Hooks},
     events::ClosingReason,
     expiries::Expiries,
-    inbound::Inbound,
+    frame, inbound,
     link::Link,
     single_flight::SingleFlight,
 };
@@ -97,32 +99,53 @@ impl Lifecycle {
         let _ = self.listeners.set(Listeners { commands, observers });
         for namespace in Namespace::ALL {
             let (begin, connect) = (self.clone(), self.clone());
-            let handler = move |opening: Opening| async move { begin.begin(&opening) };
-            let middleware =
-                move |opening: Opening| async move { connect.connect(namespace, opening).await };
+            // Not before the middleware below has let them in.
+            let handler = move |opening: Opening| async move {
+                let link = opening.link();
+                let of = |link: Arc<Link>| begin.context.in_namespace(&link, namespace);
+                if let Some(connection) = link.and_then(of) {
+                    begin.begin_with(&connection, None);
+                }
+            };
+            let middleware = move |opening: Opening| async move {
+                connect.connect_polling(namespace, opening).await
+            };
             io.ns(namespace.path(), handler.with(middleware));
         }
-    }
-
-    fn commands(&self) -> Arc<Commands> {
-        self.listeners.get().map(|listeners| listeners.commands.clone()).unwrap_or_default()
     }
 
     fn observers(&self) -> impl Iterator<Item = &Arc<dyn Observer>> {
         self.listeners.get().into_iter().flat_map(|listeners| &listeners.observers)
     }
 
-    /// The handshake. Everything is registered here, before CONNECT is sent: what the client sends
-    /// right after it finds its handler, and what is sent to the user's room waits for it.
-    async fn connect(
+    /// Lets somebody in over the engine. Everything is registered here, before CONNECT is sent: what the
+    /// client sends right after it finds its handler, and what is sent to the user's room waits for it.
+    async fn connect_polling(
         self: Arc<Self>,
         namespace: Namespace,
         opening: Opening,
     ) -> std::result::Result<(), Refusal> {
-        let link = opening.link(&self.context).ok_or(Refusal::NoLink)?;
-        let identity = match self.authenticate(&opening, &link).await {
+        let link = opening.link().ok_or(Refusal::NoLink)?;
+        let auth = opening.auth.as_ref().and_then(text_of);
+        let listen = |connection: &Arc<Connection>| {
+            let guard = || Guard { connection: connection.clone(), lifecycle: self.clone() };
+            opening.socket.on_fallback(guard());
+            opening.socket.on_disconnect(Ending(guard()));
+        };
+        self.let_in(&link, namespace, auth, listen).await.map(drop)
+    }
+
+    /// The handshake. Whoever is let in is known to the engine, if at all, by `listen`.
+    async fn let_in(
+        &self,
+        link: &Arc<Link>,
+        namespace: Namespace,
+        auth: Option<&str>,
+        listen: impl FnOnce(&Arc<Connection>),
+    ) -> std::result::Result<Arc<Connection>, Refusal> {
+        let identity = match self.authenticate(auth, link).await {
             Ok(identity) => identity,
-            Err(error) => return Err(self.refuse(&link, error)),
+            Err(error) => return Err(self.refuse(link, error)),
         };
         if let Some(identity) = &identity
             && !self.users.admit(&identity.user_id)
@@ -131,14 +154,10 @@ impl Lifecycle {
             return Err(Refusal::TooMany);
         }
         link.admit();
-        let engine = Arc::downgrade(&opening.socket);
         let (id, owner) = (Ids.next(), identity.clone());
         let context = self.context.clone();
-        let connection = Connection::new(id, namespace, owner, link.clone(), engine, context);
-        let inbound = Inbound { connection: connection.clone(), commands: self.commands() };
-        opening.socket.on_fallback(Guard { inbound, lifecycle: self.clone() });
-        let ending = Ending { connection: connection.clone(), lifecycle: self.clone() };
-        opening.socket.on_disconnect(ending);
+        let connection = Connection::new(id, namespace, owner, link.clone(), context);
+        listen(&connection);
         connection.register();
         if let Some(identity) = identity {
             // It has just begun: there is space for two rooms.
@@ -149,10 +168,10 @@ impl Lifecycle {
             // Whoever revokes the token from now on finds the connection.
             if let Err(error) = self.context.verifier.revocations().check(&identity) {
                 self.finish(&connection);
-                return Err(self.refuse(&link, error));
+                return Err(self.refuse(link, error));
             }
         }
-        Ok(())
+        Ok(connection)
     }
 
     /// Notes that a handshake is refused.
@@ -171,10 +190,10 @@ impl Lifecycle {
 
     async fn authenticate(
         &self,
-        opening: &Opening,
+        auth: Option<&str>,
         link: &Link,
     ) -> std::result::Result<Option<Arc<Identity>>, TokenError> {
-        let token = opening.token()?;
+        let token = auth.map(token_in).transpose()?.flatten();
         match token.as_deref().or(link.token()) {
             Some(token) => {
                 // The refusal comes before the engine gives a session up that nobody has entered.
@@ -188,16 +207,13 @@ impl Lifecycle {
         }
     }
 
-    /// CONNECT has been sent.
-    fn begin(&self, opening: &Opening) {
-        let link = opening.link(&self.context);
-        let connection = link.and_then(|link| self.context.connection(&link, &opening.socket));
-        let Some(connection) = connection else { return };
-        connection.begin(|| {
+    /// CONNECT is answered, by the engine or with this.
+    fn begin_with(&self, connection: &Arc<Connection>, answer: Option<Bytes>) {
+        connection.begin(answer, || {
             metrics::connections(connection.namespace().path()).increment(1);
             self.open.send_modify(|open| *open += 1);
             if let Some(identity) = connection.identity() {
-                self.arrived(&connection, &identity);
+                self.arrived(connection, &identity);
             }
         });
     }
@@ -247,6 +263,57 @@ impl Lifecycle {
 }
 
 impl Hooks for Lifecycle {
+    fn connect(
+        self: Arc<Self>,
+        link: Arc<Link>,
+        namespace: Namespace,
+        auth: Option<Box<str>>,
+    ) -> BoxFuture<'static, bool> {
+        let connect = async move {
+            let is_v3 = link.is_v3();
+            match self.let_in(&link, namespace, auth.as_deref(), |_| {}).await {
+                Ok(connection) => {
+                    let answer = frame::connected(namespace, connection.id(), is_v3);
+                    self.begin_with(&connection, Some(answer));
+                }
+                Err(refusal) => {
+                    let words = refusal.to_string();
+                    let refusal = frame::refused(namespace.path(), &words, is_v3);
+                    if let Some(lane) = link.lane() {
+                        lane.send((&refusal).into());
+                    }
+                }
+            }
+            true
+        };
+        connect.boxed()
+    }
+
+    fn begin(&self, connection: &Arc<Connection>) {
+        self.begin_with(connection, None);
+    }
+
+    fn hear(
+        &self,
+        connection: &Arc<Connection>,
+        arguments: &str,
+        is_binary: bool,
+        ack: Option<i64>,
+    ) {
+        if let Some(Listeners { commands, .. }) = self.listeners.get() {
+            inbound::receive(connection, commands, arguments, is_binary, ack);
+        }
+    }
+
+    fn left(&self, connection: &Arc<Connection>) {
+        self.finish(connection);
+        self.context.close_if_vacant(&connection.link, self.connect_timeout);
+    }
+
+    fn ended(&self, connection: &Arc<Connection>) {
+        self.finish(connection);
+    }
+
     /// In a trusting handshake the first one said becomes the connection's own.
     fn claim(&self, connection: &Arc<Connection>, user: &Id) -> Result<Arc<Identity>> {
         if let Some(identity) = connection.identity() {
@@ -283,30 +350,39 @@ impl Hooks for Lifecycle {
     }
 }
 
-/// Has its connection hear, and ends it when the engine lets go of it, whether or not it said so.
+/// Has the connection of a polling session hear, and ends it when the engine lets go of it, whether or
+/// not it said so: unless the session has come over to a websocket by then.
 struct Guard {
-    inbound: Inbound,
+    connection: Arc<Connection>,
     lifecycle: Arc<Lifecycle>,
+}
+
+impl Guard {
+    fn is_here(&self) -> bool {
+        !self.connection.link.is_on_websocket()
+    }
 }
 
 impl MessageHandler<LocalAdapter, ()> for Guard {
     fn call(&self, _: Arc<Socket>, value: Value, ack: Option<i64>) {
-        self.inbound.receive(&value, ack);
+        if let Value::Str(arguments, attachments) = &value {
+            let is_binary = attachments.as_ref().is_some_and(|all| !all.is_empty());
+            self.lifecycle.hear(&self.connection, arguments.as_str(), is_binary, ack);
+        }
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.lifecycle.finish(&self.inbound.connection);
+        if self.is_here() {
+            self.lifecycle.finish(&self.connection);
+        }
     }
 }
 
 /// Hears of the end. By hand, since the engine gives a closure a task of its own, and until that
 /// has run it would not answer another CONNECT to the same namespace.
-struct Ending {
-    connection: Arc<Connection>,
-    lifecycle: Arc<Lifecycle>,
-}
+struct Ending(Guard);
 
 impl DisconnectHandler<LocalAdapter, ()> for Ending {
     fn call_with_defer(
@@ -315,10 +391,11 @@ impl DisconnectHandler<LocalAdapter, ()> for Ending {
         reason: DisconnectReason,
         defer: fn(Arc<Socket>),
     ) {
-        self.lifecycle.finish(&self.connection);
+        let Self(Guard { connection, lifecycle }) = self;
         if reason == DisconnectReason::ClientNSDisconnect {
-            let Lifecycle { context, connect_timeout, .. } = &*self.lifecycle;
-            context.close_if_vacant(&self.connection.link, *connect_timeout);
+            lifecycle.left(connection);
+        } else if self.0.is_here() {
+            lifecycle.finish(connection);
         }
         defer(socket);
     }
@@ -344,34 +421,39 @@ impl Display for Refusal {
     }
 }
 
-/// A CONNECT packet: the engine's socket and the client's `auth`.
+/// A CONNECT over the engine: its socket and the client's `auth`.
 struct Opening {
     socket: Arc<Socket>,
     auth: Option<Value>,
 }
 
 impl Opening {
-    /// The link under it: a websocket's by the engine's id, any other's came with the request.
-    fn link(&self, context: &Context) -> Option<Arc<Link>> {
-        let carried = self.socket.req_parts().extensions.get::<Arc<Link>>().cloned();
-        carried.or_else(|| context.links.get(&self.socket.id)?.upgrade())
+    /// The link under it, which came with the request.
+    fn link(&self) -> Option<Arc<Link>> {
+        self.socket.req_parts().extensions.get::<Arc<Link>>().cloned()
+    }
+}
+
+fn text_of(auth: &Value) -> Option<&str> {
+    match auth {
+        Value::Str(auth, _) => Some(auth.as_str()),
+        Value::Bytes(_) => None,
+    }
+}
+
+/// The token in what a client says of itself, when there is one.
+fn token_in(auth: &str) -> std::result::Result<Option<String>, TokenError> {
+    #[derive(Deserialize)]
+    struct Auth {
+        token: Option<serde_json::Value>,
     }
 
-    /// The token in `auth`, when there is one.
-    fn token(&self) -> std::result::Result<Option<String>, TokenError> {
-        #[derive(Deserialize)]
-        struct Auth {
-            token: Option<serde_json::Value>,
-        }
-
-        let Some(Value::Str(auth, _)) = &self.auth else { return Ok(None) };
-        let auth = well_formed(auth.as_bytes());
-        let token = serde_json::from_slice::<Auth>(&auth).ok().and_then(|auth| auth.token);
-        match token {
-            None | Some(serde_json::Value::Null) => Ok(None),
-            Some(serde_json::Value::String(token)) => Ok(given_token(&token).map(str::to_owned)),
-            Some(_) => Err(TokenError::Malformed),
-        }
+    let auth = well_formed(auth.as_bytes());
+    let token = serde_json::from_slice::<Auth>(&auth).ok().and_then(|auth| auth.token);
+    match token {
+        None | Some(serde_json::Value::Null) => Ok(None),
+        Some(serde_json::Value::String(token)) => Ok(given_token(&token).map(str::to_owned)),
+        Some(_) => Err(TokenError::Malformed),
     }
 }
 

@@ -1,11 +1,13 @@
 //! The ends of links, for those whose connections they carry: who is told, and why.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
-use socketioxide::socket::Socket;
 use tokio::time::{Instant, timeout};
 
-use super::{Connection, Context};
+use super::{Connection, Context, Hooks, Stopped};
 use crate::{
     event::Namespace,
     metrics,
@@ -24,21 +26,31 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 const ABOUT_TO_CHANGE: Duration = Duration::from_millis(250);
 
 impl Context {
+    /// Who decides, as long as there is a server.
+    pub(in crate::realtime) fn hooks(&self) -> Result<Arc<dyn Hooks>, Stopped> {
+        self.hooks.get().and_then(Weak::upgrade).ok_or(Stopped)
+    }
+
+    /// Whether somebody is connected over a link.
+    pub(in crate::realtime) fn has_connections(&self, link: &Link) -> bool {
+        !self.connections(link).is_empty()
+    }
+
     /// The connections of a link that have not ended.
-    fn connections(&self, link: &Link) -> Vec<Arc<Connection>> {
+    pub(in crate::realtime) fn connections(&self, link: &Link) -> Vec<Arc<Connection>> {
         let mut connections = self.seats.find(link.shard(), link.members());
         connections.retain(|connection| !connection.has_ended());
         connections
     }
 
-    /// The connection of one of the engine's sockets.
-    pub(in crate::realtime) fn connection(
+    /// The connection of a link to a namespace: the last, where there are several.
+    pub(in crate::realtime) fn in_namespace(
         &self,
         link: &Link,
-        engine: &Arc<Socket>,
+        namespace: Namespace,
     ) -> Option<Arc<Connection>> {
-        let mut connections = self.seats.find(link.shard(), link.members()).into_iter();
-        connections.find(|connection| connection.engine.as_ptr() == Arc::as_ptr(engine))
+        let mut connections = self.connections(link).into_iter();
+        connections.find(|connection| connection.namespace == namespace)
     }
 
     /// The polls of a link that is a polling session.

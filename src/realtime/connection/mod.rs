@@ -12,17 +12,19 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use parking_lot::{Mutex, MutexGuard};
 use secrecy::{ExposeSecret, SecretString};
-use socketioxide::socket::Socket;
 use uuid::Uuid;
 
 use super::{
     catalogue::Catalogue,
     events::{ClosingReason, SessionClosing},
     frame::Outgoing,
+    heartbeats::Heartbeats,
     hub::{Hub, Item, Outlet, Polled, Registration},
-    link::{Link, LinksBySid},
+    link::Link,
     polls::Polls,
     queue::{Queue, Work},
     seats::{Member, Seats},
@@ -39,16 +41,13 @@ use crate::{
     tasks::Tasks,
 };
 
-/// One Socket.IO socket of ours. Like everything that lives as long as a socket it is made of pieces
-/// of at most 104 bytes: these find room between the engine's tasks, which lie at multiples of 128.
+/// One Socket.IO socket of ours.
 pub struct Connection {
     id: Uuid,
     namespace: Namespace,
     identity: ArcSwapOption<Identity>,
     own: Box<Own>,
     pub(super) link: Arc<Link>,
-    /// Weak, since the engine's socket holds our handlers and they hold this.
-    pub(super) engine: Weak<Socket>,
     context: Arc<Context>,
     /// How the hub knows it.
     member: Member,
@@ -59,8 +58,9 @@ pub(super) struct Context {
     pub(super) hub: Hub,
     /// Who those are that the hub knows by number.
     pub(super) seats: Seats<Connection>,
-    /// The links of websockets.
-    pub(super) links: LinksBySid,
+    /// The heartbeats of websockets.
+    pub(super) heartbeats: Heartbeats,
+    pub(super) times: Times,
     pub(super) clock: Clock,
     pub(super) tasks: Tasks,
     pub(super) limits: LimitsConfig,
@@ -77,8 +77,44 @@ pub(super) struct Context {
     pub(super) hooks: OnceLock<Weak<dyn Hooks>>,
 }
 
-/// What is decided above when a connection says whose it is.
+/// How long a client may take.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    /// Until somebody has connected over a session, and for all of one packet.
+    pub(super) connect: Duration,
+    /// For a change of transport.
+    pub(super) upgrade: Duration,
+}
+
+/// What is decided above.
 pub(super) trait Hooks: Send + Sync {
+    /// Somebody asks to be let into a namespace over a websocket, and is answered there. The session
+    /// goes on, whatever the answer.
+    fn connect(
+        self: Arc<Self>,
+        link: Arc<Link>,
+        namespace: Namespace,
+        auth: Option<Box<str>>,
+    ) -> BoxFuture<'static, bool>;
+
+    /// The CONNECT was answered.
+    fn begin(&self, connection: &Arc<Connection>);
+
+    /// An event of the client's: its name and arguments as a list, as JSON, and the id of its callback.
+    fn hear(
+        &self,
+        connection: &Arc<Connection>,
+        arguments: &str,
+        is_binary: bool,
+        ack: Option<i64>,
+    );
+
+    /// The client has left the namespace.
+    fn left(&self, connection: &Arc<Connection>);
+
+    /// The connection has ended, with its transport.
+    fn ended(&self, connection: &Arc<Connection>);
+
     /// As [`Connection::claim`].
     fn claim(&self, connection: &Arc<Connection>, user: &Id) -> Result<Arc<Identity>>;
 
@@ -122,7 +158,6 @@ impl Connection {
         namespace: Namespace,
         identity: Option<Arc<Identity>>,
         link: Arc<Link>,
-        engine: Weak<Socket>,
         context: Arc<Context>,
     ) -> Arc<Self> {
         let shard = link.shard();
@@ -134,7 +169,6 @@ impl Connection {
                 identity: ArcSwapOption::new(identity),
                 own: Box::default(),
                 link,
-                engine,
                 context,
                 member,
             })
@@ -156,7 +190,7 @@ impl Connection {
     }
 
     fn hooks(&self) -> Result<Arc<dyn Hooks>> {
-        self.context.hooks.get().and_then(Weak::upgrade).ok_or_else(closed)
+        Ok(self.context.hooks()?)
     }
 
     fn push(&self, item: Item) {
@@ -294,23 +328,22 @@ impl Connection {
         let (namespace, user) = (self.namespace, self.user_id());
         self.link.register(self.member, namespace, |lane| {
             let polled = |polls: &Arc<Polls>| {
-                let (polls, engine) = (polls.clone(), self.engine.clone());
-                let polled = Polled::new(polls, namespace, engine, self.context.max_pending_bytes);
+                let polled = Polled::new(polls.clone(), namespace, self.context.max_pending_bytes);
                 Outlet::Polls(Box::new(polled))
             };
             let polls = || self.link.polls().map_or(Outlet::Closed, polled);
-            let outlet = lane.map_or_else(polls, Outlet::Lane);
+            let outlet = lane.map_or_else(polls, Outlet::coming);
             self.push(Item::Register(self.member, Registration { namespace, user, outlet }));
         });
     }
 
-    /// CONNECT has been sent: does `then` before the end can be noticed, or not at all when it
-    /// has been.
-    pub(super) fn begin(self: &Arc<Self>, then: impl FnOnce()) {
+    /// CONNECT is answered, by the engine or with this: does `then` before the end can be noticed, or
+    /// not at all when it has been.
+    pub(super) fn begin(self: &Arc<Self>, answer: Option<Bytes>, then: impl FnOnce()) {
         let mut state = self.lock();
         if state.phase == Phase::New {
             state.phase = Phase::Added;
-            self.push(Item::Opened(self.member));
+            self.push(Item::Opened(self.member, answer));
             then();
         }
     }
@@ -371,6 +404,16 @@ impl Connection {
     }
 }
 
+/// There is no server any more.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stopped;
+
+impl From<Stopped> for Error {
+    fn from(Stopped: Stopped) -> Self {
+        closed()
+    }
+}
+
 fn closed() -> Error {
     Error::new(Code::Conflict, "This socket has closed.")
 }
@@ -396,7 +439,13 @@ impl Context {
         Arc::new(Self {
             hub: Hub::start(&Tasks::default(), 1, 1, 1000),
             seats: Seats::new(1),
-            links: LinksBySid::default(),
+            heartbeats: Heartbeats::start(
+                &Tasks::default(),
+                1,
+                Duration::MAX / 2,
+                Duration::MAX / 2,
+            ),
+            times: Times { connect: Duration::MAX, upgrade: Duration::MAX },
             clock,
             tasks: Tasks::default(),
             callers: CallerRates::new(&config.limits),
@@ -417,11 +466,11 @@ mod tests {
     use super::*;
     use crate::realtime::lane::Lane;
 
-    /// What fits between two of the engine's tasks, less the two counts of an `Arc`.
+    /// What an allocation of the allocator's has room for, less the two counts of an `Arc`.
     const ALLOCATION_BYTES: usize = 104 - 16;
 
     #[test]
-    fn what_a_socket_keeps_fits_between_the_engines_tasks() {
+    fn what_a_socket_keeps_is_small() {
         assert!(size_of::<Connection>() <= ALLOCATION_BYTES, "{}", size_of::<Connection>());
         assert!(size_of::<Own>() <= ALLOCATION_BYTES, "{}", size_of::<Own>());
         assert!(size_of::<Link>() <= ALLOCATION_BYTES, "{}", size_of::<Link>());

@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
@@ -26,14 +27,12 @@ use crate::{
 pub(in crate::realtime) enum Item {
     /// A connection that is not open yet.
     Register(Member, Registration),
-    /// The CONNECT has been sent.
-    Opened(Member),
+    /// The CONNECT is answered: by the engine, or with this.
+    Opened(Member, Option<Bytes>),
     /// Whose the socket is has become known, or newly known.
     Identify(Member, Option<Id>),
     /// It goes on over a websocket.
     ChangeOver(Member, Arc<Lane>),
-    /// The engine may have space for what it goes over with.
-    GoOver(Member),
     Join(Member, Room),
     /// Joins a room, whose kept events, and those of its siblings, wait for what is replayed
     /// first.

@@ -1,16 +1,15 @@
 //! Where a member's frames go: into its lane, or, for a polling session, to where they wait for the
 //! next poll.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use socketioxide::socket::Socket;
 use tokio::sync::oneshot;
 
 use crate::{
     event::Namespace,
     realtime::{
-        frame::{self, MARKER, Outgoing},
+        frame::{self, Outgoing},
         lane::{Lane, Run},
         polls::{LAST_WORDS, PollItem, Polls, Wish},
     },
@@ -20,10 +19,20 @@ use crate::{
 pub(in crate::realtime) enum Outlet {
     /// A websocket.
     Lane(Arc<Lane>),
+    /// A websocket on which the CONNECT is not answered yet.
+    Coming(Box<Coming>),
     /// A polling session.
     Polls(Box<Polled>),
     /// Nowhere any more.
     Closed,
+}
+
+/// A socket that comes in over a websocket.
+pub(in crate::realtime) struct Coming {
+    lane: Arc<Lane>,
+    /// What waits for the answer.
+    before: Vec<Bytes>,
+    bytes: usize,
 }
 
 /// A socket of a polling session.
@@ -31,28 +40,18 @@ pub(in crate::realtime) struct Polled {
     /// Those of the session, of all its namespaces together.
     polls: Arc<Polls>,
     namespace: Namespace,
-    /// How the engine knows it. Weak, since that holds what keeps it.
-    engine: Weak<Socket>,
     /// Bytes that may wait.
     most: usize,
     /// What waits for the CONNECT; nothing once that has been sent.
     before: Option<Vec<Bytes>>,
-    /// The websocket that it changes over to, while the engine has no space for the marker.
-    next: Option<Arc<Lane>>,
     /// The last has been said; nothing more is taken.
     leaving: bool,
 }
 
 impl Polled {
     /// A socket whose CONNECT has not been sent; no more bytes than `most` may wait for its session.
-    pub(in crate::realtime) fn new(
-        polls: Arc<Polls>,
-        namespace: Namespace,
-        engine: Weak<Socket>,
-        most: usize,
-    ) -> Self {
-        let before = Some(Vec::new());
-        Self { polls, namespace, engine, most, before, next: None, leaving: false }
+    pub(in crate::realtime) fn new(polls: Arc<Polls>, namespace: Namespace, most: usize) -> Self {
+        Self { polls, namespace, most, before: Some(Vec::new()), leaving: false }
     }
 
     /// The next poll gets them; how many bytes wait for that.
@@ -96,10 +95,15 @@ impl Outbound {
 }
 
 impl Outlet {
+    /// That of a socket which comes in over a websocket.
+    pub(in crate::realtime) fn coming(lane: Arc<Lane>) -> Self {
+        Self::Coming(Box::new(Coming { lane, before: Vec::new(), bytes: 0 }))
+    }
+
     /// Whether anything is still taken: nothing is after the last words.
     pub(super) fn takes(&self) -> bool {
         match self {
-            Self::Lane(_) => true,
+            Self::Lane(_) | Self::Coming(_) => true,
             Self::Polls(polled) => !polled.leaving,
             Self::Closed => false,
         }
@@ -107,9 +111,18 @@ impl Outlet {
 
     /// Sends frames. A client by polling for which too much waits, in all its namespaces together,
     /// is told so and closed, as a lane does it; it catches up when it comes back.
-    pub(super) fn send(&mut self, namespace: Namespace, run: Run<'_>) {
+    pub(super) fn send(&mut self, run: Run<'_>) {
         match self {
-            Self::Lane(lane) => lane.send(namespace, run),
+            Self::Lane(lane) => lane.send(run),
+            Self::Coming(coming) => {
+                coming.before.extend_from_slice(run.frames);
+                coming.bytes += run.bytes.len();
+                if coming.bytes > coming.lane.tolerance().max_pending_bytes {
+                    // It can't be told why yet.
+                    coming.lane.close(None);
+                    *self = Self::Closed;
+                }
+            }
             Self::Polls(polled) if !polled.leaving => {
                 if polled.push(run.frames) > polled.most {
                     polled.clear();
@@ -121,15 +134,15 @@ impl Outlet {
     }
 
     /// Sends a frame unless it would wait behind others; whether it did.
-    pub(super) fn send_volatile(&mut self, namespace: Namespace, frame: &Bytes) -> bool {
+    pub(super) fn send_volatile(&mut self, frame: &Bytes) -> bool {
         match self {
-            Self::Lane(lane) => lane.send_volatile(namespace, frame),
+            Self::Lane(lane) => lane.send_volatile(frame),
             Self::Polls(polled) if polled.polls.keeps_waiting() => false,
             Self::Polls(_) => {
-                self.send(namespace, frame.into());
+                self.send(frame.into());
                 true
             }
-            Self::Closed => false,
+            Self::Coming(_) | Self::Closed => false,
         }
     }
 
@@ -139,55 +152,45 @@ impl Outlet {
         match self {
             Self::Lane(lane) => lane.watch(taken, few),
             Self::Polls(polled) => polled.polls.watch(polled.namespace, taken, few),
-            Self::Closed => {}
+            // Nobody asks before they have come in.
+            Self::Coming(_) | Self::Closed => {}
         }
     }
 
-    /// The CONNECT has been sent: what waited for it goes out.
-    pub(super) fn open(&mut self) {
-        if let Self::Polls(polled) = self {
-            let before = polled.before.take();
-            polled.push(&before.unwrap_or_default());
-            self.go_over();
-        }
-    }
-
-    /// Goes on over a websocket, after all that is still in the engine's queue.
-    pub(super) fn change_over(&mut self, lane: Arc<Lane>) {
-        if let Self::Polls(polled) = self {
-            polled.next = Some(lane);
-            self.go_over();
-        }
-    }
-
-    /// Goes over to the next websocket, if there is one and it can.
-    pub(super) fn go_over(&mut self) {
-        let Self::Polls(polled) = self else { return };
-        let Some(lane) = polled.next.as_ref().filter(|_| polled.before.is_none()) else { return };
-        // The marker is the last that goes into the engine's queue; the lane keeps back this
-        // namespace's frames until it comes by.
-        let namespace = polled.namespace;
-        let engine = polled.engine.upgrade().filter(|engine| engine.connected());
-        let marked = engine.map(|engine| {
-            lane.await_marker(namespace);
-            engine.emit(MARKER, &()).is_ok()
-        });
-        match marked {
-            Some(true) => {
-                let lane = lane.clone();
-                for waiting in polled.polls.take(namespace) {
-                    match waiting {
-                        PollItem::Frame(frame) => lane.send(namespace, (&frame).into()),
-                        PollItem::Watch(taken) => lane.watch(taken, 0),
-                    }
+    /// The CONNECT is answered, by the engine or with this: what waited for it goes out.
+    pub(super) fn open(&mut self, namespace: Namespace, answer: Option<Bytes>) {
+        match self {
+            Self::Polls(polled) => {
+                let before = polled.before.take();
+                polled.push(&before.unwrap_or_default());
+            }
+            Self::Coming(coming) => {
+                let lane = coming.lane.clone();
+                let before = std::mem::take(&mut coming.before);
+                for frame in answer.iter().chain(&before) {
+                    lane.send(frame.into());
                 }
+                lane.open(namespace);
                 *self = Self::Lane(lane);
             }
-            // The engine's queue is full; there is space as soon as it has written something.
-            Some(false) => {}
-            // This namespace has ended; others over the same websocket go on.
-            None => *self = Self::Closed,
+            Self::Lane(_) | Self::Closed => {}
         }
+    }
+
+    /// Goes on over a websocket, on which the CONNECT is answered by now.
+    pub(super) fn change_over(&mut self, lane: Arc<Lane>) {
+        let Self::Polls(polled) = self else { return };
+        for frame in polled.before.iter().flatten() {
+            lane.send(frame.into());
+        }
+        for waiting in polled.polls.take(polled.namespace) {
+            match waiting {
+                PollItem::Frame(frame) => lane.send((&frame).into()),
+                PollItem::Watch(taken) => lane.watch(taken, 0),
+            }
+        }
+        lane.open(polled.namespace);
+        *self = Self::Lane(lane);
     }
 
     /// Says why, then closes the transport under it.
@@ -196,6 +199,7 @@ impl Outlet {
             Self::Lane(lane) => {
                 lane.close(farewell.map(|farewell| (namespace, farewell.frame(namespace).clone())));
             }
+            Self::Coming(coming) => coming.lane.close(None),
             Self::Polls(polled) if !polled.leaving => {
                 polled.leaving = true;
                 if polled.polls.is_closing() {

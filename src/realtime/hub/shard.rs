@@ -9,7 +9,7 @@ use super::{
     frame_batch::FrameBatch,
     item::{Audience, Broadcast, Except, Item, Registration, Replay, RoomsQuestion},
     members::Members,
-    outlet::{Outbound, Outlet},
+    outlet::Outbound,
     slot::{Delivery, Slot},
 };
 use crate::{
@@ -79,22 +79,17 @@ impl Shard {
             Item::Replay(member, room, replay) => self.replay(member, &room, replay),
             Item::Leave(member, room) => self.leave(member, &room),
             Item::Register(member, registration) => self.register(member, registration),
-            Item::Opened(member) => {
+            Item::Opened(member, answer) => {
                 let farewell = self.farewell.clone();
                 if farewell.is_some() {
                     self.flush().await;
                 }
                 if let Some(slot) = self.slot(member) {
-                    slot.outlet.open();
+                    slot.open(answer);
                     // Who had come in by then has been told with the others.
                     if farewell.is_some() && !slot.said_goodbye {
                         slot.close(farewell.as_ref());
                     }
-                }
-            }
-            Item::GoOver(member) => {
-                if let Some(slot) = self.slot(member) {
-                    slot.outlet.go_over();
                 }
             }
             Item::Identify(member, user) => {
@@ -145,9 +140,6 @@ impl Shard {
     }
 
     fn register(&mut self, member: Member, registration: Registration) {
-        if let Outlet::Lane(lane) = &registration.outlet {
-            lane.register(registration.namespace);
-        }
         let at = member.seat() as usize;
         if at >= self.slots.len() {
             self.slots.resize_with(at + 1, || None);

@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::{
@@ -121,6 +122,11 @@ impl Slot {
         self.member.seat() as usize
     }
 
+    /// The CONNECT is answered: by the engine, or with this.
+    pub(super) fn open(&mut self, answer: Option<Bytes>) {
+        self.outlet.open(self.namespace, answer);
+    }
+
     /// Says why, then closes the transport under it.
     pub(super) fn close(&mut self, farewell: Option<&Arc<Outgoing>>) {
         self.outlet.close(self.namespace, farewell);
@@ -171,8 +177,7 @@ impl Slot {
         match &broadcast.message {
             Message::One(event) if broadcast.volatile => {
                 let frame = event.frame(self.namespace);
-                let sent =
-                    self.batch_index.is_none() && self.outlet.send_volatile(self.namespace, frame);
+                let sent = self.batch_index.is_none() && self.outlet.send_volatile(frame);
                 if !sent {
                     metrics::volatile_dropped().increment(1);
                 }
@@ -183,11 +188,11 @@ impl Slot {
                 frame_batch.give(frame, self.at(), &mut self.batch_index);
             }
             Message::One(event) => {
-                self.outlet.send(self.namespace, event.frame(self.namespace).into());
+                self.outlet.send(event.frame(self.namespace).into());
             }
             Message::Bundle(bundle) if by_poll => {
                 for event in bundle.events(self.namespace, self.user.as_ref()) {
-                    self.outlet.send(self.namespace, event.frame(self.namespace).into());
+                    self.outlet.send(event.frame(self.namespace).into());
                 }
             }
             Message::Bundle(bundle) => {
@@ -196,7 +201,7 @@ impl Slot {
                     return false;
                 }
                 for frame in frames {
-                    self.outlet.send(self.namespace, (&frame).into());
+                    self.outlet.send((&frame).into());
                 }
             }
         }
@@ -219,7 +224,7 @@ impl Slot {
             return false;
         }
         let run = Run { frames: &frames, bytes: &frames.concat() };
-        self.outlet.send(self.namespace, run);
+        self.outlet.send(run);
         true
     }
 
@@ -241,7 +246,7 @@ impl Slot {
             let frames: Vec<_> =
                 some.iter().map(|event| event.frame(self.namespace).clone()).collect();
             let run = Run { frames: &frames, bytes: &frames.concat() };
-            self.outlet.send(self.namespace, run);
+            self.outlet.send(run);
         }
         let (taken, when_taken) = oneshot::channel();
         if is_empty && caught_up {
@@ -278,7 +283,7 @@ impl Slot {
             let frame = frame_batch.add(&frame);
             frame_batch.give(frame, self.at(), &mut self.batch_index);
         } else {
-            self.outlet.send(self.namespace, (&frame).into());
+            self.outlet.send((&frame).into());
         }
     }
 
@@ -287,7 +292,7 @@ impl Slot {
         if let Some(portion) = self.batch_index.take()
             && let Some(run) = frame_batch.take(portion)
         {
-            self.outlet.send(self.namespace, run);
+            self.outlet.send(run);
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     event::{EventName, Namespace, Namespaces},
     realtime::{
         frame,
-        lane::{Lane, Pass, Tolerance},
+        lane::{Lane, Tolerance},
         polls::{Polls, Wish},
     },
 };
@@ -55,10 +55,7 @@ async fn register(hub: &Hub, member: Member, user: Option<&str>) -> (Arc<Lane>, 
     let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();
     let lane = Lane::new(stream, Arc::new(Tolerance::for_tests()));
-    come_in(hub, member, user, Outlet::Lane(lane.clone()));
-    let connect = |_: &[u8], _: &[u8]| Pass::Connect(Namespace::Root);
-    // It may be closing.
-    let _ = lane.pass(&frame::text(&["40"]), connect);
+    come_in(hub, member, user, Outlet::coming(lane.clone()));
     (lane, peer)
 }
 
@@ -68,7 +65,7 @@ fn come_in(hub: &Hub, member: Member, user: Option<&str>, outlet: Outlet) {
         SHARD,
         Item::Register(member, Registration { namespace: Namespace::Root, user, outlet }),
     );
-    hub.push(SHARD, Item::Opened(member));
+    hub.push(SHARD, Item::Opened(member, Some(frame::text(&["40"]))));
 }
 
 /// A member by polling, and how often it was wished that its session is told and ended.
@@ -78,7 +75,7 @@ fn enter_polling(hub: &Hub, member: Member) -> (Arc<Polls>, Arc<AtomicUsize>) {
     let polls = Arc::new(Polls::new(Tasks::default(), move |wish| {
         counted.fetch_add(usize::from(wish == Wish::TooMuch), Ordering::SeqCst);
     }));
-    let polled = Polled::new(polls.clone(), Namespace::Root, Weak::new(), MOST);
+    let polled = Polled::new(polls.clone(), Namespace::Root, MOST);
     come_in(hub, member, None, Outlet::Polls(Box::new(polled)));
     (polls, wishes)
 }

@@ -1,16 +1,11 @@
-//! The lane: what the application keeps of a websocket, and the one place where bytes are handed
-//! to its socket. The hub writes shared frames here; the engine's own come by way of [`Lane::pass`],
-//! in the stream that it has (`wire/`).
+//! The lane: the write side of a websocket, and the one place where bytes are handed to its socket.
 //!
 //! What is so at any moment:
 //! - all that reaches `pending` or the kernel is a run of whole frames, and a partial write leaves
 //!   its rest at the front of `pending`;
-//! - while `pending` is not empty only its front is written, and always under the lock;
-//! - a namespace's frames wait in `gated` until the engine has written that namespace's CONNECT, those
-//!   of a connection that comes from polling until it has written the marker; what is still sent to
-//!   an earlier connection of the namespace is not for the next one.
+//! - while `pending` is not empty only its front is written, and always under the lock.
 
-mod gate;
+mod pulse;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -28,10 +23,7 @@ use parking_lot::{Mutex, MutexGuard};
 use socket2::SockRef;
 use tokio::{net::TcpStream, sync::oneshot};
 
-use self::{
-    gate::Gate,
-    state::{Phase, State},
-};
+use self::state::{Phase, State};
 use super::frame;
 use crate::{
     event::{ByNamespace, Namespace},
@@ -113,41 +105,36 @@ impl Lane {
         self.state.lock()
     }
 
-    /// Sends frames of one namespace, in order, as one write where the socket takes it.
-    pub(super) fn send(self: &Arc<Self>, namespace: Namespace, run: Run<'_>) {
-        let mut state = self.lock();
+    /// Sends frames, in order, as one write where the socket takes it.
+    pub(super) fn send(self: &Arc<Self>, run: Run<'_>) {
+        self.send_in(&mut self.lock(), run);
+    }
+
+    fn send_in(self: &Arc<Self>, state: &mut State, run: Run<'_>) {
         if state.phase != Phase::Open {
             return;
-        }
-        if !state.gates[namespace].is_open() {
-            state.pending_bytes += run.bytes.len();
-            let gated = &mut state.buffer.get_or_insert_default().gated;
-            gated.extend(run.frames.iter().map(|frame| (namespace, frame.clone())));
-            return self.check_pending(&mut state);
         }
         let written = if state.is_idle() || is_unruly() {
             match taken(self.stream.try_write(run.bytes)) {
                 Ok(written) if written == run.bytes.len() => return,
                 Ok(written) => written,
-                Err(_) => return self.die(&mut state),
+                Err(_) => return self.die(state),
             }
         } else {
             0
         };
         state.append(run.frames, written);
-        self.drain_later(&mut state);
+        self.drain_later(state);
     }
 
     /// Sends a frame only when nothing waits before it; whether it did.
-    pub(super) fn send_volatile(self: &Arc<Self>, namespace: Namespace, frame: &Bytes) -> bool {
-        let idle = {
-            let state = self.lock();
-            state.phase == Phase::Open && state.is_idle() && state.gates[namespace].is_open()
-        };
-        if idle {
-            self.send(namespace, frame.into());
+    pub(super) fn send_volatile(self: &Arc<Self>, frame: &Bytes) -> bool {
+        let mut state = self.lock();
+        let is_idle = state.phase == Phase::Open && state.is_idle();
+        if is_idle {
+            self.send_in(&mut state, frame.into());
         }
-        idle
+        is_idle
     }
 
     /// Tells when the socket has taken all that waits for it now, or at once where that is no more
@@ -166,36 +153,32 @@ impl Lane {
         }
     }
 
-    /// Begins a new connection of a namespace: its frames wait until its CONNECT has passed.
-    pub(super) fn close_gate(&self, namespace: Namespace) {
-        self.lock().gates[namespace] = Gate::default();
+    /// A namespace's CONNECT has been answered.
+    pub(super) fn open(&self, namespace: Namespace) {
+        self.lock().open[namespace] = true;
     }
 
-    /// The hub knows the new connection: what is sent from now on is for that.
-    pub(super) fn register(&self, namespace: Namespace) {
-        let mut state = self.lock();
-        state.gates[namespace].register();
-        let earlier = state.take_gated(namespace);
-        state.pending_bytes -= earlier.iter().map(Bytes::len).sum::<usize>();
+    /// Another connection of a namespace begins, whose CONNECT has not been answered.
+    pub(super) fn begin(&self, namespace: Namespace) {
+        self.lock().open[namespace] = false;
     }
 
-    /// A connection's frames wait until the marker has passed.
-    pub(super) fn await_marker(&self, namespace: Namespace) {
-        self.lock().gates[namespace].await_marker();
-    }
-
-    /// Whether what is sent to a namespace goes out at once.
+    /// Whether the client hears what is sent to a namespace.
     pub(super) fn is_open(&self, namespace: Namespace) -> bool {
-        self.lock().gates[namespace].is_open()
+        self.lock().open[namespace]
     }
 
     /// Sends last words, where the namespace is connected, then closes the socket; nothing is taken
     /// after that.
     pub(super) fn close(self: &Arc<Self>, last: Option<(Namespace, Bytes)>) {
         let mut state = self.lock();
-        let open = |(namespace, _): &(Namespace, Bytes)| state.gates[*namespace].is_open();
-        let last = last.filter(open).map(|(_, frame)| frame);
-        self.close_with(&mut state, last.as_slice());
+        let last = last.filter(|(namespace, _)| state.open[*namespace]).map(|(_, frame)| frame);
+        self.close_with(&mut state, last.as_slice(), frame::GOING_AWAY);
+    }
+
+    /// Closes the socket with this status, and without one as the client did.
+    pub(super) fn close_as(self: &Arc<Self>, status: Option<u16>) {
+        self.close_with(&mut self.lock(), &[], frame::close(status));
     }
 
     /// Stops or resumes reading from the peer.
@@ -207,47 +190,7 @@ impl Lane {
         }
     }
 
-    /// Takes frames of the engine's, which are whole, and asks of each what becomes of it. What the
-    /// socket does not take now waits. False when it closes: nobody is asked any more.
-    ///
-    /// # Errors
-    /// When the socket is closed.
-    pub(super) fn pass(
-        self: &Arc<Self>,
-        frames: &[u8],
-        mut becomes: impl FnMut(&[u8], &[u8]) -> Pass,
-    ) -> IoResult<bool> {
-        let mut state = self.lock();
-        match state.phase {
-            Phase::Open => {}
-            Phase::Closing => return Ok(false),
-            Phase::Dead => return Err(ErrorKind::BrokenPipe.into()),
-        }
-        let mut rest = frames;
-        while let Some((payload, end)) = frame::first(rest) {
-            let whole = &rest[..end];
-            let as_it_is = || Some(Bytes::copy_from_slice(whole));
-            let (passes, moves) = match becomes(whole, payload) {
-                Pass::On => (as_it_is(), None),
-                Pass::Connect(namespace) => {
-                    (as_it_is(), Some((namespace, Gate::connect as fn(&mut Gate))))
-                }
-                Pass::Swallow => (None, None),
-                Pass::Marker(namespace) => (None, Some((namespace, Gate::mark as _))),
-                Pass::Instead(frame) => (Some(frame), None),
-            };
-            state.append(passes.as_slice(), 0);
-            if let Some((namespace, what)) = moves {
-                state.passed(namespace, what);
-            }
-            rest = &rest[end..];
-        }
-        debug_assert!(rest.is_empty(), "the engine hands over whole frames");
-        self.flush(&mut state);
-        Ok(true)
-    }
-
-    /// Whether the engine may read now; its reader is woken when that changes.
+    /// Whether may be read now; the reader is woken when that changes.
     pub(super) fn reading(&self, reader: &Waker) -> Reading {
         let mut state = self.lock();
         if state.phase != Phase::Open {
@@ -260,9 +203,10 @@ impl Lane {
         if state.paused { Reading::Paused } else { Reading::Open }
     }
 
-    /// Has the engine read again: there is something that is not on the wire.
-    pub(super) fn wake_reader(&self) {
-        self.lock().wake_reader();
+    /// Whether may be read, and nothing else waits for that.
+    pub(super) fn is_read(&self) -> bool {
+        let state = self.lock();
+        state.phase == Phase::Open && !state.paused
     }
 
     /// Whether the peer may have sent something.
@@ -279,19 +223,19 @@ impl Lane {
         &self.tolerance
     }
 
-    fn close_with(self: &Arc<Self>, state: &mut State, last: &[Bytes]) {
+    fn close_with(self: &Arc<Self>, state: &mut State, last: &[Bytes], close: Bytes) {
         if state.phase != Phase::Open {
             return;
         }
         state.append(last, 0);
-        state.append(&[frame::GOING_AWAY], 0);
+        state.append(&[close], 0);
         state.phase = Phase::Closing;
         state.wake_reader();
         self.flush(state);
         self.tolerance.tasks.spawn_until_stopped("last reads", self.clone().linger());
     }
 
-    /// The engine has let go of the socket: what is pending still goes out, within limits of time.
+    /// Nobody reads any more: what is pending still goes out, within limits of time.
     pub(super) fn finish(self: &Arc<Self>) {
         let mut state = self.lock();
         if state.phase == Phase::Open {
@@ -349,10 +293,10 @@ impl Lane {
         state.drop_all_but_the_started_frame();
         let told: Vec<Bytes> = Namespace::ALL
             .into_iter()
-            .filter(|namespace| state.gates[*namespace].is_open())
+            .filter(|namespace| state.open[*namespace])
             .map(|namespace| self.tolerance.farewell[namespace].clone())
             .collect();
-        self.close_with(state, &told);
+        self.close_with(state, &told, frame::GOING_AWAY);
     }
 
     async fn drain(self: Arc<Self>) {
@@ -417,22 +361,7 @@ fn taken(result: IoResult<usize>) -> IoResult<usize> {
     }
 }
 
-/// What becomes of one of the engine's frames.
-#[derive(Debug)]
-pub(super) enum Pass {
-    /// As it is.
-    On,
-    /// As it is: a namespace is connected.
-    Connect(Namespace),
-    /// Not at all.
-    Swallow,
-    /// Not at all: it is the marker of a connection that comes from polling.
-    Marker(Namespace),
-    /// This instead.
-    Instead(Bytes),
-}
-
-/// Whether the engine may read.
+/// Whether may be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reading {
     Open,

@@ -1,13 +1,11 @@
-//! What a lane keeps under its lock: what waits, which namespaces' frames pass, and how far it is with
-//! its end.
+//! What a lane keeps under its lock: what waits, which namespaces hear, and how far it is with its end.
 
 use std::{collections::VecDeque, task::Waker};
 
 use bytes::{Buf, Bytes};
 use tokio::sync::oneshot;
 
-use super::gate::Gate;
-use crate::event::{ByNamespace, Namespace};
+use crate::event::ByNamespace;
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -16,19 +14,21 @@ pub(super) struct State {
     pub(super) pending_bytes: usize,
     /// Whether a part of the first pending frame has been written.
     pub(super) started: bool,
-    pub(super) gates: ByNamespace<Gate>,
+    /// The namespaces whose CONNECT was answered.
+    pub(super) open: ByNamespace<bool>,
     pub(super) phase: Phase,
     pub(super) draining: bool,
     /// Whether reading waits for the connection's queue.
     pub(super) paused: bool,
-    /// The engine's reader, to be woken when there is something to read that is not on the wire.
+    /// Who reads, to be woken when that may go on, or ends.
     pub(super) reader: Option<Waker>,
+    /// How many pings and pongs there were; of a client that pings by itself when the last one was.
+    pub(super) beat: u32,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct WriteBuffer {
     pub(super) pending: VecDeque<Bytes>,
-    pub(super) gated: Vec<(Namespace, Bytes)>,
     /// Who wants to know when so many more bytes are written.
     pub(super) watched: Vec<(usize, oneshot::Sender<()>)>,
 }
@@ -103,7 +103,7 @@ impl State {
 
     /// An idle lane keeps no buffer.
     pub(super) fn rest(&mut self) {
-        let idle = |buffer: &WriteBuffer| buffer.gated.is_empty() && buffer.pending.is_empty();
+        let idle = |buffer: &WriteBuffer| buffer.pending.is_empty();
         if self.buffer.as_deref().is_some_and(idle)
             && let Some(mut buffer) = self.buffer.take()
         {
@@ -111,32 +111,9 @@ impl State {
         }
     }
 
-    /// Something of the engine's has passed that moves a namespace's gate: once that is open its frames
-    /// pass, those held back first.
-    pub(super) fn passed(&mut self, namespace: Namespace, what: fn(&mut Gate)) {
-        let gate = &mut self.gates[namespace];
-        what(gate);
-        if gate.is_open() {
-            let gated = self.take_gated(namespace);
-            if !gated.is_empty() {
-                self.buffer.get_or_insert_default().pending.extend(gated);
-            }
-        }
-    }
-
-    pub(super) fn take_gated(&mut self, namespace: Namespace) -> Vec<Bytes> {
-        let Some(buffer) = &mut self.buffer else { return Vec::new() };
-        let gated = std::mem::take(&mut buffer.gated).into_iter();
-        let (taken, gated): (Vec<_>, _) = gated.partition(|(gated, _)| *gated == namespace);
-        buffer.gated = gated;
-        self.rest();
-        taken.into_iter().map(|(_, frame)| frame).collect()
-    }
-
     pub(super) fn drop_all_but_the_started_frame(&mut self) {
         let Some(buffer) = &mut self.buffer else { return };
         buffer.pending.truncate(usize::from(self.started));
-        buffer.gated.clear();
         buffer.watched.clear();
         self.pending_bytes = buffer.pending.iter().map(Bytes::len).sum();
     }

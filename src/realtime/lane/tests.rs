@@ -21,21 +21,12 @@ async fn lane() -> (Arc<Lane>, TcpStream) {
     (Lane::new(stream, Arc::new(tolerance)), peer)
 }
 
-/// The engine writes these.
-fn writes(lane: &Arc<Lane>, texts: &[&str]) {
-    let becomes = |_: &[u8], payload: &[u8]| match frame::marked_namespace(payload) {
-        Some(namespace) => Pass::Marker(namespace),
-        None => frame::connected_namespace(payload).map_or(Pass::On, Pass::Connect),
-    };
-    assert!(lane.pass(&frames(texts).concat(), becomes).unwrap());
-}
-
 fn frames(texts: &[&str]) -> Vec<Bytes> {
     texts.iter().map(|text| frame::text(&[text])).collect()
 }
 
-fn send(lane: &Arc<Lane>, namespace: Namespace, frames: &[Bytes]) {
-    lane.send(namespace, Run { frames, bytes: &frames.concat() });
+fn send(lane: &Arc<Lane>, frames: &[Bytes]) {
+    lane.send(Run { frames, bytes: &frames.concat() });
 }
 
 /// Everything that the peer gets, to the end.
@@ -47,23 +38,13 @@ async fn got(mut peer: TcpStream) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn frames_wait_for_connect_and_earlier_ones_are_not_for_the_next_connection() {
+async fn what_is_sent_arrives_in_order_and_behind_it_the_end() {
     let (lane, peer) = lane().await;
-    lane.close_gate(Namespace::Root);
-    send(&lane, Namespace::Root, &frames(&["of an earlier connection"]));
-    lane.register(Namespace::Root);
-    send(&lane, Namespace::Root, &frames(&["a", "b"]));
-    lane.send_volatile(Namespace::Root, &frames(&["volatile"])[0]);
-    writes(&lane, &["40{}"]);
-    send(&lane, Namespace::Root, &frames(&["c"]));
-    // The shard may hear of a connection after its CONNECT has passed.
-    lane.close_gate(Namespace::Chat);
-    writes(&lane, &["40/chat,{}"]);
-    send(&lane, Namespace::Chat, &frames(&["of an earlier connection"]));
-    lane.register(Namespace::Chat);
-    send(&lane, Namespace::Chat, &frames(&["d"]));
+    send(&lane, &frames(&["a", "b"]));
+    lane.send((&frames(&["c"])[0]).into());
     lane.close(None);
-    let expected = [frames(&["40{}", "a", "b", "c", "40/chat,{}", "d"]), vec![frame::GOING_AWAY]];
+    send(&lane, &frames(&["too late"]));
+    let expected = [frames(&["a", "b", "c"]), vec![frame::GOING_AWAY]];
     assert_eq!(got(peer).await, expected.concat().concat());
     assert_eq!(lane.lock().pending_bytes, 0);
 }
@@ -71,68 +52,72 @@ async fn frames_wait_for_connect_and_earlier_ones_are_not_for_the_next_connectio
 #[tokio::test]
 async fn a_lane_that_closes_does_not_say_that_it_took_what_is_volatile() {
     let (lane, _peer) = lane().await;
-    lane.close_gate(Namespace::Root);
-    lane.register(Namespace::Root);
-    writes(&lane, &["40{}"]);
     let volatile = &frames(&["volatile"])[0];
-    assert!(lane.send_volatile(Namespace::Root, volatile));
+    assert!(lane.send_volatile(volatile));
     lane.close(None);
-    assert!(!lane.send_volatile(Namespace::Root, volatile));
+    assert!(!lane.send_volatile(volatile));
 }
 
 #[tokio::test]
-async fn last_words_wait_for_connect() {
-    let (lane, peer) = lane().await;
-    lane.close_gate(Namespace::Root);
-    lane.register(Namespace::Root);
-    lane.close(Some((Namespace::Root, frames(&["bye"])[0].clone())));
-    assert_eq!(got(peer).await, frame::GOING_AWAY);
+async fn last_words_are_for_the_connected() {
+    for is_connected in [false, true] {
+        let (lane, peer) = lane().await;
+        let bye = &frames(&["bye"])[0];
+        lane.open(Namespace::Root);
+        lane.begin(Namespace::Root);
+        if is_connected {
+            lane.open(Namespace::Root);
+        }
+        lane.close(Some((Namespace::Root, bye.clone())));
+        let told = if is_connected {
+            [&bye[..], &frame::GOING_AWAY].concat()
+        } else {
+            frame::GOING_AWAY.into()
+        };
+        assert_eq!(got(peer).await, told);
+    }
 }
 
 #[tokio::test]
 async fn too_much_is_told_to_the_connected_only() {
     let (lane, peer) = lane().await;
-    for namespace in [Namespace::Root, Namespace::Chat] {
-        lane.close_gate(namespace);
-        lane.register(namespace);
+    lane.open(Namespace::Root);
+    {
+        // Nothing of it fits into the socket.
+        let mut state = lane.lock();
+        state.append(&frames(&[&"x".repeat(2000)]), 0);
+        lane.check_pending(&mut state);
     }
-    writes(&lane, &["40{}"]);
-    send(&lane, Namespace::Chat, &frames(&[&"x".repeat(2000)]));
-    let expected = [frames(&["40{}", "bye /"]), vec![frame::GOING_AWAY]];
+    let expected = [frames(&["bye /"]), vec![frame::GOING_AWAY]];
     assert_eq!(got(peer).await, expected.concat().concat());
 }
 
 #[tokio::test]
-async fn a_change_of_transport_ends_with_the_marker() {
-    let (lane, peer) = lane().await;
-    lane.await_marker(Namespace::Root);
-    send(&lane, Namespace::Root, &frames(&["b"]));
-    let marker = r#"42["\u0001",null]"#;
-    writes(&lane, &[r#"42["a"]"#, marker, r#"42["engine's"]"#]);
+async fn a_ping_is_answered_once_and_in_its_time() {
+    let (lane, _peer) = lane().await;
+    assert_eq!(lane.pong(), None, "nobody asked");
+    assert_eq!(lane.ping(1), None, "it is not its beat");
+    let asked = lane.ping(0).unwrap();
+    assert!(lane.is_at(asked), "it was not answered");
+    let answered = lane.pong().unwrap();
+    assert!(!lane.is_at(asked));
+    assert_eq!(lane.pong(), None);
+    assert!(lane.ping(answered).is_some());
     lane.close(None);
-    let expected = [frames(&[r#"42["a"]"#, "b", r#"42["engine's"]"#]), vec![frame::GOING_AWAY]];
-    assert_eq!(got(peer).await, expected.concat().concat());
+    assert_eq!(lane.pong(), None);
+    lane.heard(u32::MAX);
+    assert_eq!(lane.silent_for(9), None);
 }
 
 #[tokio::test]
-async fn what_becomes_of_the_engines_frames_is_asked_as_long_as_the_lane_is_open() {
-    let (lane, peer) = lane().await;
-    let written = frames(&["on", "swallowed", "replaced"]).concat();
-    let becomes = |_: &[u8], payload: &[u8]| match payload {
-        b"swallowed" => Pass::Swallow,
-        b"replaced" => Pass::Instead(frame::text(&["instead"])),
-        _ => Pass::On,
-    };
-    assert!(lane.pass(&written, becomes).unwrap());
-    lane.close(None);
-    let nobody = |_: &[u8], _: &[u8]| -> Pass { unreachable!("it closes") };
-    assert!(!lane.pass(&written, nobody).unwrap());
-    let expected = [frames(&["on", "instead"]), vec![frame::GOING_AWAY]];
-    assert_eq!(got(peer).await, expected.concat().concat());
+async fn silence_is_counted_over_the_end_of_numbers() {
+    let (lane, _peer) = lane().await;
+    lane.heard(u32::MAX);
+    assert_eq!(lane.silent_for(9), Some(Duration::from_millis(10)));
 }
 
 #[tokio::test]
-async fn the_engine_reads_while_the_lane_is_open_and_not_paused() {
+async fn it_is_read_while_the_lane_is_open_and_not_paused() {
     let (lane, _peer) = lane().await;
     let reader = Waker::noop();
     assert_eq!(lane.reading(reader), Reading::Open);

@@ -1,6 +1,6 @@
 //! The Socket.IO door: every request to `/socket.io/` is checked here (origin, protocol version,
 //! websocket version and key, how many sockets the address holds). A websocket is then taken over
-//! whole and given to the engine as a lane; polling goes through `polling`.
+//! whole (`websocket`); polling goes through `polling`.
 
 use std::{
     net::IpAddr,
@@ -15,9 +15,8 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, StatusCode, Uri,
+    HeaderMap, HeaderValue, Method, StatusCode,
     header::{
         CACHE_CONTROL, CONNECTION, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
         SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
@@ -26,7 +25,6 @@ use http::{
 use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
 use socketioxide::socket::Sid;
-use tower::Service;
 use tungstenite::handshake::derive_accept_key;
 
 use super::{
@@ -35,7 +33,7 @@ use super::{
     polling::{self, BodyLimits},
     query::Query,
     refusal::{BAD_METHOD, UNKNOWN_SESSION},
-    stream::LaneIo,
+    websocket::Websocket,
 };
 use crate::{
     auth::TokenSources,
@@ -53,10 +51,6 @@ use crate::{
     rest::{client_address::client_address, cors},
 };
 
-/// What the engine is told of a websocket, by protocol version: nothing of the client's own.
-const PATH_V3: &str = "/socket.io/?EIO=3&transport=websocket";
-const PATH_V4: &str = "/socket.io/?EIO=4&transport=websocket";
-
 /// The door's checks and the engine behind it. Cheap to clone.
 #[derive(Clone)]
 pub struct Door(Arc<Inner>);
@@ -72,6 +66,8 @@ struct Inner {
     trusted_proxies: Vec<IpNet>,
     tokens: TokenSources,
     body: BodyLimits,
+    /// What a client is told that opens a websocket, after its id.
+    terms: Box<str>,
     draining: AtomicBool,
 }
 
@@ -86,7 +82,13 @@ pub(in crate::realtime) struct Setup<'a> {
 
 impl Door {
     pub(in crate::realtime) fn new(setup: Setup<'_>) -> Self {
-        let Config { server, auth, limits, .. } = setup.config;
+        let Config { server, auth, limits, realtime, .. } = setup.config;
+        let terms = format!(
+            r#"","upgrades":[],"pingInterval":{},"pingTimeout":{},"maxPayload":{}}}"#,
+            realtime.ping_interval.as_millis(),
+            realtime.ping_timeout.as_millis(),
+            server.max_payload_bytes,
+        );
         Self(Arc::new(Inner {
             engine: setup.engine,
             context: setup.context,
@@ -101,6 +103,7 @@ impl Door {
                 packets: setup.tolerance.packets.clone(),
             },
             tolerance: Arc::new(setup.tolerance),
+            terms: terms.into(),
             draining: AtomicBool::new(false),
         }))
     }
@@ -170,7 +173,7 @@ impl Inner {
         link.ok_or_else(|| Error::new(Code::Malformed, UNKNOWN_SESSION))
     }
 
-    /// Takes the connection over and gives it to the engine as a lane.
+    /// Takes the connection over.
     fn upgrade(&self, query: &Query, mut request: Request) -> Result<Response> {
         let accept = check_upgrade(request.headers(), request.method())?;
         let link = match query.sid {
@@ -182,16 +185,17 @@ impl Inner {
         }
         let protocol = first_protocol(request.headers());
         let upgrade = hyper::upgrade::on(&mut request);
-        let (engine, tolerance) = (self.engine.clone(), self.tolerance.clone());
-        let context = self.context.clone();
-        let (sid, v3) = (query.sid, link.is_v3());
+        let (context, tolerance) = (self.context.clone(), self.tolerance.clone());
+        // Nobody is known by this id: it is of the length that clients know.
+        let opens = query.sid.is_none();
+        let opening = opens.then(|| format!(r#"0{{"sid":"{}{}"#, Sid::new(), self.terms));
         self.context.tasks.spawn_until_stopped("upgrade", async move {
             let Ok(upgraded) = upgrade.await else { return };
             let Ok(parts) = upgraded.downcast::<TokioIo<Paced>>() else { return };
             // Copied, since even an empty rest of the HTTP parser's buffer keeps all of it.
-            let early = Bytes::copy_from_slice(&parts.read_buf);
+            let early = parts.read_buf.to_vec();
             let lane = Lane::new(parts.io.into_inner().into_inner(), tolerance);
-            start(engine, context, lane, &early, link, (sid, v3));
+            Websocket::start(context, link, lane, early, opening.as_deref());
         });
         let headers = [
             (CONNECTION, HeaderValue::from_static("Upgrade")),
@@ -236,40 +240,6 @@ fn first_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
     let offered = headers.get(SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
     let first = offered.split(',').next()?.trim();
     HeaderValue::from_str(first).ok().filter(|first| !first.is_empty())
-}
-
-/// Gives the engine its stream and a small request of its own. Who speaks version 4 says CONNECT
-/// after the engine has named the session, so that its link can be found by that name.
-fn start(
-    mut engine: Engine,
-    context: Arc<Context>,
-    lane: Arc<Lane>,
-    early: &Bytes,
-    link: Arc<Link>,
-    (sid, v3): (Option<Sid>, bool),
-) {
-    let path = if v3 { PATH_V3 } else { PATH_V4 };
-    let uri = if let Some(sid) = sid {
-        if let Some(polls) = link.polls() {
-            polls.upgrade();
-        }
-        format!("{path}&sid={sid}").parse()
-    } else {
-        link.start_on(lane.clone());
-        Ok(Uri::from_static(path))
-    };
-    let mut request = http::Request::new(());
-    if let Ok(uri) = uri {
-        *request.uri_mut() = uri;
-    }
-    let named = sid.is_none() && !v3;
-    if !named {
-        request.extensions_mut().insert(link.clone());
-    }
-    let stream = LaneIo::new(context, lane, early, link, sid.is_some()).named(named);
-    if let Err(error) = engine.call((stream, request)).into_inner() {
-        tracing::debug!(%error, "the engine refused a websocket");
-    }
 }
 
 /// The checks of RFC 6455, section 4.2.1; the value of `Sec-WebSocket-Accept`.

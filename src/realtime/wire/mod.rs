@@ -2,18 +2,20 @@
 //! is checked here, and it never sees more of a request than it needs.
 
 mod accept;
+mod attachments;
 mod client_files;
 mod door;
-mod frames;
-mod incoming;
+mod messages;
 mod pace;
 pub(crate) mod payload;
 mod polling;
 mod query;
 mod refusal;
-mod stream;
+mod takeover;
+mod websocket;
 
 pub use accept::{Peer, serve};
+pub(super) use attachments::MAX_ATTACHMENTS;
 pub use client_files::{ClientFiles, NoClient};
 pub use door::Door;
 pub(super) use door::Setup;

@@ -36,6 +36,7 @@ use crate::{
         events::ClosingReason,
         link::{Link, LinkEntry, LinksBySid},
         names,
+        packet::LONGEST_NAMESPACE,
         polls::Polls,
     },
     tasks::Tasks,
@@ -44,9 +45,8 @@ use crate::{
 /// Packets given to the engine before it is seen whether the client's queue keeps up.
 const PACKETS_AT_ONCE: usize = 16;
 
-/// The longest name of a namespace that a client may ask for: ours are shorter, and the engine quotes
-/// those that are not.
-const LONGEST_NAMESPACE: usize = 128;
+/// Engine.IO's packet that says nothing (protocol v4, "Upgrade").
+const NOOP: &str = "6";
 
 /// What a body may take.
 #[derive(Clone)]
@@ -87,6 +87,7 @@ pub(super) async fn open(
     if !query.v3 {
         session.answer_first_ping().await;
     }
+    session.takes(body);
     link.set_polling(session, known);
     Ok(respond(answer))
 }
@@ -97,9 +98,15 @@ pub(super) async fn receive(link: &Arc<Link>, headers: &HeaderMap) -> Result<Res
     let abandoned = Abandoned(Some(session));
     let polls = polls(link)?;
     polls.written().await;
+    let is_v3 = session.is_v3();
     // Asked whether it has something, it always says so.
     let mut engine = pin!(unconstrained(session.poll()));
     let (frames, answer) = loop {
+        if polls.is_upgrading() {
+            // The client waits for this before it goes on over the websocket.
+            abandoned.not();
+            return Ok(text(polls.write(join(&[NOOP], is_v3).into()), None));
+        }
         // What the engine has by now goes before these: among it is the CONNECT of each.
         let frames = polls.answer();
         if !frames.is_empty() {
@@ -118,17 +125,23 @@ pub(super) async fn receive(link: &Arc<Link>, headers: &HeaderMap) -> Result<Res
         return Err(refused(&answer));
     }
     let mut packets = answer.into_body();
-    if session.is_v3() {
+    session.takes(std::str::from_utf8(&packets).unwrap_or_default());
+    if is_v3 {
         packets = payload::with_plain_errors(packets);
     }
-    let body = payload::with_frames(packets, &frames, session.is_v3());
+    let body = payload::with_frames(packets, &frames, is_v3);
     if polls.has_ended() {
         session.close();
     }
     let zipped = if accepts_gzip(headers) { payload::gzip(&body) } else { None };
-    let encoding = zipped.is_some().then_some([(CONTENT_ENCODING, "gzip")]);
-    let body = axum::body::Body::from(polls.write(zipped.unwrap_or(body)));
-    Ok(([(CONTENT_TYPE, "text/plain; charset=UTF-8")], encoding, body).into_response())
+    let encoding = zipped.is_some().then_some("gzip");
+    Ok(text(polls.write(zipped.unwrap_or(body)), encoding))
+}
+
+fn text(body: Bytes, encoding: Option<&'static str>) -> Response {
+    let encoding = encoding.map(|encoding| [(CONTENT_ENCODING, encoding)]);
+    let body = axum::body::Body::from(body);
+    ([(CONTENT_TYPE, "text/plain; charset=UTF-8")], encoding, body).into_response()
 }
 
 /// Whether a client takes gzip (RFC 9110, section 12.5.3).
@@ -221,6 +234,7 @@ async fn read_packets(
         }
         link.resumed().await;
         let some: Vec<_> = some.into_iter().map(names::for_engine).collect();
+        session.gives(&some);
         let body = join(&some, session.is_v3());
         let answer = session.post(&body).await;
         if !answer.status().is_success() {
@@ -252,7 +266,7 @@ fn asks_for_too_long_a_namespace(packet: &str) -> bool {
 }
 
 fn session(link: &Link) -> Result<&PollingSession> {
-    link.polling().ok_or_else(unknown)
+    link.polling().filter(|_| !link.is_on_websocket()).ok_or_else(unknown)
 }
 
 fn polls(link: &Link) -> Result<&Arc<Polls>> {

@@ -1,0 +1,60 @@
+//! A polling session comes over to a websocket (Engine.IO protocol v4, "Upgrade"): what the engine still
+//! owes the client is told here, then it lets go of the session, and nobody notices.
+
+use std::{pin::pin, sync::Arc};
+
+use futures_util::FutureExt;
+use tokio::{task::coop::unconstrained, time::timeout};
+
+use super::payload::Packets;
+use crate::realtime::{
+    connection::Context,
+    engine::{PollingSession, is_answer},
+    frame,
+    lane::Lane,
+    link::Link,
+};
+
+/// Has a polling session come over, after all that its client posted; whether it did.
+pub(super) async fn take_over(context: Arc<Context>, link: Arc<Link>, lane: Arc<Lane>) -> bool {
+    let (Some(session), Some(polls)) = (link.polling(), link.polls()) else { return false };
+    let _no_bodies = polls.body().await;
+    // Who asks twice for a namespace is answered once.
+    let told = timeout(context.times.connect, tell_answers(session, &lane)).await;
+    if told.is_ok_and(|told| !told) {
+        return false;
+    }
+    let Ok(hooks) = context.hooks() else { return false };
+    for connection in context.connections(&link) {
+        // Its CONNECT was answered, and the engine may not have said so yet.
+        hooks.begin(&connection);
+    }
+    if !link.change_over(&lane, &context.hub) {
+        return false;
+    }
+    session.close();
+    true
+}
+
+/// Tells the client who was let in and who was refused, until the engine owes no answer. False when the
+/// session has ended.
+async fn tell_answers(session: &PollingSession, lane: &Arc<Lane>) -> bool {
+    loop {
+        let mut poll = pin!(unconstrained(session.poll()));
+        // Asked whether it has something, it always says so.
+        let answer = match poll.as_mut().now_or_never() {
+            Some(answer) => answer,
+            None if !session.owes_an_answer() => return true,
+            None => poll.await,
+        };
+        let Ok(body) = std::str::from_utf8(answer.body()) else { return false };
+        if !answer.status().is_success() {
+            return false;
+        }
+        for packet in Packets::of(body, session.is_v3()).flatten().filter(|it| is_answer(it)) {
+            let plain = if session.is_v3() { frame::plain_error(packet) } else { None };
+            lane.send((&frame::text(&[plain.as_deref().unwrap_or(packet)])).into());
+        }
+        session.takes(body);
+    }
+}
