@@ -268,13 +268,14 @@ impl Hooks for Lifecycle {
         link: Arc<Link>,
         namespace: Namespace,
         auth: Option<Box<str>>,
-    ) -> BoxFuture<'static, bool> {
+    ) -> BoxFuture<'static, Option<Arc<Connection>>> {
         let connect = async move {
             let is_v3 = link.is_v3();
             match self.let_in(&link, namespace, auth.as_deref(), |_| {}).await {
                 Ok(connection) => {
                     let answer = frame::connected(namespace, connection.id(), is_v3);
                     self.begin_with(&connection, Some(answer));
+                    Some(connection)
                 }
                 Err(refusal) => {
                     let words = refusal.to_string();
@@ -282,9 +283,9 @@ impl Hooks for Lifecycle {
                     if let Some(lane) = link.lane() {
                         lane.send((&refusal).into());
                     }
+                    None
                 }
             }
-            true
         };
         connect.boxed()
     }

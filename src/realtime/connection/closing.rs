@@ -31,11 +31,6 @@ impl Context {
         self.hooks.get().and_then(Weak::upgrade).ok_or(Stopped)
     }
 
-    /// Whether somebody is connected over a link.
-    pub(in crate::realtime) fn has_connections(&self, link: &Link) -> bool {
-        !self.connections(link).is_empty()
-    }
-
     /// The connections of a link that have not ended.
     pub(in crate::realtime) fn connections(&self, link: &Link) -> Vec<Arc<Connection>> {
         let mut connections = self.seats.find(link.shard(), link.members());

@@ -2,10 +2,7 @@
 //! engine, no tokens, no configuration.
 
 use std::{
-    sync::{
-        Weak,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 

@@ -284,7 +284,7 @@ async fn a_second_upgrade_of_a_session_neither_disturbs_it_nor_frees_its_place()
     // With the answer, the first change is complete.
     websocket.asked(Namespace::Root, PAUSE, &0).await?;
     let mut second = Client::upgrade(server.address, polling.query(), None).await?;
-    second.expect(&Packet::End).await?;
+    second.expect(&Packet::Closed(1001)).await?;
     websocket.asked(Namespace::Root, PAUSE, &0).await?;
     assert!(Client::open(server.address).await.is_err(), "the address has its share");
     Ok(())

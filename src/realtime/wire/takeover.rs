@@ -6,7 +6,7 @@ use std::{pin::pin, sync::Arc};
 use futures_util::FutureExt;
 use tokio::{task::coop::unconstrained, time::timeout};
 
-use super::payload::Packets;
+use super::{payload::Packets, websocket::Arrived};
 use crate::realtime::{
     connection::Context,
     engine::{PollingSession, is_answer},
@@ -15,25 +15,30 @@ use crate::realtime::{
     link::Link,
 };
 
-/// Has a polling session come over, after all that its client posted; whether it did.
-pub(super) async fn take_over(context: Arc<Context>, link: Arc<Link>, lane: Arc<Lane>) -> bool {
-    let (Some(session), Some(polls)) = (link.polling(), link.polls()) else { return false };
+/// Has a polling session come over, after all that its client posted, with whoever is connected; none
+/// when it can't.
+pub(super) async fn take_over(
+    context: Arc<Context>,
+    link: Arc<Link>,
+    lane: Arc<Lane>,
+) -> Option<Arrived> {
+    let (session, polls) = (link.polling()?, link.polls()?);
     let _no_bodies = polls.body().await;
     // Who asks twice for a namespace is answered once.
     let told = timeout(context.times.connect, tell_answers(session, &lane)).await;
     if told.is_ok_and(|told| !told) {
-        return false;
+        return None;
     }
-    let Ok(hooks) = context.hooks() else { return false };
-    for connection in context.connections(&link) {
+    let (hooks, connections) = (context.hooks().ok()?, context.connections(&link));
+    for connection in &connections {
         // Its CONNECT was answered, and the engine may not have said so yet.
-        hooks.begin(&connection);
+        hooks.begin(connection);
     }
     if !link.change_over(&lane, &context.hub) {
-        return false;
+        return None;
     }
     session.close();
-    true
+    Some(connections)
 }
 
 /// Tells the client who was let in and who was refused, until the engine owes no answer. False when the

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 use tokio::{task::coop::poll_proceed, time::Sleep};
 
 use super::{
@@ -22,7 +22,7 @@ use crate::{
     event::Namespace,
     metrics,
     realtime::{
-        connection::{Context, Stopped},
+        connection::{Connection, Context, Stopped},
         events::ClosingReason,
         frame,
         lane::{Lane, Reading},
@@ -49,12 +49,17 @@ pub(super) struct Websocket {
     rest: Vec<u8>,
     messages: Messages,
     incomplete: Option<Box<Incomplete>>,
-    /// What has to come to its end before anything else is read; whether the session goes on.
-    busy: Option<BoxFuture<'static, bool>>,
+    /// Who is connected over it, one for each namespace.
+    connections: Vec<Arc<Connection>>,
+    /// What has to come to its end before anything else is read. None ends the session.
+    busy: Option<BoxFuture<'static, Option<Arrived>>>,
     /// When something has to have come by: somebody who connects, the change of transport, an event's
     /// attachments.
     deadline: Option<Pin<Box<Sleep>>>,
 }
+
+/// Who has come in.
+pub(super) type Arrived = Vec<Arc<Connection>>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -113,6 +118,7 @@ impl Websocket {
             rest: early,
             messages: Messages::default(),
             incomplete: None,
+            connections: Vec::new(),
             busy: None,
             deadline: None,
         };
@@ -138,6 +144,19 @@ impl Websocket {
         self.expect_within(self.context.times.connect);
     }
 
+    /// They are connected from now on.
+    fn arrive(&mut self, arrived: Arrived) {
+        self.connections.reserve_exact(arrived.len());
+        self.connections.extend(arrived);
+        if !self.connections.is_empty() {
+            self.deadline = None;
+        }
+    }
+
+    fn connection(&self, namespace: Namespace) -> Option<&Arc<Connection>> {
+        self.connections.iter().find(|connection| connection.namespace() == namespace)
+    }
+
     fn expect_within(&mut self, time: Duration) {
         self.deadline = Some(Box::pin(tokio::time::sleep(time)));
     }
@@ -146,7 +165,7 @@ impl Websocket {
     fn outlasts_deadline(&mut self) -> bool {
         self.deadline = None;
         let is_whole = self.stage == Stage::Here && self.incomplete.is_none();
-        is_whole && self.context.has_connections(&self.link)
+        is_whole && !self.connections.is_empty()
     }
 
     /// Deals with what was read, as far as it goes now.
@@ -266,9 +285,10 @@ impl Websocket {
         match kind {
             Kind::Connect(auth) => self.connect(namespace, auth.map(Into::into)),
             Kind::Disconnect => {
-                if let Some(connection) = self.context.in_namespace(&self.link, namespace) {
-                    self.context.hooks()?.left(&connection);
-                }
+                let hooks = self.context.hooks()?;
+                self.connections
+                    .extract_if(.., |connection| connection.namespace() == namespace)
+                    .for_each(|connection| hooks.left(&connection));
             }
             Kind::Event { attachments: 0, arguments, ack } => {
                 self.event(namespace, arguments, false, ack)?;
@@ -284,10 +304,11 @@ impl Websocket {
 
     fn connect(&mut self, namespace: Namespace, auth: Option<Box<str>>) {
         let Ok(hooks) = self.context.hooks() else { return };
-        if let Some(earlier) = self.context.in_namespace(&self.link, namespace) {
-            hooks.ended(&earlier);
-        }
-        self.busy = Some(hooks.connect(self.link.clone(), namespace, auth));
+        self.connections
+            .extract_if(.., |connection| connection.namespace() == namespace)
+            .for_each(|earlier| hooks.ended(&earlier));
+        let connecting = hooks.connect(self.link.clone(), namespace, auth);
+        self.busy = Some(Box::pin(connecting.map(|arrived| Some(arrived.into_iter().collect()))));
     }
 
     fn event(
@@ -298,8 +319,8 @@ impl Websocket {
         ack: Option<i64>,
     ) -> Result<(), End> {
         // Who is in there no more may have sent it before they heard.
-        if let Some(connection) = self.context.in_namespace(&self.link, namespace) {
-            self.context.hooks()?.hear(&connection, arguments, is_binary, ack);
+        if let Some(connection) = self.connection(namespace) {
+            self.context.hooks()?.hear(connection, arguments, is_binary, ack);
         }
         Ok(())
     }
@@ -311,7 +332,7 @@ impl Websocket {
             self.incomplete = Some(incomplete);
             return Ok(());
         }
-        if self.context.has_connections(&self.link) {
+        if !self.connections.is_empty() {
             self.deadline = None;
         }
         let Incomplete { namespace, event, .. } = *incomplete;
@@ -354,22 +375,15 @@ impl Future for Websocket {
                 return Poll::Ready(());
             }
             if let Some(busy) = &mut this.busy {
-                let goes_on = ready!(busy.as_mut().poll(cx));
-                this.busy = None;
-                if !goes_on {
+                let Some(arrived) = ready!(busy.as_mut().poll(cx)) else {
                     this.lane.close(None);
                     return Poll::Ready(());
+                };
+                this.busy = None;
+                if this.stage == Stage::Probed {
+                    this.begin();
                 }
-                match this.stage {
-                    Stage::Here if this.context.has_connections(&this.link) => this.deadline = None,
-                    Stage::Here => {}
-                    Stage::Probing | Stage::Probed => {
-                        this.begin();
-                        if this.context.has_connections(&this.link) {
-                            this.deadline = None;
-                        }
-                    }
-                }
+                this.arrive(arrived);
                 continue;
             }
             if reading == Reading::Paused {
@@ -399,11 +413,8 @@ impl Future for Websocket {
 impl Drop for Websocket {
     fn drop(&mut self) {
         if self.stage == Stage::Here {
-            let hooks = self.context.hooks();
-            for connection in self.context.connections(&self.link) {
-                if let Ok(hooks) = &hooks {
-                    hooks.ended(&connection);
-                }
+            if let Ok(hooks) = self.context.hooks() {
+                self.connections.drain(..).for_each(|connection| hooks.ended(&connection));
             }
             self.link.vacate(&self.lane);
         } else if let Some(polls) = self.link.polls().filter(|_| self.stage == Stage::Probed) {
