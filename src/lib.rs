@@ -65,8 +65,7 @@
 //! - *dialect*: the names of one family of clients for what happens; a *twin* is the same event in the
 //!   other one.
 //! - *link*: one Engine.IO session, under its connections, one for each namespace.
-//! - *lane*: the write side of a websocket; a namespace's *gate* keeps its frames back until its
-//!   CONNECT is out.
+//! - *lane*: the write side of a websocket.
 //! - *outlet*: where a connection's frames go: into a lane, or to where they wait for a poll.
 //! - *seat*: the number by which a shard of the hub knows a connection, whose *slot* stands there.
 //! - *unit*: a unit of work, which is committed as a whole; its *companion* is written along with it.
@@ -78,9 +77,9 @@
 //! 1. **In.** [`realtime::wire`] accepts the connection and serves HTTP on it. For a REST request it
 //!    is found once who calls, and whether they ask too fast (`app/admission`). A request to
 //!    `/socket.io/` goes to the [`realtime::wire::Door`], which checks origin, version and how many
-//!    sockets the address holds. A websocket is taken over whole: its write side becomes a *lane*,
-//!    and the engine (socketioxide) gets a stream whose writes pass through that lane. The handshake
-//!    verifies the token, which [`users`] may have revoked, and makes a [`realtime::Connection`].
+//!    sockets the address holds. A websocket is taken over whole: a task of its own reads what comes,
+//!    its write side becomes a *lane*. The handshake verifies the token, which [`users`] may have
+//!    revoked, and makes a [`realtime::Connection`].
 //!    From then on one handler receives every event of it, in order, in the reader's task: table
 //!    look-up by name → limits → the connection's queue → typed payload → command. It always
 //!    acknowledges.
@@ -99,9 +98,10 @@
 //!    acknowledgements and broadcasts of a connection go through one queue, so what a client hears
 //!    after a join's acknowledgement was sent after it.
 //!
-//! What a polling session hears waits with it and goes into the next answer, past the engine, which has
-//! its CONNECT and its pings. When it changes to a websocket the hub puts a marker into the engine's
-//! queue and goes on over the lane when the marker comes by.
+//! Polling sessions are the engine's (socketioxide): their opening, their CONNECTs, their pings. What one
+//! hears waits with it and goes into the next answer, past the engine. When it changes to a websocket
+//! the engine's last answers are told over that, then its connections go on there and the engine lets
+//! go of the session.
 //!
 //! # What is always so
 //!
@@ -130,8 +130,8 @@
 //!
 //! - No `unsafe`, and no global state but what bounds the log ([`log_limit`]) and counts the metrics:
 //!   the roof hands everything down.
-//! - No rooms in the engine, and none of its broadcasts: socketioxide speaks the protocol, the hub
-//!   knows who is where.
+//! - No rooms in the engine, and none of its broadcasts: socketioxide speaks the protocol of those who
+//!   poll, the hub knows who is where.
 //! - No trait but where two things are asked alike, or a floor asks those above it through the roof; no
 //!   mapper between rows and objects, no query builder.
 //! - No queue of jobs: what goes on after an answer is a row that is looked for (an erasure, a payout

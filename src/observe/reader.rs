@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     origin::OriginPolicy,
-    realtime::wire::payload::{Packets, of_octets},
+    realtime::payload::{Packets, of_octets},
 };
 
 /// Sessions that are known at once; beyond it the oldest are forgotten.

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Full};
 use socketioxide::service::SocketIoService;
 use tower::Service;
 
-use super::wire::payload::Packets;
+use super::payload::Packets;
 use crate::tasks::Tasks;
 
 /// The engine as a service; it answers nothing but Socket.IO.

@@ -63,8 +63,8 @@ impl Inbound<'_> {
         let read = read(text);
         let (name, payload) = match &read {
             Ok((name, payload)) => (&**name, *payload),
-            Err(Unread::Json) => ("", RawValue::NULL),
-            Err(Unread::Name) => return self.connection.close(ClosingReason::ProtocolError),
+            Err(Unread::Name) => ("", RawValue::NULL),
+            Err(Unread::Event) => return self.connection.close(ClosingReason::ProtocolError),
         };
         let event = shown(name).into();
         let asked = Asked { connection: self.connection.clone(), ack, event };
@@ -139,31 +139,25 @@ impl Inbound<'_> {
 
 /// Why there is no event in a packet.
 enum Unread {
-    /// It is not JSON.
-    Json,
-    /// What it is called no client calls an event: Node's server ends the connection.
+    /// Its name is no text.
     Name,
+    /// It is no event that a client would send: Node's server ends the connection.
+    Event,
 }
 
 fn read(text: &str) -> Result<(Cow<'_, str>, &RawValue), Unread> {
     // Clients may send more arguments than anyone reads.
     let arguments: SmallVec<[&RawValue; 4]> =
-        serde_json::from_str(text).map_err(|_| Unread::Json)?;
+        serde_json::from_str(text).map_err(|_| Unread::Event)?;
     let mut arguments = arguments.into_iter();
-    let mut name = arguments.next();
-    if name.is_some_and(|name| name.get() == r#""""#) {
-        // Before a name that the engine does not read (`names`).
-        name = arguments.next();
-    }
-    let name = event_name(name.unwrap_or(RawValue::NULL).get())?;
+    let name = event_name(arguments.next().unwrap_or(RawValue::NULL).get())?;
     Ok((name, arguments.next().unwrap_or(RawValue::NULL)))
 }
 
 /// All arguments of an event, of which [`read`] has read the first.
 fn read_all(text: &str) -> serde_json::Result<Vec<&RawValue>> {
     let mut all: Vec<&RawValue> = serde_json::from_str(text)?;
-    let is_led = all.first().is_some_and(|name| name.get() == r#""""#);
-    all.drain(..(1 + usize::from(is_led)).min(all.len()));
+    all.drain(..all.len().min(1));
     Ok(all)
 }
 
@@ -173,14 +167,14 @@ fn event_name(json: &str) -> Result<Cow<'_, str>, Unread> {
         return Ok(json.into());
     }
     if !json.starts_with('"') {
-        return Err(Unread::Name);
+        return Err(Unread::Event);
     }
     let name = match well_formed(json.as_bytes()) {
         Cow::Borrowed(_) => serde_json::from_str::<Name<'_>>(json).map(|Name(name)| name),
         Cow::Owned(formed) => serde_json::from_slice::<String>(&formed).map(Into::into),
     };
-    let name = name.map_err(|_| Unread::Json)?;
-    if is_reserved(&name) { Err(Unread::Name) } else { Ok(name) }
+    let name = name.map_err(|_| Unread::Name)?;
+    if is_reserved(&name) { Err(Unread::Event) } else { Ok(name) }
 }
 
 /// As much of a name as one has, to tell the client of it.

@@ -1,12 +1,13 @@
-//! The realtime floor: the wire below the engine, connections and their rooms, one door in
+//! The realtime floor: the wire, connections and their rooms, one door in
 //! ([`Commands`]) and one door out ([`Emitter`]).
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `wire/` | accepts connections; checks what asks for `/socket.io/`; long-polling; websockets as streams of the engine's |
-//! | `lane/` | the write side of a websocket |
+//! | `wire/` | accepts connections; checks what asks for `/socket.io/`; what comes by long-polling and by websocket |
+//! | `lane/`, `heartbeats` | the write side of a websocket; who is pinged when |
+//! | `packet`, `payload` | what comes over a websocket, and bodies of polling, taken apart |
 //! | `link`, `polls` | one Engine.IO session, under its connections; what waits for its polls |
-//! | `engine` | the engine, asked over HTTP |
+//! | `engine` | the engine of those who poll, asked over HTTP |
 //! | `connection/` | one Socket.IO socket: its owner, its rooms; what all of them have |
 //! | `session`, `expiries`, `disconnect`, `single_flight` | the handshake, the end of a connection, the ends of tokens |
 //! | `deadlines` | whose token ends when |
@@ -38,6 +39,7 @@ mod lane;
 mod link;
 mod names;
 mod packet;
+pub(crate) mod payload;
 mod polls;
 mod queue;
 mod replay;

@@ -1,128 +1,58 @@
-//! Names in clients' packets as the engine takes them. It closes a connection over an event's name that
+//! Clients' packets as the engine takes them, by polling. It closes a session over an event's name that
 //! is not a plain JSON string (a number, or one with an escape in it), and Node's server reads those:
-//! they get an empty name before them on the way to the engine, which `inbound` passes over. Clients of
-//! 2.x put their query behind a namespace's name, where the engine would take it for a part of it.
+//! they get an empty name before them on the way to the engine, which is taken out again behind it.
+//! Clients of 2.x put their query behind a namespace's name, where the engine would take it for a part
+//! of it.
 
 use std::borrow::Cow;
 
+use super::packet::{Kind, Message};
+
 /// What goes before the name.
-pub(super) const EMPTY: &str = "\"\",";
-
-/// How much of a packet may come before its arguments: a namespace, an id, a count of attachments.
-pub(super) const LONGEST_START: usize = 96;
-
-/// What the beginning of a packet says of its event's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Naming {
-    /// The engine reads it, or is to refuse it as Node does; or it is no event at all.
-    Plain,
-    /// An empty name is to go in at this byte.
-    Odd(usize),
-    /// More of the packet has to be seen.
-    Unknown,
-}
-
-/// Looks at the beginning of an Engine.IO message, or at the `whole` of it (Socket.IO protocol v5,
-/// "Packet encoding").
-pub(super) fn naming(packet: &[u8], whole: bool) -> Naming {
-    let is_all = whole || packet.len() >= LONGEST_START;
-    let at = match arguments(packet) {
-        Ok(Some(at)) => at,
-        Ok(None) => return Naming::Plain,
-        Err(More) if is_all => return Naming::Plain,
-        Err(More) => return Naming::Unknown,
-    };
-    match is_odd(&packet[at..]) {
-        Ok(true) => Naming::Odd(at),
-        Ok(false) => Naming::Plain,
-        // It has no end, so that nobody reads it.
-        Err(More) if whole => Naming::Plain,
-        // It is long, and may be odd where it is not seen.
-        Err(More) if is_all => Naming::Odd(at),
-        Err(More) => Naming::Unknown,
-    }
-}
-
-/// Whether the beginning of a packet, or the `whole` of it, is that of a CONNECT with a query; none
-/// when more of it has to be seen.
-pub(super) fn has_query(start: &[u8], whole: bool) -> Option<bool> {
-    const CONNECT: &[u8] = b"40/";
-    if !start.starts_with(&CONNECT[..start.len().min(CONNECT.len())]) {
-        return Some(false);
-    }
-    match start.iter().find(|byte| matches!(byte, b'?' | b',')) {
-        Some(found) => Some(*found == b'?'),
-        None => (whole || start.len() >= LONGEST_START).then_some(false),
-    }
-}
-
-/// A CONNECT without the query of its namespace; none for what has none.
-pub(super) fn without_query(packet: &str) -> Option<String> {
-    if has_query(packet.as_bytes(), true) != Some(true) {
-        return None;
-    }
-    let (path, rest) = packet.split_at(packet.find(',').unwrap_or(packet.len()));
-    let (path, _) = path.split_once('?')?;
-    Some([path, rest].concat())
-}
+const EMPTY: &str = "\"\",";
 
 /// The packet with an empty name before an odd one, and without a namespace's query.
 pub(super) fn for_engine(packet: &str) -> Cow<'_, str> {
-    if let Some(connect) = without_query(packet) {
-        return connect.into();
-    }
-    match naming(packet.as_bytes(), true) {
-        Naming::Odd(at) => [&packet[..at], EMPTY, &packet[at..]].concat().into(),
-        Naming::Plain | Naming::Unknown => packet.into(),
+    let message = packet.strip_prefix('4').map(Message::read);
+    match message {
+        Some(Ok(Message { kind: Kind::Event { arguments, .. }, .. })) => {
+            let list = arguments.trim_start();
+            let (before, arguments) = packet.split_at(packet.len() - list.len() + 1);
+            if is_odd(arguments) {
+                [before, EMPTY, arguments].concat().into()
+            } else {
+                packet.into()
+            }
+        }
+        Some(Ok(Message { kind: Kind::Connect(_), .. })) => without_query(packet),
+        _ => packet.into(),
     }
 }
 
-/// The packet goes on.
-struct More;
+/// The list of an event's name and arguments as the client sent it.
+pub(super) fn as_sent(list: &str) -> Cow<'_, str> {
+    let odd = list.trim_start().strip_prefix('[').and_then(|rest| rest.strip_prefix(EMPTY));
+    odd.map_or(list.into(), |arguments| ["[", arguments].concat().into())
+}
 
-/// Where an event's arguments begin, after their `[`; none for what is no event.
-fn arguments(packet: &[u8]) -> Result<Option<usize>, More> {
-    let byte = |at: usize| packet.get(at).copied().ok_or(More);
-    let digits = |from: usize| packet[from..].iter().take_while(|b| b.is_ascii_digit()).count();
-    if byte(0)? != b'4' {
-        return Ok(None);
-    }
-    let mut at = match byte(1)? {
-        b'2' => 2,
-        b'5' => {
-            let dash = 2 + digits(2);
-            if byte(dash)? != b'-' {
-                return Ok(None);
-            }
-            dash + 1
-        }
-        _ => return Ok(None),
-    };
-    if byte(at)? == b'/' {
-        at += packet[at..].iter().position(|b| *b == b',').ok_or(More)? + 1;
-    }
-    at += digits(at);
-    at += blanks(&packet[at..]);
-    Ok((byte(at)? == b'[').then_some(at + 1))
+/// A CONNECT without the query of its namespace.
+fn without_query(packet: &str) -> Cow<'_, str> {
+    let (path, rest) = packet.split_at(packet.find(',').unwrap_or(packet.len()));
+    let query = path.split_once('?').filter(|(path, _)| path.starts_with("40/"));
+    query.map_or(packet.into(), |(path, _)| [path, rest].concat().into())
 }
 
 /// Whether the first argument is a name that Node reads and the engine does not.
-fn is_odd(arguments: &[u8]) -> Result<bool, More> {
-    let argument = &arguments[blanks(arguments)..];
-    let (first, rest) = argument.split_first().ok_or(More)?;
-    Ok(match first {
-        b'"' => {
-            let end = rest.iter().position(|b| matches!(b, b'"' | b'\\')).ok_or(More)?;
-            // An empty one too, so that an empty name always has another behind it.
-            end == 0 || rest[end] == b'\\'
+fn is_odd(arguments: &str) -> bool {
+    let argument = arguments.trim_start();
+    match argument.strip_prefix('"') {
+        // An empty one too, so that an empty name always has another behind it. One without an end
+        // nobody reads.
+        Some(name) => {
+            name.find(['"', '\\']).is_some_and(|end| end == 0 || name[end..].starts_with('\\'))
         }
-        b'-' | b'0'..=b'9' => true,
-        _ => false,
-    })
-}
-
-fn blanks(text: &[u8]) -> usize {
-    text.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r')).count()
+        None => argument.starts_with(|first: char| first == '-' || first.is_ascii_digit()),
+    }
 }
 
 #[cfg(test)]
@@ -143,6 +73,8 @@ mod tests {
             ),
         ] {
             assert_eq!(for_engine(packet), made);
+            let list = |packet: &str| packet[packet.find('[').unwrap()..].to_owned();
+            assert_eq!(as_sent(&list(made)), list(packet));
         }
     }
 
@@ -179,20 +111,6 @@ mod tests {
         ] {
             assert_eq!(for_engine(packet), packet);
         }
-    }
-
-    #[test]
-    fn a_beginning_is_enough_as_soon_as_it_shows_the_name() {
-        let packet = br#"42/chat,12["a\nb",1]"#;
-        for length in 0..packet.len() {
-            let expected = if length <= 13 { Naming::Unknown } else { Naming::Odd(11) };
-            assert_eq!(naming(&packet[..length], false), expected, "{length}");
-        }
-        assert_eq!(naming(b"42[\"plain\"", false), Naming::Plain);
-        assert_eq!(naming(b"42[\"plain", true), Naming::Plain);
-        let long = [&b"42[\""[..], &[b'x'; LONGEST_START]].concat();
-        assert_eq!(naming(&long, false), Naming::Odd(3));
-        let endless = [&b"42/"[..], &[b'x'; LONGEST_START]].concat();
-        assert_eq!(naming(&endless, false), Naming::Plain);
+        assert_eq!(as_sent(r#"["a",""]"#), r#"["a",""]"#);
     }
 }

@@ -26,6 +26,7 @@ use super::{
     expiries::Expiries,
     frame, inbound,
     link::Link,
+    names,
     single_flight::SingleFlight,
 };
 use crate::{
@@ -368,7 +369,8 @@ impl MessageHandler<LocalAdapter, ()> for Guard {
     fn call(&self, _: Arc<Socket>, value: Value, ack: Option<i64>) {
         if let Value::Str(arguments, attachments) = &value {
             let is_binary = attachments.as_ref().is_some_and(|all| !all.is_empty());
-            self.lifecycle.hear(&self.connection, arguments.as_str(), is_binary, ack);
+            let arguments = names::as_sent(arguments.as_str());
+            self.lifecycle.hear(&self.connection, &arguments, is_binary, ack);
         }
     }
 }

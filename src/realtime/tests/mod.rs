@@ -9,6 +9,7 @@ mod order;
 mod polling;
 mod storm;
 mod upgrading;
+mod websockets;
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 

@@ -7,7 +7,6 @@ mod client_files;
 mod door;
 mod messages;
 mod pace;
-pub(crate) mod payload;
 mod polling;
 mod query;
 mod refusal;

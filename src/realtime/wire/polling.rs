@@ -22,7 +22,6 @@ use socketioxide::socket::Sid;
 use tokio::task::coop::unconstrained;
 
 use super::{
-    payload::{self, NoPayload, Packets, join},
     query::Query,
     refusal::{BAD_REQUEST, UNKNOWN_SESSION},
 };
@@ -37,6 +36,7 @@ use crate::{
         link::{Link, LinkEntry, LinksBySid},
         names,
         packet::LONGEST_NAMESPACE,
+        payload::{self, NoPayload, Packets, join},
         polls::Polls,
     },
     tasks::Tasks,

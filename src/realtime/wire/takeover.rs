@@ -6,13 +6,13 @@ use std::{pin::pin, sync::Arc};
 use futures_util::FutureExt;
 use tokio::{task::coop::unconstrained, time::timeout};
 
-use super::{payload::Packets, websocket::Arrived};
 use crate::realtime::{
-    connection::Context,
+    connection::{Connection, Context},
     engine::{PollingSession, is_answer},
     frame,
     lane::Lane,
     link::Link,
+    payload::Packets,
 };
 
 /// Has a polling session come over, after all that its client posted, with whoever is connected; none
@@ -21,7 +21,7 @@ pub(super) async fn take_over(
     context: Arc<Context>,
     link: Arc<Link>,
     lane: Arc<Lane>,
-) -> Option<Arrived> {
+) -> Option<Vec<Arc<Connection>>> {
     let (session, polls) = (link.polling()?, link.polls()?);
     let _no_bodies = polls.body().await;
     // Who asks twice for a namespace is answered once.

@@ -52,14 +52,11 @@ pub(super) struct Websocket {
     /// Who is connected over it, one for each namespace.
     connections: Vec<Arc<Connection>>,
     /// What has to come to its end before anything else is read. None ends the session.
-    busy: Option<BoxFuture<'static, Option<Arrived>>>,
+    busy: Option<BoxFuture<'static, Option<Vec<Arc<Connection>>>>>,
     /// When something has to have come by: somebody who connects, the change of transport, an event's
     /// attachments.
     deadline: Option<Pin<Box<Sleep>>>,
 }
-
-/// Who has come in.
-pub(super) type Arrived = Vec<Arc<Connection>>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -145,7 +142,7 @@ impl Websocket {
     }
 
     /// They are connected from now on.
-    fn arrive(&mut self, arrived: Arrived) {
+    fn arrive(&mut self, arrived: Vec<Arc<Connection>>) {
         self.connections.reserve_exact(arrived.len());
         self.connections.extend(arrived);
         if !self.connections.is_empty() {
@@ -263,7 +260,8 @@ impl Websocket {
                 self.context.heartbeats.heard(&self.lane);
                 self.lane.send((&frame::text(&["3", data])).into());
             }
-            (Stage::Here, Packet::Upgrade | Packet::Noop) => {}
+            // In version 4 clients do not ping, and nothing is meant by it.
+            (Stage::Here, Packet::Upgrade | Packet::Noop | Packet::Ping(_)) => {}
             _ => return Err(End::Quiet),
         }
         Ok(())

@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{BufMut, Bytes, BytesMut};
 use flate2::{Compression, write::GzEncoder};
 
-use crate::realtime::frame;
+use super::frame;
 
 /// What parts the packets of a body in version 4.
 const SEPARATOR: char = '\u{1e}';
