@@ -217,19 +217,35 @@ async fn whoever_answers_no_ping_is_closed_and_others_are_not() -> Seen<()> {
     pings.expect(&Packet::Open).await?;
     let mut mute = Client::upgrade(server.address, "EIO=3", None).await?;
     mute.expect(&Packet::Open).await?;
-    // An answer to nothing is none.
-    for _ in 0..100 {
-        silent.send("3").await?;
-    }
-    assert_eq!(within("a ping", silent.reader.next()).await??, Packet::Ping);
-    assert_eq!(within("the end", silent.reader.next()).await??, Packet::Closed(1001));
-    for _ in 0..12 {
-        assert_eq!(within("a ping", answers.reader.next()).await??, Packet::Ping);
-        answers.send("3").await?;
-        pings.send("2").await?;
-    }
-    // `40` of a version that is told no id is none of the packets that these know, nor is `3`.
-    while within("the end", mute.reader.next()).await? != Ok(Packet::Closed(1001)) {}
+    let is_closed = async {
+        // An answer to nothing is none.
+        for _ in 0..100 {
+            silent.send("3").await?;
+        }
+        assert_eq!(within("a ping", silent.reader.next()).await??, Packet::Ping);
+        assert_eq!(within("the end", silent.reader.next()).await??, Packet::Closed(1001));
+        Ok(())
+    };
+    let lives = async {
+        for _ in 0..8 {
+            assert_eq!(within("a ping", answers.reader.next()).await??, Packet::Ping);
+            answers.send("3").await?;
+        }
+        Ok(())
+    };
+    let lives_too = async {
+        for _ in 0..20 {
+            pings.send("2").await?;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    };
+    let is_closed_too = async {
+        // `40` without an id is none of the packets that these know.
+        while within("the end", mute.reader.next()).await? != Ok(Packet::Closed(1001)) {}
+        Ok(())
+    };
+    tokio::try_join!(is_closed, lives, lives_too, is_closed_too)?;
     assert_eq!(server.realtime.sockets().all().await.len(), 2);
     Ok(())
 }

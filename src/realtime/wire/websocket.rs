@@ -141,13 +141,25 @@ impl Websocket {
         self.expect_within(self.context.times.connect);
     }
 
-    /// They are connected from now on.
+    /// They are connected from now on, each in the place of who was in its namespace before.
     fn arrive(&mut self, arrived: Vec<Arc<Connection>>) {
-        self.connections.reserve_exact(arrived.len());
-        self.connections.extend(arrived);
+        let Ok(hooks) = self.context.hooks() else { return };
+        for connection in arrived {
+            if let Some(earlier) = self.leave(connection.namespace()) {
+                hooks.ended(&earlier);
+            }
+            self.connections.reserve_exact(1);
+            self.connections.push(connection);
+        }
         if !self.connections.is_empty() {
             self.deadline = None;
         }
+    }
+
+    /// Whoever is connected to a namespace is not any more.
+    fn leave(&mut self, namespace: Namespace) -> Option<Arc<Connection>> {
+        let at = self.connections.iter().position(|it| it.namespace() == namespace)?;
+        Some(self.connections.swap_remove(at))
     }
 
     fn connection(&self, namespace: Namespace) -> Option<&Arc<Connection>> {
@@ -283,10 +295,9 @@ impl Websocket {
         match kind {
             Kind::Connect(auth) => self.connect(namespace, auth.map(Into::into)),
             Kind::Disconnect => {
-                let hooks = self.context.hooks()?;
-                self.connections
-                    .extract_if(.., |connection| connection.namespace() == namespace)
-                    .for_each(|connection| hooks.left(&connection));
+                if let Some(connection) = self.leave(namespace) {
+                    self.context.hooks()?.left(&connection);
+                }
             }
             Kind::Event { attachments: 0, arguments, ack } => {
                 self.event(namespace, arguments, false, ack)?;
@@ -302,9 +313,6 @@ impl Websocket {
 
     fn connect(&mut self, namespace: Namespace, auth: Option<Box<str>>) {
         let Ok(hooks) = self.context.hooks() else { return };
-        self.connections
-            .extract_if(.., |connection| connection.namespace() == namespace)
-            .for_each(|earlier| hooks.ended(&earlier));
         let connecting = hooks.connect(self.link.clone(), namespace, auth);
         self.busy = Some(Box::pin(connecting.map(|arrived| Some(arrived.into_iter().collect()))));
     }
