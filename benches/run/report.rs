@@ -226,13 +226,13 @@ impl Report {
                 ratio(Shape::PollingKept, shape::RATE, Peer::Node),
             ),
             at_most(
-                "KB of memory per idle connection: at most 18",
-                18.0,
+                "KB of memory per idle connection: at most 3",
+                3.0,
                 of_stoa(Shape::Memory, shape::MEMORY),
             ),
             at_most(
-                "KB of memory per idle connection of ten times as many: at most 18",
-                18.0,
+                "KB of memory per idle connection of ten times as many: at most 3",
+                3.0,
                 of_stoa(Shape::MemoryLarge, shape::MEMORY),
             ),
             below(

@@ -27,10 +27,6 @@ use crate::{
 /// How often the long gone are forgotten.
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 
-/// How many times as long as a pass takes it rests, so that thousands who come in one moment are not told
-/// of each other one by one.
-const REST: u32 = 3;
-
 /// Events in one bundle.
 const MOST_AT_ONCE: usize = 1000;
 
@@ -153,7 +149,7 @@ impl Announcer {
                 let mut parts = parts.into_iter().peekable();
                 while parts.peek().is_some() {
                     let some = parts.by_ref().take(MOST_AT_ONCE).collect();
-                    emitter.emit_bundle(Bundle::new(some)).await;
+                    emitter.emit_bundle(Bundle::new(some));
                 }
             }
             Audience::Nobody => {
@@ -198,7 +194,7 @@ impl Announcer {
                 (contact, picks)
             });
             if !parts.is_empty() {
-                emitter.emit_picked(Bundle::new(parts), found).await;
+                emitter.emit_picked(Bundle::new(parts), found);
             }
             left = rest;
         }
@@ -247,9 +243,7 @@ async fn run(
             () = tokio::time::sleep_until(next) => {}
             () = this.wake.notified() => continue,
         }
-        let begun = Instant::now();
         let pass = this.announce(&registry, &emitter).await;
-        let rest = begun.elapsed() * REST;
         if let Err(error) = &pass
             && !failed
         {
@@ -262,7 +256,7 @@ async fn run(
         }
         drop(this);
         // Whoever comes meanwhile is told of together.
-        tokio::time::sleep(if failed { TRY_AGAIN_AFTER } else { window.max(rest) }).await;
+        tokio::time::sleep(if failed { TRY_AGAIN_AFTER } else { window }).await;
     }
 }
 
