@@ -184,6 +184,7 @@ impl Report {
         };
         let below =
             |text, ratio: Option<f64>| ratio.map(|ratio| Claim { text, ratio, met: ratio < 1.0 });
+        let memory = |text, of| at_most(text, 3.0, self.median(of, Peer::Stoa, shape::MEMORY));
         let of_stoa = |shape, metric| self.median(shape, Peer::Stoa, metric);
         let whole = |text, of| {
             let all_told = of_stoa(of, shape::ALL_TOLD).is_some();
@@ -225,16 +226,8 @@ impl Report {
                 1.5,
                 ratio(Shape::PollingKept, shape::RATE, Peer::Node),
             ),
-            at_most(
-                "KB of memory per idle connection: at most 3",
-                3.0,
-                of_stoa(Shape::Memory, shape::MEMORY),
-            ),
-            at_most(
-                "KB of memory per idle connection of ten times as many: at most 3",
-                3.0,
-                of_stoa(Shape::MemoryLarge, shape::MEMORY),
-            ),
+            memory("KB of memory per idle connection: at most 3", Shape::Memory),
+            memory("KB of memory of ten times as many: at most 3", Shape::MemoryLarge),
             below(
                 "of Node's memory per idle connection: less than 1",
                 ratio(Shape::Memory, shape::MEMORY, Peer::Node),

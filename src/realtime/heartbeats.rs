@@ -50,14 +50,14 @@ struct Shard {
 /// What is due, each in its order: the time until then is the same for all of them.
 #[derive(Default)]
 struct Due {
-    pings: VecDeque<Beat>,
-    pongs: VecDeque<Beat>,
+    pings: VecDeque<Entry>,
+    pongs: VecDeque<Entry>,
     /// When it is looked whether a client of version 3 has pinged.
-    looks: VecDeque<Beat>,
+    looks: VecDeque<Entry>,
 }
 
 /// What is due for one websocket.
-struct Beat {
+struct Entry {
     /// Milliseconds since the start.
     at: u64,
     lane: Weak<Lane>,
@@ -135,7 +135,7 @@ impl Inner {
     fn add(
         &self,
         shard: usize,
-        queue: impl FnOnce(&mut Due) -> &mut VecDeque<Beat>,
+        queue: impl FnOnce(&mut Due) -> &mut VecDeque<Entry>,
         after: Duration,
         lane: &Arc<Lane>,
         beat: u32,
@@ -145,7 +145,7 @@ impl Inner {
         let queue = queue(&mut due);
         let was_empty = queue.is_empty();
         let at = self.millis(Instant::now() + after);
-        queue.push_back(Beat { at, lane: Arc::downgrade(lane), beat });
+        queue.push_back(Entry { at, lane: Arc::downgrade(lane), beat });
         drop(due);
         if was_empty {
             shard.filled.notify_one();
@@ -155,16 +155,16 @@ impl Inner {
     /// Does what is due by now.
     fn round(&self, shard: usize) {
         let now = self.millis(Instant::now());
-        let due = |queue: fn(&mut Due) -> &mut VecDeque<Beat>| {
+        let due = |queue: fn(&mut Due) -> &mut VecDeque<Entry>| {
             let mut all = self.shards[shard].due.lock();
             let queue = queue(&mut all);
-            let beats = queue.partition_point(|beat| beat.at <= now);
-            let due: Vec<_> = queue.drain(..beats).collect();
+            let many = queue.partition_point(|entry| entry.at <= now);
+            let due: Vec<_> = queue.drain(..many).collect();
             if queue.is_empty() {
                 // As many as there were at once, there may never be again.
                 *queue = VecDeque::new();
             }
-            due.into_iter().filter_map(|Beat { lane, beat, .. }| Some((lane.upgrade()?, beat)))
+            due.into_iter().filter_map(|Entry { lane, beat, .. }| Some((lane.upgrade()?, beat)))
         };
         for (lane, beat) in due(|due| &mut due.pings) {
             if let Some(beat) = lane.ping(beat) {
@@ -189,7 +189,7 @@ impl Inner {
     fn next(&self, shard: usize) -> Option<Instant> {
         let due = self.shards[shard].due.lock();
         let fronts = [due.pings.front(), due.pongs.front(), due.looks.front()];
-        let at = fronts.into_iter().flatten().map(|beat| beat.at).min()?;
+        let at = fronts.into_iter().flatten().map(|entry| entry.at).min()?;
         Some(self.start + Duration::from_millis(at))
     }
 }

@@ -158,7 +158,7 @@ impl Outlet {
     }
 
     /// The CONNECT is answered, by the engine or with this: what waited for it goes out.
-    pub(super) fn open(&mut self, namespace: Namespace, answer: Option<Bytes>) {
+    pub(super) fn open(&mut self, namespace: Namespace, answer: Option<&Bytes>) {
         match self {
             Self::Polls(polled) => {
                 let before = polled.before.take();
@@ -167,7 +167,7 @@ impl Outlet {
             Self::Coming(coming) => {
                 let lane = coming.lane.clone();
                 let before = std::mem::take(&mut coming.before);
-                for frame in answer.iter().chain(&before) {
+                for frame in answer.into_iter().chain(&before) {
                     lane.send(frame.into());
                 }
                 lane.open(namespace);

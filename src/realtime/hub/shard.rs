@@ -85,7 +85,7 @@ impl Shard {
                     self.flush().await;
                 }
                 if let Some(slot) = self.slot(member) {
-                    slot.open(answer);
+                    slot.open(answer.as_ref());
                     // Who had come in by then has been told with the others.
                     if farewell.is_some() && !slot.said_goodbye {
                         slot.close(farewell.as_ref());

@@ -123,7 +123,7 @@ impl Slot {
     }
 
     /// The CONNECT is answered: by the engine, or with this.
-    pub(super) fn open(&mut self, answer: Option<Bytes>) {
+    pub(super) fn open(&mut self, answer: Option<&Bytes>) {
         self.outlet.open(self.namespace, answer);
     }
 

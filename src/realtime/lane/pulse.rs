@@ -24,7 +24,7 @@ impl Lane {
     /// A ping was answered; the next beat. None when nobody asked.
     pub(in crate::realtime) fn pong(&self) -> Option<u32> {
         let mut state = self.lock();
-        if state.phase != Phase::Open || state.beat % 2 == 0 {
+        if state.phase != Phase::Open || state.beat.is_multiple_of(2) {
             return None;
         }
         state.beat = state.beat.wrapping_add(1);

@@ -188,11 +188,11 @@ mod tests {
         match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
             (Ok(short @ 0..126), _) => frame.push(0x80 | short),
             (_, Ok(medium)) => {
-                frame.push(0x80 | 126);
+                frame.push(0x80 | 0x7e);
                 frame.extend(medium.to_be_bytes());
             }
             _ => {
-                frame.push(0x80 | 127);
+                frame.push(0x80 | 0x7f);
                 frame.extend((payload.len() as u64).to_be_bytes());
             }
         }
@@ -280,10 +280,11 @@ mod tests {
             (Fault::Protocol, frame(0x89, &[0; 126])),
             (Fault::Protocol, frame(0x88, &[3])),
             (Fault::Protocol, frame(0x88, &[3, 237])),
-            (Fault::TooLarge, text_frame(&[b'a'; 100_001])),
+            (Fault::TooLarge, text_frame(&vec![b'a'; 100_001])),
             (
                 Fault::TooLarge,
-                [opened(text_frame(&[b'a'; 60_000])), frame(0x80, &[b'a'; 40_001])].concat(),
+                [opened(text_frame(&vec![b'a'; 60_000])), frame(0x80, &vec![b'a'; 40_001])]
+                    .concat(),
             ),
             (Fault::TooLarge, [&[0x81, 0xff][..], &[0x7f; 12]].concat()),
         ] {
