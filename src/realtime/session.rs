@@ -102,9 +102,7 @@ impl Lifecycle {
             let (begin, connect) = (self.clone(), self.clone());
             // Not before the middleware below has let them in.
             let handler = move |opening: Opening| async move {
-                let link = opening.link();
-                let of = |link: Arc<Link>| begin.context.in_namespace(&link, namespace);
-                if let Some(connection) = link.and_then(of) {
+                if let Some(connection) = opening.socket.extensions.get::<Arc<Connection>>() {
                     begin.begin_with(&connection, None);
                 }
             };
@@ -129,6 +127,7 @@ impl Lifecycle {
         let link = opening.link().ok_or(Refusal::NoLink)?;
         let auth = opening.auth.as_ref().and_then(text_of);
         let listen = |connection: &Arc<Connection>| {
+            opening.socket.extensions.insert(connection.clone());
             let guard = || Guard { connection: connection.clone(), lifecycle: self.clone() };
             opening.socket.on_fallback(guard());
             opening.socket.on_disconnect(Ending(guard()));

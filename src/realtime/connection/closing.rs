@@ -38,16 +38,6 @@ impl Context {
         connections
     }
 
-    /// The connection of a link to a namespace: the last, where there are several.
-    pub(in crate::realtime) fn in_namespace(
-        &self,
-        link: &Link,
-        namespace: Namespace,
-    ) -> Option<Arc<Connection>> {
-        let mut connections = self.connections(link).into_iter();
-        connections.find(|connection| connection.namespace == namespace)
-    }
-
     /// The polls of a link that is a polling session.
     pub(in crate::realtime) fn polls_of(self: &Arc<Self>, link: &Arc<Link>) -> Arc<Polls> {
         let (context, link) = (self.clone(), Arc::downgrade(link));

@@ -193,6 +193,20 @@ async fn who_connects_nowhere_is_closed() -> Seen<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_not_connected_keeps_little_waiting() -> Seen<()> {
+    let server = Server::start();
+    // The beginning of a text of 80,000 bytes.
+    let large = [&[0x81, 0xff][..], &80_000_u64.to_be_bytes(), &[0; 4]].concat();
+    let mut stranger = Client::open(server.address).await?;
+    stranger.writer.frames(&large).await?;
+    stranger.expect(&Packet::Closed(1009)).await?;
+    let mut client = Client::connected(server.address).await?;
+    client.writer.frames(&large).await?;
+    client.writer.frames(&[b'x'; 80_000]).await?;
+    client.expect(&Packet::Closed(1001)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_connect_to_a_namespace_takes_the_place_of_the_first() -> Seen<()> {
     let server = Server::start();
     let mut client = Client::connected(server.address).await?;

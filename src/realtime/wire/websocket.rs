@@ -34,6 +34,9 @@ use crate::{
 /// Bytes read at once.
 const READ: usize = 16 * 1024;
 
+/// Bytes of a message from somebody who is not connected yet: a CONNECT with a token of 16 KiB has fewer.
+const BEFORE_CONNECT: usize = 64 * 1024;
+
 thread_local! {
     /// Where the sockets of a thread are read into, one after the other.
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
@@ -201,7 +204,9 @@ impl Websocket {
     fn hear_all(&mut self, bytes: &mut [u8]) -> usize {
         let mut dealt = 0;
         while dealt < bytes.len() && self.busy.is_none() && self.lane.is_read() {
+            let is_stranger = self.connections.is_empty();
             let most = self.lane.tolerance().max_payload_bytes;
+            let most = if is_stranger { most.min(BEFORE_CONNECT) } else { most };
             let heard = match self.messages.read(&mut bytes[dealt..], most) {
                 Ok(None) => break,
                 Ok(Some(frame)) => {
