@@ -202,7 +202,7 @@ async fn who_is_not_connected_keeps_little_waiting() -> Seen<()> {
     stranger.expect(&Packet::Closed(1009)).await?;
     let mut client = Client::connected(server.address).await?;
     client.writer.frames(&large).await?;
-    client.writer.frames(&[b'x'; 80_000]).await?;
+    client.writer.frames(&vec![b'x'; 80_000]).await?;
     client.expect(&Packet::Closed(1001)).await
 }
 
