@@ -37,6 +37,18 @@ impl Reach {
         Self { top, missing: missing.into_iter().filter(|position| *position < top).collect() }
     }
 
+    /// The same where the highest itself may not be there either.
+    #[must_use]
+    pub fn among(top: i64, missing: impl IntoIterator<Item = i64>) -> Self {
+        let mut missing: BTreeSet<i64> =
+            missing.into_iter().filter(|position| *position <= top).collect();
+        let mut top = top;
+        while missing.remove(&top) {
+            top -= 1;
+        }
+        Self { top, missing }
+    }
+
     /// The highest.
     #[must_use]
     pub fn top(&self) -> i64 {

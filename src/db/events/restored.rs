@@ -28,8 +28,13 @@ pub(in crate::db) async fn start_anew(tx: &mut Tx<'_>) -> Result<()> {
     const NOTE: &str = "
         INSERT INTO restores (restored_at, after_seq, epoch)
         SELECT $1, COALESCE(MAX(after_seq), 0) + $2, $3 FROM restores";
+    const SESSIONS: &str = "DELETE FROM sessions";
+    const SESSION_ROOMS: &str = "DELETE FROM session_rooms";
     let now = tx.now();
     tx.execute(NOTE, &params![now, GAP, Ids.next()]).await?;
+    // What a client was told of sessions and offsets since is not known.
+    tx.execute(SESSIONS, &[]).await?;
+    tx.execute(SESSION_ROOMS, &[]).await?;
     tx.skip_positions(GAP).await
 }
 
