@@ -5,6 +5,7 @@ mod accept;
 mod attachments;
 mod client_files;
 mod door;
+mod handshake;
 mod messages;
 mod pace;
 mod polling;
