@@ -90,8 +90,8 @@
 //!    declares, a backend may answer: the [`proxy`] asks it.
 //! 3. **Keep.** What is to last is done in one unit of work of the [`db::Db`]: its rows and the
 //!    events that it announces are committed together, each event with the next number of its
-//!    [`stream`]. After the commit, and only then, the store hands them on in the order of their
-//!    numbers. A unit that fails leaves nothing behind. The compiler has what is [`event::Kept`] come
+//!    [`stream`] and a position in the order of all. After the commit, and only then, the store's tail
+//!    hands them on, also what other processes committed. A unit that fails leaves nothing behind. The compiler has what is [`event::Kept`] come
 //!    this way, and what is [`event::Ephemeral`] go straight to the emitter.
 //! 4. **Out.** The [`realtime::Emitter`] decides who hears it (`EVENT_AUDIENCE`) and hands it to the
 //!    [`realtime::Hub`], whose shards own the rooms of their connections. It is encoded once for
@@ -137,7 +137,8 @@
 //!   mapper between rows and objects, no query builder.
 //! - No queue of jobs: what goes on after an answer is a row that is looked for (an erasure, a payout
 //!   under way), so that a restart goes on with it.
-//! - No second process beside the one that has the sockets: a node does not hear of another's commits.
+//! - No second process beside the one that has the sockets but for what is kept: a node hears of another's
+//!   commits, and of nothing else.
 //! - No passing on between rooms of a floor: who needs both lies above, or asks through the roof
 //!   (`app/records.rs`).
 //! - No module for what has no subject: no `utils`, `helpers`, `common`.

@@ -9,6 +9,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
 use crate::{
+    clock::Timestamp,
     event::{Alone, EventName, Kept, Namespace, Twinned},
     id::Id,
     room::Room,
@@ -360,6 +361,10 @@ impl WireEvent {
 /// A committed event on its way out.
 #[derive(Clone, Debug)]
 pub struct CommittedEvent {
+    /// Where it stands in the order of all kept events; 0 when it is not kept.
+    pub position: i64,
+    /// When it was announced.
+    pub created_at: Timestamp,
     /// Its number in each stream that keeps it; none when it is not kept.
     pub numbers: Vec<(Stream, i64)>,
     /// The wire events.

@@ -57,13 +57,14 @@ const FLOORS: [(&str, u8); 38] = [
 
 /// The ground floor's own stairs: origins, patterns of events and what is signed with are configured; a
 /// room's name has an id in it and belongs to a dialect; a stream is named like a room, and what is
-/// kept in it is an event to rooms.
-const NEIGHBOURS: [(&str, &str); 8] = [
+/// kept in it is an event to rooms, with its time.
+const NEIGHBOURS: [(&str, &str); 9] = [
     ("config", "event"),
     ("config", "origin"),
     ("config", "signature"),
     ("room", "event"),
     ("room", "id"),
+    ("stream", "clock"),
     ("stream", "event"),
     ("stream", "id"),
     ("stream", "room"),

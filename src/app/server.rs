@@ -142,11 +142,7 @@ async fn within(end: Instant, otherwise: &'static str, step: impl Future<Output 
 /// Has the events of committed units sent.
 fn send_what_is_committed(db: &Db, realtime: &Realtime) {
     let emitter = realtime.emitter().clone();
-    db.set_commit_listener(Arc::new(move |announced| {
-        for event in announced {
-            emitter.publish(event);
-        }
-    }));
+    db.set_commit_listener(Arc::new(move |event, _| emitter.publish(event)));
 }
 
 impl Drop for App {

@@ -21,6 +21,7 @@ mod migrations;
 mod open;
 mod opening;
 mod postgres;
+mod reach;
 mod shared;
 mod sqlite;
 mod tx;
@@ -53,10 +54,12 @@ pub use self::{
     error::{Error, Kind, Result},
     events::{
         Beginning, Budget, KeptAt, KeptEvent, KeptWire, Portion, StoredEvent, StreamPosition,
-        beginning, continue_stream, empty_after, events_about, events_after, kept_after, kept_at,
-        last_seq, position, prune_events, rewrite, set_kept, streams_after, take_back,
+        beginning, committed_after, continue_stream, empty_after, events_about, events_after,
+        kept_after, kept_at, last_seq, position, prune_events, rewrite, set_kept, streams_after,
+        take_back,
     },
     postgres::{Listener, News},
+    reach::{InvalidReach, Reach},
     shared::CommitListener,
     tx::Tx,
     value::{Column, FromValue, Row, Value},
@@ -200,11 +203,36 @@ impl Db {
         Budget::new(self.0.shared.keep)
     }
 
-    /// Gives committed events to `listener`: after their commit, in commit order of each stream. It
-    /// is called by the store and does not wait. Before there is one, events are kept but go
-    /// nowhere.
+    /// Gives committed events to `listener`, in commit order of each stream, also those of other
+    /// processes that work with the store. It is called by the store and does not wait. Before there is
+    /// one, events are kept but go nowhere.
     pub fn set_commit_listener(&self, listener: CommitListener) {
         *self.0.shared.listener.write() = Some(listener);
+        if let Engine::Postgres(postgres) = &self.0.engine {
+            postgres.follow();
+        }
+    }
+
+    /// How far committed events have been handed on.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        self.0.shared.reach.borrow().clone()
+    }
+
+    /// Tells whenever more have been.
+    #[must_use]
+    pub fn reached(&self) -> watch::Receiver<Reach> {
+        self.0.shared.reach.subscribe()
+    }
+
+    /// Has the events after this position kept, for some days and whatever their streams have: somebody
+    /// is still to hear of them.
+    pub fn need_after(&self, position: i64) {
+        self.0.shared.needed_after.store(position, Ordering::Relaxed);
+    }
+
+    fn needed_after(&self) -> i64 {
+        self.0.shared.needed_after.load(Ordering::Relaxed)
     }
 
     /// Whether the store does what it is asked, now.

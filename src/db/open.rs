@@ -166,6 +166,7 @@ fn shared(config: &DatabaseConfig, clock: Clock) -> Arc<Shared> {
     let keep = KeepLimits {
         per_stream: config.event_count.into(),
         unit_bytes: config.max_unit_event_bytes,
+        needed_after: i64::MAX,
     };
     Arc::new(Shared {
         clock,
@@ -173,6 +174,8 @@ fn shared(config: &DatabaseConfig, clock: Clock) -> Arc<Shared> {
         available: watch::Sender::new(true),
         tasks: Tasks::default(),
         keep,
+        reach: watch::Sender::default(),
+        needed_after: AtomicI64::new(i64::MAX),
         after: AtomicI64::default(),
     })
 }

@@ -1,5 +1,5 @@
-//! What the threads and tasks of a store have in common: its time, who hears of its commits, and
-//! whether it does what it is asked.
+//! What the threads and tasks of a store have in common: its time, who hears of its commits and how far,
+//! and whether it does what it is asked.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -12,11 +12,12 @@ use std::{
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
-use super::events::KeepLimits;
+use super::{events::KeepLimits, reach::Reach};
 use crate::{clock::Clock, stream::CommittedEvent, tasks::Tasks};
 
-/// Who is given the events of committed units, in commit order.
-pub type CommitListener = Arc<dyn Fn(Vec<CommittedEvent>) + Send + Sync>;
+/// Who is given each committed event, in commit order of its streams, with how far all of them have
+/// been handed on with it.
+pub type CommitListener = Arc<dyn Fn(CommittedEvent, &Reach) + Send + Sync>;
 
 /// What the threads and tasks of a store have in common.
 pub(super) struct Shared {
@@ -26,6 +27,10 @@ pub(super) struct Shared {
     /// Its own, which end when it is closed.
     pub(super) tasks: Tasks,
     pub(super) keep: KeepLimits,
+    /// How far committed events have been handed on.
+    pub(super) reach: watch::Sender<Reach>,
+    /// The position after which somebody still needs the events.
+    pub(super) needed_after: AtomicI64,
     /// The number after which streams begin.
     pub(super) after: AtomicI64,
 }
@@ -35,17 +40,45 @@ impl Shared {
         self.after.load(Ordering::Relaxed)
     }
 
-    /// Hands committed events on.
-    pub(super) fn send(&self, announced: Vec<CommittedEvent>) {
-        let listener = self.listener.read().clone();
-        if announced.is_empty() {
-            return;
+    /// How much is kept.
+    pub(super) fn keep(&self) -> KeepLimits {
+        KeepLimits { needed_after: self.needed_after.load(Ordering::Relaxed), ..self.keep }
+    }
+
+    /// Hands committed events on, in the order of their positions. When all have them, that is known.
+    pub(super) fn hand_on(&self, events: Vec<CommittedEvent>, reach: &mut Reach) {
+        for event in events {
+            // What is not kept has no position.
+            if !event.numbers.is_empty() {
+                reach.mark(event.position);
+            }
+            self.hand(event, reach);
         }
-        if let Some(listener) = listener
-            && catch_unwind(AssertUnwindSafe(|| listener(announced))).is_err()
-        {
-            tracing::error!("committed events were not sent: the listener panicked");
+        self.reached(reach);
+    }
+
+    /// Hands on what was committed and is not kept: it has no place in the order.
+    pub(super) fn hand_on_unkept(&self, events: impl Iterator<Item = CommittedEvent>) {
+        let reach = self.reach.borrow().clone();
+        events.for_each(|event| self.hand(event, &reach));
+    }
+
+    fn hand(&self, event: CommittedEvent, reach: &Reach) {
+        let Some(listener) = self.listener.read().clone() else { return };
+        if catch_unwind(AssertUnwindSafe(|| listener(event, reach))).is_err() {
+            tracing::error!("a committed event was not sent: the listener panicked");
         }
+    }
+
+    /// Notes how far events have been handed on.
+    pub(super) fn reached(&self, reach: &Reach) {
+        self.reach.send_if_modified(|known| {
+            let is_news = known != reach;
+            if is_news {
+                known.clone_from(reach);
+            }
+            is_news
+        });
     }
 
     /// Notes whether the store does what it is asked.

@@ -13,9 +13,6 @@ pub struct Tx<'a> {
     now: Timestamp,
     /// The first statement that failed.
     failure: Option<Error>,
-    /// What the server calls its transaction, once it has numbered something: by that it can be
-    /// asked afterwards whether it was committed. None on SQLite, where that is known.
-    pub(super) name: Option<i64>,
     pub(super) announced: Vec<Box<dyn DomainEvent>>,
     /// Whether it takes something back.
     pub(super) takes_back: bool,
@@ -42,7 +39,6 @@ impl<'a> Tx<'a> {
             engine,
             now,
             failure: None,
-            name: None,
             announced: Vec::new(),
             takes_back: false,
             recorded: Vec::new(),
@@ -164,6 +160,37 @@ impl<'a> Tx<'a> {
         self.recorded.push(room);
     }
 
+    /// The next positions in the order of all kept events. On Postgres other units take some between
+    /// them, and a later one may be committed before.
+    pub(super) async fn take_positions(&mut self, count: usize) -> Result<Vec<i64>> {
+        const COUNT: &str = "UPDATE positions SET last = last + $1 RETURNING last";
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        match self.engine {
+            Engine::Sqlite(_) => {
+                let last: i64 = self.one(COUNT, &[count.into()]).await?.get("last")?;
+                Ok((last - count + 1..=last).collect())
+            }
+            Engine::Postgres(_) => {
+                let rows = self.all(postgres::NEXT_POSITIONS, &[count.into()]).await?;
+                rows.iter().map(|row| row.get("position")).collect()
+            }
+        }
+    }
+
+    /// Has the next positions begin so much higher.
+    pub(super) async fn skip_positions(&mut self, many: i64) -> Result<()> {
+        const COUNT: &str = "UPDATE positions SET last = last + $1";
+        match self.engine {
+            Engine::Sqlite(_) => self.execute(COUNT, &[many.into()]).await.map(drop),
+            Engine::Postgres(_) => {
+                self.one(postgres::SKIP_POSITIONS, &[many.into()]).await.map(drop)
+            }
+        }
+    }
+
     /// Has the others told of the rooms that were recorded.
     pub(super) async fn tell_others(&mut self) -> Result<()> {
         let rooms = std::mem::take(&mut self.recorded);
@@ -179,11 +206,6 @@ impl<'a> Tx<'a> {
             return Ok(());
         }
         Err(Error::new(Kind::Other, "a unit that reads announced an event"))
-    }
-
-    /// Whether it has a name.
-    pub(super) fn is_named(&self) -> bool {
-        matches!(self.engine, Engine::Postgres(_))
     }
 
     /// The first statement that failed.

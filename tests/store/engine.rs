@@ -65,9 +65,7 @@ impl Store {
             Db::open(&config, folder.path(), clock.clone(), Duration::ZERO).await.expect("a store");
         let sent = Arc::<Mutex<Vec<CommittedEvent>>>::default();
         let outlet = sent.clone();
-        db.set_commit_listener(Arc::new(move |announced| {
-            outlet.lock().extend(announced);
-        }));
+        db.set_commit_listener(Arc::new(move |event, _| outlet.lock().push(event)));
         Self { db, clock, config, folder, sent }
     }
 

@@ -16,7 +16,8 @@ use super::engine::Store;
 use crate::architecture::source::Source;
 
 /// One row, one for each migration, and one for each time that an operator restored a backup.
-const SMALL: [&str; 4] = ["heartbeat", "migrations", "_sqlx_migrations", "restores"];
+const SMALL: [&str; 6] =
+    ["heartbeat", "migrations", "positions", "positions_last_seq", "_sqlx_migrations", "restores"];
 
 const STATEMENTS: [&str; 5] = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH "];
 

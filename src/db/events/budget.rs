@@ -20,6 +20,8 @@ pub(in crate::db) struct KeepLimits {
     pub(in crate::db) per_stream: i64,
     /// Bytes of the events of one unit of work.
     pub(in crate::db) unit_bytes: usize,
+    /// What is after this position is kept whatever its stream has.
+    pub(in crate::db) needed_after: i64,
 }
 
 /// What a unit may still announce.

@@ -2,6 +2,7 @@
 //! they show, and given up when they are old (docs/contract/events.md#missed-events).
 
 mod budget;
+mod committed;
 mod kept;
 mod moved;
 mod number;
@@ -11,13 +12,19 @@ mod subject;
 
 pub use self::{
     budget::Budget,
+    committed::committed_after,
     kept::{KeptAt, KeptWire, empty_after, kept_after, kept_at, set_kept},
     moved::{continue_stream, streams_after},
     prune::prune_events,
     restored::{Beginning, beginning},
     subject::{KeptEvent, events_about, rewrite, take_back},
 };
-pub(super) use self::{budget::KeepLimits, number::number, restored::start_anew};
+pub(super) use self::{
+    budget::KeepLimits,
+    committed::{COMMITTED, grouped},
+    number::number,
+    restored::start_anew,
+};
 use super::{Error, Kind, Result, Row, Tx};
 use crate::{
     id::Id,

@@ -27,10 +27,10 @@ pub(in crate::db) async fn number(
     after: i64,
 ) -> Result<Vec<CommittedEvent>> {
     const KEEP: &str = "
-        INSERT INTO events (stream, seq, wire, created_at, subject, shared)
-        VALUES ($1, $2, $3, $4, $5, $6)";
+        INSERT INTO events (stream, seq, position, wire, created_at, subject, shared)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)";
     const INSERT_SHARED: &str =
-        "INSERT INTO shared_events (id, wire, created_at) VALUES ($1, $2, $3)";
+        "INSERT INTO shared_events (id, position, wire, created_at) VALUES ($1, $2, $3, $4)";
     let events = std::mem::take(&mut tx.announced);
     let streams: Vec<Vec<Stream>> = events
         .iter()
@@ -43,6 +43,9 @@ pub(in crate::db) async fn number(
         return Err(too_large());
     }
     let mut next = take_numbers(tx, &counts, limits, after).await?;
+    // After the rows of all the streams are locked, so that positions rise in each of them.
+    let kept = streams.iter().filter(|streams| !streams.is_empty()).count();
+    let mut positions = tx.take_positions(kept).await?.into_iter();
     let mut announced = Vec::with_capacity(events.len());
     let mut rows = Vec::with_capacity(streams.iter().map(Vec::len).sum());
     let mut budget = Budget::new(limits);
@@ -57,38 +60,30 @@ pub(in crate::db) async fn number(
         }
         let mut wire_events = event.render(numbers.first().map_or(0, |(_, _, seq)| *seq));
         name(&mut wire_events, numbers.len());
+        let (mut position, created_at) = (0, tx.now());
         if !numbers.is_empty() {
             let wire = wire(&wire_events)?;
+            position = positions.next().unwrap_or_default();
             budget.spend(numbers.iter().map(|(_, name, _)| name.as_str()), wire.get().len())?;
-            let now = tx.now();
             if numbers.len() > 1 {
                 let id = Ids.next().into_bytes();
-                tx.execute(INSERT_SHARED, &params![id.as_slice(), wire, now]).await?;
+                tx.execute(INSERT_SHARED, &params![id.as_slice(), position, wire, created_at])
+                    .await?;
                 rows.extend(numbers.iter().map(|(_, name, seq)| {
-                    params![name, *seq, "", now, event.subject(), id.as_slice()]
+                    let (subject, shared) = (event.subject(), id.as_slice());
+                    params![name, *seq, position, "", created_at, subject, shared]
                 }));
             } else if let Some((_, name, seq)) = numbers.first() {
                 let shared = None::<Vec<u8>>;
-                rows.push(params![name, *seq, wire, now, event.subject(), shared]);
+                let subject = event.subject();
+                rows.push(params![name, *seq, position, wire, created_at, subject, shared]);
             }
         }
         let numbers = numbers.into_iter().map(|(stream, _, seq)| (stream, seq)).collect();
-        announced.push(CommittedEvent { numbers, wire_events });
+        announced.push(CommittedEvent { position, created_at, numbers, wire_events });
     }
     tx.insert_all(KEEP, &rows).await?;
     Ok(announced)
-}
-
-/// Takes numbers from a stream, which is begun where there is none.
-macro_rules! next {
-    ($also:literal) => {
-        concat!(
-            "INSERT INTO streams (stream, seq, epoch) VALUES ($1, $2, $3)
-            ON CONFLICT (stream) DO UPDATE SET seq = streams.seq + excluded.seq
-            RETURNING stream, seq",
-            $also
-        )
-    };
 }
 
 /// How many events there are for each of these streams.
@@ -107,39 +102,44 @@ async fn take_numbers(
     limits: KeepLimits,
     after: i64,
 ) -> Result<BTreeMap<String, i64>> {
-    const NEXT: &str = next!("");
-    const NEXT_AND_NAME: &str = next!(", txid_current() AS name");
+    const NEXT: &str = "
+        INSERT INTO streams (stream, seq, epoch) VALUES ($1, $2, $3)
+        ON CONFLICT (stream) DO UPDATE SET seq = streams.seq + excluded.seq
+        RETURNING stream, seq";
     let count = |events: usize| i64::try_from(events).unwrap_or(i64::MAX);
     let rows: Vec<_> =
         counts.iter().map(|(stream, events)| params![stream, count(*events), Ids.next()]).collect();
     let mut next = BTreeMap::new();
-    let is_named = tx.is_named();
-    let numbered = if is_named { NEXT_AND_NAME } else { NEXT };
-    for row in tx.insert_all(numbered, &rows).await? {
-        if is_named {
-            tx.name = Some(row.get("name")?);
-        }
+    for row in tx.insert_all(NEXT, &rows).await? {
         let (stream, last): (String, i64) = (row.get("stream")?, row.get("seq")?);
         let count = counts.get(&stream).copied().map_or(0, count);
         let last = after + last;
-        shorten(tx, &stream, last, count, limits.per_stream).await?;
+        shorten(tx, &stream, last, count, limits).await?;
         next.insert(stream, last - count + 1);
     }
     Ok(next)
 }
 
 /// Removes the oldest events of a stream that is to get `count` more, up to number `last`, so that
-/// no more than `most` are kept; once in a while, and a few at a time: a stream that was longer
+/// no more than so many are kept; once in a while, and a few at a time: a stream that was longer
 /// comes down by and by.
-async fn shorten(tx: &mut Tx<'_>, stream: &str, last: i64, count: i64, most: i64) -> Result<()> {
+async fn shorten(
+    tx: &mut Tx<'_>,
+    stream: &str,
+    last: i64,
+    count: i64,
+    limits: KeepLimits,
+) -> Result<()> {
     const SHORTEN: &str = "
         DELETE FROM events WHERE stream = $1 AND seq IN (
-            SELECT seq FROM events WHERE stream = $1 AND seq <= $2 ORDER BY seq LIMIT $3)";
+            SELECT seq FROM events WHERE stream = $1 AND seq <= $2 AND position <= $4
+            ORDER BY seq LIMIT $3)";
+    let KeepLimits { per_stream: most, needed_after, .. } = limits;
     let step = (most / 100).clamp(1, MAX_STEP);
     let upto = last - most + step - 1;
     if upto > 0 && last / step > (last - count) / step {
         let few = 2 * count.max(step);
-        tx.execute(SHORTEN, &params![stream, upto, few]).await?;
+        tx.execute(SHORTEN, &params![stream, upto, few, needed_after]).await?;
     }
     Ok(())
 }

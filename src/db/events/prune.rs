@@ -22,54 +22,73 @@ const MAX_BYTES: u64 = 512 * 1024;
 /// while, and makes SQLite fold its log in, too.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Gives up the events that are older than `keep_for`; how many. What several streams shared goes
-/// after what streams keep of it, which are as old.
+/// For how long at most is kept what somebody needs.
+const NEEDED: Duration = Duration::from_hours(7 * 24);
+
+/// What is to go: what is older, and what is that old whether it is needed or not.
+#[derive(Clone, Copy)]
+struct Old {
+    at: Timestamp,
+    though_needed: Timestamp,
+    needed_after: i64,
+}
+
+impl Old {
+    fn is(&self, position: i64, created_at: Timestamp) -> bool {
+        let is_needed = position > self.needed_after;
+        created_at <= if is_needed { self.though_needed } else { self.at }
+    }
+}
+
+/// Gives up the events that are older than `keep_for`, and what is still needed when it is much older;
+/// how many. They are found in the order of their positions, which is that of their age. What several
+/// streams shared goes with what they keep of it.
 ///
 /// # Errors
 /// The store's.
 pub async fn prune_events(db: &Db, keep_for: Duration) -> Result<u64> {
-    const OLD: &str = "
-        SELECT OCTET_LENGTH(wire) AS bytes FROM events WHERE created_at <= $1
-        ORDER BY created_at LIMIT $2";
-    const REMOVE: &str = "
-        DELETE FROM events WHERE (stream, seq) IN (
-            SELECT stream, seq FROM events WHERE created_at <= $1 ORDER BY created_at LIMIT $2)";
-    const OLD_SHARED: &str = "
-        SELECT OCTET_LENGTH(wire) AS bytes FROM shared_events WHERE created_at <= $1
-        ORDER BY created_at LIMIT $2";
-    const REMOVE_SHARED: &str = "
-        DELETE FROM shared_events WHERE id IN (
-            SELECT id FROM shared_events WHERE created_at <= $1 ORDER BY created_at LIMIT $2)";
+    let needed_after = db.needed_after();
     let now = db.read(async |tx: &mut Tx<'_>| Ok(tx.now())).await?;
-    let old = now - keep_for;
-    let pruned = prune(db, old, OLD, REMOVE).await?;
-    prune(db, old, OLD_SHARED, REMOVE_SHARED).await?;
-    Ok(pruned)
-}
-
-/// Removes what is that old: what `find` finds, by `remove`.
-async fn prune(db: &Db, old: Timestamp, find: &'static str, remove: &'static str) -> Result<u64> {
+    let old = Old { at: now - keep_for, though_needed: now - keep_for.max(NEEDED), needed_after };
     let mut pruned = 0;
     loop {
-        let rows = db.read(async move |tx: &mut Tx<'_>| oldest(tx, old, find).await).await?;
-        if rows == 0 {
-            return Ok(pruned);
-        }
-        let unit = async move |tx: &mut Tx<'_>| Ok(tx.execute(remove, &params![old, rows]).await?);
-        pruned += db.write(unit).await?;
+        let upto = db.read(async move |tx: &mut Tx<'_>| oldest(tx, old).await).await?;
+        let Some(upto) = upto else { return Ok(pruned) };
+        pruned += db.write(async move |tx: &mut Tx<'_>| remove(tx, upto, old.at).await).await?;
         sleep(PAUSE).await;
     }
 }
 
-/// How many of the oldest are removed together.
-async fn oldest(tx: &mut Tx<'_>, old: Timestamp, find: &'static str) -> Result<i64> {
-    let (mut rows, mut bytes) = (0, 0);
-    for row in tx.all(find, &params![old, MAX_ROWS]).await? {
+/// The position up to which events are removed together.
+async fn oldest(tx: &mut Tx<'_>, old: Old) -> Result<Option<i64>> {
+    const OLDEST: &str = "
+        SELECT e.position, e.created_at,
+            OCTET_LENGTH(e.wire) + COALESCE(OCTET_LENGTH(s.wire), 0) AS bytes
+        FROM events e LEFT JOIN shared_events s ON s.id = e.shared
+        WHERE e.position > $1 ORDER BY e.position LIMIT $2";
+    let (mut last, mut bytes) = (None, 0);
+    for row in tx.all(OLDEST, &params![i64::MIN, MAX_ROWS]).await? {
+        let position = row.get("position")?;
+        if last == Some(position) {
+            continue;
+        }
         bytes += row.get::<u64>("bytes")?;
-        if rows > 0 && bytes > MAX_BYTES {
+        let is_full = last.is_some() && bytes > MAX_BYTES;
+        if is_full || !old.is(position, row.get("created_at")?) {
             break;
         }
-        rows += 1;
+        last = Some(position);
     }
-    Ok(rows)
+    Ok(last)
+}
+
+async fn remove(tx: &mut Tx<'_>, upto: i64, old: Timestamp) -> Result<u64> {
+    const REMOVE: &str = "DELETE FROM events WHERE position <= $1 AND created_at <= $2";
+    const REMOVE_SHARED: &str =
+        "DELETE FROM shared_events WHERE position <= $1 AND created_at <= $2";
+    const NOTE: &str = "UPDATE positions SET pruned = $1 WHERE pruned < $1";
+    let removed = tx.execute(REMOVE, &params![upto, old]).await?;
+    tx.execute(REMOVE_SHARED, &params![upto, old]).await?;
+    tx.execute(NOTE, &params![upto]).await?;
+    Ok(removed)
 }

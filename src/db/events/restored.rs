@@ -1,5 +1,5 @@
 //! A store that was restored from a backup does not know what its clients have heard since: its
-//! streams start anew, in another epoch, with numbers that nobody has heard of. The rows of the
+//! streams start anew, in another epoch, with numbers and positions that nobody has heard of. The rows of the
 //! streams stay as they are: they count their events, and the numbers begin after the last restore.
 
 use super::{Result, Tx};
@@ -30,7 +30,7 @@ pub(in crate::db) async fn start_anew(tx: &mut Tx<'_>) -> Result<()> {
         SELECT $1, COALESCE(MAX(after_seq), 0) + $2, $3 FROM restores";
     let now = tx.now();
     tx.execute(NOTE, &params![now, GAP, Ids.next()]).await?;
-    Ok(())
+    tx.skip_positions(GAP).await
 }
 
 /// Where a stream begins that nothing was ever announced in.

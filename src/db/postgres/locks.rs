@@ -101,8 +101,7 @@ impl Locks {
     }
 
     /// Waits for a unit's streams. They are taken in one order everywhere, right before they are
-    /// numbered, and held until they are sent, or it is known that they are not to be, so what is sent
-    /// has the order of the numbers.
+    /// numbered, and held until the commit.
     ///
     /// # Errors
     /// [`Kind::Busy`]

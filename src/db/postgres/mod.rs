@@ -3,14 +3,15 @@
 //! that neither a locked row nor a slow question keeps the others waiting.
 
 mod aside;
-mod doubt;
 mod locks;
 mod query;
 mod records;
 mod session;
+mod tail;
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use sqlx::{
     Connection as _, Executor as _, PgConnection, PgPool, Postgres as Engine,
     pool::PoolConnection,
@@ -24,19 +25,17 @@ use tokio::{
 
 pub use self::records::{Listener, News};
 use self::{
-    doubt::Doubt,
     locks::{Locks, OrderGuard, Patience},
     session::Progress,
+    tail::{Beginning, Follower},
 };
 pub(super) use self::{
-    query::{NOW, execute, insert_all, lock_row, rows},
+    query::{NEXT_POSITIONS, NOW, SKIP_POSITIONS, execute, insert_all, lock_row, rows},
     records::tell,
     session::Session,
 };
 use super::{
-    Error, Kind, Result, Tx,
-    backlog::Backlog,
-    events, migrations,
+    Error, Kind, Result, Tx, events, migrations,
     opening::Opening,
     shared::Shared,
     unit::{Lost, Unit, carry_out, guard},
@@ -79,8 +78,9 @@ struct Inner {
     lock_timeout: Duration,
     read_timeout: Duration,
     locks: Arc<Locks>,
-    /// What units announce that are about to be committed, or may have been.
-    uncommitted: Backlog,
+    /// Where the tail begins, until it is begun.
+    beginning: Mutex<Option<Beginning>>,
+    follower: Arc<Follower>,
     shared: Arc<Shared>,
 }
 
@@ -113,7 +113,11 @@ impl Postgres {
             reads: pool(size + long, config.read_timeout),
             probes: pool(1, config.write_timeout),
         };
-        Ok(Self::new(options, pools, config, shared, false))
+        let beginning = match opening {
+            Opening::Work => Some(Beginning::of(pool(1, config.read_timeout), shared).await?),
+            _ => None,
+        };
+        Ok(Self::new(options, pools, config, shared, beginning, false))
     }
 
     /// Copies a database for this process alone.
@@ -126,7 +130,7 @@ impl Postgres {
         let (settings, own) = bounded(&options, 1, config.write_timeout, config.lock_timeout);
         let session = aside::open(&options, settings, own).await?;
         let pools = Pools { writes: session.clone(), reads: session.clone(), probes: session };
-        Ok(Self::new(options, pools, config, shared, true))
+        Ok(Self::new(options, pools, config, shared, None, true))
     }
 
     fn new(
@@ -134,6 +138,7 @@ impl Postgres {
         Pools { writes, reads, probes }: Pools,
         config: &DatabaseConfig,
         shared: &Arc<Shared>,
+        beginning: Option<Beginning>,
         is_aside: bool,
     ) -> Self {
         let (size, long) = (config.pool_size, (config.pool_size / 2).max(1));
@@ -152,9 +157,19 @@ impl Postgres {
             lock_timeout: config.lock_timeout,
             read_timeout: config.read_timeout,
             locks: Arc::default(),
-            uncommitted: Backlog::new(config.queue_bytes),
+            beginning: Mutex::new(beginning),
+            follower: Arc::default(),
             shared: shared.clone(),
         }))
+    }
+
+    /// Begins to hand on what is committed, once there is somebody to hear it.
+    pub(super) fn follow(&self) {
+        let Some(beginning) = self.0.beginning.lock().take() else { return };
+        let Inner { shared, follower, .. } = &*self.0;
+        follower.begin();
+        let follow = tail::follow(beginning, shared.clone(), follower.clone());
+        shared.tasks.spawn("store tail", follow);
     }
 
     /// Hears what other processes tell.
@@ -268,10 +283,9 @@ impl Postgres {
                     this.shared.report(true);
                 }
                 drop(connection);
-                if let Some(doubt) = progress.doubt.take() {
-                    let tasks = this.shared.tasks.clone();
-                    let settled = async move { doubt.settle(&this.probes, &this.shared).await };
-                    tasks.spawn_until_stopped("doubt", settled);
+                // Who is answered has heard of it.
+                if let Some(position) = progress.position.get() {
+                    this.follower.passes(position, &this.shared).await;
                 }
                 unit.answer(done.or_else(Lost::cause));
             });
@@ -287,6 +301,7 @@ impl Postgres {
     pub(super) async fn close(&self) {
         let Inner { writes, reads, probes, .. } = &*self.0;
         tokio::join!(writes.close(), reads.close(), probes.close());
+        self.0.follower.end();
     }
 }
 
@@ -310,14 +325,14 @@ impl Inner {
         let kept = tx.announced.iter().filter(|event| event.kept());
         let streams = kept.flat_map(|event| event.streams());
         let guards = locks.streams(streams, patience).await?;
-        let announced = events::number(&mut tx, self.shared.keep, self.shared.after()).await?;
+        let announced = events::number(&mut tx, self.shared.keep(), self.shared.after()).await?;
         guards.iter().for_each(OrderGuard::got);
-        let doubt = Doubt::new(tx.name, announced, guards, &self.uncommitted)?;
-        progress.doubt.set(Some(doubt));
         transaction.commit().await.map_err(Error::from)?;
-        if let Some(doubt) = progress.doubt.take() {
-            doubt.send(&self.shared);
-        }
+        drop(guards);
+        // What is kept is handed on by the tail.
+        progress.position.set(announced.iter().map(|event| event.position).max());
+        let unkept = announced.into_iter().filter(|event| event.numbers.is_empty());
+        self.shared.hand_on_unkept(unkept);
         Ok(())
     }
 

@@ -18,6 +18,14 @@ use crate::db::{Error, Kind, Result, Row, Value, bulk};
 pub(in crate::db) const NOW: &str =
     "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now";
 
+/// So many positions.
+pub(in crate::db) const NEXT_POSITIONS: &str =
+    "SELECT nextval('positions_last_seq') AS position FROM generate_series(1, $1)";
+
+/// Has positions begin so much higher.
+pub(in crate::db) const SKIP_POSITIONS: &str =
+    "SELECT setval('positions_last_seq', nextval('positions_last_seq') + $1) AS last";
+
 /// Rows of one `INSERT`. A statement has at most 65,535 parameters.
 const ROWS_AT_ONCE: usize = 500;
 
@@ -82,7 +90,7 @@ pub(in crate::db) async fn insert_all<const N: usize>(
     Ok(answers)
 }
 
-fn read(rows: &[PgRow]) -> Result<Vec<Row>> {
+pub(super) fn read(rows: &[PgRow]) -> Result<Vec<Row>> {
     let Some(first) = rows.first() else { return Ok(Vec::new()) };
     let columns: Arc<[Box<str>]> =
         first.columns().iter().map(|column| Box::from(column.name())).collect();

@@ -4,10 +4,7 @@ use std::{cell::Cell, sync::Arc};
 
 use sqlx::PgConnection;
 
-use super::{
-    doubt::Doubt,
-    locks::{Locks, Patience},
-};
+use super::locks::{Locks, Patience};
 
 /// A connection in a unit's transaction.
 pub(in crate::db) struct Session<'a> {
@@ -22,6 +19,6 @@ pub(in crate::db) struct Session<'a> {
 pub(super) struct Progress {
     /// The statement under way.
     pub(super) doing: Cell<&'static str>,
-    /// What it announced, from when it is being committed until that is known.
-    pub(super) doubt: Cell<Option<Doubt>>,
+    /// The highest position of what it announced, once it is committed.
+    pub(super) position: Cell<Option<i64>>,
 }

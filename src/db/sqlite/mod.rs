@@ -22,7 +22,7 @@ use std::{
 
 use futures_util::future::OptionFuture;
 use parking_lot::Mutex;
-use rusqlite::{Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::{
     sync::mpsc,
     task,
@@ -44,6 +44,7 @@ use self::{
 use super::{
     Error, Kind, Result, Tx, events, migrations,
     opening::Opening,
+    reach::Reach,
     shared::Shared,
     unit::{Lost, Unit},
 };
@@ -108,10 +109,12 @@ impl Sqlite {
         };
         let session = session.for_units(opening)?;
         begin(&session, &mut mark, shared, opening)?;
+        let reach = Reach::upto(last_position(&session.connection)?);
+        shared.reached(&reach);
         files.opened();
         let (writer, units) = mpsc::channel(permits(config.queue_length));
         let (committed, told) = mpsc::channel(UNTOLD);
-        let teller = shared.tasks.spawn("store teller", writer::tell(shared.clone(), told));
+        let teller = shared.tasks.spawn("store teller", writer::tell(shared.clone(), reach, told));
         let readers = Readers::start(path.to_owned(), config, shared.clone())?;
         let files = Arc::new(files);
         let limit = config.write_timeout;
@@ -224,6 +227,11 @@ fn begin(session: &Session, mark: &mut Mark, shared: &Shared, opening: Opening) 
         }
         counted => counted,
     }
+}
+
+/// The position that was taken last.
+fn last_position(connection: &Connection) -> Result<i64> {
+    Ok(connection.query_row("SELECT last FROM positions", [], |row| row.get(0))?)
 }
 
 /// Takes a database's files, as soon as no other process works with them.

@@ -21,6 +21,7 @@ use crate::{
     db::{
         Error, Kind, Result, Tx, events,
         opening::Opening,
+        reach::Reach,
         shared::Shared,
         unit::{Unit, carry_out},
     },
@@ -221,9 +222,13 @@ impl Writer {
 }
 
 /// Sends what was committed and answers who asked for it, in the order of the commits.
-pub(super) async fn tell(shared: Arc<Shared>, mut committed: mpsc::Receiver<Batch>) {
+pub(super) async fn tell(
+    shared: Arc<Shared>,
+    mut reach: Reach,
+    mut committed: mpsc::Receiver<Batch>,
+) {
     while let Some(batch) = committed.recv().await {
-        shared.send(batch.announced);
+        shared.hand_on(batch.announced, &mut reach);
         for unit in batch.units {
             unit.answer(Ok(()));
             task::consume_budget().await;
@@ -241,7 +246,7 @@ fn attempt(session: &Session, limit: Duration, shared: &Shared, unit: &mut dyn U
     let mut tx = Tx::sqlite(session, shared.clock.now());
     let run = at_once(async {
         carry_out(unit, &mut tx).await?;
-        Ok(events::number(&mut tx, shared.keep, shared.after()).await?)
+        Ok(events::number(&mut tx, shared.keep(), shared.after()).await?)
     });
     session.meter.end();
     if connection.is_autocommit() {

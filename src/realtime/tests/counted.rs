@@ -9,6 +9,7 @@ use super::{
     room,
 };
 use crate::{
+    clock::Clock,
     event::{EventName, Namespace},
     id::Ids,
     realtime::{Connection, ExternalEvent, Target, events::ClosingReason, hub::Then},
@@ -39,7 +40,8 @@ async fn publish(server: &Server, seq: i64) -> usize {
     let emitter = server.realtime.emitter();
     let count = emitter.count(wire_event.id.expect("an id"));
     let numbers = vec![(Stream::from(&room(1)), seq)];
-    emitter.publish(CommittedEvent { numbers, wire_events: vec![wire_event] });
+    let (created_at, wire_events) = (Clock::system().now(), vec![wire_event]);
+    emitter.publish(CommittedEvent { position: seq, created_at, numbers, wire_events });
     count.sockets().await
 }
 
