@@ -77,7 +77,8 @@
 //! 1. **In.** [`realtime::wire`] accepts the connection and serves HTTP on it. For a REST request it
 //!    is found once who calls, and whether they ask too fast (`app/admission`). A request to
 //!    `/socket.io/` goes to the [`realtime::wire::Door`], which checks origin, version and how many
-//!    sockets the address holds. A websocket is taken over whole: a task of its own reads what comes,
+//!    sockets the address holds. Where a connection begins with a websocket's, the door reads and
+//!    answers it without HTTP's machinery. A websocket is taken over whole: a task of its own reads what comes,
 //!    its write side becomes a *lane*. The handshake verifies the token, which [`users`] may have
 //!    revoked, and makes a [`realtime::Connection`].
 //!    From then on one handler receives every event of it, in order, in the reader's task: table

@@ -447,3 +447,41 @@ async fn the_first_protocol_that_a_websocket_offers_is_chosen() {
         assert!(line.is_none_or(|line| head.contains(&line)), "{head}");
     }
 }
+
+#[tokio::test]
+async fn a_websocket_begins_alike_however_its_request_comes() {
+    let app = TestApp::start().await;
+    let key = format!("Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n");
+    let long = format!("X-Padding: {}\r\n", "x".repeat(5000));
+    let many = (0..40).map(|n| format!("X-{n}: x\r\n")).collect::<String>();
+    let connect = format!(r#"40{{"token":"{}"}}"#, app.token("alice", &[]));
+    let connect = raw::frame(0x81, &connect);
+    for (first, fields) in [("", ""), ("", &long), ("", &many), ("HEAD /livez HTTP/1.1", "")] {
+        let mut stream = TcpStream::connect(app.address()).await.unwrap();
+        if !first.is_empty() {
+            let request = format!("{first}\r\nHost: localhost\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            raw::until(&mut stream, "\r\n\r\n").await;
+        }
+        // What comes along with the request is heard, too, whole or in part.
+        let (begin, end) = connect.split_at(if fields.is_empty() { connect.len() / 2 } else { 0 });
+        let request = upgrade_request(&format!("{key}{fields}"));
+        stream.write_all(&[request.as_bytes(), begin].concat()).await.unwrap();
+        let mut begun = raw::until(&mut stream, "\"maxPayload\":1000000}").await;
+        stream.write_all(end).await.unwrap();
+        begun += &raw::until(&mut stream, "40{").await;
+        let (head, _) = begun.split_once("\r\n\r\n").unwrap();
+        let head = head.lines().filter(|line| !line.starts_with("date: "));
+        let mut head: Vec<_> = head.collect();
+        head[1..].sort_unstable();
+        assert_eq!(
+            head,
+            [
+                "HTTP/1.1 101 Switching Protocols",
+                "connection: Upgrade",
+                "sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+                "upgrade: websocket",
+            ]
+        );
+    }
+}

@@ -7,7 +7,12 @@ use axum::Router;
 use tokio::{net::TcpListener, sync::watch};
 
 use super::ground::Ground;
-use crate::{config::ServerConfig, metrics, realtime::wire, tasks::Tasks};
+use crate::{
+    config::ServerConfig,
+    metrics,
+    realtime::wire::{self, Door},
+    tasks::Tasks,
+};
 
 /// What answers on the ports. Cheap to clone.
 #[derive(Clone)]
@@ -18,7 +23,7 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    /// Answers by `router` on the public port, and by the metrics on theirs.
+    /// Answers by `router` and `door` on the public port, and by the metrics on theirs.
     ///
     /// # Errors
     /// When the metrics' port is taken.
@@ -26,6 +31,7 @@ impl Listeners {
         ground: &Ground,
         public: TcpListener,
         router: Router,
+        door: &Door,
     ) -> anyhow::Result<Self> {
         let config = &ground.config;
         let listeners = Self { stop: watch::Sender::new(false), tasks: Tasks::default() };
@@ -36,11 +42,13 @@ impl Listeners {
                 .with_context(|| format!("the metrics port {address} can't be listened on"))?;
             let router = metrics::router(ground.metrics.clone());
             let stopping = listeners.stop.subscribe();
-            let serve = wire::serve(listener, router, config.clone(), stopping);
+            let serve = wire::serve(listener, router, None, config.clone(), stopping);
             listeners.tasks.spawn("metrics listener", serve);
         }
+        // A token in the query is the router's to take out.
+        let door = config.auth.query.is_none().then(|| door.clone());
         let stopping = listeners.stop.subscribe();
-        let serve = wire::serve(public, router, config.clone(), stopping);
+        let serve = wire::serve(public, router, door, config.clone(), stopping);
         listeners.tasks.spawn("listener", serve);
         Ok(listeners)
     }

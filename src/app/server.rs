@@ -69,7 +69,7 @@ impl App {
             None => listeners::bind(&ground.config.server).await?,
         };
         let address = listener.local_addr()?;
-        let listeners = Listeners::open(&ground, listener, router).await?;
+        let listeners = Listeners::open(&ground, listener, router, realtime.door()).await?;
         upkeep::begin(&ground, &db, &rooms);
         let parts = Parts { realtime, listeners, tasks: ground.tasks.clone(), db };
         let (draining, is_stopping) = (Tasks::default(), AtomicBool::new(false));

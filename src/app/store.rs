@@ -44,7 +44,7 @@ pub(super) async fn open(
         let copy = TcpListener::from_std(port.try_clone()?)?;
         listener = Some(TcpListener::from_std(port)?);
         let waiting = waiting(realtime, readiness.clone(), ground.layers.clone());
-        let waiting = wire::serve(copy, waiting, config.clone(), arrival);
+        let waiting = wire::serve(copy, waiting, None, config.clone(), arrival);
         let meanwhile = ground.tasks.spawn("waiting listener", waiting);
         let mut told: Option<Instant> = None;
         while let Err(error) = &opened

@@ -363,8 +363,9 @@ impl Connection {
         let mut state = self.lock();
         if state.phase == Phase::New {
             state.phase = Phase::Added;
-            self.push(Item::Opened(self.member, answer));
+            // Whoever has the answer is here, as far as anybody may ask.
             then();
+            self.push(Item::Opened(self.member, answer));
         }
     }
 

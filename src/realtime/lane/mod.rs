@@ -1,8 +1,8 @@
 //! The lane: the write side of a websocket, and the one place where bytes are handed to its socket.
 //!
 //! What is so at any moment:
-//! - all that reaches `pending` or the kernel is a run of whole frames, and a partial write leaves
-//!   its rest at the front of `pending`;
+//! - all that reaches `pending` or the kernel is a run of whole frames (with the first of them the
+//!   answer to the request may come), and a partial write leaves its rest at the front of `pending`;
 //! - while `pending` is not empty only its front is written, and always under the lock.
 
 mod pulse;

@@ -142,7 +142,8 @@ impl Server {
             .route("/socket.io/", any(wire::Door::handle))
             .with_state(realtime.door().clone());
         let (stop, stopping) = watch::channel(false);
-        tokio::spawn(wire::serve(listener, router, config, stopping));
+        let door = realtime.door().clone();
+        tokio::spawn(wire::serve(listener, router, Some(door), config, stopping));
         Self { address, realtime, gates, stop }
     }
 

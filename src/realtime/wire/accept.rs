@@ -1,7 +1,13 @@
 //! Accepts connections and serves HTTP/1.1 on them: a peer that sends nothing, or its headers
 //! byte by byte, is cut off; one that has vanished is noticed by the kernel.
 
-use std::{convert::Infallible, io::Read, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io::{ErrorKind, Read},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{Router, body::Body};
 use http::{
@@ -18,7 +24,10 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use super::pace::{Answer, Pace, Paced};
+use super::{
+    door::Door,
+    pace::{Answer, Pace, Paced},
+};
 use crate::{
     config::{Config, ServerConfig},
     error::{Code, Error},
@@ -42,17 +51,25 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// After how many seconds a peer may try again that has too many connections.
 const RETRY_AFTER: u64 = 5;
 
+/// Bytes that are read of a connection before it is known what it is.
+const FIRST_READ: usize = 4096;
+
 /// Serves until `stop` says true: then the listener closes at once, and it ends when the requests
-/// under way are answered. Upgraded connections are not waited for.
+/// under way are answered. Upgraded connections are not waited for. What begins as a websocket goes to the
+/// `door` without the router, where there is one.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
+    door: Option<Door>,
     config: Config,
     mut stop: watch::Receiver<bool>,
 ) {
     let peers = PeerLimits::new(&config.limits, &config.server);
-    let config = Arc::new(config.server);
+    let service = Arc::new(Service { router, door, config: config.server });
     let connections = Tasks::default();
+    // Connections have them of the listener.
+    #[cfg(target_os = "linux")]
+    prepare(&SockRef::from(&listener));
     let too_many = too_many();
     loop {
         let accepted = tokio::select! {
@@ -67,13 +84,14 @@ pub async fn serve(
                     refuse(&stream, &too_many);
                     continue;
                 };
-                prepare(&stream);
-                let (router, config, stop) = (router.clone(), config.clone(), stop.clone());
+                #[cfg(not(target_os = "linux"))]
+                prepare(&SockRef::from(&stream));
+                let (service, stop) = (service.clone(), stop.clone());
                 connections.spawn("connection", async move {
                     // Until it ends, or goes on as a websocket, which has a permit of another kind.
                     let _permit = permit;
                     metrics::http_connections().increment(1);
-                    serve_connection(stream, peer, router, config, stop).await;
+                    serve_connection(stream, peer, &service, stop).await;
                     metrics::http_connections().decrement(1);
                 });
             }
@@ -119,10 +137,16 @@ async fn stopping(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await.is_ok();
 }
 
+/// What serves connections.
+struct Service {
+    router: Router,
+    door: Option<Door>,
+    config: ServerConfig,
+}
+
 /// Without these a vanished peer would be kept for hours; a connection that refuses them has just
 /// closed.
-fn prepare(stream: &TcpStream) {
-    let socket = SockRef::from(stream);
+fn prepare(socket: &SockRef<'_>) {
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4);
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_keepalive(&keepalive);
@@ -133,19 +157,48 @@ fn prepare(stream: &TcpStream) {
 async fn serve_connection(
     stream: TcpStream,
     peer: SocketAddr,
-    router: Router,
-    config: Arc<ServerConfig>,
+    service: &Service,
     mut stop: watch::Receiver<bool>,
 ) {
-    // Peeked for: a fresh socket calls itself readable before anything has come.
-    let mut first_byte = [0];
-    let first_byte = tokio::select! {
-        read = timeout(config.first_byte_timeout, stream.peek(&mut first_byte)) => read,
+    let begin = tokio::select! {
+        begun = timeout(service.config.first_byte_timeout, begin(stream, peer, service)) => begun,
         () = stopping(&mut stop) => return,
     };
-    if !matches!(first_byte, Ok(Ok(1))) {
-        return;
+    if let Ok(Some((stream, begin))) = begin {
+        // Boxed: what becomes a websocket does without.
+        Box::pin(serve_http(stream, begin, peer, service, stop)).await;
     }
+}
+
+/// Waits for the first bytes of a connection, which it gives back with them unless it is at its end, or
+/// goes on as a websocket.
+async fn begin(
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    service: &Service,
+) -> Option<(TcpStream, Vec<u8>)> {
+    loop {
+        stream.readable().await.ok()?;
+        let mut bytes = [0; FIRST_READ];
+        let read = match stream.try_read(&mut bytes) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+            read => read.ok().filter(|read| *read > 0)?,
+        };
+        let bytes = &bytes[..read];
+        if let Some(door) = &service.door {
+            stream = door.take(stream, peer, bytes).err()?;
+        }
+        return Some((stream, bytes.to_vec()));
+    }
+}
+
+async fn serve_http(
+    stream: TcpStream,
+    begin: Vec<u8>,
+    peer: SocketAddr,
+    Service { router, config, door: _ }: &Service,
+    mut stop: watch::Receiver<bool>,
+) {
     let pace = Pace::new(config.keep_alive, config.header_timeout);
     let kept = HeaderValue::from_str(&format!("timeout={}", config.keep_alive.as_secs())).ok();
     let stopped = stop.clone();
@@ -169,7 +222,7 @@ async fn serve_connection(
         .max_buf_size(config.max_header_bytes)
         .max_headers(config.max_headers)
         .half_close(false)
-        .serve_connection(TokioIo::new(Paced::new(stream, pace.clone())), service)
+        .serve_connection(TokioIo::new(Paced::new(begin, stream, pace.clone())), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let result = tokio::select! {

@@ -3,7 +3,7 @@
 //! whole (`websocket`); polling goes through `polling`.
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -16,7 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{
-    HeaderMap, HeaderValue, Method, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
     header::{
         CACHE_CONTROL, CONNECTION, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
         SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE, USER_AGENT,
@@ -25,10 +25,12 @@ use http::{
 use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
 use socketioxide::socket::Sid;
+use tokio::net::TcpStream;
 use tungstenite::handshake::derive_accept_key;
 
 use super::{
     Peer,
+    handshake::Asked,
     pace::Paced,
     polling::{self, BodyLimits},
     query::Query,
@@ -129,45 +131,106 @@ impl Door {
     pub async fn handle(State(door): State<Self>, request: Request) -> Result<Response> {
         let door = &door.0;
         if request.method() == Method::OPTIONS {
-            return Ok(door.origins.preflight(request.headers(), door.address(&request)));
+            return Ok(door.origins.preflight(request.headers(), door.address(&request).ok()));
         }
         if !door.origins.allows(request.headers()) {
             metrics::handshakes_refused("origin").increment(1);
-            return Err(cors::refused(request.headers(), door.address(&request)));
+            return Err(cors::refused(request.headers(), door.address(&request).ok()));
         }
         let query = Query::parse(request.uri().query())?;
-        if query.websocket {
+        let answer = if query.websocket {
             door.upgrade(&query, request)
         } else {
             door.poll(&query, request).await
+        };
+        answer.inspect_err(|error| {
+            if query.sid.is_none() && error.code() == Code::RateLimited {
+                metrics::handshakes_refused("address_limit").increment(1);
+            }
+        })
+    }
+
+    /// Answers a connection that begins with a request for a websocket; gives it back when HTTP has to
+    /// answer.
+    pub(super) fn take(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        bytes: &[u8],
+    ) -> std::result::Result<(), TcpStream> {
+        let Some(asked) = Asked::read(bytes) else { return Err(stream) };
+        let Asked { query, headers, length } = asked;
+        if !self.0.origins.allows(&headers) {
+            return Err(stream);
         }
+        let address = client_address(peer.ip(), &headers, &self.0.trusted_proxies);
+        let Ok(admitted) = self.0.admit(&query, &headers, address) else { return Err(stream) };
+        let head = admitted.head();
+        self.0.start(admitted, stream, head, bytes[length..].to_vec());
+        Ok(())
+    }
+}
+
+/// A websocket that may begin.
+struct Admitted {
+    link: Arc<Link>,
+    /// The value of `Sec-WebSocket-Accept`.
+    accept: HeaderValue,
+    protocol: Option<HeaderValue>,
+    /// It opens a session.
+    opens: bool,
+}
+
+impl Admitted {
+    fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let headers = [
+            (CONNECTION, HeaderValue::from_static("Upgrade")),
+            (UPGRADE, HeaderValue::from_static("websocket")),
+            (SEC_WEBSOCKET_ACCEPT, self.accept.clone()),
+        ];
+        let protocol = self.protocol.clone().map(|protocol| (SEC_WEBSOCKET_PROTOCOL, protocol));
+        headers.into_iter().chain(protocol)
+    }
+
+    /// The answer to its request.
+    fn head(&self) -> Vec<u8> {
+        let mut head = b"HTTP/1.1 101 Switching Protocols\r\n".to_vec();
+        for (name, value) in self.headers() {
+            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                head.extend_from_slice(part);
+            }
+        }
+        head.extend_from_slice(b"\r\n");
+        head
     }
 }
 
 impl Inner {
-    /// Whose request it is, where it came over a connection of ours.
-    fn address(&self, request: &Request) -> Option<IpAddr> {
-        let peer = request.extensions().get::<Peer>();
-        peer.map(|Peer(peer)| client_address(peer.ip(), request.headers(), &self.trusted_proxies))
+    /// Whose request it is, which came over a connection of ours.
+    fn address(&self, request: &Request) -> Result<IpAddr> {
+        let Some(Peer(peer)) = request.extensions().get() else {
+            return Err(Error::internal("a request without a peer"));
+        };
+        Ok(client_address(peer.ip(), request.headers(), &self.trusted_proxies))
     }
 
     /// The link of a new session.
-    pub(super) fn open(&self, query: &Query, request: &Request) -> Result<Arc<Link>> {
+    pub(super) fn open(
+        &self,
+        query: &Query,
+        headers: &HeaderMap,
+        address: IpAddr,
+    ) -> Result<Arc<Link>> {
         if self.draining.load(Ordering::Acquire) {
             let later = Error::new(Code::Unavailable, "This server is shutting down.");
             return Err(later.with_retry_after(Duration::from_secs(1)));
         }
-        let address = self.address(request);
-        let Some(address) = address else {
-            return Err(Error::internal("a request without a peer"));
-        };
         let Some((permit, admission)) = self.addresses.admit(address) else {
-            metrics::handshakes_refused("address_limit").increment(1);
             return Err(Error::new(Code::RateLimited, "Too many connections from this address.")
                 .with_retry_after(Duration::from_secs(5)));
         };
-        let token = self.tokens.find(request.headers(), true).map(Into::into);
-        let recovers = self.recovery && !query.v3 && bears_offsets(query, request.headers());
+        let token = self.tokens.find(headers, true).map(Into::into);
+        let recovers = self.recovery && !query.v3 && bears_offsets(query, headers);
         let client = Client { v3: query.v3, recovers };
         Ok(Link::new(address, self.context.hub.assign(), token, client, (permit, admission)))
     }
@@ -178,39 +241,47 @@ impl Inner {
         link.ok_or_else(|| Error::new(Code::Malformed, UNKNOWN_SESSION))
     }
 
-    /// Takes the connection over.
-    fn upgrade(&self, query: &Query, mut request: Request) -> Result<Response> {
-        let accept = check_upgrade(request.headers(), request.method())?;
+    /// Lets a websocket in.
+    fn admit(&self, query: &Query, headers: &HeaderMap, address: IpAddr) -> Result<Admitted> {
+        let accept = check_upgrade(headers)?;
         let link = match query.sid {
             Some(sid) => self.session(sid)?,
-            None => self.open(query, &request)?,
+            None => self.open(query, headers, address)?,
         };
         if link.is_closing() {
             return Err(Error::new(Code::Malformed, UNKNOWN_SESSION));
         }
-        let protocol = first_protocol(request.headers());
-        let upgrade = hyper::upgrade::on(&mut request);
-        let (context, tolerance) = (self.context.clone(), self.tolerance.clone());
+        let (protocol, opens) = (first_protocol(headers), query.sid.is_none());
+        Ok(Admitted { link, accept, protocol, opens })
+    }
+
+    /// Takes the connection over, and the bytes that came after its request; `head` is said first, which
+    /// is empty where HTTP has answered.
+    fn start(&self, admitted: Admitted, stream: TcpStream, head: Vec<u8>, early: Vec<u8>) {
         // Nobody is known by this id: it is of the length that clients know.
-        let opens = query.sid.is_none();
-        let opening = opens.then(|| format!(r#"0{{"sid":"{}{}"#, Sid::new(), self.terms));
+        let opening = admitted.opens.then(|| format!(r#"0{{"sid":"{}{}"#, Sid::new(), self.terms));
+        let lane = Lane::new(stream, self.tolerance.clone());
+        let context = self.context.clone();
+        Websocket::start(context, admitted.link, lane, early, head, opening.as_deref());
+    }
+
+    /// Takes the connection over once HTTP has answered.
+    fn upgrade(self: &Arc<Self>, query: &Query, mut request: Request) -> Result<Response> {
+        if request.method() != Method::GET {
+            return Err(not_an_upgrade());
+        }
+        let admitted = self.admit(query, request.headers(), self.address(&request)?)?;
+        let mut answer = StatusCode::SWITCHING_PROTOCOLS.into_response();
+        answer.headers_mut().extend(admitted.headers());
+        let upgrade = hyper::upgrade::on(&mut request);
+        let this = self.clone();
         self.context.tasks.spawn_until_stopped("upgrade", async move {
             let Ok(upgraded) = upgrade.await else { return };
             let Ok(parts) = upgraded.downcast::<TokioIo<Paced>>() else { return };
             // Copied, since even an empty rest of the HTTP parser's buffer keeps all of it.
             let early = parts.read_buf.to_vec();
-            let lane = Lane::new(parts.io.into_inner().into_inner(), tolerance);
-            Websocket::start(context, link, lane, early, opening.as_deref());
+            this.start(admitted, parts.io.into_inner().into_inner(), Vec::new(), early);
         });
-        let headers = [
-            (CONNECTION, HeaderValue::from_static("Upgrade")),
-            (UPGRADE, HeaderValue::from_static("websocket")),
-            (SEC_WEBSOCKET_ACCEPT, accept),
-        ];
-        let mut answer = (StatusCode::SWITCHING_PROTOCOLS, headers).into_response();
-        if let Some(protocol) = protocol {
-            answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, protocol);
-        }
         Ok(answer)
     }
 
@@ -218,7 +289,7 @@ impl Inner {
         let origin = request.headers().get(ORIGIN).cloned();
         let mut answer = match (query.sid, request.method()) {
             (None, &Method::GET) => {
-                let link = self.open(query, &request)?;
+                let link = self.open(query, request.headers(), self.address(&request)?)?;
                 link.set_polls(self.context.polls_of(&link));
                 let tasks = self.context.tasks.clone();
                 polling::open(&self.engine, &self.polling, query, link, tasks).await?
@@ -260,8 +331,12 @@ fn first_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
     HeaderValue::from_str(first).ok().filter(|first| !first.is_empty())
 }
 
-/// The checks of RFC 6455, section 4.2.1; the value of `Sec-WebSocket-Accept`.
-fn check_upgrade(headers: &HeaderMap, method: &Method) -> Result<HeaderValue> {
+fn not_an_upgrade() -> Error {
+    Error::new(Code::Malformed, "This transport needs a websocket upgrade.")
+}
+
+/// The checks of RFC 6455, section 4.2.1, but for the method; the value of `Sec-WebSocket-Accept`.
+fn check_upgrade(headers: &HeaderMap) -> Result<HeaderValue> {
     let bad = |detail| Error::new(Code::Malformed, detail);
     let has = |name: http::HeaderName, token: &str| {
         let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
@@ -269,8 +344,8 @@ fn check_upgrade(headers: &HeaderMap, method: &Method) -> Result<HeaderValue> {
             .flat_map(|value| value.split(','))
             .any(|item| item.trim().eq_ignore_ascii_case(token))
     };
-    if method != Method::GET || !has(UPGRADE, "websocket") || !has(CONNECTION, "upgrade") {
-        return Err(bad("This transport needs a websocket upgrade."));
+    if !has(UPGRADE, "websocket") || !has(CONNECTION, "upgrade") {
+        return Err(not_an_upgrade());
     }
     if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         return Err(bad("Sec-WebSocket-Version must be 13."));
@@ -298,7 +373,7 @@ mod tests {
             let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
             headers.insert(SEC_WEBSOCKET_KEY, key);
             change(&mut headers);
-            check_upgrade(&headers, &Method::GET)
+            check_upgrade(&headers)
         };
         // The example of RFC 6455, section 1.3.
         assert_eq!(upgrade(|_| {}).unwrap(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");

@@ -6,6 +6,7 @@ mod answers;
 mod attachments;
 mod client_files;
 mod door;
+mod handshake;
 mod messages;
 mod pace;
 mod polling;

@@ -102,13 +102,15 @@ impl Pace {
 
 /// A connection that tells its pace of what comes.
 pub(super) struct Paced {
+    /// What was read before.
+    begin: Vec<u8>,
     stream: TcpStream,
     pace: Pace,
 }
 
 impl Paced {
-    pub(super) fn new(stream: TcpStream, pace: Pace) -> Self {
-        Self { stream, pace }
+    pub(super) fn new(begin: Vec<u8>, stream: TcpStream, pace: Pace) -> Self {
+        Self { begin, stream, pace }
     }
 
     pub(super) fn into_inner(self) -> TcpStream {
@@ -122,6 +124,13 @@ impl AsyncRead for Paced {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.begin.is_empty() {
+            let mut begin = std::mem::take(&mut self.begin);
+            let rest = begin.split_off(begin.len().min(buf.remaining()));
+            buf.put_slice(&begin);
+            self.begin = rest;
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         if buf.filled().len() > before {

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::{task::coop::poll_proceed, time::Sleep};
 
@@ -101,12 +102,13 @@ impl From<Malformed> for End {
 
 impl Websocket {
     /// Opens a session on a websocket, or tries to have a polling session come over to it. The client may
-    /// have sent some bytes along with its request.
+    /// have sent some bytes along with its request, and what that is answered may still be to be sent.
     pub(super) fn start(
         context: Arc<Context>,
         link: Arc<Link>,
         lane: Arc<Lane>,
         early: Vec<u8>,
+        mut answer: Vec<u8>,
         opening: Option<&str>,
     ) {
         let tasks = context.tasks.clone();
@@ -123,8 +125,13 @@ impl Websocket {
             deadline: None,
         };
         if let Some(opening) = opening {
+            answer.extend_from_slice(&frame::text(&[opening]));
             websocket.link.start_on(websocket.lane.clone());
-            websocket.lane.send((&frame::text(&[opening])).into());
+        }
+        if !answer.is_empty() {
+            websocket.lane.send((&Bytes::from(answer)).into());
+        }
+        if opening.is_some() {
             websocket.begin();
             if websocket.link.is_v3() {
                 // It is in the root namespace without asking.
