@@ -28,7 +28,7 @@
 //! src/auth/ db/ rest/ limits/                               floor 2
 //! src/tasks.rs            floor 1: where every task begins
 //! src/config/ error.rs event/ stream.rs clock.rs id.rs log_limit.rs metrics.rs money.rs origin.rs
-//! room.rs signature.rs text.rs                                                                 floor 0
+//! outgoing/ room.rs signature.rs text.rs                                                       floor 0
 //! ```
 //!
 //! # Furniture
@@ -167,6 +167,7 @@ pub mod moving;
 pub mod notifications;
 pub mod observe;
 pub mod origin;
+pub mod outgoing;
 pub mod payments;
 pub mod personal;
 pub mod points;

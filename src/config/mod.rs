@@ -40,7 +40,7 @@ pub use self::{
     payments::PaymentsConfig,
     points::{Level, PointsConfig},
     presence::{PresenceAudience, PresenceConfig},
-    proxy::{ProxyConfig, is_private},
+    proxy::ProxyConfig,
     realtime::{EventAudience, RealtimeConfig},
     rooms::{RoomPolicy, RoomsConfig},
     secret::DevelopmentSecret,

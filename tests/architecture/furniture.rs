@@ -18,7 +18,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
     ("payments", &["shkeeper", "transaction", "watch"]),
     ("points", &["levels"]),
     ("presence", &["announcer", "contacts", "registry"]),
-    ("proxy", &["answer", "backend", "breaker", "client", "question"]),
+    ("proxy", &["answer", "backend", "breaker", "question"]),
     ("users", &["acting", "names"]),
 ];
 
