@@ -14,7 +14,7 @@ use proc_macro2::Delimiter;
 use source::{Source, Token};
 
 /// Each module's floor. A module may use those on the floors below its own.
-const FLOORS: [(&str, u8); 40] = [
+const FLOORS: [(&str, u8); 41] = [
     ("config", 0),
     ("error", 0),
     ("event", 0),
@@ -23,6 +23,7 @@ const FLOORS: [(&str, u8); 40] = [
     ("log_limit", 0),
     ("metrics", 0),
     ("money", 0),
+    ("notice", 0),
     ("origin", 0),
     ("outgoing", 0),
     ("room", 0),
@@ -59,12 +60,18 @@ const FLOORS: [(&str, u8); 40] = [
 
 /// The ground floor's own stairs: origins, patterns of events, where backends are and what is signed with
 /// are configured; what goes there is signed; a room's name has an id in it and belongs to a dialect; a
-/// stream is named like a room, and what is kept in it is an event to rooms, with its time.
-const NEIGHBOURS: [(&str, &str); 11] = [
+/// stream is named like a room, and what is kept in it is an event to rooms, with its time. A notice is
+/// such an event.
+const NEIGHBOURS: [(&str, &str); 16] = [
     ("config", "event"),
     ("config", "origin"),
     ("config", "outgoing"),
     ("config", "signature"),
+    ("notice", "clock"),
+    ("notice", "event"),
+    ("notice", "id"),
+    ("notice", "room"),
+    ("notice", "stream"),
     ("outgoing", "signature"),
     ("room", "event"),
     ("room", "id"),

@@ -7,7 +7,6 @@ use url::Url;
 use crate::signature::{self, SigningKeys};
 
 /// A POST of JSON, signed as Standard Webhooks has it, with its id and its time in seconds.
-#[must_use]
 pub fn signed(
     http: &Client,
     url: &Url,

@@ -412,8 +412,6 @@ fn what_this_build_does_not_serve_stops_the_start() {
     for (name, value) in [
         ("REDIS_URL", "redis://cache"),
         ("REDIS_URL_FILE", "/run/secrets/redis"),
-        ("WEBHOOK_SECRET_FILE", "/run/secrets/webhook"),
-        ("WEBHOOK_EVENTS", "message:new"),
         ("DRAIN_DELAY", "5s"),
         ("RECOVERY", "on"),
     ] {
@@ -424,7 +422,6 @@ fn what_this_build_does_not_serve_stops_the_start() {
         ("REDIS_URL", " "),
         ("REDIS_URL_FILE", ""),
         ("RECOVERY", "off"),
-        ("WEBHOOK_EVENTS", "*"),
         ("DRAIN_DELAY", "0s"),
         ("DRAIN_DELAY", "0ms"),
     ] {
