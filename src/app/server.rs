@@ -17,7 +17,13 @@ use super::{
     rooms::Rooms,
     routes, store, upkeep,
 };
-use crate::{clock::Clock, config::Config, db::Db, realtime::Realtime, tasks::Tasks};
+use crate::{
+    clock::Clock,
+    config::Config,
+    db::Db,
+    realtime::{Realtime, Recovery},
+    tasks::Tasks,
+};
 
 /// How long what the store still has to do may take at the end. More than it needs: what it has
 /// committed is on the disk already.
@@ -54,7 +60,8 @@ impl App {
         let (db, listener) = Box::pin(store::open(&ground, &realtime)).await?;
         send_what_is_committed(&db, &realtime);
         let rooms = Box::new(Box::pin(Rooms::open(&ground, &db, &realtime)).await?);
-        rooms.listen(&realtime)?;
+        let recovery = Recovery::start(db.clone(), ground.clock.clone(), &ground.tasks);
+        rooms.listen(recovery, &realtime)?;
         let router = routes::router(&ground, &db, &realtime, &rooms)?;
         // Not before a process that had the store has ended, which listened there, too.
         let listener = match listener {
@@ -142,7 +149,7 @@ async fn within(end: Instant, otherwise: &'static str, step: impl Future<Output 
 /// Has the events of committed units sent.
 fn send_what_is_committed(db: &Db, realtime: &Realtime) {
     let emitter = realtime.emitter().clone();
-    db.set_commit_listener(Arc::new(move |event, _| emitter.publish(event)));
+    db.set_commit_listener(Arc::new(move |event, reach| emitter.publish(event, reach)));
 }
 
 impl Drop for App {
