@@ -25,3 +25,5 @@ drill: ## lists in a store of a million rows, ten million lines taken in, and ki
 	STOA_LINES=$${STOA_LINES:-10000000} cargo test --release --test stoa -- --nocapture moving::large
 	STOA_KILLS=$${STOA_KILLS:-100} cargo test --test stoa -- --nocapture kill::
 	STOA_TEST_STORE=postgres STOA_KILLS=$${STOA_KILLS:-20} cargo test --test stoa -- --nocapture kill::
+	STOA_WEBHOOK_KILLS=$${STOA_KILLS:-20} cargo test --test stoa -- --nocapture webhooks::killed
+	STOA_TEST_STORE=postgres STOA_WEBHOOK_KILLS=$${STOA_KILLS:-20} cargo test --test stoa -- --nocapture webhooks::killed

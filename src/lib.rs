@@ -27,8 +27,8 @@
 //! src/personal.rs         what is kept of somebody, told or erased; each room brings its part
 //! src/auth/ db/ rest/ limits/                               floor 2
 //! src/tasks.rs            floor 1: where every task begins
-//! src/config/ error.rs event/ stream.rs clock.rs id.rs log_limit.rs metrics.rs money.rs origin.rs
-//! room.rs signature.rs text.rs                                                                 floor 0
+//! src/config/ error.rs event/ stream.rs notice.rs clock.rs id.rs log_limit.rs metrics.rs money.rs
+//! origin.rs outgoing/ room.rs signature.rs text.rs                                             floor 0
 //! ```
 //!
 //! # Furniture
@@ -99,6 +99,8 @@
 //!    acknowledgements and broadcasts of a connection go through one queue, so what a client hears
 //!    after a join's acknowledgement was sent after it.
 //!
+//! Backends are told of the same events by their [`webhooks`], from the store, each at its own pace.
+//!
 //! Polling sessions are the engine's (socketioxide): their opening, their CONNECTs, their pings. What one
 //! hears waits with it and goes into the next answer, past the engine. When it changes to a websocket
 //! the engine's last answers are told over that, then its connections go on there and the engine lets
@@ -165,9 +167,11 @@ pub mod marketplace;
 pub mod metrics;
 pub mod money;
 pub mod moving;
+pub mod notice;
 pub mod notifications;
 pub mod observe;
 pub mod origin;
+pub mod outgoing;
 pub mod payments;
 pub mod personal;
 pub mod points;
@@ -181,3 +185,4 @@ pub mod stream;
 pub mod tasks;
 pub mod text;
 pub mod users;
+pub mod webhooks;

@@ -76,6 +76,16 @@ declare! {
     histogram proxy_duration(kind, event) = "stoa_proxy_question_duration_seconds";
     /// Answers of that backend that were not done, by the part that could not be: `join`, `leave`.
     counter proxy_answers_refused(part) = "stoa_proxy_answers_refused_total";
+    /// Events that webhooks had to tell, by webhook and by what became of it: `delivered`, `nothing` (it was
+    /// taken back, or is too old), `status`, `timeout`, `unreachable` (it is tried again), `put_aside`, and
+    /// `gone` (a 410 turned the webhook off).
+    counter webhook_deliveries(webhook, outcome) = "stoa_webhook_deliveries_total";
+    /// Time of the calls that delivered an event in seconds, by webhook.
+    histogram webhook_duration(webhook) = "stoa_webhook_delivery_duration_seconds";
+    /// Kept events after the first that a webhook is still to be told, by webhook.
+    gauge webhook_behind(webhook) = "stoa_webhook_behind_events";
+    /// Events that a webhook failed to tell and tries again, by webhook.
+    gauge webhook_retried(webhook) = "stoa_webhook_retried_events";
     /// Events delivered to sockets of this node, one for each socket, by name.
     counter events_out(event) = "stoa_events_delivered_total";
     /// Volatile events that were dropped for a socket for which bytes waited.

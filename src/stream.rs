@@ -36,6 +36,8 @@ pub enum Stream {
     Global,
     /// `other/<id>`: a room of another backend's making.
     Other(Id),
+    /// `about/<id>`: what backends alone are told of a user ([`crate::notice`]).
+    About(Id),
 }
 
 /// Why a string is not a [`Stream`].
@@ -55,6 +57,7 @@ impl fmt::Display for Stream {
             Self::Admins => f.write_str("admins"),
             Self::Global => f.write_str("global"),
             Self::Other(id) => write!(f, "other/{id}"),
+            Self::About(id) => write!(f, "about/{id}"),
         }
     }
 }
@@ -78,6 +81,7 @@ impl FromStr for Stream {
             "user" => Self::User,
             "checkout" => Self::Checkout,
             "other" => Self::Other,
+            "about" => Self::About,
             _ => return Err(InvalidStream),
         };
         Id::new(id).map(of).map_err(|_| InvalidStream)
@@ -419,6 +423,7 @@ mod tests {
             "admins",
             "global",
             "other/ops.alerts",
+            "about/u1",
             "user/auth0|5f7c",
             "user/a/b",
         ] {

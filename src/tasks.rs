@@ -52,6 +52,11 @@ impl Tasks {
         });
     }
 
+    /// Tells work that goes on until then, and has something to do after it.
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.0.stopping.clone().cancelled_owned()
+    }
+
     /// Ends what goes on until then. A second call changes nothing.
     pub fn stop(&self) {
         self.0.stopping.cancel();

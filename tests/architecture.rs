@@ -14,7 +14,7 @@ use proc_macro2::Delimiter;
 use source::{Source, Token};
 
 /// Each module's floor. A module may use those on the floors below its own.
-const FLOORS: [(&str, u8); 38] = [
+const FLOORS: [(&str, u8); 41] = [
     ("config", 0),
     ("error", 0),
     ("event", 0),
@@ -23,7 +23,9 @@ const FLOORS: [(&str, u8); 38] = [
     ("log_limit", 0),
     ("metrics", 0),
     ("money", 0),
+    ("notice", 0),
     ("origin", 0),
+    ("outgoing", 0),
     ("room", 0),
     ("signature", 0),
     ("stream", 0),
@@ -47,6 +49,7 @@ const FLOORS: [(&str, u8); 38] = [
     ("marketplace", 6),
     ("proxy", 6),
     ("payments", 7),
+    ("webhooks", 7),
     ("accounts", 7),
     ("admin", 8),
     ("import", 8),
@@ -55,13 +58,21 @@ const FLOORS: [(&str, u8); 38] = [
     ("cli", 10),
 ];
 
-/// The ground floor's own stairs: origins, patterns of events and what is signed with are configured; a
-/// room's name has an id in it and belongs to a dialect; a stream is named like a room, and what is
-/// kept in it is an event to rooms, with its time.
-const NEIGHBOURS: [(&str, &str); 9] = [
+/// The ground floor's own stairs: origins, patterns of events, where backends are and what is signed with
+/// are configured; what goes there is signed; a room's name has an id in it and belongs to a dialect; a
+/// stream is named like a room, and what is kept in it is an event to rooms, with its time. A notice is
+/// such an event.
+const NEIGHBOURS: [(&str, &str); 16] = [
     ("config", "event"),
     ("config", "origin"),
+    ("config", "outgoing"),
     ("config", "signature"),
+    ("notice", "clock"),
+    ("notice", "event"),
+    ("notice", "id"),
+    ("notice", "room"),
+    ("notice", "stream"),
+    ("outgoing", "signature"),
     ("room", "event"),
     ("room", "id"),
     ("stream", "clock"),

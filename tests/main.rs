@@ -51,4 +51,5 @@ mod tokens;
 mod transcripts;
 mod upgrading;
 mod users;
+mod webhooks;
 mod wire;

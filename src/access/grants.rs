@@ -37,3 +37,11 @@ impl Grants {
         self.0.write(unit).await
     }
 }
+
+/// Who may enter a room by grant, at most so many.
+///
+/// # Errors
+/// The store's.
+pub async fn granted(tx: &mut Tx<'_>, room: &Room, most: i64) -> Result<Vec<Id>> {
+    Ok(store::granted(tx, room, most).await?)
+}

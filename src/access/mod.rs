@@ -12,6 +12,7 @@ mod socket;
 mod store;
 
 pub use self::{
+    grants::granted,
     http::routes,
     lines::GrantLine,
     personal::Personal,

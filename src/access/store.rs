@@ -16,6 +16,13 @@ pub(super) async fn is_granted(tx: &mut Tx<'_>, room: &Room, user: &Id) -> Resul
     Ok(tx.optional(GRANT, &params![room, user]).await?.is_some())
 }
 
+/// Who may enter a room by grant, at most so many.
+pub(super) async fn granted(tx: &mut Tx<'_>, room: &Room, most: i64) -> Result<Vec<Id>> {
+    const GRANTED: &str = "
+        SELECT user_id FROM grants WHERE room = $1 ORDER BY user_id LIMIT $2";
+    tx.all(GRANTED, &params![room, most]).await?.iter().map(|row| row.get("user_id")).collect()
+}
+
 /// Keeps a grant that is given now; one that is there stays as it is.
 pub(super) async fn grant(tx: &mut Tx<'_>, room: &Room, user: &Id, by: &Id) -> Result<()> {
     let grant = Grant { room: room.clone(), granted_by: by.clone(), granted_at: tx.now() };

@@ -15,10 +15,11 @@ use crate::{
     notifications::NotificationService,
     payments::{PaymentService, shkeeper::Shkeeper},
     points::PointsService,
-    presence::{self, Presence},
+    presence::{self, Follower, Presence},
     proxy::{Backend, Proxy},
     realtime::{Commands, EmitService, Observer, Realtime, Recovery},
     users::Users,
+    webhooks::{PresenceLog, Webhooks},
 };
 
 /// The rooms. Cheap to clone.
@@ -37,6 +38,8 @@ pub(super) struct Rooms {
     pub(super) proxy: Option<Proxy>,
     pub(super) typing: Typing,
     pub(super) users: Users,
+    pub(super) presence_log: Option<PresenceLog>,
+    pub(super) webhooks: Webhooks,
 }
 
 impl Rooms {
@@ -67,8 +70,11 @@ impl Rooms {
         let backend = Backend::new(config, clock.clone(), ground.readiness.clone())?;
         let records = Arc::new(StoredRecords { db: db.clone(), backend: backend.clone() });
         let typing = Typing::start_watch(emitter.clone(), config.realtime.typing_timeout, tasks);
-        let presence =
-            Presence::start(&config.presence, emitter, clock.clone(), records.clone(), tasks);
+        let presence_log = PresenceLog::of(&config.webhooks.all(), db, clock);
+        let follower = presence_log.clone().map(|log| Arc::new(log) as Arc<dyn Follower>);
+        let contacts = records.clone();
+        let presence = &config.presence;
+        let presence = Presence::start(presence, emitter, clock.clone(), contacts, follower, tasks);
         let sockets = realtime.sockets().clone();
         let access = Access::new(config.rooms.policy, records, db.clone(), sockets.clone());
         let proxy = backend.map(|backend| {
@@ -102,6 +108,9 @@ impl Rooms {
             notifications.clone(),
             config,
         );
+        let catalogue = &ground.catalogue;
+        let webhooks = Webhooks::start(config, db, clock, catalogue, &presence);
+        let webhooks = Box::pin(webhooks).await?;
         Ok(Self {
             accounts: AccountService::new(db, callers, &points, &users, config)?,
             admin: Admin::new(config, ground.metrics.clone(), clock.clone())?,
@@ -116,6 +125,8 @@ impl Rooms {
             proxy: proxy.transpose()?,
             typing,
             users,
+            presence_log,
+            webhooks,
         })
     }
 

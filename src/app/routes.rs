@@ -45,10 +45,11 @@ use crate::{
         unread::OpenBodies,
     },
     users::{self, Users},
+    webhooks::{self, Webhooks},
 };
 
 /// Requests and answers for the description, as `tests/documents` has seen them.
-const EXAMPLES: [&str; 10] = [
+const EXAMPLES: [&str; 11] = [
     include_str!("examples/auth.json"),
     include_str!("examples/users.json"),
     include_str!("examples/emit.json"),
@@ -58,6 +59,7 @@ const EXAMPLES: [&str; 10] = [
     include_str!("examples/payments.json"),
     include_str!("examples/notifications.json"),
     include_str!("examples/points.json"),
+    include_str!("examples/webhooks.json"),
     include_str!("examples/operations.json"),
 ];
 
@@ -82,6 +84,7 @@ struct AppState {
     payments: PaymentService,
     points: PointsService,
     users: Users,
+    webhooks: Webhooks,
 }
 
 impl AppState {
@@ -103,6 +106,7 @@ impl AppState {
             payments: rooms.payments,
             points: rooms.points,
             users: rooms.users,
+            webhooks: rooms.webhooks,
         }
     }
 }
@@ -131,6 +135,7 @@ pub(super) fn router(
         .merge(payments::routes())
         .merge(notifications::routes())
         .merge(points::routes())
+        .merge(webhooks::routes())
         .merge(admin::routes())
         .split_for_parts();
     let examples = Examples::read(&EXAMPLES)?;

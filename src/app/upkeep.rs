@@ -8,6 +8,11 @@ pub(super) fn begin(ground: &Ground, db: &Db, rooms: &Rooms) {
     let (tasks, config) = (&ground.tasks, &ground.config);
     let Rooms { access, accounts, idempotency, notifications, payments, proxy, users, .. } =
         rooms.clone();
+    rooms.webhooks.deliver(tasks);
+    if let Some(log) = rooms.presence_log.clone() {
+        let kept = log.keep(rooms.presence.clone(), config.presence.grace);
+        tasks.spawn_until_stopped("presence for webhooks", kept);
+    }
     tasks.spawn_until_stopped("records of other processes", access.follow_records());
     tasks.spawn_until_stopped(
         "old events",

@@ -58,6 +58,15 @@ pub async fn contacts_among(db: &Db, user: &Id, others: &[Id]) -> Result<HashSet
     db.read(async move |tx: &mut Tx<'_>| store::shared(tx, &user, &others).await).await
 }
 
+/// Who takes part in a conversation.
+///
+/// # Errors
+/// As [`find_contacts`].
+pub async fn participants(tx: &mut Tx<'_>, conversation: &Id) -> Result<Vec<Id>> {
+    let members = store::members(tx, std::slice::from_ref(conversation)).await?;
+    Ok(members.into_iter().map(|(_, member)| member).collect())
+}
+
 /// The conversations of a user who may have very many.
 async fn one_by_one(
     db: &Db,

@@ -16,7 +16,7 @@ mod socket;
 mod store;
 mod typing;
 
-pub use contacts::{contacts_among, find_contacts};
+pub use contacts::{contacts_among, find_contacts, participants};
 pub use http::routes;
 pub use lines::Lines;
 pub use personal::Personal;

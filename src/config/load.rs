@@ -278,7 +278,13 @@ impl Layers {
                 let key = error.path().to_string();
                 let is_secret = |secret: &&str| key.starts_with(secret) || is_within(secret, &key);
                 let hide = SECRETS.iter().any(is_secret);
-                let detail = if hide { "has the wrong type" } else { error.inner().message() };
+                let message = error.inner().message();
+                // These name keys, and no values.
+                let hide = hide
+                    && !["missing field", "unknown field"]
+                        .iter()
+                        .any(|start| message.starts_with(start));
+                let detail = if hide { "has the wrong type" } else { message };
                 let detail = self.with_example(&key, detail);
                 self.refuse([(key, detail.as_str())])
             })?;

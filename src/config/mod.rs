@@ -25,6 +25,7 @@ mod server;
 mod shkeeper;
 mod users;
 mod validate;
+mod webhooks;
 
 pub use self::{
     accounts::{AccountsConfig, AccountsMode, Argon2Config},
@@ -40,7 +41,7 @@ pub use self::{
     payments::PaymentsConfig,
     points::{Level, PointsConfig},
     presence::{PresenceAudience, PresenceConfig},
-    proxy::{ProxyConfig, is_private},
+    proxy::ProxyConfig,
     realtime::{EventAudience, RealtimeConfig},
     rooms::{RoomPolicy, RoomsConfig},
     secret::DevelopmentSecret,
@@ -48,4 +49,5 @@ pub use self::{
     server::ServerConfig,
     shkeeper::{ShkeeperConfig, WebhookMode},
     users::UsersConfig,
+    webhooks::{DEFAULT_NAME, WebhookConfig, WebhooksConfig},
 };

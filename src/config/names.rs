@@ -41,6 +41,9 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
     ("PROXY_EVENTS", "proxy.events"),
     ("PROXY_ROOMS", "proxy.rooms"),
     ("PROXY_TIMEOUT", "proxy.timeout"),
+    ("WEBHOOK_URL", "webhooks.url"),
+    ("WEBHOOK_SECRET", "webhooks.secret"),
+    ("WEBHOOK_EVENTS", "webhooks.events"),
     ("LIMITS", "limits.enabled"),
     ("SHKEEPER_URL", "shkeeper.url"),
     ("SHKEEPER_API_KEY", "shkeeper.api_key"),
@@ -55,9 +58,6 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
 pub(super) const UNSERVED: &[(&str, &[&str])] = &[
     ("MESSAGE_RETENTION", &[]),
     ("REDIS_URL", &[]),
-    ("WEBHOOK_URL", &[]),
-    ("WEBHOOK_SECRET", &[]),
-    ("WEBHOOK_EVENTS", &["*"]),
     ("DRAIN_DELAY", &["0s"]),
     ("ADMIN_UI_USER", &[]),
     ("ADMIN_UI_HASH", &[]),
@@ -75,4 +75,6 @@ pub(super) const SECRETS: &[&str] = &[
     "proxy.secret",
     "shkeeper.api_key",
     "shkeeper.password",
+    "webhooks.endpoints",
+    "webhooks.secret",
 ];

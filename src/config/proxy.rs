@@ -1,15 +1,18 @@
 //! `[proxy]`: the event proxy, which is off unless its URL is set.
 #![expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives its context by reference")]
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use garde::{Error, Path, Report, Validate};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use url::{Host, Url};
 
 use super::{notation, rules::positive};
-use crate::{event::EventPatterns, signature::SigningKeys};
+use crate::{
+    event::EventPatterns,
+    outgoing::{Network, Place},
+    signature::SigningKeys,
+};
 
 /// `[proxy]`
 #[derive(Clone, Debug, Serialize, Deserialize, Validate)]
@@ -69,26 +72,11 @@ impl ProxyConfig {
     }
 
     fn check_url(&self, url: &str, development: bool) -> Result<(), &'static str> {
-        let no_url = "has to be like https://host[:port][/path], without a fragment or a password";
-        let url = Url::parse(url).map_err(|_| no_url)?;
-        let plain = url.username().is_empty() && url.password().is_none();
-        let host = url.host().filter(|_| plain && url.fragment().is_none()).ok_or(no_url)?;
-        match (url.scheme(), &host) {
-            ("https", _) => return Ok(()),
-            ("http", Host::Domain("localhost")) if development => return Ok(()),
-            ("http", _) => {}
-            _ => return Err(no_url),
-        }
-        let address = match host {
-            Host::Ipv4(address) => Some(IpAddr::from(address)),
-            Host::Ipv6(address) => Some(address.into()),
-            Host::Domain(_) => None,
-        };
-        let local =
-            development && address.is_some_and(|address| address.to_canonical().is_loopback());
+        let place = Place::read(url)?;
+        let local = development && place.is_this_machine();
         // What a name leads to is looked at each time that it is looked up.
-        let private = self.allow_http && address.is_none_or(is_private);
-        if local || private {
+        let private = self.allow_http && place.may_be_in(Network::Private);
+        if place.is_encrypted() || local || private {
             return Ok(());
         }
         Err("has to be https; http is for this machine in development, and for addresses of a \
@@ -102,15 +90,6 @@ impl ProxyConfig {
             "PROXY_URL is set, and nothing is asked of it: PROXY_EVENTS names no event, and \
              PROXY_ROOMS is off",
         )
-    }
-}
-
-/// Whether an address is one of this machine or of a private network (RFC 1918, RFC 4193).
-#[must_use]
-pub fn is_private(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.is_loopback() || address.is_private(),
-        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local(),
     }
 }
 

@@ -24,6 +24,7 @@ use super::{
     server::ServerConfig,
     shkeeper::ShkeeperConfig,
     users::UsersConfig,
+    webhooks::WebhooksConfig,
 };
 use crate::origin::{InvalidOrigin, OriginPolicy};
 
@@ -58,6 +59,9 @@ pub struct Config {
     /// What clients ask of another backend.
     #[garde(dive)]
     pub proxy: ProxyConfig,
+    /// What backends are told.
+    #[garde(dive)]
+    pub webhooks: WebhooksConfig,
     /// Rates and caps.
     #[garde(dive)]
     pub limits: LimitsConfig,

@@ -48,7 +48,9 @@ impl Config {
             refuse("limits", "packets.burst", "at most 60000 can be counted");
         }
         self.accounts.check(&self.auth, &self.users, &mut report);
-        self.proxy.check(self.environment == Environment::Development, &mut report);
+        let development = self.environment == Environment::Development;
+        self.proxy.check(development, &mut report);
+        self.webhooks.check(development, &mut report);
         self.shkeeper.check(&self.server, &mut report);
         if report.is_empty() { Ok(()) } else { Err(report) }
     }

@@ -55,8 +55,8 @@ pub use self::{
     events::{
         Beginning, Budget, KeptAt, KeptEvent, KeptWire, Missed, Portion, StoredEvent,
         StreamPosition, beginning, committed_after, continue_stream, empty_after, events_about,
-        events_after, kept_after, kept_at, last_seq, missed_after, position, prune_events, pruned,
-        rewrite, set_kept, streams_after, take_back,
+        events_after, kept_after, kept_at, last_seq, missed_after, position, position_before,
+        prune_events, pruned, rewrite, set_kept, streams_after, take_back,
     },
     postgres::{Listener, News},
     reach::{InvalidReach, Reach},

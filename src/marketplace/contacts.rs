@@ -3,12 +3,13 @@
 
 use std::collections::HashSet;
 
-use super::store::contacts;
+use super::store::{checkouts, contacts, offers, requests};
 use crate::{
     db::{Db, Tx},
     error::Result,
     id::Id,
     presence::{Circle, Search},
+    room::Room,
 };
 
 /// Users whose contacts are asked for at once.
@@ -52,6 +53,30 @@ pub async fn find_contacts(db: &Db, search: &mut Search<'_>) -> Result<()> {
 pub async fn contacts_among(db: &Db, user: &Id, others: &[Id]) -> Result<HashSet<Id>> {
     let (user, others) = (user.clone(), others.to_vec());
     db.read(async move |tx: &mut Tx<'_>| contacts::shared(tx, &user, &others).await).await
+}
+
+/// Who takes part in a request or a checkout: its buyer, its sellers, and of those who have an offer on
+/// it that waits or was accepted so many.
+///
+/// # Errors
+/// As [`find_contacts`].
+pub async fn parties(tx: &mut Tx<'_>, room: &Room, most: i64) -> Result<Vec<Id>> {
+    match room {
+        Room::Request(id) => {
+            let Some(request) = requests::find(tx, id).await? else { return Ok(Vec::new()) };
+            let request = request.document;
+            let mut parties = offers::sellers(tx, id, most).await?;
+            parties.extend([request.buyer_id].into_iter().chain(request.seller_id));
+            Ok(parties)
+        }
+        Room::Checkout(id) => {
+            let Some(checkout) = checkouts::find(tx, id).await? else { return Ok(Vec::new()) };
+            let mut parties = checkouts::sellers(tx, id).await?;
+            parties.push(checkout.buyer_id);
+            Ok(parties)
+        }
+        _ => Ok(Vec::new()),
+    }
 }
 
 async fn ask(db: &Db, users: &[Id], after: Option<Id>) -> Result<Vec<(Id, Id)>> {

@@ -20,7 +20,7 @@ mod service;
 mod socket;
 mod store;
 
-pub use contacts::{contacts_among, find_contacts};
+pub use contacts::{contacts_among, find_contacts, parties};
 pub use http::routes;
 pub use lines::{CheckoutLine, OfferLine, RequestLine};
 pub use paid::PaidBy;

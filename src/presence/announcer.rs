@@ -20,6 +20,7 @@ use super::{
     registry::{Change, Registry, Settled},
 };
 use crate::{
+    clock::Timestamp,
     error::Result,
     id::Id,
     metrics,
@@ -48,7 +49,14 @@ pub(super) enum Audience {
     Nobody,
 }
 
+/// Follows who comes and goes, whoever else is told.
+pub trait Follower: Send + Sync {
+    /// A user came or went then. This does not wait.
+    fn changed(&self, user: &Id, status: UserStatus, at: Timestamp);
+}
+
 pub(super) struct Announcer {
+    follower: Option<Arc<dyn Follower>>,
     due: Mutex<Due>,
     wake: Notify,
     window: Duration,
@@ -69,10 +77,11 @@ impl Announcer {
         emitter: Emitter,
         window: Duration,
         audience: Audience,
+        follower: Option<Arc<dyn Follower>>,
         tasks: &Tasks,
     ) -> Arc<Self> {
-        let announcer =
-            Arc::new(Self { due: Mutex::default(), wake: Notify::new(), window, audience });
+        let (due, wake) = (Mutex::default(), Notify::new());
+        let announcer = Arc::new(Self { follower, due, wake, window, audience });
         let run = run(Arc::downgrade(&announcer), registry, emitter, window);
         tasks.spawn_until_stopped("presence", run);
         announcer
@@ -233,6 +242,9 @@ impl Announcer {
                     UserStatus::Offline => "offline",
                 };
                 metrics::presence_transitions(to).increment(1);
+                if let Some(follower) = &self.follower {
+                    follower.changed(&change.user, change.status, change.last_seen);
+                }
                 // Whoever asked to be announced is, to those who came in meanwhile, too.
                 let at = (!again).then_some(change.at);
                 return Some(News { change, is_known: false, at });

@@ -11,6 +11,7 @@ mod service;
 mod socket;
 
 pub use self::{
+    announcer::Follower,
     contacts::{Circle, Contacts, Search},
     http::routes,
     registry::Status,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    announcer::{Announcer, Audience},
+    announcer::{Announcer, Audience, Follower},
     contacts::Contacts,
     registry::{Registry, Status},
 };
@@ -33,6 +33,7 @@ impl Presence {
         emitter: Emitter,
         clock: Clock,
         contacts: Arc<dyn Contacts>,
+        follower: Option<Arc<dyn Follower>>,
         tasks: &Tasks,
     ) -> Self {
         let audience = match config.audience {
@@ -41,7 +42,8 @@ impl Presence {
             PresenceAudience::Off => Audience::Nobody,
         };
         let registry = Arc::new(Registry::new(clock, config.grace));
-        let announcer = Announcer::start(registry.clone(), emitter, config.window, audience, tasks);
+        let users = registry.clone();
+        let announcer = Announcer::start(users, emitter, config.window, audience, follower, tasks);
         Self { registry, announcer }
     }
 

@@ -7,7 +7,7 @@ use http::{
     HeaderMap, StatusCode,
     header::{ACCEPT, CONTENT_TYPE},
 };
-use reqwest::{Client, Response};
+use reqwest::Client;
 use serde::Serialize;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
@@ -18,7 +18,6 @@ use url::Url;
 use super::{
     answer::{Answer, JoinAnswer},
     breaker::Breaker,
-    client,
     question::{JoinQuestion, Topic},
     rights::{Full, Rights},
 };
@@ -30,9 +29,10 @@ use crate::{
     error::{Code, Error, Result, with_causes},
     id::{Id, Ids},
     log_limit, metrics,
+    outgoing::{self, Network, Place, Unread},
     rest::health::Readiness,
     room::Room,
-    signature::{self, SigningKeys},
+    signature::SigningKeys,
 };
 
 /// What it is called where operators look.
@@ -128,11 +128,14 @@ impl Backend {
     ) -> anyhow::Result<Option<Self>> {
         let proxy = &config.proxy;
         let Some(url) = &proxy.url else { return Ok(None) };
+        let place = Place::read(url).map_err(anyhow::Error::msg).context("PROXY_URL")?;
+        // What is not encrypted goes to private networks only, whatever a name leads to.
+        let network = if place.is_encrypted() { Network::Any } else { Network::Private };
         let secret = proxy.secret.as_ref().context("PROXY_SECRET is needed")?;
         readiness.tell(PART, "ok");
         Ok(Some(Self(Arc::new(Inner {
-            http: client::client(proxy).context("PROXY_URL")?,
-            url: url.parse().context("PROXY_URL")?,
+            http: outgoing::client(network, proxy.timeout).context("PROXY_URL")?,
+            url: place.url,
             keys: SigningKeys::read(secret).context("PROXY_SECRET")?,
             timeout: proxy.timeout,
             max_answer_bytes: config.server.max_payload_bytes,
@@ -272,44 +275,21 @@ impl Inner {
         let body = serde_json::to_vec(question);
         let body = body.map_err(|_| Failure::Unreadable("the question".to_owned()))?;
         let id = format!("msg_{}", Ids.next());
-        let timestamp = self.clock.now().seconds().to_string();
-        let signature = self.keys.sign(&id, &timestamp, &body);
-        let request = self
-            .http
-            .post(self.url.clone())
-            .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT, "application/json")
-            .header(signature::ID, id)
-            .header(signature::TIMESTAMP, timestamp)
-            .header(signature::SIGNATURE, signature)
-            .body(body);
-        let response = request.send().await.map_err(unreachable)?;
+        let stamp = (id.as_str(), self.clock.now().seconds());
+        let request = outgoing::signed(&self.http, &self.url, &self.keys, stamp, body);
+        let response = request.header(ACCEPT, "application/json").send().await;
+        let response = response.map_err(unreachable)?;
         if response.status() != StatusCode::OK {
             return Err(Failure::Status(response.status()));
         }
         if !is_json(response.headers()) {
             return Err(Failure::ContentType);
         }
-        self.read(response).await
-    }
-
-    /// The body, as far as it may be.
-    async fn read(&self, mut response: Response) -> Result<Vec<u8>, Failure> {
-        let most = self.max_answer_bytes;
-        let is_too_long = |bytes: usize| bytes > most;
-        let length =
-            response.content_length().map(|length| usize::try_from(length).unwrap_or(usize::MAX));
-        if length.is_some_and(is_too_long) {
-            return Err(Failure::TooLarge);
-        }
-        let mut body = Vec::with_capacity(length.unwrap_or(0));
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if is_too_long(body.len() + chunk.len()) {
-                return Err(Failure::TooLarge);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
+        let body = outgoing::read(response, self.max_answer_bytes).await;
+        body.map_err(|unread| match unread {
+            Unread::TooLarge => Failure::TooLarge,
+            Unread::Lost(error) => unreachable(error),
+        })
     }
 }
 

@@ -9,7 +9,6 @@
 mod answer;
 mod backend;
 mod breaker;
-mod client;
 mod question;
 mod rights;
 mod service;

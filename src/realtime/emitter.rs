@@ -245,7 +245,8 @@ pub(super) fn at_home(
 
 /// Who hears an event that names who takes part: whom the documents say, or those alone
 /// (`EVENT_AUDIENCE`). Admins see what else everyone would.
-pub(super) fn heard_by(audience: EventAudience, to: Target, participants: &[Room]) -> Target {
+#[must_use]
+pub fn heard_by(audience: EventAudience, to: Target, participants: &[Room]) -> Target {
     if audience == EventAudience::Documented || participants.is_empty() {
         return to;
     }

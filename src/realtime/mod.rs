@@ -67,7 +67,7 @@ pub use self::{
     connection::Connection,
     elsewhere::{Elsewhere, ForeignEvent},
     emit_service::EmitService,
-    emitter::{Emitter, ExternalEvent, Target},
+    emitter::{Emitter, ExternalEvent, Target, heard_by},
     http::{read_emit, routes},
     hub::{Bundle, Hub, Part, Picks, RoomMember, RoomSize},
     recovery::{Recovery, Rights},

@@ -8,7 +8,7 @@ use super::{
 };
 
 /// The rooms, with what is the subject of each alone and has a file of its own.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
     ("access", &["grants"]),
     ("accounts", &["email", "passwords", "tokens"]),
     ("admin", &["developer"]),
@@ -18,8 +18,9 @@ const ROOMS: [(&str, &[&str]); 11] = [
     ("payments", &["shkeeper", "transaction", "watch"]),
     ("points", &["levels"]),
     ("presence", &["announcer", "contacts", "registry"]),
-    ("proxy", &["answer", "backend", "breaker", "client", "question"]),
+    ("proxy", &["answer", "backend", "breaker", "question"]),
     ("users", &["acting", "names"]),
+    ("webhooks", &["courier", "delivery", "endpoint", "presence"]),
 ];
 
 /// The furniture, from the ground up: each piece knows those on the steps below its own. What clients

@@ -7,6 +7,7 @@ mod failures;
 mod people;
 mod talk;
 mod trade;
+mod webhooks;
 
 use std::collections::BTreeSet;
 

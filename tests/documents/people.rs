@@ -172,6 +172,7 @@ fn every_file_of_examples_has_a_chapter() {
         "points",
         "presence",
         "users",
+        "webhooks",
     ];
     let expected: BTreeSet<_> = expected.map(|name| format!("{name}.json")).into();
     assert_eq!(names.collect::<BTreeSet<_>>(), expected);

@@ -12,7 +12,10 @@ use std::{
 use axum::{body::Body, response::IntoResponse};
 use bytes::Bytes;
 use futures_util::stream;
-use http::{HeaderMap, Request, Response, StatusCode, header::LOCATION};
+use http::{
+    HeaderMap, Request, Response, StatusCode,
+    header::{LOCATION, RETRY_AFTER},
+};
 use http_body_util::BodyExt;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -54,6 +57,8 @@ pub enum Reply {
     Json(Value),
     /// This status, with an answer that would be one.
     Status(u16),
+    /// This status, and when it wants to be asked again.
+    Wait(u16, &'static str),
     /// 200 of this type with this text.
     Text(&'static str, String),
     /// To another place, which would answer.
@@ -187,6 +192,10 @@ impl Backend {
             Reply::Status(status) => {
                 let status = StatusCode::from_u16(status).expect("a status");
                 (status, json, "{}").into_response()
+            }
+            Reply::Wait(status, after) => {
+                let status = StatusCode::from_u16(status).expect("a status");
+                (status, [(RETRY_AFTER, after)]).into_response()
             }
             Reply::Text(content_type, text) => {
                 ([("content-type", content_type)], text).into_response()

@@ -9,6 +9,7 @@ mod moved;
 mod number;
 mod prune;
 mod restored;
+mod since;
 mod subject;
 
 pub use self::{
@@ -19,6 +20,7 @@ pub use self::{
     moved::{continue_stream, streams_after},
     prune::prune_events,
     restored::{Beginning, beginning},
+    since::position_before,
     subject::{KeptEvent, events_about, rewrite, take_back},
 };
 pub(super) use self::{

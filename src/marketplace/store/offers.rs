@@ -103,6 +103,24 @@ pub(in crate::marketplace) async fn has_offer(
     Ok(tx.one(HAS, &params![request, seller]).await?.get("has")?)
 }
 
+/// The sellers of the offers on a request that wait for a decision or are accepted, at most so many.
+pub(in crate::marketplace) async fn sellers(
+    tx: &mut Tx<'_>,
+    request: &Id,
+    most: i64,
+) -> Result<Vec<Id>> {
+    const SELLERS: &str = "
+        SELECT seller_id FROM offers WHERE request_id = $1 AND status = $2 LIMIT $3";
+    let mut sellers = Vec::new();
+    for status in ["accepted", "pending"] {
+        let rows = tx.all(SELLERS, &params![request, status, most]).await?;
+        for row in rows {
+            sellers.push(row.get("seller_id")?);
+        }
+    }
+    Ok(sellers)
+}
+
 /// How many offers on a request wait for a decision; counted up to `most`.
 pub(in crate::marketplace) async fn pending(
     tx: &mut Tx<'_>,

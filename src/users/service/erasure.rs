@@ -12,6 +12,7 @@ use crate::{
     db::{self, Tx},
     error::{Error, Result},
     id::Id,
+    notice::{Notice, What},
     personal::{Cursor, Gone, Lines, ROWS},
     stream::Stream,
     users::store::erasures::{self, Erasure},
@@ -153,6 +154,9 @@ impl Users {
                     // Who signed in while it was done has nothing to come back to.
                     let revocation = this.revocation_of_user(erasure.user.clone(), tx.now());
                     this.keep(tx, &revocation).await?;
+                    if this.tells_of_erasures {
+                        tx.announce(Notice { user: erasure.user.clone(), what: What::Erased });
+                    }
                     revocations.push((erasure, revocation));
                 }
                 // With this the log goes, which still has all of it.

@@ -51,6 +51,8 @@ pub struct Users {
     personal: Arc<[Box<dyn PersonalData>]>,
     /// Told when somebody is to be erased.
     erasing: Arc<Notify>,
+    /// Whether backends want to know of those who are.
+    tells_of_erasures: bool,
 }
 
 impl Users {
@@ -79,6 +81,7 @@ impl Users {
             blocking: Arc::default(),
             personal: personal.into(),
             erasing: Arc::default(),
+            tells_of_erasures: !config.webhooks.all().is_empty(),
         };
         users.load().await?;
         Ok(users)
