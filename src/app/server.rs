@@ -17,7 +17,7 @@ use super::{
     rooms::Rooms,
     routes, store, upkeep,
 };
-use crate::{clock::Clock, config::Config, db::Db, realtime::Realtime, tasks::Tasks};
+use crate::{chat::Retold, clock::Clock, config::Config, db::Db, realtime::Realtime, tasks::Tasks};
 
 /// How long what the store still has to do may take at the end. More than it needs: what it has
 /// committed is on the disk already.
@@ -139,8 +139,9 @@ async fn within(end: Instant, otherwise: &'static str, step: impl Future<Output 
     }
 }
 
-/// Has the events of committed units sent.
+/// Has the events of committed units sent, and what they name told again.
 fn send_what_is_committed(db: &Db, realtime: &Realtime) {
+    db.set_retell(Arc::new(Retold));
     let emitter = realtime.emitter().clone();
     db.set_commit_listener(Arc::new(move |event, _| emitter.publish(event)));
 }

@@ -32,6 +32,7 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
     ("PING_TIMEOUT", "realtime.ping_timeout"),
     ("DATABASE_URL", "database.url"),
     ("EVENT_RETENTION", "database.event_retention"),
+    ("MESSAGE_RETENTION", "database.message_retention"),
     ("PRESENCE_AUDIENCE", "presence.audience"),
     ("PRESENCE_GRACE", "presence.grace"),
     ("ROOM_POLICY", "rooms.policy"),
@@ -53,7 +54,6 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
 /// Variables of the contract that this build does not serve, with the values that ask for nothing.
 pub(super) const UNSERVED: &[(&str, &[&str])] = &[
     ("RECOVERY", &["off"]),
-    ("MESSAGE_RETENTION", &[]),
     ("REDIS_URL", &[]),
     ("WEBHOOK_URL", &[]),
     ("WEBHOOK_SECRET", &[]),

@@ -53,7 +53,8 @@ pub use self::{
     companion::{Companion, accompanied, companion},
     error::{Error, Kind, Result},
     events::{
-        Beginning, Budget, KeptAt, KeptEvent, KeptWire, Portion, StoredEvent, StreamPosition,
+        Beginning, Budget, KeptAt, KeptEvent, KeptWire, Portion, Retell, Source, StoredEvent,
+        StreamPosition,
         beginning, committed_after, continue_stream, empty_after, events_about, events_after,
         kept_after, kept_at, last_seq, position, prune_events, rewrite, set_kept, streams_after,
         take_back,
@@ -211,6 +212,11 @@ impl Db {
         if let Engine::Postgres(postgres) = &self.0.engine {
             postgres.follow();
         }
+    }
+
+    /// Has what kept events name told again by `retell`; the first that is given stays.
+    pub fn set_retell(&self, retell: Arc<dyn Retell>) {
+        self.0.shared.retell.get_or_init(|| retell);
     }
 
     /// How far committed events have been handed on.

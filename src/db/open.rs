@@ -3,7 +3,7 @@
 
 use std::{
     path::{self, Path},
-    sync::{Arc, atomic::AtomicI64},
+    sync::{Arc, OnceLock, atomic::AtomicI64},
     time::Duration,
 };
 
@@ -171,6 +171,7 @@ fn shared(config: &DatabaseConfig, clock: Clock) -> Arc<Shared> {
     Arc::new(Shared {
         clock,
         listener: RwLock::default(),
+        retell: OnceLock::new(),
         available: watch::Sender::new(true),
         tasks: Tasks::default(),
         keep,

@@ -1,6 +1,8 @@
 //! What a unit of work is given: statements, and the announcement of what happened.
 
-use super::{Error, Kind, Result, Row, Value, postgres, sqlite};
+use std::sync::Arc;
+
+use super::{Error, Kind, Result, Retell, Row, Value, postgres, shared::Shared, sqlite};
 use crate::{clock::Timestamp, room::Room, stream::DomainEvent};
 
 /// One unit of work. All of it is kept or nothing, with the events that it announces.
@@ -10,6 +12,7 @@ use crate::{clock::Timestamp, room::Room, stream::DomainEvent};
 /// changed.
 pub struct Tx<'a> {
     engine: Engine<'a>,
+    shared: &'a Shared,
     now: Timestamp,
     /// The first statement that failed.
     failure: Option<Error>,
@@ -26,18 +29,19 @@ enum Engine<'a> {
 }
 
 impl<'a> Tx<'a> {
-    pub(super) fn sqlite(session: &'a sqlite::Session, now: Timestamp) -> Self {
-        Self::new(Engine::Sqlite(session), now)
+    pub(super) fn sqlite(session: &'a sqlite::Session, shared: &'a Shared) -> Self {
+        Self::new(Engine::Sqlite(session), shared)
     }
 
-    pub(super) fn postgres(session: postgres::Session<'a>, now: Timestamp) -> Self {
-        Self::new(Engine::Postgres(session), now)
+    pub(super) fn postgres(session: postgres::Session<'a>, shared: &'a Shared) -> Self {
+        Self::new(Engine::Postgres(session), shared)
     }
 
-    fn new(engine: Engine<'a>, now: Timestamp) -> Self {
+    fn new(engine: Engine<'a>, shared: &'a Shared) -> Self {
         Self {
             engine,
-            now,
+            shared,
+            now: shared.clock.now(),
             failure: None,
             announced: Vec::new(),
             takes_back: false,
@@ -206,6 +210,11 @@ impl<'a> Tx<'a> {
             return Ok(());
         }
         Err(Error::new(Kind::Other, "a unit that reads announced an event"))
+    }
+
+    /// Who tells again what kept events name.
+    pub(super) fn retell(&self) -> Option<Arc<dyn Retell>> {
+        self.shared.retell.get().cloned()
     }
 
     /// The first statement that failed.
