@@ -40,8 +40,7 @@ async fn prune_once(db: &Db, keep_for: Duration) -> Result<u64> {
     loop {
         let oldest = db.read(async move |tx: &mut Tx<'_>| old::conversation(tx, before).await);
         let Some(conversation) = oldest.await? else { return Ok(pruned) };
-        let unit =
-            async move |tx: &mut Tx<'_>| old::give_up(tx, &conversation, before, ROWS).await;
+        let unit = async move |tx: &mut Tx<'_>| old::give_up(tx, &conversation, before, ROWS).await;
         pruned += db.write(unit).await?;
         sleep(PAUSE).await;
     }

@@ -50,7 +50,7 @@ pub struct DatabaseConfig {
     #[garde(range(min = 1))]
     pub event_count: u32,
     /// How long messages are kept; unset keeps them.
-    #[serde(with = "humantime_serde")]
+    #[serde(default, with = "humantime_serde")]
     #[garde(inner(custom(at_least_a_day)))]
     pub message_retention: Option<Duration>,
     /// Bytes of the events that one unit of work may keep. What is written at once and is no more

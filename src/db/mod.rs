@@ -53,8 +53,7 @@ pub use self::{
     companion::{Companion, accompanied, companion},
     error::{Error, Kind, Result},
     events::{
-        Beginning, Budget, KeptAt, KeptEvent, KeptWire, Portion, Retell, Source, StoredEvent,
-        StreamPosition,
+        Beginning, Budget, KeptAt, KeptEvent, KeptWire, Portion, StoredEvent, StreamPosition,
         beginning, committed_after, continue_stream, empty_after, events_about, events_after,
         kept_after, kept_at, last_seq, position, prune_events, rewrite, set_kept, streams_after,
         take_back,
@@ -62,7 +61,7 @@ pub use self::{
     postgres::{Listener, News},
     reach::{InvalidReach, Reach},
     shared::CommitListener,
-    tx::Tx,
+    tx::{Retell, Source, Tx},
     value::{Column, FromValue, Row, Value},
 };
 use crate::{config::DatabaseConfig, error as public, params, tasks::Tasks};
@@ -288,12 +287,6 @@ fn file(config: &DatabaseConfig, data: &Path) -> Option<PathBuf> {
     }
 }
 
-/// What it was that the store told the caller of a unit.
-fn cause_of(error: public::Error) -> Error {
-    let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<Error>());
-    cause.cloned().unwrap_or_else(|| Error::new(Kind::Other, error))
-}
-
 /// Waits until a unit is begun and for its answer, but not for ever.
 async fn in_time<T>(
     begun: impl Future<Output = ()>,
@@ -352,7 +345,7 @@ impl Inner {
         match in_time(begun, answer).await {
             Ok(()) => true,
             // Somebody else writes that row.
-            Err(error) => cause_of(error).kind() == Kind::Busy,
+            Err(error) => Error::cause_of(error).kind() == Kind::Busy,
         }
     }
 }

@@ -15,7 +15,6 @@ use tokio::{sync::watch, task::spawn_blocking};
 use super::{
     Db, Engine, Error, FILE, Inner, Kind, LOOK_INTERVAL, PROBE_INTERVAL, Result,
     backlog::Backlog,
-    cause_of,
     events::{self, KeepLimits},
     file,
     opening::Opening,
@@ -157,7 +156,7 @@ impl Db {
         let begun = Tasks::default();
         let db = Self(Arc::new(Inner { engine, shared, backlog, begun, _aside: aside }));
         let beginning = db.read(async |tx| Ok(events::beginning(tx).await?)).await;
-        db.begin_after(beginning.map_err(cause_of)?.after);
+        db.begin_after(beginning.map_err(Error::cause_of)?.after);
         Ok(db)
     }
 }

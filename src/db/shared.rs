@@ -12,10 +12,7 @@ use std::{
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
-use super::{
-    events::{KeepLimits, Retell},
-    reach::Reach,
-};
+use super::{events::KeepLimits, reach::Reach, tx::Retell};
 use crate::{clock::Clock, stream::CommittedEvent, tasks::Tasks};
 
 /// Who is given each committed event, in commit order of its streams, with how far all of them have

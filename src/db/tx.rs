@@ -2,8 +2,39 @@
 
 use std::sync::Arc;
 
-use super::{Error, Kind, Result, Retell, Row, Value, postgres, shared::Shared, sqlite};
-use crate::{clock::Timestamp, room::Room, stream::DomainEvent};
+use futures_util::future::LocalBoxFuture;
+
+use super::{Error, Kind, Result, Row, Value, postgres, sqlite};
+use crate::{
+    clock::Timestamp,
+    error,
+    room::Room,
+    stream::{DomainEvent, Stream, WireEvent},
+};
+
+/// An event that names what it shows.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The only stream that keeps it.
+    pub stream: Stream,
+    /// Its number there.
+    pub seq: i64,
+    /// When it was announced.
+    pub created_at: Timestamp,
+    /// What it shows, as whoever announced it [named it](crate::stream::DomainEvent::source).
+    pub name: String,
+}
+
+/// Whoever has the rows that events name.
+pub trait Retell: Send + Sync {
+    /// The wire events that each of them becomes by what its row has now; none where nothing of it is to
+    /// be shown any more.
+    fn retell<'a>(
+        &'a self,
+        tx: &'a mut Tx<'_>,
+        sources: &'a [Source],
+    ) -> LocalBoxFuture<'a, error::Result<Vec<Vec<WireEvent>>>>;
+}
 
 /// One unit of work. All of it is kept or nothing, with the events that it announces.
 ///
@@ -12,7 +43,7 @@ use crate::{clock::Timestamp, room::Room, stream::DomainEvent};
 /// changed.
 pub struct Tx<'a> {
     engine: Engine<'a>,
-    shared: &'a Shared,
+    retell: Option<&'a Arc<dyn Retell>>,
     now: Timestamp,
     /// The first statement that failed.
     failure: Option<Error>,
@@ -29,24 +60,29 @@ enum Engine<'a> {
 }
 
 impl<'a> Tx<'a> {
-    pub(super) fn sqlite(session: &'a sqlite::Session, shared: &'a Shared) -> Self {
-        Self::new(Engine::Sqlite(session), shared)
+    pub(super) fn sqlite(session: &'a sqlite::Session, now: Timestamp) -> Self {
+        Self::new(Engine::Sqlite(session), now)
     }
 
-    pub(super) fn postgres(session: postgres::Session<'a>, shared: &'a Shared) -> Self {
-        Self::new(Engine::Postgres(session), shared)
+    pub(super) fn postgres(session: postgres::Session<'a>, now: Timestamp) -> Self {
+        Self::new(Engine::Postgres(session), now)
     }
 
-    fn new(engine: Engine<'a>, shared: &'a Shared) -> Self {
+    fn new(engine: Engine<'a>, now: Timestamp) -> Self {
         Self {
             engine,
-            shared,
-            now: shared.clock.now(),
+            retell: None,
+            now,
             failure: None,
             announced: Vec::new(),
             takes_back: false,
             recorded: Vec::new(),
         }
+    }
+
+    /// The same with who tells again what kept events name.
+    pub(super) fn by(self, retell: Option<&'a Arc<dyn Retell>>) -> Self {
+        Self { retell, ..self }
     }
 
     /// When the unit began.
@@ -214,7 +250,7 @@ impl<'a> Tx<'a> {
 
     /// Who tells again what kept events name.
     pub(super) fn retell(&self) -> Option<Arc<dyn Retell>> {
-        self.shared.retell.get().cloned()
+        self.retell.cloned()
     }
 
     /// The first statement that failed.

@@ -34,7 +34,8 @@ async fn a_short_message_takes_seven_hundred_bytes_with_all_that_is_kept_of_it()
     ann.say(&id, &content).await;
     let before = bytes(&app).await;
     for _ in 0..MESSAGES / 100 {
-        let say = |at: usize| if at % 2 == 0 { ann.say(&id, &content) } else { bob.say(&id, &content) };
+        let say =
+            |at: usize| if at % 2 == 0 { ann.say(&id, &content) } else { bob.say(&id, &content) };
         join_all((0..100).map(say)).await;
     }
     let each = (bytes(&app).await - before) / MESSAGES;

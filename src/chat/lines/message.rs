@@ -228,10 +228,7 @@ pub(super) async fn told(tx: &mut Tx<'_>, rows: Vec<MessageRow>) -> Result<Vec<M
     Ok(lines)
 }
 
-async fn with_reactions(
-    tx: &mut Tx<'_>,
-    rows: Vec<MessageRow>,
-) -> Result<Vec<MessageLine>> {
+async fn with_reactions(tx: &mut Tx<'_>, rows: Vec<MessageRow>) -> Result<Vec<MessageLine>> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }

@@ -89,12 +89,7 @@ async fn remove_reactions(tx: &mut Tx<'_>, message: &Id, left: &mut i64) -> Resu
 
 /// Has nobody anything unread among these messages, the last of which has this number. Who wrote them has
 /// read as many more of their own.
-async fn forget_unread(
-    tx: &mut Tx<'_>,
-    conversation: &Id,
-    old: &[First],
-    last: i64,
-) -> Result<()> {
+async fn forget_unread(tx: &mut Tx<'_>, conversation: &Id, old: &[First], last: i64) -> Result<()> {
     const READ: &str = "
         SELECT last_read FROM participants WHERE conversation_id = $1 AND user_id = $2";
     const OWN: &str = "

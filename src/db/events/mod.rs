@@ -18,7 +18,6 @@ pub use self::{
     moved::{continue_stream, streams_after},
     prune::prune_events,
     restored::{Beginning, beginning},
-    retell::{Retell, Source},
     subject::{KeptEvent, events_about, rewrite, take_back},
 };
 pub(super) use self::{

@@ -78,9 +78,7 @@ pub(in crate::db) async fn number(
                 }));
             } else {
                 let shared = None::<Vec<u8>>;
-                rows.push(params![
-                    name, *seq, position, wire, created_at, subject, shared, source
-                ]);
+                rows.push(params![name, *seq, position, wire, created_at, subject, shared, source]);
             }
         }
         let numbers = numbers.into_iter().map(|(stream, _, seq)| (stream, seq)).collect();

@@ -57,9 +57,12 @@ pub async fn prune_events(db: &Db, keep_for: Duration) -> Result<u64> {
     let now = db.read(async |tx: &mut Tx<'_>| Ok(tx.now())).await?;
     let old = Old { at: now - keep_for, though_needed: now - keep_for.max(NEEDED), needed_after };
     let (mut pruned, mut rows) = (0, FIRST_ROWS);
+    // What was removed is passed over: Postgres's index has it for a while.
+    let mut after = i64::MIN;
     loop {
-        let upto = db.read(async move |tx: &mut Tx<'_>| oldest(tx, old, rows).await).await?;
-        let Some(upto) = upto else { return Ok(pruned) };
+        let next = async move |tx: &mut Tx<'_>| oldest(tx, old, after, rows).await;
+        let Some(upto) = db.read(next).await? else { return Ok(pruned) };
+        after = upto;
         let asked = Instant::now();
         let unit = async move |tx: &mut Tx<'_>| {
             let began = Instant::now();
@@ -73,15 +76,15 @@ pub async fn prune_events(db: &Db, keep_for: Duration) -> Result<u64> {
     }
 }
 
-/// The position up to which events are removed together.
-async fn oldest(tx: &mut Tx<'_>, old: Old, rows: i64) -> Result<Option<i64>> {
+/// The position up to which the events after one are removed together.
+async fn oldest(tx: &mut Tx<'_>, old: Old, after: i64, rows: i64) -> Result<Option<i64>> {
     const OLDEST: &str = "
         SELECT e.position, e.created_at,
             OCTET_LENGTH(e.wire) + COALESCE(OCTET_LENGTH(s.wire), 0) AS bytes
         FROM events e LEFT JOIN shared_events s ON s.id = e.shared
         WHERE e.position > $1 ORDER BY e.position LIMIT $2";
     let (mut last, mut bytes) = (None, 0);
-    for row in tx.all(OLDEST, &params![i64::MIN, rows]).await? {
+    for row in tx.all(OLDEST, &params![after, rows]).await? {
         let position = row.get("position")?;
         if last == Some(position) {
             continue;

@@ -3,42 +3,14 @@
 
 use std::collections::HashMap;
 
-use futures_util::future::LocalBoxFuture;
-
-use super::{Result, Row, Tx};
+use super::{Error, Result, Row, Tx};
 use crate::{
-    clock::Timestamp,
-    db::cause_of,
-    error,
+    db::Source,
     stream::{Stream, WireEvent},
 };
 
 /// Events that are told again at once: each may be large.
 pub(in crate::db) const AT_ONCE: usize = 32;
-
-/// An event that names what it shows.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// The only stream that keeps it.
-    pub stream: Stream,
-    /// Its number there.
-    pub seq: i64,
-    /// When it was announced.
-    pub created_at: Timestamp,
-    /// What it shows, as whoever announced it [named it](crate::stream::DomainEvent::source).
-    pub name: String,
-}
-
-/// Whoever has the rows that events name.
-pub trait Retell: Send + Sync {
-    /// The wire events that each of them becomes by what its row has now; none where nothing of it is to
-    /// be shown any more.
-    fn retell<'a>(
-        &'a self,
-        tx: &'a mut Tx<'_>,
-        sources: &'a [Source],
-    ) -> LocalBoxFuture<'a, error::Result<Vec<Vec<WireEvent>>>>;
-}
 
 /// Whether a row of an event names what it shows.
 pub(in crate::db) fn is_named(row: &Row) -> Result<bool> {
@@ -65,6 +37,6 @@ pub(super) async fn told(
     let Some(retell) = tx.retell().filter(|_| !sources.is_empty()) else {
         return Ok(places.into_iter().map(|place| (place, Vec::new())).collect());
     };
-    let told = retell.retell(tx, &sources).await.map_err(cause_of)?;
+    let told = retell.retell(tx, &sources).await.map_err(Error::cause_of)?;
     Ok(places.into_iter().zip(told).collect())
 }

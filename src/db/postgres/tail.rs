@@ -219,7 +219,8 @@ impl Tail {
                     patience: &patience,
                     progress: &progress,
                 };
-                events::told(&mut Tx::postgres(session, &shared), &rows).await
+                let tx = Tx::postgres(session, shared.clock.now());
+                events::told(&mut tx.by(shared.retell.get()), &rows).await
             })
         });
         told.await.map_err(|error| Error::new(Kind::Other, error))?

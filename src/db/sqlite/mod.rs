@@ -205,7 +205,7 @@ fn begin(session: &Session, mark: &mut Mark, shared: &Shared, opening: Opening) 
     let restored = mark.is_ahead_of(connection)? && opening != Opening::Aside;
     let counted = (|| {
         let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-        let mut tx = Tx::sqlite(session, shared);
+        let mut tx = Tx::sqlite(session, shared.clock.now());
         let least = at_once(async {
             if restored {
                 tracing::warn!("the database was restored from a backup: its streams start anew");
