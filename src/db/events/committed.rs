@@ -52,7 +52,7 @@ pub async fn committed_after(
     let rows = tx.all(COMMITTED, &params![after, last]).await?;
     let mut events = Vec::new();
     for some in portions(&rows) {
-        let told = told(tx, some).await?;
+        let told = tell_again(tx, some).await?;
         for event in grouped(some, told)? {
             let bytes = event.wire_events.iter().map(WireEvent::bytes).sum();
             let fits = portion_left.checked_sub(bytes);
@@ -79,7 +79,7 @@ pub(in crate::db) fn portions(rows: &[Row]) -> impl Iterator<Item = &[Row]> {
 }
 
 /// What is told again of these rows, whatever streams they are in.
-pub(in crate::db) async fn told(tx: &mut Tx<'_>, rows: &[Row]) -> Result<Told> {
+pub(in crate::db) async fn tell_again(tx: &mut Tx<'_>, rows: &[Row]) -> Result<Told> {
     retell::told(tx, rows, |row| row.get("stream")).await
 }
 

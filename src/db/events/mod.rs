@@ -22,7 +22,7 @@ pub use self::{
 };
 pub(super) use self::{
     budget::KeepLimits,
-    committed::{COMMITTED, grouped, portions, told},
+    committed::{COMMITTED, grouped, portions, tell_again},
     number::number,
     restored::start_anew,
     retell::{AT_ONCE, Told, is_named},

@@ -182,10 +182,10 @@ impl Tail {
             let rows = sqlx::query(LATE).bind(&late).fetch_all(&self.pool).await?;
             let mut rows = read(&rows)?;
             rows.sort_by_cached_key(|row| row.get::<i64>("position").unwrap_or_default());
-            self.hand_on(rows).await?;
+            self.hand_on(&rows).await?;
             late.retain(|position| !self.reach.has(*position));
         }
-        self.hand_on(rows).await?;
+        self.hand_on(&rows).await?;
         let is_all = found.len() < usize::try_from(EVENTS).unwrap_or(usize::MAX)
             && upto == found.last().map(|(position, _)| *position);
         self.give_up(under_way, &late).await?;
@@ -193,12 +193,13 @@ impl Tail {
     }
 
     /// Hands on the events of these rows, in their order.
-    async fn hand_on(&mut self, rows: Vec<Row>) -> Result<()> {
-        for some in events::portions(&rows) {
+    async fn hand_on(&mut self, rows: &[Row]) -> Result<()> {
+        for some in events::portions(rows) {
             let is_named = some.iter().map(events::is_named).collect::<Result<Vec<_>>>()?;
-            let told = match is_named.contains(&true) {
-                true => self.tell_again(some.to_vec()).await?,
-                false => Told::new(),
+            let told = if is_named.contains(&true) {
+                self.tell_again(some.to_vec()).await?
+            } else {
+                Told::new()
             };
             self.shared.hand_on(events::grouped(some, told)?, &mut self.reach);
         }
@@ -220,7 +221,7 @@ impl Tail {
                     progress: &progress,
                 };
                 let tx = Tx::postgres(session, shared.clock.now());
-                events::told(&mut tx.by(shared.retell.get()), &rows).await
+                events::tell_again(&mut tx.by(shared.retell.get()), &rows).await
             })
         });
         told.await.map_err(|error| Error::new(Kind::Other, error))?
