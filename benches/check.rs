@@ -50,6 +50,22 @@ fn frames_are_found_only_once_they_are_whole() {
 }
 
 #[test]
+fn news_are_counted_while_they_are_whole_and_nothing_else_comes() {
+    let mut bytes = Vec::new();
+    let mut ends = vec![0];
+    for packet in [r#"42["user:online",{"userId":"a"}]"#, r#"42["user-status-change",{}]"#] {
+        frame::push_plain(&mut bytes, frame::TEXT, packet.as_bytes());
+        ends.push(bytes.len());
+    }
+    for cut in 0..bytes.len() {
+        let whole = ends.iter().rposition(|end| *end <= cut).unwrap();
+        assert_eq!(frame::news(&bytes[..cut]), (whole as u64, ends[whole]), "cut at {cut}");
+    }
+    frame::push_plain(&mut bytes, frame::TEXT, b"42[\"usual\"]");
+    assert_eq!(frame::news(&bytes), (2, ends[2]));
+}
+
+#[test]
 fn percentiles_are_those_of_what_was_recorded() {
     let mut histogram = Histogram::new();
     (1..=100).for_each(|n| histogram.record(Duration::from_micros(n * 1000 - 5)));
@@ -102,7 +118,7 @@ fn observers_hear_of_each_user_once() {
         swarm.connect(&observers, 1, LIMIT).unwrap();
         let users: Vec<_> = (0..50).map(|user| seat(Role::Idle, user)).collect();
         swarm.connect(&users, 10, LIMIT).unwrap();
-        assert!(swarm.await_news(LIMIT).unwrap());
+        assert!(swarm.await_news(0, LIMIT).unwrap());
         let again: Vec<_> = (0..50).map(|user| seat(Role::Idle, user)).collect();
         swarm.connect(&again, 10, LIMIT).unwrap();
         swarm.settle(LIMIT).unwrap();

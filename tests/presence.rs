@@ -1,6 +1,7 @@
 //! Who is here: one announcement per change, whatever the connections do.
 
 mod contacts;
+mod since;
 
 use std::time::Duration;
 

@@ -241,7 +241,14 @@ impl Client {
             self.stage = Stage::Opening;
             taken = end + 4;
         }
-        while let Some(found) = frame::first(&bytes[taken..])? {
+        let notes_news = matches!(self.seat.role, Role::Observer(_));
+        loop {
+            if !notes_news {
+                let (news, length) = frame::news(&bytes[taken..]);
+                tally.others += news;
+                taken += length;
+            }
+            let Some(found) = frame::first(&bytes[taken..])? else { break };
             let payload = &bytes[taken..][found.payload.clone()];
             match found.opcode {
                 frame::TEXT => self.packet(payload, tally, now)?,

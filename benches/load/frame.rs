@@ -13,6 +13,9 @@ pub const PING: u8 = 9;
 /// The answer to it.
 pub const PONG: u8 = 10;
 
+/// How events begin that say who is online.
+const NEWS: &[u8; 8] = br#"42["user"#;
+
 const MASK: [u8; 4] = [0x5a, 0xc3, 0x17, 0x8e];
 
 /// Where the first frame of some bytes lies.
@@ -52,6 +55,22 @@ pub fn first(bytes: &[u8]) -> Result<Option<Frame>> {
     }
     let payload = start..start + length;
     Ok((payload.end <= bytes.len()).then_some(Frame { opcode: head & 0x0f, payload, mask }))
+}
+
+/// How many frames at the front are news of users, and how long they are: of what comes, most is that
+/// in a storm.
+#[inline]
+pub fn news(bytes: &[u8]) -> (u64, usize) {
+    let (mut frames, mut end) = (0, 0);
+    while let Some([head, length, payload @ ..]) = bytes[end..].first_chunk::<10>()
+        && (*head, payload) == (0x80 | TEXT, NEWS)
+        && *length < 126
+        && end + 2 + usize::from(*length) <= bytes.len()
+    {
+        frames += 1;
+        end += 2 + usize::from(*length);
+    }
+    (frames, end)
 }
 
 /// Appends a frame as a client sends it.

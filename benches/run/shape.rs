@@ -102,6 +102,8 @@ pub const WAITED: Metric = metric("server_kept_waiting_percent", "kept waiting %
 pub const LOST: Metric = metric("connections_lost", "lost", 0);
 /// News that said what was known.
 pub const STALE: Metric = metric("stale_news", "stale news", 0);
+/// By how many the news of a storm were more or fewer than they were to be.
+pub const MISCOUNTED: Metric = metric("news_miscounted", "miscounted", 0);
 /// The most memory of a server in a storm.
 pub const PEAK: Metric = metric("peak_rss_mb", "peak MB", 0);
 /// From the first connection of a storm to the last news of it.
@@ -211,13 +213,20 @@ impl Shape {
             }
             Self::Connect | Self::ConnectQuiet => connect(&server, &mut swarm, connections),
             Self::Memory | Self::MemoryLarge => memory(&server, &mut swarm, connections),
-            Self::Storm | Self::StormLarge => storm(&server, &mut swarm, connections),
+            // Of each two of them the one who came first hears that the other came online, in both
+            // dialects; of themselves each in the one; the observers of all.
+            Self::Storm | Self::StormLarge if peer == Peer::Stoa => {
+                let users = u64::from(connections);
+                let news = users * users + 2 * u64::from(OBSERVERS) * users;
+                storm(&server, &mut swarm, connections, Some(news))
+            }
+            Self::Storm | Self::StormLarge => storm(&server, &mut swarm, connections, None),
             Self::StormContacts => {
                 let users: Vec<u32> = (0..connections).collect();
                 let groups = users.chunks(CIRCLE);
                 let begun = groups.map(|group| chat::begin_group(server.address(), group));
                 begun.collect::<Result<Vec<_>>>()?;
-                storm(&server, &mut swarm, connections)
+                storm(&server, &mut swarm, connections, None)
             }
             Self::Messages => messages(peer, &server, &mut swarm, 1, scale),
             Self::Pipelined => messages(peer, &server, &mut swarm, 8, scale),
@@ -303,7 +312,13 @@ fn settled_rss_kb(server: &Server, swarm: &mut Swarm) -> Result<f64> {
     }
 }
 
-fn storm(server: &Server, swarm: &mut Swarm, connections: u32) -> Result<Reading> {
+/// A storm, after which all have received so many news, where that is known.
+fn storm(
+    server: &Server,
+    swarm: &mut Swarm,
+    connections: u32,
+    news: Option<u64>,
+) -> Result<Reading> {
     let observers: Vec<_> = (0..OBSERVERS)
         .map(|n| Seat { role: Role::Observer(n as usize), user: connections + n })
         .collect();
@@ -316,8 +331,12 @@ fn storm(server: &Server, swarm: &mut Swarm, connections: u32) -> Result<Reading
     let news_before = swarm.tally.others;
     let connected = swarm.connect_stubbornly(&seats, 500, STORM_LIMIT)?;
     let all_connected = connected.clients == seats.len();
-    let all_told = all_connected && swarm.await_news(STORM_LIMIT)?;
+    let awaited = news_before + news.unwrap_or(0);
+    let all_told = all_connected && swarm.await_news(awaited, STORM_LIMIT)?;
     let told_s = start.elapsed().as_secs_f64();
+    if all_told {
+        swarm.settle(SETTLE_LIMIT)?;
+    }
     let (drops, reason) = &swarm.drops;
     if let Some(reason) = reason {
         eprintln!("{drops} connections were lost, the first because {reason:#}");
@@ -329,6 +348,7 @@ fn storm(server: &Server, swarm: &mut Swarm, connections: u32) -> Result<Reading
         (P99, connected.p99_ms),
         (CPU_STORM, server.usage()?.0 - before),
         (FRAMES, (swarm.tally.others - news_before) as f64),
+        (MISCOUNTED, news.map_or(0, |_| swarm.tally.others.abs_diff(awaited)) as f64),
         (LOST, *drops as f64),
         (STALE, swarm.tally.stale_news as f64),
         (PEAK, server.peak_rss_kb()? / 1024.0),

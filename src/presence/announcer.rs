@@ -1,6 +1,8 @@
 //! Announces changes of presence: gathered for a moment, the latest state of each user, in one
 //! pass. A thousand users who come at once cost every socket one write, not a thousand; a user
-//! whose state ended where it began is not spoken of.
+//! whose state ended where it began is not spoken of. A socket hears of what happened since it came
+//! in; how it was before, its client may ask. The next pass begins when the last one has been written:
+//! the more there is to tell, the more is told at once.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -9,6 +11,7 @@ use std::{
 };
 
 use parking_lot::{Mutex, MutexGuard};
+use smallvec::SmallVec;
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
@@ -27,7 +30,7 @@ use crate::{
 /// How often the long gone are forgotten.
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 
-/// Events in one bundle.
+/// Users who are told of in one bundle.
 const MOST_AT_ONCE: usize = 1000;
 
 /// Users whose contacts are looked for together.
@@ -142,19 +145,20 @@ impl Announcer {
                 return self.announce_to(contacts.as_ref(), due, registry, emitter).await;
             }
             Audience::Everyone => {
-                let mut parts = Vec::new();
-                for (user, again) in due {
-                    self.speak_of(&user, again, registry, &mut parts);
-                }
-                let mut parts = parts.into_iter().peekable();
-                while parts.peek().is_some() {
-                    let some = parts.by_ref().take(MOST_AT_ONCE).collect();
-                    emitter.emit_bundle(Bundle::new(some));
+                let mut news: Vec<News> = due
+                    .into_iter()
+                    .filter_map(|(user, again)| self.news_of(&user, again, registry))
+                    .collect();
+                news.sort_unstable_by_key(News::order);
+                let mut news = news.into_iter().peekable();
+                while news.peek().is_some() {
+                    let parts = news.by_ref().take(MOST_AT_ONCE).flat_map(News::into_parts);
+                    emitter.emit_bundle(Bundle::new(parts.collect())).await;
                 }
             }
             Audience::Nobody => {
                 for user in due.into_keys() {
-                    self.speak_of(&user, false, registry, &mut Vec::new());
+                    self.news_of(&user, false, registry);
                 }
             }
         }
@@ -180,11 +184,18 @@ impl Announcer {
                 return Err(error);
             }
             // What is told is what they are by now.
-            let (mut parts, mut numbers) = (Vec::new(), Vec::with_capacity(some.len()));
-            for (user, again) in some {
+            let mut news: Vec<(usize, News)> = (0..)
+                .zip(some)
+                .filter_map(|(index, (user, again))| {
+                    Some((index, self.news_of(user, *again, registry)?))
+                })
+                .collect();
+            news.sort_unstable_by_key(|(_, news)| news.order());
+            let (mut parts, mut numbers) = (Vec::new(), vec![0..0; some.len()]);
+            for (index, news) in news {
                 let first = parts.len();
-                self.speak_of(user, *again, registry, &mut parts);
-                numbers.push(first..parts.len());
+                parts.extend(news.into_parts());
+                numbers[index] = first..parts.len();
             }
             let found = search.found().into_iter().map(|(contact, indexes)| {
                 let mut picks = Picks::default();
@@ -194,7 +205,7 @@ impl Announcer {
                 (contact, picks)
             });
             if !parts.is_empty() {
-                emitter.emit_picked(Bundle::new(parts), found);
+                emitter.emit_picked(Bundle::new(parts), found).await;
             }
             left = rest;
         }
@@ -213,18 +224,56 @@ impl Announcer {
         }
     }
 
-    /// Adds what is to be told of a user, which counts as told from now on.
-    fn speak_of(&self, user: &Id, again: bool, registry: &Registry, parts: &mut Vec<Part>) {
+    /// What is to be told of a user, which counts as told from now on.
+    fn news_of(&self, user: &Id, again: bool, registry: &Registry) -> Option<News> {
         match registry.settle(user) {
-            Settled::Unchanged => {}
+            Settled::Changed(change) => {
+                let to = match change.status {
+                    UserStatus::Online => "online",
+                    UserStatus::Offline => "offline",
+                };
+                metrics::presence_transitions(to).increment(1);
+                // Whoever asked to be announced is, to those who came in meanwhile, too.
+                let at = (!again).then_some(change.at);
+                return Some(News { change, is_known: false, at });
+            }
             Settled::Later(at) => self.look_at(user.clone(), at),
-            // Whoever asked to be announced again is.
-            Settled::Changed(change) => return tell(change, parts),
+            Settled::Unchanged => {}
         }
-        if again {
-            let current = registry.current(user).map(status_change);
-            parts.extend(current.as_ref().map(Part::again));
+        let current = again.then(|| registry.current(user)).flatten();
+        current.map(|change| News { change, is_known: true, at: None })
+    }
+}
+
+/// What is to be told of a user.
+struct News {
+    change: Change,
+    /// It was told before, and is asked for again.
+    is_known: bool,
+    /// Since when must have come in who hears it, unless everyone does.
+    at: Option<Instant>,
+}
+
+impl News {
+    /// In the order in which they happened, and what everyone hears last.
+    fn order(&self) -> (bool, Option<Instant>) {
+        (self.at.is_none(), self.at)
+    }
+
+    /// In the dialects that are told.
+    fn into_parts(self) -> SmallVec<[Part; 2]> {
+        let Self { change: Change { user: user_id, status, last_seen, at: _ }, is_known, at } =
+            self;
+        let user = user_id.clone();
+        let twin = UserStatusChange { user_id: user.clone(), status, last_seen };
+        if is_known {
+            return SmallVec::from_iter([Part::again(&twin)]);
         }
+        let parts = match status {
+            UserStatus::Online => Part::twins(&UserOnline { user_id }, user, &twin, at),
+            UserStatus::Offline => Part::twins(&UserOffline { user_id }, user, &twin, at),
+        };
+        parts.into()
     }
 }
 
@@ -258,26 +307,4 @@ async fn run(
         // Whoever comes meanwhile is told of together.
         tokio::time::sleep(if failed { TRY_AGAIN_AFTER } else { window }).await;
     }
-}
-
-/// A change in both dialects.
-fn tell(change: Change, parts: &mut Vec<Part>) {
-    let user_id = change.user.clone();
-    let except = change.user.clone();
-    let to = match change.status {
-        UserStatus::Online => "online",
-        UserStatus::Offline => "offline",
-    };
-    metrics::presence_transitions(to).increment(1);
-    parts.extend(match change.status {
-        UserStatus::Online => Part::twins(&UserOnline { user_id }, except, &status_change(change)),
-        UserStatus::Offline => {
-            Part::twins(&UserOffline { user_id }, except, &status_change(change))
-        }
-    });
-}
-
-fn status_change(change: Change) -> UserStatusChange {
-    let Change { user: user_id, status, at: last_seen } = change;
-    UserStatusChange { user_id, status, last_seen }
 }

@@ -29,8 +29,8 @@ struct User {
     connections: SmallVec<[Uuid; 1]>,
     /// When the status last changed.
     changed: Timestamp,
-    /// Since when nobody is here.
-    away_since: Option<Instant>,
+    /// The same, for those who hear of what happened since they came.
+    changed_at: Instant,
     /// What others were told last.
     told: UserStatus,
 }
@@ -73,7 +73,7 @@ impl Registry {
         let mut known = self.users.entry(user.clone()).or_insert_with(|| User {
             connections: SmallVec::new(),
             changed: self.clock.now(),
-            away_since: None,
+            changed_at: Instant::now(),
             told: UserStatus::Offline,
         });
         if known.connections.contains(&connection) {
@@ -83,7 +83,7 @@ impl Registry {
         let is_first = known.connections.len() == 1;
         if is_first {
             known.changed = self.clock.now();
-            known.away_since = None;
+            known.changed_at = Instant::now();
         }
         is_first
     }
@@ -96,10 +96,9 @@ impl Registry {
         if !known.connections.is_empty() {
             return None;
         }
-        let now = Instant::now();
         known.changed = self.clock.now();
-        known.away_since = Some(now);
-        Some(now + self.grace)
+        known.changed_at = Instant::now();
+        Some(known.changed_at + self.grace)
     }
 
     /// How a user stands.
@@ -138,31 +137,40 @@ impl Registry {
 
     /// The user's status as it is, for an announcement that was asked for.
     pub(super) fn current(&self, user: &Id) -> Option<Change> {
-        let known = self.users.get(user)?;
-        let status = status(known.connections.len());
-        Some(Change { user: user.clone(), status, at: known.changed })
+        self.users.get(user).map(|known| known.change(user))
     }
 
     /// Forgets who has been away for a day.
     pub(super) fn forget_the_long_gone(&self) {
         let gone = |since: Instant| since.elapsed() > REMEMBERED;
         self.users.retain(|_, user| {
-            user.told == UserStatus::Online || !user.away_since.is_some_and(gone)
+            user.told == UserStatus::Online || !user.away_since().is_some_and(gone)
         });
     }
 }
 
 impl User {
+    /// Since when nobody is here.
+    fn away_since(&self) -> Option<Instant> {
+        self.connections.is_empty().then_some(self.changed_at)
+    }
+
+    /// The status as it is, of the user whose id is `id`.
+    fn change(&self, id: &Id) -> Change {
+        let status = status(self.connections.len());
+        Change { user: id.clone(), status, last_seen: self.changed, at: self.changed_at }
+    }
+
     /// What others do not know yet of this user, whose id is `id`.
     fn news(&self, id: &Id, grace: Duration) -> Settled {
         let now = status(self.connections.len());
         if now == self.told {
             return Settled::Unchanged;
         }
-        let due = self.away_since.map(|since| since + grace);
+        let due = self.away_since().map(|since| since + grace);
         match due.filter(|due| *due > Instant::now()) {
             Some(due) => Settled::Later(due),
-            None => Settled::Changed(Change { user: id.clone(), status: now, at: self.changed }),
+            None => Settled::Changed(self.change(id)),
         }
     }
 }
@@ -171,7 +179,8 @@ impl User {
 pub(super) struct Change {
     pub(super) user: Id,
     pub(super) status: UserStatus,
-    pub(super) at: Timestamp,
+    pub(super) last_seen: Timestamp,
+    pub(super) at: Instant,
 }
 
 /// What became of a possible change.

@@ -100,20 +100,26 @@ impl Emitter {
         self.broadcast_to(Room::Chat(conversation.clone()), except(), twin);
     }
 
-    /// Sends many small events to everyone, as one write for each socket.
-    pub fn emit_bundle(&self, bundle: Bundle) {
-        self.broadcast_bundle(Audience::Everyone { kept_for: Vec::new() }, bundle);
+    /// Sends many small events to everyone, as one write for each socket; done when all have been
+    /// written to.
+    pub async fn emit_bundle(&self, bundle: Bundle) {
+        self.broadcast_bundle(Audience::Everyone { kept_for: Vec::new() }, bundle).await;
     }
 
     /// Sends each of these users what is picked for them of many small events, and admins all of
-    /// them, as one write for each socket.
-    pub fn emit_picked(&self, bundle: Bundle, picks: impl IntoIterator<Item = (Id, Picks)>) {
+    /// them, as one write for each socket; done when all have been written to.
+    pub async fn emit_picked(&self, bundle: Bundle, picks: impl IntoIterator<Item = (Id, Picks)>) {
         let picks = picks.into_iter().map(|(user, picks)| (Room::User(user), picks));
-        self.broadcast_bundle(Audience::Each(picks.collect()), bundle);
+        self.broadcast_bundle(Audience::Each(picks.collect()), bundle).await;
     }
 
-    fn broadcast_bundle(&self, to: Audience, bundle: Bundle) {
-        self.hub.broadcast(plain(to, Namespaces::ALL, Message::Bundle(Box::new(bundle))));
+    async fn broadcast_bundle(&self, to: Audience, bundle: Bundle) {
+        let (receipt, sockets) = self.hub.receipt();
+        let message = Message::Bundle(Box::new(bundle));
+        let bundle = plain(to, Namespaces::ALL, message);
+        self.hub.broadcast(Broadcast { receipt: Some(receipt), ..bundle });
+        // A hub that ends writes nothing any more.
+        let _ = sockets.await;
     }
 
     /// Sends an event from outside that is not kept; how many sockets of this node it was written

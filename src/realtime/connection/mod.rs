@@ -16,6 +16,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use parking_lot::{Mutex, MutexGuard};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
@@ -333,7 +334,11 @@ impl Connection {
             };
             let polls = || self.link.polls().map_or(Outlet::Closed, polled);
             let outlet = lane.map_or_else(polls, Outlet::coming);
-            self.push(Item::Register(self.member, Registration { namespace, user, outlet }));
+            // Before the CONNECT is answered: what its client asks for from then on tells of all
+            // that happened before this.
+            let since = Instant::now();
+            let registration = Registration { namespace, user, since, outlet };
+            self.push(Item::Register(self.member, registration));
         });
     }
 

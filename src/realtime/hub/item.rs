@@ -8,7 +8,7 @@ use std::sync::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     bundle::{Bundle, Picks},
@@ -17,7 +17,6 @@ use super::{
 use crate::{
     event::{Namespace, Namespaces},
     id::Id,
-    metrics,
     realtime::{frame::Outgoing, lane::Lane, seats::Member},
     room::Room,
     stream::Stream,
@@ -58,6 +57,8 @@ pub(in crate::realtime) struct Registration {
     pub(in crate::realtime) namespace: Namespace,
     /// Whose the socket is, where that is known.
     pub(in crate::realtime) user: Option<Id>,
+    /// When it came in.
+    pub(in crate::realtime) since: Instant,
     pub(in crate::realtime) outlet: Outlet,
 }
 
@@ -135,14 +136,6 @@ pub(in crate::realtime) enum Message {
 impl Message {
     pub(super) fn is_bundle(&self) -> bool {
         matches!(self, Self::Bundle(_))
-    }
-
-    /// Counts deliveries to as many sockets, by event.
-    pub(super) fn count(&self, sockets: usize) {
-        match self {
-            Self::One(event) => metrics::events_out(event.label()).increment(sockets as u64),
-            Self::Bundle(bundle) => bundle.count(sockets),
-        }
     }
 }
 

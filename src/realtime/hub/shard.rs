@@ -283,10 +283,7 @@ impl Shard {
                 }
             }
         }
-        if sockets > 0 {
-            broadcast.message.count(sockets);
-        }
-        delivery.count_picked();
+        delivery.count(sockets);
         if let Some(receipt) = &broadcast.receipt {
             receipt.add(sockets);
         }

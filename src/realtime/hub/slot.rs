@@ -2,16 +2,15 @@
 //! end of the batch.
 
 use std::{
-    collections::BTreeMap,
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
 };
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    bundle::{Bundle, Picks},
+    bundle::{Bundle, Delivered, Hearer, Picks},
     catch_up::CatchUp,
     frame_batch::{BatchIndex, FrameBatch},
     item::{Audience, Broadcast, Except, Message, Registration, Replay, Replayed},
@@ -37,6 +36,8 @@ pub(super) struct Slot {
     user: Option<Id>,
     /// A hash of the user, so that most comparisons end here.
     user_hash: u64,
+    /// When it came in.
+    since: Instant,
     pub(super) outlet: Outlet,
     pub(super) catch_up: CatchUp,
     /// The last broadcast that this slot got, or was left out of.
@@ -58,8 +59,8 @@ pub(super) struct Delivery<'a> {
     frames: ByNamespace<Option<usize>>,
     /// What is picked of a bundle for whoever comes next; none hears all of it.
     picks: Option<&'a Picks>,
-    /// How many of these were delivered, by event.
-    picked: BTreeMap<&'static str, u64>,
+    /// What was delivered of a bundle.
+    delivered: Delivered,
 }
 
 impl<'a> Delivery<'a> {
@@ -68,8 +69,8 @@ impl<'a> Delivery<'a> {
             Except::User(user) => Some((hash(user), user)),
             Except::Nobody | Except::Rooms(_) => None,
         };
-        let (frames, picked) = (ByNamespace::default(), BTreeMap::new());
-        Self { broadcast, except, number, replay_bytes, frames, picks: None, picked }
+        let (frames, delivered) = (ByNamespace::default(), Delivered::new());
+        Self { broadcast, except, number, replay_bytes, frames, picks: None, delivered }
     }
 
     /// From now on only this is heard of the bundle.
@@ -77,10 +78,16 @@ impl<'a> Delivery<'a> {
         self.picks = Some(picks);
     }
 
-    /// Counts what was delivered of what was picked, by event.
-    pub(super) fn count_picked(self) {
-        for (label, events) in self.picked {
-            metrics::events_out(label).increment(events);
+    /// Counts what was delivered, to as many sockets, by event.
+    pub(super) fn count(self, sockets: usize) {
+        match &self.broadcast.message {
+            Message::One(_) if sockets == 0 => {}
+            Message::One(event) => metrics::events_out(event.label()).increment(sockets as u64),
+            Message::Bundle(_) => {
+                for (label, events) in self.delivered {
+                    metrics::events_out(label).increment(events);
+                }
+            }
         }
     }
 
@@ -97,13 +104,14 @@ impl<'a> Delivery<'a> {
 
 impl Slot {
     pub(super) fn new(member: Member, registration: Registration) -> Self {
-        let Registration { namespace, user, outlet } = registration;
+        let Registration { namespace, user, since, outlet } = registration;
         Self {
             member,
             namespace,
             said_goodbye: false,
             user_hash: user.as_ref().map_or(0, hash),
             user,
+            since,
             outlet,
             catch_up: CatchUp::default(),
             seen: 0,
@@ -115,6 +123,10 @@ impl Slot {
     pub(super) fn identify(&mut self, user: Option<Id>) {
         self.user_hash = user.as_ref().map_or(0, hash);
         self.user = user;
+    }
+
+    fn hearer(&self) -> Hearer<'_> {
+        Hearer { namespace: self.namespace, user: self.user.as_ref(), since: self.since }
     }
 
     /// Where it is in its shard.
@@ -172,7 +184,7 @@ impl Slot {
             self.write(frame_batch);
         }
         if let (Message::Bundle(bundle), Some(picks)) = (&broadcast.message, delivery.picks) {
-            return self.deliver_picked(bundle, picks, &mut delivery.picked);
+            return self.deliver_picked(bundle, picks, &mut delivery.delivered);
         }
         match &broadcast.message {
             Message::One(event) if broadcast.volatile => {
@@ -191,17 +203,19 @@ impl Slot {
                 self.outlet.send(event.frame(self.namespace).into());
             }
             Message::Bundle(bundle) if by_poll => {
-                for event in bundle.events(self.namespace, self.user.as_ref()) {
-                    self.outlet.send(event.frame(self.namespace).into());
+                let mut frames = Vec::new();
+                for event in bundle.events(&self.hearer()) {
+                    *delivery.delivered.entry(event.label()).or_default() += 1;
+                    frames.push(event.frame(self.namespace).clone());
+                }
+                for frame in &frames {
+                    self.outlet.send(frame.into());
                 }
             }
             Message::Bundle(bundle) => {
-                let frames = bundle.frames(self.namespace, self.user.as_ref());
-                if frames.is_empty() {
-                    return false;
-                }
-                for frame in frames {
-                    self.outlet.send((&frame).into());
+                let runs = bundle.frames(&self.hearer(), &mut delivery.delivered);
+                for run in &runs {
+                    self.outlet.send(run.into());
                 }
             }
         }
@@ -213,11 +227,11 @@ impl Slot {
         &mut self,
         bundle: &Bundle,
         picks: &Picks,
-        picked: &mut BTreeMap<&'static str, u64>,
+        delivered: &mut Delivered,
     ) -> bool {
         let mut frames = Vec::new();
-        for event in bundle.picked(picks, self.namespace, self.user.as_ref()) {
-            *picked.entry(event.label()).or_default() += 1;
+        for event in bundle.picked(picks, &self.hearer()) {
+            *delivered.entry(event.label()).or_default() += 1;
             frames.push(event.frame(self.namespace).clone());
         }
         if frames.is_empty() {

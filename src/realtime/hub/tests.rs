@@ -10,6 +10,7 @@ use serde_json::value::to_raw_value;
 use tokio::{
     io::AsyncReadExt,
     net::{TcpListener, TcpStream},
+    time::Instant,
 };
 
 use super::*;
@@ -60,7 +61,10 @@ fn come_in(hub: &Hub, member: Member, user: Option<&str>, outlet: Outlet) {
     let user = user.map(|user| user.parse().unwrap());
     hub.push(
         SHARD,
-        Item::Register(member, Registration { namespace: Namespace::Root, user, outlet }),
+        Item::Register(
+            member,
+            Registration { namespace: Namespace::Root, user, since: Instant::now(), outlet },
+        ),
     );
     hub.push(SHARD, Item::Opened(member, Some(frame::text(&["40"]))));
 }
