@@ -197,7 +197,14 @@ impl Tail {
         for some in events::portions(rows) {
             let is_named = some.iter().map(events::is_named).collect::<Result<Vec<_>>>()?;
             let told = if is_named.contains(&true) {
-                self.tell_again(some.to_vec()).await?
+                match self.tell_again(some.to_vec()).await {
+                    // Nobody waits for what can't be read as it is.
+                    Err(error) if error.kind() == Kind::Other => {
+                        tracing::error!(%error, "a committed event could not be told");
+                        Told::new()
+                    }
+                    told => told?,
+                }
             } else {
                 Told::new()
             };
