@@ -82,6 +82,8 @@ declare! {
     counter volatile_dropped() = "stoa_volatile_events_dropped_total";
     /// Connections closed because they took too little for too long.
     counter slow_consumers() = "stoa_slow_consumers_closed_total";
+    /// Clients that came back to a session, by what became of it (`recovered`, `lost`).
+    counter recoveries(outcome) = "stoa_recoveries_total";
     /// Connections closed because their token was revoked or their user blocked.
     counter revoked_closed() = "stoa_revoked_closed_total";
     /// Transports closed because they sent too much that is no event within its rate.

@@ -18,12 +18,14 @@ use super::{
     writer::Writer,
 };
 
+/// As browsers ask, so that it is told what they are.
 const UPGRADE: &[u8] = b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n\
     Host: 127.0.0.1\r\n\
     Connection: Upgrade\r\n\
     Upgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+    Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\
     User-Agent: stoa-bench\r\n\r\n";
 
 /// What a client does once it is connected.

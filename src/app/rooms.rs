@@ -17,7 +17,7 @@ use crate::{
     points::PointsService,
     presence::{self, Presence},
     proxy::{Backend, Proxy},
-    realtime::{Commands, EmitService, Observer, Realtime},
+    realtime::{Commands, EmitService, Observer, Realtime, Recovery},
     users::Users,
 };
 
@@ -123,7 +123,8 @@ impl Rooms {
     ///
     /// # Errors
     /// When an event has no command.
-    pub(super) fn listen(&self, realtime: &Realtime) -> anyhow::Result<()> {
+    pub(super) fn listen(&self, recovery: Recovery, realtime: &Realtime) -> anyhow::Result<()> {
+        realtime.recover(recovery, Arc::new(self.access.clone()));
         let mut commands = Commands::new(self.proxy.as_ref().map(Proxy::elsewhere));
         access::commands(&self.access, &mut commands);
         presence::commands(&self.presence, &mut commands);

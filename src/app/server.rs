@@ -17,7 +17,14 @@ use super::{
     rooms::Rooms,
     routes, store, upkeep,
 };
-use crate::{chat::Retold, clock::Clock, config::Config, db::Db, realtime::Realtime, tasks::Tasks};
+use crate::{
+    chat::Retold,
+    clock::Clock,
+    config::Config,
+    db::Db,
+    realtime::{Realtime, Recovery},
+    tasks::Tasks,
+};
 
 /// How long what the store still has to do may take at the end. More than it needs: what it has
 /// committed is on the disk already.
@@ -54,7 +61,8 @@ impl App {
         let (db, listener) = Box::pin(store::open(&ground, &realtime)).await?;
         send_what_is_committed(&db, &realtime);
         let rooms = Box::new(Box::pin(Rooms::open(&ground, &db, &realtime)).await?);
-        rooms.listen(&realtime)?;
+        let recovery = Recovery::start(db.clone(), ground.clock.clone(), &ground.tasks);
+        rooms.listen(recovery, &realtime)?;
         let router = routes::router(&ground, &db, &realtime, &rooms)?;
         // Not before a process that had the store has ended, which listened there, too.
         let listener = match listener {
@@ -143,7 +151,7 @@ async fn within(end: Instant, otherwise: &'static str, step: impl Future<Output 
 fn send_what_is_committed(db: &Db, realtime: &Realtime) {
     db.set_retell(Arc::new(Retold));
     let emitter = realtime.emitter().clone();
-    db.set_commit_listener(Arc::new(move |event, _| emitter.publish(event)));
+    db.set_commit_listener(Arc::new(move |event, reach| emitter.publish(event, reach)));
 }
 
 impl Drop for App {

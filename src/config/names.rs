@@ -28,6 +28,7 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
     ("API_KEYS", "auth.api_keys"),
     ("ACCOUNTS", "accounts.mode"),
     ("EVENT_AUDIENCE", "realtime.event_audience"),
+    ("RECOVERY", "realtime.recovery"),
     ("PING_INTERVAL", "realtime.ping_interval"),
     ("PING_TIMEOUT", "realtime.ping_timeout"),
     ("DATABASE_URL", "database.url"),
@@ -53,7 +54,6 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
 
 /// Variables of the contract that this build does not serve, with the values that ask for nothing.
 pub(super) const UNSERVED: &[(&str, &[&str])] = &[
-    ("RECOVERY", &["off"]),
     ("REDIS_URL", &[]),
     ("WEBHOOK_URL", &[]),
     ("WEBHOOK_SECRET", &[]),

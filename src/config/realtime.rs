@@ -50,6 +50,8 @@ pub struct RealtimeConfig {
     /// How long before a token's end `auth:expiring` is sent.
     #[serde(with = "humantime_serde")]
     pub expiring_notice: Duration,
+    /// `RECOVERY`: whether clients find their sessions again.
+    pub recovery: bool,
     /// `EVENT_AUDIENCE`
     pub event_audience: EventAudience,
     /// The folder that has the client for browsers.

@@ -37,6 +37,32 @@ impl Reach {
         Self { top, missing: missing.into_iter().filter(|position| *position < top).collect() }
     }
 
+    /// The same where the highest itself may not be there either.
+    #[must_use]
+    pub fn among(top: i64, missing: impl IntoIterator<Item = i64>) -> Self {
+        let mut missing: BTreeSet<i64> =
+            missing.into_iter().filter(|position| *position <= top).collect();
+        let mut top = top;
+        while missing.remove(&top) {
+            top -= 1;
+        }
+        Self { top, missing }
+    }
+
+    /// How far who had come to `offset` has come when these positions are replayed to them, up to the one
+    /// at an index: what comes later of them is missing, and what was missing before and is not there
+    /// yet. Where one stands several times it is one event, which is heard with the last.
+    #[must_use]
+    pub fn replayed(positions: &[i64], at: usize, offset: Option<&Self>, until: &Self) -> Self {
+        let before = offset.map_or(i64::MIN, Self::top);
+        let later = &positions[at + 1..];
+        let top = positions[at].max(before);
+        let of_offset = offset.into_iter().flat_map(Self::missing);
+        let still = of_offset.filter(|position| later.contains(position) || !until.has(*position));
+        let under_way = until.missing().filter(|position| (before + 1..top).contains(position));
+        Self::among(top, still.chain(under_way).chain(later.iter().copied()))
+    }
+
     /// The highest.
     #[must_use]
     pub fn top(&self) -> i64 {
@@ -159,6 +185,28 @@ mod tests {
         assert_eq!(at, Reach::upto(9));
         assert!(at.covers(&reach(9, &[8])) && !reach(9, &[8]).covers(&at));
         assert!(reach(12, &[10]).covers(&at) && !at.covers(&reach(12, &[10])));
+    }
+
+    #[test]
+    fn a_client_that_is_cut_off_in_the_middle_has_what_it_heard() {
+        // It had all up to 10 but 7 and 8; 8 was rolled back, and is missing here, too; 12 is under way.
+        let (offset, until) = (reach(10, &[7, 8]), reach(15, &[8, 12]));
+        let positions = [7, 11, 13, 13, 15];
+        let after = |at| Reach::replayed(&positions, at, Some(&offset), &until);
+        assert_eq!(after(0), reach(10, &[8]));
+        assert_eq!(after(1), reach(11, &[8]));
+        // It is one event, and not all of it.
+        assert_eq!(after(2), reach(11, &[8]));
+        assert_eq!(after(3), reach(13, &[8, 12]));
+        assert_eq!(after(4), reach(15, &[8, 12]));
+    }
+
+    #[test]
+    fn who_has_heard_nothing_yet_comes_as_far_as_what_they_hear() {
+        let until = reach(9, &[4]);
+        let after = |at| Reach::replayed(&[3, 6], at, None, &until);
+        assert_eq!(after(0), Reach::upto(3));
+        assert_eq!(after(1), reach(6, &[4]));
     }
 
     #[test]

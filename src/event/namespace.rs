@@ -94,6 +94,12 @@ impl Namespaces {
         self.0 & 1 << namespace as u8 != 0
     }
 
+    /// Whether one is in both sets.
+    #[must_use]
+    pub const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
     /// Each of them.
     pub fn iter(self) -> impl Iterator<Item = Namespace> {
         Namespace::ALL.into_iter().filter(move |namespace| self.contains(*namespace))

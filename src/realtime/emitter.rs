@@ -12,15 +12,16 @@ use uuid::Uuid;
 use super::{
     Catalogue,
     frame::Outgoing,
-    hub::{Audience, Broadcast, Bundle, Except, Hub, Message, Picks, Receipt},
+    hub::{Audience, Broadcast, Bundle, Except, Hub, Kept, Message, Picks, Receipt},
 };
 pub use crate::stream::Target;
 use crate::{
     config::EventAudience,
+    db::Reach,
     event::{Alone, Ephemeral, EventName, Namespace, Namespaces, Twinned},
     id::Id,
     room::Room,
-    stream::{CommittedEvent, Stream, WireEvent},
+    stream::{CommittedEvent, WireEvent},
 };
 
 /// Sends events. Cheap to clone.
@@ -127,19 +128,42 @@ impl Emitter {
     pub(super) async fn emit(&self, emit: ExternalEvent) -> usize {
         let (receipt, sockets) = self.hub.receipt();
         let volatile = emit.volatile;
-        self.send(emit.into(), Arc::default(), volatile, Some(receipt));
+        self.send(emit.into(), None, volatile, Some(receipt));
         sockets.await.unwrap_or(0)
     }
 
-    /// Sends what was announced, when it has been committed.
-    pub fn publish(&self, announced: CommittedEvent) {
-        let mut numbers = announced.numbers;
+    /// Sends what was announced, when it has been committed: with it, all kept events have been sent as
+    /// far as `reach` says.
+    pub fn publish(&self, announced: CommittedEvent, reach: &Reach) {
+        let CommittedEvent { position, mut numbers, wire_events, .. } = announced;
         numbers.sort_unstable();
-        let numbers: Arc<[_]> = numbers.into();
-        for wire_event in announced.wire_events {
+        let is_kept = !numbers.is_empty();
+        let kept =
+            |reach: Reach| Arc::new(Kept { numbers: numbers.clone().into(), position, reach });
+        let whole = is_kept.then(|| kept(reach.clone()));
+        let mut left = wire_events.into_iter();
+        while let Some(wire_event) = left.next() {
             let receipt = wire_event.id.and_then(|id| self.receipts.remove(&id));
-            self.send(wire_event, numbers.clone(), false, receipt.map(|(_, receipt)| receipt));
+            // Who hears more of it has not heard it before that.
+            let goes_on =
+                is_kept && left.as_slice().iter().any(|later| self.meet(&wire_event, later));
+            let part = || kept(Reach::among(reach.top(), reach.missing().chain([position])));
+            let kept = if goes_on { Some(part()) } else { whole.clone() };
+            self.send(wire_event, kept, false, receipt.map(|(_, receipt)| receipt));
         }
+    }
+
+    /// Whether who hears one wire event of an event, hears the other, too.
+    fn meet(&self, one: &WireEvent, other: &WireEvent) -> bool {
+        let namespaces =
+            |it: &WireEvent| at_home(&self.catalogue, &it.to, &it.event, it.namespace).0;
+        let rooms = match (&one.to, &other.to) {
+            (Target::Rooms { rooms, .. }, Target::Rooms { rooms: others, .. }) => {
+                rooms.iter().any(|room| others.contains(room))
+            }
+            _ => true,
+        };
+        rooms && namespaces(one).meets(namespaces(other))
     }
 
     /// Has the sockets counted that [`Emitter::publish`] writes the rendering of this id to.
@@ -152,7 +176,7 @@ impl Emitter {
     fn send(
         &self,
         wire_event: WireEvent,
-        numbers: Arc<[(Stream, i64)]>,
+        kept: Option<Arc<Kept>>,
         volatile: bool,
         receipt: Option<Receipt>,
     ) {
@@ -161,16 +185,12 @@ impl Emitter {
         let to = heard_by(self.audience, to, &participants);
         let (namespaces, label) = at_home(&self.catalogue, &to, &event, namespace);
         let (to, except) = audience(to, participants, except_user);
-        let message = Message::One(Outgoing::named(&event, data, several, label));
-        self.hub.broadcast(Broadcast {
-            to,
-            except,
-            namespaces,
-            message,
-            volatile,
-            numbers,
-            receipt,
-        });
+        let event = match &kept {
+            Some(kept) => Outgoing::kept(&event, data, several, label, &kept.reach),
+            None => Outgoing::named(&event, data, several, label),
+        };
+        let message = Message::One(event);
+        self.hub.broadcast(Broadcast { to, except, namespaces, message, volatile, kept, receipt });
     }
 
     fn broadcast_to<E: Ephemeral>(&self, room: Room, except: Except, event: &E) {
@@ -187,7 +207,7 @@ fn plain(to: Audience, namespaces: Namespaces, message: Message) -> Broadcast {
         namespaces,
         message,
         volatile: false,
-        numbers: Arc::default(),
+        kept: None,
         receipt: None,
     }
 }

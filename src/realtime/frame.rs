@@ -10,7 +10,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::event::{ByNamespace, Ephemeral, EventName, Namespace};
+use crate::{
+    db::Reach,
+    event::{ByNamespace, Ephemeral, EventName, Namespace},
+};
 
 /// Opcodes with the FIN bit set.
 const TEXT: u8 = 0x81;
@@ -92,13 +95,17 @@ enum Kind {
     Ack,
 }
 
-/// The answer to a CONNECT: version 3 is told no id.
-pub(super) fn connected(namespace: Namespace, id: Uuid, v3: bool) -> Bytes {
+/// The answer to a CONNECT, as the client reads it: with the id of the socket and that of a session
+/// that it may come back to. Version 3 is told neither.
+pub(super) fn connected(namespace: Namespace, id: Uuid, pid: Option<&str>, v3: bool) -> String {
     let prefix = prefix(namespace, Kind::Connect);
     if v3 {
-        return text(&[prefix.trim_end_matches(',')]);
+        return prefix.trim_end_matches(',').to_owned();
     }
-    text(&[prefix, "{\"sid\":\"", id.hyphenated().encode_lower(&mut Uuid::encode_buffer()), "\"}"])
+    match pid {
+        Some(pid) => format!("{prefix}{{\"sid\":\"{id}\",\"pid\":\"{pid}\"}}"),
+        None => format!("{prefix}{{\"sid\":\"{id}\"}}"),
+    }
 }
 
 /// The refusal of a CONNECT to a namespace, which need not be one of ours. Version 3 is told the words
@@ -121,8 +128,8 @@ pub(super) fn plain_error(packet: &str) -> Option<String> {
     Some(format!("44{namespace}{}", refusal.get("message")?))
 }
 
-/// An event on its way out: its name, its data, and its frame for each namespace, made when first
-/// asked for and then shared.
+/// An event on its way out: its name, its data, and its frames, made when first asked for and then
+/// shared.
 #[derive(Debug)]
 pub struct Outgoing {
     event: Box<str>,
@@ -131,7 +138,11 @@ pub struct Outgoing {
     data: Box<RawValue>,
     /// Whether the data is a list of arguments.
     several: bool,
+    /// How far who hears it has heard all kept events.
+    offset: Option<Box<str>>,
     frames: ByNamespace<OnceLock<Bytes>>,
+    /// For those who are told offsets.
+    with_offset: ByNamespace<OnceLock<Bytes>>,
 }
 
 impl Outgoing {
@@ -144,7 +155,19 @@ impl Outgoing {
         several: bool,
         label: &'static str,
     ) -> Arc<Self> {
-        Self::with(event.as_str(), data, several, label)
+        Self::with(event.as_str(), data, several, label, None)
+    }
+
+    /// The same of one that is kept.
+    #[must_use]
+    pub(super) fn kept(
+        event: &EventName,
+        data: Box<RawValue>,
+        several: bool,
+        label: &'static str,
+        offset: &Reach,
+    ) -> Arc<Self> {
+        Self::with(event.as_str(), data, several, label, Some(offset.to_string().into()))
     }
 
     /// An event of the catalogue that is not kept.
@@ -154,12 +177,18 @@ impl Outgoing {
             tracing::error!(%error, event = E::EVENT.name, "a payload could not be written");
             RawValue::NULL.to_owned()
         });
-        Self::with(E::EVENT.name, data, false, E::EVENT.name)
+        Self::with(E::EVENT.name, data, false, E::EVENT.name, None)
     }
 
-    fn with(event: &str, data: Box<RawValue>, several: bool, label: &'static str) -> Arc<Self> {
-        let frames = ByNamespace::default();
-        Arc::new(Self { event: event.into(), label, data, several, frames })
+    fn with(
+        event: &str,
+        data: Box<RawValue>,
+        several: bool,
+        label: &'static str,
+        offset: Option<Box<str>>,
+    ) -> Arc<Self> {
+        let (frames, with_offset) = (ByNamespace::default(), ByNamespace::default());
+        Arc::new(Self { event: event.into(), label, data, several, offset, frames, with_offset })
     }
 
     /// The event's name.
@@ -189,12 +218,29 @@ impl Outgoing {
 
     /// The websocket frame for a namespace.
     pub(super) fn frame(&self, namespace: Namespace) -> &Bytes {
-        self.frames[namespace].get_or_init(|| {
-            let event = escaped(&self.event);
-            let arguments = self.arguments();
-            let comma = if arguments.is_empty() { "" } else { "," };
-            text(&[prefix(namespace, Kind::Event), "[\"", &event, "\"", comma, arguments, "]"])
+        self.frames[namespace].get_or_init(|| self.framed(namespace, ""))
+    }
+
+    /// The same for who may be told an offset, as one more argument. They take a text at the end for
+    /// one, so where there is none nothing else of that kind is last.
+    pub(super) fn frame_for(&self, namespace: Namespace, recovers: bool) -> &Bytes {
+        let arguments = self.arguments();
+        let ends_in_text = arguments.is_empty() || arguments.ends_with('"');
+        if !recovers || (self.offset.is_none() && !ends_in_text) {
+            return self.frame(namespace);
+        }
+        self.with_offset[namespace].get_or_init(|| match &self.offset {
+            Some(offset) => self.framed(namespace, &format!(",\"{offset}\"")),
+            None => self.framed(namespace, ",null"),
         })
+    }
+
+    fn framed(&self, namespace: Namespace, last: &str) -> Bytes {
+        let event = escaped(&self.event);
+        let arguments = self.arguments();
+        let comma = if arguments.is_empty() { "" } else { "," };
+        let prefix = prefix(namespace, Kind::Event);
+        text(&[prefix, "[\"", &event, "\"", comma, arguments, last, "]"])
     }
 }
 
@@ -254,19 +300,49 @@ mod tests {
     }
 
     #[test]
+    fn an_offset_is_the_last_argument_and_nothing_else_is_taken_for_one() {
+        let event = |list: &str, offset: Option<&Reach>| {
+            let name = EventName::new("x").expect("a name");
+            let list = RawValue::from_string(list.to_owned()).expect("json");
+            match offset {
+                Some(offset) => Outgoing::kept(&name, list, true, "other", offset),
+                None => Outgoing::named(&name, list, true, "other"),
+            }
+        };
+        let offset = Reach::without(40, [38]);
+        for (list, offset, written) in [
+            ("[]", Some(&offset), r#"42["x","14-2"]"#),
+            ("[1]", Some(&offset), r#"42["x",1,"14-2"]"#),
+            (r#"["a"]"#, Some(&offset), r#"42["x","a","14-2"]"#),
+            ("[]", None, r#"42["x",null]"#),
+            (r#"[1,"a"]"#, None, r#"42["x",1,"a",null]"#),
+            (r#"[{"a":"b"}]"#, None, r#"42["x",{"a":"b"}]"#),
+        ] {
+            let event = event(list, offset);
+            assert_eq!(&event.frame_for(Namespace::Root, true)[2..], written.as_bytes());
+            let plain = event.frame(Namespace::Root);
+            assert_eq!(event.frame_for(Namespace::Root, false).as_ptr(), plain.as_ptr());
+        }
+    }
+
+    #[test]
     fn who_connects_is_answered_in_the_words_of_its_version() {
         let id = Uuid::from_u128(7);
         for (frame, written) in [
             (
-                connected(Namespace::Root, id, false),
+                text(&[&connected(Namespace::Root, id, None, false)]),
                 r#"40{"sid":"00000000-0000-0000-0000-000000000007"}"#,
             ),
             (
-                connected(Namespace::Chat, id, false),
+                text(&[&connected(Namespace::Chat, id, None, false)]),
                 r#"40/chat,{"sid":"00000000-0000-0000-0000-000000000007"}"#,
             ),
-            (connected(Namespace::Root, id, true), "40"),
-            (connected(Namespace::Chat, id, true), "40/chat"),
+            (
+                text(&[&connected(Namespace::Root, id, Some("p"), false)]),
+                r#"40{"sid":"00000000-0000-0000-0000-000000000007","pid":"p"}"#,
+            ),
+            (text(&[&connected(Namespace::Root, id, None, true)]), "40"),
+            (text(&[&connected(Namespace::Chat, id, None, true)]), "40/chat"),
             (refused("/", "no \"x\"", false), r#"44{"message":"no \"x\""}"#),
             (refused("/x", "no", false), r#"44/x,{"message":"no"}"#),
             (refused("/", "no", true), r#"44"no""#),

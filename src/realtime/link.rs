@@ -49,11 +49,20 @@ impl Drop for LinkEntry {
     }
 }
 
+/// What is known of a client before it connects.
+#[derive(Clone, Copy)]
+pub(super) struct Client {
+    /// It speaks Engine.IO 3 (socket.io-client 2.x).
+    pub(super) v3: bool,
+    /// It bears one more argument at the end of an event.
+    pub(super) recovers: bool,
+}
+
 /// One Engine.IO session.
 pub(super) struct Link {
     /// The client's address, as far as proxies are trusted.
     pub(super) address: IpAddr,
-    v3: bool,
+    client: Client,
     /// The shard of the hub that every connection of this link belongs to.
     shard: u16,
     /// What it has used up of packets that are no event within its rate.
@@ -119,12 +128,12 @@ impl Link {
         address: IpAddr,
         shard: usize,
         token: Option<Box<str>>,
-        v3: bool,
+        client: Client,
         (permit, admission): (AddressPermit, Admission),
     ) -> Arc<Self> {
         Arc::new(Self {
             address,
-            v3,
+            client,
             // There are as many as cores, or as few as somebody wrote down.
             shard: u16::try_from(shard).unwrap_or(0),
             allowance: Allowance::default(),
@@ -165,7 +174,12 @@ impl Link {
 
     /// Whether the client speaks Engine.IO 3 (socket.io-client 2.x).
     pub(super) fn is_v3(&self) -> bool {
-        self.v3
+        self.client.v3
+    }
+
+    /// Whether it may be told offsets.
+    pub(super) fn recovers(&self) -> bool {
+        self.client.recovers
     }
 
     /// The link's websocket, from the start.
@@ -361,7 +375,13 @@ mod tests {
     async fn reading_goes_on_when_the_last_queue_is_short_again() {
         let limits = AddressLimits::new(&Config::for_tests().limits);
         let address = IpAddr::from(Ipv4Addr::LOCALHOST);
-        let link = Link::new(address, 0, None, false, limits.admit(address).unwrap());
+        let link = Link::new(
+            address,
+            0,
+            None,
+            Client { v3: false, recovers: false },
+            limits.admit(address).unwrap(),
+        );
         assert!(link.resumed().now_or_never().is_some());
         link.pause();
         link.pause();

@@ -15,6 +15,7 @@
 //! | `hub/`, `seats` | rooms and fan-out, in shards, of members by number |
 //! | `sockets` | the connections that those numbers are |
 //! | `replay` | joining a room with what was missed of it |
+//! | `recovery/`, `restore` | sessions that last; what who comes back finds again |
 //! | `emitter`, `emit_service`, `http` | what the application sends, what is kept of it, REST over it |
 //! | `events`, `catalogue/` | the events of a session, and all events of all rooms |
 
@@ -42,7 +43,9 @@ mod packet;
 pub(crate) mod payload;
 mod polls;
 mod queue;
+mod recovery;
 mod replay;
+mod restore;
 mod seats;
 mod session;
 mod single_flight;
@@ -67,6 +70,7 @@ pub use self::{
     emitter::{Emitter, ExternalEvent, Target},
     http::{read_emit, routes},
     hub::{Bundle, Hub, Part, Picks, RoomMember, RoomSize},
+    recovery::{Recovery, Rights},
     replay::{JoinRequest, join_with_replay},
     session::Observer,
     sockets::Sockets,
@@ -162,6 +166,7 @@ impl Realtime {
             audience: realtime.event_audience,
             queue_length: realtime.queue_length,
             max_pending_bytes: realtime.max_pending_bytes,
+            recovery: OnceLock::new(),
             leeway: config.auth.leeway,
             hooks: OnceLock::new(),
         });
@@ -170,6 +175,14 @@ impl Realtime {
         let door = Door::new(Setup { engine, context, origins, tolerance, config });
         let emitter = Emitter::new(hub.clone(), catalogue, realtime.event_audience);
         Self { io, sockets, door, emitter, lifecycle }
+    }
+
+    /// Has sessions kept, and who comes back enters the rooms that these rights let them into. Before
+    /// [`Realtime::listen`].
+    pub fn recover(&self, recovery: Recovery, rights: Arc<dyn Rights>) {
+        // Called once, when the application is put together.
+        let _ = self.lifecycle.rights.set(rights);
+        let _ = self.lifecycle.context.recovery.set(recovery);
     }
 
     /// Opens the namespaces: these commands are heard, these observers hear of connections.

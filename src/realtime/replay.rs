@@ -44,6 +44,22 @@ pub struct JoinRequest {
 pub async fn join_with_replay(
     db: &Db,
     connection: &Arc<Connection>,
+    request: JoinRequest,
+    siblings: Vec<Room>,
+) -> Result<Position> {
+    let (room, was_in) = (request.room.clone(), connection.is_in(&request.room));
+    let position = join(db, connection, request, siblings).await?;
+    connection.rooms_kept().await.inspect_err(|_| {
+        if !was_in {
+            connection.leave(&room);
+        }
+    })?;
+    Ok(position)
+}
+
+async fn join(
+    db: &Db,
+    connection: &Arc<Connection>,
     JoinRequest { room, since }: JoinRequest,
     siblings: Vec<Room>,
 ) -> Result<Position> {
@@ -62,7 +78,7 @@ pub async fn join_with_replay(
     let is_new = connection.join_buffered(room.clone(), siblings.clone())?;
     let missed = Missed { connection, room, siblings };
     let mut position = Position { recovered: Some(true), ..Position::default() };
-    let (mut from, mut replayed) = (since, 0);
+    let (mut from, mut replayed, mut is_silent) = (since, 0, true);
     let portion = Portion { events: PORTION_EVENTS, bytes: connection.replay_bytes() };
     loop {
         let state = match read(db, &missed.room, Some((from, portion))).await {
@@ -80,7 +96,8 @@ pub async fn join_with_replay(
         (position.seq, position.epoch) = (Some(state.seq), state.epoch);
         let Some(events) = state.events else {
             position.recovered = Some(false);
-            connection.replay(&missed.room, Vec::new(), Then::Unread).await?;
+            let told = connection.replay(&missed.room, Vec::new(), Then::Unread).await?;
+            connection.note_caught_up(&missed.room, !(is_silent && told.is_nothing), &told);
             return Ok(position);
         };
         from = events.last().map_or(state.seq, |event| event.seq);
@@ -90,7 +107,7 @@ pub async fn join_with_replay(
             if bytes + length > portion.bytes {
                 let part = std::mem::take(&mut part);
                 connection.replay(&missed.room, part, Then::More).await?;
-                bytes = 0;
+                (bytes, is_silent) = (0, false);
             }
             (bytes, replayed) = (bytes + length, replayed + 1);
             part.push(heard);
@@ -98,7 +115,10 @@ pub async fn join_with_replay(
         // What is large goes alone, before what has waited for it.
         let last = from == state.seq && bytes <= portion.bytes;
         let then = if last { Then::Live { upto: from } } else { Then::More };
-        if connection.replay(&missed.room, part, then).await? {
+        let told = connection.replay(&missed.room, part, then).await?;
+        is_silent &= told.is_nothing;
+        if told.caught_up {
+            connection.note_caught_up(&missed.room, !is_silent, &told);
             position.replayed = Some(replayed);
             return Ok(position);
         }

@@ -13,7 +13,7 @@ use super::source::{Source, Token};
 
 /// What stands in `src/realtime/`, from the ground up: each knows those before it, and what stands in
 /// its own folder.
-const REALTIME: [&str; 31] = [
+const REALTIME: [&str; 33] = [
     "events",
     "frame",
     "packet",
@@ -28,6 +28,7 @@ const REALTIME: [&str; 31] = [
     "polls",
     "lane",
     "heartbeats",
+    "recovery",
     "hub",
     "link",
     "emitter",
@@ -35,6 +36,7 @@ const REALTIME: [&str; 31] = [
     "elsewhere",
     "commands",
     "replay",
+    "restore",
     "emit_service",
     "expiries",
     "inbound",

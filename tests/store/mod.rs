@@ -31,3 +31,4 @@ mod outage;
 mod plans;
 mod space;
 mod sqlite;
+mod tail;

@@ -4,6 +4,8 @@ mod recheck;
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+
 use super::{
     grants::Grants,
     rights::{Membership, Records},
@@ -122,6 +124,7 @@ impl Access {
         let evictions = self.sockets.hub().evictions();
         self.check_all(connection, rooms).await?;
         rooms.iter().try_for_each(|room| connection.join(room.clone()))?;
+        connection.rooms_kept().await?;
         self.check_again(connection, rooms, evictions).await
     }
 
@@ -238,6 +241,17 @@ impl Access {
             | Room::Checkout(_)
             | Room::Other(_) => self.records.membership(identity, room).await,
         }
+    }
+}
+
+/// Who comes back enters the rooms that they may enter now.
+impl realtime::Rights for Access {
+    fn may_enter<'a>(
+        &'a self,
+        identity: &'a Identity,
+        room: &'a Room,
+    ) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(async move { Ok(self.admits(self.membership(identity, room).await?)) })
     }
 }
 

@@ -415,7 +415,6 @@ fn what_this_build_does_not_serve_stops_the_start() {
         ("WEBHOOK_SECRET_FILE", "/run/secrets/webhook"),
         ("WEBHOOK_EVENTS", "message:new"),
         ("DRAIN_DELAY", "5s"),
-        ("RECOVERY", "on"),
     ] {
         let refused = load(&Flags::default(), env(&[(name, value)])).unwrap_err().to_string();
         assert!(refused.contains(name) && refused.contains("not served"), "{refused}");
@@ -423,7 +422,6 @@ fn what_this_build_does_not_serve_stops_the_start() {
     for nothing in [
         ("REDIS_URL", " "),
         ("REDIS_URL_FILE", ""),
-        ("RECOVERY", "off"),
         ("WEBHOOK_EVENTS", "*"),
         ("DRAIN_DELAY", "0s"),
         ("DRAIN_DELAY", "0ms"),

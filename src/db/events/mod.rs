@@ -4,6 +4,7 @@
 mod budget;
 mod committed;
 mod kept;
+mod missed;
 mod moved;
 mod number;
 mod prune;
@@ -15,6 +16,7 @@ pub use self::{
     budget::Budget,
     committed::committed_after,
     kept::{KeptAt, KeptWire, empty_after, kept_after, kept_at, set_kept},
+    missed::{Missed, missed_after, pruned},
     moved::{continue_stream, streams_after},
     prune::prune_events,
     restored::{Beginning, beginning},
@@ -50,6 +52,8 @@ pub struct StreamPosition {
 pub struct StoredEvent {
     /// Its number in the stream.
     pub seq: i64,
+    /// Where it stands in the order of all kept events.
+    pub position: i64,
     /// The wire events that it became.
     pub wire_events: Vec<WireEvent>,
 }
@@ -97,7 +101,7 @@ pub async fn events_after(
         FROM events e LEFT JOIN shared_events s ON s.id = e.shared
         WHERE e.stream = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3";
     const AFTER: &str = "
-        SELECT e.seq, e.wire, e.source, e.created_at, s.wire AS shared_wire
+        SELECT e.seq, e.position, e.wire, e.source, e.created_at, s.wire AS shared_wire
         FROM events e LEFT JOIN shared_events s ON s.id = e.shared
         WHERE e.stream = $1 AND e.seq > $2 AND e.seq <= $3 ORDER BY e.seq";
     let mut upto = since;
@@ -125,7 +129,11 @@ pub async fn events_after(
                         return Ok(events);
                     }
                     left = fits.unwrap_or(0);
-                    StoredEvent { seq: row.get("seq")?, wire_events }
+                    StoredEvent {
+                        seq: row.get("seq")?,
+                        position: row.get("position")?,
+                        wire_events,
+                    }
                 }
                 None => stored(row, stream)?,
             };
@@ -155,7 +163,7 @@ fn stored(row: &Row, stream: &Stream) -> Result<StoredEvent> {
             whole.into_iter().filter_map(|wire_event| wire_event.for_stream(stream)).collect()
         }
     };
-    Ok(StoredEvent { seq: row.get("seq")?, wire_events })
+    Ok(StoredEvent { seq: row.get("seq")?, position: row.get("position")?, wire_events })
 }
 
 fn read_wire(wire: &str) -> Result<Vec<WireEvent>> {

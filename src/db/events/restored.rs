@@ -28,8 +28,11 @@ pub(in crate::db) async fn start_anew(tx: &mut Tx<'_>) -> Result<()> {
     const NOTE: &str = "
         INSERT INTO restores (restored_at, after_seq, epoch)
         SELECT $1, COALESCE(MAX(after_seq), 0) + $2, $3 FROM restores";
+    const SESSIONS: &str = "UPDATE positions SET sessions_after = $1";
     let now = tx.now();
     tx.execute(NOTE, &params![now, GAP, Ids.next()]).await?;
+    // What a client was told of sessions and offsets since is not known.
+    tx.execute(SESSIONS, &params![now]).await?;
     tx.skip_positions(GAP).await
 }
 

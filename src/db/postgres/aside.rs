@@ -18,7 +18,14 @@ use crate::db::{Error, Kind, Result, migrations};
 const OWN: (&str, &str) = ("search_path", "pg_temp");
 
 /// Tables that no line of a file is about, and that may have much in them.
-const LEFT_OUT: [&str; 4] = ["_sqlx_migrations", "events", "idempotency_keys", "shared_events"];
+const LEFT_OUT: [&str; 6] = [
+    "_sqlx_migrations",
+    "events",
+    "idempotency_keys",
+    "session_rooms",
+    "sessions",
+    "shared_events",
+];
 
 /// A pool of the one session that has the copy.
 pub(super) async fn open(

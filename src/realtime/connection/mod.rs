@@ -22,12 +22,13 @@ use uuid::Uuid;
 use super::{
     catalogue::Catalogue,
     events::{ClosingReason, SessionClosing},
-    frame::Outgoing,
+    frame::{self, Outgoing},
     heartbeats::Heartbeats,
     hub::{Hub, Item, Outlet, Polled, Registration},
     link::Link,
     polls::Polls,
     queue::{Queue, Work},
+    recovery::{Recovery, Session},
     seats::{Member, Seats},
 };
 use crate::{
@@ -52,6 +53,8 @@ pub struct Connection {
     context: Arc<Context>,
     /// How the hub knows it.
     member: Member,
+    /// What it may come back to.
+    session: Option<Session>,
 }
 
 /// What every connection needs of its server: one value, which all of them have.
@@ -72,6 +75,8 @@ pub(super) struct Context {
     pub(super) audience: EventAudience,
     pub(super) queue_length: usize,
     pub(super) max_pending_bytes: usize,
+    /// Where sessions are kept, once there is a store.
+    pub(super) recovery: OnceLock<Recovery>,
     /// For how long a token is still valid after its end.
     pub(super) leeway: Duration,
     /// Weak, since it has this.
@@ -160,6 +165,7 @@ impl Connection {
         identity: Option<Arc<Identity>>,
         link: Arc<Link>,
         context: Arc<Context>,
+        session: Option<Session>,
     ) -> Arc<Self> {
         let shard = link.shard();
         let all = context.clone();
@@ -172,6 +178,7 @@ impl Connection {
                 link,
                 context,
                 member,
+                session,
             })
         })
     }
@@ -311,7 +318,11 @@ impl Connection {
     /// Has nothing done any more that it asks for. False when that was so before.
     pub(super) fn shut_out(&self) -> bool {
         let mut state = self.lock();
-        state.phase != Phase::Gone && !std::mem::replace(&mut state.shut_out, true)
+        let is_new = state.phase != Phase::Gone && !std::mem::replace(&mut state.shut_out, true);
+        if let Some((recovery, session)) = self.session().filter(|_| is_new) {
+            recovery.forgotten(session);
+        }
+        is_new
     }
 
     /// Whether nothing that it asks for is done any more: it is shut out, or has ended.
@@ -320,8 +331,9 @@ impl Connection {
         state.shut_out || state.phase == Phase::Gone
     }
 
-    /// Registers with the hub, unless it has ended. Frames wait until CONNECT has passed.
-    pub(super) fn register(self: &Arc<Self>) {
+    /// Registers with the hub, unless it has ended. Frames wait until CONNECT has passed; where it comes
+    /// back, kept events wait until it is restored.
+    pub(super) fn register(self: &Arc<Self>, comes_back: bool) {
         let state = self.lock();
         if state.phase == Phase::Gone {
             return;
@@ -337,9 +349,12 @@ impl Connection {
             // Before the CONNECT is answered: what its client asks for from then on tells of all
             // that happened before this.
             let since = Instant::now();
-            let registration = Registration { namespace, user, since, outlet };
+            let recovers = self.session.is_some();
+            let registration =
+                Registration { namespace, user, since, outlet, recovers, comes_back };
             self.push(Item::Register(self.member, registration));
         });
+        self.context.hub.note_socket(self.id, self.link.shard(), self.member);
     }
 
     /// CONNECT is answered, by the engine or with this: does `then` before the end can be noticed, or
@@ -363,7 +378,14 @@ impl Connection {
         };
         state.admitted = None;
         let rooms = std::mem::take(&mut state.rooms);
-        self.push(Item::Gone(self.member, rooms.clone()));
+        self.context.hub.forget_socket(self.id, self.link.shard(), self.member);
+        let mut left = rooms.clone();
+        // It may have come in there unasked.
+        left.push(self.own_room());
+        self.push(Item::Gone(self.member, left));
+        if let Some((recovery, session)) = self.session() {
+            recovery.ended(session);
+        }
         self.link.forget(self.member);
         // Whoever has the seat next is heard of after that.
         self.context.seats.free(self.link.shard(), self.member);
@@ -400,6 +422,17 @@ impl Connection {
     /// Closes the transport without a word: there was one before.
     pub(super) fn close_transport(self: &Arc<Self>) {
         self.push(Item::Close(self.member, None));
+    }
+
+    /// What answers its CONNECT.
+    pub(super) fn answer(&self) -> String {
+        let pid = self.session.map(|session| session.pid.text());
+        frame::connected(self.namespace, self.id, pid.as_deref(), self.link.is_v3())
+    }
+
+    /// Where its session is kept.
+    pub(super) fn session(&self) -> Option<(&Recovery, Session)> {
+        self.context.recovery.get().zip(self.session)
     }
 
     /// Whose it is, where it is known.

@@ -82,6 +82,19 @@ impl CatchUp {
         }
     }
 
+    /// From these numbers on the connection, which came back, has heard all that came to its rooms.
+    pub(super) fn restore(&mut self, heard_from: Vec<(Room, i64)>, user: Option<&Id>) {
+        for (room, from) in heard_from {
+            if matches!(&room, Room::User(id) if Some(id) == user) {
+                self.first_of_user = NonZeroI64::new(from);
+                continue;
+            }
+            let rooms = &mut self.rare.get_or_insert_default().first_of_siblings;
+            rooms.retain(|(known, _)| *known != room);
+            rooms.push((room, Some(from)));
+        }
+    }
+
     /// From now on the kept events of a room, and of its siblings, wait for a replay.
     pub(super) fn buffer_room(&mut self, room: Room, siblings: Vec<Room>) {
         let rooms = &mut self.rare.get_or_insert_default().rooms;

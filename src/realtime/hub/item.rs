@@ -15,6 +15,7 @@ use super::{
     outlet::Outlet,
 };
 use crate::{
+    db::Reach,
     event::{Namespace, Namespaces},
     id::Id,
     realtime::{frame::Outgoing, lane::Lane, seats::Member},
@@ -37,6 +38,10 @@ pub(in crate::realtime) enum Item {
     /// first.
     JoinBuffered(Member, Room, Vec<Room>),
     Replay(Member, Room, Replay),
+    /// The kept event that was sent last here, if any was.
+    LastKept(Member, oneshot::Sender<Option<Arc<Kept>>>),
+    /// Who came back is sent what was missed, then what has waited for that.
+    Restore(Member, Restoration),
     Leave(Member, Room),
     Gone(Member, Vec<Room>),
     Send(Member, Arc<Outgoing>),
@@ -60,6 +65,31 @@ pub(in crate::realtime) struct Registration {
     /// When it came in.
     pub(in crate::realtime) since: Instant,
     pub(in crate::realtime) outlet: Outlet,
+    /// It is told the offsets of kept events.
+    pub(in crate::realtime) recovers: bool,
+    /// It has come back: kept events wait until it is restored.
+    pub(in crate::realtime) comes_back: bool,
+}
+
+/// What a connection that came back is to hear before anything else.
+pub(in crate::realtime) struct Restoration {
+    /// What it missed, with offsets.
+    pub(in crate::realtime) events: Vec<Arc<Outgoing>>,
+    /// What is up to here was among it, as far as it is for this connection.
+    pub(in crate::realtime) until: Reach,
+    /// From which number on it has heard all of these rooms.
+    pub(in crate::realtime) heard_from: Vec<(Room, i64)>,
+    /// Told whether nothing of what waited had to be dropped.
+    pub(in crate::realtime) answer: oneshot::Sender<bool>,
+}
+
+/// Of an event that is kept, where.
+pub(in crate::realtime) struct Kept {
+    /// Its number in each stream that keeps it, in their order.
+    pub(in crate::realtime) numbers: Box<[(Stream, i64)]>,
+    pub(in crate::realtime) position: i64,
+    /// How far all have been sent with it.
+    pub(in crate::realtime) reach: Reach,
 }
 
 /// What a connection missed of a room, or a portion of it.
@@ -73,10 +103,18 @@ pub(in crate::realtime) struct Replay {
 
 /// A replay, or a portion of it, that is on its way to the client.
 pub(in crate::realtime) struct Replayed {
-    /// Whether it was the last of it. Else more is to be read.
-    pub(in crate::realtime) caught_up: bool,
+    pub(in crate::realtime) told: Told,
     /// Told when the client can take more; not at all when the connection has ended.
     pub(in crate::realtime) when_taken: oneshot::Receiver<()>,
+}
+
+/// What a client was told by a replay, or a portion of it.
+pub(in crate::realtime) struct Told {
+    /// Whether it was the last of it. Else more is to be read.
+    pub(in crate::realtime) caught_up: bool,
+    pub(in crate::realtime) is_nothing: bool,
+    /// The kept event that had been sent last there by then, if any was.
+    pub(in crate::realtime) sent: Option<Arc<Kept>>,
 }
 
 /// What comes after a portion of a replay.
@@ -99,8 +137,8 @@ pub(in crate::realtime) struct Broadcast {
     pub(in crate::realtime) message: Message,
     /// Dropped for a socket for which bytes wait already.
     pub(in crate::realtime) volatile: bool,
-    /// Its number in each stream that keeps it, in their order.
-    pub(in crate::realtime) numbers: Arc<[(Stream, i64)]>,
+    /// Where it is kept, if it is.
+    pub(in crate::realtime) kept: Option<Arc<Kept>>,
     /// Counts the sockets, for a caller who wants to know.
     pub(in crate::realtime) receipt: Option<Receipt>,
 }

@@ -21,14 +21,17 @@ use std::{
     },
 };
 
+use dashmap::DashMap;
 use parking_lot::Mutex;
 use serde::Serialize;
 use smallvec::SmallVec;
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
 pub use bundle::{Bundle, Part, Picks};
 pub(super) use item::{
-    Audience, Broadcast, Except, Item, Message, Receipt, Registration, Replay, Replayed, Then,
+    Audience, Broadcast, Except, Item, Kept, Message, Receipt, Registration, Replay, Replayed,
+    Restoration, Then, Told,
 };
 pub(super) use outlet::{Outlet, Polled};
 
@@ -51,6 +54,8 @@ struct Inner {
     max_rooms_per_connection: usize,
     replay_bytes: usize,
     evictions: AtomicU64,
+    /// Where sockets are, by their ids: each has a room of its own.
+    sockets: DashMap<Uuid, (usize, Member)>,
 }
 
 /// A room and who is in it, on this node.
@@ -96,6 +101,7 @@ impl Hub {
             max_rooms_per_connection,
             replay_bytes,
             evictions: AtomicU64::new(0),
+            sockets: DashMap::new(),
         }))
     }
 
@@ -130,10 +136,40 @@ impl Hub {
         stripes.dedup();
         let lock = |stripe: &usize| self.0.stripes[*stripe].lock();
         let _order: SmallVec<[_; 1]> = stripes.iter().map(lock).collect();
+        self.enter_own_rooms(&broadcast);
         let broadcast = Arc::new(broadcast);
         for shard in 0..self.0.shards.len() {
             self.push(shard, Item::Broadcast(broadcast.clone()));
         }
+    }
+
+    /// A socket comes into the room of its own when that is meant for the first time: few ever are.
+    fn enter_own_rooms(&self, broadcast: &Broadcast) {
+        let to: &[Room] = if let Audience::Rooms(rooms) = &broadcast.to { rooms } else { &[] };
+        let but: &[Room] = if let Except::Rooms(rooms) = &broadcast.except { rooms } else { &[] };
+        for room in to.iter().chain(but) {
+            if let Room::Other(id) = room
+                && let Ok(id) = id.as_str().parse()
+                && let Some((shard, member)) = self.socket(id)
+            {
+                self.push(shard, Item::Join(member, room.clone()));
+            }
+        }
+    }
+
+    /// Where a socket is, by its id.
+    pub(super) fn socket(&self, id: Uuid) -> Option<(usize, Member)> {
+        self.0.sockets.get(&id).map(|socket| *socket)
+    }
+
+    /// A socket is here.
+    pub(super) fn note_socket(&self, id: Uuid, shard: usize, member: Member) {
+        self.0.sockets.insert(id, (shard, member));
+    }
+
+    /// It is not any more.
+    pub(super) fn forget_socket(&self, id: Uuid, shard: usize, member: Member) {
+        self.0.sockets.remove_if(&id, |_, socket| *socket == (shard, member));
     }
 
     fn stripe(&self, room: &Room) -> usize {

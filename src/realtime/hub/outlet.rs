@@ -86,9 +86,9 @@ pub(super) enum Outbound {
 }
 
 impl Outbound {
-    pub(super) fn frame(&self, namespace: Namespace) -> Bytes {
+    pub(super) fn frame(&self, namespace: Namespace, recovers: bool) -> Bytes {
         match self {
-            Self::Event(event) => event.frame(namespace).clone(),
+            Self::Event(event) => event.frame_for(namespace, recovers).clone(),
             Self::Ack(id, data) => frame::ack(namespace, *id, data),
         }
     }

@@ -7,7 +7,7 @@ use tokio::{sync::mpsc, task};
 
 use super::{
     frame_batch::FrameBatch,
-    item::{Audience, Broadcast, Except, Item, Registration, Replay, RoomsQuestion},
+    item::{Audience, Broadcast, Except, Item, Kept, Registration, Replay, RoomsQuestion},
     members::Members,
     outlet::Outbound,
     slot::{Delivery, Slot},
@@ -37,6 +37,8 @@ struct Shard {
     pace: Pace,
     broadcasts: u64,
     replay_bytes: usize,
+    /// The kept event that was sent last.
+    sent: Option<Arc<Kept>>,
     /// What whoever opens now is told before it is closed: the server is stopping.
     farewell: Option<Arc<Outgoing>>,
 }
@@ -77,6 +79,17 @@ impl Shard {
                 self.join(member, room);
             }
             Item::Replay(member, room, replay) => self.replay(member, &room, replay),
+            Item::LastKept(member, answer) => {
+                if self.slot(member).is_some() {
+                    // Whoever asked may have gone.
+                    let _ = answer.send(self.sent.clone());
+                }
+            }
+            Item::Restore(member, restoration) => {
+                if let Some(slot) = slot(&mut self.slots, member) {
+                    slot.restore(restoration, &mut self.frame_batch);
+                }
+            }
             Item::Leave(member, room) => self.leave(member, &room),
             Item::Register(member, registration) => self.register(member, registration),
             Item::Opened(member, answer) => {
@@ -156,7 +169,8 @@ impl Shard {
 
     fn replay(&mut self, member: Member, room: &Room, replay: Replay) {
         if let Some(slot) = slot(&mut self.slots, member) {
-            slot.replay(room, replay, &mut self.frame_batch, self.replay_bytes);
+            let sent = self.sent.clone();
+            slot.replay(room, replay, &mut self.frame_batch, self.replay_bytes, sent);
         }
     }
 
@@ -235,6 +249,9 @@ impl Shard {
 
     async fn broadcast(&mut self, broadcast: &Broadcast) {
         self.broadcasts += 1;
+        if let Some(kept) = &broadcast.kept {
+            self.sent = Some(kept.clone());
+        }
         let Self { slots, rooms, frame_batch, pace, broadcasts: number, replay_bytes, .. } = self;
         if let Except::Rooms(except) = &broadcast.except {
             for at in members(rooms, except) {

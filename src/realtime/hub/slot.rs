@@ -13,7 +13,10 @@ use super::{
     bundle::{Bundle, Delivered, Hearer, Picks},
     catch_up::CatchUp,
     frame_batch::{BatchIndex, FrameBatch},
-    item::{Audience, Broadcast, Except, Message, Registration, Replay, Replayed},
+    item::{
+        Audience, Broadcast, Except, Kept, Message, Registration, Replay, Replayed, Restoration,
+        Told,
+    },
     outlet::{Outbound, Outlet},
 };
 use crate::{
@@ -33,6 +36,8 @@ pub(super) struct Slot {
     namespace: Namespace,
     /// It was told that the server stops.
     pub(super) said_goodbye: bool,
+    /// It is told the offsets of kept events.
+    recovers: bool,
     user: Option<Id>,
     /// A hash of the user, so that most comparisons end here.
     user_hash: u64,
@@ -40,10 +45,33 @@ pub(super) struct Slot {
     since: Instant,
     pub(super) outlet: Outlet,
     pub(super) catch_up: CatchUp,
+    /// What waits for the restoration of a connection that came back.
+    held: Option<Box<Held>>,
     /// The last broadcast that this slot got, or was left out of.
     pub(super) seen: u64,
     /// Which portion of the batch is its.
     batch_index: BatchIndex,
+}
+
+/// Kept events, with their positions.
+#[derive(Default)]
+struct Held {
+    events: Vec<(i64, Arc<Outgoing>)>,
+    bytes: usize,
+    /// There were more than may wait.
+    is_too_much: bool,
+}
+
+impl Held {
+    fn hold(&mut self, position: i64, event: &Arc<Outgoing>, most: usize) {
+        self.bytes += event.event().len() + event.data().get().len();
+        if self.bytes > most {
+            self.is_too_much = true;
+            self.events = Vec::new();
+        } else {
+            self.events.push((position, event.clone()));
+        }
+    }
 }
 
 /// A broadcast on its way to the slots of a shard.
@@ -55,8 +83,8 @@ pub(super) struct Delivery<'a> {
     number: u64,
     /// Bytes of it and others that may wait for a replay.
     replay_bytes: usize,
-    /// Where its frames are in the batch, once they are.
-    frames: ByNamespace<Option<usize>>,
+    /// Where its frames are in the batch, once they are: without an offset, and with it.
+    frames: [ByNamespace<Option<usize>>; 2],
     /// What is picked of a bundle for whoever comes next; none hears all of it.
     picks: Option<&'a Picks>,
     /// What was delivered of a bundle.
@@ -69,7 +97,7 @@ impl<'a> Delivery<'a> {
             Except::User(user) => Some((hash(user), user)),
             Except::Nobody | Except::Rooms(_) => None,
         };
-        let (frames, delivered) = (ByNamespace::default(), Delivered::new());
+        let (frames, delivered) = (<[_; 2]>::default(), Delivered::new());
         Self { broadcast, except, number, replay_bytes, frames, picks: None, delivered }
     }
 
@@ -96,24 +124,28 @@ impl<'a> Delivery<'a> {
         &mut self,
         event: &Outgoing,
         namespace: Namespace,
+        recovers: bool,
         frame_batch: &mut FrameBatch,
     ) -> usize {
-        *self.frames[namespace].get_or_insert_with(|| frame_batch.add(event.frame(namespace)))
+        *self.frames[usize::from(recovers)][namespace]
+            .get_or_insert_with(|| frame_batch.add(event.frame_for(namespace, recovers)))
     }
 }
 
 impl Slot {
     pub(super) fn new(member: Member, registration: Registration) -> Self {
-        let Registration { namespace, user, since, outlet } = registration;
+        let Registration { namespace, user, since, outlet, recovers, comes_back } = registration;
         Self {
             member,
             namespace,
             said_goodbye: false,
+            recovers,
             user_hash: user.as_ref().map_or(0, hash),
             user,
             since,
             outlet,
             catch_up: CatchUp::default(),
+            held: comes_back.then(Box::default),
             seen: 0,
             batch_index: None,
         }
@@ -175,7 +207,9 @@ impl Slot {
         if !self.outlet.takes() {
             return false;
         }
-        if !broadcast.numbers.is_empty() && self.buffer_or_skip(broadcast, delivery.replay_bytes) {
+        if let Some(kept) = &broadcast.kept
+            && self.waits_or_was_replayed(broadcast, kept, delivery.replay_bytes)
+        {
             return true;
         }
         let by_poll = matches!(self.outlet, Outlet::Polls(_));
@@ -188,7 +222,7 @@ impl Slot {
         }
         match &broadcast.message {
             Message::One(event) if broadcast.volatile => {
-                let frame = event.frame(self.namespace);
+                let frame = event.frame_for(self.namespace, self.recovers);
                 let sent = self.batch_index.is_none() && self.outlet.send_volatile(frame);
                 if !sent {
                     metrics::volatile_dropped().increment(1);
@@ -196,11 +230,11 @@ impl Slot {
                 return sent;
             }
             Message::One(event) if frame_batch.gathers() => {
-                let frame = delivery.frame(event, self.namespace, frame_batch);
+                let frame = delivery.frame(event, self.namespace, self.recovers, frame_batch);
                 frame_batch.give(frame, self.at(), &mut self.batch_index);
             }
             Message::One(event) => {
-                self.outlet.send(event.frame(self.namespace).into());
+                self.outlet.send(event.frame_for(self.namespace, self.recovers).into());
             }
             Message::Bundle(bundle) if by_poll => {
                 let mut frames = Vec::new();
@@ -250,18 +284,14 @@ impl Slot {
         replay: Replay,
         frame_batch: &mut FrameBatch,
         few: usize,
+        sent: Option<Arc<Kept>>,
     ) {
         let Replay { events, then, answer } = replay;
         let (events, caught_up) = self.catch_up.replay(room, events, then, self.user.as_ref());
         let is_empty = events.is_empty();
         // It may be much, and is for this connection alone: nothing to gather.
         self.write(frame_batch);
-        for some in events.chunks(REPLAYED_AT_ONCE) {
-            let frames: Vec<_> =
-                some.iter().map(|event| event.frame(self.namespace).clone()).collect();
-            let run = Run { frames: &frames, bytes: &frames.concat() };
-            self.outlet.send(run);
-        }
+        self.send_all(&events);
         let (taken, when_taken) = oneshot::channel();
         if is_empty && caught_up {
             // Whoever asked may have gone, here and below.
@@ -270,7 +300,34 @@ impl Slot {
             let few = if caught_up { few } else { 0 };
             self.outlet.watch(taken, few);
         }
-        let _ = answer.send(Replayed { caught_up, when_taken });
+        let told = Told { caught_up, is_nothing: is_empty, sent };
+        let _ = answer.send(Replayed { told, when_taken });
+    }
+
+    fn send_all(&mut self, events: &[Arc<Outgoing>]) {
+        for some in events.chunks(REPLAYED_AT_ONCE) {
+            let frame =
+                |event: &Arc<Outgoing>| event.frame_for(self.namespace, self.recovers).clone();
+            let frames: Vec<_> = some.iter().map(frame).collect();
+            let run = Run { frames: &frames, bytes: &frames.concat() };
+            self.outlet.send(run);
+        }
+    }
+
+    /// Who came back is sent what was missed, then what has waited for that and was not among it.
+    pub(super) fn restore(&mut self, restoration: Restoration, frame_batch: &mut FrameBatch) {
+        let Restoration { events, until, heard_from, answer } = restoration;
+        let held = self.held.take().unwrap_or_default();
+        // Whoever asked may have gone.
+        let _ = answer.send(!held.is_too_much);
+        if held.is_too_much {
+            return;
+        }
+        self.write(frame_batch);
+        self.catch_up.restore(heard_from, self.user.as_ref());
+        let waited = held.events.into_iter().filter(|(position, _)| !until.has(*position));
+        let all: Vec<_> = events.into_iter().chain(waited.map(|(_, event)| event)).collect();
+        self.send_all(&all);
     }
 
     /// The connection has left a room.
@@ -278,21 +335,25 @@ impl Slot {
         self.catch_up.leave(room, self.user.as_ref());
     }
 
-    /// Buffers a kept event for a replay, or skips what was among it; false when it is neither.
-    fn buffer_or_skip(&mut self, broadcast: &Broadcast, most: usize) -> bool {
+    /// Whether a kept event waits for a restoration or a replay, or was among that.
+    fn waits_or_was_replayed(&mut self, broadcast: &Broadcast, kept: &Kept, most: usize) -> bool {
         let Message::One(event) = &broadcast.message else { return false };
+        if let Some(held) = &mut self.held {
+            held.hold(kept.position, event, most);
+            return true;
+        }
         let rooms = match &broadcast.to {
             Audience::Rooms(rooms) => rooms.as_slice(),
             Audience::Everyone { kept_for } => kept_for,
             // Nothing that is kept.
             Audience::Each(_) => &[],
         };
-        self.catch_up.buffer_or_skip(rooms, &broadcast.numbers, event, self.user.as_ref(), most)
+        self.catch_up.buffer_or_skip(rooms, &kept.numbers, event, self.user.as_ref(), most)
     }
 
     /// Sends what is for this connection alone.
     pub(super) fn send(&mut self, outbound: &Outbound, frame_batch: &mut FrameBatch) {
-        let frame = outbound.frame(self.namespace);
+        let frame = outbound.frame(self.namespace, self.recovers);
         if frame_batch.gathers() {
             let frame = frame_batch.add(&frame);
             frame_batch.give(frame, self.at(), &mut self.batch_index);

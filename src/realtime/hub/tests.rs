@@ -59,13 +59,9 @@ async fn register(hub: &Hub, member: Member, user: Option<&str>) -> (Arc<Lane>, 
 
 fn come_in(hub: &Hub, member: Member, user: Option<&str>, outlet: Outlet) {
     let user = user.map(|user| user.parse().unwrap());
-    hub.push(
-        SHARD,
-        Item::Register(
-            member,
-            Registration { namespace: Namespace::Root, user, since: Instant::now(), outlet },
-        ),
-    );
+    let (namespace, since, recovers, comes_back) = (Namespace::Root, Instant::now(), false, false);
+    let registration = Registration { namespace, user, since, outlet, recovers, comes_back };
+    hub.push(SHARD, Item::Register(member, registration));
     hub.push(SHARD, Item::Opened(member, Some(frame::text(&["40"]))));
 }
 
@@ -88,7 +84,7 @@ fn say(hub: &Hub, to: Audience, except: Except, number: u64) {
         namespaces: Namespaces::ALL,
         message: Message::One(event(number)),
         volatile: false,
-        numbers: Arc::default(),
+        kept: None,
         receipt: None,
     });
 }

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    db::Reach,
     event::{EventName, Namespace},
     id::Ids,
     realtime::{Connection, ExternalEvent, Target, events::ClosingReason, hub::Then},
@@ -41,7 +42,8 @@ async fn publish(server: &Server, seq: i64) -> usize {
     let count = emitter.count(wire_event.id.expect("an id"));
     let numbers = vec![(Stream::from(&room(1)), seq)];
     let (created_at, wire_events) = (Clock::system().now(), vec![wire_event]);
-    emitter.publish(CommittedEvent { position: seq, created_at, numbers, wire_events });
+    let event = CommittedEvent { position: seq, created_at, numbers, wire_events };
+    emitter.publish(event, &Reach::upto(seq));
     count.sockets().await
 }
 

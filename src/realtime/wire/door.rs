@@ -18,8 +18,8 @@ use axum::{
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode,
     header::{
-        CACHE_CONTROL, CONNECTION, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-        SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+        CACHE_CONTROL, CONNECTION, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
+        SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE, USER_AGENT,
     },
 };
 use hyper_util::rt::TokioIo;
@@ -46,7 +46,7 @@ use crate::{
         connection::Context,
         engine::Engine,
         lane::{Lane, Tolerance},
-        link::{Link, LinksBySid},
+        link::{Client, Link, LinksBySid},
     },
     rest::{client_address::client_address, cors},
 };
@@ -69,6 +69,8 @@ struct Inner {
     /// What a client is told that opens a websocket, after its id.
     terms: Box<str>,
     draining: AtomicBool,
+    /// Whether clients find their sessions again.
+    recovery: bool,
 }
 
 /// What the door needs of the rest.
@@ -105,6 +107,7 @@ impl Door {
             tolerance: Arc::new(setup.tolerance),
             terms: terms.into(),
             draining: AtomicBool::new(false),
+            recovery: realtime.recovery,
         }))
     }
 
@@ -164,7 +167,9 @@ impl Inner {
                 .with_retry_after(Duration::from_secs(5)));
         };
         let token = self.tokens.find(request.headers(), true).map(Into::into);
-        Ok(Link::new(address, self.context.hub.assign(), token, query.v3, (permit, admission)))
+        let recovers = self.recovery && !query.v3 && bears_offsets(query, request.headers());
+        let client = Client { v3: query.v3, recovers };
+        Ok(Link::new(address, self.context.hub.assign(), token, client, (permit, admission)))
     }
 
     /// The link of a polling session.
@@ -220,7 +225,7 @@ impl Inner {
             }
             (Some(sid), &Method::GET) => {
                 let link = self.session(sid)?;
-                polling::receive(&link, request.headers()).await?
+                polling::receive(&self.context, &link, request.headers()).await?
             }
             (Some(sid), &Method::POST) => {
                 let link = self.session(sid)?;
@@ -232,6 +237,19 @@ impl Inner {
         answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Ok(answer)
     }
+}
+
+/// Whether a client bears the offset of an event as one more argument: browsers and Node do.
+/// python-socketio and Dart's client do not, and those that are none of these are not known to.
+fn bears_offsets(query: &Query, headers: &HeaderMap) -> bool {
+    const BREAKING: [&str; 2] = ["python", "dart"];
+    let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+    let agent = agent.map(str::to_ascii_lowercase);
+    if agent.as_ref().is_some_and(|agent| BREAKING.iter().any(|name| agent.contains(name))) {
+        return false;
+    }
+    // By websocket Node's client says no name, and offers extensions as browsers do.
+    if query.websocket { headers.contains_key(SEC_WEBSOCKET_EXTENSIONS) } else { agent.is_some() }
 }
 
 /// The first of the protocols that a client offers, which is chosen as the Node server does: a browser

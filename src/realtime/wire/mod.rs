@@ -2,6 +2,7 @@
 //! is checked here, and it never sees more of a request than it needs.
 
 mod accept;
+mod answers;
 mod attachments;
 mod client_files;
 mod door;

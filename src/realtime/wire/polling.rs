@@ -22,6 +22,7 @@ use socketioxide::socket::Sid;
 use tokio::task::coop::unconstrained;
 
 use super::{
+    answers::in_our_words,
     query::Query,
     refusal::{BAD_REQUEST, UNKNOWN_SESSION},
 };
@@ -93,7 +94,11 @@ pub(super) async fn open(
 }
 
 /// Waits for what the server has for the client.
-pub(super) async fn receive(link: &Arc<Link>, headers: &HeaderMap) -> Result<Response> {
+pub(super) async fn receive(
+    context: &Context,
+    link: &Arc<Link>,
+    headers: &HeaderMap,
+) -> Result<Response> {
     let session = session(link)?;
     let abandoned = Abandoned(Some(session));
     let polls = polls(link)?;
@@ -125,9 +130,14 @@ pub(super) async fn receive(link: &Arc<Link>, headers: &HeaderMap) -> Result<Res
         return Err(refused(&answer));
     }
     let mut packets = answer.into_body();
-    session.takes(std::str::from_utf8(&packets).unwrap_or_default());
+    let told = std::str::from_utf8(&packets).unwrap_or_default();
+    session.takes(told);
     if is_v3 {
         packets = payload::with_plain_errors(packets);
+    } else if told.contains("40") {
+        let told = Packets::of(told, false).flatten();
+        let told: Vec<_> = told.map(|packet| in_our_words(context, link, packet)).collect();
+        packets = join(&told, false).into();
     }
     let body = payload::with_frames(packets, &frames, is_v3);
     if polls.has_ended() {

@@ -6,6 +6,7 @@ use std::{pin::pin, sync::Arc};
 use futures_util::FutureExt;
 use tokio::{task::coop::unconstrained, time::timeout};
 
+use super::answers::in_our_words;
 use crate::realtime::{
     connection::{Connection, Context},
     engine::{PollingSession, is_answer},
@@ -25,7 +26,7 @@ pub(super) async fn take_over(
     let (session, polls) = (link.polling()?, link.polls()?);
     let _no_bodies = polls.body().await;
     // Who asks twice for a namespace is answered once.
-    let told = timeout(context.times.connect, tell_answers(session, &lane)).await;
+    let told = timeout(context.times.connect, tell_answers(&context, &link, session, &lane)).await;
     if told.is_ok_and(|told| !told) {
         return None;
     }
@@ -43,7 +44,12 @@ pub(super) async fn take_over(
 
 /// Tells the client who was let in and who was refused, until the engine owes no answer. False when the
 /// session has ended.
-async fn tell_answers(session: &PollingSession, lane: &Arc<Lane>) -> bool {
+async fn tell_answers(
+    context: &Context,
+    link: &Link,
+    session: &PollingSession,
+    lane: &Arc<Lane>,
+) -> bool {
     loop {
         let mut poll = pin!(unconstrained(session.poll()));
         // Asked whether it has something, it always says so.
@@ -58,7 +64,8 @@ async fn tell_answers(session: &PollingSession, lane: &Arc<Lane>) -> bool {
         }
         for packet in Packets::of(body, session.is_v3()).flatten().filter(|it| is_answer(it)) {
             let plain = if session.is_v3() { frame::plain_error(packet) } else { None };
-            lane.send((&frame::text(&[plain.as_deref().unwrap_or(packet)])).into());
+            let packet = plain.map_or_else(|| in_our_words(context, link, packet), Into::into);
+            lane.send((&frame::text(&[&packet])).into());
         }
         session.takes(body);
     }

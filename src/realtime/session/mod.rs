@@ -1,6 +1,9 @@
 //! The lifecycle of connections: the handshake, who one belongs to, and its end, which is noticed exactly
 //! once however the engine reports it.
 
+mod comeback;
+mod said;
+
 use std::{
     fmt::Display,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -10,7 +13,6 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
-use serde::Deserialize;
 use socketioxide::{
     SocketIo,
     adapter::LocalAdapter,
@@ -19,6 +21,7 @@ use socketioxide::{
 };
 use tokio::{sync::watch, time::timeout};
 
+use self::said::Said;
 use super::{
     commands::Commands,
     connection::{Connection, Context, Hooks},
@@ -27,10 +30,11 @@ use super::{
     frame, inbound,
     link::Link,
     names,
+    recovery::{Rights, Session},
     single_flight::SingleFlight,
 };
 use crate::{
-    auth::{Identity, Role, TokenError, given_token},
+    auth::{Identity, Role, TokenError},
     config::{Config, Handshake},
     error::{Code, Error, Result},
     event::Namespace,
@@ -38,7 +42,6 @@ use crate::{
     limits::UserLimits,
     log_limit, metrics,
     room::Room,
-    text::well_formed,
 };
 
 /// Hears of connections: presence does, and what a room keeps of a connection.
@@ -58,6 +61,8 @@ pub(super) struct Lifecycle {
     expiries: Expiries,
     pub(super) sweeps: SingleFlight,
     handshake: Handshake,
+    /// Of those who come back.
+    pub(super) rights: OnceLock<Arc<dyn Rights>>,
     listeners: OnceLock<Listeners>,
     /// How many connections are open.
     pub(super) open: watch::Sender<usize>,
@@ -79,6 +84,7 @@ impl Lifecycle {
             expiries,
             sweeps: SingleFlight::default(),
             handshake: config.auth.handshake,
+            rights: OnceLock::new(),
             listeners: OnceLock::new(),
             open: watch::Sender::new(0),
         });
@@ -143,10 +149,20 @@ impl Lifecycle {
         auth: Option<&str>,
         listen: impl FnOnce(&Arc<Connection>),
     ) -> std::result::Result<Arc<Connection>, Refusal> {
-        let identity = match self.authenticate(auth, link).await {
-            Ok(identity) => identity,
+        let authenticated = async {
+            let said = Said::read(auth)?;
+            Ok((self.authenticate(said.token.as_deref(), link).await?, said))
+        };
+        let (identity, said) = match authenticated.await {
+            Ok(known) => known,
             Err(error) => return Err(self.refuse(link, error)),
         };
+        if let Some(identity) = &identity
+            && let Some(connection) = self.come_back(link, namespace, identity, said).await
+        {
+            listen(&connection);
+            return Ok(connection);
+        }
         if let Some(identity) = &identity
             && !self.users.admit(&identity.user_id)
         {
@@ -156,9 +172,15 @@ impl Lifecycle {
         link.admit();
         let (id, owner) = (Ids.next(), identity.clone());
         let context = self.context.clone();
-        let connection = Connection::new(id, namespace, owner, link.clone(), context);
+        let recovery =
+            self.context.recovery.get().filter(|_| link.recovers() && identity.is_some());
+        let session = recovery.map(|_| Session::new());
+        let connection = Connection::new(id, namespace, owner, link.clone(), context, session);
         listen(&connection);
-        connection.register();
+        if let Some(((recovery, session), user)) = connection.session().zip(connection.user_id()) {
+            recovery.began(session, id, user, namespace);
+        }
+        connection.register(false);
         if let Some(identity) = identity {
             // It has just begun: there is space for two rooms.
             let _ = connection.join(Room::User(identity.user_id.clone()));
@@ -190,11 +212,10 @@ impl Lifecycle {
 
     async fn authenticate(
         &self,
-        auth: Option<&str>,
+        token: Option<&str>,
         link: &Link,
     ) -> std::result::Result<Option<Arc<Identity>>, TokenError> {
-        let token = auth.map(token_in).transpose()?.flatten();
-        match token.as_deref().or(link.token()) {
+        match token.or(link.token()) {
             Some(token) => {
                 // The refusal comes before the engine gives a session up that nobody has entered.
                 let verified =
@@ -273,7 +294,7 @@ impl Hooks for Lifecycle {
             let is_v3 = link.is_v3();
             match self.let_in(&link, namespace, auth.as_deref(), |_| {}).await {
                 Ok(connection) => {
-                    let answer = frame::connected(namespace, connection.id(), is_v3);
+                    let answer = frame::text(&[&connection.answer()]);
                     self.begin_with(&connection, Some(answer));
                     Some(connection)
                 }
@@ -308,6 +329,9 @@ impl Hooks for Lifecycle {
 
     fn left(&self, connection: &Arc<Connection>) {
         self.finish(connection);
+        if let Some((recovery, session)) = connection.session() {
+            recovery.forgotten(session);
+        }
         self.context.close_if_vacant(&connection.link, self.connect_timeout);
     }
 
@@ -440,22 +464,6 @@ fn text_of(auth: &Value) -> Option<&str> {
     match auth {
         Value::Str(auth, _) => Some(auth.as_str()),
         Value::Bytes(_) => None,
-    }
-}
-
-/// The token in what a client says of itself, when there is one.
-fn token_in(auth: &str) -> std::result::Result<Option<String>, TokenError> {
-    #[derive(Deserialize)]
-    struct Auth {
-        token: Option<serde_json::Value>,
-    }
-
-    let auth = well_formed(auth.as_bytes());
-    let token = serde_json::from_slice::<Auth>(&auth).ok().and_then(|auth| auth.token);
-    match token {
-        None | Some(serde_json::Value::Null) => Ok(None),
-        Some(serde_json::Value::String(token)) => Ok(given_token(&token).map(str::to_owned)),
-        Some(_) => Err(TokenError::Malformed),
     }
 }
 

@@ -1,0 +1,169 @@
+//! What becomes of sessions, in its order, written in groups beside everything else. While the store is
+//! away nothing is kept of it; sessions that it is not known any more of are over then.
+
+use std::time::Duration;
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{entry::Entry, store};
+use crate::{
+    clock::Clock,
+    db::{Db, Tx},
+    error::{Code, Error, Result},
+    tasks::Tasks,
+};
+
+/// For how long a client may come back whose end was seen.
+const AFTER_END: Duration = Duration::from_mins(2);
+
+/// The same where nobody saw it: its server was killed.
+const AFTER_KILL: Duration = Duration::from_hours(24);
+
+/// Entries that are written together.
+const AT_ONCE: usize = 500;
+
+/// Entries that may wait. With more of them nothing is kept.
+const MOST: usize = 200_000;
+
+/// How often it is looked for what is over.
+const PRUNE: Duration = Duration::from_mins(1);
+
+/// Where it is noted. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Log(mpsc::UnboundedSender<Entry>);
+
+impl Log {
+    pub(super) fn start(db: Db, clock: Clock, tasks: &Tasks) -> Self {
+        let (log, entries) = mpsc::unbounded_channel();
+        let writer = Writer { db, clock, is_void: false };
+        tasks.spawn_until_stopped("sessions", writer.run(entries));
+        Self(log)
+    }
+
+    /// Notes it; it is written soon.
+    pub(super) fn note(&self, entry: Entry) {
+        // The writer ends with the server.
+        let _ = self.0.send(entry);
+    }
+
+    /// Waits until what was noted so far is written.
+    pub(super) async fn written(&self) -> Result<()> {
+        let (asked, written) = oneshot::channel();
+        self.note(Entry::Asked(asked));
+        written.await.map_err(|_| Error::new(Code::Unavailable, "The store is away."))
+    }
+}
+
+struct Writer {
+    db: Db,
+    clock: Clock,
+    /// Something was not written: what is there is not to be relied on.
+    is_void: bool,
+}
+
+impl Writer {
+    async fn run(mut self, mut entries: mpsc::UnboundedReceiver<Entry>) {
+        if self.db.is_own_file() {
+            self.note_orphans().await;
+        }
+        let mut ticks = interval(PRUNE);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut some = Vec::with_capacity(AT_ONCE);
+        loop {
+            tokio::select! {
+                taken = entries.recv_many(&mut some, AT_ONCE) => {
+                    if taken == 0 {
+                        return;
+                    }
+                    if entries.len() > MOST {
+                        while entries.try_recv().is_ok() {}
+                        self.is_void = true;
+                    }
+                    self.write(&mut some).await;
+                }
+                _ = ticks.tick() => self.prune().await,
+            }
+        }
+    }
+
+    /// A file's sessions that seem to go on are of a server that was killed.
+    async fn note_orphans(&mut self) {
+        let expires_at = self.clock.now() + AFTER_KILL;
+        let note = async move |tx: &mut Tx<'_>| Ok(store::orphaned(tx, expires_at).await?);
+        loop {
+            match self.db.write(note).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "sessions from before are over");
+                    self.is_void = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Writes entries; whoever asked is answered only when they are.
+    async fn write(&mut self, entries: &mut Vec<Entry>) {
+        let is_asked = |entry: &Entry| matches!(entry, Entry::Asked(_));
+        let (asked, entries): (Vec<_>, Vec<_>) = entries.drain(..).partition(is_asked);
+        if !entries.is_empty() || self.is_void {
+            let is_void = self.is_void;
+            let written = self.db.write(async move |tx: &mut Tx<'_>| {
+                if is_void {
+                    store::forget_all(tx).await?;
+                }
+                Ok(write(tx, &entries).await?)
+            });
+            if let Err(error) = written.await {
+                if !self.is_void {
+                    tracing::warn!(%error, "sessions are not kept, and over when their clients come back");
+                }
+                self.is_void = true;
+                return;
+            }
+            self.is_void = false;
+        }
+        for asked in asked {
+            if let Entry::Asked(asked) = asked {
+                // Whoever asked may have gone.
+                let _ = asked.send(());
+            }
+        }
+    }
+
+    async fn prune(&self) {
+        let prune = async |tx: &mut Tx<'_>| Ok(store::prune(tx).await?);
+        while self.db.write(prune).await.unwrap_or(false) {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+async fn write(tx: &mut Tx<'_>, entries: &[Entry]) -> crate::db::Result<()> {
+    let now = tx.now();
+    let mut begun = Vec::new();
+    for entry in entries {
+        // Those that begin are many when many come at once; nothing else was said of them before.
+        if let Some(row) = store::row(now, entry) {
+            begun.push(row);
+            continue;
+        }
+        store::begin(tx, &std::mem::take(&mut begun)).await?;
+        match entry {
+            Entry::Joined { key, room, joined, caught_up } => {
+                store::join(tx, *key, room, joined, *caught_up).await?;
+            }
+            Entry::Left { key, room } => store::leave(tx, *key, room).await?,
+            Entry::Ended { key, generation } => {
+                store::end(tx, *key, *generation, now + AFTER_END).await?;
+            }
+            Entry::Forgotten { key } => store::forget(tx, *key).await?,
+            Entry::Began { .. } | Entry::Asked(_) => {}
+        }
+    }
+    store::begin(tx, &begun).await
+}

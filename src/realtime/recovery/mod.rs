@@ -1,0 +1,128 @@
+//! Sessions that last: what a client that comes back finds again is kept while it is connected, so that
+//! neither a lost network nor a killed server loses it
+//! (docs/contract/events.md#missed-events).
+
+mod entry;
+mod log;
+mod pid;
+mod store;
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use self::{entry::Entry, log::Log};
+pub(super) use self::{
+    pid::{Pid, Session},
+    store::{SessionRoom, Taken},
+};
+use crate::{
+    auth::Identity,
+    clock::Clock,
+    db::{Db, Reach},
+    error::Result,
+    event::Namespace,
+    id::Id,
+    room::Room,
+    tasks::Tasks,
+};
+
+/// How long it is waited until this server has sent what the client has heard elsewhere.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Who may enter a room that they were in before.
+pub trait Rights: Send + Sync {
+    /// Whether somebody still may.
+    ///
+    /// # Errors
+    /// The store's.
+    fn may_enter<'a>(
+        &'a self,
+        identity: &'a Identity,
+        room: &'a Room,
+    ) -> BoxFuture<'a, Result<bool>>;
+}
+
+/// Keeps sessions. Cheap to clone.
+#[derive(Clone)]
+pub struct Recovery {
+    db: Db,
+    log: Log,
+}
+
+impl Recovery {
+    /// Keeps them in this store.
+    #[must_use]
+    pub fn start(db: Db, clock: Clock, tasks: &Tasks) -> Self {
+        let log = Log::start(db.clone(), clock, tasks);
+        Self { db, log }
+    }
+
+    pub(super) fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// A session has begun.
+    pub(super) fn began(&self, session: Session, socket: Uuid, user: Id, namespace: Namespace) {
+        let (key, began) = (session.pid.key(), self.db.reach());
+        self.log.note(Entry::Began { key, socket, user, namespace, began });
+    }
+
+    /// It is in a room, whose events up to here it has not missed.
+    pub(super) fn joined(&self, session: Session, room: Room, joined: Reach) {
+        self.log.note(Entry::Joined { key: session.pid.key(), room, joined, caught_up: false });
+    }
+
+    /// A replay sends it what came to a room up to then; up to anything, as long as that is not known.
+    pub(super) fn caught_up(&self, session: Session, room: Room, upto: Option<Reach>) {
+        let joined = upto.unwrap_or_else(|| Reach::upto(i64::MAX));
+        self.log.note(Entry::Joined { key: session.pid.key(), room, joined, caught_up: true });
+    }
+
+    /// It is not in a room any more.
+    pub(super) fn left(&self, session: Session, room: Room) {
+        self.log.note(Entry::Left { key: session.pid.key(), room });
+    }
+
+    /// Its connection has ended, and its client may come back.
+    pub(super) fn ended(&self, session: Session) {
+        let Session { pid, generation } = session;
+        self.log.note(Entry::Ended { key: pid.key(), generation });
+    }
+
+    /// Its client does not come back, or may not.
+    pub(super) fn forgotten(&self, session: Session) {
+        self.log.note(Entry::Forgotten { key: session.pid.key() });
+    }
+
+    /// Waits until all that was said so far is kept.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::error::Code::Unavailable) when it is not.
+    pub(super) async fn kept(&self) -> Result<()> {
+        self.log.written().await
+    }
+
+    /// Takes the session of who comes back, unless it is another's or over; from now on nobody else has
+    /// it.
+    pub(super) async fn take(
+        &self,
+        pid: Pid,
+        user: &Id,
+        namespace: Namespace,
+    ) -> Result<Option<Taken>> {
+        self.log.written().await?;
+        let (key, user) = (pid.key(), user.clone());
+        self.db.write(async move |tx| Ok(store::take(tx, key, &user, namespace).await?)).await
+    }
+
+    /// Waits until all has been sent here that a client has heard; whether it has.
+    pub(super) async fn covers(&self, offset: &Reach) -> bool {
+        let mut reached = self.db.reached();
+        timeout(PATIENCE, reached.wait_for(|reach| reach.covers(offset)))
+            .await
+            .is_ok_and(|it| it.is_ok())
+    }
+}
