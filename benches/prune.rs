@@ -21,7 +21,7 @@ use clap::Parser;
 use rusqlite::Connection;
 use sqlx::{AssertSqlSafe, Connection as _, Executor, PgConnection};
 use stoa::{
-    clock::{Clock, Timestamp},
+    clock::Clock,
     config::{Config, DatabaseConfig},
     db::{self, Db, Tx},
     event::EventName,
@@ -127,18 +127,20 @@ async fn engine(name: &str, arguments: &Arguments) -> Result<bool> {
     println!("{}", alone.row(name, "alone", 0));
     let prune = timeout(time, prune(&db));
     let (beside, pruned) = write_for(&db, time, prune).await?;
-    // It counts when it is done; else the rows that are left tell.
-    let whole = pruned.is_ok();
-    let left = db.read(async |tx: &mut Tx<'_>| Ok(tx.one(FIRST, &[]).await?.get::<i64>(0)?));
-    let given_up = left.await?;
-    println!("{}", beside.row(name, if whole { "all given up" } else { "beside" }, given_up));
+    let is_whole = pruned.is_ok();
+    if let Ok(pruned) = pruned {
+        pruned?;
+    }
+    let upto = db.read(async |tx: &mut Tx<'_>| Ok(tx.one(GIVEN_UP, &[]).await?.get::<i64>(0)?));
+    let given_up = upto.await?;
+    println!("{}", beside.row(name, if is_whole { "all given up" } else { "beside" }, given_up));
     db.close().await;
     fs::remove_dir_all(&folder)?;
     Ok(beside.longest_ms() <= alone.longest_ms() + LONGER_MS)
 }
 
 /// How many are given up: positions have no holes here.
-const FIRST: &str = "SELECT pruned FROM positions";
+const GIVEN_UP: &str = "SELECT pruned FROM positions";
 
 async fn open(config: &DatabaseConfig, folder: &Path) -> Result<Db> {
     Ok(Db::open(config, folder, Clock::system(), Duration::ZERO).await?)
@@ -154,7 +156,7 @@ async fn fill(config: &DatabaseConfig, folder: &Path, events: u32) -> Result<()>
         r#"{{"to":{{"rooms":["conversation:c"]}},"event":"news","data":"{}"}}"#,
         "x".repeat(400)
     );
-    let old = Timestamp::from_millis(Clock::system().now().millis() - 40 * 24 * 3_600_000).millis();
+    let old = (Clock::system().now() - 40 * DAY).millis();
     let filled = std::time::Instant::now();
     if let Some(url) = &config.url {
         let mut connection =
