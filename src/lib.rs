@@ -90,7 +90,8 @@
 //!    declares, a backend may answer: the [`proxy`] asks it.
 //! 3. **Keep.** What is to last is done in one unit of work of the [`db::Db`]: its rows and the
 //!    events that it announces are committed together, each event with the next number of its
-//!    [`stream`] and a position in the order of all. After the commit, and only then, the store's tail
+//!    [`stream`] and a position in the order of all; of one that shows what a row has, that row's name
+//!    alone is kept ([`db::Retell`]). After the commit, and only then, the store's tail
 //!    hands them on, also what other processes committed. A unit that fails leaves nothing behind. The compiler has what is [`event::Kept`] come
 //!    this way, and what is [`event::Ephemeral`] go straight to the emitter.
 //! 4. **Out.** The [`realtime::Emitter`] decides who hears it (`EVENT_AUDIENCE`) and hands it to the

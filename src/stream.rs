@@ -126,6 +126,12 @@ pub trait DomainEvent: Send + 'static {
     fn subject(&self) -> Option<&Id> {
         None
     }
+
+    /// The name of what it shows, where a row has all of that: in one stream nothing else is kept of it,
+    /// and whoever has the row [tells it again](crate::db::Retell) by this name, as it is by then.
+    fn source(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A wire event without a number in its payload, announced as it is.
@@ -308,6 +314,12 @@ impl WireEvent {
             namespace: None,
             id: None,
         }
+    }
+
+    /// How long its payload is.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.data.get().len()
     }
 
     /// Where only who takes part hears of it, these rooms hear it instead.

@@ -18,6 +18,7 @@ use super::{
     routes, store, upkeep,
 };
 use crate::{
+    chat::Retold,
     clock::Clock,
     config::Config,
     db::Db,
@@ -146,8 +147,9 @@ async fn within(end: Instant, otherwise: &'static str, step: impl Future<Output 
     }
 }
 
-/// Has the events of committed units sent.
+/// Has the events of committed units sent, and what they name told again.
 fn send_what_is_committed(db: &Db, realtime: &Realtime) {
+    db.set_retell(Arc::new(Retold));
     let emitter = realtime.emitter().clone();
     db.set_commit_listener(Arc::new(move |event, reach| emitter.publish(event, reach)));
 }

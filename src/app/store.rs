@@ -19,8 +19,9 @@ use crate::{
     rest::{self as rest, Layers, health::Readiness},
 };
 
-/// How often old events are given up.
+/// How often old events are given up: those that are kept for a short time more often.
 const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
+const SHORTEST_PRUNE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How often it is tried to open a store that is away, and how often that is told.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -104,6 +105,6 @@ pub(super) async fn prune(db: Db, keep_for: Duration) {
             Ok(events) => tracing::info!(events, "old events were given up"),
             Err(error) => tracing::warn!(?error, "old events could not be given up"),
         }
-        sleep(PRUNE_INTERVAL).await;
+        sleep((keep_for / 10).clamp(SHORTEST_PRUNE_INTERVAL, PRUNE_INTERVAL)).await;
     }
 }

@@ -1,7 +1,7 @@
 //! What goes on beside the requests, until the server stops.
 
 use super::{ground::Ground, rooms::Rooms, store};
-use crate::{db::Db, log_limit};
+use crate::{chat::prune_messages, db::Db, log_limit};
 
 /// Begins it.
 pub(super) fn begin(ground: &Ground, db: &Db, rooms: &Rooms) {
@@ -18,6 +18,9 @@ pub(super) fn begin(ground: &Ground, db: &Db, rooms: &Rooms) {
         "old events",
         store::prune(db.clone(), config.database.event_retention),
     );
+    if let Some(keep_for) = config.database.message_retention {
+        tasks.spawn_until_stopped("old messages", prune_messages(db.clone(), keep_for));
+    }
     tasks.spawn_until_stopped("old answers", idempotency.prune());
     tasks.spawn_until_stopped("old sign-ins", accounts.prune());
     tasks.spawn_until_stopped(

@@ -1,6 +1,6 @@
 //! What happens in conversations, and the wire events that it becomes in both dialects.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use super::{
     documents::{Conversation, Message, Participant, Person},
@@ -30,6 +30,64 @@ pub(super) struct InConversation {
     pub(super) what: What,
 }
 
+/// A message whose row has all that an event shows, as the event names it.
+pub(super) enum Shown {
+    /// It, as it was written.
+    New(Id),
+    /// Its text, when that was changed.
+    Edited(Id),
+}
+
+/// Why a string is not a [`Shown`].
+#[derive(Debug, thiserror::Error)]
+#[error("not what an event shows of a message")]
+pub(super) struct InvalidShown;
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::New(message) => write!(f, "new {message}"),
+            Self::Edited(message) => write!(f, "edited {message}"),
+        }
+    }
+}
+
+impl FromStr for Shown {
+    type Err = InvalidShown;
+
+    fn from_str(name: &str) -> Result<Self, InvalidShown> {
+        let (shown, message) = name.split_once(' ').ok_or(InvalidShown)?;
+        let message = message.parse().map_err(|_| InvalidShown)?;
+        match shown {
+            "new" => Ok(Self::New(message)),
+            "edited" => Ok(Self::Edited(message)),
+            _ => Err(InvalidShown),
+        }
+    }
+}
+
+impl Shown {
+    /// The message.
+    pub(super) fn message(&self) -> &Id {
+        let (Self::New(message) | Self::Edited(message)) = self;
+        message
+    }
+
+    /// What an event from `then` tells of the message as it is now; nothing, where that is an edit that
+    /// another followed, which says it all.
+    pub(super) fn told(&self, now: &Message, then: Timestamp) -> Option<InConversation> {
+        let what = match self {
+            Self::New(_) => What::MessageCreated(Box::new(now.clone())),
+            Self::Edited(message_id) => What::MessageEdited {
+                message_id: message_id.clone(),
+                content: now.content.clone(),
+                edited_at: now.edited_at.filter(|edited_at| *edited_at == then)?,
+            },
+        };
+        Some(InConversation { id: now.conversation_id.clone(), what })
+    }
+}
+
 /// What happened there.
 pub(super) enum What {
     MessageCreated(Box<Message>),
@@ -47,12 +105,14 @@ impl DomainEvent for InConversation {
         vec![Stream::Conversation(self.id.clone())]
     }
 
-    fn subject(&self) -> Option<&Id> {
-        match &self.what {
-            What::MessageCreated(message) => Some(&message.id),
-            What::MessageEdited { message_id, .. } => Some(message_id),
-            _ => None,
-        }
+    /// A message's row has all that its events show.
+    fn source(&self) -> Option<String> {
+        let shown = match &self.what {
+            What::MessageCreated(message) => Shown::New(message.id.clone()),
+            What::MessageEdited { message_id, .. } => Shown::Edited(message_id.clone()),
+            _ => return None,
+        };
+        Some(shown.to_string())
     }
 
     fn render(&self, seq: i64) -> Vec<WireEvent> {
@@ -252,6 +312,16 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+
+    #[test]
+    fn what_an_event_shows_of_a_message_reads_back_as_it_was_named() {
+        for name in ["new m1", "edited 0190", "new new"] {
+            assert_eq!(name.parse::<Shown>().unwrap().to_string(), name);
+        }
+        for name in ["", "new", "new ", "old m1", "m1"] {
+            assert!(name.parse::<Shown>().is_err(), "{name}");
+        }
+    }
 
     #[test]
     fn every_name_of_a_message_is_taken() {

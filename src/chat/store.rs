@@ -3,6 +3,7 @@
 mod contacts;
 mod lists;
 pub(super) mod moved;
+pub(super) mod old;
 pub(super) mod personal;
 mod reactions;
 mod read;
@@ -247,6 +248,9 @@ pub(super) async fn insert_message(
     if sender.last_sent == 0 {
         tx.execute(WRITES, &params![user, id, ordinal]).await?;
     }
+    if conversation.messages == conversation.gone {
+        begins(tx, id, message.created_at).await?;
+    }
     let now = tx.now();
     let covered = now <= conversation.listed_at;
     let listed_at = if covered {
@@ -260,6 +264,13 @@ pub(super) async fn insert_message(
         tx.execute(LIST, &params![id, listed_at]).await?;
     }
     Ok(true)
+}
+
+/// Notes when the first message was written of those that are there.
+async fn begins(tx: &mut Tx<'_>, conversation: &Id, at: Timestamp) -> Result<()> {
+    const BEGINS: &str = "UPDATE conversations SET oldest_at = $2 WHERE id = $1";
+    tx.execute(BEGINS, &params![conversation, at]).await?;
+    Ok(())
 }
 
 /// A message.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     notation,
-    rules::{at_least_a_day, require},
+    rules::{at_least_a_day, positive, require},
 };
 
 /// `[database]`
@@ -44,11 +44,15 @@ pub struct DatabaseConfig {
     pub lock_timeout: Duration,
     /// How long events are kept for those who missed them.
     #[serde(with = "humantime_serde")]
-    #[garde(custom(at_least_a_day))]
+    #[garde(custom(positive))]
     pub event_retention: Duration,
     /// Events that each stream keeps, at most.
-    #[garde(range(min = 10_000))]
+    #[garde(range(min = 1))]
     pub event_count: u32,
+    /// How long messages are kept; unset keeps them.
+    #[serde(default, with = "humantime_serde")]
+    #[garde(inner(custom(at_least_a_day)))]
+    pub message_retention: Option<Duration>,
     /// Bytes of the events that one unit of work may keep. What is written at once and is no more
     /// than a request may be is far below it.
     #[serde(deserialize_with = "notation::size")]

@@ -33,6 +33,7 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
     ("PING_TIMEOUT", "realtime.ping_timeout"),
     ("DATABASE_URL", "database.url"),
     ("EVENT_RETENTION", "database.event_retention"),
+    ("MESSAGE_RETENTION", "database.message_retention"),
     ("PRESENCE_AUDIENCE", "presence.audience"),
     ("PRESENCE_GRACE", "presence.grace"),
     ("ROOM_POLICY", "rooms.policy"),
@@ -56,7 +57,6 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
 
 /// Variables of the contract that this build does not serve, with the values that ask for nothing.
 pub(super) const UNSERVED: &[(&str, &[&str])] = &[
-    ("MESSAGE_RETENTION", &[]),
     ("REDIS_URL", &[]),
     ("DRAIN_DELAY", &["0s"]),
     ("ADMIN_UI_USER", &[]),

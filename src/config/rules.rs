@@ -15,7 +15,7 @@ pub(super) fn positive(duration: &Duration, (): &()) -> garde::Result {
     require(!duration.is_zero(), "has to be longer than zero")
 }
 
-/// Missed events can be had for a day (docs/contract/events.md#missed-events).
+/// A day is the least for which what people were told is kept.
 pub(super) fn at_least_a_day(duration: &Duration, (): &()) -> garde::Result {
     require(*duration >= Duration::from_hours(24), "has to be at least 24h")
 }

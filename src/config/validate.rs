@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn each_bad_value_is_refused_by_its_key() {
         type Spoil = fn(&mut Config);
-        let cases: [(&str, Spoil); 30] = [
+        let cases: [(&str, Spoil); 31] = [
             ("realtime.ping_interval", |c| c.realtime.ping_interval = Duration::ZERO),
             ("realtime.client_version", |c| c.realtime.client_version = "../x".to_owned()),
             ("realtime.ping_timeout", |c| c.realtime.ping_timeout = Duration::ZERO),
@@ -152,9 +152,12 @@ mod tests {
             ("database.write_timeout", |c| c.database.write_timeout = Duration::from_secs(9)),
             ("database.lock_timeout", |c| c.database.lock_timeout = Duration::ZERO),
             ("database.event_retention", |c| {
-                c.database.event_retention = Duration::from_hours(23);
+                c.database.event_retention = Duration::ZERO;
             }),
-            ("database.event_count", |c| c.database.event_count = 9_999),
+            ("database.event_count", |c| c.database.event_count = 0),
+            ("database.message_retention", |c| {
+                c.database.message_retention = Some(Duration::from_hours(23));
+            }),
             ("limits.joins.burst", |c| c.limits.joins.burst = 0),
             ("server.public_url", |c| c.server.public_url = Some("stoa.example.com".to_owned())),
             ("shkeeper.user", |c| {

@@ -64,6 +64,13 @@ impl fmt::Display for Kind {
 }
 
 impl Error {
+    /// What it was that the store told the caller of a unit.
+    pub(super) fn cause_of(error: error::Error) -> Self {
+        let cause = std::error::Error::source(&error);
+        let cause = cause.and_then(|cause| cause.downcast_ref::<Self>());
+        cause.cloned().unwrap_or_else(|| Self::new(Kind::Other, error))
+    }
+
     pub(super) fn new(kind: Kind, cause: impl fmt::Display) -> Self {
         Self { kind, cause: cause.to_string().into() }
     }

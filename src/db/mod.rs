@@ -61,7 +61,7 @@ pub use self::{
     postgres::{Listener, News},
     reach::{InvalidReach, Reach},
     shared::CommitListener,
-    tx::Tx,
+    tx::{Retell, Source, Tx},
     value::{Column, FromValue, Row, Value},
 };
 use crate::{config::DatabaseConfig, error as public, params, tasks::Tasks};
@@ -213,6 +213,11 @@ impl Db {
         }
     }
 
+    /// Has what kept events name told again by `retell`; the first that is given stays.
+    pub fn set_retell(&self, retell: Arc<dyn Retell>) {
+        self.0.shared.retell.get_or_init(|| retell);
+    }
+
     /// How far committed events have been handed on.
     #[must_use]
     pub fn reach(&self) -> Reach {
@@ -282,12 +287,6 @@ fn file(config: &DatabaseConfig, data: &Path) -> Option<PathBuf> {
     }
 }
 
-/// What it was that the store told the caller of a unit.
-fn cause_of(error: public::Error) -> Error {
-    let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<Error>());
-    cause.cloned().unwrap_or_else(|| Error::new(Kind::Other, error))
-}
-
 /// Waits until a unit is begun and for its answer, but not for ever.
 async fn in_time<T>(
     begun: impl Future<Output = ()>,
@@ -346,7 +345,7 @@ impl Inner {
         match in_time(begun, answer).await {
             Ok(()) => true,
             // Somebody else writes that row.
-            Err(error) => cause_of(error).kind() == Kind::Busy,
+            Err(error) => Error::cause_of(error).kind() == Kind::Busy,
         }
     }
 }

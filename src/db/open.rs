@@ -3,7 +3,7 @@
 
 use std::{
     path::{self, Path},
-    sync::{Arc, atomic::AtomicI64},
+    sync::{Arc, OnceLock, atomic::AtomicI64},
     time::Duration,
 };
 
@@ -15,7 +15,6 @@ use tokio::{sync::watch, task::spawn_blocking};
 use super::{
     Db, Engine, Error, FILE, Inner, Kind, LOOK_INTERVAL, PROBE_INTERVAL, Result,
     backlog::Backlog,
-    cause_of,
     events::{self, KeepLimits},
     file,
     opening::Opening,
@@ -157,7 +156,7 @@ impl Db {
         let begun = Tasks::default();
         let db = Self(Arc::new(Inner { engine, shared, backlog, begun, _aside: aside }));
         let beginning = db.read(async |tx| Ok(events::beginning(tx).await?)).await;
-        db.begin_after(beginning.map_err(cause_of)?.after);
+        db.begin_after(beginning.map_err(Error::cause_of)?.after);
         Ok(db)
     }
 }
@@ -171,6 +170,7 @@ fn shared(config: &DatabaseConfig, clock: Clock) -> Arc<Shared> {
     Arc::new(Shared {
         clock,
         listener: RwLock::default(),
+        retell: OnceLock::new(),
         available: watch::Sender::new(true),
         tasks: Tasks::default(),
         keep,

@@ -4,7 +4,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicI64, Ordering},
     },
 };
@@ -12,7 +12,7 @@ use std::{
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
-use super::{events::KeepLimits, reach::Reach};
+use super::{events::KeepLimits, reach::Reach, tx::Retell};
 use crate::{clock::Clock, stream::CommittedEvent, tasks::Tasks};
 
 /// Who is given each committed event, in commit order of its streams, with how far all of them have
@@ -23,6 +23,7 @@ pub type CommitListener = Arc<dyn Fn(CommittedEvent, &Reach) + Send + Sync>;
 pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) listener: RwLock<Option<CommitListener>>,
+    pub(super) retell: OnceLock<Arc<dyn Retell>>,
     pub(super) available: watch::Sender<bool>,
     /// Its own, which end when it is closed.
     pub(super) tasks: Tasks,

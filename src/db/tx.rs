@@ -1,7 +1,40 @@
 //! What a unit of work is given: statements, and the announcement of what happened.
 
+use std::sync::Arc;
+
+use futures_util::future::LocalBoxFuture;
+
 use super::{Error, Kind, Result, Row, Value, postgres, sqlite};
-use crate::{clock::Timestamp, room::Room, stream::DomainEvent};
+use crate::{
+    clock::Timestamp,
+    error,
+    room::Room,
+    stream::{DomainEvent, Stream, WireEvent},
+};
+
+/// An event that names what it shows.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The only stream that keeps it.
+    pub stream: Stream,
+    /// Its number there.
+    pub seq: i64,
+    /// When it was announced.
+    pub created_at: Timestamp,
+    /// What it shows, as whoever announced it [named it](crate::stream::DomainEvent::source).
+    pub name: String,
+}
+
+/// Whoever has the rows that events name.
+pub trait Retell: Send + Sync {
+    /// The wire events that each of them becomes by what its row has now; none where nothing of it is to
+    /// be shown any more.
+    fn retell<'a>(
+        &'a self,
+        tx: &'a mut Tx<'_>,
+        sources: &'a [Source],
+    ) -> LocalBoxFuture<'a, error::Result<Vec<Vec<WireEvent>>>>;
+}
 
 /// One unit of work. All of it is kept or nothing, with the events that it announces.
 ///
@@ -10,6 +43,7 @@ use crate::{clock::Timestamp, room::Room, stream::DomainEvent};
 /// changed.
 pub struct Tx<'a> {
     engine: Engine<'a>,
+    retell: Option<&'a Arc<dyn Retell>>,
     now: Timestamp,
     /// The first statement that failed.
     failure: Option<Error>,
@@ -37,12 +71,18 @@ impl<'a> Tx<'a> {
     fn new(engine: Engine<'a>, now: Timestamp) -> Self {
         Self {
             engine,
+            retell: None,
             now,
             failure: None,
             announced: Vec::new(),
             takes_back: false,
             recorded: Vec::new(),
         }
+    }
+
+    /// The same with who tells again what kept events name.
+    pub(super) fn by(self, retell: Option<&'a Arc<dyn Retell>>) -> Self {
+        Self { retell, ..self }
     }
 
     /// When the unit began.
@@ -206,6 +246,11 @@ impl<'a> Tx<'a> {
             return Ok(());
         }
         Err(Error::new(Kind::Other, "a unit that reads announced an event"))
+    }
+
+    /// Who tells again what kept events name.
+    pub(super) fn retell(&self) -> Option<Arc<dyn Retell>> {
+        self.retell.cloned()
     }
 
     /// The first statement that failed.

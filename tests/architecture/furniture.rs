@@ -12,7 +12,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("access", &["grants"]),
     ("accounts", &["email", "passwords", "tokens"]),
     ("admin", &["developer"]),
-    ("chat", &["contacts", "emoji", "typing"]),
+    ("chat", &["contacts", "emoji", "prune", "retold", "typing"]),
     ("marketplace", &["contacts", "moves", "paid", "sale"]),
     ("notifications", &["causes", "prune"]),
     ("payments", &["shkeeper", "transaction", "watch"]),

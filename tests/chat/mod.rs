@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 
 use crate::support::{Person, TestApp};
 
+mod bytes;
 mod carried;
 mod reactions;
 mod repeated;
+mod retention;
 
 /// Somebody with a name.
 fn named(app: &TestApp, id: &str) -> Person {

@@ -22,6 +22,10 @@ fn tables() -> BTreeSet<String> {
                 ["DROP", "TABLE", name, ..] => {
                     tables.remove(name.trim_end_matches(';'));
                 }
+                ["ALTER", "TABLE", before, "RENAME", "TO", now] => {
+                    assert!(tables.remove(before), "{before}");
+                    tables.insert(now.trim_end_matches(';').to_owned());
+                }
                 _ => {}
             }
         }

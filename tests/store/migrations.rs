@@ -83,10 +83,57 @@ const WHO_WROTE: [(&str, &[&str]); 1] = [(
     &["ann c1 2 4", "ann c1 5 8", "bob c1 1 3", "bob c1 6 0", "bob c2 1 0", "cat c1 7 7"],
 )];
 
+/// A conversation whose events had all that they show of its messages: one that was edited, and one that
+/// speaks of events.
+const SHOWN: &str = r#"
+    INSERT INTO conversations
+        (id, kind, metadata, created_by, created_at, messages, last_activity_at)
+    VALUES ('c1', 'group', 'null', 'bob', 1, 2, 20), ('c2', 'group', 'null', 'bob', 2, 0, 2);
+    INSERT INTO messages (id, conversation_id, ordinal, sender_id, attachments, created_at)
+    VALUES ('m1', 'c1', 1, 'bob', '[]', 10), ('m2', 'c1', 2, 'ann', '[]', 20);
+    INSERT INTO reactions (message_id, user_id, emoji, created_at) VALUES ('m1', 'ann', 'x', 30);
+    INSERT INTO events (stream, seq, wire, created_at, subject)
+    VALUES
+        ('conversation/c1', 1, '[{"event":"message:new"},{"event":"new-message"}]', 10, 'm1'),
+        ('conversation/c1', 2, '[{"event":"message:edited","data":{"content":"\"event\":\"message:new\""}}]',
+            15, 'm1'),
+        ('conversation/c1', 3, '[{"event":"message:new"}]', 20, 'm2'),
+        ('conversation/c1', 4, '[{"event":"message:reaction"}]', 30, NULL),
+        ('user/bob', 1, '[{"event":"notification"}]', 30, 'm1');"#;
+
+const NAMED: [(&str, &[&str]); 4] = [
+    (
+        "SELECT stream || ' ' || seq || ' ' || source || wire FROM events
+         WHERE source IS NOT NULL ORDER BY stream, seq",
+        &["conversation/c1 1 new m1", "conversation/c1 2 edited m1", "conversation/c1 3 new m2"],
+    ),
+    (
+        "SELECT stream || ' ' || seq || ' ' || COALESCE(subject, '') || wire FROM events
+         WHERE source IS NULL ORDER BY stream, seq",
+        &[
+            r#"conversation/c1 4 [{"event":"message:reaction"}]"#,
+            r#"user/bob 1 m1[{"event":"notification"}]"#,
+        ],
+    ),
+    (
+        "SELECT id || ' ' || gone || ' ' || COALESCE(oldest_at, 0) FROM conversations ORDER BY id",
+        &["c1 0 10", "c2 0 0"],
+    ),
+    (
+        "SELECT m.id || ' ' || m.ordinal || ' ' || m.sender_id || ' ' || r.emoji
+         FROM messages m JOIN reactions r ON r.message_id = m.id",
+        &["m1 1 bob x"],
+    ),
+];
+
 /// What a migration makes of what was there before: its name, that, and what is to be there then.
 type Case = (&'static str, &'static str, &'static [(&'static str, &'static [&'static str])]);
 
-const CASES: [Case; 2] = [("_lists.sql", BEFORE, &AFTER), ("_authorships.sql", WROTE, &WHO_WROTE)];
+const CASES: [Case; 3] = [
+    ("_lists.sql", BEFORE, &AFTER),
+    ("_authorships.sql", WROTE, &WHO_WROTE),
+    ("_bytes.sql", SHOWN, &NAMED),
+];
 
 /// The texts of the migrations before one, and its own.
 fn migrations(name: &str) -> (Vec<String>, String) {

@@ -215,10 +215,20 @@ pub(super) async fn kept(tx: &mut Tx<'_>, ids: BTreeSet<&Id>) -> Result<HashMap<
     Ok(lines.into_iter().map(|line| (line.id.clone(), line)).collect())
 }
 
-pub(super) async fn with_reactions(
-    tx: &mut Tx<'_>,
-    rows: Vec<MessageRow>,
-) -> Result<Vec<MessageLine>> {
+/// Messages as their lines, which refer to none that was given up.
+pub(super) async fn told(tx: &mut Tx<'_>, rows: Vec<MessageRow>) -> Result<Vec<MessageLine>> {
+    let answered: BTreeSet<Id> =
+        rows.iter().filter_map(|row| row.document.reply_to.clone()).collect();
+    let there = moved::messages_among(tx, answered.iter()).await?;
+    let there: BTreeSet<Id> = there.into_iter().map(|row| row.document.id).collect();
+    let mut lines = with_reactions(tx, rows).await?;
+    for line in &mut lines {
+        line.reply_to = line.reply_to.take().filter(|answered| there.contains(answered));
+    }
+    Ok(lines)
+}
+
+async fn with_reactions(tx: &mut Tx<'_>, rows: Vec<MessageRow>) -> Result<Vec<MessageLine>> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }

@@ -117,7 +117,7 @@ impl Movable for Lines {
                     begun = Some(last.ordinal);
                 }
                 left -= i64::try_from(messages.len()).unwrap_or(left).max(1);
-                for line in message::with_reactions(tx, messages).await? {
+                for line in message::told(tx, messages).await? {
                     lines.add(MESSAGE, &line)?;
                 }
             }

@@ -13,12 +13,12 @@ use crate::{
         announcements::{InConversation, What},
         documents::{Message, MessageAnswer},
         emoji::is_reaction,
-        events::conversation::{MESSAGE_NEW, ReactionAction, ReactionChange},
+        events::conversation::{ReactionAction, ReactionChange},
         happenings,
         requests::{Draft, Given, ReadResult, Stretch},
         store::{self, Between, MessageRow, Order},
     },
-    db::{self, KeptEvent, Tx},
+    db::Tx,
     error::{Code, Error, Result},
     id::Id,
     idempotency,
@@ -28,11 +28,7 @@ use crate::{
         json,
         list::{List, Page, read_cursor},
     },
-    stream::DomainEvent,
 };
-
-/// Kept edits of one message that are written anew when it changes.
-const MAX_REWRITTEN: usize = 8;
 
 /// The most people of a conversation whose messages make notifications.
 const MAX_NOTIFIED: u64 = 100;
@@ -150,7 +146,6 @@ impl ChatService {
             let edited_at = tx.now();
             message.document.content.clone_from(&content);
             message.document.edited_at = Some(edited_at);
-            rewrite_kept(tx, &message.document).await?;
             let edited = with_reactions(tx, message).await?;
             rewrite_answers(tx, &edited).await?;
             let what = What::MessageEdited { message_id, content, edited_at };
@@ -177,7 +172,6 @@ impl ChatService {
             store::delete_message(tx, &message_id).await?;
             empty(&mut message.document);
             message.document.deleted_at = Some(tx.now());
-            rewrite_kept(tx, &message.document).await?;
             rewrite_answers(tx, &message.document).await?;
             let what = What::MessageDeleted { message_id, deleted_at: tx.now() };
             tx.announce(InConversation { id: message.document.conversation_id, what });
@@ -282,7 +276,6 @@ pub(in crate::chat) async fn erase(tx: &mut Tx<'_>, message: &Message) -> Result
     (message.sender.first_name, message.sender.last_name) = (None, None);
     message.client_message_id = None;
     message.deleted_at = message.deleted_at.or(Some(tx.now()));
-    rewrite_kept(tx, &message).await?;
     rewrite_answers(tx, &message).await
 }
 
@@ -293,33 +286,7 @@ fn empty(message: &mut Message) {
     message.metadata = Fields::default();
 }
 
-/// Has the kept events that show a message show it as it is: who hears them again does not hear what
-/// was taken back. Of many edits the oldest show nothing any more, since the newest says it all.
-async fn rewrite_kept(tx: &mut Tx<'_>, message: &Message) -> Result<()> {
-    let kept = db::events_about(tx, &message.id).await?;
-    let is_new = |event: &KeptEvent| {
-        event.wire_events.iter().any(|wire_event| wire_event.event.as_str() == MESSAGE_NEW.name)
-    };
-    let edits = kept.iter().filter(|event| !is_new(event)).count();
-    let mut superseded = edits.saturating_sub(MAX_REWRITTEN);
-    for event in &kept {
-        let what = if is_new(event) {
-            What::MessageCreated(Box::new(message.clone()))
-        } else if superseded > 0 {
-            superseded -= 1;
-            db::rewrite(tx, event, &[]).await?;
-            continue;
-        } else {
-            let (message_id, content) = (message.id.clone(), message.content.clone());
-            What::MessageEdited { message_id, content, edited_at: event.created_at }
-        };
-        let anew = InConversation { id: message.conversation_id.clone(), what };
-        db::rewrite(tx, event, &anew.render(event.seq)).await?;
-    }
-    Ok(())
-}
-
-/// Has the answers that are kept for who repeats a request show the message as it is, too.
+/// Has the answers that are kept for who repeats a request show the message as it is.
 async fn rewrite_answers(tx: &mut Tx<'_>, message: &Message) -> Result<()> {
     let answer = MessageAnswer { message: message.clone() };
     idempotency::rewrite(tx, &message.id, &answer).await

@@ -72,7 +72,7 @@ const LAST: &str = "
         LEFT JOIN messages m ON m.conversation_id = c.id AND m.ordinal = c.messages
     WHERE p.user_id = $1 AND p.listed_at >= $2 AND p.listed_at <= $3
         AND (c.last_activity_at, c.id) >= ($4, $5) AND (c.last_activity_at, c.id) <= ($6, $7)
-        AND c.messages > 0";
+        AND c.messages > c.gone";
 
 /// The reactions to those.
 const REACTIONS: &str = "

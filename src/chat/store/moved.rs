@@ -159,6 +159,11 @@ pub(in crate::chat) async fn append(
     let senders: BTreeSet<&Id> = messages.iter().map(|(message, _)| &message.sender.id).collect();
     let mut wrote = writers(tx, id, senders).await?;
     let (mut rows, mut reactions) = (Vec::with_capacity(messages.len()), Vec::new());
+    if conversation.messages == conversation.gone
+        && let Some((first, _)) = messages.first()
+    {
+        super::begins(tx, id, first.created_at).await?;
+    }
     let mut ordinal = conversation.messages;
     for (message, given) in messages {
         ordinal += 1;
@@ -381,11 +386,12 @@ pub(in crate::chat) fn sort(reactions: &mut [ReactionRow]) {
     });
 }
 
-/// Those who take part, the first of them first.
+/// Those who take part, the first of them first. What was given up does not count.
 pub(in crate::chat) async fn readers(tx: &mut Tx<'_>, conversation: &Id) -> Result<Vec<Reader>> {
     const READERS: &str = "
-        SELECT user_id, joined_at, last_read, last_read_message_id FROM participants
-        WHERE conversation_id = $1 ORDER BY place";
+        SELECT p.user_id, p.joined_at, p.last_read - c.gone AS last_read, p.last_read_message_id
+        FROM participants p JOIN conversations c ON c.id = p.conversation_id
+        WHERE p.conversation_id = $1 ORDER BY p.place";
     let rows = tx.all(READERS, &params![conversation]).await?;
     let reader = |row: &db::Row| {
         Ok(Reader {

@@ -16,6 +16,8 @@ pub(in crate::chat) struct ConversationRow {
     pub(in crate::chat) document: Conversation,
     /// Messages ever written in it.
     pub(in crate::chat) messages: i64,
+    /// How many of them were given up for their age: the first.
+    pub(in crate::chat) gone: i64,
     pub(in crate::chat) last_activity_at: Timestamp,
     /// What orders it in lists; never before the activity.
     pub(in crate::chat) listed_at: Timestamp,
@@ -81,6 +83,7 @@ pub(super) fn conversation_row(row: &Row) -> Result<ConversationRow> {
     Ok(ConversationRow {
         document,
         messages: row.get("messages")?,
+        gone: row.get("gone")?,
         last_activity_at: row.get("last_activity_at")?,
         listed_at: row.get("listed_at")?,
     })

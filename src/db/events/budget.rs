@@ -2,8 +2,6 @@
 
 use std::{collections::HashSet, io};
 
-use serde_json::value::{RawValue, to_raw_value};
-
 use crate::{
     db::error::{Error, Kind, Result},
     id::Ids,
@@ -50,7 +48,11 @@ impl Budget {
         let names: Vec<_> = event.streams().iter().map(Stream::to_string).collect();
         let mut wire_events = event.render(0);
         name(&mut wire_events, names.len());
-        self.spend(names.iter().map(String::as_str), wire_bytes(&wire_events)?)
+        let bytes = match event.source().filter(|_| names.len() == 1) {
+            Some(source) => source.len(),
+            None => wire_bytes(&wire_events)?,
+        };
+        self.spend(names.iter().map(String::as_str), bytes)
     }
 
     pub(super) fn spend<'a>(
@@ -91,8 +93,8 @@ pub(super) fn name(wire_events: &mut [WireEvent], streams: usize) {
     }
 }
 
-pub(super) fn wire(wire_events: &[WireEvent]) -> Result<Box<RawValue>> {
-    to_raw_value(wire_events).map_err(|error| Error::new(Kind::Other, error))
+pub(super) fn wire(wire_events: &[WireEvent]) -> Result<String> {
+    serde_json::to_string(wire_events).map_err(|error| Error::new(Kind::Other, error))
 }
 
 /// How long the same is.

@@ -105,7 +105,7 @@ pub async fn empty_after(
     const NEXT: &str = "
         SELECT seq, wire FROM events WHERE stream = $1 AND seq > $2 ORDER BY seq LIMIT $3";
     const EMPTY: &str = "
-        UPDATE events SET wire = '[]', shared = NULL, subject = NULL
+        UPDATE events SET wire = '[]', shared = NULL, subject = NULL, source = NULL
         WHERE stream = $1 AND seq = $2";
     let mut last = None;
     for row in tx.all(NEXT, &params![stream, after, limit]).await? {
@@ -120,7 +120,7 @@ pub async fn empty_after(
 
 fn of_stream(row: &Row) -> Result<KeptWire> {
     let wire: String = row.get("wire")?;
-    // One of several streams says what it says elsewhere.
+    // One of several streams, or that names what it shows, says that elsewhere.
     let wire_events = if wire.is_empty() { Vec::new() } else { read_wire(&wire)? };
     Ok(KeptWire { at: KeptAt::Stream(row.get("stream")?, row.get("seq")?), wire_events })
 }

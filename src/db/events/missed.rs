@@ -1,7 +1,10 @@
 //! What was missed of a stream by who has heard all up to a position.
 
 use super::{Portion, Result, StoredEvent, StreamPosition, Tx, events_after, position};
-use crate::{params, stream::Stream};
+use crate::{
+    params,
+    stream::{Stream, WireEvent},
+};
 
 /// What came to a stream after a position.
 #[derive(Clone, Debug)]
@@ -17,7 +20,7 @@ impl Missed {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let wire_events = self.events.iter().flat_map(|event| &event.wire_events);
-        wire_events.map(|wire_event| wire_event.data.get().len()).sum()
+        wire_events.map(WireEvent::bytes).sum()
     }
 }
 
@@ -60,7 +63,7 @@ pub async fn missed_after(
         let Some(end) = some.last() else { return Ok(None) };
         last = end.seq;
         let wire_events = some.iter().flat_map(|event| &event.wire_events);
-        bytes += wire_events.map(|wire_event| wire_event.data.get().len()).sum::<usize>();
+        bytes += wire_events.map(WireEvent::bytes).sum::<usize>();
         if bytes > most.bytes {
             return Ok(None);
         }

@@ -9,6 +9,7 @@ mod moved;
 mod number;
 mod prune;
 mod restored;
+mod retell;
 mod since;
 mod subject;
 
@@ -25,9 +26,10 @@ pub use self::{
 };
 pub(super) use self::{
     budget::KeepLimits,
-    committed::{COMMITTED, grouped},
+    committed::{COMMITTED, grouped, portions, tell_again},
     number::number,
     restored::start_anew,
+    retell::{AT_ONCE, Told, is_named},
 };
 use super::{Error, Kind, Result, Row, Tx};
 use crate::{
@@ -101,7 +103,7 @@ pub async fn events_after(
         FROM events e LEFT JOIN shared_events s ON s.id = e.shared
         WHERE e.stream = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3";
     const AFTER: &str = "
-        SELECT e.seq, e.position, e.wire, s.wire AS shared_wire
+        SELECT e.seq, e.position, e.wire, e.source, e.created_at, s.wire AS shared_wire
         FROM events e LEFT JOIN shared_events s ON s.id = e.shared
         WHERE e.stream = $1 AND e.seq > $2 AND e.seq <= $3 ORDER BY e.seq";
     let mut upto = since;
@@ -118,7 +120,29 @@ pub async fn events_after(
         return Ok(Vec::new());
     }
     let rows = tx.all(AFTER, &params![stream, since, upto]).await?;
-    rows.iter().map(|row| stored(row, stream)).collect()
+    let mut events = Vec::with_capacity(rows.len());
+    for some in rows.chunks(AT_ONCE) {
+        let mut told = retell::told(tx, some, |_| Ok(stream.clone())).await?;
+        for (row, at) in some.iter().zip(0..) {
+            let event = match told.remove(&at) {
+                Some(wire_events) => {
+                    let fits = left.checked_sub(wire_events.iter().map(WireEvent::bytes).sum());
+                    if fits.is_none() && !events.is_empty() {
+                        return Ok(events);
+                    }
+                    left = fits.unwrap_or(0);
+                    StoredEvent {
+                        seq: row.get("seq")?,
+                        position: row.get("position")?,
+                        wire_events,
+                    }
+                }
+                None => stored(row, stream)?,
+            };
+            events.push(event);
+        }
+    }
+    Ok(events)
 }
 
 /// The number of a stream's last event; 0 when nothing was ever announced in it.

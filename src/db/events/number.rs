@@ -27,8 +27,8 @@ pub(in crate::db) async fn number(
     after: i64,
 ) -> Result<Vec<CommittedEvent>> {
     const KEEP: &str = "
-        INSERT INTO events (stream, seq, position, wire, created_at, subject, shared)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        INSERT INTO events (stream, seq, position, wire, created_at, subject, shared, source)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     const INSERT_SHARED: &str =
         "INSERT INTO shared_events (id, position, wire, created_at) VALUES ($1, $2, $3, $4)";
     let events = std::mem::take(&mut tx.announced);
@@ -61,22 +61,24 @@ pub(in crate::db) async fn number(
         let mut wire_events = event.render(numbers.first().map_or(0, |(_, _, seq)| *seq));
         name(&mut wire_events, numbers.len());
         let (mut position, created_at) = (0, tx.now());
-        if !numbers.is_empty() {
-            let wire = wire(&wire_events)?;
+        if let Some((_, name, seq)) = numbers.first() {
             position = positions.next().unwrap_or_default();
-            budget.spend(numbers.iter().map(|(_, name, _)| name.as_str()), wire.get().len())?;
+            let (names, subject) = (numbers.iter().map(|(_, name, _)| &**name), event.subject());
+            let source = event.source().filter(|_| numbers.len() == 1);
+            let wire = if source.is_some() { String::new() } else { wire(&wire_events)? };
+            budget.spend(names, wire.len() + source.as_ref().map_or(0, String::len))?;
+            let nothing = None::<String>;
             if numbers.len() > 1 {
                 let id = Ids.next().into_bytes();
                 tx.execute(INSERT_SHARED, &params![id.as_slice(), position, wire, created_at])
                     .await?;
                 rows.extend(numbers.iter().map(|(_, name, seq)| {
-                    let (subject, shared) = (event.subject(), id.as_slice());
-                    params![name, *seq, position, "", created_at, subject, shared]
+                    let shared = id.as_slice();
+                    params![name, *seq, position, "", created_at, subject, shared, nothing.clone()]
                 }));
-            } else if let Some((_, name, seq)) = numbers.first() {
+            } else {
                 let shared = None::<Vec<u8>>;
-                let subject = event.subject();
-                rows.push(params![name, *seq, position, wire, created_at, subject, shared]);
+                rows.push(params![name, *seq, position, wire, created_at, subject, shared, source]);
             }
         }
         let numbers = numbers.into_iter().map(|(stream, _, seq)| (stream, seq)).collect();

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::{
     clock::Timestamp,
@@ -12,15 +12,21 @@ use crate::{
     params,
 };
 
-/// Rows that one unit removes, at most.
-const MAX_ROWS: i64 = 100;
+/// Rows that a unit removes: as many as take [`UNIT_TIME`].
+const LEAST_ROWS: i64 = 50;
+const FIRST_ROWS: i64 = 100;
+const MOST_ROWS: i64 = 2000;
+
+/// How long a unit works, about: those who write wait for it, and for its commit.
+const UNIT_TIME: Duration = Duration::from_millis(4);
 
 /// Bytes after which a unit removes no more.
 const MAX_BYTES: u64 = 512 * 1024;
 
-/// How long those who write have the store to themselves between two units: removing goes on for a
-/// while, and makes SQLite fold its log in, too.
-const PAUSE: Duration = Duration::from_millis(50);
+/// How long those who write have the store to themselves between two units: as long as the last took
+/// and they waited for it, within these.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// For how long at most is kept what somebody needs.
 const NEEDED: Duration = Duration::from_hours(7 * 24);
@@ -50,24 +56,35 @@ pub async fn prune_events(db: &Db, keep_for: Duration) -> Result<u64> {
     let needed_after = db.needed_after();
     let now = db.read(async |tx: &mut Tx<'_>| Ok(tx.now())).await?;
     let old = Old { at: now - keep_for, though_needed: now - keep_for.max(NEEDED), needed_after };
-    let mut pruned = 0;
+    let (mut pruned, mut rows) = (0, FIRST_ROWS);
+    // What was removed is passed over: Postgres's index has it for a while.
+    let mut after = i64::MIN;
     loop {
-        let upto = db.read(async move |tx: &mut Tx<'_>| oldest(tx, old).await).await?;
-        let Some(upto) = upto else { return Ok(pruned) };
-        pruned += db.write(async move |tx: &mut Tx<'_>| remove(tx, upto, old.at).await).await?;
-        sleep(PAUSE).await;
+        let next = async move |tx: &mut Tx<'_>| oldest(tx, old, after, rows).await;
+        let Some(upto) = db.read(next).await? else { return Ok(pruned) };
+        after = upto;
+        let asked = Instant::now();
+        let unit = async move |tx: &mut Tx<'_>| {
+            let began = Instant::now();
+            Ok((remove(tx, upto, old.at).await?, began.elapsed()))
+        };
+        let (removed, took) = db.write(unit).await?;
+        pruned += removed;
+        rows = if took > UNIT_TIME { rows / 2 } else { rows + rows / 8 + 1 };
+        rows = rows.clamp(LEAST_ROWS, MOST_ROWS);
+        sleep(asked.elapsed().clamp(SHORTEST_PAUSE, LONGEST_PAUSE)).await;
     }
 }
 
-/// The position up to which events are removed together.
-async fn oldest(tx: &mut Tx<'_>, old: Old) -> Result<Option<i64>> {
+/// The position up to which the events after one are removed together.
+async fn oldest(tx: &mut Tx<'_>, old: Old, after: i64, rows: i64) -> Result<Option<i64>> {
     const OLDEST: &str = "
         SELECT e.position, e.created_at,
             OCTET_LENGTH(e.wire) + COALESCE(OCTET_LENGTH(s.wire), 0) AS bytes
         FROM events e LEFT JOIN shared_events s ON s.id = e.shared
         WHERE e.position > $1 ORDER BY e.position LIMIT $2";
     let (mut last, mut bytes) = (None, 0);
-    for row in tx.all(OLDEST, &params![i64::MIN, MAX_ROWS]).await? {
+    for row in tx.all(OLDEST, &params![after, rows]).await? {
         let position = row.get("position")?;
         if last == Some(position) {
             continue;

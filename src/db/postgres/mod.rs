@@ -231,7 +231,8 @@ impl Postgres {
                 let (locks, patience) =
                     (&this.locks, &this.locks.patience(true, this.lock_timeout));
                 let session = Session { connection: &mut transaction, locks, patience, progress };
-                let mut tx = Tx::postgres(session, this.shared.clock.now());
+                let mut tx =
+                    Tx::postgres(session, this.shared.clock.now()).by(this.shared.retell.get());
                 carry_out(unit, &mut tx).await?;
                 tx.ensure_silent()?;
                 Ok(transaction.rollback().await.map_err(Error::from)?)
@@ -317,7 +318,7 @@ impl Inner {
         let mut transaction = begun.map_err(Error::from)?;
         let locks = &self.locks;
         let session = Session { connection: &mut transaction, locks, patience, progress };
-        let mut tx = Tx::postgres(session, self.shared.clock.now());
+        let mut tx = Tx::postgres(session, self.shared.clock.now()).by(self.shared.retell.get());
         carry_out(unit, &mut tx).await?;
         if !self.is_aside {
             tx.tell_others().await?;

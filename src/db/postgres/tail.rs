@@ -11,10 +11,19 @@ use std::{
 };
 
 use sqlx::{PgPool, Row as _, postgres::PgRow};
-use tokio::{sync::Notify, time::timeout};
+use tokio::{runtime::Handle, sync::Notify, task::spawn_blocking, time::timeout};
 
-use super::query::read;
-use crate::db::{Result, events, reach::Reach, shared::Shared};
+use super::{
+    locks::Locks,
+    query::read,
+    session::{Progress, Session},
+};
+use crate::db::{
+    Error, Kind, Result, Row, Tx,
+    events::{self, Told},
+    reach::Reach,
+    shared::Shared,
+};
 
 /// How often it is looked for what others have committed.
 const LOOK: Duration = Duration::from_millis(100);
@@ -149,7 +158,8 @@ impl Tail {
                 WHERE e.position > $1 ORDER BY e.position LIMIT $2
             ) found ON TRUE";
         const LATE: &str = "
-            SELECT e.position, e.stream, e.seq, e.created_at, e.wire, s.wire AS shared_wire
+            SELECT e.position, e.stream, e.seq, e.created_at, e.wire, e.source,
+                s.wire AS shared_wire
             FROM events e LEFT JOIN shared_events s ON s.id = e.shared
             WHERE e.position = ANY($1)";
         let top = self.reach.top();
@@ -172,14 +182,56 @@ impl Tail {
             let rows = sqlx::query(LATE).bind(&late).fetch_all(&self.pool).await?;
             let mut rows = read(&rows)?;
             rows.sort_by_cached_key(|row| row.get::<i64>("position").unwrap_or_default());
-            self.shared.hand_on(events::grouped(&rows)?, &mut self.reach);
+            self.hand_on(&rows).await?;
             late.retain(|position| !self.reach.has(*position));
         }
-        self.shared.hand_on(events::grouped(&rows)?, &mut self.reach);
+        self.hand_on(&rows).await?;
         let is_all = found.len() < usize::try_from(EVENTS).unwrap_or(usize::MAX)
             && upto == found.last().map(|(position, _)| *position);
         self.give_up(under_way, &late).await?;
         Ok(if is_all { Looked::All } else { Looked::More })
+    }
+
+    /// Hands on the events of these rows, in their order.
+    async fn hand_on(&mut self, rows: &[Row]) -> Result<()> {
+        for some in events::portions(rows) {
+            let is_named = some.iter().map(events::is_named).collect::<Result<Vec<_>>>()?;
+            let told = if is_named.contains(&true) {
+                match self.tell_again(some.to_vec()).await {
+                    // Nobody waits for what can't be read as it is.
+                    Err(error) if error.kind() == Kind::Other => {
+                        tracing::error!(%error, "a committed event could not be told");
+                        Told::new()
+                    }
+                    told => told?,
+                }
+            } else {
+                Told::new()
+            };
+            self.shared.hand_on(events::grouped(some, told)?, &mut self.reach);
+        }
+        Ok(())
+    }
+
+    /// Has told again what these rows name. That can't move between threads, like a unit.
+    async fn tell_again(&self, rows: Vec<Row>) -> Result<Told> {
+        let (pool, shared) = (self.pool.clone(), self.shared.clone());
+        let told = spawn_blocking(move || {
+            Handle::current().block_on(async {
+                let mut connection = pool.acquire().await?;
+                let (locks, progress) = (Arc::<Locks>::default(), Progress::default());
+                let patience = locks.patience(true, Duration::ZERO);
+                let session = Session {
+                    connection: &mut connection,
+                    locks: &locks,
+                    patience: &patience,
+                    progress: &progress,
+                };
+                let tx = Tx::postgres(session, shared.clock.now());
+                events::tell_again(&mut tx.by(shared.retell.get()), &rows).await
+            })
+        });
+        told.await.map_err(|error| Error::new(Kind::Other, error))?
     }
 
     /// Gives up what can't come any more: its transactions were rolled back.

@@ -169,7 +169,7 @@ impl Crew {
         let connection = &session.connection;
         connection.prepare_cached("BEGIN")?.execute([])?;
         session.meter.begin(self.timeout);
-        let mut tx = Tx::sqlite(session, self.shared.clock.now());
+        let mut tx = Tx::sqlite(session, self.shared.clock.now()).by(self.shared.retell.get());
         let read = at_once(async {
             carry_out(unit, &mut tx).await?;
             Ok(tx.ensure_silent()?)

@@ -243,7 +243,7 @@ fn attempt(session: &Session, limit: Duration, shared: &Shared, unit: &mut dyn U
         return End::AllLost(error);
     }
     session.meter.begin(limit);
-    let mut tx = Tx::sqlite(session, shared.clock.now());
+    let mut tx = Tx::sqlite(session, shared.clock.now()).by(shared.retell.get());
     let run = at_once(async {
         carry_out(unit, &mut tx).await?;
         Ok(events::number(&mut tx, shared.keep(), shared.after()).await?)
