@@ -453,7 +453,7 @@ async fn a_websocket_begins_alike_however_its_request_comes() {
     let app = TestApp::start().await;
     let key = format!("Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n");
     let long = format!("X-Padding: {}\r\n", "x".repeat(5000));
-    let many = (0..40).map(|n| format!("X-{n}: x\r\n")).collect::<String>();
+    let many = (0..40).map(|n| format!("X-{n}: x\r\n")).collect::<Vec<_>>().concat();
     let connect = format!(r#"40{{"token":"{}"}}"#, app.token("alice", &[]));
     let connect = raw::frame(0x81, &connect);
     for (first, fields) in [("", ""), ("", &long), ("", &many), ("HEAD /livez HTTP/1.1", "")] {
@@ -467,10 +467,10 @@ async fn a_websocket_begins_alike_however_its_request_comes() {
         let (begin, end) = connect.split_at(if fields.is_empty() { connect.len() / 2 } else { 0 });
         let request = upgrade_request(&format!("{key}{fields}"));
         stream.write_all(&[request.as_bytes(), begin].concat()).await.unwrap();
-        let mut begun = raw::until(&mut stream, "\"maxPayload\":1000000}").await;
+        let mut opened = raw::until(&mut stream, "\"maxPayload\":1000000}").await;
         stream.write_all(end).await.unwrap();
-        begun += &raw::until(&mut stream, "40{").await;
-        let (head, _) = begun.split_once("\r\n\r\n").unwrap();
+        opened += &raw::until(&mut stream, "40{").await;
+        let (head, _) = opened.split_once("\r\n\r\n").unwrap();
         let head = head.lines().filter(|line| !line.starts_with("date: "));
         let mut head: Vec<_> = head.collect();
         head[1..].sort_unstable();

@@ -22,7 +22,8 @@ async fn age(app: &TestApp, messages: usize) {
 
 /// The same server, which gives up what is older than a day; when so many messages are left.
 async fn pruned(app: TestApp, left: i64) -> TestApp {
-    let app = app.restart_with(|config| config.database.message_retention = Some(DAY)).await;
+    let app =
+        Box::pin(app.restart_with(|config| config.database.message_retention = Some(DAY))).await;
     eventually(async || {
         let there = app.count("SELECT COUNT(*) FROM messages").await;
         (there == left).then_some(())
@@ -66,7 +67,7 @@ async fn old_messages_go_with_their_reactions_and_nobody_has_them_unread() {
     assert_eq!(view(&app, "cat", &id).await.0, json!(7));
 
     age(&app, 5).await;
-    let app = pruned(app, 2).await;
+    let app = Box::pin(pruned(app, 2)).await;
     assert_eq!(app.count("SELECT COUNT(*) FROM reactions").await, 0);
     let path = format!("/api/conversations/{id}/messages");
     let listed = app.person("cat").get(&path).await.ok();
@@ -96,7 +97,7 @@ async fn what_was_given_up_is_not_heard_again() {
         named(&app, "ann").say(&id, text).await;
     }
     age(&app, 1).await;
-    let app = pruned(app, 1).await;
+    let app = Box::pin(pruned(app, 1)).await;
     let mut bob = app.user("bob").await;
     let since = json!({ "conversationId": id, "since": 0 });
     let ack = bob.emit_ack("conversation:join", since).await;
@@ -114,7 +115,7 @@ async fn a_conversation_whose_messages_are_all_old_is_empty_and_goes_on() {
         ann.say(&id, &format!("number {number}")).await;
     }
     age(&app, 60).await;
-    let app = pruned(app, 0).await;
+    let app = Box::pin(pruned(app, 0)).await;
     for user in ["ann", "bob"] {
         assert_eq!(view(&app, user, &id).await, (json!(0), Value::Null), "{user}");
     }
@@ -122,6 +123,6 @@ async fn a_conversation_whose_messages_are_all_old_is_empty_and_goes_on() {
     named(&app, "bob").say(&id, "still here").await;
     assert_eq!(view(&app, "ann", &id).await, (json!(1), json!("still here")));
     age(&app, 61).await;
-    let app = pruned(app, 0).await;
+    let app = Box::pin(pruned(app, 0)).await;
     assert_eq!(view(&app, "ann", &id).await, (json!(0), Value::Null));
 }

@@ -204,9 +204,7 @@ async fn come_and_go(
         {
             let mut state = node.state.lock();
             let held = client.state.lock().held.take();
-            if cut != usize::MAX {
-                state.clients.remove(&number);
-            } else {
+            if cut == usize::MAX {
                 if client.fault == Fault::NothingHeld {
                     state.clients.insert(number, client.clone());
                 }
@@ -216,6 +214,8 @@ async fn come_and_go(
                         heard.take(&client.streams, event.position, &event.numbers, &reach);
                     }
                 }
+            } else {
+                state.clients.remove(&number);
             }
         }
         if cut != usize::MAX {
@@ -247,7 +247,9 @@ async fn write(db: Db, end: Instant, mut random: StdRng) {
                 tx.all("SELECT nextval('positions_last_seq') AS position", &[]).await?;
                 return Err(Error::new(Code::Conflict, "Not now."));
             }
-            events.into_iter().for_each(|event| tx.announce(event));
+            for event in events {
+                tx.announce(event);
+            }
             Ok(())
         };
         let _ = db.write(unit).await;

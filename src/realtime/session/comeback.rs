@@ -109,7 +109,7 @@ impl Lifecycle {
         for room in forbidden {
             recovery.left(session, room);
         }
-        coming.is_here()
+        coming.arrived()
     }
 }
 
@@ -120,7 +120,7 @@ struct Coming<'a> {
 }
 
 impl Coming<'_> {
-    fn is_here(mut self) -> Option<Arc<Connection>> {
+    fn arrived(mut self) -> Option<Arc<Connection>> {
         self.connection.take()
     }
 }
