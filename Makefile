@@ -20,10 +20,12 @@ docs: ## target/doc/stoa/index.html
 bench:
 	cargo bench
 
-drill: ## lists in a store of a million rows, ten million lines taken in, and kills under writers
+drill: ## lists in a store of a million rows, ten million lines taken in, kills under writers, many who come back
 	cargo bench --bench lists
 	STOA_LINES=$${STOA_LINES:-10000000} cargo test --release --test stoa -- --nocapture moving::large
 	STOA_KILLS=$${STOA_KILLS:-100} cargo test --test stoa -- --nocapture kill::
 	STOA_TEST_STORE=postgres STOA_KILLS=$${STOA_KILLS:-20} cargo test --test stoa -- --nocapture kill::
 	STOA_WEBHOOK_KILLS=$${STOA_KILLS:-20} cargo test --test stoa -- --nocapture webhooks::killed
 	STOA_TEST_STORE=postgres STOA_WEBHOOK_KILLS=$${STOA_KILLS:-20} cargo test --test stoa -- --nocapture webhooks::killed
+	cargo build
+	cd tests/js && COMEBACK_CLIENTS=50 COMEBACK_EVENTS=20000 COMEBACK_KILLS=20 node --test comeback.test.mjs
