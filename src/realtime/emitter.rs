@@ -137,18 +137,19 @@ impl Emitter {
     pub fn publish(&self, announced: CommittedEvent, reach: &Reach) {
         let CommittedEvent { position, mut numbers, wire_events, .. } = announced;
         numbers.sort_unstable();
-        let is_kept = !numbers.is_empty();
-        let kept =
-            |reach: Reach| Arc::new(Kept { numbers: numbers.clone().into(), position, reach });
-        let whole = is_kept.then(|| kept(reach.clone()));
+        let kept = (!numbers.is_empty())
+            .then(|| Arc::new(Kept { numbers: numbers.into(), position, reach: reach.clone() }));
         let mut left = wire_events.into_iter();
         while let Some(wire_event) = left.next() {
             let receipt = wire_event.id.and_then(|id| self.receipts.remove(&id));
             // Who hears more of it has not heard it before that.
-            let goes_on =
-                is_kept && left.as_slice().iter().any(|later| self.meet(&wire_event, later));
-            let part = || kept(Reach::among(reach.top(), reach.missing().chain([position])));
-            let kept = if goes_on { Some(part()) } else { whole.clone() };
+            let goes_on = left.as_slice().iter().any(|later| self.meet(&wire_event, later));
+            let offset = if goes_on {
+                &Reach::among(reach.top(), reach.missing().chain([position]))
+            } else {
+                reach
+            };
+            let kept = kept.clone().map(|kept| (kept, offset));
             self.send(wire_event, kept, false, receipt.map(|(_, receipt)| receipt));
         }
     }
@@ -176,7 +177,7 @@ impl Emitter {
     fn send(
         &self,
         wire_event: WireEvent,
-        kept: Option<Arc<Kept>>,
+        kept: Option<(Arc<Kept>, &Reach)>,
         volatile: bool,
         receipt: Option<Receipt>,
     ) {
@@ -186,10 +187,10 @@ impl Emitter {
         let (namespaces, label) = at_home(&self.catalogue, &to, &event, namespace);
         let (to, except) = audience(to, participants, except_user);
         let event = match &kept {
-            Some(kept) => Outgoing::kept(&event, data, several, label, &kept.reach),
+            Some((_, offset)) => Outgoing::kept(&event, data, several, label, offset),
             None => Outgoing::named(&event, data, several, label),
         };
-        let message = Message::One(event);
+        let (message, kept) = (Message::One(event), kept.map(|(kept, _)| kept));
         self.hub.broadcast(Broadcast { to, except, namespaces, message, volatile, kept, receipt });
     }
 

@@ -68,10 +68,9 @@ impl Past {
         self.rooms.iter().find(|(one, _)| one == room).map_or(&self.began, |(_, joined)| joined)
     }
 
-    /// Whether an event in a room has been heard, or is none of the client's.
-    fn has(&self, room: &Room, position: i64) -> bool {
-        self.offset.as_ref().is_some_and(|offset| offset.has(position))
-            || self.joined(room).has(position)
+    /// Whether an event has been heard, or came before what it was sent to was entered.
+    fn has(&self, joined: &Reach, position: i64) -> bool {
+        self.offset.as_ref().is_some_and(|offset| offset.has(position)) || joined.has(position)
     }
 
     /// Up to where nothing in a room was missed.
@@ -178,13 +177,12 @@ fn hears(
         return false;
     }
     match to {
-        Target::Everyone => {
-            let offset = past.offset.as_ref();
-            !past.began.has(position) && !offset.is_some_and(|offset| offset.has(position))
-        }
+        Target::Everyone => !past.has(&past.began, position),
         Target::Rooms { rooms, except } => {
             !except.iter().any(|room| in_rooms.contains(room))
-                && rooms.iter().any(|room| in_rooms.contains(room) && !past.has(room, position))
+                && rooms
+                    .iter()
+                    .any(|room| in_rooms.contains(room) && !past.has(past.joined(room), position))
         }
     }
 }

@@ -88,7 +88,7 @@ pub(in crate::realtime) struct Kept {
     /// Its number in each stream that keeps it, in their order.
     pub(in crate::realtime) numbers: Box<[(Stream, i64)]>,
     pub(in crate::realtime) position: i64,
-    /// How far all have been sent with it.
+    /// How far all have been sent with it, with whatever it became.
     pub(in crate::realtime) reach: Reach,
 }
 
