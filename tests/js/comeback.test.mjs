@@ -5,8 +5,10 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 
-import { io } from 'socket.io-client';
+import { io as io48 } from 'socket.io-client';
 import { io as io45 } from 'socket.io-client-4.5';
+import { io as io46 } from 'socket.io-client-4.6';
+import { io as io47 } from 'socket.io-client-4.7';
 
 import { cuttingProxy } from './support/cutting.mjs';
 import { startServer } from './support/server.mjs';
@@ -17,6 +19,8 @@ const EVENTS = Number(process.env.COMEBACK_EVENTS ?? 600);
 const KILLS = Number(process.env.COMEBACK_KILLS ?? 3);
 const SEED = Number(process.env.COMEBACK_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const ROOMS = Array.from({ length: 6 }, (_, at) => `conversation:c${at}`);
+/** Those that know of recovery. */
+const VERSIONS = Object.entries({ 4.6: io46, 4.7: io47, 4.8: io48 });
 const USERS = Array.from({ length: Math.ceil(CLIENTS / 2) }, (_, at) => `user${at}`);
 
 /** Mulberry32. */
@@ -49,7 +53,9 @@ class Comer {
     this.userId = userId;
     this.rooms = [ROOMS[at % ROOMS.length], ROOMS[(at * 5 + 1) % ROOMS.length]];
     const transports = [['websocket'], ['polling'], ['polling', 'websocket']][at % 3];
-    this.socket = io(url, {
+    const [version, connect] = VERSIONS[Math.floor(at / 3) % VERSIONS.length];
+    this.name = `${userId} (${version}) over ${transports}`;
+    this.socket = connect(url, {
       transports,
       forceNew: true,
       reconnectionDelay: 20,
@@ -97,7 +103,7 @@ class Comer {
     const entered = [...(this.#chain?.from.keys() ?? [])];
     const { engine } = io;
     const state = [io._readyState, io._reconnecting, engine?.readyState, engine?.transport?.name, engine?.id];
-    return JSON.stringify([this.userId, io.opts.transports, { connected, entered }, state, this.error]);
+    return JSON.stringify([this.name, { connected, entered }, state, this.error]);
   }
 
   /** What an event is to a chain: `must`, `may` or `no`. */
@@ -133,7 +139,7 @@ class Comer {
         if (due === 'must' && !heard.has(n) && (isLast || n < last)) faults.push(`missing: ${n}`);
       });
     });
-    return faults.map((fault) => `${this.userId} over ${this.socket.io.opts.transports}: ${fault}`);
+    return faults.map((fault) => `${this.name}: ${fault}`);
   }
 }
 
