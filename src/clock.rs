@@ -89,6 +89,29 @@ impl Serialize for Timestamp {
     }
 }
 
+/// A moment of any year as milliseconds, for what servers tell each other.
+pub mod millis {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::clock::Timestamp;
+
+    /// As milliseconds since 1970-01-01T00:00:00Z.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_i64(at.0)
+    }
+
+    /// From milliseconds since 1970-01-01T00:00:00Z.
+    ///
+    /// # Errors
+    /// Where it is no whole number.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+        i64::deserialize(from).map(Timestamp)
+    }
+}
+
 /// From a moment in UTC since 1970 as RFC 3339 writes it, `2025-11-24T16:00:00.000Z`.
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

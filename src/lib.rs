@@ -27,7 +27,7 @@
 //! src/personal.rs         what is kept of somebody, told or erased; each room brings its part
 //! src/auth/ db/ rest/ limits/                               floor 2
 //! src/tasks.rs            floor 1: where every task begins
-//! src/config/ error.rs event/ stream.rs notice.rs clock.rs id.rs log_limit.rs metrics.rs money.rs
+//! src/config/ control.rs error.rs event/ stream.rs notice.rs clock.rs id.rs log_limit.rs metrics.rs money.rs
 //! origin.rs outgoing/ room.rs signature.rs text.rs                                             floor 0
 //! ```
 //!
@@ -141,7 +141,7 @@
 //! - No queue of jobs: what goes on after an answer is a row that is looked for (an erasure, a payout
 //!   under way), so that a restart goes on with it.
 //! - No second process beside the one that has the sockets but for what is kept: a node hears of another's
-//!   commits, and of nothing else.
+//!   commits, what follows from them for its own sockets ([`control`]), and of nothing else.
 //! - No passing on between rooms of a floor: who needs both lies above, or asks through the roof
 //!   (`app/records.rs`).
 //! - No module for what has no subject: no `utils`, `helpers`, `common`.
@@ -156,6 +156,7 @@ pub mod auth;
 pub mod chat;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod db;
 pub mod error;
 pub mod event;

@@ -7,7 +7,7 @@ use crate::{
     clock::Timestamp,
     event::EventName,
     id::Id,
-    stream::{DomainEvent, Stream, Target, WireEvent},
+    stream::{DomainEvent, Stream, WireEvent},
 };
 
 /// Something of a user.
@@ -55,15 +55,6 @@ impl DomainEvent for Notice {
         let (Ok(event), Ok(data)) = (EventName::new(self.what.name()), to_raw_value(&data)) else {
             return Vec::new();
         };
-        vec![WireEvent {
-            to: Target::Rooms { rooms: Vec::new(), except: Vec::new() },
-            event,
-            data,
-            several: false,
-            participants: Vec::new(),
-            except_user: None,
-            namespace: None,
-            id: None,
-        }]
+        vec![WireEvent::to_nobody(event, data)]
     }
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     clock::Timestamp,
-    event::{Alone, EventName, Kept, Namespace, Twinned},
+    event::{Alone, EventName, Kept, Namespace, Twinned, as_path},
     id::Id,
     room::Room,
 };
@@ -38,6 +38,8 @@ pub enum Stream {
     Other(Id),
     /// `about/<id>`: what backends alone are told of a user ([`crate::notice`]).
     About(Id),
+    /// `control`: what processes have each other do ([`crate::control`]).
+    Control,
 }
 
 /// Why a string is not a [`Stream`].
@@ -58,6 +60,7 @@ impl fmt::Display for Stream {
             Self::Global => f.write_str("global"),
             Self::Other(id) => write!(f, "other/{id}"),
             Self::About(id) => write!(f, "about/{id}"),
+            Self::Control => f.write_str("control"),
         }
     }
 }
@@ -72,6 +75,7 @@ impl FromStr for Stream {
                 "buyers" => Ok(Self::Buyers),
                 "admins" => Ok(Self::Admins),
                 "global" => Ok(Self::Global),
+                "control" => Ok(Self::Control),
                 _ => Err(InvalidStream),
             };
         };
@@ -218,7 +222,7 @@ pub struct WireEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub except_user: Option<Id>,
     /// Only here; none takes the namespaces in which the event and the room are at home.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "namespace_path")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "as_path")]
     pub namespace: Option<Namespace>,
     /// Names it where several streams keep it, so that who is sent the events of all of
     /// them gets it once; and for who counts its sockets.
@@ -298,12 +302,20 @@ impl WireEvent {
         each.chain([Self::of(Target::room(other_room), twin)]).collect()
     }
 
+    /// What no socket hears.
+    pub(crate) fn to_nobody(event: EventName, data: Box<RawValue>) -> Self {
+        Self::plain(Target::Rooms { rooms: Vec::new(), except: Vec::new() }, event, data)
+    }
+
     fn of<E: Kept>(to: Target, payload: &E) -> Self {
         let data = to_raw_value(payload).unwrap_or_else(|error| {
             tracing::error!(%error, event = E::EVENT.name, "a payload could not be written");
             RawValue::NULL.to_owned()
         });
-        let event = EventName::from(&E::EVENT);
+        Self::plain(to, EventName::from(&E::EVENT), data)
+    }
+
+    fn plain(to: Target, event: EventName, data: Box<RawValue>) -> Self {
         Self {
             to,
             event,
@@ -387,31 +399,11 @@ pub struct CommittedEvent {
     pub wire_events: Vec<WireEvent>,
 }
 
-/// A namespace as its path.
-mod namespace_path {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    use crate::event::Namespace;
-
-    #[expect(
-        clippy::ref_option,
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde gives the field's reference"
-    )]
-    pub(super) fn serialize<S: Serializer>(
-        namespace: &Option<Namespace>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        to.serialize_str(namespace.map_or("", Namespace::path))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<Namespace>, D::Error> {
-        let path = String::deserialize(from)?;
-        Namespace::from_path(&path)
-            .map(Some)
-            .ok_or_else(|| D::Error::custom("not the path of a namespace"))
+impl CommittedEvent {
+    /// Whether processes alone are meant by it.
+    #[must_use]
+    pub fn is_control(&self) -> bool {
+        matches!(self.numbers.as_slice(), [(Stream::Control, _)])
     }
 }
 
@@ -436,6 +428,7 @@ mod tests {
             "global",
             "other/ops.alerts",
             "about/u1",
+            "control",
             "user/auth0|5f7c",
             "user/a/b",
         ] {

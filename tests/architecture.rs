@@ -14,11 +14,12 @@ use proc_macro2::Delimiter;
 use source::{Source, Token};
 
 /// Each module's floor. A module may use those on the floors below its own.
-const FLOORS: [(&str, u8); 41] = [
+const FLOORS: [(&str, u8); 42] = [
     ("config", 0),
     ("error", 0),
     ("event", 0),
     ("clock", 0),
+    ("control", 0),
     ("id", 0),
     ("log_limit", 0),
     ("metrics", 0),
@@ -61,12 +62,16 @@ const FLOORS: [(&str, u8); 41] = [
 /// The ground floor's own stairs: origins, patterns of events, where backends are and what is signed with
 /// are configured; what goes there is signed; a room's name has an id in it and belongs to a dialect; a
 /// stream is named like a room, and what is kept in it is an event to rooms, with its time. A notice is
-/// such an event.
-const NEIGHBOURS: [(&str, &str); 16] = [
+/// such an event, and so is what processes say to each other.
+const NEIGHBOURS: [(&str, &str); 20] = [
     ("config", "event"),
     ("config", "origin"),
     ("config", "outgoing"),
     ("config", "signature"),
+    ("control", "event"),
+    ("control", "id"),
+    ("control", "room"),
+    ("control", "stream"),
     ("notice", "clock"),
     ("notice", "event"),
     ("notice", "id"),

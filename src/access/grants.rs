@@ -3,6 +3,7 @@
 
 use super::store;
 use crate::{
+    control::Control,
     db::{Db, Tx},
     error::Result,
     id::Id,
@@ -33,7 +34,11 @@ impl Grants {
 
     /// Takes one back.
     pub(super) async fn take(&self, user: Id, room: Room) -> Result<()> {
-        let unit = async move |tx: &mut Tx<'_>| Ok(store::revoke(tx, &room, &user).await?);
+        let unit = async move |tx: &mut Tx<'_>| {
+            store::revoke(tx, &room, &user).await?;
+            tx.instruct(Control::Evict { user, rooms: vec![room] });
+            Ok(())
+        };
         self.0.write(unit).await
     }
 }

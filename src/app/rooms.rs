@@ -8,6 +8,7 @@ use crate::{
     accounts::AccountService,
     admin::Admin,
     chat::{self, ChatService, Typing},
+    control::{Control, ControlListener},
     db::Db,
     id::Ids,
     idempotency::Idempotency,
@@ -127,6 +128,27 @@ impl Rooms {
             users,
             presence_log,
             webhooks,
+        })
+    }
+
+    /// Does for this node's sockets what another process says.
+    pub(super) fn controlled(&self, realtime: &Realtime) -> ControlListener {
+        let (access, users, realtime) = (self.access.clone(), self.users.clone(), realtime.clone());
+        Arc::new(move |control| {
+            let (access, users, realtime) = (access.clone(), users.clone(), realtime.clone());
+            Box::pin(async move {
+                match control {
+                    Control::Evict { user, rooms } => access.evict(&user, &rooms).await,
+                    Control::Recheck { room } => access.recheck(&room).await,
+                    Control::ShutOut { change } => users.apply_others(&change).await,
+                    Control::Disconnect { user, except_session } => {
+                        users.disconnect_others(&user, except_session.as_deref()).await;
+                    }
+                    Control::Displace { socket, generation } => {
+                        realtime.displace(socket, generation);
+                    }
+                }
+            })
         })
     }
 

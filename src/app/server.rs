@@ -59,8 +59,12 @@ impl App {
         let ground = Box::new(Ground::lay(config, clock)?);
         let realtime = ground.realtime();
         let (db, listener) = Box::pin(store::open(&ground, &realtime)).await?;
-        send_what_is_committed(&db, &realtime);
+        db.set_retell(Arc::new(Retold));
         let rooms = Box::new(Box::pin(Rooms::open(&ground, &db, &realtime)).await?);
+        db.set_control_listener(rooms.controlled(&realtime));
+        // With that the store begins to hand on what is committed.
+        let emitter = realtime.emitter().clone();
+        db.set_commit_listener(Arc::new(move |event, reach| emitter.publish(event, reach)));
         let recovery = Recovery::start(db.clone(), ground.clock.clone(), &ground.tasks);
         rooms.listen(recovery, &realtime)?;
         let router = routes::router(&ground, &db, &realtime, &rooms)?;
@@ -145,13 +149,6 @@ async fn within(end: Instant, otherwise: &'static str, step: impl Future<Output 
     if timeout_at(end, step).await.is_err() {
         tracing::warn!("{otherwise}");
     }
-}
-
-/// Has the events of committed units sent, and what they name told again.
-fn send_what_is_committed(db: &Db, realtime: &Realtime) {
-    db.set_retell(Arc::new(Retold));
-    let emitter = realtime.emitter().clone();
-    db.set_commit_listener(Arc::new(move |event, reach| emitter.publish(event, reach)));
 }
 
 impl Drop for App {

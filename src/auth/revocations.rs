@@ -4,17 +4,19 @@
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use serde::{Deserialize, Serialize};
 
 use super::{Identity, TokenError, TokenKey};
 use crate::{
-    clock::{Clock, Timestamp},
+    clock::{Clock, Timestamp, millis},
     error::{Code, Error},
     id::Id,
 };
 
 /// Which tokens are revoked. Those that a moment revokes were issued before it; a token that does not
 /// say when it was issued was issued before any.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Revoked {
     /// One token, those of an id, or those of a sign-in.
     Token(TokenKey),
@@ -25,11 +27,13 @@ pub enum Revoked {
 }
 
 /// Which tokens were issued before a moment. Of two each moment may be the later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Older {
     /// Before that by our clock, surely or perhaps: another maker's may be ahead.
+    #[serde(with = "millis")]
     pub than: Timestamp,
     /// Before that by what they say.
+    #[serde(with = "millis")]
     pub said: Timestamp,
 }
 

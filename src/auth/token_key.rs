@@ -2,12 +2,13 @@
 
 use std::{fmt, num::ParseIntError, str::FromStr};
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::id::Id;
 
 /// What names a token, or several, by a hash of it: it may be long, and is nobody's to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TokenKey([u8; 16]);
 
 impl TokenKey {

@@ -16,6 +16,7 @@ use crate::{
     access::Access,
     auth::{Actor, Identity, Role},
     config::LimitsConfig,
+    control::Control,
     db::{self, Db, Tx},
     error::{Code, Error, Result},
     id::{Id, Ids},
@@ -168,14 +169,19 @@ impl ChatService {
             conversation.participants.truncate(SHOWN_PARTICIPANTS);
             let told = Told::Created(conversation.clone(), actor);
             tx.announce(ForPeople { people, told });
+            if given.id.is_some() {
+                // Whoever was let in while there was no record of it.
+                for room in rooms_of(&conversation.id) {
+                    tx.instruct(Control::Recheck { room });
+                }
+            }
             Ok((conversation, true))
         };
         let Some(id) = given_id else { return self.db.write(unit).await };
         let (db, access) = (self.db.clone(), self.access.clone());
         let begun = async move {
             let begun = db.write(unit).await?;
-            // Whoever was let in while there was no record of it.
-            for room in [Room::Conversation(id.clone()), Room::Chat(id)] {
+            for room in rooms_of(&id) {
                 access.recheck(&room).await;
             }
             Ok(begun)
@@ -255,8 +261,8 @@ impl ChatService {
         id: Id,
         user: Id,
     ) -> Result<()> {
-        let rooms = [Room::Conversation(id.clone()), Room::Chat(id.clone())];
-        let removed = user.clone();
+        let rooms = rooms_of(&id);
+        let (removed, left) = (user.clone(), rooms.to_vec());
         let unit = async move |tx: &mut Tx<'_>| {
             let visible = visible_for_update(tx, &caller, &id).await?;
             let creator = visible.row.document.created_by == caller.user_id;
@@ -271,7 +277,8 @@ impl ChatService {
             if !store::remove_participant(tx, &id, &user).await? {
                 return Err(Error::new(Code::NotFound, "There is no such participant."));
             }
-            tx.announce(InConversation { id, what: What::ParticipantRemoved(user) });
+            tx.announce(InConversation { id, what: What::ParticipantRemoved(user.clone()) });
+            tx.instruct(Control::Evict { user, rooms: left });
             Ok(())
         };
         let (db, access) = (self.db.clone(), self.access.clone());
@@ -284,6 +291,11 @@ impl ChatService {
             })
             .await
     }
+}
+
+/// The rooms of a conversation, one in each dialect.
+fn rooms_of(id: &Id) -> [Room; 2] {
+    [Room::Conversation(id.clone()), Room::Chat(id.clone())]
 }
 
 /// The conversation that is there already under the id that a service gave it.

@@ -41,6 +41,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 use tracing::Instrument;
+use uuid::Uuid;
 
 use self::{
     backlog::Backlog,
@@ -64,7 +65,12 @@ pub use self::{
     tx::{Retell, Source, Tx},
     value::{Column, FromValue, Row, Value},
 };
-use crate::{config::DatabaseConfig, error as public, params, tasks::Tasks};
+use crate::{
+    config::DatabaseConfig,
+    control::{Control, ControlListener},
+    error as public, params,
+    tasks::Tasks,
+};
 
 /// The database's file in the data folder, where no URL names another.
 const FILE: &str = "stoa.db";
@@ -140,8 +146,8 @@ impl Db {
     /// # Errors
     /// The unit's own, which undoes it; [`public::Code::Unavailable`] when the store is not able
     /// to now. After that the unit may still have been kept, when the answer of its commit was
-    /// lost: its events are sent then as soon as that is known, and what is tried again has an id of
-    /// the caller's own. The task's [`Companion`] takes part.
+    /// lost: its events are sent then as those of any other, and what is tried again has an id of the
+    /// caller's own. The task's [`Companion`] takes part.
     pub async fn write<T, F>(&self, unit: F) -> public::Result<T>
     where
         F: AsyncFnOnce(&mut Tx<'_>) -> public::Result<T> + Send + 'static,
@@ -197,6 +203,12 @@ impl Db {
         self.0.begun.stopped().await;
     }
 
+    /// How many events each stream keeps, at most.
+    #[must_use]
+    pub fn events_per_stream(&self) -> i64 {
+        self.0.shared.keep.per_stream
+    }
+
     /// How much one unit may announce.
     #[must_use]
     pub fn budget(&self) -> Budget {
@@ -211,6 +223,33 @@ impl Db {
         if let Engine::Postgres(postgres) = &self.0.engine {
             postgres.follow();
         }
+    }
+
+    /// Has what other processes say done by `controlled`, before what was announced later is given to the
+    /// commit listener; the first that is given stays.
+    pub fn set_control_listener(&self, controlled: ControlListener) {
+        self.0.shared.controlled.get_or_init(|| controlled);
+    }
+
+    /// Who this process is to the others that work with the store; none where there is no other.
+    #[must_use]
+    pub fn process(&self) -> Option<Uuid> {
+        (!self.is_own_file()).then_some(self.0.shared.process)
+    }
+
+    /// Has the other processes that work with the store do something of itself, where there are any.
+    ///
+    /// # Errors
+    /// Those of a unit.
+    pub async fn instruct(&self, control: Control) -> public::Result<()> {
+        if self.process().is_none() {
+            return Ok(());
+        }
+        self.write(async move |tx: &mut Tx<'_>| {
+            tx.instruct(control);
+            Ok(())
+        })
+        .await
     }
 
     /// Has what kept events name told again by `retell`; the first that is given stays.

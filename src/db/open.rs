@@ -23,7 +23,7 @@ use super::{
     sqlite::{self, Sqlite},
     watch_over,
 };
-use crate::{clock::Clock, config::DatabaseConfig, tasks::Tasks};
+use crate::{clock::Clock, config::DatabaseConfig, id::Ids, tasks::Tasks};
 
 impl Db {
     /// Opens the store, made where there is none, and brings its tables up to date. A file that
@@ -171,6 +171,8 @@ fn shared(config: &DatabaseConfig, clock: Clock) -> Arc<Shared> {
         clock,
         listener: RwLock::default(),
         retell: OnceLock::new(),
+        controlled: OnceLock::new(),
+        process: Ids.next(),
         available: watch::Sender::new(true),
         tasks: Tasks::default(),
         keep,

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 
 /// The highest position that was handed on, and those below it that were not. As text it is the offset
 /// that clients keep (docs/contract/events.md#missed-events): the highest in base 36, then how far each
-/// missing one is below it.
+/// missing one is below it; `!`, which is none to come back with, while very many are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reach {
     top: i64,
@@ -18,8 +18,15 @@ pub struct Reach {
 #[error("not an offset")]
 pub struct InvalidReach;
 
-/// Positions that may be missing: more were never under way together.
-const MOST_MISSING: usize = 1000;
+/// Positions that may be missing. Those below are taken for rolled back: a unit announces a thousand events
+/// at most, and so many units are never under way together.
+pub(super) const MOST_MISSING: usize = 10_000;
+
+/// Positions that an offset names as missing, at most.
+const MOST_NAMED: usize = 256;
+
+/// An offset where there are more.
+const TOO_MANY: &str = "!";
 
 /// Digits of an offset.
 const RADIX: u32 = 36;
@@ -58,7 +65,8 @@ impl Reach {
         let later = &positions[at + 1..];
         let top = positions[at].max(before);
         let of_offset = offset.into_iter().flat_map(Self::missing);
-        let still = of_offset.filter(|position| later.contains(position) || !until.has(*position));
+        let still = of_offset
+            .filter(|position| later.binary_search(position).is_ok() || !until.has(*position));
         let under_way = until.missing().filter(|position| (before + 1..top).contains(position));
         Self::among(top, still.chain(under_way).chain(later.iter().copied()))
     }
@@ -115,6 +123,9 @@ impl Reach {
 
 impl fmt::Display for Reach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.missing.len() > MOST_NAMED {
+            return f.write_str(TOO_MANY);
+        }
         digits(f, self.top)?;
         self.missing.iter().try_for_each(|position| {
             f.write_str("-")?;
@@ -150,12 +161,12 @@ impl FromStr for Reach {
             let number = is_one.then(|| i64::from_str_radix(text, RADIX).ok()).flatten();
             number.ok_or(InvalidReach)
         };
-        let mut parts = text.split('-').take(MOST_MISSING + 2);
+        let mut parts = text.split('-').take(MOST_NAMED + 2);
         let top = number(parts.next().unwrap_or_default())?;
         let mut missing = BTreeSet::new();
         for part in parts {
             let below = number(part)?;
-            if below == 0 || below > top || missing.len() == MOST_MISSING {
+            if below == 0 || below > top || missing.len() == MOST_NAMED {
                 return Err(InvalidReach);
             }
             missing.insert(top - below);
@@ -218,6 +229,15 @@ mod tests {
     }
 
     #[test]
+    fn an_offset_that_would_name_very_many_is_none_to_come_back_with() {
+        let most = i64::try_from(MOST_NAMED).unwrap();
+        let among = |many: i64| Reach::without(many + 1, 1..=many);
+        assert_eq!(among(most).to_string().parse(), Ok(among(most)));
+        assert_eq!(among(most + 1).to_string(), "!");
+        assert_eq!("!".parse::<Reach>(), Err(InvalidReach));
+    }
+
+    #[test]
     fn an_offset_reads_back_as_it_was_written() {
         for (at, text) in [
             (Reach::upto(0), "0"),
@@ -230,7 +250,7 @@ mod tests {
         for text in ["", "-", "a-", "a-0", "a-b", "A", "1y2p0ij32e8e8", "+1", "1 ", "ä", "--1"] {
             assert_eq!(text.parse::<Reach>(), Err(InvalidReach), "{text:?}");
         }
-        let most = format!("zzz{}", "-1".repeat(2 * MOST_MISSING));
+        let most = format!("zzz{}", "-1".repeat(2 * MOST_NAMED));
         assert!(most.parse::<Reach>().is_ok(), "the same one");
         let many: Vec<_> = (1..2000).map(|at| Reach::upto(at).to_string()).collect();
         assert_eq!(format!("zzz-{}", many.join("-")).parse::<Reach>(), Err(InvalidReach));

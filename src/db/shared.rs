@@ -11,9 +11,10 @@ use std::{
 
 use parking_lot::RwLock;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::{events::KeepLimits, reach::Reach, tx::Retell};
-use crate::{clock::Clock, stream::CommittedEvent, tasks::Tasks};
+use crate::{clock::Clock, control::ControlListener, stream::CommittedEvent, tasks::Tasks};
 
 /// Who is given each committed event, in commit order of its streams, with how far all of them have
 /// been handed on with it.
@@ -24,6 +25,10 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) listener: RwLock<Option<CommitListener>>,
     pub(super) retell: OnceLock<Arc<dyn Retell>>,
+    /// Who does what other processes say.
+    pub(super) controlled: OnceLock<ControlListener>,
+    /// Who this process is to them.
+    pub(super) process: Uuid,
     pub(super) available: watch::Sender<bool>,
     /// Its own, which end when it is closed.
     pub(super) tasks: Tasks,

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
+use uuid::Uuid;
 
 use super::{Error, Kind, Result, Row, Value, postgres, sqlite};
 use crate::{
     clock::Timestamp,
+    control::{Control, Said},
     error,
     room::Room,
     stream::{DomainEvent, Stream, WireEvent},
@@ -44,6 +46,8 @@ pub trait Retell: Send + Sync {
 pub struct Tx<'a> {
     engine: Engine<'a>,
     retell: Option<&'a Arc<dyn Retell>>,
+    /// Who this process is to the others that work with the store, if there are any.
+    process: Option<Uuid>,
     now: Timestamp,
     /// The first statement that failed.
     failure: Option<Error>,
@@ -72,6 +76,7 @@ impl<'a> Tx<'a> {
         Self {
             engine,
             retell: None,
+            process: None,
             now,
             failure: None,
             announced: Vec::new(),
@@ -83,6 +88,11 @@ impl<'a> Tx<'a> {
     /// The same with who tells again what kept events name.
     pub(super) fn by(self, retell: Option<&'a Arc<dyn Retell>>) -> Self {
         Self { retell, ..self }
+    }
+
+    /// The same of a process that is one of several.
+    pub(super) fn of(self, process: Uuid) -> Self {
+        Self { process: Some(process), ..self }
     }
 
     /// When the unit began.
@@ -185,6 +195,14 @@ impl<'a> Tx<'a> {
     /// commit, and only then, it is sent.
     pub fn announce<E: DomainEvent>(&mut self, event: E) {
         self.announced.push(Box::new(event));
+    }
+
+    /// Has the other processes that work with the store do so, in the order of events. Where there is none
+    /// nothing is kept of it.
+    pub fn instruct(&mut self, control: Control) {
+        if let Some(by) = self.process {
+            self.announce(Said { by, control });
+        }
     }
 
     /// Says that the unit deletes or replaces what nobody is to read again. SQLite's log, which still

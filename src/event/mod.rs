@@ -12,6 +12,6 @@ pub use self::{
         Success, Twin, Twinned,
     },
     name::{EventName, InvalidEventName, is_reserved},
-    namespace::{ByNamespace, Dialect, Namespace, Namespaces},
+    namespace::{ByNamespace, Dialect, Namespace, Namespaces, as_path},
     pattern::{EventPatterns, InvalidPattern},
 };

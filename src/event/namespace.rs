@@ -131,6 +131,33 @@ impl Dialect {
     }
 }
 
+/// One that may be none, as its path.
+pub mod as_path {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use crate::event::Namespace;
+
+    /// None is empty.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(
+        namespace: &Option<Namespace>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.serialize_str(namespace.map_or("", Namespace::path))
+    }
+
+    /// # Errors
+    /// Where there is no such path.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Namespace>, D::Error> {
+        let path = String::deserialize(from)?;
+        Namespace::from_path(&path)
+            .map(Some)
+            .ok_or_else(|| D::Error::custom("not the path of a namespace"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

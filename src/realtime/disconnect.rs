@@ -1,7 +1,9 @@
 //! Sockets that the server closes: those whose token is revoked or whose user is blocked, and those
 //! of a user whom an operator disconnects.
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
+
+use uuid::Uuid;
 
 use super::{Connection, Realtime, events::ClosingReason};
 use crate::{id::Id, metrics, room::Room};
@@ -34,6 +36,11 @@ impl Realtime {
             })
         };
         close(&self.of(user).await, ClosingReason::Disconnected, is_other)
+    }
+
+    /// Closes the socket here of a session that was taken on another node, and is of this generation there.
+    pub fn displace(&self, socket: Uuid, generation: NonZeroU32) {
+        self.lifecycle.displace(socket, generation, None);
     }
 
     /// A user's connections: all of theirs are in their room, and so are those of whoever watches.

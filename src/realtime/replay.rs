@@ -153,8 +153,9 @@ impl Missed<'_> {
         let to = heard_by(context.audience, to, &participants);
         let (namespaces, _) = at_home(&context.catalogue, &to, &event, namespace);
         let Target::Rooms { rooms, except } = to else { return None };
+        let own = self.connection.own_room();
         if !namespaces.contains(self.connection.namespace())
-            || except.iter().any(|room| self.connection.is_in(room))
+            || except.iter().any(|room| self.connection.is_in(room) || *room == own)
         {
             return None;
         }

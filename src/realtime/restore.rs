@@ -139,6 +139,7 @@ async fn read(
     streams: BTreeMap<Stream, i64>,
     most: Portion,
 ) -> Result<Option<Vec<(Stream, Missed)>>> {
+    let per_stream = db.events_per_stream();
     db.read(async move |tx: &mut Tx<'_>| {
         let pruned = db::pruned(tx).await?;
         let (mut all, mut bytes) = (Vec::with_capacity(streams.len()), 0);
@@ -147,7 +148,7 @@ async fn read(
                 return Ok(None);
             }
             let most = Portion { bytes: most.bytes - bytes, ..most };
-            let Some(missed) = db::missed_after(tx, &stream, after, most).await? else {
+            let Some(missed) = db::missed_after(tx, &stream, after, per_stream, most).await? else {
                 return Ok(None);
             };
             bytes += missed.bytes();

@@ -74,6 +74,9 @@ impl Telling {
     /// What a backend is told of an event: what its patterns take, once, not in each dialect. None when
     /// that is nothing, or the event was taken back.
     pub(super) fn of(&self, event: CommittedEvent) -> Option<Delivery> {
+        if event.is_control() {
+            return None;
+        }
         let CommittedEvent { position, created_at, numbers, wire_events } = event;
         let calls: Vec<_> = self
             .without_twins(wire_events)

@@ -20,7 +20,8 @@ pub(super) struct WebhookEndpoint {
     /// Since when it is turned off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) off_at: Option<Timestamp>,
-    /// How many events were kept after the first that it is still to be told, whoever they are for.
+    /// How many events were kept after the first that it was not called for yet, whoever they are for; what
+    /// failed, and waits behind that, is not counted.
     pub(super) behind_by: u64,
     /// When the oldest event was announced that waits for its first call.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -275,7 +275,9 @@ fn failure(row: &PutAside) -> WebhookFailure {
 /// Has a webhook begin before what was announced since a time, if it has come further; where that is.
 async fn rewind(tx: &mut Tx<'_>, webhook: &str, since: Timestamp) -> Result<i64> {
     let before = db::position_before(tx, since).await?;
-    let position = progress::find(tx, webhook).await?.position.min(before.unwrap_or(i64::MAX));
+    // Events of before there were positions have none to be told by.
+    let before = before.map_or(i64::MAX, |before| before.max(0));
+    let position = progress::find(tx, webhook).await?.position.min(before);
     progress::set(tx, webhook, Progress { position, off_at: None }).await?;
     Ok(position)
 }

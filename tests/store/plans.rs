@@ -15,9 +15,16 @@ use stoa::clock::Clock;
 use super::engine::Store;
 use crate::architecture::source::Source;
 
-/// One row, one for each migration, and one for each time that an operator restored a backup.
-const SMALL: [&str; 6] =
-    ["heartbeat", "migrations", "positions", "positions_last_seq", "_sqlx_migrations", "restores"];
+/// One row, one for each migration, one for each server of the last day, and one for each time that an operator restored a backup.
+const SMALL: [&str; 7] = [
+    "heartbeat",
+    "migrations",
+    "nodes",
+    "positions",
+    "positions_last_seq",
+    "_sqlx_migrations",
+    "restores",
+];
 
 const STATEMENTS: [&str; 5] = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH "];
 

@@ -148,7 +148,8 @@ async fn missed(
     let read = async move |tx: &mut Tx<'_>| {
         let mut all = BTreeMap::<i64, Vec<_>>::new();
         for stream in streams {
-            let missed = db::missed_after(tx, &stream, after, most).await?.expect("not too much");
+            let missed =
+                db::missed_after(tx, &stream, after, i64::MAX, most).await?.expect("not too much");
             for event in missed.events {
                 all.entry(event.position).or_default().push((stream.clone(), event.seq));
             }

@@ -70,6 +70,28 @@ async fn an_event_of_several_streams_waits_for_each_and_holds_each() {
 }
 
 #[tokio::test]
+async fn an_event_that_is_refused_each_time_holds_up_no_other_stream() {
+    let receiver = Receiver::start().await;
+    let clock = Clock::manual(Timestamp::from_millis(1_764_000_000_000));
+    let configure = |config: &mut stoa::config::Config| receiver.configure(config, &["*"]);
+    let app = TestApp::with_clock(clock.clone(), configure).await;
+    receiver.answer(|body| Reply::Status(if body["stream"] == "other/red" { 422 } else { 200 }));
+    tick(&app, "red", 1..=1).await;
+    for tries in 1..=6 {
+        let tried = async || (receiver.backend.asked().len() >= tries).then_some(());
+        within("another try", eventually(tried)).await;
+        until_health(&app, "it to fail", |health| health["retrying"] == 1).await;
+        clock.advance(Duration::from_mins(1));
+    }
+    until_health(&app, "it to fail as a whole", |health| health["state"] == "failing").await;
+    tick(&app, "blue", 1..=3).await;
+    clock.advance(Duration::from_mins(1));
+    receiver.until_numbers("other/blue", &[1, 2, 3]).await;
+    until_health(&app, "it to do well", |health| health["state"] == "ok").await;
+    assert_eq!(receiver.numbers("other/red"), Vec::<i64>::new());
+}
+
+#[tokio::test]
 async fn what_fails_one_time_in_three_is_all_told_in_order() {
     let receiver = Receiver::start().await;
     let app = receiver.server(&["*"]).await;

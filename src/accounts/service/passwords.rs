@@ -14,6 +14,7 @@ use crate::{
         tokens::ResetToken,
     },
     auth::Identity,
+    control::Control,
     db::Tx,
     error::{Code, Error, Result},
     id::Id,
@@ -58,7 +59,9 @@ impl Accounts {
                         return Err(changed());
                     }
                     let ended = set_password(tx, &whose, &hash, kept.as_deref()).await?;
-                    end_tokens(tx, &keeper, ended).await
+                    let ended = end_tokens(tx, &keeper, ended).await?;
+                    tx.instruct(Control::Disconnect { user: whose, except_session: kept });
+                    Ok(ended)
                 };
                 apply(&users, db.write(unit).await?).await;
                 // Those of tokens that came by no password: of older ones, but these still hold.

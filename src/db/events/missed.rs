@@ -1,6 +1,8 @@
 //! What was missed of a stream by who has heard all up to a position.
 
-use super::{Portion, Result, StoredEvent, StreamPosition, Tx, events_after, position};
+use super::{
+    Portion, Result, StoredEvent, StreamPosition, Tx, events_after, number::MAX_STEP, position,
+};
 use crate::{
     params,
     stream::{Stream, WireEvent},
@@ -34,8 +36,8 @@ pub async fn pruned(tx: &mut Tx<'_>) -> Result<i64> {
     tx.one(PRUNED, &[]).await?.get("pruned")
 }
 
-/// The events of a stream after a position that nothing was given up after; none when that is more than
-/// `most`.
+/// The events of a stream after a position that nothing was given up after for its age; none when that is
+/// more than `most`, or some may have been given up since each stream keeps no more than `per_stream`.
 ///
 /// # Errors
 /// The store's.
@@ -43,6 +45,7 @@ pub async fn missed_after(
     tx: &mut Tx<'_>,
     stream: &Stream,
     after: i64,
+    per_stream: i64,
     most: Portion,
 ) -> Result<Option<Missed>> {
     const BEFORE: &str = "
@@ -51,6 +54,10 @@ pub async fn missed_after(
         return Ok(Some(Missed { next: 0, events: Vec::new() }));
     };
     let before = tx.optional(BEFORE, &params![stream, after]).await?;
+    // What is shortened has about as many left as may be, or more.
+    if before.is_none() && oldest > 1 && seq - oldest + 1 >= per_stream - 2 * MAX_STEP {
+        return Ok(None);
+    }
     let mut last = before.map_or(Ok(oldest - 1), |row| row.get("seq"))?;
     let next = last + 1;
     if seq - last > most.events.into() {

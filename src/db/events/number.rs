@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Events after which a long stream is shortened, at most. Few, so that a unit never removes many.
-const MAX_STEP: i64 = 16;
+pub(super) const MAX_STEP: i64 = 16;
 
 /// Numbers what the unit announced and keeps it. Streams are taken in one order everywhere, so
 /// units never wait for each other in a circle; the row of a stream is locked until the commit, so

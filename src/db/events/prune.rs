@@ -62,11 +62,11 @@ pub async fn prune_events(db: &Db, keep_for: Duration) -> Result<u64> {
     loop {
         let next = async move |tx: &mut Tx<'_>| oldest(tx, old, after, rows).await;
         let Some(upto) = db.read(next).await? else { return Ok(pruned) };
-        after = upto;
+        let from = std::mem::replace(&mut after, upto);
         let asked = Instant::now();
         let unit = async move |tx: &mut Tx<'_>| {
             let began = Instant::now();
-            Ok((remove(tx, upto, old.at).await?, began.elapsed()))
+            Ok((remove(tx, from, upto, old.at).await?, began.elapsed()))
         };
         let (removed, took) = db.write(unit).await?;
         pruned += removed;
@@ -99,13 +99,14 @@ async fn oldest(tx: &mut Tx<'_>, old: Old, after: i64, rows: i64) -> Result<Opti
     Ok(last)
 }
 
-async fn remove(tx: &mut Tx<'_>, upto: i64, old: Timestamp) -> Result<u64> {
-    const REMOVE: &str = "DELETE FROM events WHERE position <= $1 AND created_at <= $2";
+async fn remove(tx: &mut Tx<'_>, after: i64, upto: i64, old: Timestamp) -> Result<u64> {
+    const REMOVE: &str =
+        "DELETE FROM events WHERE position > $1 AND position <= $2 AND created_at <= $3";
     const REMOVE_SHARED: &str =
-        "DELETE FROM shared_events WHERE position <= $1 AND created_at <= $2";
+        "DELETE FROM shared_events WHERE position > $1 AND position <= $2 AND created_at <= $3";
     const NOTE: &str = "UPDATE positions SET pruned = $1 WHERE pruned < $1";
-    let removed = tx.execute(REMOVE, &params![upto, old]).await?;
-    tx.execute(REMOVE_SHARED, &params![upto, old]).await?;
+    let removed = tx.execute(REMOVE, &params![after, upto, old]).await?;
+    tx.execute(REMOVE_SHARED, &params![after, upto, old]).await?;
     tx.execute(NOTE, &params![upto]).await?;
     Ok(removed)
 }

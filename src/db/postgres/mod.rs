@@ -114,7 +114,7 @@ impl Postgres {
             probes: pool(1, config.write_timeout),
         };
         let beginning = match opening {
-            Opening::Work => Some(Beginning::of(pool(1, config.read_timeout), shared).await?),
+            Opening::Work => Some(Beginning::of(pool(2, config.read_timeout), shared).await?),
             _ => None,
         };
         Ok(Self::new(options, pools, config, shared, beginning, false))
@@ -302,6 +302,10 @@ impl Postgres {
     pub(super) async fn close(&self) {
         let Inner { writes, reads, probes, .. } = &*self.0;
         tokio::join!(writes.close(), reads.close(), probes.close());
+        let never_begun = self.0.beginning.lock().take();
+        if let Some(beginning) = never_begun {
+            beginning.close().await;
+        }
         self.0.follower.end();
     }
 }
@@ -318,7 +322,8 @@ impl Inner {
         let mut transaction = begun.map_err(Error::from)?;
         let locks = &self.locks;
         let session = Session { connection: &mut transaction, locks, patience, progress };
-        let mut tx = Tx::postgres(session, self.shared.clock.now()).by(self.shared.retell.get());
+        let tx = Tx::postgres(session, self.shared.clock.now()).by(self.shared.retell.get());
+        let mut tx = if self.is_aside { tx } else { tx.of(self.shared.process) };
         carry_out(unit, &mut tx).await?;
         if !self.is_aside {
             tx.tell_others().await?;

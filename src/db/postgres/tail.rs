@@ -3,6 +3,7 @@
 //! it still can is asked of the server.
 
 use std::{
+    mem,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,7 +11,12 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{PgPool, Row as _, postgres::PgRow};
+use sqlx::{
+    PgPool, Row as _,
+    pool::PoolConnection,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
 use tokio::{runtime::Handle, sync::Notify, task::spawn_blocking, time::timeout};
 
 use super::{
@@ -18,11 +24,16 @@ use super::{
     query::read,
     session::{Progress, Session},
 };
-use crate::db::{
-    Error, Kind, Result, Row, Tx,
-    events::{self, Told},
-    reach::Reach,
-    shared::Shared,
+use crate::{
+    control::{Control, Said},
+    db::{
+        Error, Kind, Result, Row, Tx,
+        events::{self, Told},
+        reach::{MOST_MISSING, Reach},
+        shared::Shared,
+    },
+    log_limit,
+    stream::CommittedEvent,
 };
 
 /// How often it is looked for what others have committed.
@@ -31,12 +42,18 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How long a unit waits at most until what it announced has been handed on.
 const HANDED_ON: Duration = Duration::from_secs(5);
 
+/// For how long the server may say nothing: a peer that is gone without a word is not waited for.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// How long later events wait at most until what another process said is done.
+const OBEYED: Duration = Duration::from_secs(5);
+
 /// Events that are read at once, and their bytes, about.
 const EVENTS: i64 = 256;
 const BYTES: i64 = 4 * 1024 * 1024;
 
 /// Where events may still come that were under way when the tail began.
-const LOOK_BACK: i64 = 1000;
+const LOOK_BACK: usize = MOST_MISSING;
 
 /// What a tail begins with, and who wakes it.
 pub(super) struct Beginning {
@@ -99,14 +116,22 @@ impl Beginning {
             FROM generate_series(GREATEST(CAST($1 AS BIGINT) - $2 + 1, 1), $1) AS position
             WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.position = position.position)";
         let last: i64 = sqlx::query_scalar(LAST).fetch_one(&pool).await?;
-        let under_way: Vec<i64> =
-            sqlx::query_scalar(UNDER_WAY).bind(last).bind(LOOK_BACK).fetch_all(&pool).await?;
+        let under_way: Vec<i64> = sqlx::query_scalar(UNDER_WAY)
+            .bind(last)
+            .bind(i64::try_from(LOOK_BACK).unwrap_or(i64::MAX))
+            .fetch_all(&pool)
+            .await?;
         let asked = ask(&pool, under_way.clone()).await?;
         // The highest that is there.
         let top = (0..=last).rev().find(|position| !under_way.contains(position)).unwrap_or(0);
         let reach = Reach::without(top, under_way);
         shared.reached(&reach);
         Ok(Self { reach, asked, pool })
+    }
+
+    /// Nobody follows from there.
+    pub(super) async fn close(self) {
+        self.pool.close().await;
     }
 }
 
@@ -116,13 +141,13 @@ pub(super) async fn follow(
     shared: Arc<Shared>,
     follower: Arc<Follower>,
 ) {
-    let mut tail = Tail { reach, asked, pool, shared };
+    let mut tail = Tail { reach, asked, pool, connection: None, shared };
     loop {
         let is_last = follower.ending.load(Ordering::Acquire) || Arc::strong_count(&follower) == 1;
         match tail.look().await {
             Ok(Looked::More) => continue,
             Ok(Looked::All) => {}
-            Err(error) => tracing::debug!(%error, "what is committed could not be read"),
+            Err(error) => warn(&error),
         }
         if is_last {
             return tail.pool.close().await;
@@ -136,6 +161,8 @@ struct Tail {
     reach: Reach,
     asked: Option<Asked>,
     pool: PgPool,
+    /// Its own, as long as nothing failed on it.
+    connection: Option<PoolConnection<sqlx::Postgres>>,
     shared: Arc<Shared>,
 }
 
@@ -163,24 +190,21 @@ impl Tail {
             FROM events e LEFT JOIN shared_events s ON s.id = e.shared
             WHERE e.position = ANY($1)";
         let top = self.reach.top();
-        let query = sqlx::query(SIZES).bind(top).bind(EVENTS);
-        let sizes = query.fetch_all(&self.pool).await?;
+        let sizes = self.rows(sqlx::query(SIZES).bind(top).bind(EVENTS)).await?;
         let under_way = sizes.first().map_or(Ok(0), |row| row.try_get("under_way"))?;
         let found: Vec<(i64, i64)> =
             sizes.iter().map(size).filter_map(Result::transpose).collect::<sqlx::Result<_>>()?;
         let upto = upto(&found);
         let rows = match upto {
             Some(upto) => {
-                let query = sqlx::query(events::COMMITTED).bind(top).bind(upto);
-                read(&query.fetch_all(&self.pool).await?)?
+                read(&self.rows(sqlx::query(events::COMMITTED).bind(top).bind(upto)).await?)?
             }
             None => Vec::new(),
         };
         // Looked for after these: what comes before them in a stream was committed before.
         let mut late: Vec<i64> = self.reach.missing().collect();
         if !late.is_empty() {
-            let rows = sqlx::query(LATE).bind(&late).fetch_all(&self.pool).await?;
-            let mut rows = read(&rows)?;
+            let mut rows = read(&self.rows(sqlx::query(LATE).bind(late.clone())).await?)?;
             rows.sort_by_cached_key(|row| row.get::<i64>("position").unwrap_or_default());
             self.hand_on(&rows).await?;
             late.retain(|position| !self.reach.has(*position));
@@ -192,25 +216,92 @@ impl Tail {
         Ok(if is_all { Looked::All } else { Looked::More })
     }
 
+    /// The rows of an answer, unless the server is silent for too long.
+    async fn rows(&mut self, query: Query<'_, sqlx::Postgres, PgArguments>) -> Result<Vec<PgRow>> {
+        let (mut connection, pool) = (self.connection.take(), &self.pool);
+        let asked = async {
+            let mut connection = match connection.take() {
+                Some(connection) => connection,
+                None => pool.acquire().await?,
+            };
+            match query.fetch_all(&mut *connection).await {
+                Ok(rows) => Ok((connection, rows)),
+                Err(error) => {
+                    // Its state is not known any more.
+                    connection.close_on_drop();
+                    Err(error)
+                }
+            }
+        };
+        // Given up, it is closed by its drop with whatever it was about.
+        let (connection, rows) = timeout(SILENCE, asked).await.map_err(|_| silent())??;
+        self.connection = Some(connection);
+        Ok(rows)
+    }
+
     /// Hands on the events of these rows, in their order.
     async fn hand_on(&mut self, rows: &[Row]) -> Result<()> {
         for some in events::portions(rows) {
-            let is_named = some.iter().map(events::is_named).collect::<Result<Vec<_>>>()?;
-            let told = if is_named.contains(&true) {
-                match self.tell_again(some.to_vec()).await {
-                    // Nobody waits for what can't be read as it is.
-                    Err(error) if error.kind() == Kind::Other => {
-                        tracing::error!(%error, "a committed event could not be told");
-                        Told::new()
-                    }
-                    told => told?,
-                }
-            } else {
-                Told::new()
-            };
-            self.shared.hand_on(events::grouped(some, told)?, &mut self.reach);
+            match self.events(some).await {
+                Ok(events) => self.hand_on_events(events).await,
+                Err(error) if error.kind() == Kind::Other => self.hand_on_each(some).await?,
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
+    }
+
+    /// Does so one by one. Nobody waits for what can't be read as it is.
+    async fn hand_on_each(&mut self, rows: &[Row]) -> Result<()> {
+        let position = |row: &Row| row.get::<i64>("position").unwrap_or_default();
+        for of_one in rows.chunk_by(|one, next| position(one) == position(next)) {
+            match self.events(of_one).await {
+                Ok(events) => self.hand_on_events(events).await,
+                Err(error) if error.kind() == Kind::Other => {
+                    let position = position(&of_one[0]);
+                    tracing::error!(%error, position, "a committed event could not be told");
+                    self.reach.mark(position);
+                    self.shared.reached(&self.reach);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The events of these rows, with what of them is told again.
+    async fn events(&self, rows: &[Row]) -> Result<Vec<CommittedEvent>> {
+        let is_named = rows.iter().map(events::is_named).collect::<Result<Vec<_>>>()?;
+        let told = if is_named.contains(&true) {
+            self.tell_again(rows.to_vec()).await?
+        } else {
+            Told::new()
+        };
+        events::grouped(rows, told)
+    }
+
+    /// Does what other processes say where its turn comes: what is after it is handed on later.
+    async fn hand_on_events(&mut self, events: Vec<CommittedEvent>) {
+        let mut before = Vec::with_capacity(events.len());
+        for event in events {
+            if let Some(Said { by, control }) = Said::read(&event)
+                && by != self.shared.process
+            {
+                self.shared.hand_on(mem::take(&mut before), &mut self.reach);
+                self.obey(control).await;
+            }
+            before.push(event);
+        }
+        self.shared.hand_on(before, &mut self.reach);
+    }
+
+    async fn obey(&self, control: Control) {
+        let Some(controlled) = self.shared.controlled.get() else { return };
+        // Beside, so that it goes on where it takes longer than the others wait for it.
+        let done = self.shared.tasks.spawn("control", controlled(control));
+        if timeout(OBEYED, done).await.is_err() {
+            tracing::warn!("what another process said takes long");
+        }
     }
 
     /// Has told again what these rows name. That can't move between threads, like a unit.
@@ -231,7 +322,8 @@ impl Tail {
                 events::tell_again(&mut tx.by(shared.retell.get()), &rows).await
             })
         });
-        told.await.map_err(|error| Error::new(Kind::Other, error))?
+        let told = timeout(SILENCE, told).await.map_err(|_| silent())?;
+        told.map_err(|error| Error::new(Kind::Other, error))?
     }
 
     /// Gives up what can't come any more: its transactions were rolled back.
@@ -242,10 +334,25 @@ impl Tail {
             self.shared.reached(&self.reach);
         }
         if self.asked.is_none() {
-            self.asked = ask(&self.pool, self.reach.missing().collect()).await?;
+            let asked = ask(&self.pool, self.reach.missing().collect());
+            self.asked = timeout(SILENCE, asked).await.map_err(|_| silent())??;
         }
         Ok(())
     }
+}
+
+/// Says what can't be done; it is tried again.
+fn warn(error: &Error) {
+    if error.is_outage() {
+        return tracing::debug!(%error, "what is committed could not be read");
+    }
+    if let Some(left_out) = log_limit::admit("store tail", None, "unreadable") {
+        tracing::error!(%error, left_out, "what is committed could not be read");
+    }
+}
+
+fn silent() -> Error {
+    Error::new(Kind::Timeout, "no answer")
 }
 
 /// An event's position and bytes, where there is an event.

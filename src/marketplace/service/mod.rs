@@ -16,6 +16,7 @@ use super::{
 use crate::{
     access::Access,
     auth::Identity,
+    control::Control,
     db::{Db, Tx},
     error::{Code, Error, Result},
     id::{Id, Ids},
@@ -56,7 +57,12 @@ impl MarketplaceService {
         let (db, access) = (self.db.clone(), self.access.clone());
         self.db
             .run_to_completion(async move {
-                let request = db.write(unit).await?;
+                let and_others = async move |tx: &mut Tx<'_>| {
+                    let request = unit(tx).await?;
+                    tx.instruct(Control::Recheck { room: Room::Request(request.id.clone()) });
+                    Ok(request)
+                };
+                let request = db.write(and_others).await?;
                 // Committed events are on their way before the unit is answered, so this comes after.
                 access.recheck(&Room::Request(request.id.clone())).await;
                 Ok(request)

@@ -33,6 +33,7 @@ pub(super) enum Entry {
     },
     Forgotten {
         key: Key,
+        generation: NonZeroU32,
     },
     /// All before it is to be written.
     Asked(oneshot::Sender<()>),

@@ -3,10 +3,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     time::{MissedTickBehavior, interval, timeout},
 };
+use uuid::Uuid;
 
 use super::{entry::Entry, store};
 use crate::{
@@ -47,7 +49,7 @@ impl Log {
         let (entries, noted) = mpsc::unbounded_channel();
         let asked = Arc::new(Notify::new());
         let writer = Writer { db, clock, asked: asked.clone(), is_void: false };
-        tasks.spawn_until_stopped("sessions", writer.run(noted));
+        tasks.spawn("sessions", writer.run(noted, tasks.stopping()));
         Self { entries, asked }
     }
 
@@ -75,8 +77,13 @@ struct Writer {
 }
 
 impl Writer {
-    async fn run(mut self, mut entries: mpsc::UnboundedReceiver<Entry>) {
-        if self.db.is_own_file() {
+    async fn run(
+        mut self,
+        mut entries: mpsc::UnboundedReceiver<Entry>,
+        stopping: impl Future<Output = ()>,
+    ) {
+        let mut stopping = std::pin::pin!(stopping.fuse());
+        if self.db.process().is_none() {
             self.note_orphans().await;
         }
         let mut ticks = interval(PRUNE);
@@ -100,6 +107,8 @@ impl Writer {
                     self.write(&mut some).await;
                 }
                 _ = ticks.tick() => self.prune().await,
+                // What was noted by then is still written: who was here may come back.
+                () = &mut stopping => entries.close(),
             }
         }
     }
@@ -128,12 +137,12 @@ impl Writer {
         let is_asked = |entry: &Entry| matches!(entry, Entry::Asked(_));
         let (asked, entries): (Vec<_>, Vec<_>) = entries.drain(..).partition(is_asked);
         if !entries.is_empty() || self.is_void {
-            let is_void = self.is_void;
+            let (is_void, node) = (self.is_void, self.db.process());
             let written = self.db.write(async move |tx: &mut Tx<'_>| {
                 if is_void {
                     store::forget_all(tx).await?;
                 }
-                Ok(write(tx, &entries).await?)
+                Ok(write(tx, node, &entries).await?)
             });
             if let Err(error) = written.await {
                 if !self.is_void {
@@ -153,6 +162,16 @@ impl Writer {
     }
 
     async fn prune(&self) {
+        if let Some(node) = self.db.process() {
+            let before = self.clock.now() - AFTER_KILL;
+            let seen = async move |tx: &mut Tx<'_>| Ok(store::seen(tx, node).await?);
+            let lost = async move |tx: &mut Tx<'_>| Ok(store::lost(tx, before).await?);
+            // Where the store is away, the next time.
+            let _ = self.db.write(seen).await;
+            while self.db.write(lost).await.unwrap_or(false) {
+                tokio::task::yield_now().await;
+            }
+        }
         let prune = async |tx: &mut Tx<'_>| Ok(store::prune(tx).await?);
         while self.db.write(prune).await.unwrap_or(false) {
             tokio::task::yield_now().await;
@@ -160,12 +179,12 @@ impl Writer {
     }
 }
 
-async fn write(tx: &mut Tx<'_>, entries: &[Entry]) -> crate::db::Result<()> {
+async fn write(tx: &mut Tx<'_>, node: Option<Uuid>, entries: &[Entry]) -> crate::db::Result<()> {
     let now = tx.now();
     let mut begun = Vec::new();
     for entry in entries {
         // Those that begin are many when many come at once; nothing else was said of them before.
-        if let Some(row) = store::row(now, entry) {
+        if let Some(row) = store::row(now, node, entry) {
             begun.push(row);
             continue;
         }
@@ -178,7 +197,7 @@ async fn write(tx: &mut Tx<'_>, entries: &[Entry]) -> crate::db::Result<()> {
             Entry::Ended { key, generation } => {
                 store::end(tx, *key, *generation, now + AFTER_END).await?;
             }
-            Entry::Forgotten { key } => store::forget(tx, *key).await?,
+            Entry::Forgotten { key, generation } => store::forget(tx, *key, *generation).await?,
             Entry::Began { .. } | Entry::Asked(_) => {}
         }
     }

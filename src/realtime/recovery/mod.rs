@@ -94,7 +94,8 @@ impl Recovery {
 
     /// Its client does not come back, or may not.
     pub(super) fn forgotten(&self, session: Session) {
-        self.log.note(Entry::Forgotten { key: session.pid.key() });
+        let Session { pid, generation } = session;
+        self.log.note(Entry::Forgotten { key: pid.key(), generation });
     }
 
     /// Waits until all that was said so far is kept.
@@ -114,8 +115,8 @@ impl Recovery {
         namespace: Namespace,
     ) -> Result<Option<Taken>> {
         self.log.written().await?;
-        let (key, user) = (pid.key(), user.clone());
-        self.db.write(async move |tx| Ok(store::take(tx, key, &user, namespace).await?)).await
+        let (node, key, user) = (self.db.process(), pid.key(), user.clone());
+        self.db.write(async move |tx| Ok(store::take(tx, node, key, &user, namespace).await?)).await
     }
 
     /// Waits until all has been sent here that a client has heard; whether it has.

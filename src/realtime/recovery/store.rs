@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{entry::Entry, pid::Key};
 use crate::{
     clock::Timestamp,
+    control::Control,
     db::{Reach, Result, Row, Tx, Value},
     event::Namespace,
     id::Id,
@@ -37,18 +38,19 @@ impl From<Key> for Value {
 }
 
 /// Writes sessions that have begun.
-pub(super) async fn begin(tx: &mut Tx<'_>, rows: &[[Value; 6]]) -> Result<()> {
+pub(super) async fn begin(tx: &mut Tx<'_>, rows: &[[Value; 7]]) -> Result<()> {
     const BEGIN: &str = "
-        INSERT INTO sessions (pid, socket, user_id, namespace, began, began_at)
-        VALUES ($1, $2, $3, $4, $5, $6)";
+        INSERT INTO sessions (pid, socket, user_id, namespace, began, began_at, node)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)";
     tx.insert_all(BEGIN, rows).await.map(drop)
 }
 
 /// What of an entry is written.
-pub(super) fn row(now: Timestamp, entry: &Entry) -> Option<[Value; 6]> {
+pub(super) fn row(now: Timestamp, node: Option<Uuid>, entry: &Entry) -> Option<[Value; 7]> {
     let Entry::Began { key, socket, user, namespace, began } = entry else { return None };
     let (socket, began) = (socket.to_string(), began.to_string());
-    Some(params![*key, socket, user, namespace.path(), began, now])
+    let node = node.map(|node| node.to_string());
+    Some(params![*key, socket, user, namespace.path(), began, now, node])
 }
 
 /// The session is in a room.
@@ -59,8 +61,10 @@ pub(super) async fn join(
     joined: &Reach,
     caught_up: bool,
 ) -> Result<()> {
+    // Where its beginning was not written, or it has ended, there is none.
     const JOIN: &str = "
-        INSERT INTO session_rooms (pid, room, joined, caught_up) VALUES ($1, $2, $3, $4)
+        INSERT INTO session_rooms (pid, room, joined, caught_up)
+        SELECT pid, CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS BIGINT) FROM sessions WHERE pid = $1
         ON CONFLICT (pid, room) DO UPDATE SET joined = excluded.joined, caught_up = excluded.caught_up";
     let row = params![key, room.to_string(), joined.to_string(), caught_up];
     tx.execute(JOIN, &row).await.map(drop)
@@ -84,12 +88,15 @@ pub(super) async fn end(
     tx.execute(END, &params![key, generation, expires_at]).await.map(drop)
 }
 
-/// There is no such session any more.
-pub(super) async fn forget(tx: &mut Tx<'_>, key: Key) -> Result<()> {
-    const SESSION: &str = "DELETE FROM sessions WHERE pid = $1";
+/// There is no such session any more, unless it was taken since.
+pub(super) async fn forget(tx: &mut Tx<'_>, key: Key, generation: NonZeroU32) -> Result<()> {
+    const SESSION: &str = "DELETE FROM sessions WHERE pid = $1 AND generation = $2";
     const ROOMS: &str = "DELETE FROM session_rooms WHERE pid = $1";
-    tx.execute(SESSION, &params![key]).await?;
-    tx.execute(ROOMS, &params![key]).await.map(drop)
+    let generation = i64::from(generation.get());
+    if tx.execute(SESSION, &params![key, generation]).await? == 1 {
+        tx.execute(ROOMS, &params![key]).await?;
+    }
+    Ok(())
 }
 
 /// What has begun by now is over.
@@ -117,15 +124,43 @@ pub(super) async fn orphaned(
     Ok(Some(last))
 }
 
+/// Notes that a node is there.
+pub(super) async fn seen(tx: &mut Tx<'_>, node: Uuid) -> Result<()> {
+    const SEEN: &str = "
+        INSERT INTO nodes (id, seen_at) VALUES ($1, $2)
+        ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at";
+    let now = tx.now();
+    tx.execute(SEEN, &params![node.to_string(), now]).await.map(drop)
+}
+
+/// Has some sessions be over to which a node is connected that nobody has seen since then; whether there
+/// may be more.
+pub(super) async fn lost(tx: &mut Tx<'_>, seen_before: Timestamp) -> Result<bool> {
+    const LOST: &str = "SELECT id FROM nodes WHERE seen_at <= $1 LIMIT 1";
+    const OVER: &str = "
+        UPDATE sessions SET expires_at = $2 WHERE pid IN (
+            SELECT pid FROM sessions WHERE node = $1 AND expires_at IS NULL LIMIT $3)";
+    const FORGET: &str = "DELETE FROM nodes WHERE id = $1";
+    const AT_ONCE: i64 = 1000;
+    let Some(node) = tx.optional(LOST, &params![seen_before]).await? else { return Ok(false) };
+    let (node, now): (String, _) = (node.get("id")?, tx.now());
+    if tx.execute(OVER, &params![node.as_str(), now, AT_ONCE]).await?.cast_signed() < AT_ONCE {
+        tx.execute(FORGET, &params![node]).await?;
+    }
+    Ok(true)
+}
+
 /// Removes some of what is over; whether there may be more.
 pub(super) async fn prune(tx: &mut Tx<'_>) -> Result<bool> {
     const OVER: &str = "
-        SELECT pid FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2";
+        SELECT pid, generation FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2";
     const AT_ONCE: i64 = 100;
     let now = tx.now();
     let over = tx.all(OVER, &params![now, AT_ONCE]).await?;
     for row in &over {
-        forget(tx, key(row)?).await?;
+        if let Some(generation) = generation(row) {
+            forget(tx, key(row)?, generation).await?;
+        }
     }
     Ok(i64::try_from(over.len()).is_ok_and(|removed| removed == AT_ONCE))
 }
@@ -140,19 +175,21 @@ fn key(row: &Row) -> Result<Key> {
 /// Takes a session for the next generation.
 pub(super) async fn take(
     tx: &mut Tx<'_>,
+    node: Option<Uuid>,
     key: Key,
     user: &Id,
     namespace: Namespace,
 ) -> Result<Option<Taken>> {
     const TAKE: &str = "
-        UPDATE sessions SET generation = generation + 1, expires_at = NULL
+        UPDATE sessions SET generation = generation + 1, expires_at = NULL, node = $5
         WHERE pid = $1 AND user_id = $2 AND namespace = $3
             AND (expires_at IS NULL OR expires_at > $4)
             AND began_at > (SELECT sessions_after FROM positions)
         RETURNING socket, generation, began";
     const ROOMS: &str = "SELECT room, joined, caught_up FROM session_rooms WHERE pid = $1";
-    let now = tx.now();
-    let Some(row) = tx.optional(TAKE, &params![key, user, namespace.path(), now]).await? else {
+    let (now, node) = (tx.now(), node.map(|node| node.to_string()));
+    let row = params![key, user, namespace.path(), now, node];
+    let Some(row) = tx.optional(TAKE, &row).await? else {
         return Ok(None);
     };
     let rooms = tx.all(ROOMS, &params![key]).await?;
@@ -160,12 +197,19 @@ pub(super) async fn take(
         let socket: String = row.get("socket").ok()?;
         Some(Taken {
             socket: socket.parse().ok()?,
-            generation: u32::try_from(row.get::<i64>("generation").ok()?).ok()?.try_into().ok()?,
+            generation: generation(&row)?,
             began: reach(&row, "began")?,
             rooms: rooms.iter().map(room).collect::<Option<_>>()?,
         })
     })();
+    if let Some(Taken { socket, generation, .. }) = &taken {
+        tx.instruct(Control::Displace { socket: *socket, generation: *generation });
+    }
     Ok(taken)
+}
+
+fn generation(row: &Row) -> Option<NonZeroU32> {
+    u32::try_from(row.get::<i64>("generation").ok()?).ok()?.try_into().ok()
 }
 
 fn room(row: &Row) -> Option<SessionRoom> {

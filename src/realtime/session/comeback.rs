@@ -1,6 +1,8 @@
 //! Those who come back to a session get it again, whole or not at all.
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
+
+use uuid::Uuid;
 
 use super::{Lifecycle, said::Said};
 use crate::{
@@ -38,7 +40,7 @@ impl Lifecycle {
             }
             let taken = recovery.take(pid, &identity.user_id, namespace).await.ok()??;
             let session = Session { pid, generation: taken.generation };
-            self.displace(link, &taken);
+            self.displace(taken.socket, taken.generation, Some(link));
             let connection = self
                 .bring_back(recovery, link, namespace, identity, session, (taken, offset))
                 .await;
@@ -53,15 +55,36 @@ impl Lifecycle {
         connection
     }
 
-    /// Ends the connection that still has a session, if it is here.
-    fn displace(&self, link: &Arc<Link>, taken: &Taken) {
-        let Some((shard, member)) = self.context.hub.socket(taken.socket) else { return };
+    /// Ends the connection here that still has a session which is of this generation now, and its link
+    /// unless that is the one over which it was taken.
+    pub(in crate::realtime) fn displace(
+        &self,
+        socket: Uuid,
+        generation: NonZeroU32,
+        by: Option<&Arc<Link>>,
+    ) {
+        let Some((shard, member)) = self.context.hub.socket(socket) else { return };
         for earlier in self.context.seats.find(shard, [member]) {
+            let has_it = |(_, session): (_, Session)| session.generation >= generation;
+            if earlier.session().is_some_and(has_it) {
+                continue;
+            }
             self.finish(&earlier);
-            if !Arc::ptr_eq(&earlier.link, link) {
+            if by.is_none_or(|link| !Arc::ptr_eq(&earlier.link, link)) {
                 earlier.link.close();
             }
         }
+    }
+
+    /// The rooms that it was in and may not enter any more; none when that can't be told.
+    async fn forbidden(&self, identity: &Arc<Identity>, past: &Past) -> Option<Vec<Room>> {
+        let mut forbidden = Vec::new();
+        for room in past.rooms() {
+            if !self.rights.get()?.may_enter(identity, room).await.ok()? {
+                forbidden.push(room.clone());
+            }
+        }
+        Some(forbidden)
     }
 
     async fn bring_back(
@@ -74,13 +97,8 @@ impl Lifecycle {
         (taken, offset): (Taken, Option<Reach>),
     ) -> Option<Arc<Connection>> {
         let mut past = Past::of(&taken, offset)?;
-        let evictions = self.context.hub.evictions();
-        let mut forbidden = Vec::new();
-        for room in past.rooms() {
-            if !self.rights.get()?.may_enter(identity, room).await.ok()? {
-                forbidden.push(room.clone());
-            }
-        }
+        let mut evictions = self.context.hub.evictions();
+        let mut forbidden = self.forbidden(identity, &past).await?;
         past.keep(|room| !forbidden.contains(room));
         if !self.users.admit(&identity.user_id) {
             return None;
@@ -96,9 +114,17 @@ impl Lifecycle {
         {
             connection.enter_again(room.clone()).ok()?;
         }
-        let is_refused = self.context.verifier.revocations().check(identity).is_err();
-        if is_refused || self.context.hub.evictions() != evictions {
+        if self.context.verifier.revocations().check(identity).is_err() {
             return None;
+        }
+        // Whoever takes a right back from now on finds it in its rooms; who did so before may not have.
+        while evictions != self.context.hub.evictions() {
+            evictions = self.context.hub.evictions();
+            for room in self.forbidden(identity, &past).await? {
+                connection.leave(&room);
+                forbidden.push(room);
+            }
+            past.keep(|room| !forbidden.contains(room));
         }
         let sent = connection.sent_by_now().await.ok()?;
         let until = sent.map_or_else(|| recovery.db().reach(), |kept| kept.reach.clone());

@@ -61,9 +61,10 @@ pub(super) async fn disconnect_user(
     operator: OperatorCaller,
     Path(id): Path<Id>,
     asked: Option<ValidBody<DisconnectUser>>,
-) -> Json<Disconnected> {
+) -> Result<Json<Disconnected>> {
     let asked = asked.map(|ValidBody(asked)| asked).unwrap_or_default();
-    Json(Disconnected { disconnected: users.disconnect(&operator.identity, &id, asked).await })
+    let disconnected = users.disconnect(&operator.identity, &id, asked).await?;
+    Ok(Json(Disconnected { disconnected }))
 }
 
 /// Blocks a user.

@@ -38,6 +38,7 @@ impl Users {
                 let (this, whose) = (users.clone(), user.clone());
                 let unit = async move |tx: &mut Tx<'_>| {
                     let asked_at = erasures::ask(tx, &whose).await?;
+                    tx.instruct((&Change::Leaving(whose.clone(), asked_at)).into());
                     let revocation = this.revocation_of_user(whose, tx.now());
                     this.keep(tx, &revocation).await?;
                     Ok((asked_at, revocation))
@@ -110,7 +111,9 @@ impl Users {
             }
         }
         if is_known {
-            self.empty_stream(user).await?;
+            for stream in [Stream::User(user.clone()), Stream::About(user.clone())] {
+                self.empty_stream(stream).await?;
+            }
         }
         Ok(is_known)
     }
@@ -151,6 +154,8 @@ impl Users {
                 let mut revocations = Vec::with_capacity(some.len());
                 for erasure in some {
                     erasures::end(tx, &erasure).await?;
+                    let left = Change::Left(erasure.user.clone(), erasure.asked_at);
+                    tx.instruct((&left).into());
                     // Who signed in while it was done has nothing to come back to.
                     let revocation = this.revocation_of_user(erasure.user.clone(), tx.now());
                     this.keep(tx, &revocation).await?;
@@ -188,9 +193,8 @@ impl Users {
         Ok(())
     }
 
-    /// What was sent to nobody but them shows nothing any more.
-    async fn empty_stream(&self, user: &Id) -> Result<()> {
-        let stream = Stream::User(user.clone());
+    /// What was sent to nobody but them, or told of them alone, shows nothing any more.
+    async fn empty_stream(&self, stream: Stream) -> Result<()> {
         let mut last = Some(0);
         while let Some(after) = last {
             let stream = stream.clone();

@@ -1,9 +1,13 @@
 //! Revocations, blocks, and sockets that are closed for the time being.
 
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+
 use super::{NEVER, Users};
 use crate::{
     auth::{Identity, Older, Revoked, TokenError, TokenKey},
-    clock::Timestamp,
+    clock::{Timestamp, millis},
+    control::Control,
     db::Tx,
     error::{Code, Error, Result},
     id::Id,
@@ -15,12 +19,13 @@ use crate::{
 };
 
 /// Tokens that are to be good no more.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Revocation {
     revoked: Revoked,
     /// Whose they are, where that is known: others need not be looked through.
     user: Option<Id>,
     /// Until when one of them could be valid.
+    #[serde(with = "millis")]
     until: Timestamp,
 }
 
@@ -33,14 +38,29 @@ impl Revocation {
 }
 
 /// What has become of users and their tokens, kept in the store.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Change {
     /// Tokens were revoked.
     Revoked(Revocation),
     /// A user was blocked, until then.
-    Blocked(Id, Timestamp),
+    Blocked(Id, #[serde(with = "millis")] Timestamp),
     /// A user's block was ended.
     Unblocked(Id),
+    /// A user is being erased, which was asked for then.
+    Leaving(Id, #[serde(with = "millis")] Timestamp),
+    /// A user is erased as was asked then.
+    Left(Id, #[serde(with = "millis")] Timestamp),
+}
+
+impl From<&Change> for Control {
+    fn from(change: &Change) -> Self {
+        let change = to_raw_value(change).unwrap_or_else(|error| {
+            tracing::error!(%error, "who is shut out could not be written");
+            RawValue::NULL.to_owned()
+        });
+        Self::ShutOut { change }
+    }
 }
 
 impl Users {
@@ -111,6 +131,7 @@ impl Users {
     /// [`Code::Unavailable`] when as many are kept as may be; the store's.
     pub async fn keep(&self, tx: &mut Tx<'_>, revocation: &Revocation) -> Result<()> {
         self.ensure_room()?;
+        tx.instruct((&Change::Revoked(revocation.clone())).into());
         kept::revoke(tx, &revocation.revoked, revocation.until).await
     }
 
@@ -168,9 +189,23 @@ impl Users {
                 Some(user)
             }
             Change::Unblocked(user) => return self.revocations.unblock(&user),
+            Change::Leaving(user, asked_at) => {
+                return self.revocations.begin_leaving(user, asked_at);
+            }
+            Change::Left(user, asked_at) => return self.revocations.end_leaving(&user, asked_at),
         };
         // What is refused from now on, first; then whoever came in before.
         self.realtime.close_revoked(user.as_ref()).await;
+    }
+
+    /// Does on this node what another has committed.
+    pub async fn apply_others(&self, change: &RawValue) {
+        match serde_json::from_str(change.get()) {
+            Ok(change) => self.apply(change).await,
+            Err(error) => {
+                tracing::warn!(%error, "another process shuts somebody out as is not known here");
+            }
+        }
     }
 
     /// Revokes what an operator names.
@@ -214,13 +249,15 @@ impl Users {
         self.db
             .run_to_completion(async move {
                 let _guard = users.blocking.lock().await;
-                let blocked = user.clone();
+                let change = Change::Blocked(user.clone(), until.unwrap_or(NEVER));
+                let others = (&change).into();
                 let unit = async move |tx: &mut Tx<'_>| {
                     let block = BlockView { since: tx.now(), until, reason, blocked_by };
-                    kept::block(tx, &blocked, &block).await
+                    tx.instruct(others);
+                    kept::block(tx, &user, &block).await
                 };
                 users.db.write(unit).await?;
-                users.apply(Change::Blocked(user, until.unwrap_or(NEVER))).await;
+                users.apply(change).await;
                 Ok(())
             })
             .await
@@ -233,26 +270,33 @@ impl Users {
         self.db
             .run_to_completion(async move {
                 let _guard = users.blocking.lock().await;
-                let blocked = user.clone();
-                let unit = async move |tx: &mut Tx<'_>| kept::unblock(tx, &blocked).await;
+                let change = Change::Unblocked(user.clone());
+                let others = (&change).into();
+                let unit = async move |tx: &mut Tx<'_>| {
+                    tx.instruct(others);
+                    kept::unblock(tx, &user).await
+                };
                 users.db.write(unit).await?;
-                users.apply(Change::Unblocked(user)).await;
+                users.apply(change).await;
                 Ok(())
             })
             .await
     }
 
-    /// Closes a user's sockets, who may come back; how many there were.
+    /// Closes a user's sockets, who may come back; how many there were on this node.
     pub(in crate::users) async fn disconnect(
         &self,
         by: &Identity,
         user: &Id,
         asked: DisconnectUser,
-    ) -> usize {
+    ) -> Result<usize> {
+        let (theirs, except_session) = (user.clone(), None);
+        let others = Control::Disconnect { user: theirs, except_session };
+        self.db.instruct(others).await?;
         let disconnected = self.realtime.disconnect(user).await;
         let reason = asked.reason.as_deref();
         tracing::info!(by = %by.user_id, %user, reason, disconnected, "a user was disconnected");
-        disconnected
+        Ok(disconnected)
     }
 
     fn ensure_room(&self) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Delivers events to one backend: reads them in the order of all of them, calls it for several streams
 //! at once, and writes down how far it is.
 
+mod came;
 mod desk;
 mod needs;
 mod queue;
@@ -15,13 +16,14 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-pub(super) use self::{desk::Desk, needs::Needs};
 use self::{
+    came::{Came, Found, Of},
     desk::PAUSE,
     queue::{Queue, Turn},
     settle::Written,
     waits::wait,
 };
+pub(super) use self::{desk::Desk, needs::Needs};
 use super::{
     delivery::{Delivery, Telling},
     endpoint::{Endpoint, Failure, Outcome},
@@ -69,21 +71,6 @@ pub(super) struct Courier {
     pub(super) place: usize,
 }
 
-/// What came of an event.
-struct Came {
-    position: i64,
-    of: Of,
-}
-
-enum Of {
-    /// Calls were made: so many of the event's have been answered, and how the last went.
-    Calls { sent: usize, outcome: Outcome, took: Duration },
-    /// There is nothing to tell of it any more.
-    Nothing,
-    /// The store could not say.
-    Store,
-}
-
 /// One life of a courier: until somebody else has changed what is kept of its webhook.
 struct Round {
     courier: Arc<Courier>,
@@ -99,6 +86,10 @@ struct Round {
     forget_at: Instant,
     /// The backend wants to be left alone until then.
     busy_until: Option<Timestamp>,
+    /// While it fails: when an event is begun that was not tried yet, and how often one was.
+    probe: Option<(Timestamp, i64)>,
+    /// It is not known any more what is written down.
+    is_doubtful: bool,
 }
 
 impl Courier {
@@ -147,8 +138,9 @@ impl Courier {
     /// The same for an event that is read for it.
     async fn tell_again(self: Arc<Self>, position: i64, sent: usize) -> Came {
         match self.find(position).await {
-            Ok(Some(delivery)) => self.tell(Arc::new(delivery), sent).await,
-            Ok(None) => Came { position, of: Of::Nothing },
+            Ok(Found::Delivery(delivery)) => self.tell(Arc::new(*delivery), sent).await,
+            Ok(Found::Nothing) => Came { position, of: Of::Nothing },
+            Ok(Found::Gone) => Came { position, of: Of::Gone },
             Err(_) => Came { position, of: Of::Store },
         }
     }
@@ -168,9 +160,16 @@ impl Courier {
         }
     }
 
-    async fn find(&self, position: i64) -> Result<Option<Delivery>> {
-        let upto = position;
-        Ok(self.read(position - 1, upto).await?.0.pop())
+    async fn find(&self, position: i64) -> Result<Found> {
+        let telling = self.telling.clone();
+        let unit = async move |tx: &mut Tx<'_>| {
+            let mut events = db::committed_after(tx, position - 1, position, PORTION).await?;
+            let Some(event) = events.pop() else { return Ok(Found::Gone) };
+            let Some(mut delivery) = telling.of(event) else { return Ok(Found::Nothing) };
+            delivery.find_people(tx).await?;
+            Ok(Found::Delivery(Box::new(delivery)))
+        };
+        self.db.read(unit).await
     }
 
     /// The next events after a position that the backend is told, and up to where that is all.
@@ -211,6 +210,8 @@ impl Round {
             write_at: now,
             forget_at: now,
             busy_until: None,
+            probe: None,
+            is_doubtful: false,
         })
     }
 
@@ -225,6 +226,9 @@ impl Round {
                     "a webhook waits for the store"
                 );
                 sleep(PAUSE).await;
+            }
+            if self.is_doubtful {
+                return;
             }
             if *self.courier.desk.changed.lock().await != self.changed {
                 return;
@@ -281,15 +285,31 @@ impl Round {
         if self.busy_until.is_some_and(|until| now < until) {
             return;
         }
-        let is_failing = self.courier.desk.health.lock().is_failing();
+        let new = self.new_events(now);
         let places = self.courier.max_calls.saturating_sub(self.flying.len());
-        for turn in self.queue.turns(now, places, !is_failing) {
+        for turn in self.queue.turns(now, places, new) {
             let courier = self.courier.clone();
             self.flying.push(match turn {
-                Turn::First(delivery) => Box::pin(courier.tell(delivery, 0)),
+                Turn::First(delivery) => {
+                    if let Some((at, tries)) = &mut self.probe {
+                        (*at, *tries) = (now + wait(*tries, None), *tries + 1);
+                    }
+                    Box::pin(courier.tell(delivery, 0))
+                }
                 Turn::Again(position, sent) => Box::pin(courier.tell_again(position, sent)),
             });
         }
+    }
+
+    /// How many events may be begun that were not tried yet: while it fails one now and then, to see whether
+    /// it is those alone that it refuses.
+    fn new_events(&mut self, now: Timestamp) -> usize {
+        if !self.courier.desk.health.lock().is_failing() {
+            self.probe = None;
+            return usize::MAX;
+        }
+        let (at, _) = *self.probe.get_or_insert_with(|| (now + wait(1, None), 1));
+        usize::from(at <= now)
     }
 
     /// When there is something to do next, whatever happens meanwhile.
@@ -310,7 +330,8 @@ impl Round {
         let progress = Progress { position: self.queue.position(), ..self.progress };
         let has_changes = self.queue.has_changes() || progress != self.written;
         let write = has_changes.then_some(self.write_at);
-        let wakes = [retry, write, Some(self.forget_at)];
+        let probe = self.probe.filter(|_| is_on).map(|(at, _)| wait(at));
+        let wakes = [retry, probe, write, Some(self.forget_at)];
         // A head may wait for what is under way: that it ends is told.
         let first = wakes.into_iter().flatten().min().unwrap_or(now + PAUSE);
         first.max(now + Duration::from_millis(1))
@@ -323,6 +344,16 @@ impl Round {
             Of::Store => self.queue.put_back(position, now + PAUSE),
             Of::Nothing => {
                 self.count("nothing");
+                self.queue.done(position);
+            }
+            Of::Gone => {
+                let webhook = &*self.courier.name;
+                tracing::warn!(
+                    webhook,
+                    position,
+                    "an event was given up before a webhook was told it"
+                );
+                self.count("gone");
                 self.queue.done(position);
             }
             Of::Calls { outcome: Outcome::Delivered, took, .. } => {
@@ -416,7 +447,10 @@ impl Round {
             let more = if more { settle::heads(tx, &name).await? } else { Vec::new() };
             Ok((written, more))
         };
-        let (written, heads) = self.courier.db.write(unit).await?;
+        let written = self.courier.db.write(unit).await;
+        // It may have been written all the same.
+        self.is_doubtful = written.is_err();
+        let (written, heads) = written?;
         let Written { freed, heads: turned, lowest } = written;
         self.queue.wrote(freed, turned);
         if more {

@@ -132,13 +132,15 @@ impl Queue {
         self.window.first_key_value().map_or(self.read, |(position, _)| position - 1)
     }
 
-    /// Whose turn it is, as far as there are so many places: an event after all that come before it in
-    /// each of its streams. What stands behind an event that is held is held, too.
-    pub(super) fn turns(&mut self, now: Timestamp, places: usize, begins: bool) -> Vec<Turn> {
+    /// Whose turn it is, as far as there are so many places, and of those that were not tried yet so many:
+    /// an event after all that come before it in each of its streams. What stands behind an event that is
+    /// held is held, too.
+    pub(super) fn turns(&mut self, now: Timestamp, places: usize, new: usize) -> Vec<Turn> {
         let mut turns = Vec::new();
         let mut blocked = HashSet::new();
         // Where nothing is tried again, the next is as good to see whether it answers.
-        let begins = (begins || self.heads.is_empty()) && self.heads.len() < MOST_HEADS;
+        let new = if self.heads.is_empty() { usize::MAX } else { new };
+        let mut new = if self.heads.len() < MOST_HEADS { new } else { 0 };
         let positions: Vec<i64> = self.positions().collect();
         for position in positions {
             if turns.len() >= places {
@@ -160,9 +162,10 @@ impl Queue {
                     let delivery = delivery.clone();
                     if self.is_behind(&delivery) {
                         self.hold(&delivery, Tried::default());
-                    } else if begins && delivery.streams.iter().all(|own| !blocked.contains(own)) {
+                    } else if new > 0 && delivery.streams.iter().all(|own| !blocked.contains(own)) {
                         self.window.insert(position, Item::Flying(delivery.clone()));
                         turns.push(Turn::First(delivery.clone()));
+                        new -= 1;
                     }
                     blocked.extend(delivery.streams.iter().cloned());
                 }
@@ -275,7 +278,7 @@ impl Queue {
         waiting.filter_map(|head| head.tried.next_at).min()
     }
 
-    /// When the oldest event that is still to be delivered was announced, and how many are in hand.
+    /// When the oldest event was announced that waits for its first call.
     pub(super) fn oldest(&self) -> Option<Timestamp> {
         self.window.values().find_map(|item| match item {
             Item::Waiting(delivery) | Item::Flying(delivery) => Some(delivery.created_at),

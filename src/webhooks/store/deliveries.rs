@@ -152,7 +152,7 @@ pub(in crate::webhooks) async fn forget_after(
     tx.execute(FORGET, &params![webhook, after, limit]).await
 }
 
-/// Forgets what was put aside before a time, some of it; how much.
+/// Forgets what was announced before a time and put aside, some of it; how much.
 pub(in crate::webhooks) async fn forget_aside(
     tx: &mut Tx<'_>,
     webhook: &str,
@@ -162,8 +162,8 @@ pub(in crate::webhooks) async fn forget_aside(
     const FORGET: &str = "
         DELETE FROM webhook_deliveries WHERE (webhook, position) IN (
             SELECT webhook, position FROM webhook_deliveries
-            WHERE webhook = $1 AND aside_at IS NOT NULL AND aside_at <= $2
-            ORDER BY aside_at, position LIMIT $3)";
+            WHERE webhook = $1 AND aside_at IS NOT NULL AND created_at <= $2
+            ORDER BY position LIMIT $3)";
     tx.execute(FORGET, &params![webhook, before, limit]).await
 }
 
