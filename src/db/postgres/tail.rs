@@ -150,6 +150,8 @@ pub(super) async fn follow(
             Err(error) => warn(&error),
         }
         if is_last {
+            // The pool waits for it.
+            drop(tail.connection.take());
             return tail.pool.close().await;
         }
         // What others commit is looked for; what this process does is told.
