@@ -9,6 +9,7 @@ mod causes;
 mod chat;
 mod check_config;
 mod client_files;
+mod cluster;
 mod contract;
 mod documents;
 mod emit;

@@ -171,6 +171,7 @@ fn shared(config: &DatabaseConfig, clock: Clock) -> Arc<Shared> {
         clock,
         listener: RwLock::default(),
         retell: OnceLock::new(),
+        herald: OnceLock::new(),
         available: watch::Sender::new(true),
         tasks: Tasks::default(),
         keep,

@@ -24,6 +24,8 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) listener: RwLock<Option<CommitListener>>,
     pub(super) retell: OnceLock<Arc<dyn Retell>>,
+    /// Who tells other processes that this one has committed events.
+    pub(super) herald: OnceLock<Arc<dyn Fn() + Send + Sync>>,
     pub(super) available: watch::Sender<bool>,
     /// Its own, which end when it is closed.
     pub(super) tasks: Tasks,

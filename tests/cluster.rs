@@ -1,0 +1,48 @@
+//! Nodes on one Postgres and one Redis: what need not last reaches the sockets of all of them, and
+//! whatever happens to Redis, what is kept does.
+
+mod outage;
+mod soft;
+
+use std::time::Duration;
+
+use stoa::config::Config;
+
+use crate::support::{TestApp, postgres::Postgres, redis::Redis};
+
+/// What nodes have in common.
+struct Common {
+    redis: Redis,
+    database: String,
+}
+
+impl Common {
+    async fn new() -> Self {
+        Self::with(Redis::start()).await
+    }
+
+    async fn with(redis: Redis) -> Self {
+        Self { redis, database: Postgres::shared().database().await }
+    }
+
+    /// Has a node find them.
+    fn set(&self, config: &mut Config) {
+        config.database.url = Some(self.database.as_str().into());
+        config.cluster.redis_url = Some(self.redis.url().into());
+        config.presence.window = Duration::from_millis(1);
+    }
+
+    /// A node, whether or not Redis is there.
+    async fn node(&self) -> TestApp {
+        Box::pin(TestApp::with(|config| self.set(config))).await
+    }
+
+    /// Two nodes that hear each other.
+    async fn two(&self) -> [TestApp; 2] {
+        let nodes = [self.node().await, self.node().await];
+        for node in &nodes {
+            node.joined().await;
+        }
+        nodes
+    }
+}
