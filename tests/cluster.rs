@@ -2,6 +2,7 @@
 //! whatever happens to Redis, what is kept does.
 
 mod outage;
+mod presence;
 mod soft;
 
 use std::time::Duration;

@@ -5,12 +5,18 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use super::ground::Ground;
-use crate::{cluster::Hearer, db::Db, realtime::Emitter};
+use crate::{
+    cluster::{Change, Hearer},
+    db::Db,
+    presence::Presence,
+    realtime::Emitter,
+};
 
 /// Who hears other nodes.
 struct Rooms {
     db: Db,
     emitter: Emitter,
+    presence: Presence,
 }
 
 impl Hearer for Rooms {
@@ -18,13 +24,17 @@ impl Hearer for Rooms {
         self.db.wake();
     }
 
+    fn changed(&self, changes: Vec<Change>) {
+        self.presence.changed(changes);
+    }
+
     fn heard(&self, item: &RawValue) -> bool {
-        self.emitter.hear(item)
+        self.emitter.hear(item) || self.presence.hear(item)
     }
 }
 
 /// Joins them, where there are some.
-pub(super) fn join(ground: &Ground, db: &Db, emitter: &Emitter) {
+pub(super) fn join(ground: &Ground, db: &Db, emitter: &Emitter, presence: &Presence) {
     let is_shared = ground.config.database.is_shared();
     let Some(cluster) = ground.cluster.clone() else {
         if is_shared {
@@ -40,7 +50,8 @@ pub(super) fn join(ground: &Ground, db: &Db, emitter: &Emitter) {
             "REDIS_URL joins nodes on one Postgres; what is kept in SQLite (DATABASE_URL) stays on this node"
         );
     }
-    let rooms = Rooms { db: db.clone(), emitter: emitter.clone() };
+    let (db, emitter, presence) = (db.clone(), emitter.clone(), presence.clone());
+    let rooms = Rooms { db: db.clone(), emitter, presence };
     cluster.begin(Arc::new(rooms), &ground.tasks);
     db.set_herald(Arc::new(move || cluster.wake_others()));
 }

@@ -10,6 +10,7 @@ use redis::{
     AsyncCommands as _, AsyncConnectionConfig, Msg, RedisError,
     aio::{MultiplexedConnection, PubSub},
 };
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, error::Elapsed, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -19,7 +20,7 @@ use super::{
     names::{Kind, Names},
     shared::{Session, Shared},
 };
-use crate::metrics;
+use crate::{clock::Timestamp, id::Id, metrics};
 
 /// How long a connection may take, and an answer.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -46,8 +47,33 @@ pub trait Hearer: Send + Sync {
     /// Another node has committed events.
     fn woken(&self);
 
+    /// Users came or went, whichever node said so.
+    fn changed(&self, changes: Vec<Change>);
+
     /// Another node has sent this; whether it could be read.
     fn heard(&self, item: &RawValue) -> bool;
+}
+
+/// A user came, or went.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The user.
+    pub user: Id,
+    /// Whether they are here now, on whichever node.
+    pub is_online: bool,
+    /// When that changed.
+    pub at: Timestamp,
+}
+
+/// A change as it is told.
+#[derive(Deserialize)]
+struct Told(Id, Ends, i64);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Ends {
+    Online,
+    Offline,
 }
 
 /// Why a connection ended.
@@ -168,6 +194,14 @@ fn hand_on(
                     metrics::cluster_dropped("unreadable").increment(unreadable as u64);
                 }
             }
+        }
+        Kind::Presence => {
+            let told: Vec<Told> = serde_json::from_slice(payload)?;
+            let change = |Told(user, to, at)| {
+                let (is_online, at) = (matches!(to, Ends::Online), Timestamp::from_millis(at));
+                Change { user, is_online, at }
+            };
+            hearer.changed(told.into_iter().map(change).collect());
         }
         Kind::Wake | Kind::Probe => {}
     }

@@ -1,5 +1,7 @@
 //! What stands around messages between nodes: the version of their form, and who sent them.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
@@ -24,7 +26,8 @@ struct Versioned {
 pub(super) fn batch(node: &str, items: &[Box<RawValue>]) -> String {
     let bytes: usize = items.iter().map(|item| item.get().len() + 1).sum();
     let mut text = String::with_capacity(bytes + node.len() + 32);
-    text.push_str(&format!("{{\"v\":{VERSION},\"n\":\"{node}\",\"b\":["));
+    // Text takes whatever is written.
+    let _ = write!(text, "{{\"v\":{VERSION},\"n\":\"{node}\",\"b\":[");
     for (at, item) in items.iter().enumerate() {
         if at > 0 {
             text.push(',');

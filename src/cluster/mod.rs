@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `stoa:wake` | the node that has committed events; at most one in 2 ms |
 //! | `stoa:soft` | `{"v":1,"n":node,"b":[…]}`: what is not kept, as the emitter writes it |
+//! | `stoa:presence` | who came and who went ([`Cluster::tick`]) |
 //! | `stoa:probe:<node>` | to oneself, after some silence |
 //!
 //! What has another `v` is a newer node's, and passed over.
@@ -14,11 +15,14 @@ mod connection;
 mod envelope;
 mod names;
 mod nodes;
+mod presence;
 mod queue;
+mod scripts;
 mod shared;
 
 pub use self::{
-    connection::Hearer,
+    connection::{Change, Hearer},
     nodes::Cluster,
+    presence::{Online, Step, Ticked},
     shared::{Away, State},
 };

@@ -32,6 +32,10 @@ impl Cluster {
         Ok(Some(Self(Arc::new(shared))))
     }
 
+    pub(super) fn shared(&self) -> &Shared {
+        &self.0
+    }
+
     /// Begins to connect, and goes on with it. Redis need not be there.
     pub fn begin(&self, hearer: Arc<dyn Hearer>, tasks: &Tasks) {
         tasks.spawn_until_stopped("redis", connection::keep(self.0.clone(), hearer));

@@ -5,7 +5,7 @@ use redis::{Client, RedisError, aio::MultiplexedConnection};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{names::Names, queue::Queue};
+use super::{names::Names, queue::Queue, scripts::Scripts};
 use crate::{
     clock::{Clock, Timestamp},
     metrics,
@@ -29,6 +29,7 @@ pub(super) struct Shared {
     pub(super) names: Names,
     pub(super) client: Client,
     pub(super) queue: Queue,
+    pub(super) scripts: Scripts,
     /// Told when others are to be woken.
     pub(super) committed: Notify,
     clock: Clock,
@@ -49,7 +50,8 @@ impl Shared {
         let (state, _) = watch::channel(State::Away(clock.now()));
         metrics::cluster_connected().set(0.0);
         let (queue, committed, session) = Default::default();
-        Self { names, client, queue, committed, clock, session, state }
+        let scripts = Scripts::new();
+        Self { names, client, queue, scripts, committed, clock, session, state }
     }
 
     pub(super) fn state(&self) -> watch::Receiver<State> {
