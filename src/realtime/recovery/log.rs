@@ -1,11 +1,11 @@
 //! What becomes of sessions, in its order, written in groups beside everything else. While the store is
 //! away nothing is kept of it; sessions that it is not known any more of are over then.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{mpsc, oneshot},
-    time::{MissedTickBehavior, interval},
+    sync::{Notify, mpsc, oneshot},
+    time::{MissedTickBehavior, interval, timeout},
 };
 
 use super::{entry::Entry, store};
@@ -22,6 +22,9 @@ const AFTER_END: Duration = Duration::from_mins(2);
 /// The same where nobody saw it: its server was killed.
 const AFTER_KILL: Duration = Duration::from_hours(24);
 
+/// How long is gathered what nobody waits for, so that much of it is written together.
+const GATHER: Duration = Duration::from_millis(20);
+
 /// Entries that are written together.
 const AT_ONCE: usize = 500;
 
@@ -33,26 +36,32 @@ const PRUNE: Duration = Duration::from_mins(1);
 
 /// Where it is noted. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Log(mpsc::UnboundedSender<Entry>);
+pub(super) struct Log {
+    entries: mpsc::UnboundedSender<Entry>,
+    /// Somebody waits until it is written.
+    asked: Arc<Notify>,
+}
 
 impl Log {
     pub(super) fn start(db: Db, clock: Clock, tasks: &Tasks) -> Self {
-        let (log, entries) = mpsc::unbounded_channel();
-        let writer = Writer { db, clock, is_void: false };
-        tasks.spawn_until_stopped("sessions", writer.run(entries));
-        Self(log)
+        let (entries, noted) = mpsc::unbounded_channel();
+        let asked = Arc::new(Notify::new());
+        let writer = Writer { db, clock, asked: asked.clone(), is_void: false };
+        tasks.spawn_until_stopped("sessions", writer.run(noted));
+        Self { entries, asked }
     }
 
     /// Notes it; it is written soon.
     pub(super) fn note(&self, entry: Entry) {
         // The writer ends with the server.
-        let _ = self.0.send(entry);
+        let _ = self.entries.send(entry);
     }
 
     /// Waits until what was noted so far is written.
     pub(super) async fn written(&self) -> Result<()> {
         let (asked, written) = oneshot::channel();
         self.note(Entry::Asked(asked));
+        self.asked.notify_one();
         written.await.map_err(|_| Error::new(Code::Unavailable, "The store is away."))
     }
 }
@@ -60,6 +69,7 @@ impl Log {
 struct Writer {
     db: Db,
     clock: Clock,
+    asked: Arc<Notify>,
     /// Something was not written: what is there is not to be relied on.
     is_void: bool,
 }
@@ -78,6 +88,11 @@ impl Writer {
                     if taken == 0 {
                         return;
                     }
+                    // The others that come meanwhile are written with it.
+                    let _ = timeout(GATHER, self.asked.notified()).await;
+                    while some.len() < AT_ONCE && let Ok(entry) = entries.try_recv() {
+                        some.push(entry);
+                    }
                     if entries.len() > MOST {
                         while entries.try_recv().is_ok() {}
                         self.is_void = true;
@@ -92,11 +107,13 @@ impl Writer {
     /// A file's sessions that seem to go on are of a server that was killed.
     async fn note_orphans(&mut self) {
         let expires_at = self.clock.now() + AFTER_KILL;
-        let note = async move |tx: &mut Tx<'_>| Ok(store::orphaned(tx, expires_at).await?);
+        let mut after = None;
         loop {
+            let note =
+                async move |tx: &mut Tx<'_>| Ok(store::orphaned(tx, after, expires_at).await?);
             match self.db.write(note).await {
-                Ok(true) => {}
-                Ok(false) => return,
+                Ok(None) => return,
+                Ok(last) => after = last,
                 Err(error) => {
                     tracing::warn!(%error, "sessions from before are over");
                     self.is_void = true;

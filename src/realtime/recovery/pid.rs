@@ -5,7 +5,13 @@ use std::num::NonZeroU32;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
-/// The secret id of a session, which its client shows when it comes back. It is not logged.
+use crate::clock::Timestamp;
+
+/// How much of a pid tells when it was made: those that are made together are kept together.
+const WHEN: usize = 4;
+
+/// The secret id of a session, which its client shows when it comes back. It is not logged. After when it
+/// was made it is random.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::realtime) struct Pid([u8; 16]);
 
@@ -22,8 +28,12 @@ pub(in crate::realtime) struct Session {
 
 impl Session {
     /// A new one.
-    pub(in crate::realtime) fn new() -> Self {
-        Self { pid: Pid(rand::random()), generation: NonZeroU32::MIN }
+    pub(in crate::realtime) fn new(now: Timestamp) -> Self {
+        let mut pid: [u8; 16] = rand::random();
+        // Of 16 ms each; that it begins anew every two years does no harm.
+        let when = (now.millis() / 16).to_be_bytes();
+        pid[..WHEN].copy_from_slice(&when[when.len() - WHEN..]);
+        Self { pid: Pid(pid), generation: NonZeroU32::MIN }
     }
 }
 
@@ -42,8 +52,8 @@ impl Pid {
 
     /// So that who reads the store can take nobody's session.
     pub(super) fn key(self) -> Key {
-        let mut key = [0; 16];
-        key.copy_from_slice(&Sha256::digest(self.0)[..16]);
+        let (mut key, hash) = (self.0, Sha256::digest(self.0));
+        key.iter_mut().zip(hash).skip(WHEN).for_each(|(byte, hashed)| *byte = hashed);
         Key(key)
     }
 }
@@ -53,11 +63,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pid_reads_back_and_is_not_what_the_store_has() {
-        let pid = Session::new().pid;
+    fn a_pid_reads_back_and_the_store_has_another_in_its_order() {
+        let now = Timestamp::from_millis(1_764_000_000_000);
+        let pid = Session::new(now).pid;
         assert!(Pid::read(&pid.text()) == Some(pid));
         assert_eq!(pid.text().len(), 22);
-        assert!(pid.key().0 != pid.0);
+        assert!(pid.key().0[WHEN..] != pid.0[WHEN..]);
+        assert!(Session::new(now).pid.key() != pid.key());
+        let later = Session::new(Timestamp::from_millis(now.millis() + 16)).pid;
+        assert!(later.key().0 > pid.key().0, "what comes later is kept behind it");
         for bad in ["", "short", &"x".repeat(23), "59gpW0_jXUJ4pYBGAAA=", "59gpW0/jXUJ4pYBGAAAAAA"]
         {
             assert!(Pid::read(bad).is_none(), "{bad}");

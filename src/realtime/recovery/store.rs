@@ -99,15 +99,22 @@ pub(super) async fn forget_all(tx: &mut Tx<'_>) -> Result<()> {
     tx.execute(OVER, &params![now]).await.map(drop)
 }
 
-/// Notes of some sessions when they are over that nobody saw the end of, since their server has ended;
-/// whether there may be more.
-pub(super) async fn orphaned(tx: &mut Tx<'_>, expires_at: Timestamp) -> Result<bool> {
+/// Notes of some sessions after a key when they are over that nobody saw the end of, since their server has
+/// ended; the last that was looked at, none where there are no more.
+pub(super) async fn orphaned(
+    tx: &mut Tx<'_>,
+    after: Option<Key>,
+    expires_at: Timestamp,
+) -> Result<Option<Key>> {
+    const NEXT: &str = "SELECT pid FROM sessions WHERE pid > $1 ORDER BY pid LIMIT $2";
     const ORPHANED: &str = "
-        UPDATE sessions SET expires_at = $1 WHERE pid IN (
-            SELECT pid FROM sessions WHERE expires_at IS NULL LIMIT $2)";
+        UPDATE sessions SET expires_at = $3 WHERE pid > $1 AND pid <= $2 AND expires_at IS NULL";
     const AT_ONCE: i64 = 1000;
-    let noted = tx.execute(ORPHANED, &params![expires_at, AT_ONCE]).await?;
-    Ok(noted.cast_signed() == AT_ONCE)
+    let after = Value::Blob(after.map_or_else(Vec::new, |Key(key)| key.to_vec()));
+    let next = tx.all(NEXT, &params![after.clone(), AT_ONCE]).await?;
+    let Some(last) = next.last().map(key).transpose()? else { return Ok(None) };
+    tx.execute(ORPHANED, &params![after, last, expires_at]).await?;
+    Ok(Some(last))
 }
 
 /// Removes some of what is over; whether there may be more.

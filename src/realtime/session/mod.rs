@@ -174,7 +174,7 @@ impl Lifecycle {
         let context = self.context.clone();
         let recovery =
             self.context.recovery.get().filter(|_| link.recovers() && identity.is_some());
-        let session = recovery.map(|_| Session::new());
+        let session = recovery.map(|_| Session::new(self.context.clock.now()));
         let connection = Connection::new(id, namespace, owner, link.clone(), context, session);
         listen(&connection);
         if let Some(((recovery, session), user)) = connection.session().zip(connection.user_id()) {
