@@ -25,7 +25,8 @@
 //! src/moving.rs           floor 4: what a store has, as lines; each room brings its own
 //! src/idempotency/        floor 3: a POST that is sent again is not done again
 //! src/personal.rs         what is kept of somebody, told or erased; each room brings its part
-//! src/auth/ db/ rest/ limits/                               floor 2
+//! src/cluster/            floor 2: the other nodes, by way of Redis
+//! src/auth/ db/ rest/ limits/
 //! src/tasks.rs            floor 1: where every task begins
 //! src/config/ control.rs error.rs event/ stream.rs notice.rs clock.rs id.rs log_limit.rs metrics.rs money.rs
 //! origin.rs outgoing/ room.rs signature.rs text.rs                                             floor 0
@@ -140,8 +141,9 @@
 //!   mapper between rows and objects, no query builder.
 //! - No queue of jobs: what goes on after an answer is a row that is looked for (an erasure, a payout
 //!   under way), so that a restart goes on with it.
-//! - No second process beside the one that has the sockets but for what is kept: a node hears of another's
-//!   commits, what follows from them for its own sockets ([`control`]), and of nothing else.
+//! - No bus for what is kept: a node reads another's commits from the store, in their order, with what
+//!   follows from them for its own sockets ([`control`]). What may be lost, and who is here, goes through
+//!   Redis ([`cluster`]).
 //! - No passing on between rooms of a floor: who needs both lies above, or asks through the roof
 //!   (`app/records.rs`).
 //! - No module for what has no subject: no `utils`, `helpers`, `common`.
@@ -155,6 +157,7 @@ pub mod app;
 pub mod auth;
 pub mod chat;
 pub mod clock;
+pub mod cluster;
 pub mod config;
 pub mod control;
 pub mod db;

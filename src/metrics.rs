@@ -106,6 +106,18 @@ declare! {
     counter presence_transitions(to) = "stoa_presence_transitions_total";
     /// Events refused because the queue of their connection was full.
     counter queue_overflows() = "stoa_queue_overflows_total";
+    /// Whether this node is connected to Redis.
+    gauge cluster_connected() = "stoa_cluster_connected";
+    /// Times that the connection to Redis was lost.
+    counter cluster_lost() = "stoa_cluster_connections_lost_total";
+    /// Messages to Redis, by channel.
+    counter cluster_published(channel) = "stoa_cluster_messages_published_total";
+    /// Messages from Redis, by channel.
+    counter cluster_received(channel) = "stoa_cluster_messages_received_total";
+    /// Events that are not kept and were sent to other nodes.
+    counter cluster_sent() = "stoa_cluster_events_sent_total";
+    /// What other nodes did not hear, or this one could not read: `away`, `queue_full`, `unreadable`.
+    counter cluster_dropped(reason) = "stoa_cluster_dropped_total";
     /// Panics of tasks, by the task's name.
     counter task_panics(task) = "stoa_task_panics_total";
 }

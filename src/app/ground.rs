@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
+
 use super::catalogue::events;
 use crate::{
     auth::{Authenticator, Minter},
     clock::Clock,
+    cluster::Cluster,
     config::Config,
     limits::CallerRates,
     metrics,
@@ -27,6 +30,8 @@ pub(super) struct Ground {
     pub(super) catalogue: Arc<Catalogue>,
     pub(super) callers: CallerRates,
     pub(super) readiness: Readiness,
+    /// The other nodes, where there are some.
+    pub(super) cluster: Option<Cluster>,
     pub(super) tasks: Tasks,
 }
 
@@ -34,7 +39,7 @@ impl Ground {
     /// Reads the keys, and gets ready what is the same for every request.
     ///
     /// # Errors
-    /// When a key or an origin can't be used.
+    /// When a key, an origin or the URL of Redis can't be used.
     pub(super) fn lay(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let metrics = metrics::install()?;
         let origins = config.origin_policy()?;
@@ -45,6 +50,8 @@ impl Ground {
             catalogue: Arc::new(events()),
             callers: CallerRates::new(&config.limits),
             readiness: Readiness::new(config.auth.handshake),
+            cluster: Cluster::configured(&config.cluster, &clock)
+                .context("cluster.redis_url (REDIS_URL)")?,
             tasks: Tasks::default(),
             config,
             clock,
@@ -64,6 +71,7 @@ impl Ground {
             self.callers.clone(),
             &self.tasks,
         )
+        .among(self.cluster.clone())
     }
 }
 

@@ -5,6 +5,7 @@ pub mod catalogue;
 mod export;
 mod ground;
 mod listeners;
+mod nodes;
 mod personal;
 mod records;
 mod rooms;

@@ -74,8 +74,15 @@ impl Rooms {
         let presence_log = PresenceLog::of(&config.webhooks.all(), db, clock);
         let follower = presence_log.clone().map(|log| Arc::new(log) as Arc<dyn Follower>);
         let contacts = records.clone();
-        let presence = &config.presence;
-        let presence = Presence::start(presence, emitter, clock.clone(), contacts, follower, tasks);
+        let presence = Presence::start(
+            &config.presence,
+            emitter,
+            clock.clone(),
+            contacts,
+            follower,
+            ground.cluster.clone(),
+            tasks,
+        );
         let sockets = realtime.sockets().clone();
         let access = Access::new(config.rooms.policy, records, db.clone(), sockets.clone());
         let proxy = backend.map(|backend| {

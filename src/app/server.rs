@@ -9,17 +9,22 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     ground::Ground,
     listeners::{self, Listeners},
+    nodes,
     rooms::Rooms,
     routes, store, upkeep,
 };
 use crate::{
     chat::Retold,
     clock::Clock,
+    cluster::{Cluster, State},
     config::Config,
     db::Db,
     realtime::{Realtime, Recovery},
@@ -68,6 +73,7 @@ impl App {
         let recovery = Recovery::start(db.clone(), ground.clock.clone(), &ground.tasks);
         rooms.listen(recovery, &realtime)?;
         let router = routes::router(&ground, &db, &realtime, &rooms)?;
+        nodes::join(&ground, &db, realtime.emitter(), &rooms.presence);
         // Not before a process that had the store has ended, which listened there, too.
         let listener = match listener {
             Some(listener) => listener,
@@ -85,6 +91,12 @@ impl App {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether other nodes are heard, where there are some.
+    #[must_use]
+    pub fn cluster(&self) -> Option<watch::Receiver<State>> {
+        self.ground.cluster.as_ref().map(Cluster::state)
     }
 
     /// The code that lets a developer into the console; none where nobody is one.

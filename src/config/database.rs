@@ -60,6 +60,14 @@ pub struct DatabaseConfig {
     pub max_unit_event_bytes: usize,
 }
 
+impl DatabaseConfig {
+    /// Whether several nodes can share it.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.url.as_ref().is_some_and(|url| !url.expose_secret().starts_with("sqlite://"))
+    }
+}
+
 /// Who asked waits ten seconds for a unit of work, so all that it may take has to fit in there.
 fn unit_time(duration: &Duration, (): &()) -> garde::Result {
     let fits = (Duration::from_millis(100)..=Duration::from_secs(8)).contains(duration);

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod auth;
+mod cluster;
 mod database;
 mod error;
 mod limits;
@@ -30,6 +31,7 @@ mod webhooks;
 pub use self::{
     accounts::{AccountsConfig, AccountsMode, Argon2Config},
     auth::{AuthConfig, Handshake, MIN_SECRET_BYTES, ShortSecret},
+    cluster::ClusterConfig,
     database::DatabaseConfig,
     error::{BadValue, ConfigError},
     limits::{LimitsConfig, Rate, RatePerMinute},

@@ -34,6 +34,7 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
     ("DATABASE_URL", "database.url"),
     ("EVENT_RETENTION", "database.event_retention"),
     ("MESSAGE_RETENTION", "database.message_retention"),
+    ("REDIS_URL", "cluster.redis_url"),
     ("PRESENCE_AUDIENCE", "presence.audience"),
     ("PRESENCE_GRACE", "presence.grace"),
     ("ROOM_POLICY", "rooms.policy"),
@@ -57,7 +58,6 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
 
 /// Variables of the contract that this build does not serve, with the values that ask for nothing.
 pub(super) const UNSERVED: &[(&str, &[&str])] = &[
-    ("REDIS_URL", &[]),
     ("DRAIN_DELAY", &["0s"]),
     ("ADMIN_UI_USER", &[]),
     ("ADMIN_UI_HASH", &[]),
@@ -71,6 +71,7 @@ pub(super) const SECRETS: &[&str] = &[
     "auth.jwt_public_key",
     "auth.cookie_secret",
     "auth.api_keys",
+    "cluster.redis_url",
     "database.url",
     "proxy.secret",
     "shkeeper.api_key",

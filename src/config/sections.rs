@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     accounts::{AccountsConfig, AccountsMode},
     auth::AuthConfig,
+    cluster::ClusterConfig,
     database::DatabaseConfig,
     error::ConfigError,
     limits::LimitsConfig,
@@ -51,6 +52,9 @@ pub struct Config {
     /// The store.
     #[garde(dive)]
     pub database: DatabaseConfig,
+    /// The other nodes.
+    #[garde(dive)]
+    pub cluster: ClusterConfig,
     /// Who is here.
     #[garde(dive)]
     pub presence: PresenceConfig,

@@ -252,6 +252,19 @@ impl Db {
         .await
     }
 
+    /// Has other processes told at once that this one has committed events, as far as they share the
+    /// store; the first that is given stays. It does not wait.
+    pub fn set_herald(&self, herald: Arc<dyn Fn() + Send + Sync>) {
+        self.0.shared.herald.get_or_init(|| herald);
+    }
+
+    /// Has it looked at once for what other processes have committed.
+    pub fn wake(&self) {
+        if let Engine::Postgres(postgres) = &self.0.engine {
+            postgres.wake();
+        }
+    }
+
     /// Has what kept events name told again by `retell`; the first that is given stays.
     pub fn set_retell(&self, retell: Arc<dyn Retell>) {
         self.0.shared.retell.get_or_init(|| retell);

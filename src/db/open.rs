@@ -173,6 +173,7 @@ fn shared(config: &DatabaseConfig, clock: Clock) -> Arc<Shared> {
         retell: OnceLock::new(),
         controlled: OnceLock::new(),
         process: Ids.next(),
+        herald: OnceLock::new(),
         available: watch::Sender::new(true),
         tasks: Tasks::default(),
         keep,

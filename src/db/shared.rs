@@ -29,6 +29,8 @@ pub(super) struct Shared {
     pub(super) controlled: OnceLock<ControlListener>,
     /// Who this process is to them.
     pub(super) process: Uuid,
+    /// Who tells other processes that this one has committed events.
+    pub(super) herald: OnceLock<Arc<dyn Fn() + Send + Sync>>,
     pub(super) available: watch::Sender<bool>,
     /// Its own, which end when it is closed.
     pub(super) tasks: Tasks,

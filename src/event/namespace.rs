@@ -100,6 +100,18 @@ impl Namespaces {
         self.0 & other.0 != 0
     }
 
+    /// The set as a number, with a bit for each namespace in their order.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The set that is such a number; none where that names another namespace, or no namespace.
+    #[must_use]
+    pub const fn from_bits(bits: u8) -> Option<Self> {
+        if bits == 0 || bits & !Self::ALL.0 != 0 { None } else { Some(Self(bits)) }
+    }
+
     /// Each of them.
     pub fn iter(self) -> impl Iterator<Item = Namespace> {
         Namespace::ALL.into_iter().filter(move |namespace| self.contains(*namespace))

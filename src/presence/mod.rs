@@ -6,6 +6,7 @@ mod announcer;
 mod contacts;
 pub mod events;
 mod http;
+mod nodes;
 mod registry;
 mod service;
 mod socket;

@@ -1,9 +1,10 @@
 //! The registry: user ↔ connections. It holds the ids of connections, never a count, so that
-//! whatever is reported twice or too late changes nothing.
+//! whatever is reported twice or too late changes nothing. A node alone knows of a user's status by
+//! their connections; where there are others, what is told to all of them counts.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
-use dashmap::DashMap;
+use dashmap::{DashMap, mapref::one::RefMut};
 use serde::Serialize;
 use smallvec::SmallVec;
 use tokio::time::Instant;
@@ -23,10 +24,15 @@ pub(super) struct Registry {
     users: DashMap<Id, User>,
     clock: Clock,
     grace: Duration,
+    /// Whether other nodes have users, too.
+    is_shared: bool,
 }
 
 struct User {
+    /// On this node.
     connections: SmallVec<[Uuid; 1]>,
+    /// On all nodes.
+    status: UserStatus,
     /// When the status last changed.
     changed: Timestamp,
     /// The same, for those who hear of what happened since they came.
@@ -48,44 +54,108 @@ pub struct Status {
     pub last_seen: Option<Timestamp>,
     /// Their open connections on this node.
     pub connections: usize,
+    /// Told while what other nodes know can't be asked: the status is the last that was heard of, or
+    /// that of this node.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
 }
 
 impl Status {
     /// Of a user who was never here.
     pub(super) fn unknown(user: &Id) -> Self {
         let user_id = user.clone();
-        Self { user_id, status: UserStatus::Offline, last_seen: None, connections: 0 }
+        Self {
+            user_id,
+            status: UserStatus::Offline,
+            last_seen: None,
+            connections: 0,
+            partial: false,
+        }
     }
 }
 
-const fn status(connections: usize) -> UserStatus {
-    if connections == 0 { UserStatus::Offline } else { UserStatus::Online }
-}
-
 impl Registry {
-    /// Nobody is here. Who goes is away for so long before others are told.
-    pub(super) fn new(clock: Clock, grace: Duration) -> Self {
-        Self { users: DashMap::new(), clock, grace }
+    /// Nobody is here. Who goes is away for so long before others are told; of users who are shared
+    /// with other nodes it is heard when that is over.
+    pub(super) fn new(clock: Clock, grace: Duration, is_shared: bool) -> Self {
+        let grace = if is_shared { Duration::ZERO } else { grace };
+        Self { users: DashMap::new(), clock, grace, is_shared }
     }
 
     /// A connection of a user's is open; whether it is the first.
     pub(super) fn arrive(&self, user: &Id, connection: Uuid) -> bool {
-        let mut known = self.users.entry(user.clone()).or_insert_with(|| User {
-            connections: SmallVec::new(),
-            changed: self.clock.now(),
-            changed_at: Instant::now(),
-            told: UserStatus::Offline,
-        });
+        let mut known = self.entry(user);
         if known.connections.contains(&connection) {
             return false;
         }
         known.connections.push(connection);
         let is_first = known.connections.len() == 1;
-        if is_first {
-            known.changed = self.clock.now();
-            known.changed_at = Instant::now();
+        if is_first && !self.is_shared {
+            known.turn(UserStatus::Online, self.clock.now());
         }
         is_first
+    }
+
+    fn entry(&self, user: &Id) -> RefMut<'_, Id, User> {
+        self.users.entry(user.clone()).or_insert_with(|| User {
+            connections: SmallVec::new(),
+            status: UserStatus::Offline,
+            changed: self.clock.now(),
+            changed_at: Instant::now(),
+            told: UserStatus::Offline,
+        })
+    }
+
+    /// All nodes were told that a user came or went; whether that is news.
+    pub(super) fn hear(&self, user: &Id, status: UserStatus, at: Timestamp) -> bool {
+        let mut known = self.entry(user);
+        let is_news = known.status != status;
+        if is_news {
+            known.turn(status, at);
+        }
+        is_news
+    }
+
+    /// Takes over who was told to be online at some time since `asked`; who came and who went by that.
+    /// Of whom something was heard since, that counts. Who is not among them has gone only where they
+    /// are all there are, and not who is here.
+    pub(super) fn take_over(
+        &self,
+        online: Vec<(Id, Timestamp)>,
+        asked: Instant,
+        are_all: bool,
+    ) -> Vec<Id> {
+        let is_older = |known: &User| known.changed_at < asked;
+        let mut news = Vec::new();
+        let mut listed = HashSet::with_capacity(online.len());
+        for (user, at) in online {
+            let is_older = self.users.get(&user).is_none_or(|known| is_older(&known));
+            if is_older && self.hear(&user, UserStatus::Online, at) {
+                news.push(user.clone());
+            }
+            listed.insert(user);
+        }
+        if are_all {
+            let now = self.clock.now();
+            for mut known in self.users.iter_mut() {
+                let (user, known) = known.pair_mut();
+                let is_gone = known.status == UserStatus::Online
+                    && known.connections.is_empty()
+                    && is_older(known)
+                    && !listed.contains(user);
+                if is_gone {
+                    known.turn(UserStatus::Offline, now);
+                    news.push(user.clone());
+                }
+            }
+        }
+        news
+    }
+
+    /// Everyone who has a connection on this node.
+    pub(super) fn all_here(&self) -> Vec<Id> {
+        let here = self.users.iter().filter(|known| !known.connections.is_empty());
+        here.map(|known| known.key().clone()).collect()
     }
 
     /// A connection of a user's has ended; from when on others are told, if it was the last.
@@ -96,24 +166,30 @@ impl Registry {
         if !known.connections.is_empty() {
             return None;
         }
-        known.changed = self.clock.now();
-        known.changed_at = Instant::now();
+        if !self.is_shared {
+            known.turn(UserStatus::Offline, self.clock.now());
+        }
         Some(known.changed_at + self.grace)
     }
 
     /// How a user stands.
     pub(super) fn status(&self, user: &Id) -> Status {
         let known = self.users.get(user);
-        let connections = known.as_ref().map_or(0, |known| known.connections.len());
         Status {
             user_id: user.clone(),
-            status: status(connections),
+            status: known.as_ref().map_or(UserStatus::Offline, |known| known.seen()),
+            connections: known.as_ref().map_or(0, |known| known.connections.len()),
             last_seen: known.map(|known| known.changed),
-            connections,
+            partial: false,
         }
     }
 
-    /// Whether a connection of a user's is open.
+    /// Whether a connection of a user's is open, on whichever node.
+    pub(super) fn is_online(&self, user: &Id) -> bool {
+        self.users.get(user).is_some_and(|known| known.seen() == UserStatus::Online)
+    }
+
+    /// Whether a connection of a user's is open on this node.
     pub(super) fn is_here(&self, user: &Id) -> bool {
         self.users.get(user).is_some_and(|known| !known.connections.is_empty())
     }
@@ -137,7 +213,7 @@ impl Registry {
 
     /// The user's status as it is, for an announcement that was asked for.
     pub(super) fn current(&self, user: &Id) -> Option<Change> {
-        self.users.get(user).map(|known| known.change(user))
+        self.users.get(user).map(|known| known.change(user, known.seen()))
     }
 
     /// Forgets who has been away for a day.
@@ -152,25 +228,33 @@ impl Registry {
 impl User {
     /// Since when nobody is here.
     fn away_since(&self) -> Option<Instant> {
-        self.connections.is_empty().then_some(self.changed_at)
+        let is_away = self.connections.is_empty() && self.status == UserStatus::Offline;
+        is_away.then_some(self.changed_at)
     }
 
-    /// The status as it is, of the user whose id is `id`.
-    fn change(&self, id: &Id) -> Change {
-        let status = status(self.connections.len());
+    /// Who has a connection here is online, whether or not that has been told to all nodes.
+    fn seen(&self) -> UserStatus {
+        if self.connections.is_empty() { self.status } else { UserStatus::Online }
+    }
+
+    fn turn(&mut self, status: UserStatus, at: Timestamp) {
+        (self.status, self.changed, self.changed_at) = (status, at, Instant::now());
+    }
+
+    /// That they have this status, of the user whose id is `id`.
+    fn change(&self, id: &Id, status: UserStatus) -> Change {
         Change { user: id.clone(), status, last_seen: self.changed, at: self.changed_at }
     }
 
     /// What others do not know yet of this user, whose id is `id`.
     fn news(&self, id: &Id, grace: Duration) -> Settled {
-        let now = status(self.connections.len());
-        if now == self.told {
+        if self.status == self.told {
             return Settled::Unchanged;
         }
         let due = self.away_since().map(|since| since + grace);
         match due.filter(|due| *due > Instant::now()) {
             Some(due) => Settled::Later(due),
-            None => Settled::Changed(self.change(id)),
+            None => Settled::Changed(self.change(id, self.status)),
         }
     }
 }

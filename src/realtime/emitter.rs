@@ -13,9 +13,11 @@ use super::{
     Catalogue,
     frame::Outgoing,
     hub::{Audience, Broadcast, Bundle, Except, Hub, Kept, Message, Picks, Receipt},
+    soft::Soft,
 };
 pub use crate::stream::Target;
 use crate::{
+    cluster::Cluster,
     config::EventAudience,
     db::Reach,
     event::{Alone, Ephemeral, EventName, Namespace, Namespaces, Twinned},
@@ -30,6 +32,8 @@ pub struct Emitter {
     hub: Hub,
     catalogue: Arc<Catalogue>,
     audience: EventAudience,
+    /// The other nodes, where there are some.
+    pub(super) cluster: Option<Cluster>,
     /// Who counts the sockets of an announced event, by its id.
     receipts: Arc<DashMap<Uuid, Receipt>>,
 }
@@ -55,7 +59,7 @@ pub struct ExternalEvent {
 
 impl Emitter {
     pub(super) fn new(hub: Hub, catalogue: Arc<Catalogue>, audience: EventAudience) -> Self {
-        Self { hub, catalogue, audience, receipts: Arc::default() }
+        Self { hub, catalogue, audience, cluster: None, receipts: Arc::default() }
     }
 
     /// Sends an event to a room.
@@ -83,7 +87,7 @@ impl Emitter {
 
     /// Sends an event to every socket of its dialect.
     pub fn emit_global<E: Ephemeral + Alone>(&self, event: &E) {
-        self.hub.broadcast(ephemeral(Audience::Everyone { kept_for: Vec::new() }, event));
+        self.broadcast(ephemeral(Audience::Everyone { kept_for: Vec::new() }, event));
     }
 
     /// Sends an event to a conversation in both dialects, except to the sockets of one user.
@@ -191,12 +195,30 @@ impl Emitter {
             None => Outgoing::named(&event, data, several, label),
         };
         let (message, kept) = (Message::One(event), kept.map(|(kept, _)| kept));
-        self.hub.broadcast(Broadcast { to, except, namespaces, message, volatile, kept, receipt });
+        self.broadcast(Broadcast { to, except, namespaces, message, volatile, kept, receipt });
     }
 
     fn broadcast_to<E: Ephemeral>(&self, room: Room, except: Except, event: &E) {
         let to = Audience::Rooms(SmallVec::from_buf([room]));
-        self.hub.broadcast(Broadcast { except, ..ephemeral(to, event) });
+        self.broadcast(Broadcast { except, ..ephemeral(to, event) });
+    }
+
+    /// To the sockets of this node; and to those of others, what they do not have from the store.
+    fn broadcast(&self, broadcast: Broadcast) {
+        if let Some(cluster) = &self.cluster
+            && let Some(soft) = Soft::of(&broadcast)
+        {
+            cluster.send(soft);
+        }
+        self.hub.broadcast(broadcast);
+    }
+
+    /// Sends to the sockets of this node what another node sent to its own; whether it could be read.
+    #[must_use]
+    pub fn hear(&self, soft: &RawValue) -> bool {
+        let soft = serde_json::from_str::<Soft>(soft.get()).ok();
+        let broadcast = soft.and_then(|soft| soft.broadcast(&self.catalogue));
+        broadcast.map(|broadcast| self.hub.broadcast(broadcast)).is_some()
     }
 }
 

@@ -202,6 +202,11 @@ impl Outgoing {
         self.label
     }
 
+    /// Whether the data is a list of arguments.
+    pub(super) fn is_several(&self) -> bool {
+        self.several
+    }
+
     /// The arguments behind the name, without the list around them; empty where there is none.
     fn arguments(&self) -> &str {
         let data = self.data.get();

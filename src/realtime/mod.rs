@@ -16,7 +16,7 @@
 //! | `sockets` | the connections that those numbers are |
 //! | `replay` | joining a room with what was missed of it |
 //! | `recovery/`, `restore` | sessions that last; what who comes back finds again |
-//! | `emitter`, `emit_service`, `http` | what the application sends, what is kept of it, REST over it |
+//! | `emitter`, `soft`, `emit_service`, `http` | what the application sends, what other nodes' sockets hear of it, what is kept of it, REST over it |
 //! | `events`, `catalogue/` | the events of a session, and all events of all rooms |
 
 pub mod catalogue;
@@ -50,6 +50,7 @@ mod seats;
 mod session;
 mod single_flight;
 mod sockets;
+mod soft;
 #[cfg(test)]
 mod tests;
 pub mod wire;
@@ -88,6 +89,7 @@ use self::{
 use crate::{
     auth::Verifier,
     clock::Clock,
+    cluster::Cluster,
     config::Config,
     event::ByNamespace,
     limits::{CallerRates, PacketLimit},
@@ -175,6 +177,13 @@ impl Realtime {
         let door = Door::new(Setup { engine, context, origins, tolerance, config });
         let emitter = Emitter::new(hub.clone(), catalogue, realtime.event_audience);
         Self { io, sockets, door, emitter, lifecycle }
+    }
+
+    /// Has what is not kept sent to the sockets of other nodes, too. Before anything is sent.
+    #[must_use]
+    pub fn among(mut self, cluster: Option<Cluster>) -> Self {
+        self.emitter.cluster = cluster;
+        self
     }
 
     /// Has sessions kept, and who comes back enters the rooms that these rights let them into. Before

@@ -71,6 +71,7 @@ impl PresenceLog {
             }
         };
         let looks = async {
+            presence.known().await;
             sleep(grace + RETURN).await;
             while let Err(error) = self.look_for_gone(&presence).await {
                 tracing::warn!(?error, "webhooks are told later who did not come back");

@@ -17,7 +17,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("notifications", &["causes", "prune"]),
     ("payments", &["shkeeper", "transaction", "watch"]),
     ("points", &["levels"]),
-    ("presence", &["announcer", "contacts", "registry"]),
+    ("presence", &["announcer", "contacts", "nodes", "registry"]),
     ("proxy", &["answer", "backend", "breaker", "question"]),
     ("users", &["acting", "names"]),
     ("webhooks", &["courier", "delivery", "endpoint", "presence"]),

@@ -16,7 +16,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
-use stoa::{app::App, clock::Clock, config::Config};
+use stoa::{app::App, clock::Clock, cluster::State, config::Config};
 use tempfile::TempDir;
 
 use super::{
@@ -293,6 +293,20 @@ impl TestApp {
     ) -> Answer {
         let ask = async || Some(self.get(path).await).filter(&wanted);
         within_time(deadline, what, eventually(ask)).await
+    }
+
+    /// Waits until it hears other nodes.
+    pub async fn joined(&self) {
+        let mut state = self.app.cluster().expect("nodes that it joins");
+        let joined = state.wait_for(|state| *state == State::Connected);
+        within_time(DEADLINE, "Redis", joined).await.expect("a server that runs");
+    }
+
+    /// Waits until it knows that it does not hear them.
+    pub async fn parted(&self) {
+        let mut state = self.app.cluster().expect("nodes that it joins");
+        let parted = state.wait_for(|state| matches!(state, State::Away(_)));
+        within_time(2 * DEADLINE, "the loss of Redis", parted).await.expect("a server that runs");
     }
 
     /// Begins to drain.

@@ -11,6 +11,7 @@ pub mod poll;
 pub mod postgres;
 pub mod process;
 pub mod raw;
+pub mod redis;
 pub mod shkeeper;
 mod socket;
 mod transcript;

@@ -28,7 +28,7 @@ const START: Duration = Duration::from_secs(20);
 
 /// Runs the server until the pipe from the tests closes, which it does when they are killed, too;
 /// then nobody but this is left to remove the folder.
-const UNTIL_CLOSED: &str = r#"
+pub(super) const UNTIL_CLOSED: &str = r#"
     folder=$1; shift
     "$@" </dev/null &
     read -r last

@@ -50,6 +50,11 @@ impl Process {
         Self { child, log, address }
     }
 
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("a process that runs")
+    }
+
     /// `kill -9`; what it has written since it listened.
     pub async fn kill(mut self) -> Vec<Value> {
         within("the process to end", self.child.kill()).await.expect("its end");

@@ -367,9 +367,14 @@ fn no_secret_is_ever_shown() {
         refusal(&[("API_KEYS", "shop:12345678")]),
         refusal(&[("DATABASE_URL", "mysql://stoa:12345678@db")]),
         refusal(&[("SHKEEPER_API_KEY", "12345678 87654321")]),
+        refusal(&[("REDIS_URL", "redis+unix:///run/12345678")]),
+        refusal(&[("REDIS_URL", "redis://stoa:12345678@")]),
+        refusal(&[("REDIS_URL", "rediss://stoa:12345678@cache/#insecure")]),
     ];
     for refusal in refusals {
-        let named = ["auth.", "database.", "shkeeper."].iter().any(|key| refusal.starts_with(key));
+        let named = ["auth.", "cluster.", "database.", "shkeeper."]
+            .iter()
+            .any(|key| refusal.starts_with(key));
         assert!(named, "{refusal}");
         assert!(!refusal.contains("12345678") && !refusal.contains("87654321"), "{refusal}");
     }
@@ -410,16 +415,19 @@ fn dotenv_is_read_when_present() {
 #[test]
 fn what_this_build_does_not_serve_stops_the_start() {
     for (name, value) in [
-        ("REDIS_URL", "redis://cache"),
-        ("REDIS_URL_FILE", "/run/secrets/redis"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector"),
+        ("ADMIN_UI_HASH_FILE", "/run/secrets/hash"),
         ("DRAIN_DELAY", "5s"),
     ] {
         let refused = load(&Flags::default(), env(&[(name, value)])).unwrap_err().to_string();
         assert!(refused.contains(name) && refused.contains("not served"), "{refused}");
     }
-    for nothing in
-        [("REDIS_URL", " "), ("REDIS_URL_FILE", ""), ("DRAIN_DELAY", "0s"), ("DRAIN_DELAY", "0ms")]
-    {
+    for nothing in [
+        ("ADMIN_UI_USER", " "),
+        ("ADMIN_UI_HASH_FILE", ""),
+        ("DRAIN_DELAY", "0s"),
+        ("DRAIN_DELAY", "0ms"),
+    ] {
         assert!(load(&Flags::default(), env(&[nothing])).is_ok(), "{nothing:?}");
     }
 }

@@ -172,6 +172,11 @@ impl Postgres {
         shared.tasks.spawn("store tail", follow);
     }
 
+    /// Has the tail look at once.
+    pub(super) fn wake(&self) {
+        self.0.follower.look();
+    }
+
     /// Hears what other processes tell.
     pub(super) fn listener(&self) -> Listener {
         let Inner { options, read_timeout, lock_timeout, .. } = &*self.0;
@@ -286,6 +291,7 @@ impl Postgres {
                 drop(connection);
                 // Who is answered has heard of it.
                 if let Some(position) = progress.position.get() {
+                    this.shared.herald.get().inspect(|herald| herald());
                     this.follower.passes(position, &this.shared).await;
                 }
                 unit.answer(done.or_else(Lost::cause));

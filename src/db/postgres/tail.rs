@@ -99,6 +99,11 @@ impl Follower {
         }
     }
 
+    /// Has it look at once.
+    pub(super) fn look(&self) {
+        self.wake.notify_one();
+    }
+
     /// Has it look once more, and end.
     pub(super) fn end(&self) {
         self.ending.store(true, Ordering::Release);

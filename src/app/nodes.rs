@@ -1,0 +1,57 @@
+//! The other nodes: what they are told of here, and who hears what they say.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use super::ground::Ground;
+use crate::{
+    cluster::{Change, Hearer},
+    db::Db,
+    presence::Presence,
+    realtime::Emitter,
+};
+
+/// Who hears other nodes.
+struct Rooms {
+    db: Db,
+    emitter: Emitter,
+    presence: Presence,
+}
+
+impl Hearer for Rooms {
+    fn woken(&self) {
+        self.db.wake();
+    }
+
+    fn changed(&self, changes: Vec<Change>) {
+        self.presence.changed(changes);
+    }
+
+    fn heard(&self, item: &RawValue) -> bool {
+        self.emitter.hear(item) || self.presence.hear(item)
+    }
+}
+
+/// Joins them, where there are some.
+pub(super) fn join(ground: &Ground, db: &Db, emitter: &Emitter, presence: &Presence) {
+    let is_shared = ground.config.database.is_shared();
+    let Some(cluster) = ground.cluster.clone() else {
+        if is_shared {
+            tracing::info!(
+                "other nodes on this database hear what is kept; typing, presence and volatile events stay on \
+                 their node (REDIS_URL)"
+            );
+        }
+        return;
+    };
+    if !is_shared {
+        tracing::warn!(
+            "REDIS_URL joins nodes on one Postgres; what is kept in SQLite (DATABASE_URL) stays on this node"
+        );
+    }
+    let (db, emitter, presence) = (db.clone(), emitter.clone(), presence.clone());
+    let rooms = Rooms { db: db.clone(), emitter, presence };
+    cluster.begin(Arc::new(rooms), &ground.tasks);
+    db.set_herald(Arc::new(move || cluster.wake_others()));
+}

@@ -1,0 +1,261 @@
+//! The connection to Redis: made again whenever it is lost, and probed, since one that hears nothing
+//! looks like one where nothing is said. What comes is handed to the rooms, what waits is sent.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use futures_util::{Stream, StreamExt as _};
+use parking_lot::Mutex;
+use rand::Rng as _;
+use redis::{
+    AsyncCommands as _, AsyncConnectionConfig, Msg, RedisError,
+    aio::{MultiplexedConnection, PubSub},
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::time::{Instant, error::Elapsed, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    envelope::{self, Batch},
+    names::{Kind, Names},
+    shared::{Session, Shared},
+};
+use crate::{clock::Timestamp, id::Id, metrics};
+
+/// How long a connection may take, and an answer.
+const CONNECT: Duration = Duration::from_secs(3);
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// After how much silence it is probed, and how long the probe may take.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// Until it is tried again to connect: the first pause, which doubles, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// A connection that was there for so long is made again at once.
+const LASTED: Duration = Duration::from_secs(5);
+
+/// How often it is told that Redis is away.
+const TELL_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How often others are woken at most.
+const WAKE_INTERVAL: Duration = Duration::from_millis(2);
+
+/// Who is told what other nodes say: the rooms, by way of the roof. Nothing here waits.
+pub trait Hearer: Send + Sync {
+    /// Another node has committed events.
+    fn woken(&self);
+
+    /// Users came or went, whichever node said so.
+    fn changed(&self, changes: Vec<Change>);
+
+    /// Another node has sent this; whether it could be read.
+    fn heard(&self, item: &RawValue) -> bool;
+}
+
+/// A user came, or went.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The user.
+    pub user: Id,
+    /// Whether they are here now, on whichever node.
+    pub is_online: bool,
+    /// When that changed.
+    pub at: Timestamp,
+}
+
+/// A change as it is told.
+#[derive(Deserialize)]
+struct Told(Id, Ends, i64);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Ends {
+    Online,
+    Offline,
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+enum Lost {
+    #[error("{0}")]
+    Redis(#[from] RedisError),
+    #[error("no answer in time")]
+    Silent(#[from] Elapsed),
+    #[error("its probe was not heard")]
+    Deaf,
+    #[error("the subscription ended")]
+    Ended,
+    #[error("it did not do what it was asked")]
+    Broken,
+}
+
+/// Connects, again and again.
+pub(super) async fn keep(shared: Arc<Shared>, hearer: Arc<dyn Hearer>) {
+    let mut pause = FIRST_PAUSE;
+    let mut told: Option<Instant> = None;
+    loop {
+        let begun = Instant::now();
+        let Err(lost) = Box::pin(attend(&shared, hearer.as_ref(), &mut told)).await;
+        let was_connected = shared.lost();
+        if told.is_none_or(|told| told.elapsed() >= TELL_INTERVAL) {
+            tracing::warn!(
+                error = %lost,
+                "Redis is away (REDIS_URL): typing, presence and volatile events stay on their node"
+            );
+            told = Some(Instant::now());
+        }
+        if was_connected {
+            metrics::cluster_lost().increment(1);
+            if begun.elapsed() >= LASTED {
+                pause = FIRST_PAUSE;
+            }
+        }
+        // Not all nodes at once.
+        let share = rand::rng().random_range(0.5..1.0);
+        sleep(pause.mul_f64(share)).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// One connection, from its beginning to its end.
+async fn attend(
+    shared: &Shared,
+    hearer: &dyn Hearer,
+    told: &mut Option<Instant>,
+) -> Result<Infallible, Lost> {
+    let commands = connect(shared).await?;
+    let mut subscription = timeout(CONNECT, subscribe(shared)).await??;
+    let broken = CancellationToken::new();
+    shared.connected(Session { commands: commands.clone(), broken: broken.clone() });
+    if told.take().is_some() {
+        tracing::info!("Redis is back");
+    }
+    let heard = Mutex::new(Instant::now());
+    tokio::select! {
+        lost = hear(subscription.on_message(), shared, hearer, &heard) => Err(lost),
+        lost = send(shared, commands.clone()) => lost,
+        lost = wake(shared, commands.clone()) => lost,
+        lost = probe(shared, commands, &heard) => lost,
+        () = broken.cancelled() => Err(Lost::Broken),
+    }
+}
+
+async fn connect(shared: &Shared) -> Result<MultiplexedConnection, Lost> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT))
+        .set_response_timeout(Some(ANSWER));
+    let connection = shared.client.get_multiplexed_async_connection_with_config(&config);
+    // Also where it takes the connection and says nothing.
+    Ok(timeout(CONNECT + ANSWER, connection).await??)
+}
+
+async fn subscribe(shared: &Shared) -> Result<PubSub, RedisError> {
+    let mut subscription = shared.client.get_async_pubsub().await?;
+    let channels = Kind::ALL.map(|kind| shared.names.channel(kind));
+    subscription.subscribe(&channels).await?;
+    Ok(subscription)
+}
+
+/// Hands on what comes.
+async fn hear(
+    messages: impl Stream<Item = Msg>,
+    shared: &Shared,
+    hearer: &dyn Hearer,
+    heard: &Mutex<Instant>,
+) -> Lost {
+    let mut messages = std::pin::pin!(messages);
+    while let Some(message) = messages.next().await {
+        *heard.lock() = Instant::now();
+        let Some(kind) = shared.names.kind(message.get_channel_name()) else { continue };
+        metrics::cluster_received(kind.label()).increment(1);
+        if hand_on(kind, message.get_payload_bytes(), &shared.names, hearer).is_err() {
+            metrics::cluster_dropped("unreadable").increment(1);
+        }
+    }
+    Lost::Ended
+}
+
+/// Hands on one message.
+fn hand_on(
+    kind: Kind,
+    payload: &[u8],
+    names: &Names,
+    hearer: &dyn Hearer,
+) -> serde_json::Result<()> {
+    match kind {
+        Kind::Wake if payload != names.node.as_bytes() => hearer.woken(),
+        Kind::Soft => {
+            let Some(batch) = envelope::read::<Batch>(payload)? else { return Ok(()) };
+            if batch.n != names.node {
+                let unreadable = batch.b.iter().filter(|item| !hearer.heard(item)).count();
+                if unreadable > 0 {
+                    metrics::cluster_dropped("unreadable").increment(unreadable as u64);
+                }
+            }
+        }
+        Kind::Presence => {
+            let told: Vec<Told> = serde_json::from_slice(payload)?;
+            let change = |Told(user, to, at)| {
+                let (is_online, at) = (matches!(to, Ends::Online), Timestamp::from_millis(at));
+                Change { user, is_online, at }
+            };
+            hearer.changed(told.into_iter().map(change).collect());
+        }
+        Kind::Wake | Kind::Probe => {}
+    }
+    Ok(())
+}
+
+/// Sends what waits.
+async fn send(shared: &Shared, mut commands: MultiplexedConnection) -> Result<Infallible, Lost> {
+    let channel = shared.names.channel(Kind::Soft);
+    let (published, items) = (published(Kind::Soft), metrics::cluster_sent());
+    loop {
+        let some = shared.queue.take().await;
+        let message = envelope::batch(&shared.names.node, &some);
+        let _: i64 = commands.publish(&channel, message).await?;
+        published.increment(1);
+        items.increment(some.len() as u64);
+    }
+}
+
+/// Tells others that there is something to read.
+async fn wake(shared: &Shared, mut commands: MultiplexedConnection) -> Result<Infallible, Lost> {
+    let channel = shared.names.channel(Kind::Wake);
+    let published = published(Kind::Wake);
+    loop {
+        shared.committed.notified().await;
+        let _: i64 = commands.publish(&channel, &shared.names.node).await?;
+        published.increment(1);
+        sleep(WAKE_INTERVAL).await;
+    }
+}
+
+/// Speaks to oneself where nobody else does.
+async fn probe(
+    shared: &Shared,
+    mut commands: MultiplexedConnection,
+    heard: &Mutex<Instant>,
+) -> Result<Infallible, Lost> {
+    let channel = shared.names.channel(Kind::Probe);
+    let published = published(Kind::Probe);
+    loop {
+        let last = *heard.lock();
+        sleep_until(last + SILENCE).await;
+        if *heard.lock() > last {
+            continue;
+        }
+        let _: i64 = commands.publish(&channel, "").await?;
+        published.increment(1);
+        sleep(SILENCE).await;
+        if *heard.lock() == last {
+            return Err(Lost::Deaf);
+        }
+    }
+}
+
+fn published(kind: Kind) -> ::metrics::Counter {
+    metrics::cluster_published(kind.label())
+}

@@ -1,0 +1,28 @@
+//! Several nodes on one Postgres, by way of Redis (`REDIS_URL`): what need not last is sent to the other
+//! nodes' sockets, who is here is counted once over all of them, and a node is told at once that another
+//! has committed. What is kept reaches every node by the store alone, so Redis may go away at any moment.
+//!
+//! | channel | message |
+//! |---|---|
+//! | `stoa:wake` | the node that has committed events; at most one in 2 ms |
+//! | `stoa:soft` | `{"v":1,"n":node,"b":[…]}`: what is not kept, as the emitter writes it |
+//! | `stoa:presence` | who came and who went ([`Cluster::tick`]) |
+//! | `stoa:probe:<node>` | to oneself, after some silence |
+//!
+//! What has another `v` is a newer node's, and passed over.
+
+mod connection;
+mod envelope;
+mod names;
+mod nodes;
+mod presence;
+mod queue;
+mod scripts;
+mod shared;
+
+pub use self::{
+    connection::{Change, Hearer},
+    nodes::Cluster,
+    presence::{Online, Step, Ticked},
+    shared::{Away, State},
+};

@@ -1,0 +1,59 @@
+//! The other nodes, as the rooms speak to them.
+
+use std::sync::Arc;
+
+use redis::{Client, RedisResult};
+use secrecy::ExposeSecret as _;
+use serde_json::value::RawValue;
+use tokio::sync::watch;
+
+use super::{
+    connection::{self, Hearer},
+    names::Names,
+    shared::{Shared, State},
+};
+use crate::{clock::Clock, config::ClusterConfig, tasks::Tasks};
+
+/// The other nodes. Cheap to clone.
+#[derive(Clone)]
+pub struct Cluster(Arc<Shared>);
+
+impl Cluster {
+    /// As configured; none where this node is alone. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// When the URL can't be used.
+    pub fn configured(config: &ClusterConfig, clock: &Clock) -> RedisResult<Option<Self>> {
+        let Some(url) = &config.redis_url else { return Ok(None) };
+        // For rediss://. Fails where the process has one already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::open(url.expose_secret())?;
+        let shared = Shared::new(Names::new(&config.prefix), client, clock.clone());
+        Ok(Some(Self(Arc::new(shared))))
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.0
+    }
+
+    /// Begins to connect, and goes on with it. Redis need not be there.
+    pub fn begin(&self, hearer: Arc<dyn Hearer>, tasks: &Tasks) {
+        tasks.spawn_until_stopped("redis", connection::keep(self.0.clone(), hearer));
+    }
+
+    /// Sends something to all other nodes, which may not hear it.
+    pub fn send(&self, item: Box<RawValue>) {
+        self.0.queue.push(item);
+    }
+
+    /// Has the other nodes look for what this one has committed.
+    pub fn wake_others(&self) {
+        self.0.committed.notify_one();
+    }
+
+    /// Whether the others are heard.
+    #[must_use]
+    pub fn state(&self) -> watch::Receiver<State> {
+        self.0.state()
+    }
+}

@@ -1,0 +1,20 @@
+//! The scripts by which Redis decides who is here: each runs whole, and nothing comes between its parts.
+
+use redis::Script;
+
+pub(super) struct Scripts {
+    pub(super) arrive: Script,
+    pub(super) leave: Script,
+    pub(super) tick: Script,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        let script = |body: &str| Script::new(&[include_str!("head.lua"), body].concat());
+        Self {
+            arrive: script(include_str!("arrive.lua")),
+            leave: script(include_str!("leave.lua")),
+            tick: script(include_str!("tick.lua")),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! A real Redis of a test's own, on a port of its own. It ends with the tests, however they end.
+
+use std::{
+    io::Write,
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use redis::{Client, Connection, FromRedisValue, cmd};
+use tempfile::TempDir;
+
+use super::postgres::UNTIL_CLOSED;
+
+/// How long the server may take to start.
+const START: Duration = Duration::from_secs(20);
+
+/// A server, and the folder that holds it.
+pub struct Redis {
+    folder: TempDir,
+    port: u16,
+    server: Option<Child>,
+}
+
+impl Redis {
+    /// A server that runs.
+    pub fn start() -> Self {
+        let mut this = Self::absent();
+        this.resume();
+        this
+    }
+
+    /// The place of one, where none is yet.
+    pub fn absent() -> Self {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let port = free.local_addr().expect("a port").port();
+        Self { folder: TempDir::new().expect("a folder"), port, server: None }
+    }
+
+    /// Starts the server, without anything that one before it knew.
+    pub fn resume(&mut self) {
+        let mut server = Command::new("sh");
+        server.args(["-c", UNTIL_CLOSED, "sh"]).arg(self.folder.path());
+        server.args(["redis-server", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+        server.args(["--port", &self.port.to_string(), "--dir"]).arg(self.folder.path());
+        server.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.server = Some(server.spawn().expect("a shell"));
+        let deadline = Instant::now() + START;
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
+            assert!(Instant::now() < deadline, "Redis did not start; `make setup` installs it");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Stops the server, and waits until it is gone.
+    pub fn stop(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            let mut pipe = server.stdin.take().expect("the pipe to the server");
+            pipe.write_all(b"keep\n").expect("a server that runs");
+            drop(pipe);
+            server.wait().expect("the server's end");
+        }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A connection of the test's own.
+    pub fn connection(&self) -> Connection {
+        let client = Client::open(self.url()).expect("its URL");
+        client.get_connection().expect("a connection")
+    }
+
+    /// What it answers to a command.
+    pub fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
+        let mut command = cmd(words[0]);
+        words[1..].iter().for_each(|word| {
+            command.arg(*word);
+        });
+        command.query(&mut self.connection()).expect("an answer")
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
