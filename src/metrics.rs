@@ -116,7 +116,8 @@ declare! {
     counter cluster_received(channel) = "stoa_cluster_messages_received_total";
     /// Events that are not kept and were sent to other nodes.
     counter cluster_sent() = "stoa_cluster_events_sent_total";
-    /// What other nodes did not hear, or this one could not read: `away`, `queue_full`, `unreadable`.
+    /// What other nodes did not hear, or this one could not read: `away`, `queue_full`,
+    /// `unreadable`, and questions that it had no time for: `busy`.
     counter cluster_dropped(reason) = "stoa_cluster_dropped_total";
     /// Panics of tasks, by the task's name.
     counter task_panics(task) = "stoa_task_panics_total";

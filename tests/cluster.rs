@@ -2,6 +2,7 @@
 //! order, and what follows from it for sockets is done by whoever has them (docs/operating.md). Through Redis
 //! what need not last reaches the sockets of all of them, and whatever happens to it, what is kept does.
 
+mod asks;
 mod outage;
 mod presence;
 mod rights;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 
 use super::ground::Ground;
@@ -9,13 +10,13 @@ use crate::{
     cluster::{Change, Hearer},
     db::Db,
     presence::Presence,
-    realtime::Emitter,
+    realtime::Realtime,
 };
 
 /// Who hears other nodes.
 struct Rooms {
     db: Db,
-    emitter: Emitter,
+    realtime: Realtime,
     presence: Presence,
 }
 
@@ -28,13 +29,17 @@ impl Hearer for Rooms {
         self.presence.changed(changes);
     }
 
+    fn asked<'a>(&'a self, question: &'a RawValue) -> BoxFuture<'a, Option<Box<RawValue>>> {
+        Box::pin(self.realtime.answer(question))
+    }
+
     fn heard(&self, item: &RawValue) -> bool {
-        self.emitter.hear(item) || self.presence.hear(item)
+        self.realtime.emitter().hear(item) || self.presence.hear(item)
     }
 }
 
 /// Joins them, where there are some.
-pub(super) fn join(ground: &Ground, db: &Db, emitter: &Emitter, presence: &Presence) {
+pub(super) fn join(ground: &Ground, db: &Db, realtime: &Realtime, presence: &Presence) {
     let is_shared = ground.config.database.is_shared();
     let Some(cluster) = ground.cluster.clone() else {
         if is_shared {
@@ -50,8 +55,8 @@ pub(super) fn join(ground: &Ground, db: &Db, emitter: &Emitter, presence: &Prese
             "REDIS_URL joins nodes on one Postgres; what is kept in SQLite (DATABASE_URL) stays on this node"
         );
     }
-    let (db, emitter, presence) = (db.clone(), emitter.clone(), presence.clone());
-    let rooms = Rooms { db: db.clone(), emitter, presence };
+    let (realtime, presence) = (realtime.clone(), presence.clone());
+    let rooms = Rooms { db: db.clone(), realtime, presence };
     cluster.begin(Arc::new(rooms), &ground.tasks);
     db.set_herald(Arc::new(move || cluster.wake_others()));
 }

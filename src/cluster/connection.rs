@@ -3,7 +3,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{Stream, StreamExt as _, future::BoxFuture};
 use parking_lot::Mutex;
 use rand::Rng as _;
 use redis::{
@@ -12,12 +12,16 @@ use redis::{
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::time::{Instant, error::Elapsed, sleep, sleep_until, timeout};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, error::Elapsed, sleep, sleep_until, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    asked::{Ask, Reply},
     envelope::{self, Batch},
-    names::{Kind, Names},
+    names::Kind,
     shared::{Session, Shared},
 };
 use crate::{clock::Timestamp, id::Id, metrics};
@@ -42,13 +46,20 @@ const TELL_INTERVAL: Duration = Duration::from_secs(30);
 /// How often others are woken at most.
 const WAKE_INTERVAL: Duration = Duration::from_millis(2);
 
-/// Who is told what other nodes say: the rooms, by way of the roof. Nothing here waits.
+/// Questions of other nodes that wait at most (docs/limits.md), and for how long anybody waits for an answer.
+const QUESTIONS: usize = 64;
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Who is told what other nodes say: the rooms, by way of the roof. Nothing but an answer waits.
 pub trait Hearer: Send + Sync {
     /// Another node has committed events.
     fn woken(&self);
 
     /// Users came or went, whichever node said so.
     fn changed(&self, changes: Vec<Change>);
+
+    /// What this node answers another; nothing to what it does not know.
+    fn asked<'a>(&'a self, question: &'a RawValue) -> BoxFuture<'a, Option<Box<RawValue>>>;
 
     /// Another node has sent this; whether it could be read.
     fn heard(&self, item: &RawValue) -> bool;
@@ -74,6 +85,14 @@ struct Told(Id, Ends, i64);
 enum Ends {
     Online,
     Offline,
+}
+
+/// Who hears what comes.
+struct Ears<'a> {
+    shared: &'a Shared,
+    hearer: &'a dyn Hearer,
+    /// What other nodes ask.
+    questions: mpsc::Sender<(Ask, Instant)>,
 }
 
 /// Why a connection ended.
@@ -133,8 +152,11 @@ async fn attend(
         tracing::info!("Redis is back");
     }
     let heard = Mutex::new(Instant::now());
+    let (questions, asked) = mpsc::channel(QUESTIONS);
+    let ears = Ears { shared, hearer, questions };
     tokio::select! {
-        lost = hear(subscription.on_message(), shared, hearer, &heard) => Err(lost),
+        lost = ears.hear(subscription.on_message(), &heard) => Err(lost),
+        lost = answer(asked, shared, hearer) => lost,
         lost = send(shared, commands.clone()) => lost,
         lost = wake(shared, commands.clone()) => lost,
         lost = probe(shared, commands, &heard) => lost,
@@ -158,54 +180,79 @@ async fn subscribe(shared: &Shared) -> Result<PubSub, RedisError> {
     Ok(subscription)
 }
 
-/// Hands on what comes.
-async fn hear(
-    messages: impl Stream<Item = Msg>,
-    shared: &Shared,
-    hearer: &dyn Hearer,
-    heard: &Mutex<Instant>,
-) -> Lost {
-    let mut messages = std::pin::pin!(messages);
-    while let Some(message) = messages.next().await {
-        *heard.lock() = Instant::now();
-        let Some(kind) = shared.names.kind(message.get_channel_name()) else { continue };
-        metrics::cluster_received(kind.label()).increment(1);
-        if hand_on(kind, message.get_payload_bytes(), &shared.names, hearer).is_err() {
-            metrics::cluster_dropped("unreadable").increment(1);
-        }
-    }
-    Lost::Ended
-}
-
-/// Hands on one message.
-fn hand_on(
-    kind: Kind,
-    payload: &[u8],
-    names: &Names,
-    hearer: &dyn Hearer,
-) -> serde_json::Result<()> {
-    match kind {
-        Kind::Wake if payload != names.node.as_bytes() => hearer.woken(),
-        Kind::Soft => {
-            let Some(batch) = envelope::read::<Batch>(payload)? else { return Ok(()) };
-            if batch.n != names.node {
-                let unreadable = batch.b.iter().filter(|item| !hearer.heard(item)).count();
-                if unreadable > 0 {
-                    metrics::cluster_dropped("unreadable").increment(unreadable as u64);
-                }
+impl Ears<'_> {
+    /// Hands on what comes.
+    async fn hear(&self, messages: impl Stream<Item = Msg>, heard: &Mutex<Instant>) -> Lost {
+        let mut messages = std::pin::pin!(messages);
+        while let Some(message) = messages.next().await {
+            *heard.lock() = Instant::now();
+            let Some(kind) = self.shared.names.kind(message.get_channel_name()) else { continue };
+            metrics::cluster_received(kind.label()).increment(1);
+            if self.hand_on(kind, message.get_payload_bytes()).is_err() {
+                metrics::cluster_dropped("unreadable").increment(1);
             }
         }
-        Kind::Presence => {
-            let told: Vec<Told> = serde_json::from_slice(payload)?;
-            let change = |Told(user, to, at)| {
-                let (is_online, at) = (matches!(to, Ends::Online), Timestamp::from_millis(at));
-                Change { user, is_online, at }
-            };
-            hearer.changed(told.into_iter().map(change).collect());
-        }
-        Kind::Wake | Kind::Probe => {}
+        Lost::Ended
     }
-    Ok(())
+
+    /// Hands on one message.
+    fn hand_on(&self, kind: Kind, payload: &[u8]) -> serde_json::Result<()> {
+        let (hearer, node) = (self.hearer, &self.shared.names.node);
+        match kind {
+            Kind::Wake if payload != node.as_bytes() => hearer.woken(),
+            Kind::Soft => {
+                let Some(batch) = envelope::read::<Batch>(payload)? else { return Ok(()) };
+                if batch.n != *node {
+                    let unreadable = batch.b.iter().filter(|item| !hearer.heard(item)).count();
+                    if unreadable > 0 {
+                        metrics::cluster_dropped("unreadable").increment(unreadable as u64);
+                    }
+                }
+            }
+            Kind::Presence => {
+                let told: Vec<Told> = serde_json::from_slice(payload)?;
+                let change = |Told(user, to, at)| {
+                    let (is_online, at) = (matches!(to, Ends::Online), Timestamp::from_millis(at));
+                    Change { user, is_online, at }
+                };
+                hearer.changed(told.into_iter().map(change).collect());
+            }
+            Kind::Ask => {
+                let ask = envelope::read::<Ask>(payload)?.filter(|ask| ask.n != *node);
+                if let Some(ask) = ask
+                    && self.questions.try_send((ask, Instant::now())).is_err()
+                {
+                    metrics::cluster_dropped("busy").increment(1);
+                }
+            }
+            Kind::Reply => {
+                if let Some(reply) = envelope::read::<Reply>(payload)? {
+                    self.shared.asked.take(reply);
+                }
+            }
+            Kind::Wake | Kind::Probe => {}
+        }
+        Ok(())
+    }
+}
+
+/// Answers what others ask, one after the other.
+async fn answer(
+    mut questions: mpsc::Receiver<(Ask, Instant)>,
+    shared: &Shared,
+    hearer: &dyn Hearer,
+) -> Result<Infallible, Lost> {
+    while let Some((ask, since)) = questions.recv().await {
+        if since.elapsed() >= FRESH {
+            continue;
+        }
+        let Some(answer) = hearer.asked(&ask.q).await else { continue };
+        let reply = ask.reply(&shared.names.node, answer);
+        let Ok(message) = serde_json::to_string(&reply) else { continue };
+        let channel = shared.names.channel_of(Kind::Reply, &ask.n);
+        shared.publish(Kind::Reply, &channel, message).await.map_err(|_| Lost::Broken)?;
+    }
+    Err(Lost::Ended)
 }
 
 /// Sends what waits.

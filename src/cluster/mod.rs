@@ -7,10 +7,14 @@
 //! | `stoa:wake` | the node that has committed events; at most one in 2 ms |
 //! | `stoa:soft` | `{"v":1,"n":node,"b":[…]}`: what is not kept, as the emitter writes it |
 //! | `stoa:presence` | who came and who went ([`Cluster::tick`]) |
+//! | `stoa:ask` | `{"v":1,"n":node,"id":7,"q":…}`: a question to all others ([`Cluster::ask_others`]) |
+//! | `stoa:reply:<node>` | `{"v":1,"n":node,"id":7,"a":…}`: what one of them answers |
 //! | `stoa:probe:<node>` | to oneself, after some silence |
 //!
 //! What has another `v` is a newer node's, and passed over.
 
+mod asked;
+mod asks;
 mod connection;
 mod envelope;
 mod names;
@@ -21,6 +25,7 @@ mod scripts;
 mod shared;
 
 pub use self::{
+    asks::Answers,
     connection::{Change, Hearer},
     nodes::Cluster,
     presence::{Online, Step, Ticked},

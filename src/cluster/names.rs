@@ -22,11 +22,14 @@ pub(super) enum Kind {
     Wake,
     Soft,
     Presence,
+    Ask,
+    Reply,
     Probe,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 4] = [Self::Wake, Self::Soft, Self::Presence, Self::Probe];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Wake, Self::Soft, Self::Presence, Self::Ask, Self::Reply, Self::Probe];
 
     /// As metrics name it.
     pub(super) const fn label(self) -> &'static str {
@@ -34,6 +37,8 @@ impl Kind {
             Self::Wake => "wake",
             Self::Soft => "soft",
             Self::Presence => "presence",
+            Self::Ask => "ask",
+            Self::Reply => "reply",
             Self::Probe => "probe",
         }
     }
@@ -49,11 +54,15 @@ impl Names {
 
     /// The channel of all nodes, or of this one.
     pub(super) fn channel(&self, kind: Kind) -> String {
-        let Self { prefix, node, .. } = self;
         match kind {
-            Kind::Wake | Kind::Soft | Kind::Presence => format!("{prefix}:{}", kind.label()),
-            Kind::Probe => format!("{prefix}:{}:{node}", kind.label()),
+            Kind::Reply | Kind::Probe => self.channel_of(kind, &self.node),
+            _ => format!("{}:{}", self.prefix, kind.label()),
         }
+    }
+
+    /// The channel of another node.
+    pub(super) fn channel_of(&self, kind: Kind, node: &str) -> String {
+        format!("{}:{}:{node}", self.prefix, kind.label())
     }
 
     /// A key: all of them are in one slot.

@@ -1,11 +1,16 @@
 //! What the parts of a cluster's node have in common: the way to Redis, while there is one.
 
 use parking_lot::Mutex;
-use redis::{Client, RedisError, aio::MultiplexedConnection};
+use redis::{AsyncCommands as _, Client, RedisError, aio::MultiplexedConnection};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{names::Names, queue::Queue, scripts::Scripts};
+use super::{
+    asked::Asked,
+    names::{Kind, Names},
+    queue::Queue,
+    scripts::Scripts,
+};
 use crate::{
     clock::{Clock, Timestamp},
     metrics,
@@ -30,6 +35,8 @@ pub(super) struct Shared {
     pub(super) client: Client,
     pub(super) queue: Queue,
     pub(super) scripts: Scripts,
+    /// What was asked of other nodes.
+    pub(super) asked: Asked,
     /// Told when others are to be woken.
     pub(super) committed: Notify,
     clock: Clock,
@@ -49,9 +56,9 @@ impl Shared {
     pub(super) fn new(names: Names, client: Client, clock: Clock) -> Self {
         let (state, _) = watch::channel(State::Away(clock.now()));
         metrics::cluster_connected().set(0.0);
-        let (queue, committed, session) = Default::default();
+        let (queue, asked, committed, session) = Default::default();
         let scripts = Scripts::new();
-        Self { names, client, queue, scripts, committed, clock, session, state }
+        Self { names, client, queue, scripts, asked, committed, clock, session, state }
     }
 
     pub(super) fn state(&self) -> watch::Receiver<State> {
@@ -75,6 +82,21 @@ impl Shared {
             metrics::cluster_connected().set(0.0);
         }
         was_there
+    }
+
+    /// Says something to whoever listens.
+    pub(super) async fn publish(
+        &self,
+        kind: Kind,
+        channel: &str,
+        message: String,
+    ) -> Result<(), Away> {
+        let publish = async |redis: &mut MultiplexedConnection| {
+            redis.publish::<_, _, i64>(channel, message).await
+        };
+        self.ask(publish).await?;
+        metrics::cluster_published(kind.label()).increment(1);
+        Ok(())
     }
 
     /// Asks Redis something. Where that fails it is connected anew.

@@ -370,27 +370,39 @@ struct RoomFilter {
     prefix: String,
 }
 
-/// Lists the rooms that have members on this node.
+/// A page of what all nodes have.
+#[derive(Serialize, ToSchema)]
+struct OfAllNodes<T> {
+    #[serde(flatten)]
+    list: List<T>,
+    /// Told where a node that lives did not answer: it is the others' alone.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    partial: bool,
+}
+
+/// Lists the rooms that have members, on whichever node.
 ///
-/// Needs the role `service` or `admin`. In the order of their names.
+/// Needs the role `service` or `admin`. In the order of their names. A user who is in a room on several
+/// nodes is counted once.
 #[utoipa::path(
     get,
     path = "/api/rooms",
     tag = "Emit",
     params(RoomFilter, Page),
-    responses((status = 200, description = "A page of rooms.", body = List<RoomSize>))
+    responses((status = 200, description = "A page of rooms.", body = OfAllNodes<RoomSize>))
 )]
 async fn list_rooms(
     State(realtime): State<Realtime>,
     _operator: OperatorCaller,
     Query(filter): Query<RoomFilter>,
     page: Page,
-) -> Result<List<RoomSize>> {
-    let rooms = realtime.hub().rooms(&filter.prefix, page.after()?, page.fetch()).await;
-    Ok(List::of(rooms, &page, |room| room.room.clone(), identity))
+) -> Result<Json<OfAllNodes<RoomSize>>> {
+    let rooms = realtime.census.rooms(filter.prefix, page.after()?, page.fetch()).await;
+    let list = List::of(rooms.items, &page, |room| room.room.clone(), identity);
+    Ok(Json(OfAllNodes { list, partial: rooms.partial }))
 }
 
-/// Lists the members of a room on this node.
+/// Lists the members of a room, on whichever node.
 ///
 /// Needs the role `service` or `admin`. In the order of their user ids.
 #[utoipa::path(
@@ -398,17 +410,15 @@ async fn list_rooms(
     path = "/api/rooms/{room}/members",
     tag = "Emit",
     params(("room" = String, Path, description = "The room's name."), Page),
-    responses((status = 200, description = "A page of members.", body = List<RoomMember>))
+    responses((status = 200, description = "A page of members.", body = OfAllNodes<RoomMember>))
 )]
 async fn list_members(
     State(realtime): State<Realtime>,
     _operator: OperatorCaller,
     Path(room): Path<Room>,
     page: Page,
-) -> Result<List<RoomMember>> {
-    let after: Option<Id> = page.after()?;
-    let mut members = realtime.hub().members(&room).await;
-    members.retain(|member| after.as_ref().is_none_or(|after| member.user_id > *after));
-    members.truncate(page.fetch());
-    Ok(List::of(members, &page, |member| member.user_id.clone(), identity))
+) -> Result<Json<OfAllNodes<RoomMember>>> {
+    let members = realtime.census.members(room, page.after()?, page.fetch()).await;
+    let list = List::of(members.items, &page, |member| member.user_id.clone(), identity);
+    Ok(Json(OfAllNodes { list, partial: members.partial }))
 }

@@ -16,10 +16,12 @@
 //! | `sockets` | the connections that those numbers are |
 //! | `replay` | joining a room with what was missed of it |
 //! | `recovery/`, `restore` | sessions that last; what who comes back finds again |
+//! | `census` | rooms and who is in them, over all nodes |
 //! | `emitter`, `soft`, `emit_service`, `http` | what the application sends, what other nodes' sockets hear of it, what is kept of it, REST over it |
 //! | `events`, `catalogue/` | the events of a session, and all events of all rooms |
 
 pub mod catalogue;
+mod census;
 mod commands;
 mod connection;
 mod deadlines;
@@ -60,6 +62,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use serde_json::value::RawValue;
 use socketioxide::{ParserConfig, SocketIo};
 
 pub use self::{
@@ -77,6 +80,7 @@ pub use self::{
     sockets::Sockets,
 };
 use self::{
+    census::Census,
     connection::{Context, Times},
     events::{ClosingReason, SessionClosing},
     frame::Outgoing,
@@ -107,6 +111,7 @@ pub struct Realtime {
     sockets: Sockets,
     door: Door,
     emitter: Emitter,
+    census: Census,
     lifecycle: Arc<Lifecycle>,
 }
 
@@ -176,12 +181,14 @@ impl Realtime {
         let lifecycle = Lifecycle::new(context.clone(), config);
         let door = Door::new(Setup { engine, context, origins, tolerance, config });
         let emitter = Emitter::new(hub.clone(), catalogue, realtime.event_audience);
-        Self { io, sockets, door, emitter, lifecycle }
+        let census = Census::new(hub);
+        Self { io, sockets, door, emitter, census, lifecycle }
     }
 
     /// Has what is not kept sent to the sockets of other nodes, too. Before anything is sent.
     #[must_use]
     pub fn among(mut self, cluster: Option<Cluster>) -> Self {
+        self.census.cluster.clone_from(&cluster);
         self.emitter.cluster = cluster;
         self
     }
@@ -218,6 +225,11 @@ impl Realtime {
     #[must_use]
     pub fn emitter(&self) -> &Emitter {
         &self.emitter
+    }
+
+    /// What this node answers another that asks who is in its rooms; nothing to any other question.
+    pub async fn answer(&self, question: &RawValue) -> Option<Box<RawValue>> {
+        self.census.answer(question).await
     }
 
     /// Rooms and who is in them.

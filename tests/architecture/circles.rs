@@ -13,7 +13,7 @@ use super::source::{Source, Token};
 
 /// What stands in `src/realtime/`, from the ground up: each knows those before it, and what stands in
 /// its own folder.
-const REALTIME: [&str; 34] = [
+const REALTIME: [&str; 35] = [
     "events",
     "frame",
     "packet",
@@ -31,6 +31,7 @@ const REALTIME: [&str; 34] = [
     "recovery",
     "hub",
     "link",
+    "census",
     "soft",
     "emitter",
     "connection",

@@ -219,7 +219,7 @@ async fn while_redis_is_away_nothing_changes_and_afterwards_all_is_told_once() {
 }
 
 /// Sends a signal to a process.
-fn signal(name: &str, process: u32) {
+pub(super) fn signal(name: &str, process: u32) {
     let sent = Command::new("kill").args([format!("-{name}"), process.to_string()]).status();
     assert!(sent.expect("kill").success());
 }

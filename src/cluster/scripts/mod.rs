@@ -3,6 +3,7 @@
 use redis::Script;
 
 pub(super) struct Scripts {
+    pub(super) alive: Script,
     pub(super) arrive: Script,
     pub(super) leave: Script,
     pub(super) tick: Script,
@@ -12,6 +13,7 @@ impl Scripts {
     pub(super) fn new() -> Self {
         let script = |body: &str| Script::new(&[include_str!("head.lua"), body].concat());
         Self {
+            alive: Script::new(include_str!("alive.lua")),
             arrive: script(include_str!("arrive.lua")),
             leave: script(include_str!("leave.lua")),
             tick: script(include_str!("tick.lua")),

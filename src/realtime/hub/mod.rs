@@ -58,7 +58,7 @@ struct Inner {
     sockets: DashMap<Uuid, (usize, Member)>,
 }
 
-/// A room and who is in it, on this node.
+/// A room and who is in it, over all nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct RoomSize {
     /// The room's name.
@@ -69,7 +69,7 @@ pub struct RoomSize {
     pub users: usize,
 }
 
-/// A user in a room, on this node.
+/// A user in a room, over all nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RoomMember {
@@ -198,8 +198,13 @@ impl Hub {
     }
 
     /// Up to `limit` rooms whose names begin with `prefix`, in the order of their names, from the
-    /// one after `after`.
-    pub async fn rooms(&self, prefix: &str, after: Option<String>, limit: usize) -> Vec<RoomSize> {
+    /// one after `after`: how many sockets are in each, and which users.
+    pub(super) async fn rooms(
+        &self,
+        prefix: &str,
+        after: Option<String>,
+        limit: usize,
+    ) -> Vec<(String, usize, Vec<Id>)> {
         let (prefix, after): (Arc<str>, Option<Arc<str>>) = (prefix.into(), after.map(Into::into));
         let ask = |answer| {
             let (prefix, after) = (prefix.clone(), after.clone());
@@ -210,10 +215,8 @@ impl Hub {
         for (room, members) in answers.into_iter().flatten() {
             rooms.entry(room).or_default().extend(members);
         }
-        let sized = rooms.into_iter().map(|(room, members)| RoomSize {
-            room,
-            sockets: members.len(),
-            users: count_users(members).len(),
+        let sized = rooms.into_iter().map(|(room, members)| {
+            (room, members.len(), count_users(members).into_keys().collect())
         });
         sized.take(limit).collect()
     }
