@@ -393,12 +393,14 @@ async fn a_payout_is_through_when_that_much_of_that_coin_went() {
         "destination": "0x6f2F", "provider": "shkeeper" });
     let payout = id_of(&app.post("/api/payouts", order).await.ok());
     let path = format!("/api/payouts/{payout}");
-    let through = fake.finish_payout(&payout, Outcome::Success).expect("a callback");
+    // The first round of questions may come late: it finds the payout under way.
+    let through = fake.early_callback(&payout).expect("a callback");
     for (field, value) in [("amount", "0.01"), ("amount", "341"), ("crypto", "BTC")] {
         let told = changed(&through, |body| body[field] = json!(value));
         assert_eq!(fake.deliver(&told).await, 422, "{field} {value}");
         assert_eq!(app.get(&path).await.ok()["status"], "processing", "{field} {value}");
     }
+    let through = fake.finish_payout(&payout, Outcome::Success).expect("a callback");
     assert_eq!(fake.deliver(&through).await, 202);
     assert_eq!(app.get(&path).await.ok()["status"], "completed");
 }

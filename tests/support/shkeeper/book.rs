@@ -292,7 +292,15 @@ impl Book {
         let index = index.unwrap_or_else(|| panic!("no payout {external_id}"));
         let payout = &mut self.payouts[index];
         payout.outcome = Some(to);
-        if to != Outcome::Success || payout.call.callback_url.is_empty() {
+        (to == Outcome::Success).then(|| self.payout_callback(external_id))?
+    }
+
+    /// The callback of a payout that went through, whatever became of it here.
+    pub fn payout_callback(&self, external_id: &str) -> Option<(String, Vec<u8>)> {
+        let index = self.payouts.iter().rposition(|payout| payout.call.external_id == external_id);
+        let index = index.unwrap_or_else(|| panic!("no payout {external_id}"));
+        let payout = &self.payouts[index];
+        if payout.call.callback_url.is_empty() {
             return None;
         }
         let amount: Decimal = payout.call.amount.parse().expect("an amount");

@@ -183,6 +183,12 @@ impl Fake {
         Some(Delivery::signed(url, body, self.0.clock.now()))
     }
 
+    /// The callback of a payout that is through, while whoever asks for it hears that it is not.
+    pub fn early_callback(&self, external_id: &str) -> Option<Delivery> {
+        let (url, body) = self.book().payout_callback(external_id)?;
+        Some(Delivery::signed(url, body, self.0.clock.now()))
+    }
+
     /// Posts a callback to its URL, once; gives the status.
     pub async fn deliver(&self, delivery: &Delivery) -> u16 {
         let Delivery { url, headers, body } = delivery.clone();
