@@ -66,6 +66,9 @@ async fn another_node_delivers_when_the_first_stands_still() {
     let second = node(&receiver, &url).await;
     tick(&second, "red", [1]).await;
     receiver.until_numbers("other/red", &[1]).await;
+    // What is not written down yet when it is stopped is told twice.
+    let told = |health: &serde_json::Value| health["deliveredAt"].is_string();
+    until_health(&second, "what the first has written", told).await;
     let stopped = Command::new("kill").args(["-STOP", &first.id().to_string()]).status();
     assert!(stopped.expect("kill").success());
     tick(&second, "red", [2]).await;
