@@ -195,6 +195,10 @@ impl Users {
 
     /// What was sent to nobody but them, or told of them alone, shows nothing any more.
     async fn empty_stream(&self, stream: Stream) -> Result<()> {
+        let name = stream.clone();
+        if self.db.read(async move |tx| Ok(db::last_seq(tx, &name).await?)).await? == 0 {
+            return Ok(());
+        }
         let mut last = Some(0);
         while let Some(after) = last {
             let stream = stream.clone();
