@@ -67,7 +67,7 @@ export class History {
     return entered !== undefined && from > entered ? 'must' : 'may';
   }
 
-  /** What is wrong with the order of what was heard: it is one, and that of whoever sent it. */
+  /** What is wrong with the order of what was heard: it is one in each room, and that of whoever sent it. */
   orderFaults(chains) {
     const faults = [];
     for (const { heard, name } of chains) {
@@ -80,8 +80,12 @@ export class History {
         if (latest < 0 || from > this.sent[latest].from) latest = n;
       }
     }
-    const circle = inCircle(chains.map(({ heard }) => heard));
-    if (circle.length > 0) faults.push(`in another order by others: ${circle.slice(0, 10)}`);
+    const roomsOf = ({ to }) => (to === 'everyone' ? [to] : to.rooms);
+    for (const room of new Set(this.sent.flatMap(roomsOf))) {
+      const isIn = (n) => roomsOf(this.sent[n]).includes(room);
+      const circle = inCircle(chains.map(({ heard }) => heard.filter(isIn)));
+      if (circle.length > 0) faults.push(`in another order by others in ${room}: ${circle.slice(0, 10)}`);
+    }
     return faults;
   }
 }
