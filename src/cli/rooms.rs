@@ -2,6 +2,7 @@
 //! (docs/contract/rest.md#emit).
 
 use anyhow::Result;
+use serde_json::Value;
 use stoa::{config::Loaded, room::Room};
 
 use super::{
@@ -26,30 +27,24 @@ pub struct Args {
 /// Lists them, over all nodes, in the order of their names.
 pub async fn run(args: &Args, load: impl Fn() -> Result<Loaded>) -> Result<()> {
     let server = args.server.connect(load)?;
-    let (mut pages, header) = match &args.room {
-        Some(room) => {
-            let path = format!("/api/rooms/{}/members", segment(&room.to_string()));
-            (server.list(path, Vec::new()), "SOCKETS  USER")
+    let (mut pages, header) = if let Some(room) = &args.room {
+        let path = format!("/api/rooms/{}/members", segment(&room.to_string()));
+        (server.list(path, Vec::new()), "SOCKETS  USER")
+    } else {
+        let query = vec![("prefix", args.prefix.clone())];
+        (server.list("/api/rooms".to_owned(), query), "SOCKETS   USERS  ROOM")
+    };
+    let row = |item: &Value| {
+        let sockets = number(item, "sockets");
+        if args.room.is_some() {
+            return format!("{sockets:>7}  {}", text(item, "userId"));
         }
-        None => {
-            let query = vec![("prefix", args.prefix.clone())];
-            (server.list("/api/rooms".to_owned(), query), "SOCKETS   USERS  ROOM")
-        }
+        format!("{sockets:>7} {:>7}  {}", number(item, "users"), text(item, "room"))
     };
     let mut listing = Listing::new(args.json, header);
     while let Some(items) = pages.next().await? {
         for item in &items {
-            let is_heard = listing.say(item, |item| {
-                let sockets = number(item, "sockets");
-                match &args.room {
-                    Some(_) => format!("{sockets:>7}  {}", text(item, "userId")),
-                    None => {
-                        let users = number(item, "users");
-                        format!("{sockets:>7} {users:>7}  {}", text(item, "room"))
-                    }
-                }
-            })?;
-            if !is_heard {
+            if !listing.say(item, row)? {
                 return Ok(());
             }
         }

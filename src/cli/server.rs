@@ -79,9 +79,15 @@ pub struct Pages<'a> {
     server: &'a Connected,
     path: String,
     query: Vec<(&'static str, String)>,
-    /// None after the last page.
-    cursor: Option<Option<String>>,
+    next: Next,
     was_partial: bool,
+}
+
+/// Which page comes next.
+enum Next {
+    First,
+    After(String),
+    None,
 }
 
 impl Server {
@@ -129,7 +135,7 @@ impl Connected {
 
     /// What is listed there.
     pub fn list(&self, path: String, query: Vec<(&'static str, String)>) -> Pages<'_> {
-        Pages { server: self, path, query, cursor: Some(None), was_partial: false }
+        Pages { server: self, path, query, next: Next::First, was_partial: false }
     }
 
     fn at(&self, path: &str, query: &[(&str, String)]) -> Result<Url> {
@@ -179,10 +185,13 @@ impl Pages<'_> {
     /// # Errors
     /// The server's sentence, when it refuses.
     pub async fn next(&mut self) -> Result<Option<Vec<Value>>> {
-        let Some(cursor) = self.cursor.take() else { return Ok(None) };
         let mut query = self.query.clone();
         query.push(("limit", PAGE.to_string()));
-        query.extend(cursor.map(|cursor| ("cursor", cursor)));
+        match &self.next {
+            Next::First => {}
+            Next::After(cursor) => query.push(("cursor", cursor.clone())),
+            Next::None => return Ok(None),
+        }
         let url = self.server.at(&self.path, &query)?;
         let text = self.server.ask(self.server.request(Method::GET, &url)).await?;
         let page: Page = serde_json::from_str(&text).context("this is no list of Stoa's")?;
@@ -191,7 +200,7 @@ impl Pages<'_> {
             self.was_partial = true;
             remark("A node did not answer: this is what the others have.");
         }
-        self.cursor = page.next_cursor.map(Some);
+        self.next = page.next_cursor.map_or(Next::None, Next::After);
         Ok(Some(page.items))
     }
 }

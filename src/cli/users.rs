@@ -29,12 +29,12 @@ pub struct Args {
 
 #[derive(Deserialize)]
 struct Presence {
-    items: Vec<Status>,
+    items: Vec<Standing>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Status {
+struct Standing {
     user_id: String,
     status: String,
     last_seen: Option<String>,
@@ -60,7 +60,7 @@ pub async fn run(args: &Args, load: impl Fn() -> Result<Loaded>) -> Result<()> {
         let answer = server.post("/api/presence/query", &json!({ "userIds": ids })).await?;
         let presence: Presence =
             serde_json::from_str(&answer).context("this is no presence of Stoa's")?;
-        for Status { user_id, status, last_seen } in presence.items {
+        for Standing { user_id, status, last_seen } in presence.items {
             let Some(sockets) = sockets.get(user_id.as_str()).filter(|_| status == "online") else {
                 continue;
             };
