@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::documents::{Player, Playground};
 use crate::{
-    auth::{Minter, NewToken, Roles},
+    auth::{Minter, NewToken, Roles, SetupError},
     clock::Timestamp,
     config::{Config, Environment},
     error::{Error, Result},
@@ -22,7 +22,7 @@ const PLAYERS: [(&str, &str); 3] =
     [("playground-ann", "Ann"), ("playground-bob", "Bob"), ("playground-you", "You")];
 
 /// None where the secret is not the server's own.
-pub(super) fn minter(config: &Config) -> Option<Result<Minter, crate::auth::SetupError>> {
+pub(super) fn minter(config: &Config) -> Option<Result<Minter, SetupError>> {
     let is_own =
         config.environment == Environment::Development && config.development_secret.is_some();
     let minter = is_own.then(|| Minter::configured(&config.auth))?;

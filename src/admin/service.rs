@@ -160,9 +160,10 @@ fn is_local(extensions: &http::Extensions, headers: &HeaderMap) -> bool {
 /// The settings that a developer asks about first.
 fn about(config: &Config) -> Vec<(&'static str, &'static str)> {
     let store = if config.database.is_shared() { "Postgres" } else { "SQLite, in the data folder" };
-    let accounts = match config.has_accounts() {
-        true => "on: people sign up with POST /api/auth/register",
-        false => "off: tokens come from your app, or from stoa token",
+    let accounts = if config.has_accounts() {
+        "on: people sign up with POST /api/auth/register"
+    } else {
+        "off: tokens come from your app, or from stoa token"
     };
     let handshake = match config.auth.handshake {
         Handshake::Required => "a token is required",

@@ -250,11 +250,12 @@ mod tests {
                 return (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, "0")]).into_response();
             }
             let query = query.unwrap();
-            match query.contains("cursor=c%26") {
-                false => Json(json!({ "items": [query], "nextCursor": "c&" })).into_response(),
-                true => Json(json!({ "items": [2], "nextCursor": null, "partial": true }))
-                    .into_response(),
-            }
+            let page = if query.contains("cursor=c%26") {
+                json!({ "items": [2], "nextCursor": null, "partial": true })
+            } else {
+                json!({ "items": [query], "nextCursor": "c&" })
+            };
+            Json(page).into_response()
         };
         let server = serve(Router::new().route("/api/{name}", get(list))).await;
         let mut pages =
