@@ -1,7 +1,7 @@
 // Draws openapi.json. Every word of the document goes in as text, never as HTML; of Markdown it knows
 // headings, tables and code.
 
-import * as credentials from './credentials.js';
+import { start as askWhoCalls } from './credentials.js';
 import { byId, element } from './element.js';
 import { form } from './try.js';
 
@@ -188,7 +188,7 @@ function filter(words) {
 
 async function start() {
   const operations = byId('operations');
-  credentials.start();
+  askWhoCalls();
   try {
     document_ = await (await fetch('openapi.json')).json();
   } catch {
