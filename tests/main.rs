@@ -10,6 +10,7 @@ mod chat;
 mod check_config;
 mod client_files;
 mod cluster;
+mod command_line;
 mod contract;
 mod documents;
 mod emit;

@@ -1,9 +1,10 @@
 //! The operator's room, beside the roof: `/console`, a page for whoever looks after this server,
-//! and what that page asks for that no room below answers.
+//! and what that page asks for that no room below answers; and `/`, a developer's first minute.
 
 mod developer;
 mod documents;
 mod http;
+mod playground;
 mod requests;
 mod service;
 #[cfg(test)]

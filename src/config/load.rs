@@ -14,7 +14,7 @@ use toml::{Table, Value};
 
 use super::{
     error::{BadValue, ConfigError},
-    names::{PLAIN_NAMES, SECRETS, UNSERVED},
+    names::{OF_COMMANDS, PLAIN_NAMES, SECRETS, UNSERVED},
     sections::Config,
 };
 
@@ -173,7 +173,7 @@ impl Layers {
             } else if let Some(key) = self.file_key_of(&name) {
                 (key, read_secret(&name, Path::new(&text))?)
             } else {
-                if name.starts_with("STOA_") {
+                if name.starts_with("STOA_") && !OF_COMMANDS.contains(&name.as_str()) {
                     let near = self.nearest(&name).map(|near| format!("; {near} is one"));
                     let near = near.unwrap_or_default();
                     self.warnings.push(format!("the unknown variable {name} is ignored{near}"));

@@ -58,6 +58,9 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
     ("METRICS_PORT", "metrics.port"),
 ];
 
+/// Variables that are nobody's setting: by them the command line finds a running server.
+pub(super) const OF_COMMANDS: &[&str] = &["STOA_URL", "STOA_TOKEN", "STOA_API_KEY"];
+
 /// Variables of the contract that this build does not serve.
 pub(super) const UNSERVED: &[&str] =
     &["ADMIN_UI_USER", "ADMIN_UI_HASH", "OTEL_EXPORTER_OTLP_ENDPOINT"];

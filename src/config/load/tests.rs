@@ -266,7 +266,12 @@ fn a_file_that_is_not_toml_is_refused_by_its_line_without_its_text() {
 fn what_nobody_reads_is_warned_about_and_ignored() {
     let (folder, flags) = file("colour = 1\n[server]\nprot = 1\n[paint]\ncolour = 'red'");
     let place = folder.path().join("stoa.toml").display().to_string();
-    let variables = env(&[("STOA_SERVER__PROT", "1"), ("STOA_PORT", "1"), ("SHELL", "sh")]);
+    let variables = env(&[
+        ("STOA_SERVER__PROT", "1"),
+        ("STOA_PORT", "1"),
+        ("SHELL", "sh"),
+        ("STOA_TOKEN", "of a command"),
+    ]);
     let loaded = load(&flags, variables).unwrap();
     assert_eq!(
         loaded.warnings,
