@@ -4,6 +4,7 @@
 mod developer;
 mod documents;
 mod http;
+mod instrument;
 mod requests;
 mod service;
 #[cfg(test)]
@@ -11,5 +12,6 @@ mod tests;
 
 pub use self::{
     http::{console, routes},
+    instrument::Instrument,
     service::Admin,
 };

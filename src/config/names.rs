@@ -54,18 +54,17 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
     ("LOG_LEVEL", "log.level"),
     ("LOG_FORMAT", "log.format"),
     ("METRICS_PORT", "metrics.port"),
+    ("ADMIN_UI_USER", "admin_ui.user"),
+    ("ADMIN_UI_HASH", "admin_ui.hash"),
 ];
 
 /// Variables of the contract that this build does not serve, with the values that ask for nothing.
-pub(super) const UNSERVED: &[(&str, &[&str])] = &[
-    ("DRAIN_DELAY", &["0s"]),
-    ("ADMIN_UI_USER", &[]),
-    ("ADMIN_UI_HASH", &[]),
-    ("OTEL_EXPORTER_OTLP_ENDPOINT", &[]),
-];
+pub(super) const UNSERVED: &[(&str, &[&str])] =
+    &[("DRAIN_DELAY", &["0s"]), ("OTEL_EXPORTER_OTLP_ENDPOINT", &[])];
 
 /// Keys that `<NAME>_FILE` may read from a file, and whose values no message shows.
 pub(super) const SECRETS: &[&str] = &[
+    "admin_ui.hash",
     "auth.jwt_secret",
     "auth.jwt_secret_previous",
     "auth.jwt_public_key",
