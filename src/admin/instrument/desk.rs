@@ -8,7 +8,10 @@ use parking_lot::Mutex;
 use tokio::{
     sync::{
         Notify,
-        broadcast::{self, Receiver, error::RecvError},
+        broadcast::{
+            self, Receiver,
+            error::{RecvError, TryRecvError},
+        },
     },
     time::{MissedTickBehavior, interval, sleep},
 };
@@ -137,7 +140,9 @@ impl Instrument {
                     sleep(GATHERED).await;
                     let happened = sockets.happenings();
                     for noted in happened.happenings {
-                        news(noted, self.0.clock.now()).into_iter().for_each(|it| self.tell(Some(it)));
+                        for event in news(noted, self.0.clock.now()) {
+                            self.tell(Some(event));
+                        }
                     }
                     if happened.is_too_much {
                         // Nobody may be there by now.
@@ -178,19 +183,17 @@ impl Instrument {
         if !connection.tell(&first).await || !self.list(&connection).await {
             return;
         }
-        while let Some(events) = next(&mut told).await {
-            match events {
-                Some(events) => {
-                    if !connection.tell(&events).await {
-                        return;
-                    }
-                }
-                None => {
+        loop {
+            let is_here = match next(&mut told).await {
+                Next::Events(events) => connection.tell(&events).await,
+                Next::Anew => {
                     told = self.0.told.subscribe();
-                    if !self.list(&connection).await {
-                        return;
-                    }
+                    self.list(&connection).await
                 }
+                Next::Nothing => false,
+            };
+            if !is_here {
+                return;
             }
         }
     }
@@ -239,22 +242,36 @@ fn portions(sockets: Vec<Socket>) -> Vec<Vec<Arc<Outgoing>>> {
     portions
 }
 
-/// What is to be told next, as far as it is small enough; nothing of it where something was left out. None
-/// when nothing will be.
-async fn next(told: &mut Receiver<Told>) -> Option<Option<Vec<Arc<Outgoing>>>> {
+/// What an operator is told next.
+enum Next {
+    Events(Vec<Arc<Outgoing>>),
+    /// All, since something was left out.
+    Anew,
+    /// The server stops.
+    Nothing,
+}
+
+/// What is to be told next, as much as may be told at once.
+async fn next(told: &mut Receiver<Told>) -> Next {
     let mut next = match told.recv().await {
-        Ok(next) => Some(next),
-        Err(RecvError::Lagged(_)) => return Some(None),
-        Err(RecvError::Closed) => return None,
+        Ok(next) => next,
+        Err(RecvError::Lagged(_)) => return Next::Anew,
+        Err(RecvError::Closed) => return Next::Nothing,
     };
     let (mut events, mut bytes) = (Vec::new(), 0);
-    while let Some(one) = next {
-        let Told::Event(event) = one else { return Some(None) };
+    loop {
+        let Told::Event(event) = next else { return Next::Anew };
         bytes += event.data().get().len();
         events.push(event);
-        next = if bytes < AT_ONCE { told.try_recv().ok() } else { None };
+        if bytes >= AT_ONCE {
+            return Next::Events(events);
+        }
+        next = match told.try_recv() {
+            Ok(next) => next,
+            Err(TryRecvError::Lagged(_)) => return Next::Anew,
+            Err(TryRecvError::Empty | TryRecvError::Closed) => return Next::Events(events),
+        };
     }
-    Some(Some(events))
 }
 
 impl Inspector for Instrument {
