@@ -247,6 +247,13 @@ impl Ids {
     pub fn next(self) -> Uuid {
         Uuid::now_v7()
     }
+
+    /// A new one that is short enough to be read: eight hexadecimal digits.
+    #[must_use]
+    pub fn short(self) -> String {
+        let mut id = self.next().simple().to_string();
+        id.split_off(id.len() - 8)
+    }
 }
 
 #[cfg(test)]

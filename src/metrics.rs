@@ -45,6 +45,8 @@ macro_rules! declare {
 }
 
 declare! {
+    /// 1, by the name of this node: there is one where there may be others.
+    gauge node_info(node) = "stoa_node_info";
     /// Requests answered, by route, method and status.
     counter http_requests(route, method, status) = "stoa_http_requests_total";
     /// Time to an answer in seconds, by route and method.

@@ -59,6 +59,31 @@ async fn nobody_new_is_taken_while_it_drains() {
 }
 
 #[tokio::test]
+async fn until_balancers_have_noticed_new_sockets_are_taken_and_nobody_is_told() {
+    let app = TestApp::with(|config| {
+        config.server.drain_delay = Duration::from_secs(4);
+        config.server.drain_timeout = Duration::from_secs(8);
+    })
+    .await;
+    let mut alice = app.user("alice").await;
+    app.stop();
+    let answer = app.get("/readyz").await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.body["status"], "draining");
+    let mut bob = app.user("bob").await;
+    app.emit(json!({ "user": "bob" }), "meanwhile", json!({})).await;
+    bob.expect("meanwhile").await;
+    app.emit(json!({ "user": "alice" }), "meanwhile", json!({})).await;
+    alice.expect("meanwhile").await;
+    assert!(alice.queued("session:closing").is_empty());
+    for client in [&mut alice, &mut bob] {
+        client.expect("session:closing").await;
+        client.closed().await;
+    }
+    app.shutdown(ROOM).await;
+}
+
+#[tokio::test]
 async fn requests_under_way_are_answered_and_no_new_ones_after() {
     let app = TestApp::start().await;
     let mut kept = TcpStream::connect(app.address()).await.unwrap();

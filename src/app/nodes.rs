@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
+use tokio::sync::watch;
 
 use super::ground::Ground;
 use crate::{
-    cluster::{Change, Hearer},
+    cluster::{Change, Hearer, State},
     db::Db,
     presence::Presence,
     realtime::Realtime,
+    rest::health::Readiness,
 };
 
 /// Who hears other nodes.
@@ -56,7 +58,20 @@ pub(super) fn join(ground: &Ground, db: &Db, realtime: &Realtime, presence: &Pre
         );
     }
     let (realtime, presence) = (realtime.clone(), presence.clone());
+    let tell = tell(cluster.state(), ground.readiness.clone());
+    ground.tasks.spawn_until_stopped("readiness of Redis", tell);
     let rooms = Rooms { db: db.clone(), realtime, presence };
     cluster.begin(Arc::new(rooms), &ground.tasks);
     db.set_herald(Arc::new(move || cluster.wake_others()));
+}
+
+/// Tells `/readyz` of Redis, until the cluster is gone.
+async fn tell(mut state: watch::Receiver<State>, readiness: Readiness) {
+    loop {
+        let is_connected = *state.borrow_and_update() == State::Connected;
+        readiness.impair("redis", is_connected);
+        if state.changed().await.is_err() {
+            return;
+        }
+    }
 }

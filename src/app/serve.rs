@@ -13,8 +13,9 @@ use super::server::App;
 use crate::{
     auth::{Minter, NewToken, Role, Roles},
     clock::Clock,
-    config::{AuthConfig, DevelopmentSecret, Environment, Loaded},
-    id::Id,
+    config::{AuthConfig, Config, DevelopmentSecret, Environment, Loaded},
+    id::{Id, Ids},
+    metrics,
     rest::log,
 };
 
@@ -27,7 +28,8 @@ const DEVELOPMENT_TOKEN: Duration = Duration::from_hours(12);
 /// When it can't start.
 pub async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     let Loaded { mut config, warnings } = loaded;
-    log::init(&config.log, std::io::stdout).context("log.level")?;
+    let node = node(&config);
+    log::init(&config.log, node.clone(), std::io::stdout).context("log.level")?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -42,6 +44,9 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<()> {
             return Ok(());
         }
     };
+    if let Some(node) = node {
+        metrics::node_info(node).set(1.0);
+    }
     tracing::info!(address = %app.address(), version = env!("CARGO_PKG_VERSION"), "listening");
     if let Some(secret) = development {
         greet(&secret, &auth, app.address(), &clock)?;
@@ -57,6 +62,12 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<()> {
         _ = signals.next() => tracing::warn!("stopped at once"),
     }
     Ok(())
+}
+
+/// Which of several nodes this is: as it is called, or by a new name where there may be others.
+fn node(config: &Config) -> Option<String> {
+    let is_one_of_several = config.database.is_shared() || config.cluster.redis_url.is_some();
+    config.log.node.clone().or_else(|| is_one_of_several.then(|| Ids.short()))
 }
 
 /// Tells a developer where to look. Not by way of the log, which never has a token.

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::{
     sync::watch,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 
 use super::{
@@ -25,7 +25,7 @@ use crate::{
     chat::Retold,
     clock::Clock,
     cluster::{Cluster, State},
-    config::Config,
+    config::{Config, ServerConfig},
     db::Db,
     realtime::{Realtime, Recovery},
     tasks::Tasks,
@@ -105,14 +105,15 @@ impl App {
         self.rooms.admin.login_code()
     }
 
-    /// Begins to stop: not ready any more, no new sockets, everyone told and let go; then no new
-    /// requests, and those under way are answered. A second call changes nothing.
+    /// Begins to stop: not ready any more; after the delay, in which balancers notice, no new sockets,
+    /// everyone told and let go; then no new requests, and those under way are answered. A second call changes nothing.
     pub fn stop(&self) {
         if self.is_stopping.swap(true, Ordering::AcqRel) {
             return;
         }
         self.ground.readiness.drain();
-        let drain = self.parts.clone().drain(self.ground.config.server.drain_timeout);
+        let ServerConfig { drain_delay, drain_timeout, .. } = self.ground.config.server;
+        let drain = self.parts.clone().drain(drain_delay, drain_timeout);
         self.draining.spawn("drain", drain);
         self.draining.stop();
     }
@@ -128,8 +129,10 @@ impl App {
 
 impl Parts {
     /// The start backwards: sockets, ports, what was begun or goes on beside, the store.
-    async fn drain(self, time: Duration) {
+    async fn drain(self, delay: Duration, time: Duration) {
         let end = Instant::now() + time;
+        sleep(delay).await;
+        let time = time.saturating_sub(delay);
         within(end, "some connections did not end in time", self.let_go(time)).await;
         within(end, "some requests were not answered in time", self.answer_the_last()).await;
         within(end, "some work did not end in time", self.end_tasks()).await;

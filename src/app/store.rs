@@ -97,10 +97,20 @@ async fn tell(mut availability: watch::Receiver<bool>, readiness: Readiness) {
     }
 }
 
-/// Gives up old events, now and then, for ever.
+/// Gives up old events, now and then, for ever; of several nodes one does.
 pub(super) async fn prune(db: Db, keep_for: Duration) {
     loop {
-        match prune_events(&db, keep_for).await {
+        let mut turn = db.turn("old events").await;
+        tokio::select! {
+            () = prune_for_all(&db, keep_for) => {}
+            () = turn.lost() => {}
+        }
+    }
+}
+
+async fn prune_for_all(db: &Db, keep_for: Duration) {
+    loop {
+        match prune_events(db, keep_for).await {
             Ok(0) => {}
             Ok(events) => tracing::info!(events, "old events were given up"),
             Err(error) => tracing::warn!(?error, "old events could not be given up"),

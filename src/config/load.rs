@@ -306,18 +306,10 @@ impl Layers {
     }
 }
 
-/// What is wrong with a variable that asks for what this build does not serve; with a file, always
-/// something.
+/// What is wrong with a variable that asks for what this build does not serve.
 fn unserved(name: &str, text: &str) -> Option<BadValue> {
-    let plain = name.strip_suffix("_FILE");
-    let (_, nothing) = UNSERVED.iter().find(|(ours, _)| *ours == plain.unwrap_or(name))?;
-    let text = text.trim();
-    let duration = |text: &str| humantime_serde::re::humantime::parse_duration(text).ok();
-    let is_same = |nothing: &&str| {
-        text == *nothing || duration(text).is_some_and(|asked| duration(nothing) == Some(asked))
-    };
-    let asks = plain.is_some() || !nothing.iter().any(is_same);
-    (!text.is_empty() && asks).then(|| BadValue {
+    let is_unserved = UNSERVED.contains(&name.strip_suffix("_FILE").unwrap_or(name));
+    (is_unserved && !text.trim().is_empty()).then(|| BadValue {
         key: name.to_owned(),
         origin: None,
         detail: "is not served by this build: leave it out".to_owned(),

@@ -15,6 +15,9 @@ pub struct LogConfig {
     pub level: String,
     /// `LOG_FORMAT`; unset takes `pretty` on a terminal, else `json`.
     pub format: Option<LogFormat>,
+    /// `STOA_NODE`: which of several nodes it is; unset makes a name where there may be others.
+    #[garde(inner(custom(node_name)))]
+    pub node: Option<String>,
 }
 
 /// `LOG_FORMAT`
@@ -25,6 +28,15 @@ pub enum LogFormat {
     Pretty,
     /// For machines, one object a line.
     Json,
+}
+
+/// It stands between quotes in lines of JSON and in labels.
+fn node_name(name: &str, (): &()) -> garde::Result {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    require(
+        name.len() <= 64 && name.chars().all(is_plain),
+        "a node's name has at most 64 letters, digits, `-`, `_` and `.`",
+    )
 }
 
 fn log_filter(filter: &str, (): &()) -> garde::Result {

@@ -13,6 +13,7 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
     ("PUBLIC_URL", "server.public_url"),
     ("MAX_PAYLOAD", "server.max_payload_bytes"),
     ("TRUSTED_PROXIES", "server.trusted_proxies"),
+    ("DRAIN_DELAY", "server.drain_delay"),
     ("DRAIN_TIMEOUT", "server.drain_timeout"),
     ("JWT_SECRET", "auth.jwt_secret"),
     ("JWT_SECRET_PREVIOUS", "auth.jwt_secret_previous"),
@@ -53,14 +54,14 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
     ("SHKEEPER_PASSWORD", "shkeeper.password"),
     ("LOG_LEVEL", "log.level"),
     ("LOG_FORMAT", "log.format"),
+    ("STOA_NODE", "log.node"),
     ("METRICS_PORT", "metrics.port"),
     ("ADMIN_UI_USER", "admin_ui.user"),
     ("ADMIN_UI_HASH", "admin_ui.hash"),
 ];
 
-/// Variables of the contract that this build does not serve, with the values that ask for nothing.
-pub(super) const UNSERVED: &[(&str, &[&str])] =
-    &[("DRAIN_DELAY", &["0s"]), ("OTEL_EXPORTER_OTLP_ENDPOINT", &[])];
+/// Variables of the contract that this build does not serve.
+pub(super) const UNSERVED: &[&str] = &["OTEL_EXPORTER_OTLP_ENDPOINT"];
 
 /// Keys that `<NAME>_FILE` may read from a file, and whose values no message shows.
 pub(super) const SECRETS: &[&str] = &[

@@ -37,6 +37,9 @@ pub struct ServerConfig {
     /// `TRUSTED_PROXIES`: whose `X-Forwarded-For` is believed.
     #[serde(deserialize_with = "notation::networks")]
     pub trusted_proxies: Vec<IpNet>,
+    /// `DRAIN_DELAY`: from SIGTERM, how long new sockets are still taken while `/readyz` says 503.
+    #[serde(with = "humantime_serde")]
+    pub drain_delay: Duration,
     /// `DRAIN_TIMEOUT`: from SIGTERM to exit.
     #[serde(with = "humantime_serde")]
     pub drain_timeout: Duration,

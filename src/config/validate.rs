@@ -5,6 +5,7 @@ use garde::{Error, Path, Report, Validate};
 use super::{
     auth::{Handshake, MIN_SECRET_BYTES, ShortSecret},
     sections::{Config, Environment},
+    server::ServerConfig,
     shkeeper::WebhookMode,
 };
 use crate::origin::Origin;
@@ -42,6 +43,14 @@ impl Config {
                 "metrics",
                 "port",
                 "this is the public port; leave it unset to serve both there",
+            );
+        }
+        let ServerConfig { drain_delay, drain_timeout, .. } = self.server;
+        if !drain_delay.is_zero() && drain_delay >= drain_timeout {
+            refuse(
+                "server",
+                "drain_delay",
+                "it is part of drain_timeout (DRAIN_TIMEOUT), which has to be longer",
             );
         }
         if self.limits.packets.burst > MAX_PACKETS {
@@ -131,7 +140,7 @@ mod tests {
     #[test]
     fn each_bad_value_is_refused_by_its_key() {
         type Spoil = fn(&mut Config);
-        let cases: [(&str, Spoil); 35] = [
+        let cases: [(&str, Spoil); 36] = [
             ("realtime.ping_interval", |c| c.realtime.ping_interval = Duration::ZERO),
             ("realtime.client_version", |c| c.realtime.client_version = "../x".to_owned()),
             ("realtime.ping_timeout", |c| c.realtime.ping_timeout = Duration::ZERO),
@@ -139,6 +148,7 @@ mod tests {
             ("server.header_timeout", |c| c.server.header_timeout = Duration::ZERO),
             ("server.max_payload_bytes", |c| c.server.max_payload_bytes = 0),
             ("server.client_url[0]", |c| c.server.client_url = vec!["*".to_owned()]),
+            ("server.drain_delay", |c| c.server.drain_delay = c.server.drain_timeout),
             ("auth.jwt_secret", |c| c.auth.jwt_secret = Some("a".repeat(31).into())),
             ("auth.jwt_secret_previous", |c| {
                 c.auth.jwt_secret_previous = Some("a".repeat(31).into());

@@ -1,7 +1,8 @@
 //! Brings the tables up to date: `migrations/NNNN_name.sql`, one text for both engines, built into
-//! the binary. A migration that has been carried out never changes.
+//! the binary. A migration that has been carried out never changes, and none takes away what the version
+//! before works with: that one goes on beside it, and may start again.
 
-use std::{collections::HashMap, fmt};
+use std::{collections::HashMap, fmt, sync::LazyLock};
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use sqlx::{
@@ -9,21 +10,27 @@ use sqlx::{
     migrate::{MigrateError, Migrator},
 };
 
-use super::{Error, Kind, Result};
+use super::{Error, Kind, Result, opening::Opening};
 use crate::clock::Timestamp;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrations = sqlx::migrate!("./migrations");
+    migrations.set_ignore_missing(true);
+    migrations
+});
 
 /// Carries out what is missing in a Postgres database; of several nodes one does it.
-pub(super) async fn postgres(connection: &mut PgConnection) -> Result<()> {
-    MIGRATIONS.run(connection).await.map_err(|error| match error {
+pub(super) async fn postgres(connection: &mut PgConnection, opening: Opening) -> Result<()> {
+    const NEWEST: &str = "SELECT MAX(version) FROM _sqlx_migrations";
+    MIGRATIONS.run(&mut *connection).await.map_err(|error| match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
         error => Error::new(Kind::Other, error),
-    })
+    })?;
+    ensure_known(sqlx::query_scalar(NEWEST).fetch_one(connection).await?, opening)
 }
 
 /// Carries out what is missing in a SQLite database.
-pub(super) fn sqlite(connection: &mut Connection, now: Timestamp) -> Result<()> {
+pub(super) fn sqlite(connection: &mut Connection, now: Timestamp, opening: Opening) -> Result<()> {
     const TABLE: &str = "
         CREATE TABLE IF NOT EXISTS migrations (
             version BIGINT NOT NULL PRIMARY KEY,
@@ -52,10 +59,22 @@ pub(super) fn sqlite(connection: &mut Connection, now: Timestamp) -> Result<()> 
     }
     let newest: i64 =
         transaction.query_row("SELECT MAX(version) FROM migrations", [], |row| row.get(0))?;
-    if !MIGRATIONS.version_exists(newest) {
-        return Err(refusal(format_args!("the database is of a newer version ({newest})")));
-    }
+    ensure_known(newest, opening)?;
     Ok(transaction.commit()?)
+}
+
+/// Says that a newer version has changed a database: one can work with it, but not fill it with all that
+/// it has by now.
+fn ensure_known(newest: i64, opening: Opening) -> Result<()> {
+    if MIGRATIONS.version_exists(newest) {
+        return Ok(());
+    }
+    if opening != Opening::Work {
+        return Err(unfit_newer(newest));
+    }
+    let known = newest_known();
+    tracing::warn!(newest, known, "the store is of a newer version, which only added to it");
+    Ok(())
 }
 
 /// What was carried out in a database: migrations by their number, each with its checksum.
@@ -109,17 +128,23 @@ fn ensure_current(applied: &Applied) -> Result<()> {
                 return Err(unfit(format_args!(
                     "it is of an older version ({newest}, and this is {}); `stoa migrate` brings it up \
                      to date",
-                    MIGRATIONS.iter().map(|one| one.version).max().unwrap_or_default(),
+                    newest_known(),
                 )));
             }
         }
     }
     if !MIGRATIONS.version_exists(newest) {
-        return Err(unfit(format_args!(
-            "it is of a newer version ({newest}); take that version's stoa"
-        )));
+        return Err(unfit_newer(newest));
     }
     Ok(())
+}
+
+fn newest_known() -> i64 {
+    MIGRATIONS.iter().map(|one| one.version).max().unwrap_or_default()
+}
+
+fn unfit_newer(newest: i64) -> Error {
+    unfit(format_args!("it is of a newer version ({newest}); take that version's stoa"))
 }
 
 fn refusal(why: fmt::Arguments<'_>) -> Error {

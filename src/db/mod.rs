@@ -24,6 +24,7 @@ mod postgres;
 mod reach;
 mod shared;
 mod sqlite;
+mod turn;
 mod tx;
 mod unit;
 mod value;
@@ -62,6 +63,7 @@ pub use self::{
     postgres::{Listener, News},
     reach::{InvalidReach, Reach},
     shared::CommitListener,
+    turn::Turn,
     tx::{Retell, Source, Tx},
     value::{Column, FromValue, Row, Value},
 };

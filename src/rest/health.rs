@@ -30,6 +30,7 @@ struct Inner {
     draining: AtomicBool,
     failing: Mutex<BTreeSet<&'static str>>,
     details: Mutex<BTreeMap<&'static str, &'static str>>,
+    impaired: Mutex<BTreeSet<&'static str>>,
 }
 
 #[derive(Serialize)]
@@ -49,7 +50,8 @@ impl Readiness {
     #[must_use]
     pub fn new(handshake: Handshake) -> Self {
         let (draining, failing) = (AtomicBool::new(false), Mutex::default());
-        Self(Arc::new(Inner { handshake, draining, failing, details: Mutex::default() }))
+        let (details, impaired) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { handshake, draining, failing, details, impaired }))
     }
 
     /// No new traffic from now on.
@@ -79,12 +81,25 @@ impl Readiness {
         details.insert(part, state);
     }
 
+    /// Says whether a part works without which work is done, but less of it, such as `redis`: nobody is
+    /// kept away while it does not, and operators see that it doesn't.
+    pub fn impair(&self, part: &'static str, works: bool) {
+        self.tell(part, if works { "ok" } else { "away" });
+        let mut impaired = self.0.impaired.lock();
+        if works {
+            impaired.remove(part);
+        } else {
+            impaired.insert(part);
+        }
+    }
+
     fn answer(&self) -> (StatusCode, Answer) {
         let failing = self.0.failing.lock().clone();
         let (code, status) = match (self.is_draining(), failing.is_empty()) {
             (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
             (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-            (false, true) => (StatusCode::OK, "ok"),
+            (false, true) if self.0.impaired.lock().is_empty() => (StatusCode::OK, "ok"),
+            (false, true) => (StatusCode::OK, "degraded"),
         };
         let handshake = (self.0.handshake == Handshake::Trusting).then_some("trusting");
         let details = self.0.details.lock().clone();
@@ -149,6 +164,21 @@ mod tests {
         let expected = json!({"status": "ok", "details": {"proxy": "failing"}});
         assert_eq!(ask(&readiness, "/readyz").await, (200, expected));
         assert_eq!(ask(&readiness, "/livez").await, (200, json!({"status": "ok"})));
+    }
+
+    #[tokio::test]
+    async fn what_is_done_without_degrades_it_until_it_is_back() {
+        let readiness = Readiness::new(Handshake::Required);
+        readiness.impair("redis", false);
+        let expected = json!({"status": "degraded", "details": {"redis": "away"}});
+        assert_eq!(ask(&readiness, "/readyz").await, (200, expected));
+        readiness.report("store", false);
+        let (status, answer) = ask(&readiness, "/readyz").await;
+        assert_eq!((status, &answer["status"]), (503, &json!("unavailable")));
+        readiness.report("store", true);
+        readiness.impair("redis", true);
+        let expected = json!({"status": "ok", "details": {"redis": "ok"}});
+        assert_eq!(ask(&readiness, "/readyz").await, (200, expected));
     }
 
     #[tokio::test]

@@ -1,32 +1,37 @@
 //! Logs: one JSON object a line for machines, or lines for people.
 
-use std::io::{IsTerminal, Write};
+use std::{
+    fmt,
+    io::{IsTerminal, Write},
+};
 
-use tracing::{Level, Metadata, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::{
     EnvFilter,
     filter::{ParseError, filter_fn},
-    fmt::{MakeWriter, layer},
+    fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter, format::Writer, layer},
     layer::SubscriberExt as _,
     registry,
+    registry::LookupSpan,
     util::SubscriberInitExt as _,
 };
 
 use crate::config::{LogConfig, LogFormat};
 
-/// Starts logging to standard output or error. The first call decides; a later one, as tests make,
-/// changes nothing.
+/// Starts logging to standard output or error, each line with the name of this node where it has one.
+/// The first call decides; a later one, as tests make, changes nothing.
 ///
 /// # Errors
 /// When the level is no filter.
 pub fn init<W: Write + IsTerminal + 'static>(
     config: &LogConfig,
+    node: Option<String>,
     output: fn() -> W,
 ) -> Result<(), ParseError> {
     let terminal = output().is_terminal();
     let format =
         config.format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
-    let subscriber = subscriber(&config.level, format, terminal, output)?;
+    let subscriber = subscriber(&config.level, node, format, terminal, output)?;
     // It fails when there is one already.
     let _ = subscriber.try_init();
     Ok(())
@@ -34,6 +39,7 @@ pub fn init<W: Write + IsTerminal + 'static>(
 
 fn subscriber(
     level: &str,
+    node: Option<String>,
     format: LogFormat,
     color: bool,
     writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -41,7 +47,13 @@ fn subscriber(
     let filtered = registry().with(EnvFilter::try_new(level)?).with(filter_fn(is_discreet));
     Ok(match format {
         LogFormat::Pretty => Box::new(
-            filtered.with(layer().with_ansi(color).with_writer(writer).log_internal_errors(false)),
+            filtered.with(
+                layer()
+                    .with_ansi(color)
+                    .with_writer(writer)
+                    .log_internal_errors(false)
+                    .map_event_format(|format| OfNode { format, node, is_json: false }),
+            ),
         ),
         // The list of spans and not the innermost alone: the request's id is in the outermost.
         LogFormat::Json => Box::new(
@@ -51,10 +63,44 @@ fn subscriber(
                     .flatten_event(true)
                     .with_current_span(false)
                     .with_writer(writer)
-                    .log_internal_errors(false),
+                    .log_internal_errors(false)
+                    .map_event_format(|format| OfNode { format, node, is_json: true }),
             ),
         ),
     })
+}
+
+/// Lines in a format, with the name of the node where there is one.
+struct OfNode<F> {
+    format: F,
+    node: Option<String>,
+    is_json: bool,
+}
+
+impl<S, N, F> FormatEvent<S, N> for OfNode<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let Some(node) = &self.node else {
+            return self.format.format_event(context, writer, event);
+        };
+        if !self.is_json {
+            write!(writer, "{node} ")?;
+            return self.format.format_event(context, writer, event);
+        }
+        let mut line = String::new();
+        self.format.format_event(context, Writer::new(&mut line), event)?;
+        let rest = line.strip_prefix('{').unwrap_or_default();
+        write!(writer, r#"{{"stoa_node":"{node}",{rest}"#)
+    }
 }
 
 /// Whether something may be logged at all, whatever the filter says. Below `info` the libraries tell
@@ -85,9 +131,15 @@ pub(super) mod tests {
     impl Lines {
         /// Gathers what this thread logs until the guard is dropped.
         pub(in crate::rest) fn gather(level: &str, format: LogFormat) -> (Self, DefaultGuard) {
+            Self::gather_of(None, level, format)
+        }
+
+        fn gather_of(node: Option<&str>, level: &str, format: LogFormat) -> (Self, DefaultGuard) {
             let lines = Self::default();
             let writer = lines.clone();
-            let subscriber = subscriber(level, format, false, move || writer.clone()).unwrap();
+            let node = node.map(str::to_owned);
+            let subscriber =
+                subscriber(level, node, format, false, move || writer.clone()).unwrap();
             (lines, tracing::subscriber::set_default(subscriber))
         }
 
@@ -104,6 +156,18 @@ pub(super) mod tests {
         fn flush(&mut self) -> std::io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn each_line_names_its_node_where_there_may_be_others() {
+        let (lines, guard) = Lines::gather_of(Some("n1"), "info", LogFormat::Json);
+        tracing::info!(latency_ms = 3, "answered");
+        let line: serde_json::Value = serde_json::from_str(&lines.text()).unwrap();
+        assert_eq!((&line["stoa_node"], &line["latency_ms"]), (&"n1".into(), &3.into()));
+        drop(guard);
+        let (lines, _guard) = Lines::gather_of(Some("n1"), "info", LogFormat::Pretty);
+        tracing::info!("answered");
+        assert!(lines.text().starts_with("n1 "), "{}", lines.text());
     }
 
     #[test]
@@ -158,9 +222,9 @@ pub(super) mod tests {
 
     #[test]
     fn logging_may_be_started_twice_but_not_with_a_bad_filter() {
-        let config = |level: &str| LogConfig { level: level.into(), format: None };
-        assert!(init(&config("off"), std::io::stdout).is_ok());
-        assert!(init(&config("off"), std::io::stdout).is_ok());
-        assert!(init(&config("stoa=loud"), std::io::stdout).is_err());
+        let config = |level: &str| LogConfig { level: level.into(), format: None, node: None };
+        assert!(init(&config("off"), None, std::io::stdout).is_ok());
+        assert!(init(&config("off"), None, std::io::stdout).is_ok());
+        assert!(init(&config("stoa=loud"), None, std::io::stdout).is_err());
     }
 }

@@ -1,11 +1,14 @@
 //! The webhooks of a server: begun, asked how they do, and told to tell again.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering},
+};
 
 use anyhow::Context;
 
 use super::{
-    courier::{Courier, Desk, Needs},
+    courier::{Courier, Desk, Health, Needs},
     delivery::{self, Telling},
     documents::{WebhookEndpoint, WebhookFailure, WebhookState},
     endpoint::Endpoint,
@@ -99,7 +102,7 @@ impl Webhooks {
         let unit = async |tx: &mut Tx<'_>| Ok(progress::names(tx, NAMES).await?);
         for other in self.0.db.read(unit).await? {
             if !names.contains(&*other) {
-                self.forget_after(&other.as_str().into(), i64::MIN).await?;
+                self.forget_after(&other.as_str().into(), i64::MIN, None).await?;
                 let unit = async move |tx: &mut Tx<'_>| Ok(progress::forget(tx, &other).await?);
                 self.0.db.write(unit).await?;
             }
@@ -108,7 +111,7 @@ impl Webhooks {
         for (place, webhook) in self.0.webhooks.iter().enumerate() {
             let name = webhook.name.clone();
             let unit = async move |tx: &mut Tx<'_>| {
-                let Progress { position, off_at } = progress::begin(tx, &name, settled).await?;
+                let Progress { position, off_at, .. } = progress::begin(tx, &name, settled).await?;
                 Ok((position, off_at, deliveries::lowest(tx, &name).await?))
             };
             let (position, off_at, lowest) = self.0.db.write(unit).await?;
@@ -135,9 +138,15 @@ impl Webhooks {
         let mut found = Vec::new();
         for webhook in webhooks.into_iter().filter(is_after).take(page.fetch()) {
             let name = webhook.name.clone();
-            let unit =
-                async move |tx: &mut Tx<'_>| Ok(deliveries::count_aside(tx, &name, COUNTED).await?);
-            found.push(webhook.document(self.0.db.read(unit).await?));
+            let unit = async move |tx: &mut Tx<'_>| {
+                let failures = deliveries::count_aside(tx, &name, COUNTED).await?;
+                let off_at = progress::find(tx, &name).await?.off_at;
+                Ok((failures, off_at, progress::health(tx, &name).await?))
+            };
+            let (failures, off_at, told) = self.0.db.read(unit).await?;
+            let told = told.and_then(|told| serde_json::from_str(&told).ok()).unwrap_or_default();
+            let told = Health { off_at, ..told };
+            found.push(webhook.document(told, failures));
         }
         Ok(List::of(found, page, |webhook| webhook.name.clone(), |webhook| webhook))
     }
@@ -158,21 +167,27 @@ impl Webhooks {
     pub(super) async fn replay(&self, name: &str, replay: Replay) -> Result<()> {
         let webhook = self.find(name)?;
         webhook.desk.written().await;
-        let mut changed = webhook.desk.changed.lock().await;
         let name = webhook.name.clone();
         match replay {
             Replay::Since(since) => {
                 let of = name.clone();
                 let unit = async move |tx: &mut Tx<'_>| rewind(tx, &of, since).await;
-                let position = self.0.db.write(unit).await?;
-                *changed += 1;
+                let rewound = self.0.db.write(unit).await?;
                 // They are read again, in their order.
-                self.forget_after(&name, position).await?;
+                self.forget_after(&name, rewound.position, Some(rewound)).await?;
+                let unit = async move |tx: &mut Tx<'_>| {
+                    // Not where somebody has replayed it anew meanwhile.
+                    let on = Progress { off_at: None, ..rewound };
+                    if progress::set(tx, &name, on).await? {
+                        progress::change(tx, &name).await?;
+                    }
+                    Ok(())
+                };
+                self.0.db.write(unit).await?;
             }
             Replay::Ids(ids) => {
                 let unit = async move |tx: &mut Tx<'_>| try_again(tx, &name, &ids).await;
                 self.0.db.write(unit).await?;
-                *changed += 1;
             }
         }
         webhook.desk.health.lock().off_at = None;
@@ -185,11 +200,23 @@ impl Webhooks {
         found.ok_or_else(|| Error::new(Code::NotFound, "There is no such webhook."))
     }
 
-    /// Forgets what one is still to be told after a position.
-    async fn forget_after(&self, name: &Arc<str>, after: i64) -> Result<()> {
+    /// Forgets what one is still to be told after a position; as long as it is as here, where that is
+    /// said.
+    async fn forget_after(
+        &self,
+        name: &Arc<str>,
+        after: i64,
+        while_it_is: Option<Progress>,
+    ) -> Result<()> {
         loop {
             let name = name.clone();
             let unit = async move |tx: &mut Tx<'_>| {
+                // Nobody changes it until the unit has ended.
+                if let Some(progress) = while_it_is
+                    && !progress::set(tx, &name, progress).await?
+                {
+                    return Ok(0);
+                }
                 let streams = streams::forget_after(tx, &name, after, FORGOTTEN).await?;
                 Ok(streams + deliveries::forget_after(tx, &name, after, FORGOTTEN).await?)
             };
@@ -234,8 +261,10 @@ impl Webhook {
         Ok(Self { name, url, events, courier: Arc::new(courier), desk })
     }
 
-    fn document(&self, failures: u64) -> WebhookEndpoint {
-        let health = self.desk.health.lock().clone();
+    /// As it is seen here; where another process delivers, as that has told.
+    fn document(&self, told: Health, failures: u64) -> WebhookEndpoint {
+        let is_here = self.desk.is_here.load(Ordering::Acquire);
+        let health = if is_here { self.desk.health.lock().clone() } else { told };
         let state = match health.off_at {
             Some(_) => WebhookState::Off,
             None if health.is_failing() => WebhookState::Failing,
@@ -273,17 +302,21 @@ fn failure(row: &PutAside) -> WebhookFailure {
 }
 
 /// Has a webhook begin before what was announced since a time, if it has come further; where that is.
-async fn rewind(tx: &mut Tx<'_>, webhook: &str, since: Timestamp) -> Result<i64> {
+/// Until what it was still to be told is forgotten, it is off.
+async fn rewind(tx: &mut Tx<'_>, webhook: &str, since: Timestamp) -> Result<Progress> {
     let before = db::position_before(tx, since).await?;
     // Events of before there were positions have none to be told by.
     let before = before.map_or(i64::MAX, |before| before.max(0));
-    let position = progress::find(tx, webhook).await?.position.min(before);
-    progress::set(tx, webhook, Progress { position, off_at: None }).await?;
-    Ok(position)
+    let progress = progress::change(tx, webhook).await?;
+    let position = progress.position.min(before);
+    let rewound = Progress { position, off_at: Some(tx.now()), ..progress };
+    progress::set(tx, webhook, rewound).await?;
+    Ok(rewound)
 }
 
 /// Has these events tried by themselves.
 async fn try_again(tx: &mut Tx<'_>, webhook: &str, ids: &[CallId]) -> Result<()> {
+    let progress = progress::change(tx, webhook).await?;
     for (at, id) in ids.iter().enumerate() {
         let pending = match delivery::read_id(&id.0) {
             Some((created_at, position)) => kept(tx, created_at, position).await?,
@@ -292,7 +325,6 @@ async fn try_again(tx: &mut Tx<'_>, webhook: &str, ids: &[CallId]) -> Result<()>
         let unknown = || Error::invalid(format!("/ids/{at}"), "names no event that is still kept");
         deliveries::try_again(tx, webhook, &pending.ok_or_else(unknown)?).await?;
     }
-    let progress = progress::find(tx, webhook).await?;
     progress::set(tx, webhook, Progress { off_at: None, ..progress }).await?;
     Ok(())
 }

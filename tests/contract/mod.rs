@@ -3,6 +3,7 @@
 
 mod environment;
 mod events;
+mod guarantees;
 mod rest;
 mod shape;
 

@@ -67,6 +67,21 @@ async function emitUntilRefused(server, to) {
   while (await server.post('/api/emit', body).catch(() => null));
 }
 
+test('new clients are taken after SIGTERM, until the balancer has had its time to notice', async () => {
+  const server = await startServer({ DRAIN_DELAY: '4s', DRAIN_TIMEOUT: '9s' });
+  const alice = await connect(server, 'alice');
+  const ended = server.terminate();
+  const notReady = async () => {
+    while ((await fetch(`${server.url}/readyz`)).status !== 503);
+  };
+  await within(notReady(), () => '503');
+  const bob = await connect(server, 'bob');
+  for (const user of [alice, bob]) {
+    assertHas(await user.hear('session:closing'), { reason: 'draining', retryable: true });
+  }
+  assert.deepEqual(await ended, { code: 0, signal: null });
+});
+
 test('a server without clients ends at once', async () => {
   const server = await startServer();
   const begun = Date.now();

@@ -205,6 +205,11 @@ fn a_store_of_another_version_is_left_as_it_is() {
             assert!(complained.contains(told), "{args:?}: {complained}");
         }
         assert_eq!(verb::count(data, None, count), before);
+        if told.contains("newer") {
+            let line = [conversation("c1", &["ann", "bob"])];
+            let complained = verb::import(data, None, &line).failed();
+            assert!(complained.contains(told), "import: {complained}");
+        }
         sql(undo);
         for args in READING {
             verb::run(data, None, args).ok();

@@ -6,7 +6,9 @@ use std::{fs, path::Path};
 use rusqlite::Connection;
 use sqlx::{AssertSqlSafe, Connection as _, Executor, PgConnection, Row as _};
 
-use crate::support::postgres::Postgres;
+use stoa::{app::App, clock::Clock};
+
+use crate::support::{TestApp, postgres::Postgres};
 
 /// A market and two conversations, as they stood before lists were kept.
 const BEFORE: &str = "
@@ -181,4 +183,45 @@ async fn what_was_stored_is_as_if_it_had_always_been_kept_on_postgres() {
             assert_eq!(rows, *expected, "{name}: {query}");
         }
     }
+}
+
+/// The last migration that may have taken something away: there was no version before it.
+const FIRST_VERSION: &str = "0037";
+
+#[test]
+fn migrations_only_add_to_what_the_version_before_works_with() {
+    let taking = ["DROP TABLE", "DROP COLUMN", "RENAME", "ALTER COLUMN", "DROP CONSTRAINT"];
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    for entry in fs::read_dir(folder).expect("the migrations") {
+        let path = entry.expect("a migration").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let sql = fs::read_to_string(&path).expect("a migration").to_uppercase();
+        let takes = taking.iter().find(|words| sql.contains(**words));
+        assert!(name[..4] <= *FIRST_VERSION || takes.is_none(), "{name}: {takes:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_starts_beside_a_newer_schema_and_not_beside_a_changed_one() {
+    let url = Postgres::shared().database().await;
+    let mut same = None;
+    let app = TestApp::with(|config| {
+        config.database.url = Some(url.as_str().into());
+        same = Some(config.clone());
+    })
+    .await;
+    app.execute(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9999, 'of tomorrow', TRUE, '\\x00', 0)",
+    )
+    .await;
+    app.execute("ALTER TABLE messages ADD COLUMN of_tomorrow TEXT").await;
+    let app = app.restart().await;
+    let ann = app.user("ann").await;
+    let talk = ann.group(&["bob"]).await;
+    ann.say(&talk, "beside a newer one").await;
+    app.execute("UPDATE _sqlx_migrations SET checksum = '\\x00' WHERE version = 1").await;
+    let again = Box::pin(App::start(same.expect("its configuration"), Clock::system())).await;
+    let refused = format!("{:#}", again.err().expect("a refusal"));
+    assert!(refused.contains("migration 1"), "{refused}");
 }

@@ -3,6 +3,7 @@
 
 mod failing;
 mod killed;
+mod nodes;
 mod rest;
 mod told;
 mod turns;

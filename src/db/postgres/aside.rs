@@ -11,7 +11,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::db::{Error, Kind, Result, migrations};
+use crate::db::{Error, Kind, Result, migrations, opening::Opening};
 
 /// Where a session's own tables are. Nothing is looked for elsewhere: were the session lost, its tables
 /// would not be found, and the real ones not either.
@@ -44,7 +44,7 @@ pub(super) async fn open(
     let settings = settings.max_connections(1).max_lifetime(None).idle_timeout(None);
     let pool = settings.connect_lazy_with(options.options([OWN]));
     let mut session = pool.acquire().await?;
-    migrations::postgres(&mut session).await?;
+    migrations::postgres(&mut session, Opening::Aside).await?;
     if let Some(schema) = schema {
         fill(&mut session, &schema).await?;
     }

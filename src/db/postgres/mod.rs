@@ -8,6 +8,7 @@ mod query;
 mod records;
 mod session;
 mod tail;
+mod turn;
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -24,6 +25,7 @@ use tokio::{
 };
 
 pub use self::records::{Listener, News};
+pub(super) use self::turn::Turn;
 use self::{
     locks::{Locks, OrderGuard, Patience},
     session::Progress,
@@ -99,7 +101,7 @@ impl Postgres {
             .map_err(|_| Error::new(Kind::Unavailable, "no answer"))??;
         match opening {
             Opening::AsItIs => migrations::postgres_as_it_is(&mut connection).await?,
-            _ => migrations::postgres(&mut connection).await?,
+            _ => migrations::postgres(&mut connection, opening).await?,
         }
         connection.close().await?;
         let pool = |connections, statement_timeout| {
@@ -182,6 +184,11 @@ impl Postgres {
         let Inner { options, read_timeout, lock_timeout, .. } = &*self.0;
         let (settings, options) = bounded(options, 1, *read_timeout, *lock_timeout);
         Listener::new(settings, options)
+    }
+
+    /// Waits for this process's turn.
+    pub(super) async fn turn(&self, of: &str) -> Turn {
+        Turn::take(&self.0.options, of).await
     }
 
     /// Begins a unit that writes, on a connection of its own.

@@ -103,7 +103,7 @@ impl Sqlite {
             Session::to_write(path)?
         } else {
             let mut session = Session::to_write(path)?;
-            migrations::sqlite(&mut session.connection, shared.clock.now())?;
+            migrations::sqlite(&mut session.connection, shared.clock.now(), opening)?;
             space::prepare(path, &session)?;
             session
         };

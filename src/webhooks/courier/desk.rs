@@ -1,8 +1,12 @@
 //! What a courier and those who ask about its webhook have in common.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{Notify, oneshot},
     time::timeout,
@@ -19,9 +23,9 @@ pub(super) const PAUSE: Duration = Duration::from_secs(1);
 /// What a courier and those who ask about its webhook have in common.
 #[derive(Default)]
 pub(in crate::webhooks) struct Desk {
-    /// Who changes what is kept of the webhook has it; each time that it was not the courier, one more.
-    pub(in crate::webhooks) changed: tokio::sync::Mutex<u64>,
-    /// Tells the courier of that.
+    /// Whether the courier of this process delivers, and not another's.
+    pub(in crate::webhooks) is_here: AtomicBool,
+    /// Tells the courier that something else has changed what is kept of the webhook.
     pub(in crate::webhooks) wake: Notify,
     /// Who wants it written down how far it is, before they change something.
     asking: Mutex<Vec<oneshot::Sender<()>>>,
@@ -35,8 +39,12 @@ impl Desk {
         std::mem::take(&mut *self.asking.lock())
     }
 
-    /// Has the courier write down how far it is, and waits a moment for that.
+    /// Has the courier write down how far it is, and waits a moment for that. Where another process
+    /// delivers, something may be told once more.
     pub(in crate::webhooks) async fn written(&self) {
+        if !self.is_here.load(Ordering::Acquire) {
+            return;
+        }
         let (done, written) = oneshot::channel();
         self.asking.lock().push(done);
         self.wake.notify_one();
@@ -46,7 +54,7 @@ impl Desk {
 }
 
 /// How it goes with a webhook.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::webhooks) struct Health {
     pub(in crate::webhooks) off_at: Option<Timestamp>,
     pub(in crate::webhooks) failures_in_a_row: u32,

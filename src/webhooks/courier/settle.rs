@@ -74,13 +74,16 @@ pub(super) async fn heads(tx: &mut Tx<'_>, webhook: &str) -> Result<Vec<(i64, He
     Ok(heads)
 }
 
-/// Writes down what has changed, in one unit.
+/// Writes down what has changed, in one unit; nothing where somebody else changed what is kept.
 pub(super) async fn write(
     tx: &mut Tx<'_>,
     webhook: &str,
     progress: Progress,
     changes: &Changes,
-) -> Result<Written> {
+) -> Result<Option<Written>> {
+    if !progress::set(tx, webhook, progress).await? {
+        return Ok(None);
+    }
     for held in &changes.held {
         deliveries::keep(tx, webhook, &held.pending).await?;
         streams::hold(tx, webhook, held.pending.position, &held.streams).await?;
@@ -111,9 +114,8 @@ pub(super) async fn write(
     for position in next {
         heads.extend(promote(tx, webhook, position).await?);
     }
-    progress::set(tx, webhook, progress).await?;
     let lowest = deliveries::lowest(tx, webhook).await?;
-    Ok(Written { freed, heads, lowest })
+    Ok(Some(Written { freed, heads, lowest }))
 }
 
 /// Has an event tried now, if it is the first in all of its streams and was not tried yet.
