@@ -4,6 +4,7 @@
 
 mod accounts;
 mod acting;
+mod admin_ui;
 mod architecture;
 mod causes;
 mod chat;

@@ -4,6 +4,7 @@
 mod developer;
 mod documents;
 mod http;
+mod instrument;
 mod playground;
 mod requests;
 mod service;
@@ -12,5 +13,6 @@ mod tests;
 
 pub use self::{
     http::{console, routes},
+    instrument::Instrument,
     service::Admin,
 };

@@ -2,6 +2,7 @@
 //! validated. Names and meanings are those of docs/contract/environment.md.
 
 mod accounts;
+mod admin_ui;
 mod auth;
 mod cluster;
 mod database;
@@ -30,6 +31,7 @@ mod webhooks;
 
 pub use self::{
     accounts::{AccountsConfig, AccountsMode, Argon2Config},
+    admin_ui::AdminUiConfig,
     auth::{AuthConfig, Handshake, MIN_SECRET_BYTES, ShortSecret},
     cluster::ClusterConfig,
     database::DatabaseConfig,

@@ -56,17 +56,19 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
     ("LOG_FORMAT", "log.format"),
     ("STOA_NODE", "log.node"),
     ("METRICS_PORT", "metrics.port"),
+    ("ADMIN_UI_USER", "admin_ui.user"),
+    ("ADMIN_UI_HASH", "admin_ui.hash"),
 ];
 
 /// Variables that are nobody's setting: by them the command line finds a running server.
 pub(super) const OF_COMMANDS: &[&str] = &["STOA_URL", "STOA_TOKEN", "STOA_API_KEY"];
 
 /// Variables of the contract that this build does not serve.
-pub(super) const UNSERVED: &[&str] =
-    &["ADMIN_UI_USER", "ADMIN_UI_HASH", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+pub(super) const UNSERVED: &[&str] = &["OTEL_EXPORTER_OTLP_ENDPOINT"];
 
 /// Keys that `<NAME>_FILE` may read from a file, and whose values no message shows.
 pub(super) const SECRETS: &[&str] = &[
+    "admin_ui.hash",
     "auth.jwt_secret",
     "auth.jwt_secret_previous",
     "auth.jwt_public_key",

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     accounts::{AccountsConfig, AccountsMode},
+    admin_ui::AdminUiConfig,
     auth::AuthConfig,
     cluster::ClusterConfig,
     database::DatabaseConfig,
@@ -89,6 +90,9 @@ pub struct Config {
     pub log: LogConfig,
     /// Metrics.
     pub metrics: MetricsConfig,
+    /// Who looks at it with the official Admin UI.
+    #[garde(dive)]
+    pub admin_ui: AdminUiConfig,
     /// The secret that this installation made for itself, while it is the one in use.
     #[serde(skip)]
     pub development_secret: Option<DevelopmentSecret>,

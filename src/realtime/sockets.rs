@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::{
     connection::{Connection, Context},
     frame::Outgoing,
     hub::Hub,
     seats::Member,
+    watch::{Told, Watch},
 };
 use crate::room::Room;
 
@@ -23,6 +26,26 @@ impl Sockets {
     #[must_use]
     pub fn hub(&self) -> &Hub {
         &self.0.hub
+    }
+
+    /// What happens to them, for whoever looks.
+    #[must_use]
+    pub fn watch(&self) -> &Watch {
+        &self.0.watch
+    }
+
+    /// What waits to be told of that.
+    #[must_use]
+    pub fn happenings(&self) -> Told {
+        let seats = &self.0.seats;
+        self.0.watch.take(|shard, member| seats.find(shard, [member]).pop().map(|it| it.id()))
+    }
+
+    /// The connection of this id.
+    #[must_use]
+    pub fn find(&self, id: Uuid) -> Option<Arc<Connection>> {
+        let (shard, member) = self.0.hub.socket(id)?;
+        self.0.seats.find(shard, [member]).pop()
     }
 
     /// The connections that are in a room.

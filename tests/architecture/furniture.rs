@@ -11,7 +11,7 @@ use super::{
 const ROOMS: [(&str, &[&str]); 12] = [
     ("access", &["grants"]),
     ("accounts", &["email", "passwords", "tokens"]),
-    ("admin", &["developer", "playground"]),
+    ("admin", &["developer", "instrument", "playground"]),
     ("chat", &["contacts", "emoji", "prune", "retold", "typing"]),
     ("marketplace", &["contacts", "moves", "paid", "sale"]),
     ("notifications", &["causes", "prune"]),

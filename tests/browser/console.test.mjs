@@ -1,14 +1,14 @@
 // An operator at the console, in Chromium.
 
 import assert from 'node:assert/strict';
-import { createHash, createHmac } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 
 import { chromium } from 'playwright-core';
 import { io } from 'socket.io-client';
 
-import { SECRET, startDevelopment, startServer } from './server.mjs';
+import { startDevelopment, startServer, token } from './server.mjs';
 
 const DEADLINE_MS = 15_000;
 const API_KEY = 'an-api-key-of-the-tests';
@@ -22,13 +22,6 @@ before(async () => {
   });
 });
 after(() => browser?.close());
-
-function token(claims, secret = SECRET) {
-  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const exp = Math.floor(Date.now() / 1000) + 600;
-  const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ exp, ...claims })}`;
-  return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
-}
 
 /** The console in a new tab. At the end the tab must have had no error and asked nobody else. */
 async function openConsole(t, url) {

@@ -421,12 +421,14 @@ fn dotenv_is_read_when_present() {
 fn what_this_build_does_not_serve_stops_the_start() {
     for (name, value) in [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector"),
-        ("ADMIN_UI_HASH_FILE", "/run/secrets/hash"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT_FILE", "/run/collector"),
     ] {
         let refused = load(&Flags::default(), env(&[(name, value)])).unwrap_err().to_string();
         assert!(refused.contains(name) && refused.contains("not served"), "{refused}");
     }
-    for nothing in [("ADMIN_UI_USER", " "), ("ADMIN_UI_HASH_FILE", "")] {
+    for nothing in
+        [("OTEL_EXPORTER_OTLP_ENDPOINT", " "), ("OTEL_EXPORTER_OTLP_ENDPOINT_FILE", "")]
+    {
         assert!(load(&Flags::default(), env(&[nothing])).is_ok(), "{nothing:?}");
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     realtime::{
         frame::Outgoing,
         hub::{Item, Kept, Replay, Replayed, Restoration, Then, Told},
+        watch::Happening,
     },
     room::Room,
 };
@@ -182,6 +183,9 @@ impl Connection {
             state.rooms.push(room.clone());
         }
         self.keep(&room, &joining, is_new);
+        if is_new && state.phase == Phase::Added {
+            self.note(|| Happening::Joined(room.clone()));
+        }
         match joining {
             Joining::Buffered(siblings) => {
                 self.push(Item::JoinBuffered(self.member, room, siblings));
@@ -228,6 +232,7 @@ impl Connection {
             if let Some((recovery, session)) = self.session() {
                 recovery.left(session, room.clone());
             }
+            self.note(|| Happening::Left(room.clone()));
             self.push(Item::Leave(self.member, room));
         }
     }

@@ -36,7 +36,7 @@ pub(super) use item::{
 pub(super) use outlet::{Outlet, Polled};
 
 use self::item::RoomsQuestion;
-use super::{frame::Outgoing, seats::Member};
+use super::{frame::Outgoing, seats::Member, watch::Watch};
 use crate::{id::Id, room::Room, tasks::Tasks};
 
 /// Locks that give concurrent broadcasts to a room one order over all shards.
@@ -88,11 +88,13 @@ impl Hub {
         shards: usize,
         max_rooms_per_connection: usize,
         max_pending_bytes: usize,
+        watch: &Watch,
     ) -> Self {
         // Up to three namespaces share a websocket, and what is sent at once and what waits for it
         // come together.
         let replay_bytes = max_pending_bytes / 8;
-        let shards = (0..shards).map(|_| shard::start(replay_bytes, tasks)).collect();
+        let start = |shard| shard::start(shard, replay_bytes, watch.clone(), tasks);
+        let shards = (0..shards).map(start).collect();
         Self(Arc::new(Inner {
             shards,
             stripes: std::array::from_fn(|_| Mutex::new(())),
