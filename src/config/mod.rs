@@ -3,6 +3,7 @@
 
 mod accounts;
 mod auth;
+mod bridge;
 mod cluster;
 mod database;
 mod error;
@@ -31,6 +32,7 @@ mod webhooks;
 pub use self::{
     accounts::{AccountsConfig, AccountsMode, Argon2Config},
     auth::{AuthConfig, Handshake, MIN_SECRET_BYTES, ShortSecret},
+    bridge::BridgeConfig,
     cluster::ClusterConfig,
     database::DatabaseConfig,
     error::{BadValue, ConfigError},

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     accounts::{AccountsConfig, AccountsMode},
     auth::AuthConfig,
+    bridge::BridgeConfig,
     cluster::ClusterConfig,
     database::DatabaseConfig,
     error::ConfigError,
@@ -55,6 +56,9 @@ pub struct Config {
     /// The other nodes.
     #[garde(dive)]
     pub cluster: ClusterConfig,
+    /// Other backends' emitters.
+    #[garde(dive)]
+    pub bridge: BridgeConfig,
     /// Who is here.
     #[garde(dive)]
     pub presence: PresenceConfig,

@@ -1,7 +1,7 @@
 //! Sockets that the server closes: those whose token is revoked or whose user is blocked, and those
 //! of a user whom an operator disconnects.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::{collections::HashSet, num::NonZeroU32, sync::Arc};
 
 use uuid::Uuid;
 
@@ -36,6 +36,13 @@ impl Realtime {
             })
         };
         close(&self.of(user).await, ClosingReason::Disconnected, is_other)
+    }
+
+    /// Closes sockets, which may come back. Returns how many there were.
+    pub fn disconnect_sockets(&self, connections: &[Arc<Connection>]) -> usize {
+        let ids: HashSet<Uuid> = connections.iter().map(|connection| connection.id()).collect();
+        let is_one = |connection: &Connection| ids.contains(&connection.id());
+        close(connections, ClosingReason::Disconnected, is_one)
     }
 
     /// Closes the socket here of a session that was taken on another node, and is of this generation there.

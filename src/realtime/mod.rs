@@ -72,7 +72,7 @@ pub use self::{
     elsewhere::{Elsewhere, ForeignEvent},
     emit_service::EmitService,
     emitter::{Emitter, ExternalEvent, Target, heard_by},
-    http::{read_emit, routes},
+    http::{MAX_ARGUMENTS, MAX_TARGETS, read_emit, routes},
     hub::{Bundle, Hub, Part, Picks, RoomMember, RoomSize},
     recovery::{Recovery, Rights},
     replay::{JoinRequest, join_with_replay},

@@ -1,0 +1,90 @@
+// Socket.IO's own emitter over Redis, as it comes from npm: its backend does not know that it sends by way
+// of this server, nor do the clients.
+
+import assert from 'node:assert/strict';
+import { after, describe, test } from 'node:test';
+
+import { Emitter } from '@socket.io/redis-emitter';
+import { createClient } from 'redis';
+
+import { connect, connect2 } from './support/client.mjs';
+import { once } from './support/deadline.mjs';
+import { startRedis } from './support/redis.mjs';
+import { startServer } from './support/server.mjs';
+
+describe('an emitter of Node', async () => {
+  const url = await startRedis();
+  const server = await startServer({ REDIS_URL: url, STOA_BRIDGE__ENABLED: 'on' });
+  const redis = await createClient({ url }).connect();
+  after(() => redis.destroy());
+  const io = new Emitter(redis);
+  // Before that it hears nothing of it.
+  for (;;) {
+    const { body } = await fetch(`${server.url}/readyz`).then(async (answer) => ({ body: await answer.json() }));
+    if (body.status === 'ok') break;
+  }
+
+  for (const [version, open] of Object.entries({ current: connect, '2.x': connect2 })) {
+    test(`reaches everyone, rooms, and all but some, once, ${version} client`, async () => {
+      const [ann, bob] = [await open(server, 'ann'), await open(server, 'bob')];
+      for (let n = 0; n < 20; n += 1) io.emit('tick', { same: true });
+      io.emit('at', { date: new Date(1_700_000_000_500), none: undefined });
+      io.to('user-ann').emit('to ann', { n: 1 });
+      io.to(['user-ann', 'user-bob']).except('user-ann').emit('to bob', { n: 2 });
+      io.except('user-bob').emit('but bob', { n: 3 });
+      io.to(ann.socket.id).emit('to a socket', { n: 4 });
+      io.of('/chat').emit('elsewhere', { n: 5 });
+      io.emit('end', { n: 6 });
+      for (const person of [ann, bob]) await person.hear('end');
+      const ticks = Array(20).fill(['tick', { same: true }]);
+      const at = ['at', { date: '2023-11-14T22:13:20.500Z', none: null }];
+      const [end] = [['end', { n: 6 }]];
+      const rest = async (person) => (await person.heard()).map(([name, data]) => [name, data]);
+      const annHeard = await rest(ann);
+      at[1] = annHeard[20][1];
+      assert.equal(at[1].date, '2023-11-14T22:13:20.500Z');
+      assert.deepEqual(annHeard, [
+        ...ticks,
+        at,
+        ['to ann', { n: 1 }],
+        ['but bob', { n: 3 }],
+        ['to a socket', { n: 4 }],
+        end,
+      ]);
+      assert.deepEqual(await rest(bob), [...ticks, at, ['to bob', { n: 2 }], end]);
+    });
+  }
+
+  test('gives several arguments, or none, and never bytes', async () => {
+    const ann = await connect(server, 'ann');
+    const heard = once(ann.socket, 'several');
+    io.emit('bytes', Buffer.from([1, 2]));
+    io.emit('several', 1.5, [null], { é: '\u0007"' }, -7, 2 ** 40, true);
+    assert.deepEqual((await heard).slice(0, 6), [1.5, [null], { é: '\u0007"' }, -7, 2 ** 40, true]);
+    assert.ok(!(await ann.heard()).some(([name]) => name === 'bytes'));
+  });
+
+  test('speaks to a namespace, and volatile', async () => {
+    const ann = await connect(server, 'ann', { namespace: '/chat' });
+    io.of('/chat').volatile.emit('soft', { n: 1 });
+    io.of('chat').to('user-ann').emit('to ann', { n: 2 });
+    assert.deepEqual(await ann.hear('soft'), { n: 1 });
+    assert.deepEqual(await ann.hear('to ann'), { n: 2 });
+  });
+
+  test('has sockets join, leave and disconnect, in the order of what it sends', async () => {
+    const ann = await connect(server, 'ann', { options: { reconnection: false } });
+    io.in('user-ann').socketsJoin('vip');
+    io.to('vip').emit('for vips', { n: 1 });
+    io.in('vip').socketsLeave(['vip', 'user-ann']);
+    io.to('vip').emit('for nobody', { n: 2 });
+    io.serverSideEmit('hello', 1);
+    io.to('user-ann').emit('bye', { n: 3 });
+    const [bye, gone] = [ann.hear('bye'), once(ann.socket, 'disconnect')];
+    io.in('user-ann').disconnectSockets(true);
+    assert.deepEqual(await bye, { n: 3 });
+    await gone;
+    assert.deepEqual(await ann.hear('for vips'), { n: 1 });
+    assert.equal(ann.all?.some(([name]) => name === 'for nobody') ?? false, false);
+  });
+});
