@@ -247,7 +247,7 @@ mod tests {
             (
                 &format!(
                     r#"["emitter", {{"type": 2, "data": ["hi", "{}"]}}, {{}}]"#,
-                    "x".repeat(2000)
+                    "x".repeat(20_000)
                 ),
                 "it is too large: MAX_PAYLOAD",
             ),

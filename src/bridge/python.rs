@@ -137,10 +137,7 @@ mod tests {
                 r#""data": [1, 2], "binary": false, "room": ["r", "s"]"#,
                 r#"/ {"rooms":["r","s"]}: all of [1,2]"#,
             ),
-            (
-                r#""data": ["\ud83d"], "binary": false, "room": null"#,
-                "/ \"everyone\": \"\u{fffd}\"",
-            ),
+            (r#""data": ["\ud83d"], "binary": false, "room": null"#, r#"/ "everyone": "\ufffd""#),
             (
                 r#""data": [{"_placeholder": true, "num": 0}, "AQI="], "binary": true, "room": null"#,
                 "it has binary data",

@@ -57,14 +57,14 @@ impl Rights {
 
 #[cfg(test)]
 impl Rights {
-    /// To emit these, 1 kB at most, and to command.
+    /// To emit these, 20 kB at most, and to command.
     pub(super) fn of(namespaces: &[&str], events: &[&str]) -> Self {
         let events: Vec<_> = events.iter().map(|event| (*event).to_owned()).collect();
         Self {
             namespaces: namespaces.iter().filter_map(|path| Namespace::from_path(path)).collect(),
             events: EventPatterns::new(&events).unwrap(),
             commands: true,
-            max_bytes: 1000,
+            max_bytes: 20_000,
         }
     }
 }

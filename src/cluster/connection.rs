@@ -20,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     asked::{Ask, Reply},
-    emitters::{self, Heard, Numbers},
+    claims,
+    emitters::{Heard, Numbers},
     envelope::{self, Batch},
     names::Kind,
     shared::{Session, Shared},
@@ -150,7 +151,7 @@ async fn attend(
 ) -> Result<Infallible, Lost> {
     let mut commands = connect(shared).await?;
     let mut subscription = timeout(CONNECT, subscribe(shared)).await??;
-    emitters::mark(shared, &mut commands).await?;
+    claims::mark(shared, &mut commands).await?;
     let broken = CancellationToken::new();
     shared.connected(Session { commands: commands.clone(), broken: broken.clone() });
     if told.take().is_some() {
@@ -163,8 +164,8 @@ async fn attend(
     tokio::select! {
         lost = ears.hear(subscription.on_message(), &heard) => Err(lost),
         lost = answer(asked, shared, hearer) => lost,
-        _ = emitters::claim(unclaimed, shared) => Err(Lost::Broken),
-        lost = emitters::keep_marking(shared, commands.clone()) => Ok(lost?),
+        _ = claims::claim(unclaimed, shared) => Err(Lost::Broken),
+        lost = claims::keep_marking(shared, commands.clone()) => Ok(lost?),
         lost = send(shared, commands.clone()) => lost,
         lost = wake(shared, commands.clone()) => lost,
         lost = probe(shared, commands, &heard) => lost,

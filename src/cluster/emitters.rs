@@ -7,19 +7,12 @@
 //! every ten seconds, and all hear in the same place. Who claims messages up to a number takes those that
 //! nobody has claimed, and who was not connected from a mark on claims none before the next one.
 
-use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use redis::{Msg, RedisError, aio::MultiplexedConnection};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    time::sleep,
-};
+use redis::Msg;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::{
-    names::Kind,
-    shared::{Away, Shared},
-};
-use crate::{config::BridgeConfig, id::Ids, log_limit, metrics};
+use crate::{config::BridgeConfig, log_limit, metrics};
 
 /// Messages that wait at most on this node, and their bytes (docs/limits.md).
 const MESSAGES: usize = 10_000;
@@ -28,15 +21,8 @@ const BYTES: usize = 8_000_000;
 /// Bytes that a message takes beside its own.
 const BESIDE: usize = BYTES / MESSAGES;
 
-/// Messages that are claimed at once, and how many times that may wait to be done.
-const AT_ONCE: usize = 100;
+/// How many times what was claimed at once may wait to be done.
 const BATCHES: usize = 2;
-
-/// How often a mark is set, for how long messages after it may be claimed, and until when it is known which
-/// were.
-const MARK_INTERVAL: Duration = Duration::from_secs(10);
-const LATE: Duration = Duration::from_secs(30);
-const KNOWN: Duration = Duration::from_secs(60);
 
 /// A message that this node has taken.
 #[derive(Debug)]
@@ -77,7 +63,8 @@ impl Source {
 pub(super) struct Emitters {
     subscriptions: Vec<Subscription>,
     space: Arc<Semaphore>,
-    taken: mpsc::Sender<Vec<Emitted>>,
+    /// Where what this node takes goes.
+    pub(super) taken: mpsc::Sender<Vec<Emitted>>,
 }
 
 struct Subscription {
@@ -89,18 +76,19 @@ struct Subscription {
 
 /// A message that was heard.
 pub(super) struct Heard {
-    mark: Arc<Mark>,
+    pub(super) mark: Arc<Mark>,
     /// Which subscription.
-    at: usize,
+    pub(super) at: usize,
     /// Its number there since the mark, from 1.
-    number: u64,
-    emitted: Emitted,
+    pub(super) number: u64,
+    pub(super) emitted: Emitted,
 }
 
-struct Mark {
-    name: String,
+/// From where on messages are numbered.
+pub(super) struct Mark {
+    pub(super) name: String,
     /// When it was set, as Redis writes its time.
-    set: String,
+    pub(super) set: String,
 }
 
 /// How messages are numbered on one connection.
@@ -170,35 +158,6 @@ impl Emitters {
         };
         Some(Heard { mark, at, number, emitted })
     }
-
-    /// Takes those of the messages that nobody has taken.
-    async fn take(&self, shared: &Shared, heard: Vec<Heard>) -> Result<Vec<Emitted>, Away> {
-        let mut places: Vec<(&Arc<Mark>, usize, u64)> = Vec::new();
-        for Heard { mark, at, number, .. } in &heard {
-            let is_same = |(other, place, _): &&mut (&Arc<Mark>, usize, u64)| {
-                Arc::ptr_eq(other, mark) && place == at
-            };
-            match places.iter_mut().rev().find(is_same) {
-                Some((_, _, last)) => *last = *number,
-                None => places.push((mark, *at, *number)),
-            }
-        }
-        let mut script = shared.scripts.claim.prepare_invoke();
-        script.arg(millis(LATE)).arg(millis(KNOWN));
-        for (mark, at, last) in &places {
-            let Subscription { pattern, .. } = &self.subscriptions[*at];
-            script.key(shared.names.key(&format!("claim:{}:{pattern}", mark.name)));
-            script.arg(&mark.set).arg(last);
-        }
-        let taken: Vec<u64> = shared.ask(async |redis| script.invoke_async(redis).await).await?;
-        let places: Vec<_> =
-            places.iter().map(|(mark, at, _)| (Arc::as_ptr(mark), *at)).zip(taken).collect();
-        let is_ours = |heard: &Heard| {
-            let place = (Arc::as_ptr(&heard.mark), heard.at);
-            places.iter().any(|(other, taken)| *other == place && heard.number > *taken)
-        };
-        Ok(heard.into_iter().filter(is_ours).map(|heard| heard.emitted).collect())
-    }
 }
 
 impl Subscription {
@@ -206,54 +165,4 @@ impl Subscription {
         let pattern = format!("{beginning}{end}");
         Self { source, beginning, pattern }
     }
-}
-
-/// Claims what is heard, as fast as it is done.
-pub(super) async fn claim(
-    mut heard: mpsc::UnboundedReceiver<Heard>,
-    shared: &Shared,
-) -> Result<Infallible, Away> {
-    let Some(emitters) = shared.emitters.get() else { return pending().await };
-    loop {
-        // What is claimed has a place to go to.
-        let Ok(place) = emitters.taken.reserve().await else { return pending().await };
-        let mut some = Vec::new();
-        if heard.recv_many(&mut some, AT_ONCE).await == 0 {
-            return pending().await;
-        }
-        let taken = emitters.take(shared, some).await?;
-        if !taken.is_empty() {
-            place.send(taken);
-        }
-    }
-}
-
-/// Sets a mark, where emitters are heard: what is published once this has returned comes after it.
-pub(super) async fn mark(
-    shared: &Shared,
-    commands: &mut MultiplexedConnection,
-) -> Result<(), RedisError> {
-    if shared.emitters.get().is_none() {
-        return Ok(());
-    }
-    let mut script = shared.scripts.mark.prepare_invoke();
-    script.arg(shared.names.channel(Kind::Mark)).arg(Ids.next().simple().to_string());
-    let () = script.invoke_async(commands).await?;
-    metrics::cluster_published(Kind::Mark.label()).increment(1);
-    Ok(())
-}
-
-/// Sets marks, again and again.
-pub(super) async fn keep_marking(
-    shared: &Shared,
-    mut commands: MultiplexedConnection,
-) -> Result<Infallible, RedisError> {
-    loop {
-        sleep(MARK_INTERVAL).await;
-        mark(shared, &mut commands).await?;
-    }
-}
-
-fn millis(duration: Duration) -> u64 {
-    duration.as_millis().try_into().unwrap_or(u64::MAX)
 }

@@ -16,6 +16,7 @@
 
 mod asked;
 mod asks;
+mod claims;
 mod connection;
 mod emitters;
 mod envelope;

@@ -18,17 +18,17 @@ describe('an emitter of Node', async () => {
   const redis = await createClient({ url }).connect();
   after(() => redis.destroy());
   const io = new Emitter(redis);
-  // Before that it hears nothing of it.
+  // Ready is it also without Redis.
   for (;;) {
-    const { body } = await fetch(`${server.url}/readyz`).then(async (answer) => ({ body: await answer.json() }));
-    if (body.status === 'ok') break;
+    const { status } = await (await fetch(`${server.url}/readyz`)).json();
+    if (status === 'ok') break;
   }
 
   for (const [version, open] of Object.entries({ current: connect, '2.x': connect2 })) {
     test(`reaches everyone, rooms, and all but some, once, ${version} client`, async () => {
       const [ann, bob] = [await open(server, 'ann'), await open(server, 'bob')];
       for (let n = 0; n < 20; n += 1) io.emit('tick', { same: true });
-      io.emit('at', { date: new Date(1_700_000_000_500), none: undefined });
+      io.emit('at', { date: new Date(1_700_000_000_500), none: null });
       io.to('user-ann').emit('to ann', { n: 1 });
       io.to(['user-ann', 'user-bob']).except('user-ann').emit('to bob', { n: 2 });
       io.except('user-bob').emit('but bob', { n: 3 });
@@ -38,12 +38,8 @@ describe('an emitter of Node', async () => {
       for (const person of [ann, bob]) await person.hear('end');
       const ticks = Array(20).fill(['tick', { same: true }]);
       const at = ['at', { date: '2023-11-14T22:13:20.500Z', none: null }];
-      const [end] = [['end', { n: 6 }]];
-      const rest = async (person) => (await person.heard()).map(([name, data]) => [name, data]);
-      const annHeard = await rest(ann);
-      at[1] = annHeard[20][1];
-      assert.equal(at[1].date, '2023-11-14T22:13:20.500Z');
-      assert.deepEqual(annHeard, [
+      const end = ['end', { n: 6 }];
+      assert.deepEqual(await ann.heard(), [
         ...ticks,
         at,
         ['to ann', { n: 1 }],
@@ -51,7 +47,7 @@ describe('an emitter of Node', async () => {
         ['to a socket', { n: 4 }],
         end,
       ]);
-      assert.deepEqual(await rest(bob), [...ticks, at, ['to bob', { n: 2 }], end]);
+      assert.deepEqual(await bob.heard(), [...ticks, at, ['to bob', { n: 2 }], end]);
     });
   }
 
@@ -84,7 +80,9 @@ describe('an emitter of Node', async () => {
     io.in('user-ann').disconnectSockets(true);
     assert.deepEqual(await bye, { n: 3 });
     await gone;
-    assert.deepEqual(await ann.hear('for vips'), { n: 1 });
-    assert.equal(ann.all?.some(([name]) => name === 'for nobody') ?? false, false);
+    // All that it heard is there by now.
+    const names = [];
+    await ann.hears((events) => names.push(...events.map(([name]) => name)) > 0, 'anything');
+    assert.ok(names.includes('for vips') && !names.includes('for nobody'), names.join());
   });
 });
