@@ -6,8 +6,9 @@ use serde_json::Number;
 use super::message::Refusal;
 use crate::{clock::Timestamp, rest::json::MAX_DEPTH};
 
-/// How deep a message may nest: what is sent lies three levels down in it.
-const DEPTH: usize = MAX_DEPTH + 3;
+/// How deep a message may nest: what is sent lies three levels down in it, and its reader counts each level
+/// twice. How deep that is itself is looked at where its arguments are read.
+const DEPTH: usize = 2 * (MAX_DEPTH + 4);
 
 /// The extensions that JSON has words for: a time (the specification's own), and notepack's `undefined`.
 const TIME: i8 = -1;
