@@ -31,7 +31,7 @@ pub(super) fn to_json(mut bytes: &[u8]) -> Result<String, Refusal> {
 
 fn write(value: &ValueRef<'_>, json: &mut String) -> Result<(), Refusal> {
     match value {
-        ValueRef::Nil => json.push_str("null"),
+        ValueRef::Nil | ValueRef::Ext(UNDEFINED, [0]) => json.push_str("null"),
         ValueRef::Boolean(is_true) => json.push_str(if *is_true { "true" } else { "false" }),
         ValueRef::Integer(number) => json.push_str(&number.to_string()),
         ValueRef::F32(number) => float(f64::from(*number), json),
@@ -69,7 +69,6 @@ fn write(value: &ValueRef<'_>, json: &mut String) -> Result<(), Refusal> {
             }
             json.push('}');
         }
-        ValueRef::Ext(UNDEFINED, [0]) => json.push_str("null"),
         ValueRef::Ext(TIME, time) => {
             let at = timestamp(time).ok_or_else(|| Refusal::Unreadable("a time".to_owned()))?;
             json.push_str(&serde_json::to_string(&at)?);

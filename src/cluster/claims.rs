@@ -19,7 +19,7 @@ const AT_ONCE: usize = 100;
 /// were.
 const MARK_INTERVAL: Duration = Duration::from_secs(10);
 const LATE: Duration = Duration::from_secs(30);
-const KNOWN: Duration = Duration::from_secs(60);
+const KNOWN: Duration = Duration::from_mins(1);
 
 /// Claims what is heard, as fast as it is done.
 pub(super) async fn claim(

@@ -43,6 +43,7 @@ impl Cluster {
 
     /// Has emitters heard, too: what this node takes of it comes here, in the order in which it was
     /// published. Before [`Cluster::begin`], and once.
+    #[must_use]
     pub fn hear_emitters(&self, config: &BridgeConfig) -> mpsc::Receiver<Vec<Emitted>> {
         let (emitters, taken) = Emitters::configured(config);
         // The first ones stay.
