@@ -121,6 +121,10 @@ declare! {
     /// What other nodes did not hear, or this one could not read: `away`, `queue_full`,
     /// `unreadable`, and questions that it had no time for: `busy`.
     counter cluster_dropped(reason) = "stoa_cluster_dropped_total";
+    /// What emitters of other backends published and this node took, by emitter (`node`, `python`) and by
+    /// what became of it: `sent`, `done` (a command), `refused`, `unreadable`, `unavailable` (the store was
+    /// away); and what it could not take: `dropped`.
+    counter bridge_messages(emitter, outcome) = "stoa_bridge_messages_total";
     /// Panics of tasks, by the task's name.
     counter task_panics(task) = "stoa_task_panics_total";
 }

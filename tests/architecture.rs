@@ -14,7 +14,7 @@ use proc_macro2::Delimiter;
 use source::{Source, Token};
 
 /// Each module's floor. A module may use those on the floors below its own.
-const FLOORS: [(&str, u8); 42] = [
+const FLOORS: [(&str, u8); 43] = [
     ("config", 0),
     ("error", 0),
     ("event", 0),
@@ -49,6 +49,7 @@ const FLOORS: [(&str, u8); 42] = [
     ("chat", 6),
     ("marketplace", 6),
     ("proxy", 6),
+    ("bridge", 6),
     ("payments", 7),
     ("webhooks", 7),
     ("accounts", 7),

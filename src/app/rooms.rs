@@ -7,6 +7,7 @@ use crate::{
     access::{self, Access},
     accounts::AccountService,
     admin::{Admin, Instrument},
+    bridge::SocketCommands,
     chat::{self, ChatService, Typing},
     control::{Control, ControlListener},
     db::Db,
@@ -157,6 +158,9 @@ impl Rooms {
                     }
                     Control::Displace { socket, generation } => {
                         realtime.displace(socket, generation);
+                    }
+                    Control::Sockets { command } => {
+                        SocketCommands::new(access, realtime).carry_out(command).await;
                     }
                 }
             })

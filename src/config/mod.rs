@@ -4,6 +4,7 @@
 mod accounts;
 mod admin_ui;
 mod auth;
+mod bridge;
 mod cluster;
 mod database;
 mod error;
@@ -33,6 +34,7 @@ pub use self::{
     accounts::{AccountsConfig, AccountsMode, Argon2Config},
     admin_ui::AdminUiConfig,
     auth::{AuthConfig, Handshake, MIN_SECRET_BYTES, ShortSecret},
+    bridge::BridgeConfig,
     cluster::ClusterConfig,
     database::DatabaseConfig,
     error::{BadValue, ConfigError},

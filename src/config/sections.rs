@@ -9,6 +9,7 @@ use super::{
     accounts::{AccountsConfig, AccountsMode},
     admin_ui::AdminUiConfig,
     auth::AuthConfig,
+    bridge::BridgeConfig,
     cluster::ClusterConfig,
     database::DatabaseConfig,
     error::ConfigError,
@@ -56,6 +57,9 @@ pub struct Config {
     /// The other nodes.
     #[garde(dive)]
     pub cluster: ClusterConfig,
+    /// Other backends' emitters.
+    #[garde(dive)]
+    pub bridge: BridgeConfig,
     /// Who is here.
     #[garde(dive)]
     pub presence: PresenceConfig,

@@ -60,6 +60,7 @@ impl Config {
         let development = self.environment == Environment::Development;
         self.proxy.check(development, &mut report);
         self.webhooks.check(development, &mut report);
+        self.bridge.check(&self.cluster, &mut report);
         self.shkeeper.check(&self.server, &mut report);
         self.admin_ui.check(&mut report);
         if report.is_empty() { Ok(()) } else { Err(report) }

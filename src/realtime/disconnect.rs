@@ -38,6 +38,13 @@ impl Realtime {
         close(&self.of(user).await, ClosingReason::Disconnected, is_other)
     }
 
+    /// Closes sockets, which may come back. Returns how many there were.
+    pub fn disconnect_sockets(&self, connections: &[Arc<Connection>]) -> usize {
+        let ids: HashSet<Uuid> = connections.iter().map(|connection| connection.id()).collect();
+        let is_one = |connection: &Connection| ids.contains(&connection.id());
+        close(connections, ClosingReason::Disconnected, is_one)
+    }
+
     /// Closes the socket here of a session that was taken on another node, and is of this generation there.
     pub fn displace(&self, socket: Uuid, generation: NonZeroU32) {
         self.lifecycle.displace(socket, generation, None);

@@ -76,7 +76,7 @@ pub use self::{
     emit_service::EmitService,
     emitter::{Emitter, ExternalEvent, Target, heard_by},
     frame::Outgoing,
-    http::{read_emit, routes},
+    http::{MAX_ARGUMENTS, MAX_TARGETS, read_emit, routes},
     hub::{Bundle, Hub, Part, Picks, RoomMember, RoomSize},
     inspector::Inspector,
     recovery::{Recovery, Rights},

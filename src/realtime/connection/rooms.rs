@@ -84,6 +84,12 @@ impl Connection {
         Room::Other(self.id.into())
     }
 
+    /// Whether a room is one that the server itself has put this socket into, and counts on.
+    #[must_use]
+    pub fn counts_on(&self, room: &Room) -> bool {
+        matches!(room, Room::User(_) | Room::Admins) || *room == self.own_room()
+    }
+
     /// Joins a room. Its kept events, and those of its siblings as far as they come here, wait
     /// until [`Connection::replay`] has sent what was missed. False when it was in the room before.
     pub(in crate::realtime) fn join_buffered(
