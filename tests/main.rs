@@ -26,6 +26,7 @@ mod lists;
 mod log;
 mod many;
 mod marketplace;
+mod metrics;
 mod moving;
 mod notifications;
 mod notified;

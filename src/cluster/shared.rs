@@ -1,5 +1,7 @@
 //! What the parts of a cluster's node have in common: the way to Redis, while there is one.
 
+use std::time::Instant;
+
 use parking_lot::Mutex;
 use redis::{AsyncCommands as _, Client, RedisError, aio::MultiplexedConnection};
 use tokio::sync::{Notify, watch};
@@ -39,7 +41,7 @@ pub(super) struct Shared {
     pub(super) asked: Asked,
     /// Told when others are to be woken.
     pub(super) committed: Notify,
-    clock: Clock,
+    pub(super) clock: Clock,
     session: Mutex<Option<Session>>,
     state: watch::Sender<State>,
 }
@@ -55,6 +57,7 @@ pub(super) struct Session {
 impl Shared {
     pub(super) fn new(names: Names, client: Client, clock: Clock) -> Self {
         let (state, _) = watch::channel(State::Away(clock.now()));
+        metrics::cluster_configured().set(1.0);
         metrics::cluster_connected().set(0.0);
         let (queue, asked, committed, session) = Default::default();
         let scripts = Scripts::new();
@@ -106,7 +109,10 @@ impl Shared {
     ) -> Result<T, Away> {
         let session = self.session.lock().clone();
         let Session { mut commands, broken } = session.ok_or(Away)?;
-        question(&mut commands).await.map_err(|error| {
+        let begun = Instant::now();
+        let answered = question(&mut commands).await;
+        metrics::cluster_ask().record(begun.elapsed());
+        answered.map_err(|error| {
             tracing::debug!(%error, "Redis did not do what it was asked");
             broken.cancel();
             Away

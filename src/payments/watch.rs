@@ -12,7 +12,7 @@ use super::{
     shkeeper::{PayoutState, ProviderError, Shkeeper, TaskState},
     store::payouts,
 };
-use crate::{clock::Timestamp, db::Tx, error::Result};
+use crate::{clock::Timestamp, db::Tx, error::Result, metrics};
 
 /// After how long a payout is asked for whose call has no answer yet: the server that made the call
 /// has stopped meanwhile.
@@ -31,11 +31,31 @@ impl PaymentService {
         let mut after = String::new();
         loop {
             ticks.tick().await;
+            if let Err(error) = self.tell_payouts().await {
+                tracing::debug!(%error, "payouts under way could not be counted");
+            }
             match self.ask_for_payouts(&provider.client, after.clone()).await {
                 Ok(last) => after = last,
                 Err(error) => tracing::warn!(%error, "payouts under way could not be asked for"),
             }
         }
+    }
+
+    /// Tells operators how many are under way.
+    async fn tell_payouts(&self) -> Result<()> {
+        let count = async |tx: &mut Tx<'_>| Ok((payouts::count_under_way(tx).await?, tx.now()));
+        let (counts, now) = self.db.read(count).await?;
+        for (status, word) in
+            [(PayoutStatus::Pending, "pending"), (PayoutStatus::Processing, "processing")]
+        {
+            let of = counts.iter().find(|(found, ..)| *found == status);
+            let number =
+                of.map_or(0, |(_, payouts, _)| u32::try_from(*payouts).unwrap_or(u32::MAX));
+            metrics::payouts_pending(word).set(f64::from(number));
+        }
+        let oldest = counts.iter().map(|(.., oldest)| oldest.until(now)).max();
+        metrics::payouts_oldest().set(oldest.unwrap_or_default().as_secs_f64());
+        Ok(())
     }
 
     /// Asks for the payouts after this one; where to go on from, which is the beginning after the

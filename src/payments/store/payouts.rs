@@ -7,7 +7,7 @@ use crate::{
     error::{Code, Error, Result},
     id::Id,
     params,
-    payments::{documents::Payout, transaction},
+    payments::{documents::Payout, events::PayoutStatus, transaction},
 };
 
 const FIND: &str = "SELECT * FROM payouts WHERE id = $1";
@@ -117,6 +117,19 @@ pub(in crate::payments) async fn under_way(
             AND (status = 'processing' OR reason IS NOT NULL OR created_at < $2)
         ORDER BY id LIMIT $3";
     tx.all(UNDER_WAY, &params![after, asked_before, limit]).await?.iter().map(row).collect()
+}
+
+/// How many payouts by SHKeeper are not through, by where they stand, and since when the oldest of each
+/// is.
+pub(in crate::payments) async fn count_under_way(
+    tx: &mut Tx<'_>,
+) -> Result<Vec<(PayoutStatus, i64, Timestamp)>> {
+    const COUNT: &str = "
+        SELECT status, COUNT(*) AS payouts, MIN(created_at) AS oldest_at FROM payouts
+        WHERE provider = 'shkeeper' AND status IN ('pending', 'processing') AND id > ''
+        GROUP BY status";
+    let count = |row: &Row| Ok((read(row, "status")?, row.get("payouts")?, row.get("oldest_at")?));
+    tx.all(COUNT, &params![]).await?.iter().map(count).collect()
 }
 
 /// Notes where a payout stands.

@@ -1,15 +1,21 @@
 //! One shard: a task with one queue, which alone owns its rooms' member lists. What waits in the
 //! queue together is gathered for each socket and written once.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
 use tokio::{sync::mpsc, task};
 
 use super::{
     frame_batch::FrameBatch,
-    item::{Audience, Broadcast, Except, Item, Kept, Registration, Replay, RoomsQuestion},
+    item::{
+        Audience, Broadcast, Except, Item, Kept, Registration, Replay, RoomsQuestion, UnderWay,
+    },
     members::Members,
     outlet::Outbound,
+    room_count::RoomCount,
     slot::{Delivery, Slot},
 };
 use crate::{
@@ -33,9 +39,12 @@ struct Shard {
     /// By their seats.
     slots: Vec<Option<Slot>>,
     rooms: HashMap<Room, Members>,
+    count: Arc<RoomCount>,
     frame_batch: FrameBatch,
     pace: Pace,
     broadcasts: u64,
+    /// Broadcasts whose frames were gathered and are not written yet.
+    gathered: Vec<Arc<UnderWay>>,
     replay_bytes: usize,
     /// The kept event that was sent last.
     sent: Option<Arc<Kept>>,
@@ -44,10 +53,14 @@ struct Shard {
 }
 
 /// Starts a shard; it ends when every sender of its queue is gone.
-pub(super) fn start(replay_bytes: usize, tasks: &Tasks) -> mpsc::UnboundedSender<Item> {
+pub(super) fn start(
+    replay_bytes: usize,
+    count: Arc<RoomCount>,
+    tasks: &Tasks,
+) -> mpsc::UnboundedSender<Item> {
     let (queue, mut items) = mpsc::unbounded_channel();
     tasks.spawn_until_stopped("hub", async move {
-        let mut shard = Shard { replay_bytes, ..Shard::default() };
+        let mut shard = Shard { replay_bytes, count, ..Shard::default() };
         let mut batch = Vec::with_capacity(BATCH);
         while items.recv_many(&mut batch, BATCH).await > 0 {
             let reaching = batch.iter().filter(|item| shard.may_reach(item));
@@ -68,7 +81,12 @@ pub(super) fn start(replay_bytes: usize, tasks: &Tasks) -> mpsc::UnboundedSender
 impl Shard {
     async fn handle(&mut self, item: Item) {
         match item {
-            Item::Broadcast(broadcast) => self.broadcast(&broadcast).await,
+            Item::Broadcast(broadcast) => {
+                self.broadcast(&broadcast).await;
+                if self.frame_batch.gathers() {
+                    self.gathered.push(broadcast);
+                }
+            }
             Item::Send(member, event) => self.send(member, &Outbound::Event(event)),
             Item::Acknowledge(member, id, data) => self.send(member, &Outbound::Ack(id, data)),
             Item::Join(member, room) => self.join(member, room),
@@ -163,7 +181,14 @@ impl Shard {
     fn join(&mut self, member: Member, room: Room) {
         if let Some(slot) = self.slot(member) {
             slot.catch_up.join(&room);
-            self.rooms.entry(room).or_default().insert(member.seat());
+            let members = match self.rooms.entry(room) {
+                Entry::Occupied(members) => members.into_mut(),
+                Entry::Vacant(none) => {
+                    self.count.begin(none.key());
+                    none.insert(Members::default())
+                }
+            };
+            members.insert(member.seat());
         }
     }
 
@@ -181,6 +206,7 @@ impl Shard {
             members.remove(member.seat());
             if members.len() == 0 {
                 self.rooms.remove(room);
+                self.count.end(room);
             }
         }
     }
@@ -315,6 +341,7 @@ impl Shard {
             self.pace.keep(GATHERED_A_WRITE).await;
         }
         self.frame_batch.end();
+        self.gathered.clear();
     }
 }
 
