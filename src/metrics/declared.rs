@@ -183,7 +183,8 @@ declare! {
     histogram broadcast_duration(event: ["other", "bundle"]) = "stoa_broadcast_duration_seconds";
     /// Questions to the backend of the event proxy that are under way or wait.
     gauge proxy_waiting() = "stoa_proxy_waiting_questions";
-    /// Payouts that the provider has not said to be through, by status, as the store has them.
+    /// Payouts that the provider has not said to be through, by status, as the store has them; 10,000 at
+    /// most.
     gauge payouts_pending(status: ["pending", "processing"]) = "stoa_payouts_pending";
     /// Since how many seconds the oldest of these is under way.
     gauge payouts_oldest() = "stoa_payouts_oldest_pending_seconds";

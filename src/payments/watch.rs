@@ -21,6 +21,9 @@ const LEFT_ALONE: Duration = Duration::from_mins(5);
 /// After a day SHKeeper does not look for the confirmation of what it sent any more.
 const LOOKS_FOR: Duration = Duration::from_hours(24);
 
+/// Payouts under way that operators are told of, at most.
+const COUNTED: i64 = 10_000;
+
 impl PaymentService {
     /// Asks every `pause`, for ever; at once returns where there is nobody to ask. So many at a time,
     /// and the next ones then, so that a provider that is slow with many is asked no faster.
@@ -41,19 +44,19 @@ impl PaymentService {
         }
     }
 
-    /// Tells operators how many are under way.
+    /// Tells operators how many are under way, and for how long.
     async fn tell_payouts(&self) -> Result<()> {
-        let count = async |tx: &mut Tx<'_>| Ok((payouts::count_under_way(tx).await?, tx.now()));
-        let (counts, now) = self.db.read(count).await?;
+        let all =
+            async |tx: &mut Tx<'_>| Ok((payouts::all_under_way(tx, COUNTED).await?, tx.now()));
+        let (all, now) = self.db.read(all).await?;
         for (status, word) in
             [(PayoutStatus::Pending, "pending"), (PayoutStatus::Processing, "processing")]
         {
-            let of = counts.iter().find(|(found, ..)| *found == status);
-            let number =
-                of.map_or(0, |(_, payouts, _)| u32::try_from(*payouts).unwrap_or(u32::MAX));
-            metrics::payouts_pending(word).set(f64::from(number));
+            let number = all.iter().filter(|(found, _)| *found == status).count();
+            metrics::payouts_pending(word)
+                .set(f64::from(u32::try_from(number).unwrap_or(u32::MAX)));
         }
-        let oldest = counts.iter().map(|(.., oldest)| oldest.until(now)).max();
+        let oldest = all.iter().map(|(_, since)| since.until(now)).max();
         metrics::payouts_oldest().set(oldest.unwrap_or_default().as_secs_f64());
         Ok(())
     }

@@ -119,17 +119,17 @@ pub(in crate::payments) async fn under_way(
     tx.all(UNDER_WAY, &params![after, asked_before, limit]).await?.iter().map(row).collect()
 }
 
-/// How many payouts by SHKeeper are not through, by where they stand, and since when the oldest of each
-/// is.
-pub(in crate::payments) async fn count_under_way(
+/// Where payouts by SHKeeper stand that are not through, and since when each is; so many of them.
+pub(in crate::payments) async fn all_under_way(
     tx: &mut Tx<'_>,
-) -> Result<Vec<(PayoutStatus, i64, Timestamp)>> {
-    const COUNT: &str = "
-        SELECT status, COUNT(*) AS payouts, MIN(created_at) AS oldest_at FROM payouts
+    limit: i64,
+) -> Result<Vec<(PayoutStatus, Timestamp)>> {
+    const ALL: &str = "
+        SELECT status, created_at FROM payouts
         WHERE provider = 'shkeeper' AND status IN ('pending', 'processing') AND id > ''
-        GROUP BY status";
-    let count = |row: &Row| Ok((read(row, "status")?, row.get("payouts")?, row.get("oldest_at")?));
-    tx.all(COUNT, &params![]).await?.iter().map(count).collect()
+        ORDER BY id LIMIT $1";
+    let payout = |row: &Row| Ok((read(row, "status")?, row.get("created_at")?));
+    tx.all(ALL, &params![limit]).await?.iter().map(payout).collect()
 }
 
 /// Notes where a payout stands.
