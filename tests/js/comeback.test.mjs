@@ -8,7 +8,7 @@ import { after, test } from 'node:test';
 import { io as io45 } from 'socket.io-client-4.5';
 
 import { cuttingProxy } from './support/cutting.mjs';
-import { Comer, History, generator, pause, settled } from './support/history.mjs';
+import { Comer, History, faultsOf, generator, pause, settled } from './support/history.mjs';
 import { startServer } from './support/server.mjs';
 import { tokenFor } from './support/tokens.mjs';
 
@@ -78,7 +78,7 @@ test(`${CLIENTS} clients come back as if nothing had been (seed ${SEED})`, async
   const chains = comers.flatMap((comer) => comer.chains);
   const heard = chains.reduce((sum, chain) => sum + chain.heard.length, 0);
   console.log(JSON.stringify({ seed: SEED, ...figures, heard }));
-  const faults = [...comers.flatMap((comer) => comer.faults()), ...history.orderFaults(chains)];
+  const faults = faultsOf(history, comers);
   assert.deepEqual(faults.slice(0, 20), [], `${faults.length} faults, seed ${SEED}`);
   assert(figures.recovered > CLIENTS, JSON.stringify(figures));
   assert(figures.lost < figures.recovered, JSON.stringify(figures));

@@ -119,6 +119,8 @@ export class Comer {
   chains = [];
   recovered = 0;
   lost = 0;
+  /** What became of its connections, and when. */
+  log = [];
   #history;
 
   /** The `at`th client, of this user, who enters these rooms of conversations. */
@@ -139,6 +141,7 @@ export class Comer {
     });
     this.socket.on('connect', () => this.#begin());
     this.socket.on('connect_error', ({ message }) => (this.error = message));
+    this.socket.on('disconnect', (reason) => this.#note(reason));
     after(() => this.socket.close());
     this.socket.on('news', ({ n }) => this.#chain?.heard.push(n));
   }
@@ -147,7 +150,13 @@ export class Comer {
     return this.chains.at(-1);
   }
 
+  #note(what) {
+    this.log.push(`${this.#history.next()} ${what}, heard ${this.#chain?.heard.at(-1)}`);
+  }
+
   #begin() {
+    const { id, recovered } = this.socket;
+    this.#note(`${id} ${recovered ? 'recovered' : 'connected'}`);
     if (this.socket.recovered) {
       this.recovered += 1;
       return;
@@ -163,8 +172,10 @@ export class Comer {
     if (chain !== this.#chain || this.#history.isRemoved(this.userId, room)) return;
     const id = room.slice('conversation:'.length);
     this.socket.timeout(3_000).emit('conversation:join', id, (error, answer) => {
-      if (!error && answer.success) chain.from.set(room, this.#history.next());
-      else if (chain === this.#chain) setTimeout(() => this.#join(chain, room), 50);
+      if (!error && answer.success) {
+        chain.from.set(room, this.#history.next());
+        this.#note(`in ${room}`);
+      } else if (chain === this.#chain) setTimeout(() => this.#join(chain, room), 50);
     });
   }
 
@@ -210,7 +221,9 @@ export class Comer {
       sent.forEach((event, n) => {
         const due = this.#due(event, chain);
         if (due === 'no' && heard.has(n)) faults.push(`not for them: ${n}`);
-        if (due === 'must' && !heard.has(n) && (isLast || event.upto < last)) faults.push(`missing: ${n}`);
+        if (due === 'must' && !heard.has(n) && (isLast || event.upto < last)) {
+          faults.push(`missing: ${n}, sent to ${JSON.stringify(event.to)} from ${event.from} to ${event.upto}`);
+        }
       });
     });
     return faults.map((fault) => `${this.name}: ${fault}`);
@@ -220,6 +233,14 @@ export class Comer {
 function twice(list) {
   const seen = new Set();
   return list.filter((n) => seen.has(n) || !seen.add(n)).slice(0, 5);
+}
+
+/** What is wrong with what was heard; says what became of the first client of which something is. */
+export function faultsOf(history, comers) {
+  const each = comers.map((comer) => comer.faults());
+  const first = comers.find((_, at) => each[at].length > 0);
+  if (first) console.log([first.name, ...first.log].join('\n'));
+  return [...each.flat(), ...history.orderFaults(comers.flatMap((comer) => comer.chains))];
 }
 
 /** Waits until all are in their rooms. */
