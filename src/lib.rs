@@ -29,7 +29,7 @@
 //! src/cluster/            floor 2: the other nodes, by way of Redis
 //! src/auth/ db/ rest/ limits/
 //! src/tasks.rs            floor 1: where every task begins
-//! src/config/ control.rs error.rs event/ stream.rs notice.rs clock.rs id.rs log_limit.rs metrics.rs money.rs
+//! src/config/ control.rs error.rs event/ stream.rs notice.rs clock.rs id.rs log_limit.rs metrics/ money.rs
 //! origin.rs outgoing/ room.rs signature.rs text.rs                                             floor 0
 //! ```
 //!

@@ -81,6 +81,24 @@ impl Room {
         }
     }
 
+    /// Which of the kinds of rooms it is, as they are counted.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::User(_) => "user",
+            Self::Conversation(_) => "conversation",
+            Self::Chat(_) => "chat",
+            Self::Request(_) => "request",
+            Self::Seller(_) => "seller",
+            Self::Sellers => "sellers",
+            Self::Buyer(_) => "buyer",
+            Self::Buyers => "buyers",
+            Self::Checkout(_) => "checkout",
+            Self::Admins => "admins",
+            Self::Other(_) => "other",
+        }
+    }
+
     /// Whether there may be a record of it that says who belongs there, which is not told by its name.
     #[must_use]
     pub const fn may_be_recorded(&self) -> bool {

@@ -28,6 +28,7 @@ mod lists;
 mod log;
 mod many;
 mod marketplace;
+mod metrics;
 mod moving;
 mod notifications;
 mod notified;

@@ -47,7 +47,7 @@ impl Ground {
             layers: Layers::new(&config.server, origins.clone()),
             authenticator: Authenticator::new(&config.auth, origins.clone(), clock.clone())?,
             minter: Minter::configured(&config.auth)?,
-            catalogue: Arc::new(events()),
+            catalogue: Arc::new(counted(events())),
             callers: CallerRates::new(&config.limits),
             readiness: Readiness::new(config.auth.handshake),
             cluster: Cluster::configured(&config.cluster, &clock)
@@ -73,6 +73,19 @@ impl Ground {
         )
         .among(self.cluster.clone())
     }
+}
+
+/// Has its events there where they are counted, with 0.
+fn counted(catalogue: Catalogue) -> Catalogue {
+    for event in catalogue.iter().map(|event| event.name) {
+        if catalogue.heard(event).is_some() {
+            let _ = metrics::events_in(event, "ok");
+        }
+        if catalogue.sent(event).is_some() {
+            let _ = (metrics::events_out(event), metrics::broadcast_duration(event));
+        }
+    }
+    catalogue
 }
 
 impl Drop for Ground {

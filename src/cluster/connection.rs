@@ -227,6 +227,9 @@ impl Ears<'_> {
             Kind::Soft => {
                 let Some(batch) = envelope::read::<Batch>(payload)? else { return Ok(()) };
                 if batch.n != *node {
+                    if let Some(sent) = batch.t.map(Timestamp::from_millis) {
+                        metrics::cluster_lag().record(sent.until(self.shared.clock.now()));
+                    }
                     let unreadable = batch.b.iter().filter(|item| !hearer.heard(item)).count();
                     if unreadable > 0 {
                         metrics::cluster_dropped("unreadable").increment(unreadable as u64);
@@ -286,7 +289,7 @@ async fn send(shared: &Shared, mut commands: MultiplexedConnection) -> Result<In
     let (published, items) = (published(Kind::Soft), metrics::cluster_sent());
     loop {
         let some = shared.queue.take().await;
-        let message = envelope::batch(&shared.names.node, &some);
+        let message = envelope::batch(&shared.names.node, shared.clock.now(), &some);
         let _: i64 = commands.publish(&channel, message).await?;
         published.increment(1);
         items.increment(some.len() as u64);

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
+use crate::clock::Timestamp;
+
 /// The form of messages that this build writes and reads.
 pub(super) const VERSION: u32 = 1;
 
@@ -13,6 +15,8 @@ pub(super) const VERSION: u32 = 1;
 pub(super) struct Batch {
     /// Who sent them.
     pub(super) n: String,
+    /// When, by its clock; none from a node that does not say so.
+    pub(super) t: Option<i64>,
     /// In their order.
     pub(super) b: Vec<Box<RawValue>>,
 }
@@ -23,11 +27,12 @@ struct Versioned {
 }
 
 /// Writes items.
-pub(super) fn batch(node: &str, items: &[Box<RawValue>]) -> String {
+pub(super) fn batch(node: &str, at: Timestamp, items: &[Box<RawValue>]) -> String {
     let bytes: usize = items.iter().map(|item| item.get().len() + 1).sum();
-    let mut text = String::with_capacity(bytes + node.len() + 32);
+    let mut text = String::with_capacity(bytes + node.len() + 48);
     // Text takes whatever is written.
-    let _ = write!(text, "{{\"v\":{VERSION},\"n\":\"{node}\",\"b\":[");
+    let at = at.millis();
+    let _ = write!(text, "{{\"v\":{VERSION},\"n\":\"{node}\",\"t\":{at},\"b\":[");
     for (at, item) in items.iter().enumerate() {
         if at > 0 {
             text.push(',');
@@ -55,8 +60,9 @@ mod tests {
     fn items_come_back_as_they_were_and_other_versions_are_passed_over() {
         let items = ["1", r#"{"a":[2]}"#].map(|item| RawValue::from_string(item.into()).unwrap());
         for some in [&items[..0], &items[..1], &items[..]] {
-            let read: Batch = read(batch("n1", some).as_bytes()).unwrap().unwrap();
-            assert_eq!(read.n, "n1");
+            let written = batch("n1", Timestamp::from_millis(7), some);
+            let read: Batch = read(written.as_bytes()).unwrap().unwrap();
+            assert_eq!((read.n.as_str(), read.t), ("n1", Some(7)));
             let texts = |items: &[Box<RawValue>]| -> Vec<String> {
                 items.iter().map(|item| item.get().to_owned()).collect()
             };

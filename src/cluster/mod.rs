@@ -5,7 +5,7 @@
 //! | channel | message |
 //! |---|---|
 //! | `stoa:wake` | the node that has committed events; at most one in 2 ms |
-//! | `stoa:soft` | `{"v":1,"n":node,"b":[…]}`: what is not kept, as the emitter writes it |
+//! | `stoa:soft` | `{"v":1,"n":node,"t":ms,"b":[…]}`: what is not kept, as the emitter writes it, and when |
 //! | `stoa:presence` | who came and who went ([`Cluster::tick`]) |
 //! | `stoa:ask` | `{"v":1,"n":node,"id":7,"q":…}`: a question to all others ([`Cluster::ask_others`]) |
 //! | `stoa:reply:<node>` | `{"v":1,"n":node,"id":7,"a":…}`: what one of them answers |

@@ -7,7 +7,7 @@ use std::time::Duration;
 use redis::{Script, cmd};
 
 use super::{Away, Cluster, names::Kind};
-use crate::{clock::Timestamp, id::Id};
+use crate::{clock::Timestamp, id::Id, metrics};
 
 /// The keys, which have a slot in common.
 const KEYS: [&str; 5] = ["nodes", "byuser", "bynode", "told", "away"];
@@ -72,11 +72,19 @@ impl Cluster {
         script.arg(shared.names.incarnation()).arg(millis(LEASE));
         script.arg(shared.names.channel(Kind::Presence)).arg(AT_ONCE).arg(step);
         let ticked = shared.ask(async |redis| script.invoke_async(redis).await);
-        let (outcome, more): (String, u8) = ticked.await?;
+        let (outcome, more, alive): (String, u8, u32) = ticked.await?;
         Ok(match (outcome.as_str(), more) {
-            ("ok", 0) => Ticked::Done,
-            ("ok", _) => Ticked::More,
-            _ => Ticked::Lost,
+            ("ok", more) => {
+                // The first tick looks at nobody else.
+                if alive > 0 {
+                    metrics::cluster_nodes().set(f64::from(alive));
+                }
+                if more == 0 { Ticked::Done } else { Ticked::More }
+            }
+            _ => {
+                metrics::cluster_leases_lost().increment(1);
+                Ticked::Lost
+            }
         })
     }
 

@@ -39,6 +39,7 @@ impl Queue {
     /// Drops what waits, and from now on what comes.
     pub(super) fn close(&self) {
         let waiting = std::mem::take(&mut *self.waiting.lock());
+        metrics::cluster_queued().set(0.0);
         drop_counted("away", waiting.items.len());
     }
 
@@ -55,6 +56,7 @@ impl Queue {
         while waiting.items.len() > ITEMS || waiting.bytes > BYTES {
             dropped += usize::from(waiting.take_first().is_some());
         }
+        waiting.tell();
         drop(waiting);
         drop_counted("queue_full", dropped);
         self.filled.notify_one();
@@ -73,6 +75,11 @@ impl Queue {
 }
 
 impl Waiting {
+    fn tell(&self) {
+        metrics::cluster_queued()
+            .set(f64::from(u32::try_from(self.items.len()).unwrap_or(u32::MAX)));
+    }
+
     fn take_first(&mut self) -> Option<Box<RawValue>> {
         let first = self.items.pop_front()?;
         self.bytes -= first.get().len();
@@ -88,6 +95,7 @@ impl Waiting {
             bytes += item.get().len();
             some.push(item);
         }
+        self.tell();
         some
     }
 }

@@ -1,6 +1,6 @@
 //! What the parts of a cluster's node have in common: the way to Redis, while there is one.
 
-use std::sync::OnceLock;
+use std::{sync::OnceLock, time::Instant};
 
 use parking_lot::Mutex;
 use redis::{AsyncCommands as _, Client, RedisError, aio::MultiplexedConnection};
@@ -44,7 +44,7 @@ pub(super) struct Shared {
     pub(super) emitters: OnceLock<Emitters>,
     /// Told when others are to be woken.
     pub(super) committed: Notify,
-    clock: Clock,
+    pub(super) clock: Clock,
     session: Mutex<Option<Session>>,
     state: watch::Sender<State>,
 }
@@ -60,6 +60,7 @@ pub(super) struct Session {
 impl Shared {
     pub(super) fn new(names: Names, client: Client, clock: Clock) -> Self {
         let (state, _) = watch::channel(State::Away(clock.now()));
+        metrics::cluster_configured().set(1.0);
         metrics::cluster_connected().set(0.0);
         let (queue, asked, emitters, committed, session) = Default::default();
         let scripts = Scripts::new();
@@ -111,7 +112,10 @@ impl Shared {
     ) -> Result<T, Away> {
         let session = self.session.lock().clone();
         let Session { mut commands, broken } = session.ok_or(Away)?;
-        question(&mut commands).await.map_err(|error| {
+        let begun = Instant::now();
+        let answered = question(&mut commands).await;
+        metrics::cluster_ask().record(begun.elapsed());
+        answered.map_err(|error| {
             tracing::debug!(%error, "Redis did not do what it was asked");
             broken.cancel();
             Away

@@ -63,6 +63,21 @@ impl fmt::Display for Kind {
     }
 }
 
+impl Kind {
+    /// The word by which it is counted where the store has failed; none where it did what it is to do.
+    pub(super) const fn failure(self) -> Option<&'static str> {
+        match self {
+            Self::Unique | Self::ForeignKey | Self::Check | Self::Nul => None,
+            Self::Unavailable => Some("unavailable"),
+            Self::Full => Some("full"),
+            Self::TooLarge => Some("too_large"),
+            Self::Timeout => Some("timeout"),
+            Self::Busy => Some("busy"),
+            Self::Unfit | Self::Other => Some("other"),
+        }
+    }
+}
+
 impl Error {
     /// What it was that the store told the caller of a unit.
     pub(super) fn cause_of(error: error::Error) -> Self {

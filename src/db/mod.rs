@@ -17,6 +17,7 @@ mod bulk;
 mod companion;
 mod error;
 mod events;
+mod measure;
 mod migrations;
 mod open;
 mod opening;
@@ -27,11 +28,12 @@ mod sqlite;
 mod turn;
 mod tx;
 mod unit;
+mod upkeep;
 mod value;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Weak, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -39,16 +41,13 @@ use secrecy::ExposeSecret;
 use tempfile::TempDir;
 use tokio::{
     sync::{oneshot, watch},
-    time::{MissedTickBehavior, interval, timeout},
+    time::timeout,
 };
 use tracing::Instrument;
 use uuid::Uuid;
 
 use self::{
-    backlog::Backlog,
-    postgres::Postgres,
-    shared::Shared,
-    sqlite::{GONE, Sqlite},
+    backlog::Backlog, measure::Measure, postgres::Postgres, shared::Shared, sqlite::Sqlite,
     unit::Unit,
 };
 pub use self::{
@@ -79,12 +78,6 @@ const FILE: &str = "stoa.db";
 
 /// Until a caller is told that the store took too long.
 const UNIT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How often a store that is away, or whose server may have gone, is asked whether it is there.
-const PROBE_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How often it is looked whether a database's files are there.
-const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The open store. Cheap to clone.
 #[derive(Clone)]
@@ -155,8 +148,10 @@ impl Db {
         F: AsyncFnOnce(&mut Tx<'_>) -> public::Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        let (unit, answer) = unit::unit(companion::with_companion(unit));
-        in_time(self.0.write(unit), answer).await
+        let measure = &self.0.shared.measures.write;
+        let unit = companion::with_companion(unit);
+        let (unit, answer) = unit::unit(unit, Some(measure.ask()), None);
+        in_time(self.0.write(unit), answer, Some(measure)).await
     }
 
     /// The same for a unit that carries so many bytes: when too many wait already, it is refused.
@@ -168,9 +163,11 @@ impl Db {
         F: AsyncFnOnce(&mut Tx<'_>) -> public::Result<T> + Send + 'static,
         T: Send + 'static,
     {
+        let measure = &self.0.shared.measures.write;
+        let bytes = self.0.backlog.count(bytes).inspect_err(|error| measure.fail(error))?;
         let unit = companion::with_companion(unit);
-        let (unit, answer) = unit::sized(unit, self.0.backlog.count(bytes)?);
-        in_time(self.0.write(unit), answer).await
+        let (unit, answer) = unit::unit(unit, Some(measure.ask()), Some(bytes));
+        in_time(self.0.write(unit), answer, Some(measure)).await
     }
 
     /// Carries out a unit that only reads, all of it at one moment of the store.
@@ -182,8 +179,9 @@ impl Db {
         F: AsyncFnOnce(&mut Tx<'_>) -> public::Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        let (unit, answer) = unit::unit(unit);
-        in_time(self.0.read(unit), answer).await
+        let measure = &self.0.shared.measures.read;
+        let (unit, answer) = unit::unit(unit, Some(measure.ask()), None);
+        in_time(self.0.read(unit), answer, Some(measure)).await
     }
 
     /// Does something in a task of its own, with the [`Companion`] of this one: a handler is dropped
@@ -345,16 +343,21 @@ fn file(config: &DatabaseConfig, data: &Path) -> Option<PathBuf> {
 async fn in_time<T>(
     begun: impl Future<Output = ()>,
     answer: oneshot::Receiver<public::Result<T>>,
+    measure: Option<&Arc<Measure>>,
 ) -> public::Result<T> {
     let done = async {
         begun.await;
         answer.await
     };
-    match timeout(UNIT_TIMEOUT, done).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => Err(Error::new(Kind::Unavailable, "it ended before it answered").into()),
-        Err(_) => Err(Error::new(Kind::Timeout, "it did not answer").into()),
+    let error = match timeout(UNIT_TIMEOUT, done).await {
+        Ok(Ok(answer)) => return answer,
+        Ok(Err(_)) => Error::new(Kind::Unavailable, "it ended before it answered"),
+        Err(_) => Error::new(Kind::Timeout, "it did not answer"),
+    };
+    if let Some(measure) = measure {
+        measure.fail(&error);
     }
+    Err(error.into())
 }
 
 impl Inner {
@@ -385,48 +388,22 @@ impl Inner {
         const BEAT: &str = "
             INSERT INTO heartbeat (id, beat_at) VALUES (1, $1)
             ON CONFLICT (id) DO UPDATE SET beat_at = $1";
-        let (unit, answer) = unit::unit(async |tx: &mut Tx<'_>| {
+        let beat = async |tx: &mut Tx<'_>| {
             let now = tx.now();
             tx.execute(BEAT, &params![now]).await?;
             Ok(())
-        });
+        };
+        let (unit, answer) = unit::unit(beat, None, None);
         let begun = async {
             match &self.engine {
                 Engine::Sqlite(sqlite) => sqlite.write(unit),
                 Engine::Postgres(postgres) => postgres.probe(unit).await,
             }
         };
-        match in_time(begun, answer).await {
+        match in_time(begun, answer, None).await {
             Ok(()) => true,
             // Somebody else writes that row.
             Err(error) => Error::cause_of(error).kind() == Kind::Busy,
-        }
-    }
-}
-
-/// Asks the store now and then, as long as someone has it open. A file that is there and takes writes
-/// needs no asking; a server may be gone while nobody writes.
-async fn watch_over(store: Weak<Inner>, every: Duration) {
-    let mut ticks = interval(every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks.tick().await;
-    loop {
-        ticks.tick().await;
-        let Some(store) = store.upgrade().filter(|store| !store.is_closed()) else { return };
-        if let Engine::Sqlite(sqlite) = &store.engine {
-            sqlite.rest();
-        }
-        let needs_asking = match &store.engine {
-            Engine::Sqlite(sqlite) if !sqlite.is_there() => {
-                store.shared.lose(GONE);
-                continue;
-            }
-            Engine::Sqlite(_) => !*store.shared.available.borrow(),
-            Engine::Postgres(_) => true,
-        };
-        if needs_asking {
-            let available = store.probe().await;
-            store.shared.report(available);
         }
     }
 }

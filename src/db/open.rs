@@ -13,17 +13,18 @@ use tempfile::TempDir;
 use tokio::{sync::watch, task::spawn_blocking};
 
 use super::{
-    Db, Engine, Error, FILE, Inner, Kind, LOOK_INTERVAL, PROBE_INTERVAL, Result,
+    Db, Engine, Error, FILE, Inner, Kind, Result,
     backlog::Backlog,
     events::{self, KeepLimits},
     file,
+    measure::Measures,
     opening::Opening,
     postgres::{self, Postgres},
     shared::Shared,
     sqlite::{self, Sqlite},
-    watch_over,
+    upkeep::{LOOK_INTERVAL, PROBE_INTERVAL, watch_over},
 };
-use crate::{clock::Clock, config::DatabaseConfig, id::Ids, tasks::Tasks};
+use crate::{clock::Clock, config::DatabaseConfig, id::Ids, metrics, tasks::Tasks};
 
 impl Db {
     /// Opens the store, made where there is none, and brings its tables up to date. A file that
@@ -167,8 +168,10 @@ fn shared(config: &DatabaseConfig, clock: Clock) -> Arc<Shared> {
         unit_bytes: config.max_unit_event_bytes,
         needed_after: i64::MAX,
     };
+    metrics::store_available().set(1.0);
     Arc::new(Shared {
         clock,
+        measures: Measures::new(),
         listener: RwLock::default(),
         retell: OnceLock::new(),
         controlled: OnceLock::new(),

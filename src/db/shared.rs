@@ -13,8 +13,10 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{events::KeepLimits, reach::Reach, tx::Retell};
-use crate::{clock::Clock, control::ControlListener, stream::CommittedEvent, tasks::Tasks};
+use super::{events::KeepLimits, measure::Measures, reach::Reach, tx::Retell};
+use crate::{
+    clock::Clock, control::ControlListener, metrics, stream::CommittedEvent, tasks::Tasks,
+};
 
 /// Who is given each committed event, in commit order of its streams, with how far all of them have
 /// been handed on with it.
@@ -23,6 +25,7 @@ pub type CommitListener = Arc<dyn Fn(CommittedEvent, &Reach) + Send + Sync>;
 /// What the threads and tasks of a store have in common.
 pub(super) struct Shared {
     pub(super) clock: Clock,
+    pub(super) measures: Measures,
     pub(super) listener: RwLock<Option<CommitListener>>,
     pub(super) retell: OnceLock<Arc<dyn Retell>>,
     /// Who does what other processes say.
@@ -58,6 +61,7 @@ impl Shared {
         for event in events {
             // What is not kept has no position.
             if !event.numbers.is_empty() {
+                self.measures.tail_lag.record(event.created_at.until(self.clock.now()));
                 reach.mark(event.position);
             }
             self.hand(event, reach);
@@ -100,6 +104,7 @@ impl Shared {
     }
 
     fn note(&self, available: bool, why: Option<&str>) {
+        metrics::store_available().set(f64::from(u8::from(available)));
         self.available.send_if_modified(|before| {
             let changed = *before != available;
             if changed && available {

@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use tokio::sync::oneshot;
 
-use super::{Error, Kind, Result, Tx, backlog::Counted};
+use super::{Error, Kind, Result, Tx, backlog::Counted, measure::Measured};
 use crate::error;
 
 /// A unit of work and the caller who waits for it.
@@ -22,29 +22,11 @@ pub(super) trait Unit: Send {
     fn answer(self: Box<Self>, committed: Result<()>);
 }
 
-/// Makes a unit of a closure, with the receiver of its answer.
-pub(super) fn unit<T, F>(work: F) -> (Box<dyn Unit>, oneshot::Receiver<error::Result<T>>)
-where
-    F: AsyncFnOnce(&mut Tx<'_>) -> error::Result<T> + Send + 'static,
-    T: Send + 'static,
-{
-    made(work, None)
-}
-
-/// The same with the bytes that it carries, which are counted until it is done.
-pub(super) fn sized<T, F>(
+/// Makes a unit of a closure, with the receiver of its answer; with what is measured of it, and the
+/// bytes that it carries, which are counted until it is done.
+pub(super) fn unit<T, F>(
     work: F,
-    bytes: Counted,
-) -> (Box<dyn Unit>, oneshot::Receiver<error::Result<T>>)
-where
-    F: AsyncFnOnce(&mut Tx<'_>) -> error::Result<T> + Send + 'static,
-    T: Send + 'static,
-{
-    made(work, Some(bytes))
-}
-
-fn made<T, F>(
-    work: F,
+    measured: Option<Measured>,
     bytes: Option<Counted>,
 ) -> (Box<dyn Unit>, oneshot::Receiver<error::Result<T>>)
 where
@@ -52,11 +34,12 @@ where
     T: Send + 'static,
 {
     let (answer, receiver) = oneshot::channel();
-    (Box::new(Pending { work: Some(work), done: None, answer, _bytes: bytes }), receiver)
+    (Box::new(Pending { work: Some(work), done: None, answer, measured, _bytes: bytes }), receiver)
 }
 
 struct Pending<T, F> {
     work: Option<F>,
+    measured: Option<Measured>,
     _bytes: Option<Counted>,
     done: Option<error::Result<T>>,
     answer: oneshot::Sender<error::Result<T>>,
@@ -74,6 +57,9 @@ where
     fn run<'a>(&'a mut self, tx: &'a mut Tx<'_>) -> LocalBoxFuture<'a, bool> {
         async move {
             let Some(work) = self.work.take() else { return false };
+            if let Some(measured) = &mut self.measured {
+                measured.begin();
+            }
             let done = work(tx).await;
             let keep = done.is_ok();
             self.done = Some(done);
@@ -83,6 +69,9 @@ where
     }
 
     fn answer(self: Box<Self>, committed: Result<()>) {
+        if let Some(measured) = &self.measured {
+            measured.end(&committed);
+        }
         let answer = match (self.done, committed) {
             (Some(Err(refusal)), _) => Err(refusal),
             (Some(done), Ok(())) => done,

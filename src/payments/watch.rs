@@ -12,7 +12,7 @@ use super::{
     shkeeper::{PayoutState, ProviderError, Shkeeper, TaskState},
     store::payouts,
 };
-use crate::{clock::Timestamp, db::Tx, error::Result};
+use crate::{clock::Timestamp, db::Tx, error::Result, metrics};
 
 /// After how long a payout is asked for whose call has no answer yet: the server that made the call
 /// has stopped meanwhile.
@@ -20,6 +20,9 @@ const LEFT_ALONE: Duration = Duration::from_mins(5);
 
 /// After a day SHKeeper does not look for the confirmation of what it sent any more.
 const LOOKS_FOR: Duration = Duration::from_hours(24);
+
+/// Payouts under way that operators are told of, at most.
+const COUNTED: i64 = 10_000;
 
 impl PaymentService {
     /// Asks every `pause`, for ever; at once returns where there is nobody to ask. So many at a time,
@@ -31,11 +34,31 @@ impl PaymentService {
         let mut after = String::new();
         loop {
             ticks.tick().await;
+            if let Err(error) = self.tell_payouts().await {
+                tracing::debug!(%error, "payouts under way could not be counted");
+            }
             match self.ask_for_payouts(&provider.client, after.clone()).await {
                 Ok(last) => after = last,
                 Err(error) => tracing::warn!(%error, "payouts under way could not be asked for"),
             }
         }
+    }
+
+    /// Tells operators how many are under way, and for how long.
+    async fn tell_payouts(&self) -> Result<()> {
+        let all =
+            async |tx: &mut Tx<'_>| Ok((payouts::all_under_way(tx, COUNTED).await?, tx.now()));
+        let (all, now) = self.db.read(all).await?;
+        for (status, word) in
+            [(PayoutStatus::Pending, "pending"), (PayoutStatus::Processing, "processing")]
+        {
+            let number = all.iter().filter(|(found, _)| *found == status).count();
+            metrics::payouts_pending(word)
+                .set(f64::from(u32::try_from(number).unwrap_or(u32::MAX)));
+        }
+        let oldest = all.iter().map(|(_, since)| since.until(now)).max();
+        metrics::payouts_oldest().set(oldest.unwrap_or_default().as_secs_f64());
+        Ok(())
     }
 
     /// Asks for the payouts after this one; where to go on from, which is the beginning after the

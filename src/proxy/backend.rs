@@ -28,7 +28,8 @@ use crate::{
     config::Config,
     error::{Code, Error, Result, with_causes},
     id::{Id, Ids},
-    log_limit, metrics,
+    log_limit,
+    metrics::{self, Counted},
     outgoing::{self, Network, Place, Unread},
     rest::health::Readiness,
     room::Room,
@@ -203,6 +204,7 @@ impl Backend {
         topic: &Topic,
         question: &impl Serialize,
     ) -> Result<A> {
+        let _waits = Counted::by(metrics::proxy_waiting());
         let begun = Instant::now();
         let asked = self.0.ask(question, begun + self.0.timeout).await;
         let outcome = asked.as_ref().map_or_else(Failure::outcome, A::outcome);

@@ -14,14 +14,14 @@ redis.call('HSETNX', told, ' epoch', incarnation)
 -- Whoever begins says who is here before anybody's lease is looked at.
 if step == 'begin' then
   redis.call('ZADD', nodes, now + lease, incarnation)
-  return {'ok', 0}
+  return {'ok', 0, 0}
 end
 if step == 'end' then
   redis.call('ZADD', nodes, now, incarnation)
 elseif alive(incarnation) then
   redis.call('ZADD', nodes, now + lease, incarnation)
 else
-  return {'lost', 0}
+  return {'lost', 0, 0}
 end
 
 -- Whose lease has ended is not here any more.
@@ -49,4 +49,4 @@ for _, user in ipairs(due) do
 end
 tell(ARGV[3], offline)
 if #due == most then more = 1 end
-return {'ok', more}
+return {'ok', more, redis.call('ZCOUNT', nodes, '(' .. now, '+inf')}

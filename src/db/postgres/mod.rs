@@ -10,7 +10,11 @@ mod session;
 mod tail;
 mod turn;
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use parking_lot::Mutex;
 use sqlx::{
@@ -306,6 +310,13 @@ impl Postgres {
         });
     }
 
+    /// Bytes of the database on the server.
+    pub(super) async fn bytes(&self) -> Result<u64> {
+        const BYTES: &str = "SELECT pg_database_size(current_database())";
+        let bytes: i64 = sqlx::query_scalar(BYTES).fetch_one(&self.0.probes).await?;
+        Ok(bytes.try_into().unwrap_or(0))
+    }
+
     /// Whether it takes nothing more.
     pub(super) fn is_closed(&self) -> bool {
         self.0.writes.is_closed()
@@ -346,7 +357,9 @@ impl Inner {
         let guards = locks.streams(streams, patience).await?;
         let announced = events::number(&mut tx, self.shared.keep(), self.shared.after()).await?;
         guards.iter().for_each(OrderGuard::got);
+        let ending = Instant::now();
         transaction.commit().await.map_err(Error::from)?;
+        self.shared.measures.commit.record(ending.elapsed());
         drop(guards);
         // What is kept is handed on by the tail.
         progress.position.set(announced.iter().map(|event| event.position).max());

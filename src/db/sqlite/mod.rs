@@ -11,6 +11,7 @@ mod threads;
 mod writer;
 
 use std::{
+    fs,
     path::Path,
     sync::{
         Arc,
@@ -161,6 +162,12 @@ impl Sqlite {
         let there = self.files.are_there();
         self.gone.store(!there, Ordering::Release);
         there
+    }
+
+    /// Bytes of the file, and of its log.
+    pub(super) fn bytes(&self) -> (u64, u64) {
+        let bytes = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
+        (bytes(self.files.path()), bytes(&self.files.log()))
     }
 
     fn unless_gone(&self, unit: Box<dyn Unit>) -> Option<Box<dyn Unit>> {

@@ -206,7 +206,10 @@ impl Writer {
         if session.connection.total_changes() > changes {
             batch.number = Some(self.mark.raise(&session.connection, self.shared.after())?);
         }
-        step(&session.connection, "COMMIT")
+        let ending = Instant::now();
+        step(&session.connection, "COMMIT")?;
+        self.shared.measures.commit.record(ending.elapsed());
+        Ok(())
     }
 
     /// Makes the connection fit for the next batch. Full disks pass; after anything else it is

@@ -7,7 +7,7 @@ use crate::{
     error::{Code, Error, Result},
     id::Id,
     params,
-    payments::{documents::Payout, transaction},
+    payments::{documents::Payout, events::PayoutStatus, transaction},
 };
 
 const FIND: &str = "SELECT * FROM payouts WHERE id = $1";
@@ -117,6 +117,19 @@ pub(in crate::payments) async fn under_way(
             AND (status = 'processing' OR reason IS NOT NULL OR created_at < $2)
         ORDER BY id LIMIT $3";
     tx.all(UNDER_WAY, &params![after, asked_before, limit]).await?.iter().map(row).collect()
+}
+
+/// Where payouts by SHKeeper stand that are not through, and since when each is; so many of them.
+pub(in crate::payments) async fn all_under_way(
+    tx: &mut Tx<'_>,
+    limit: i64,
+) -> Result<Vec<(PayoutStatus, Timestamp)>> {
+    const ALL: &str = "
+        SELECT status, created_at FROM payouts
+        WHERE provider = 'shkeeper' AND status IN ('pending', 'processing') AND id > ''
+        ORDER BY id LIMIT $1";
+    let payout = |row: &Row| Ok((read(row, "status")?, row.get("created_at")?));
+    tx.all(ALL, &params![limit]).await?.iter().map(payout).collect()
 }
 
 /// Notes where a payout stands.

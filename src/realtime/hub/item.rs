@@ -1,8 +1,11 @@
 //! What the shards of the hub are asked.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -18,6 +21,7 @@ use crate::{
     db::Reach,
     event::{Namespace, Namespaces},
     id::Id,
+    metrics,
     realtime::{frame::Outgoing, lane::Lane, seats::Member},
     room::Room,
     stream::Stream,
@@ -49,7 +53,7 @@ pub(in crate::realtime) enum Item {
     Tell(Member, Arc<Outgoing>, oneshot::Sender<()>),
     Acknowledge(Member, i64, Box<str>),
     Close(Member, Option<Arc<Outgoing>>),
-    Broadcast(Arc<Broadcast>),
+    Broadcast(Arc<UnderWay>),
     /// Tells everyone, and says who everyone is.
     CloseAll(Arc<Outgoing>, oneshot::Sender<Vec<Member>>),
     Rooms(RoomsQuestion),
@@ -143,6 +147,37 @@ pub(in crate::realtime) struct Broadcast {
     pub(in crate::realtime) kept: Option<Arc<Kept>>,
     /// Counts the sockets, for a caller who wants to know.
     pub(in crate::realtime) receipt: Option<Receipt>,
+}
+
+/// A broadcast on its way through the shards; the last one that has written it lets go of it, and so
+/// the time is told.
+pub(in crate::realtime) struct UnderWay {
+    broadcast: Broadcast,
+    begun: Instant,
+}
+
+impl UnderWay {
+    pub(super) fn begin(broadcast: Broadcast) -> Self {
+        Self { broadcast, begun: Instant::now() }
+    }
+}
+
+impl Deref for UnderWay {
+    type Target = Broadcast;
+
+    fn deref(&self) -> &Broadcast {
+        &self.broadcast
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let label = match &self.broadcast.message {
+            Message::One(event) => event.label(),
+            Message::Bundle(_) => "bundle",
+        };
+        metrics::broadcast_duration(label).record(self.begun.elapsed());
+    }
 }
 
 /// Who hears it. Rooms are in their order.

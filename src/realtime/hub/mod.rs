@@ -7,6 +7,7 @@ mod frame_batch;
 mod item;
 mod members;
 mod outlet;
+mod room_count;
 mod shard;
 mod slot;
 #[cfg(test)]
@@ -35,7 +36,10 @@ pub(super) use item::{
 };
 pub(super) use outlet::{Outlet, Polled};
 
-use self::item::RoomsQuestion;
+use self::{
+    item::{RoomsQuestion, UnderWay},
+    room_count::RoomCount,
+};
 use super::{frame::Outgoing, seats::Member, watch::Watch};
 use crate::{id::Id, room::Room, tasks::Tasks};
 
@@ -93,7 +97,9 @@ impl Hub {
         // Up to three namespaces share a websocket, and what is sent at once and what waits for it
         // come together.
         let replay_bytes = max_pending_bytes / 8;
-        let start = |shard| shard::start(shard, replay_bytes, watch.clone(), tasks);
+        let count = Arc::<RoomCount>::default();
+        let start =
+            |shard| shard::start(shard, (replay_bytes, count.clone()), watch.clone(), tasks);
         let shards = (0..shards).map(start).collect();
         Self(Arc::new(Inner {
             shards,
@@ -139,7 +145,7 @@ impl Hub {
         let lock = |stripe: &usize| self.0.stripes[*stripe].lock();
         let _order: SmallVec<[_; 1]> = stripes.iter().map(lock).collect();
         self.enter_own_rooms(&broadcast);
-        let broadcast = Arc::new(broadcast);
+        let broadcast = Arc::new(UnderWay::begin(broadcast));
         for shard in 0..self.0.shards.len() {
             self.push(shard, Item::Broadcast(broadcast.clone()));
         }

@@ -1,15 +1,21 @@
 //! One shard: a task with one queue, which alone owns its rooms' member lists. What waits in the
 //! queue together is gathered for each socket and written once.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
 use tokio::{sync::mpsc, task};
 
 use super::{
     frame_batch::FrameBatch,
-    item::{Audience, Broadcast, Except, Item, Kept, Registration, Replay, RoomsQuestion},
+    item::{
+        Audience, Broadcast, Except, Item, Kept, Registration, Replay, RoomsQuestion, UnderWay,
+    },
     members::Members,
     outlet::Outbound,
+    room_count::RoomCount,
     slot::{Delivery, Look, Slot},
 };
 use crate::{
@@ -33,10 +39,13 @@ struct Shard {
     /// By their seats.
     slots: Vec<Option<Slot>>,
     rooms: HashMap<Room, Members>,
+    count: Arc<RoomCount>,
     frame_batch: FrameBatch,
     pace: Pace,
     broadcasts: u64,
     look: Look,
+    /// Broadcasts whose frames were gathered and are not written yet.
+    gathered: Vec<Arc<UnderWay>>,
     replay_bytes: usize,
     /// The kept event that was sent last.
     sent: Option<Arc<Kept>>,
@@ -47,14 +56,14 @@ struct Shard {
 /// Starts a shard; it ends when every sender of its queue is gone.
 pub(super) fn start(
     shard: usize,
-    replay_bytes: usize,
+    (replay_bytes, count): (usize, Arc<RoomCount>),
     watch: Watch,
     tasks: &Tasks,
 ) -> mpsc::UnboundedSender<Item> {
     let (queue, mut items) = mpsc::unbounded_channel();
     tasks.spawn_until_stopped("hub", async move {
         let look = Look { shard, watch };
-        let mut shard = Shard { look, replay_bytes, ..Shard::default() };
+        let mut shard = Shard { look, replay_bytes, count, ..Shard::default() };
         let mut batch = Vec::with_capacity(BATCH);
         while items.recv_many(&mut batch, BATCH).await > 0 {
             let reaching = batch.iter().filter(|item| shard.may_reach(item));
@@ -75,7 +84,12 @@ pub(super) fn start(
 impl Shard {
     async fn handle(&mut self, item: Item) {
         match item {
-            Item::Broadcast(broadcast) => self.broadcast(&broadcast).await,
+            Item::Broadcast(broadcast) => {
+                self.broadcast(&broadcast).await;
+                if self.frame_batch.gathers() {
+                    self.gathered.push(broadcast);
+                }
+            }
             Item::Send(member, event) => self.send(member, &Outbound::Event(event)),
             Item::Tell(member, event, taken) => {
                 self.send(member, &Outbound::Event(event));
@@ -177,7 +191,14 @@ impl Shard {
     fn join(&mut self, member: Member, room: Room) {
         if let Some(slot) = self.slot(member) {
             slot.catch_up.join(&room);
-            self.rooms.entry(room).or_default().insert(member.seat());
+            let members = match self.rooms.entry(room) {
+                Entry::Occupied(members) => members.into_mut(),
+                Entry::Vacant(none) => {
+                    self.count.begin(none.key());
+                    none.insert(Members::default())
+                }
+            };
+            members.insert(member.seat());
         }
     }
 
@@ -195,6 +216,7 @@ impl Shard {
             members.remove(member.seat());
             if members.len() == 0 {
                 self.rooms.remove(room);
+                self.count.end(room);
             }
         }
     }
@@ -334,6 +356,7 @@ impl Shard {
             self.pace.keep(GATHERED_A_WRITE).await;
         }
         self.frame_batch.end();
+        self.gathered.clear();
     }
 }
 
