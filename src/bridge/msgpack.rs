@@ -8,7 +8,7 @@ use crate::{clock::Timestamp, rest::json::MAX_DEPTH};
 
 /// How deep a message may nest: what is sent lies three levels down in it, and its reader counts each level
 /// twice. How deep that is itself is looked at where its arguments are read.
-const DEPTH: usize = 2 * (MAX_DEPTH + 4);
+const DEPTH: usize = 2 * (MAX_DEPTH + 5);
 
 /// The extensions that JSON has words for: a time (the specification's own), and notepack's `undefined`.
 const TIME: i8 = -1;
