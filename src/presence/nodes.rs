@@ -158,6 +158,8 @@ impl Keeper {
                     self.nodes.cluster.begin_anew();
                     self.step = Step::Begin;
                     self.say_all_again();
+                    // Who was about to be told to have gone may be forgotten, too.
+                    self.again_at = Instant::now();
                 }
                 Ticked::Done if self.step == Step::Begin => {
                     // Before anybody is found to be nowhere.
@@ -217,6 +219,7 @@ impl Keeper {
     /// Compares who is online with what was heard.
     async fn take_over(&mut self) -> Result<(), Away> {
         let asked = Instant::now();
+        self.registry.compare();
         let online = self.nodes.cluster.online().await?;
         let is_first = self.epoch.is_none();
         if !is_first && self.epoch != online.epoch {
@@ -224,7 +227,7 @@ impl Keeper {
         }
         self.epoch = online.epoch.or(self.epoch.take());
         let is_whole = self.knows_from.is_none_or(|from| from <= asked);
-        for user in self.registry.take_over(online.users, asked, is_whole) {
+        for user in self.registry.take_over(online.users, is_whole) {
             if is_first && !self.registry.is_here(&user) {
                 // Others told it when it happened.
                 self.registry.settle(&user);

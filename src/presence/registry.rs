@@ -5,6 +5,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use dashmap::{DashMap, mapref::one::RefMut};
+use parking_lot::Mutex;
 use serde::Serialize;
 use smallvec::SmallVec;
 use tokio::time::Instant;
@@ -26,6 +27,8 @@ pub(super) struct Registry {
     grace: Duration,
     /// Whether other nodes have users, too.
     is_shared: bool,
+    /// Of whom something was heard since who is online is compared.
+    heard: Mutex<Option<HashSet<Id>>>,
 }
 
 struct User {
@@ -79,7 +82,7 @@ impl Registry {
     /// with other nodes it is heard when that is over.
     pub(super) fn new(clock: Clock, grace: Duration, is_shared: bool) -> Self {
         let grace = if is_shared { Duration::ZERO } else { grace };
-        Self { users: DashMap::new(), clock, grace, is_shared }
+        Self { users: DashMap::new(), clock, grace, is_shared, heard: Mutex::default() }
     }
 
     /// A connection of a user's is open; whether it is the first.
@@ -108,6 +111,14 @@ impl Registry {
 
     /// All nodes were told that a user came or went; whether that is news.
     pub(super) fn hear(&self, user: &Id, status: UserStatus, at: Timestamp) -> bool {
+        // Also where it is no news: what is compared may be older.
+        if let Some(heard) = &mut *self.heard.lock() {
+            heard.insert(user.clone());
+        }
+        self.set(user, status, at)
+    }
+
+    fn set(&self, user: &Id, status: UserStatus, at: Timestamp) -> bool {
         let mut known = self.entry(user);
         let is_news = known.status != status;
         if is_news {
@@ -116,21 +127,22 @@ impl Registry {
         is_news
     }
 
-    /// Takes over who was told to be online at some time since `asked`; who came and who went by that.
+    /// Somebody asks who is told to be online, to compare it.
+    pub(super) fn compare(&self) {
+        *self.heard.lock() = Some(HashSet::new());
+    }
+
+    /// Takes over who was told to be online at some time since it was asked; who came and who went by that.
     /// Of whom something was heard since, that counts. Who is not among them has gone only where they
     /// are all there are, and not who is here.
-    pub(super) fn take_over(
-        &self,
-        online: Vec<(Id, Timestamp)>,
-        asked: Instant,
-        are_all: bool,
-    ) -> Vec<Id> {
-        let is_older = |known: &User| known.changed_at < asked;
+    pub(super) fn take_over(&self, online: Vec<(Id, Timestamp)>, are_all: bool) -> Vec<Id> {
+        // What is heard meanwhile comes after it.
+        let mut comparing = self.heard.lock();
+        let heard = comparing.take().unwrap_or_default();
         let mut news = Vec::new();
         let mut listed = HashSet::with_capacity(online.len());
         for (user, at) in online {
-            let is_older = self.users.get(&user).is_none_or(|known| is_older(&known));
-            if is_older && self.hear(&user, UserStatus::Online, at) {
+            if !heard.contains(&user) && self.set(&user, UserStatus::Online, at) {
                 news.push(user.clone());
             }
             listed.insert(user);
@@ -141,7 +153,7 @@ impl Registry {
                 let (user, known) = known.pair_mut();
                 let is_gone = known.status == UserStatus::Online
                     && known.connections.is_empty()
-                    && is_older(known)
+                    && !heard.contains(user)
                     && !listed.contains(user);
                 if is_gone {
                     known.turn(UserStatus::Offline, now);
@@ -272,4 +284,28 @@ pub(super) enum Settled {
     Unchanged,
     Later(Instant),
     Changed(Change),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_heard_while_it_is_compared_counts() {
+        let registry = Registry::new(Clock::system(), Duration::ZERO, true);
+        let (user, at) = (Id::new("ann").unwrap(), Timestamp::from_millis(1_764_000_000_000));
+        for (known, listed) in
+            [(UserStatus::Online, vec![]), (UserStatus::Offline, vec![(user.clone(), at)])]
+        {
+            registry.hear(&user, known, at);
+            registry.compare();
+            // It was something else meanwhile, which was missed; the list is from then.
+            assert!(!registry.hear(&user, known, at));
+            assert!(registry.take_over(listed.clone(), true).is_empty());
+            assert_eq!(registry.status(&user).status, known);
+            // What was heard before does not.
+            registry.compare();
+            assert_eq!(registry.take_over(listed, true), [user.clone()]);
+        }
+    }
 }

@@ -38,6 +38,8 @@ pub(super) struct Delivery {
     pub(super) position: i64,
     /// When it was announced.
     pub(super) created_at: Timestamp,
+    /// When it was read: what it shows may be edited or deleted since.
+    pub(super) read_at: Timestamp,
     /// The streams that keep it: after what comes before it in any of them.
     pub(super) streams: Arc<[Stream]>,
     /// That of them in which it is told, and its number there.
@@ -73,7 +75,7 @@ struct Body<'a> {
 impl Telling {
     /// What a backend is told of an event: what its patterns take, once, not in each dialect. None when
     /// that is nothing, or the event was taken back.
-    pub(super) fn of(&self, event: CommittedEvent) -> Option<Delivery> {
+    pub(super) fn of(&self, event: CommittedEvent, read_at: Timestamp) -> Option<Delivery> {
         if event.is_control() {
             return None;
         }
@@ -95,7 +97,7 @@ impl Telling {
         let at_home = numbers.iter().find(|(stream, _)| Some(stream) == home.as_ref());
         let (stream, seq) = at_home.or(numbers.first())?.clone();
         let streams = numbers.into_iter().map(|(stream, _)| stream).collect();
-        Some(Delivery { position, created_at, streams, stream, seq, calls })
+        Some(Delivery { position, created_at, read_at, streams, stream, seq, calls })
     }
 
     /// What says in the other dialect what another says is not told; alone, as a backend sends it, it is.

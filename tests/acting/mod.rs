@@ -4,6 +4,8 @@
 mod given;
 mod routes;
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -15,7 +17,7 @@ use crate::support::{
     app::{ACT_KEY, API_KEY, Answer, NARROW_KEY, SECRET},
     eventually, http_client,
     process::Process,
-    within,
+    within_time,
 };
 
 const LIST: &str = "/api/conversations";
@@ -233,7 +235,8 @@ async fn nobody_acts_for_who_is_being_erased() {
         let left = app.count("SELECT COUNT(*) FROM erasures").await;
         (left == 0 && zed.get(LIST).await.status == 200).then_some(())
     };
-    within("everybody to be erased", eventually(done)).await;
+    // Each of them in several units, and with a pause after each.
+    within_time(Duration::from_mins(1), "everybody to be erased", eventually(done)).await;
 }
 
 #[tokio::test]

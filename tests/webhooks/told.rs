@@ -5,14 +5,15 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use stoa::{
+    clock::{Clock, Timestamp},
     config::{Config, WebhookConfig},
     signature::SigningKeys,
 };
 
-use super::{Receiver, tick};
+use super::{Receiver, tick, until_health};
 use crate::{
-    proxy::backend::SECRET,
-    support::{TestApp, app::API_KEY, within},
+    proxy::backend::{Reply, SECRET},
+    support::{TestApp, app::API_KEY, eventually, within},
 };
 
 #[tokio::test]
@@ -128,6 +129,30 @@ async fn a_new_webhook_is_told_from_now_on_and_a_restart_loses_nothing() {
 }
 
 #[tokio::test]
+async fn what_was_taken_back_while_it_waited_is_told_without_its_words() {
+    let (receiver, clock) =
+        (Receiver::start().await, Clock::manual(Timestamp::from_millis(1_764_000_000_000)));
+    let configure = |config: &mut Config| receiver.configure(config, &["message:new"]);
+    let app = TestApp::with_clock(clock.clone(), configure).await;
+    let ann = app.user("ann").await;
+    let group = ann.group(&["bob"]).await;
+    receiver.answer(|_| Reply::Gated(Box::new(Reply::Status(200))));
+    let first = ann.say(&group, "no slip").await;
+    let second = ann.say(&group, "a slip").await;
+    let waits = |health: &Value| health["behindBy"].as_u64() >= Some(2);
+    until_health(&app, "both in hand", waits).await;
+    assert_eq!(ann.delete(&format!("/api/messages/{second}")).await.status, 204);
+    clock.advance(Duration::from_secs(2));
+    receiver.answer(|_| Reply::Status(200));
+    receiver.backend.let_go(1);
+    let asked = async || Some(receiver.backend.asked()).filter(|asked| asked.len() >= 2);
+    let asked = within("both calls", eventually(asked)).await;
+    let told: Vec<_> = asked.iter().map(|asked| asked.json()["data"].clone()).collect();
+    assert_eq!((&told[0]["messageId"], &told[0]["content"]), (&json!(first), &json!("no slip")));
+    assert_eq!((&told[1]["messageId"], &told[1]["content"]), (&json!(second), &json!("")));
+}
+
+#[tokio::test]
 async fn what_was_taken_back_before_it_was_told_is_told_without_its_words() {
     let receiver = Receiver::start().await;
     let app = receiver.server(&["message:new"]).await;
@@ -136,6 +161,7 @@ async fn what_was_taken_back_before_it_was_told_is_told_without_its_words() {
     receiver.backend.die();
     let message = ann.say(&group, "a slip").await;
     ann.say(&group, "no slip").await;
+    until_health(&app, "a failure", |health| health["retrying"] == 1).await;
     let deleted = ann.delete(&format!("/api/messages/{message}")).await;
     assert_eq!(deleted.status, 204);
     receiver.backend.revive().await;

@@ -99,7 +99,7 @@ impl Courier {
         let unit = async move |tx: &mut Tx<'_>| {
             let mut events = db::committed_after(tx, position - 1, position, PORTION).await?;
             let Some(event) = events.pop() else { return Ok(Found::Gone) };
-            let Some(mut delivery) = telling.of(event) else { return Ok(Found::Nothing) };
+            let Some(mut delivery) = telling.of(event, tx.now()) else { return Ok(Found::Nothing) };
             delivery.find_people(tx).await?;
             Ok(Found::Delivery(Box::new(delivery)))
         };
@@ -114,7 +114,7 @@ impl Courier {
             let last = events.last().map_or(upto, |event| event.position);
             let mut deliveries = Vec::new();
             for event in events {
-                if let Some(mut delivery) = telling.of(event) {
+                if let Some(mut delivery) = telling.of(event, tx.now()) {
                     delivery.find_people(tx).await?;
                     deliveries.push(delivery);
                 }

@@ -34,6 +34,9 @@ use crate::{
 /// How long calls that are under way have when the server stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
+/// What was read longer ago is read again before the backend is called: it may be edited or deleted since.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// How often what was put aside long ago is forgotten.
 const FORGET_INTERVAL: Duration = Duration::from_hours(1);
 
@@ -172,7 +175,11 @@ impl Round {
                     if let Some((at, tries)) = &mut self.probe {
                         (*at, *tries) = (now + wait(*tries, None), *tries + 1);
                     }
-                    Box::pin(courier.tell(delivery, 0))
+                    if delivery.read_at.until(now) < FRESH {
+                        Box::pin(courier.tell(delivery, 0))
+                    } else {
+                        Box::pin(courier.tell_again(delivery.position, 0))
+                    }
                 }
                 Turn::Again(position, sent) => Box::pin(courier.tell_again(position, sent)),
             });

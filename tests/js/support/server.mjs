@@ -134,12 +134,18 @@ class Server {
     await this.#exited.catch(() => {});
   }
 
+  /** Sends the process a signal, such as SIGSTOP. */
+  signal(name) {
+    this.#child.kill(name);
+  }
+
   /** Posts JSON as the backend service that holds the tests' API key, unless `headers` differ. */
-  post(path, body, headers = { 'x-api-key': API_KEY }) {
+  post(path, body, headers = { 'x-api-key': API_KEY }, signal) {
     return fetch(this.url + path, {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...headers },
       body: JSON.stringify(body),
+      signal,
     });
   }
 
