@@ -168,7 +168,7 @@ fn word(field: &str) -> Option<&'static str> {
         "url" => "https://files.example.com/lamp.jpg",
         "perks" => "free shipping",
         "error" => "This room is not yours to enter.",
-        "event" => "join",
+        "event" => "chat message",
         _ => return None,
     })
 }

@@ -27,7 +27,8 @@ function row(kind, text) {
 
 function table(text) {
   const [head, , ...rows] = text.split('\n');
-  return element('table', { children: [
+  // Wider than a phone, so that it is moved by the keyboard, too.
+  return element('table', { tabindex: '0', children: [
     element('thead', { children: [row('th', head)] }),
     element('tbody', { children: rows.map((cells) => row('td', cells)) }),
   ] });

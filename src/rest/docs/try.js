@@ -9,7 +9,7 @@ const TIMEOUT_MS = 30_000;
 const SHOWN = 100_000;
 
 // What of an answer's headers is of interest.
-const TOLD = ['retry-after', 'idempotency-replayed', 'x-request-id'];
+const TOLD = ['retry-after', 'x-request-id'];
 
 let made = 0;
 
@@ -33,7 +33,7 @@ function fieldsOf(parameters) {
 // As a shell takes it: nothing in single quotes means anything but the quote itself.
 const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
-function command({ method, url, headers, body }) {
+function asCommand({ method, url, headers, body }) {
   const shown = headers.map(([name, value]) => `-H ${quoted(`${name}: ${value}`)}`);
   const data = body === undefined ? [] : [`--data ${quoted(body)}`];
   const verb = method === 'GET' ? [] : [`-X ${method}`];
@@ -88,7 +88,7 @@ export function form(method, path, parameters, example) {
   const block = (text, label) => element('pre', { text, tabindex: '0', role: 'region', 'aria-label': label });
   command.addEventListener('click', () => {
     status.textContent = 'As a command:';
-    output.replaceChildren(block(command(request(method, path, fields, body)), `${method} ${path} as a command`));
+    output.replaceChildren(block(asCommand(request(method, path, fields, body)), `${method} ${path} as a command`));
   });
   const made = element('form', { className: 'try', 'aria-label': `Try ${method} ${path}`, children: [
     ...fields.map(({ row }) => row), ...(body ? [field('Body', body)] : []),
