@@ -3,6 +3,7 @@
 //! what need not last reaches the sockets of all of them, and whatever happens to it, what is kept does.
 
 mod asks;
+mod operators;
 mod outage;
 mod presence;
 mod rights;

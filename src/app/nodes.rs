@@ -6,8 +6,9 @@ use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
-use super::ground::Ground;
+use super::{ground::Ground, rooms::Rooms};
 use crate::{
+    admin::Instrument,
     cluster::{Change, Hearer, State},
     db::Db,
     presence::Presence,
@@ -16,13 +17,14 @@ use crate::{
 };
 
 /// Who hears other nodes.
-struct Rooms {
+struct Others {
     db: Db,
     realtime: Realtime,
     presence: Presence,
+    instrument: Option<Instrument>,
 }
 
-impl Hearer for Rooms {
+impl Hearer for Others {
     fn woken(&self) {
         self.db.wake();
     }
@@ -32,7 +34,12 @@ impl Hearer for Rooms {
     }
 
     fn asked<'a>(&'a self, question: &'a RawValue) -> BoxFuture<'a, Option<Box<RawValue>>> {
-        Box::pin(self.realtime.answer(question))
+        Box::pin(async move {
+            match (self.realtime.answer(question).await, &self.instrument) {
+                (None, Some(instrument)) => instrument.answer(question).await,
+                (answer, _) => answer,
+            }
+        })
     }
 
     fn heard(&self, item: &RawValue) -> bool {
@@ -41,7 +48,7 @@ impl Hearer for Rooms {
 }
 
 /// Joins them, where there are some.
-pub(super) fn join(ground: &Ground, db: &Db, realtime: &Realtime, presence: &Presence) {
+pub(super) fn join(ground: &Ground, db: &Db, realtime: &Realtime, rooms: &Rooms) {
     let is_shared = ground.config.database.is_shared();
     let Some(cluster) = ground.cluster.clone() else {
         if is_shared {
@@ -57,11 +64,11 @@ pub(super) fn join(ground: &Ground, db: &Db, realtime: &Realtime, presence: &Pre
             "REDIS_URL joins nodes on one Postgres; what is kept in SQLite (DATABASE_URL) stays on this node"
         );
     }
-    let (realtime, presence) = (realtime.clone(), presence.clone());
+    let (presence, instrument) = (rooms.presence.clone(), rooms.instrument.clone());
     let tell = tell(cluster.state(), ground.readiness.clone());
     ground.tasks.spawn_until_stopped("readiness of Redis", tell);
-    let rooms = Rooms { db: db.clone(), realtime, presence };
-    cluster.begin(Arc::new(rooms), &ground.tasks);
+    let hearer = Others { db: db.clone(), realtime: realtime.clone(), presence, instrument };
+    cluster.begin(Arc::new(hearer), &ground.tasks);
     db.set_herald(Arc::new(move || cluster.wake_others()));
 }
 

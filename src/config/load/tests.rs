@@ -421,8 +421,7 @@ fn what_this_build_does_not_serve_stops_the_start() {
         let refused = load(&Flags::default(), env(&[(name, value)])).unwrap_err().to_string();
         assert!(refused.contains(name) && refused.contains("not served"), "{refused}");
     }
-    for nothing in
-        [("OTEL_EXPORTER_OTLP_ENDPOINT", " "), ("OTEL_EXPORTER_OTLP_ENDPOINT_FILE", "")]
+    for nothing in [("OTEL_EXPORTER_OTLP_ENDPOINT", " "), ("OTEL_EXPORTER_OTLP_ENDPOINT_FILE", "")]
     {
         assert!(load(&Flags::default(), env(&[nothing])).is_ok(), "{nothing:?}");
     }
