@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::{ground::Ground, rooms::Rooms};
 use crate::{
+    admin::Instrument,
     bridge::{Bridge, SocketCommands},
     cluster::{Change, Hearer, State},
     db::Db,
@@ -21,6 +22,7 @@ struct Ears {
     db: Db,
     realtime: Realtime,
     presence: Presence,
+    instrument: Option<Instrument>,
 }
 
 impl Hearer for Ears {
@@ -33,7 +35,12 @@ impl Hearer for Ears {
     }
 
     fn asked<'a>(&'a self, question: &'a RawValue) -> BoxFuture<'a, Option<Box<RawValue>>> {
-        Box::pin(self.realtime.answer(question))
+        Box::pin(async move {
+            match (self.realtime.answer(question).await, &self.instrument) {
+                (None, Some(instrument)) => instrument.answer(question).await,
+                (answer, _) => answer,
+            }
+        })
     }
 
     fn heard(&self, item: &RawValue) -> bool {
@@ -74,10 +81,10 @@ pub(super) fn join(
         let bridge = Bridge::new(config, db.clone(), emits, commands, tasks.clone())?;
         tasks.spawn("bridge", bridge.carry_out(cluster.hear_emitters(&config.bridge)));
     }
-    let (realtime, presence) = (realtime.clone(), rooms.presence.clone());
+    let (presence, instrument) = (rooms.presence.clone(), rooms.instrument.clone());
     let tell = tell(cluster.state(), ground.readiness.clone());
     tasks.spawn_until_stopped("readiness of Redis", tell);
-    let ears = Ears { db: db.clone(), realtime, presence };
+    let ears = Ears { db: db.clone(), realtime: realtime.clone(), presence, instrument };
     cluster.begin(Arc::new(ears), tasks);
     db.set_herald(Arc::new(move || cluster.wake_others()));
     Ok(())

@@ -124,7 +124,15 @@ impl Rooms {
         let emits = EmitService::new(db.clone(), realtime.emitter().clone());
         let rates = callers.clone();
         Ok(Self {
-            instrument: Instrument::start(config, realtime, emits, rates, clock, tasks),
+            instrument: Instrument::start(
+                config,
+                realtime,
+                emits,
+                rates,
+                ground.cluster.clone(),
+                clock,
+                tasks,
+            ),
             accounts: AccountService::new(db, callers, &points, &users, config)?,
             admin: Admin::new(config, ground.metrics.clone(), clock.clone())?,
             access,

@@ -186,7 +186,10 @@ impl Outgoing {
 
     /// An event of the Admin UI's, with these arguments; none where they can't be written.
     #[must_use]
-    pub fn to_operators(event: &'static str, arguments: &impl Serialize) -> Option<Arc<Self>> {
+    pub fn to_operators(
+        event: &'static str,
+        arguments: &(impl Serialize + ?Sized),
+    ) -> Option<Arc<Self>> {
         let data = serde_json::value::to_raw_value(arguments).ok()?;
         Some(Self::with(event, data, true, event, None))
     }

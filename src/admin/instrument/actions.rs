@@ -4,7 +4,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use serde::Deserialize;
-use serde_json::{json, value::RawValue};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::{
@@ -29,6 +29,14 @@ pub(super) struct Actions {
     emits: EmitService,
 }
 
+/// What was done.
+pub(super) struct Done {
+    /// How many sockets of this node it reached.
+    pub(super) sockets: usize,
+    /// Other nodes hear of it by themselves.
+    pub(super) is_everywhere: bool,
+}
+
 /// Which sockets are meant.
 struct Chosen {
     namespace: Namespace,
@@ -41,7 +49,8 @@ impl Actions {
         Self { sockets, emits }
     }
 
-    /// Does what an event asks, a list of its name and arguments; the answer as JSON.
+    /// Does what an event asks, a list of its name and arguments, to the sockets of this node. The address
+    /// is known of an operator who is here.
     ///
     /// # Errors
     /// [`Code::UnknownEvent`]; [`Code::InvalidPayload`] for arguments that can't be read;
@@ -49,9 +58,9 @@ impl Actions {
     pub(super) async fn act(
         &self,
         operator: &str,
-        address: IpAddr,
+        address: Option<IpAddr>,
         event: &str,
-    ) -> Result<Box<str>> {
+    ) -> Result<Done> {
         let formed = well_formed(event.as_bytes());
         let list: Vec<&RawValue> = serde_json::from_slice(&formed).map_err(|_| unknown())?;
         let (name, arguments) = list.split_first().ok_or_else(unknown)?;
@@ -85,13 +94,13 @@ impl Actions {
         let namespace = chosen.path();
         tracing::info!(
             operator,
-            %address,
+            address = address.map(tracing::field::display),
             action,
             namespace,
             sockets,
             "an operator acted with the Admin UI"
         );
-        Ok(json!({ "success": true, "sockets": sockets }).to_string().into())
+        Ok(Done { sockets, is_everywhere: action == "emit" })
     }
 
     async fn emit(&self, chosen: Chosen, arguments: &[&RawValue]) -> Result<usize> {

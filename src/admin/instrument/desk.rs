@@ -5,6 +5,10 @@ use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use parking_lot::Mutex;
+use serde_json::{
+    json,
+    value::{RawValue, to_raw_value},
+};
 use tokio::{
     sync::{
         Notify,
@@ -20,13 +24,15 @@ use uuid::Uuid;
 
 use super::{
     actions::Actions,
-    documents::{DEVELOPMENT, FEATURES, Features, Socket, begun},
+    documents::{DEVELOPMENT, FEATURES, Features, Listed},
     login::{Admitted, Login},
-    news::{connected, event, news},
+    news::{event, news},
+    others::{self, Others, Question, Reached},
     stats::{EVERY, Node},
 };
 use crate::{
-    clock::Clock,
+    clock::{Clock, Timestamp},
+    cluster::Cluster,
     config::{Config, Environment},
     error::{Error, Result},
     limits::CallerRates,
@@ -46,6 +52,9 @@ const MOST_BEHIND: usize = 4096;
 /// Bytes that are told at once.
 const AT_ONCE: usize = 64 * 1024;
 
+/// Bytes of what another node is answered (docs/limits.md).
+const MOST_ANSWERED: usize = 8_000_000;
+
 /// For how long what happens is gathered.
 const GATHERED: Duration = Duration::from_millis(20);
 
@@ -63,10 +72,12 @@ struct Inner {
     clock: Clock,
     tasks: Tasks,
     node: Node,
+    /// The other nodes, where there are some.
+    others: Option<Others>,
     /// Each socket is told of.
     details: bool,
     operators: Mutex<HashMap<Uuid, Operator>>,
-    /// An operator has come.
+    /// Somebody looks, of whom nobody did.
     came: Notify,
     told: broadcast::Sender<Told>,
 }
@@ -95,6 +106,7 @@ impl Instrument {
         realtime: &Realtime,
         emits: EmitService,
         rates: CallerRates,
+        cluster: Option<Cluster>,
         clock: &Clock,
         tasks: &Tasks,
     ) -> Option<Self> {
@@ -106,13 +118,17 @@ impl Instrument {
             sockets,
             clock: clock.clone(),
             tasks: tasks.clone(),
-            node: Node::new(clock.clone()),
+            node: Node::new(config.log.node.as_deref(), clock.clone()),
+            others: cluster.map(Others::new),
             details: config.environment == Environment::Development,
             operators: Mutex::default(),
             came: Notify::new(),
             told: broadcast::Sender::new(MOST_BEHIND),
         }));
         tasks.spawn_until_stopped("admin ui", this.clone().run());
+        if this.0.others.is_some() {
+            tasks.spawn_until_stopped("admin ui of other nodes", this.clone().hear_others());
+        }
         Some(this)
     }
 
@@ -123,7 +139,8 @@ impl Instrument {
         let (mut every, mut counted, mut seconds) = (interval(EVERY), Vec::new(), 0_u32);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            if operators.lock().is_empty() {
+            self.look(&operators.lock());
+            if !self.is_seen(&operators.lock()) {
                 counted.clear();
                 came.notified().await;
             }
@@ -145,6 +162,7 @@ impl Instrument {
                         }
                     }
                     if happened.is_too_much {
+                        self.0.others.as_ref().inspect(|others| others.lose());
                         // Nobody may be there by now.
                         let _ = told.send(Told::Anew);
                     }
@@ -153,16 +171,58 @@ impl Instrument {
         }
     }
 
+    /// Tells operators what happens on the other nodes, while there are some.
+    async fn hear_others(self) {
+        loop {
+            sleep(others::EVERY).await;
+            let is_alone = self.0.operators.lock().is_empty();
+            let Some(others) = self.0.others.as_ref().filter(|_| !is_alone) else { continue };
+            let told: Vec<_> = match others.hear().await {
+                Some(events) => events.into_iter().map(Told::Event).collect(),
+                None => vec![Told::Anew],
+            };
+            for told in told {
+                // Nobody may be there by now.
+                let _ = self.0.told.send(told);
+            }
+        }
+    }
+
+    /// What this node answers another; none to what it does not know.
+    pub async fn answer(&self, question: &RawValue) -> Option<Box<RawValue>> {
+        let others = self.0.others.as_ref()?;
+        let answer = match serde_json::from_str(question.get()).ok()? {
+            Question::OperatorsHear { since } => {
+                let news = others.tell(&since);
+                self.look(&self.0.operators.lock());
+                self.0.came.notify_one();
+                to_raw_value(&news)
+            }
+            Question::OperatorsSee {} => to_raw_value(&self.listed().await),
+            Question::OperatorsAct { operator, event } => {
+                let done = self.0.actions.act(&operator, None, event.get()).await;
+                to_raw_value(&Reached { sockets: done.map_or(0, |done| done.sockets) })
+            }
+        };
+        answer.ok().filter(|answer| answer.get().len() <= MOST_ANSWERED)
+    }
+
     fn tell(&self, event: Option<Arc<Outgoing>>) {
         if let Some(event) = event {
+            self.0.others.as_ref().inspect(|others| others.keep(&event));
             // Nobody may be there by now.
             let _ = self.0.told.send(Told::Event(event));
         }
     }
 
+    /// Whether an operator is here, or asks by way of another node.
+    fn is_seen(&self, operators: &HashMap<Uuid, Operator>) -> bool {
+        !operators.is_empty() || self.0.others.as_ref().is_some_and(Others::is_asked)
+    }
+
     /// Somebody has come or gone: it is noted what they want to know.
     fn look(&self, operators: &HashMap<Uuid, Operator>) {
-        let is_seen = !operators.is_empty();
+        let is_seen = self.is_seen(operators);
         self.0.sockets.watch().look(is_seen, is_seen && self.0.details);
     }
 
@@ -204,9 +264,11 @@ impl Instrument {
         if !self.0.details {
             return true;
         }
-        let all = self.0.sockets.all().await;
-        let listed = all.iter().filter(|one| one.is_open()).take(MOST_LISTED);
-        let listed = listed.map(|one| Socket::from(one.seen())).collect();
+        let mut listed = self.listed().await;
+        if let Some(others) = &self.0.others {
+            listed.extend(others.sockets().await);
+            listed.truncate(MOST_LISTED);
+        }
         for portion in portions(listed) {
             if !operator.tell(&portion).await {
                 return false;
@@ -214,23 +276,30 @@ impl Instrument {
         }
         true
     }
+
+    /// The sockets of this node, as many as are listed.
+    async fn listed(&self) -> Vec<Listed> {
+        let all = self.0.sockets.all().await;
+        let all = all.iter().filter(|one| one.is_open()).take(MOST_LISTED);
+        all.filter_map(|one: &Arc<Connection>| Listed::of(one.seen())).collect()
+    }
 }
 
 /// Sockets as the UI takes them in portions: those of the first take the place of all that it knew, others
 /// come one by one.
-fn portions(sockets: Vec<Socket>) -> Vec<Vec<Arc<Outgoing>>> {
+fn portions(sockets: Vec<Listed>) -> Vec<Vec<Arc<Outgoing>>> {
     let (mut first, mut bytes, mut rest) = (Vec::new(), 0, sockets.into_iter());
     while bytes < AT_ONCE
-        && let Some(socket) = rest.next()
+        && let Some(Listed { socket, .. }) = rest.next()
     {
-        bytes += serde_json::to_vec(&socket).map_or(0, |json| json.len());
+        bytes += socket.get().len();
         first.push(socket);
     }
     let mut portions = vec![event("all_sockets", &[first]).into_iter().collect()];
     let (mut portion, mut bytes) = (Vec::new(), 0);
-    for socket in rest {
-        let since = begun(socket.id);
-        let Some(event) = connected(socket, since) else { continue };
+    for Listed { since, socket } in rest {
+        let since = Timestamp::from_millis(since);
+        let Some(event) = event("socket_connected", &(socket, since)) else { continue };
         bytes += event.data().get().len();
         portion.push(event);
         if bytes >= AT_ONCE {
@@ -317,7 +386,13 @@ impl Inspector for Instrument {
         let ask = async move {
             let address = self.0.operators.lock().get(&connection.id()).map(|it| it.address);
             let address = address.ok_or_else(Error::forbidden)?;
-            self.0.actions.act(self.0.login.user(), address, &event).await
+            let operator = self.0.login.user();
+            let done = self.0.actions.act(operator, Some(address), &event).await?;
+            let mut sockets = done.sockets;
+            if let Some(others) = self.0.others.as_ref().filter(|_| !done.is_everywhere) {
+                sockets += others.act(operator, &event).await;
+            }
+            Ok(json!({ "success": true, "sockets": sockets }).to_string().into())
         };
         ask.boxed()
     }

@@ -3,7 +3,8 @@
 
 use std::net::IpAddr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
 use crate::{
@@ -32,7 +33,7 @@ pub(super) struct Features {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Socket {
-    pub(super) id: Uuid,
+    id: Uuid,
     client_id: String,
     transport: &'static str,
     nsp: &'static str,
@@ -75,6 +76,22 @@ struct Query {
     #[serde(rename = "EIO")]
     protocol: String,
     transport: &'static str,
+}
+
+/// A socket as it is written, and when it began, in milliseconds since 1970.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Listed {
+    pub(super) since: i64,
+    pub(super) socket: Box<RawValue>,
+}
+
+impl Listed {
+    /// A socket; none where it can't be written.
+    pub(super) fn of(seen: Seen) -> Option<Self> {
+        let since = begun(seen.id).millis();
+        let socket = to_raw_value(&Socket::from(seen)).ok()?;
+        Some(Self { since, socket })
+    }
 }
 
 /// What has changed of a socket.
@@ -164,7 +181,7 @@ impl From<Seen> for Socket {
 }
 
 /// When a socket began, which its id tells.
-pub(super) fn begun(id: Uuid) -> Timestamp {
+fn begun(id: Uuid) -> Timestamp {
     let time = id.get_timestamp().map(|time| time.to_unix()).unwrap_or_default();
     let (seconds, nanos) = time;
     let millis = seconds.saturating_mul(1000).saturating_add(u64::from(nanos) / 1_000_000);

@@ -7,6 +7,7 @@ mod desk;
 mod documents;
 mod login;
 mod news;
+mod others;
 mod stats;
 
 pub use self::desk::Instrument;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use uuid::Uuid;
 
 use super::documents::{Changed, Data, Socket};
@@ -20,9 +20,30 @@ const HIDDEN: &str = "***";
 /// Words in the names of fields whose values are not shown.
 const SECRETS: [&str; 6] = ["token", "password", "secret", "authorization", "cookie", "apikey"];
 
+/// What nodes tell each other for their operators.
+const TOLD: [&str; 8] = [
+    "server_stats",
+    "socket_connected",
+    "socket_updated",
+    "socket_disconnected",
+    "room_joined",
+    "room_left",
+    "event_received",
+    "event_sent",
+];
+
 /// An event of the UI's.
-pub(super) fn event(name: &'static str, arguments: &impl Serialize) -> Option<Arc<Outgoing>> {
+pub(super) fn event(
+    name: &'static str,
+    arguments: &(impl Serialize + ?Sized),
+) -> Option<Arc<Outgoing>> {
     Outgoing::to_operators(name, arguments)
+}
+
+/// One that another node tells; none where it is not known here.
+pub(super) fn event_of(name: &str, arguments: &RawValue) -> Option<Arc<Outgoing>> {
+    let name = TOLD.into_iter().find(|known| *known == name)?;
+    event(name, arguments)
 }
 
 /// What is told of something that happened.
@@ -30,7 +51,7 @@ pub(super) fn news(noted: Noted, now: Timestamp) -> Vec<Arc<Outgoing>> {
     let Noted { id, namespace, what } = noted;
     let nsp = namespace.path();
     let one = match what {
-        Happening::Connected(seen) => connected(Socket::from(*seen), now),
+        Happening::Connected(seen) => event("socket_connected", &(Socket::from(*seen), now)),
         Happening::Disconnected(reason, rooms) => return disconnected(id, nsp, reason, rooms, now),
         Happening::Identified(identity) => {
             let data = Some(Data::from(&*identity));
@@ -51,11 +72,6 @@ pub(super) fn news(noted: Noted, now: Timestamp) -> Vec<Arc<Outgoing>> {
         Happening::Sent(sent) => event("event_sent", &(nsp, id, sent_arguments(&sent), now)),
     };
     one.into_iter().collect()
-}
-
-/// A socket is here.
-pub(super) fn connected(socket: Socket, since: Timestamp) -> Option<Arc<Outgoing>> {
-    event("socket_connected", &(socket, since))
 }
 
 /// The UI takes a socket out of its rooms by what it is told of each.

@@ -17,6 +17,7 @@ const HOSTNAME: &str = "/proc/sys/kernel/hostname";
 
 /// This node, as it is named in its figures.
 pub(super) struct Node {
+    name: String,
     hostname: String,
     pid: u32,
     started: Timestamp,
@@ -24,13 +25,17 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// One that starts now.
-    pub(super) fn new(clock: Clock) -> Self {
+    /// One that starts now, and may have a name.
+    pub(super) fn new(name: Option<&str>, clock: Clock) -> Self {
         let hostname = std::fs::read_to_string(HOSTNAME).map(|name| name.trim().to_owned());
         let hostname = hostname.ok().filter(|name| !name.is_empty());
+        let hostname = hostname.unwrap_or_else(|| "stoa".to_owned());
+        let pid = std::process::id();
         Self {
-            hostname: hostname.unwrap_or_else(|| "stoa".to_owned()),
-            pid: std::process::id(),
+            // Several nodes may be on one machine.
+            name: name.map_or_else(|| format!("{hostname}#{pid}"), str::to_owned),
+            hostname,
+            pid,
             started: clock.now(),
             clock,
         }
@@ -44,8 +49,7 @@ impl Node {
             sockets_count: watch.sockets(namespace),
         };
         ServerStats {
-            // Several nodes may be on one machine.
-            server_id: format!("{}#{}", self.hostname, self.pid),
+            server_id: self.name.clone(),
             hostname: self.hostname.clone(),
             pid: self.pid,
             uptime: self.started.until(self.clock.now()).as_secs_f64(),
