@@ -30,9 +30,9 @@ fn credentials() -> Value {
 
 /// An operator's socket, and the sockets that it was told of.
 async fn operator(app: &TestApp) -> (Client, Vec<Value>) {
-    let mut operator = app.connect(showing(credentials())).await.unwrap();
+    let mut operator = app.connect(showing(credentials())).await.expect("an operator");
     let sockets = operator.expect("all_sockets").await;
-    (operator, sockets.as_array().unwrap().clone())
+    (operator, sockets.as_array().expect("a list").clone())
 }
 
 /// The next such event, all of its arguments.
@@ -61,7 +61,7 @@ async fn id_of(operator: &mut Client, user: &str) -> String {
     loop {
         let socket = told(operator, "socket_connected").await.swap_remove(0);
         if socket["data"]["userId"] == user {
-            return socket["id"].as_str().unwrap().to_owned();
+            return socket["id"].as_str().expect("an id").to_owned();
         }
     }
 }

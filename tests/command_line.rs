@@ -40,7 +40,7 @@ fn url(app: &TestApp) -> String {
 
 /// Runs it with the key that may do everything.
 async fn stoa(app: &TestApp, args: &[&str]) -> Said {
-    let mut command = command(&url(&app), args);
+    let mut command = command(&url(app), args);
     run({
         command.env("STOA_API_KEY", API_KEY);
         command

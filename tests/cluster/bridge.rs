@@ -29,7 +29,7 @@ impl Common {
 }
 
 /// As Node's emitter writes it.
-fn node_emit(redis: &Redis, to: &Value, data: Value) {
+fn node_emit(redis: &Redis, to: &Value, data: &Value) {
     let namespace = to["nsp"].as_str().unwrap_or("/");
     let packet = json!({ "type": 2, "data": data, "nsp": namespace });
     let list = |name: &str| to[name].as_array().cloned().unwrap_or_default();
@@ -98,9 +98,9 @@ async fn what_emitters_publish_is_heard_once_on_every_node_and_kept_once() {
     let mut people = [here.user("ann").await, there.user("bob").await];
     for n in 0..30 {
         // The same bytes again and again, and others in between.
-        node_emit(&common.redis, &json!({}), json!(["tick", { "a": 1 }]));
+        node_emit(&common.redis, &json!({}), &json!(["tick", { "a": 1 }]));
         python(&common.redis, "emit", json!({ "event": "tick", "data": [{ "a": 1 }] }));
-        node_emit(&common.redis, &json!({}), json!(["number", n]));
+        node_emit(&common.redis, &json!({}), &json!(["number", n]));
     }
     python(&common.redis, "emit", json!({ "event": "end", "data": [null] }));
     for person in &mut people {
@@ -151,15 +151,15 @@ async fn rooms_exceptions_namespaces_and_volatile_are_what_they_are_over_rest() 
     let mut bob = there.person("bob").on(client);
     let mut cat = there.user_with("cat", &[], Options::websocket().namespace("/chat")).await;
 
-    node_emit(redis, &json!({ "rooms": ["user-bob"] }), json!(["to bob", 1, [2], "3"]));
+    node_emit(redis, &json!({ "rooms": ["user-bob"] }), &json!(["to bob", 1, [2], "3"]));
     node_emit(
         redis,
         &json!({ "rooms": ["user-ann", "user-bob"], "except": ["user-bob"] }),
-        json!(["to ann"]),
+        &json!(["to ann"]),
     );
-    node_emit(redis, &json!({ "except": ["user-ann"] }), json!(["but ann", 1]));
-    node_emit(redis, &json!({ "nsp": "/chat" }), json!(["in chat", 1]));
-    node_emit(redis, &json!({ "flags": { "volatile": true } }), json!(["soft", 1]));
+    node_emit(redis, &json!({ "except": ["user-ann"] }), &json!(["but ann", 1]));
+    node_emit(redis, &json!({ "nsp": "/chat" }), &json!(["in chat", 1]));
+    node_emit(redis, &json!({ "flags": { "volatile": true } }), &json!(["soft", 1]));
     python(redis, "emit", json!({ "event": "but bob", "data": [1], "skip_sid": connected["sid"] }));
     python(redis, "emit", json!({ "event": "to one", "data": [1], "room": connected["sid"] }));
     python(redis, "emit", json!({ "event": "end", "data": [1] }));
@@ -199,11 +199,11 @@ async fn what_is_not_allowed_or_can_not_be_read_is_passed_over_and_the_rest_goes
     let redis = &common.redis;
     let mut chance = chance();
     for round in 0..50 {
-        node_emit(redis, &json!({}), json!(["secret", 1]));
-        node_emit(redis, &json!({}), json!(["disconnect", 1]));
-        node_emit(redis, &json!({ "nsp": "/chat" }), json!(["news", 1]));
-        node_emit(redis, &json!({ "nsp": "/elsewhere" }), json!(["news", 1]));
-        node_emit(redis, &json!({ "rooms": ["a room"] }), json!(["news", 1]));
+        node_emit(redis, &json!({}), &json!(["secret", 1]));
+        node_emit(redis, &json!({}), &json!(["disconnect", 1]));
+        node_emit(redis, &json!({ "nsp": "/chat" }), &json!(["news", 1]));
+        node_emit(redis, &json!({ "nsp": "/elsewhere" }), &json!(["news", 1]));
+        node_emit(redis, &json!({ "rooms": ["a room"] }), &json!(["news", 1]));
         node_request(redis, &json!({ "type": 4, "opts": { "rooms": [], "except": [] } }));
         python(redis, "emit", json!({ "event": "secret", "data": [1] }));
         python(redis, "fly", json!({}));
@@ -211,7 +211,7 @@ async fn what_is_not_allowed_or_can_not_be_read_is_passed_over_and_the_rest_goes
         for channel in ["socket.io#/#", "socket.io#", "socket.io-request#/#", "socketio"] {
             redis.publish(channel, &bytes);
         }
-        node_emit(redis, &json!({}), json!(["cart:add", round]));
+        node_emit(redis, &json!({}), &json!(["cart:add", round]));
     }
     python(redis, "emit", json!({ "event": "end", "data": [1] }));
     let rounds: Vec<_> = (0..50).map(Value::from).collect();
@@ -237,15 +237,15 @@ async fn sockets_of_every_node_join_leave_and_are_closed_in_the_order_of_what_is
     let mut other = there.user("cat").await;
     let both = json!({ "rooms": ["user-ann", "user-bob"], "except": [] });
     node_request(redis, &json!({ "type": 2, "opts": both, "rooms": ["vip"] }));
-    node_emit(redis, &json!({ "rooms": ["vip"] }), json!(["for vips", 1]));
+    node_emit(redis, &json!({ "rooms": ["vip"] }), &json!(["for vips", 1]));
     node_request(redis, &json!({ "type": 3, "opts": both, "rooms": ["vip", "user-ann"] }));
-    node_emit(redis, &json!({ "rooms": ["vip"] }), json!(["for nobody", 1]));
+    node_emit(redis, &json!({ "rooms": ["vip"] }), &json!(["for nobody", 1]));
     // Of a conversation that is kept here it is not a backend's to say who may enter.
     let talk = here.person("cat").group(&["dan"]).await;
     let room = format!("conversation:{talk}");
     node_request(redis, &json!({ "type": 2, "opts": both, "rooms": [room] }));
-    node_emit(redis, &json!({ "rooms": [room] }), json!(["secret", 1]));
-    node_emit(redis, &both, json!(["bye", 1]));
+    node_emit(redis, &json!({ "rooms": [room] }), &json!(["secret", 1]));
+    node_emit(redis, &both, &json!(["bye", 1]));
     node_request(redis, &json!({ "type": 4, "opts": both, "close": true }));
     for person in &mut people {
         person.expect("bye").await;
@@ -271,7 +271,7 @@ async fn redis_may_go_and_come_back_and_one_node_may_be_alone() {
     for round in 0..3 {
         common.redis.resume();
         alone.joined().await;
-        node_emit(&common.redis, &json!({}), json!(["round", round]));
+        node_emit(&common.redis, &json!({}), &json!(["round", round]));
         assert_eq!(ann.expect("round").await, round);
         common.redis.stop();
         alone.parted().await;

@@ -192,14 +192,14 @@ impl Instrument {
     pub async fn answer(&self, question: &RawValue) -> Option<Box<RawValue>> {
         let others = self.0.others.as_ref()?;
         let answer = match serde_json::from_str(question.get()).ok()? {
-            Question::OperatorsHear { since } => {
+            Question::Hear { since } => {
                 let news = others.tell(&since);
                 self.look(&self.0.operators.lock());
                 self.0.came.notify_one();
                 to_raw_value(&news)
             }
-            Question::OperatorsSee {} => to_raw_value(&self.listed().await),
-            Question::OperatorsAct { operator, event } => {
+            Question::See {} => to_raw_value(&self.listed().await),
+            Question::Act { operator, event } => {
                 let done = self.0.actions.act(&operator, None, event.get()).await;
                 to_raw_value(&Reached { sockets: done.map_or(0, |done| done.sockets) })
             }

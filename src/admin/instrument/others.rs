@@ -27,14 +27,16 @@ const MOST_KEPT: usize = 4096;
 
 /// What a node asks the others.
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub(super) enum Question {
     /// What has happened, from the numbers that it had come to by node.
-    OperatorsHear { since: HashMap<Uuid, u64> },
+    #[serde(rename = "operatorsHear")]
+    Hear { since: HashMap<Uuid, u64> },
     /// All sockets.
-    OperatorsSee {},
+    #[serde(rename = "operatorsSee")]
+    See {},
     /// To do this, a list of a name and arguments.
-    OperatorsAct { operator: String, event: Box<RawValue> },
+    #[serde(rename = "operatorsAct")]
+    Act { operator: String, event: Box<RawValue> },
 }
 
 /// What has happened on a node.
@@ -46,7 +48,7 @@ pub(super) struct News {
     /// Something is missing.
     anew: bool,
     /// Names and arguments.
-    news: Vec<(String, Box<RawValue>)>,
+    events: Vec<(String, Box<RawValue>)>,
 }
 
 /// How many sockets an action reached on a node.
@@ -120,19 +122,17 @@ impl Others {
         let first = kept.events.len() - behind.unwrap_or(0);
         let news = kept.events.range(first..);
         let news = news.map(|event| (event.event().to_owned(), event.data().to_owned()));
-        News { node: self.node, next: kept.next, anew: behind.is_none(), news: news.collect() }
+        News { node: self.node, next: kept.next, anew: behind.is_none(), events: news.collect() }
     }
 
     /// What has happened on the others; none where something of it is missing.
     pub(super) async fn hear(&self) -> Option<Vec<Arc<Outgoing>>> {
         let since = self.heard.lock().clone();
         let (mut heard, mut is_whole, mut all) = (HashMap::new(), true, Vec::new());
-        for News { node, next, anew, news } in
-            self.answers(&Question::OperatorsHear { since }).await
-        {
+        for News { node, next, anew, events } in self.answers(&Question::Hear { since }).await {
             heard.insert(node, next);
             is_whole &= !anew;
-            all.extend(news.into_iter().filter_map(|(name, data)| event_of(&name, &data)));
+            all.extend(events.into_iter().filter_map(|(name, data)| event_of(&name, &data)));
         }
         *self.heard.lock() = heard;
         is_whole.then_some(all)
@@ -140,14 +140,14 @@ impl Others {
 
     /// Their sockets.
     pub(super) async fn sockets(&self) -> Vec<Listed> {
-        let sockets = self.answers::<Vec<Listed>>(&Question::OperatorsSee {}).await;
+        let sockets = self.answers::<Vec<Listed>>(&Question::See {}).await;
         sockets.into_iter().flatten().collect()
     }
 
     /// Has them do the same; how many sockets it reached.
     pub(super) async fn act(&self, operator: &str, event: &str) -> usize {
         let Ok(event) = RawValue::from_string(event.to_owned()) else { return 0 };
-        let question = Question::OperatorsAct { operator: operator.to_owned(), event };
+        let question = Question::Act { operator: operator.to_owned(), event };
         let reached = self.answers::<Reached>(&question).await;
         reached.into_iter().map(|reached| reached.sockets).sum()
     }

@@ -104,10 +104,11 @@ pub(super) fn referred(schema: &Value) -> Option<&str> {
 /// The same thing has the same id in every example.
 fn id(of: &str, field: &str) -> String {
     let thing = match (of, field) {
-        ("Person" | "Participant", "id" | "userId") => return "ann".to_owned(),
-        ("ReferralSignup" | "ReferralReward", "referredUserId") => return "bob".to_owned(),
-        (_, "userId" | "buyerId" | "senderId" | "createdBy") => return "ann".to_owned(),
-        (_, "sellerId" | "removedUserId" | "addedUserIds") => return "bob".to_owned(),
+        ("Person" | "Participant", "id") | (_, "userId" | "buyerId" | "senderId" | "createdBy") => {
+            return "ann".to_owned();
+        }
+        ("ReferralSignup" | "ReferralReward", "referredUserId")
+        | (_, "sellerId" | "removedUserId" | "addedUserIds") => return "bob".to_owned(),
         ("Message" | "ChatMessage", "id" | "_id") => "messageId",
         ("Conversation", "id" | "_id") => "conversationId",
         ("PurchaseRequest", "id" | "_id") => "requestId",

@@ -63,7 +63,7 @@ pub(super) fn start(
     let (queue, mut items) = mpsc::unbounded_channel();
     tasks.spawn_until_stopped("hub", async move {
         let look = Look { shard, watch };
-        let mut shard = Shard { look, replay_bytes, count, ..Shard::default() };
+        let mut shard = Shard { count, look, replay_bytes, ..Shard::default() };
         let mut batch = Vec::with_capacity(BATCH);
         while items.recv_many(&mut batch, BATCH).await > 0 {
             let reaching = batch.iter().filter(|item| shard.may_reach(item));
