@@ -8,24 +8,18 @@ import { extname, join, normalize } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-import { chromium } from 'playwright-core';
 import { io } from 'socket.io-client';
 
+import { newTab } from './pages.mjs';
 import { startServer, token } from './server.mjs';
 
-const DEADLINE_MS = 15_000;
 const PAGE = fileURLToPath(new URL('./node_modules/@socket.io/admin-ui/ui/dist', import.meta.url));
 const KINDS = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
 /** Of "changeit". */
 const HASH = '$2b$04$oPF3IuoJlBRcqjQ7bJRI0.FzLhuXhSCHC5yW7K1vhEBm0CILVdSPm';
 
-let browser;
 let files;
 before(async () => {
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu'],
-  });
   files = createServer(async (request, response) => {
     const path = normalize(new URL(request.url, 'http://x').pathname);
     const file = join(PAGE, path === '/' ? 'index.html' : path);
@@ -36,10 +30,7 @@ before(async () => {
   files.listen(0, '127.0.0.1');
   await once(files, 'listening');
 });
-after(async () => {
-  await browser?.close();
-  files?.close();
-});
+after(() => files?.close());
 
 async function enter(t, url, user) {
   const auth = { token: token({ userId: user }) };
@@ -52,8 +43,7 @@ async function enter(t, url, user) {
 test('an operator signs in, sees sockets and rooms, has one enter a room, and disconnects it', async (t) => {
   const url = await startServer(t, { ADMIN_UI_USER: 'admin', ADMIN_UI_HASH: HASH });
   const [ann, bob] = [await enter(t, url, 'ann'), await enter(t, url, 'bob')];
-  const page = await browser.newPage({ viewport: { width: 1400, height: 900 } });
-  page.setDefaultTimeout(DEADLINE_MS);
+  const page = await newTab({ viewport: { width: 1400, height: 900 } });
   const complaints = [];
   page.on('pageerror', (error) => complaints.push(error.message));
   await page.goto(`http://localhost:${files.address().port}/`);

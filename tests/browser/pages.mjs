@@ -27,12 +27,17 @@ export const LOOKS = ['light', 'dark'].flatMap((colorScheme) => [
   { name: `${colorScheme}, on a phone`, colorScheme, viewport: { width: 390, height: 844 } },
 ]);
 
+/** A new tab, with a context of its own. */
+export async function newTab(options) {
+  const page = await browser.newPage(options);
+  page.setDefaultTimeout(DEADLINE_MS);
+  return page;
+}
+
 /** The page at `path` in a new tab. */
 export async function open(t, url, path, look = LOOKS[0]) {
   const { colorScheme, viewport } = look;
-  const context = await browser.newContext({ colorScheme, viewport });
-  const page = await context.newPage();
-  page.setDefaultTimeout(DEADLINE_MS);
+  const page = await newTab({ colorScheme, viewport });
   const complaints = [];
   page.on('pageerror', (error) => complaints.push(error.message));
   page.on('console', (line) => {
@@ -43,7 +48,7 @@ export async function open(t, url, path, look = LOOKS[0]) {
     if (!request.url().startsWith(url)) complaints.push(`asked ${request.url()}`);
   });
   t.after(async () => {
-    await context.close();
+    await page.close();
     assert.deepEqual(complaints, []);
   });
   await page.goto(`${url}${path}`);
