@@ -56,4 +56,5 @@ mod transcripts;
 mod upgrading;
 mod users;
 mod webhooks;
+mod why;
 mod wire;

@@ -13,9 +13,9 @@ use tokio::{
 
 use super::{ground::Ground, listeners, routes};
 use crate::{
-    db::{Db, prune_events},
+    db::{Db, Tx, prune_events},
     error::{Code, Error},
-    realtime::{Realtime, wire},
+    realtime::{self, Realtime, wire},
     rest::{self as rest, Layers, health::Readiness},
 };
 
@@ -108,12 +108,20 @@ pub(super) async fn prune(db: Db, keep_for: Duration) {
     }
 }
 
+async fn prune_past(db: &Db, keep_for: Duration) -> Result<(), Error> {
+    let now = db.read(async |tx: &mut Tx<'_>| Ok(tx.now())).await?;
+    realtime::prune_past(db, now - keep_for).await
+}
+
 async fn prune_for_all(db: &Db, keep_for: Duration) {
     loop {
         match prune_events(db, keep_for).await {
             Ok(0) => {}
             Ok(events) => tracing::info!(events, "old events were given up"),
             Err(error) => tracing::warn!(?error, "old events could not be given up"),
+        }
+        if let Err(error) = prune_past(db, keep_for).await {
+            tracing::warn!(?error, "who was connected could not be given up");
         }
         sleep((keep_for / 10).clamp(SHORTEST_PRUNE_INTERVAL, PRUNE_INTERVAL)).await;
     }

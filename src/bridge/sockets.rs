@@ -45,7 +45,7 @@ impl SocketCommands {
             Wanted::Leave { rooms } => {
                 for connection in connections {
                     for room in rooms.iter().filter(|room| !connection.counts_on(room)) {
-                        connection.leave(room);
+                        connection.evict(room);
                     }
                 }
             }

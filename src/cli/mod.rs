@@ -20,6 +20,7 @@ mod rooms;
 mod server;
 mod token;
 mod users;
+mod why;
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -65,6 +66,8 @@ enum Verb {
     Rooms(rooms::Args),
     /// List who is connected to a running server, and since when
     Users(users::Args),
+    /// Say whether a user heard an event, and why or why not
+    Why(why::Args),
     /// Close every socket of a user on a running server
     Disconnect(disconnect::Args),
     /// Stand before the server that runs today, pass everything through unchanged, and report what
@@ -93,6 +96,7 @@ impl Cli {
             Verb::Emit(args) => emit::run(args, load).await,
             Verb::Rooms(args) => rooms::run(args, load).await,
             Verb::Users(args) => users::run(args, load).await,
+            Verb::Why(args) => why::run(args, load).await,
             Verb::Disconnect(args) => disconnect::run(args, load).await,
             Verb::Observe(args) => observe::run(args, load()?).await,
             Verb::Healthcheck(args) => healthcheck::run(args, load).await,

@@ -133,6 +133,14 @@ impl Connected {
         self.ask(self.request(Method::POST, &self.at(path, &[])?).json(body)).await
     }
 
+    /// Gets what is there, as it is.
+    ///
+    /// # Errors
+    /// The server's sentence, when it refuses.
+    pub async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<String> {
+        self.ask(self.request(Method::GET, &self.at(path, query)?)).await
+    }
+
     /// What is listed there.
     pub fn list(&self, path: String, query: Vec<(&'static str, String)>) -> Pages<'_> {
         Pages { server: self, path, query, next: Next::First, was_partial: false }

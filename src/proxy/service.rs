@@ -130,7 +130,7 @@ impl Inner {
             not_done(&topic, "join", "it is a room of which this server decides who may enter")
         })?;
         for room in &answer.leave {
-            connection.leave(room);
+            connection.evict(room);
         }
         self.emits.answer(connection, answer.emit).await?;
         // Who has been acknowledged is in the rooms, and the others have been told.

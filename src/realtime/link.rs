@@ -83,6 +83,8 @@ struct Rare {
     resumed: Notify,
     /// The session has been ended: it goes over to no websocket any more.
     closed: AtomicBool,
+    /// Its client took less than it was sent.
+    slow: AtomicBool,
 }
 
 #[derive(Default)]
@@ -270,6 +272,18 @@ impl Link {
             hub.push(self.shard(), Item::ChangeOver(member, lane.clone()));
         }
         Some(state.members.iter().count())
+    }
+
+    /// What is sent is more than the client of this polling session takes. Always true.
+    pub(super) fn note_slow(&self) -> bool {
+        self.rare().slow.store(true, Ordering::Release);
+        true
+    }
+
+    /// Whether it ends since its client took less than it was sent.
+    pub(super) fn was_slow(&self) -> bool {
+        let polled = || self.rare.get().is_some_and(|rare| rare.slow.load(Ordering::Acquire));
+        self.lane().map_or_else(polled, |lane| lane.was_slow())
     }
 
     /// It is a polling session, whose polls these are.

@@ -16,6 +16,7 @@
 //! | `sockets` | the connections that those numbers are |
 //! | `replay` | joining a room with what was missed of it |
 //! | `recovery/`, `restore` | sessions that last; what who comes back finds again |
+//! | `why/` | whether somebody heard an event |
 //! | `watch` | what happens here, for whoever looks |
 //! | `census` | rooms and who is in them, over all nodes |
 //! | `emitter`, `soft`, `emit_service`, `http` | what the application sends, what other nodes' sockets hear of it, what is kept of it, REST over it |
@@ -58,6 +59,7 @@ mod soft;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod why;
 pub mod wire;
 
 use std::{
@@ -65,8 +67,10 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use axum::extract::FromRef;
 use serde_json::value::RawValue;
 use socketioxide::{ParserConfig, SocketIo};
+use utoipa_axum::router::OpenApiRouter;
 
 pub use self::{
     catalogue::Catalogue,
@@ -76,10 +80,10 @@ pub use self::{
     emit_service::EmitService,
     emitter::{Emitter, ExternalEvent, Target, heard_by},
     frame::Outgoing,
-    http::{MAX_ARGUMENTS, MAX_TARGETS, read_emit, routes},
+    http::{MAX_ARGUMENTS, MAX_TARGETS, read_emit},
     hub::{Bundle, Hub, Part, Picks, RoomMember, RoomSize},
     inspector::Inspector,
-    recovery::{Recovery, Rights},
+    recovery::{Recovery, Rights, prune_past},
     replay::{JoinRequest, join_with_replay},
     session::Observer,
     sockets::Sockets,
@@ -96,7 +100,7 @@ use self::{
     wire::{Door, MAX_ATTACHMENTS, Setup},
 };
 use crate::{
-    auth::Verifier,
+    auth::{Authenticator, Verifier},
     clock::Clock,
     cluster::Cluster,
     config::Config,
@@ -105,6 +109,17 @@ use crate::{
     origin::OriginPolicy,
     tasks::Tasks,
 };
+
+/// What is answered over REST: the emit door's routes, and whether somebody heard an event.
+pub fn routes<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Authenticator: FromRef<S>,
+    EmitService: FromRef<S>,
+    Realtime: FromRef<S>,
+{
+    http::routes().merge(why::routes())
+}
 
 /// Packets that may wait in the engine for one polling client.
 const ENGINE_BUFFER: usize = 256;

@@ -119,6 +119,9 @@ async fn join(
         is_silent &= told.is_nothing;
         if told.caught_up {
             connection.note_caught_up(&missed.room, !is_silent, &told);
+            if replayed > 0 {
+                connection.note_replayed(&missed.room, since, state.seq);
+            }
             position.replayed = Some(replayed);
             return Ok(position);
         }

@@ -117,8 +117,11 @@ impl Chapter {
         let (method, template) = self.description.call(operation);
         let mut url = template;
         for value in path {
-            let (from, to) = (url.find('{').expect("a parameter"), url.find('}').expect("its end"));
-            url.replace_range(from..=to, value);
+            match (url.find('{'), url.find('}')) {
+                (Some(from), Some(to)) => url.replace_range(from..=to, value),
+                // What is beyond the path is the query.
+                _ => url.extend(["?", value]),
+            }
         }
         let body = body.cloned();
         match who {

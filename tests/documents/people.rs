@@ -146,6 +146,11 @@ async fn the_examples_of_operations_are_what_the_server_says() {
     .await;
     story.does(SERVICE, "status", &[], None).await;
     story.does(SERVICE, "metrics", &[], None).await;
+    let emit = json!({ "to": { "user": "ann" }, "event": "news", "data": 1 });
+    assert_eq!(story.app.post("/api/emit", emit).await.status, 202);
+    story.does(SERVICE, "why", &["user=ann&event=user/ann:1"], None).await;
+    let none = ["user=ann&event=user/ann:2"];
+    story.is_refused(SERVICE, "why", &none, None, "event_not_kept").await;
     let wrong = json!({ "code": "0000000000000000" });
     story.is_refused(As::Nobody, "console_login", &[], wrong.clone(), "forbidden").await;
     let code = story.app.login_code().expect("a code").to_owned();

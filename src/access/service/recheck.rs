@@ -81,7 +81,7 @@ impl Access {
                 let Some(identity) = connection.identity() else { continue };
                 let membership = self.membership_of(&connection, &identity, room).await;
                 if membership.is_ok_and(|membership| !self.admits(membership)) {
-                    connection.leave(room);
+                    connection.evict(room);
                 }
             }
         }
@@ -113,7 +113,7 @@ impl Access {
             };
             // By what is kept here: the backend was just asked.
             if !matches!(self.stored(&identity, room).await, Ok(Membership::Member)) {
-                connection.leave(room);
+                connection.evict(room);
             }
         }
     }
@@ -145,7 +145,7 @@ impl Access {
         }
         connection.renew(identity.clone())?;
         for room in lost {
-            connection.leave(room);
+            connection.evict(room);
         }
         // Whoever took a right back meanwhile may have seen what the old token allowed.
         if self.sockets.hub().evictions() != evictions {
@@ -174,7 +174,7 @@ impl Access {
         let checked = self.check_all(connection, rooms).await;
         if checked.is_err() {
             for room in rooms {
-                connection.leave(room);
+                connection.evict(room);
             }
         }
         checked
@@ -211,6 +211,6 @@ impl Access {
             // A newer token that came meanwhile may have the right that the older one lacks.
             identity = connection.identity().filter(|newer| !Arc::ptr_eq(&asked, newer));
         }
-        connection.leave(room);
+        connection.evict(room);
     }
 }

@@ -44,7 +44,10 @@ impl Context {
         Arc::new(Polls::new(self.tasks.clone(), move |wish| {
             let Some(link) = link.upgrade() else { return };
             match wish {
-                Wish::TooMuch if context.close_because(&link, ClosingReason::SlowConsumer) => {
+                Wish::TooMuch
+                    if link.note_slow()
+                        && context.close_because(&link, ClosingReason::SlowConsumer) =>
+                {
                     metrics::slow_consumers().increment(1);
                 }
                 Wish::TooMuch => {}
@@ -77,7 +80,7 @@ impl Context {
         is_meant: impl Fn(&Connection) -> bool,
     ) -> usize {
         let mut meant = self.connections(link);
-        meant.retain(|connection| is_meant(connection) && connection.shut_out());
+        meant.retain(|connection| is_meant(connection) && connection.shut_out(reason));
         if !meant.is_empty() {
             // What is sent from now on is not heard, in any of its namespaces.
             link.begin_to_close();

@@ -142,8 +142,8 @@ struct Own {
 #[derive(Default)]
 struct State {
     phase: Phase,
-    /// Nothing it asks for is done any more.
-    shut_out: bool,
+    /// Nothing it asks for is done any more, for this reason.
+    shut_out: Option<ClosingReason>,
     rooms: Vec<Room>,
     /// Those of them that a backend let it into. Boxed, since few have any.
     admitted: Option<Box<Admitted>>,
@@ -320,11 +320,11 @@ impl Connection {
     }
 
     /// Has nothing done any more that it asks for. False when that was so before.
-    pub(super) fn shut_out(&self) -> bool {
+    pub(super) fn shut_out(&self, reason: ClosingReason) -> bool {
         let mut state = self.lock();
-        let is_new = state.phase != Phase::Gone && !std::mem::replace(&mut state.shut_out, true);
+        let is_new = state.phase != Phase::Gone && state.shut_out.replace(reason).is_none();
         if let Some((recovery, session)) = self.session().filter(|_| is_new) {
-            recovery.forgotten(session);
+            recovery.forgotten(session, end_of(reason));
         }
         is_new
     }
@@ -332,7 +332,7 @@ impl Connection {
     /// Whether nothing that it asks for is done any more: it is shut out, or has ended.
     pub(super) fn is_shut_out(&self) -> bool {
         let state = self.lock();
-        state.shut_out || state.phase == Phase::Gone
+        state.shut_out.is_some() || state.phase == Phase::Gone
     }
 
     /// Registers with the hub, unless it has ended. Frames wait until CONNECT has passed; where it comes
@@ -353,7 +353,7 @@ impl Connection {
             // Before the CONNECT is answered: what its client asks for from then on tells of all
             // that happened before this.
             let since = Instant::now();
-            let recovers = self.session.is_some();
+            let recovers = self.recovers();
             let registration =
                 Registration { namespace, user, since, outlet, recovers, comes_back };
             self.push(Item::Register(self.member, registration));
@@ -386,7 +386,7 @@ impl Connection {
         state.admitted = None;
         let rooms = std::mem::take(&mut state.rooms);
         if begun {
-            self.note_end(reason, state.shut_out, &rooms);
+            self.note_end(reason, state.shut_out.is_some(), &rooms);
         }
         self.context.hub.forget_socket(self.id, self.link.shard(), self.member);
         let mut left = rooms.clone();
@@ -394,7 +394,8 @@ impl Connection {
         left.push(self.own_room());
         self.push(Item::Gone(self.member, left));
         if let Some((recovery, session)) = self.session() {
-            recovery.ended(session);
+            let slow = self.link.was_slow().then_some(ClosingReason::SlowConsumer);
+            recovery.ended(session, state.shut_out.or(slow).map_or(reason, end_of));
         }
         self.link.forget(self.member).inspect(|carrier| self.context.watch.ended(*carrier));
         // Whoever has the seat next is heard of after that.
@@ -436,7 +437,7 @@ impl Connection {
 
     /// What answers its CONNECT.
     pub(super) fn answer(&self) -> String {
-        let pid = self.session.map(|session| session.pid.text());
+        let pid = self.session.filter(|_| self.recovers()).map(|session| session.pid.text());
         frame::connected(self.namespace, self.id, pid.as_deref(), self.link.is_v3())
     }
 
@@ -445,10 +446,24 @@ impl Connection {
         self.context.recovery.get().zip(self.session)
     }
 
+    /// Whether it is told how it may come back: where its client bears that, and said whose it is at once.
+    fn recovers(&self) -> bool {
+        self.session.is_some() && self.link.recovers() && self.identity.load().is_some()
+    }
+
     /// Whose it is, where it is known.
     #[must_use]
     pub fn user_id(&self) -> Option<Id> {
         self.identity.load().as_ref().map(|identity| identity.user_id.clone())
+    }
+}
+
+/// Why the server ended a connection, as it is kept.
+const fn end_of(reason: ClosingReason) -> &'static str {
+    match reason {
+        ClosingReason::Revoked => "revoked",
+        ClosingReason::SlowConsumer => "slow",
+        _ => "disconnected",
     }
 }
 

@@ -129,7 +129,14 @@ impl Connection {
         } else if !self.is_own(room) {
             recovery.joined(session, room.clone(), upto);
         } else {
-            recovery.left(session, room.clone());
+            recovery.settled(session, room.clone());
+        }
+    }
+
+    /// What came to a room after a number up to another was sent by a replay.
+    pub(in crate::realtime) fn note_replayed(&self, room: &Room, since: i64, upto: i64) {
+        if let Some((recovery, session)) = self.session() {
+            recovery.replayed(session, room.clone(), since, upto);
         }
     }
 
@@ -139,8 +146,8 @@ impl Connection {
     /// [`Code::Unavailable`] when that is not kept.
     pub async fn rooms_kept(&self) -> Result<()> {
         match self.session() {
-            Some((recovery, _)) => recovery.kept().await,
-            None => Ok(()),
+            Some((recovery, _)) if self.recovers() => recovery.kept().await,
+            _ => Ok(()),
         }
     }
 
@@ -231,12 +238,21 @@ impl Connection {
 
     /// Leaves a room; nothing happens when it is not in it.
     pub fn leave(self: &Arc<Self>, room: &Room) {
+        self.leave_because(room, "left");
+    }
+
+    /// Is taken out of a room that it may not be in any more; nothing happens when it is not in it.
+    pub fn evict(self: &Arc<Self>, room: &Room) {
+        self.leave_because(room, "evicted");
+    }
+
+    fn leave_because(self: &Arc<Self>, room: &Room, reason: &'static str) {
         let mut state = self.lock();
         if let Some(at) = state.rooms.iter().position(|other| other == room) {
             let room = state.rooms.swap_remove(at);
             state.dismiss(&room);
             if let Some((recovery, session)) = self.session() {
-                recovery.left(session, room.clone());
+                recovery.left(session, room.clone(), reason);
             }
             self.note(|| Happening::Left(room.clone()));
             self.push(Item::Leave(self.member, room));

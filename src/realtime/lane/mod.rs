@@ -185,6 +185,11 @@ impl Lane {
         self.close_with(&mut self.lock(), &[], frame::close(status));
     }
 
+    /// Whether it was closed since its peer took less than it was sent.
+    pub(super) fn was_slow(&self) -> bool {
+        self.lock().slow
+    }
+
     /// Stops or resumes reading from the peer.
     pub(super) fn pause(&self, paused: bool) {
         let mut state = self.lock();
@@ -294,6 +299,7 @@ impl Lane {
             return;
         }
         metrics::slow_consumers().increment(1);
+        state.slow = true;
         state.drop_all_but_the_started_frame();
         let told: Vec<Bytes> = Namespace::EVERY
             .into_iter()
@@ -311,6 +317,7 @@ impl Lane {
             if !matches!(writable, Ok(Ok(()))) {
                 if state.phase == Phase::Open {
                     metrics::slow_consumers().increment(1);
+                    state.slow = true;
                 }
                 return self.die(&mut state);
             }
@@ -351,7 +358,7 @@ impl Lane {
 
     fn die(&self, state: &mut State) {
         state.wake_reader();
-        *state = State { phase: Phase::Dead, ..State::default() };
+        *state = State { phase: Phase::Dead, slow: state.slow, ..State::default() };
         // The peer may be gone already; then there is nothing to shut down.
         let _ = SockRef::from(&self.stream).shutdown(Shutdown::Both);
     }

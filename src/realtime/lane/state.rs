@@ -18,6 +18,8 @@ pub(super) struct State {
     pub(super) open: ByNamespace<bool>,
     pub(super) phase: Phase,
     pub(super) draining: bool,
+    /// Its peer took less than it was sent.
+    pub(super) slow: bool,
     /// Whether reading waits for the connection's queue.
     pub(super) paused: bool,
     /// Who reads, to be woken when that may go on, or ends.

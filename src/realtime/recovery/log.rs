@@ -10,7 +10,10 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{entry::Entry, store};
+use super::{
+    entry::Entry,
+    store::{self, past},
+};
 use crate::{
     clock::Clock,
     db::{Db, Tx},
@@ -116,10 +119,12 @@ impl Writer {
     /// A file's sessions that seem to go on are of a server that was killed.
     async fn note_orphans(&mut self) {
         let expires_at = self.clock.now() + AFTER_KILL;
-        let mut after = None;
+        let (mut after, reach) = (None, self.db.reach());
         loop {
-            let note =
-                async move |tx: &mut Tx<'_>| Ok(store::orphaned(tx, after, expires_at).await?);
+            let reach = reach.clone();
+            let note = async move |tx: &mut Tx<'_>| {
+                Ok(store::orphaned(tx, after, expires_at, &reach).await?)
+            };
             match self.db.write(note).await {
                 Ok(None) => return,
                 Ok(last) => after = last,
@@ -190,14 +195,27 @@ async fn write(tx: &mut Tx<'_>, node: Option<Uuid>, entries: &[Entry]) -> crate:
         }
         store::begin(tx, &std::mem::take(&mut begun)).await?;
         match entry {
-            Entry::Joined { key, room, joined, caught_up } => {
-                store::join(tx, *key, room, joined, *caught_up).await?;
+            Entry::Joined { key, room, entered, joined, caught_up } => {
+                store::join(tx, *key, room, (entered, joined), *caught_up).await?;
             }
-            Entry::Left { key, room } => store::leave(tx, *key, room).await?,
-            Entry::Ended { key, generation } => {
-                store::end(tx, *key, *generation, now + AFTER_END).await?;
+            Entry::Left { key, room, leaving } => {
+                if let Some(leaving) = leaving {
+                    past::left(tx, *key, room, leaving).await?;
+                }
+                store::leave(tx, *key, room).await?;
             }
-            Entry::Forgotten { key, generation } => store::forget(tx, *key, *generation).await?,
+            Entry::Replayed { key, room, since, upto } => {
+                past::replayed(tx, *key, room, *since, *upto).await?;
+            }
+            Entry::Restored { key, generation, restored } => {
+                store::restore(tx, *key, *generation, restored).await?;
+            }
+            Entry::Ended { key, generation, leaving } => {
+                store::end(tx, *key, *generation, now + AFTER_END, leaving).await?;
+            }
+            Entry::Forgotten { key, generation, leaving } => {
+                store::forget(tx, *key, *generation, leaving).await?;
+            }
             Entry::Began { .. } | Entry::Asked(_) => {}
         }
     }

@@ -13,21 +13,37 @@ use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use self::{entry::Entry, log::Log};
+use self::{
+    entry::{Entry, Leaving},
+    log::Log,
+    store::Came,
+};
 pub(super) use self::{
     pid::{Pid, Session},
     store::{SessionRoom, Taken},
 };
 use crate::{
     auth::Identity,
-    clock::Clock,
-    db::{Db, Reach},
+    clock::{Clock, Timestamp},
+    db::{Db, Reach, Tx},
     error::Result,
     event::Namespace,
     id::Id,
     room::Room,
     tasks::Tasks,
 };
+
+/// Gives up what was over of sessions before then, as the events of that time are.
+///
+/// # Errors
+/// The store's.
+pub async fn prune_past(db: &Db, before: Timestamp) -> Result<()> {
+    let prune = async move |tx: &mut Tx<'_>| Ok(store::past::prune(tx, before).await?);
+    while db.write(prune).await? {
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
 
 /// How long it is waited until this server has sent what the client has heard elsewhere.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -72,30 +88,53 @@ impl Recovery {
 
     /// It is in a room, whose events up to here it has not missed.
     pub(super) fn joined(&self, session: Session, room: Room, joined: Reach) {
-        self.log.note(Entry::Joined { key: session.pid.key(), room, joined, caught_up: false });
+        let (key, entered) = (session.pid.key(), self.db.reach());
+        self.log.note(Entry::Joined { key, room, entered, joined, caught_up: false });
     }
 
     /// A replay sends it what came to a room up to then; up to anything, as long as that is not known.
     pub(super) fn caught_up(&self, session: Session, room: Room, upto: Option<Reach>) {
         let joined = upto.unwrap_or_else(|| Reach::upto(i64::MAX));
-        self.log.note(Entry::Joined { key: session.pid.key(), room, joined, caught_up: true });
+        let (key, entered) = (session.pid.key(), self.db.reach());
+        self.log.note(Entry::Joined { key, room, entered, joined, caught_up: true });
+    }
+
+    /// What was noted of a room that it stays in is not so any more.
+    pub(super) fn settled(&self, session: Session, room: Room) {
+        self.log.note(Entry::Left { key: session.pid.key(), room, leaving: None });
     }
 
     /// It is not in a room any more.
-    pub(super) fn left(&self, session: Session, room: Room) {
-        self.log.note(Entry::Left { key: session.pid.key(), room });
+    pub(super) fn left(&self, session: Session, room: Room, reason: &'static str) {
+        let leaving = Some(self.leaving(reason));
+        self.log.note(Entry::Left { key: session.pid.key(), room, leaving });
+    }
+
+    /// It was sent what came to a room after a number up to another.
+    pub(super) fn replayed(&self, session: Session, room: Room, since: i64, upto: i64) {
+        self.log.note(Entry::Replayed { key: session.pid.key(), room, since, upto });
+    }
+
+    /// It was sent what it had missed up to here.
+    pub(super) fn restored(&self, session: Session, restored: Reach) {
+        let Session { pid, generation } = session;
+        self.log.note(Entry::Restored { key: pid.key(), generation, restored });
     }
 
     /// Its connection has ended, and its client may come back.
-    pub(super) fn ended(&self, session: Session) {
-        let Session { pid, generation } = session;
-        self.log.note(Entry::Ended { key: pid.key(), generation });
+    pub(super) fn ended(&self, session: Session, reason: &'static str) {
+        let (Session { pid, generation }, leaving) = (session, self.leaving(reason));
+        self.log.note(Entry::Ended { key: pid.key(), generation, leaving });
     }
 
     /// Its client does not come back, or may not.
-    pub(super) fn forgotten(&self, session: Session) {
-        let Session { pid, generation } = session;
-        self.log.note(Entry::Forgotten { key: pid.key(), generation });
+    pub(super) fn forgotten(&self, session: Session, reason: &'static str) {
+        let (Session { pid, generation }, leaving) = (session, self.leaving(reason));
+        self.log.note(Entry::Forgotten { key: pid.key(), generation, leaving });
+    }
+
+    fn leaving(&self, reason: &'static str) -> Leaving {
+        Leaving { after: self.db.reach(), reason }
     }
 
     /// Waits until all that was said so far is kept.
@@ -113,10 +152,14 @@ impl Recovery {
         pid: Pid,
         user: &Id,
         namespace: Namespace,
+        heard: Option<&Reach>,
     ) -> Result<Option<Taken>> {
         self.log.written().await?;
         let (node, key, user) = (self.db.process(), pid.key(), user.clone());
-        self.db.write(async move |tx| Ok(store::take(tx, node, key, &user, namespace).await?)).await
+        let came = Came { node, heard: heard.cloned(), after: self.db.reach() };
+        self.db
+            .write(async move |tx| Ok(store::take(tx, key, &user, namespace, &came).await?))
+            .await
     }
 
     /// Waits until all has been sent here that a client has heard; whether it has.

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, db::Value};
 
 /// How much of a pid tells when it was made: those that are made together are kept together.
 const WHEN: usize = 4;
@@ -24,6 +24,12 @@ pub(super) struct Key(pub(super) [u8; 16]);
 pub(in crate::realtime) struct Session {
     pub(in crate::realtime) pid: Pid,
     pub(in crate::realtime) generation: NonZeroU32,
+}
+
+impl From<Key> for Value {
+    fn from(Key(key): Key) -> Self {
+        Self::Blob(key.to_vec())
+    }
 }
 
 impl Session {

@@ -38,14 +38,15 @@ impl Lifecycle {
             {
                 return None;
             }
-            let taken = recovery.take(pid, &identity.user_id, namespace).await.ok()??;
+            let taken =
+                recovery.take(pid, &identity.user_id, namespace, offset.as_ref()).await.ok()??;
             let session = Session { pid, generation: taken.generation };
             self.displace(taken.socket, taken.generation, Some(link));
             let connection = self
                 .bring_back(recovery, link, namespace, identity, session, (taken, offset))
                 .await;
             if connection.is_none() {
-                recovery.forgotten(session);
+                recovery.forgotten(session, "not restored");
             }
             connection
         };
@@ -69,7 +70,7 @@ impl Lifecycle {
             if earlier.session().is_some_and(has_it) {
                 continue;
             }
-            self.finish(&earlier);
+            self.finish_because(&earlier, "came back");
             if by.is_none_or(|link| !Arc::ptr_eq(&earlier.link, link)) {
                 earlier.link.close();
             }
@@ -121,7 +122,7 @@ impl Lifecycle {
         while evictions != self.context.hub.evictions() {
             evictions = self.context.hub.evictions();
             for room in self.forbidden(identity, &past).await? {
-                connection.leave(&room);
+                connection.evict(&room);
                 forbidden.push(room);
             }
             past.keep(|room| !forbidden.contains(room));
@@ -129,11 +130,12 @@ impl Lifecycle {
         let sent = connection.sent_by_now().await.ok()?;
         let until = sent.map_or_else(|| recovery.db().reach(), |kept| kept.reach.clone());
         let restored = missed(recovery.db(), &connection, &past, &until).await.ok()??;
+        recovery.restored(session, until.clone());
         if !connection.restore(restored.events, until, restored.heard_from).await.ok()? {
             return None;
         }
         for room in forbidden {
-            recovery.left(session, room);
+            recovery.left(session, room, "evicted");
         }
         coming.arrived()
     }

@@ -185,8 +185,7 @@ impl Lifecycle {
         link.admit();
         let (id, owner) = (Ids.next(), identity.clone());
         let context = self.context.clone();
-        let recovery =
-            self.context.recovery.get().filter(|_| link.recovers() && identity.is_some());
+        let recovery = self.context.recovery.get();
         let session = recovery.map(|_| Session::new(self.context.clock.now()));
         let connection = Connection::new(id, namespace, owner, link.clone(), context, session);
         listen(&connection);
@@ -358,7 +357,7 @@ impl Hooks for Lifecycle {
     fn left(&self, connection: &Arc<Connection>) {
         self.finish_because(connection, "client namespace disconnect");
         if let Some((recovery, session)) = connection.session() {
-            recovery.forgotten(session);
+            recovery.forgotten(session, "client namespace disconnect");
         }
         self.context.close_if_vacant(&connection.link, self.connect_timeout);
     }
@@ -383,6 +382,9 @@ impl Hooks for Lifecycle {
         if !connection.identify_first(identity.clone(), || self.arrived(connection, &identity)) {
             self.users.release(user);
             return connection.known_identity();
+        }
+        if let Some((recovery, session)) = connection.session() {
+            recovery.began(session, connection.id(), user.clone(), connection.namespace());
         }
         connection.join(Room::User(user.clone()))?;
         self.ensure_not_revoked(connection, &identity)?;
