@@ -5,7 +5,7 @@ use crate::{
     notifications::{self, NotificationService},
     payments,
     personal::PersonalData,
-    points, users,
+    points, realtime, users,
 };
 
 /// Each room's part. Who has to do with somebody who is erased is notified of what that ends.
@@ -19,5 +19,6 @@ pub(super) fn parts(notifications: NotificationService) -> Vec<Box<dyn PersonalD
         Box::new(notifications::Personal),
         Box::new(points::Personal),
         Box::new(access::Personal),
+        Box::new(realtime::Personal),
     ]
 }

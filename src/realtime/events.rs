@@ -77,6 +77,17 @@ pub enum ClosingReason {
     ServerError,
 }
 
+impl ClosingReason {
+    /// As it is kept of a connection that ended for it.
+    pub(super) const fn as_kept(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::SlowConsumer => "slow",
+            _ => "disconnected",
+        }
+    }
+}
+
 /// An event of the client's failed and had no callback to hear it.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -16,6 +16,7 @@ use super::{
     emit_service::EmitService,
     emitter::{ExternalEvent, Target},
     hub::{RoomMember, RoomSize},
+    why,
 };
 use crate::{
     auth::{Authenticator, EmitCaller, OperatorCaller},
@@ -55,6 +56,7 @@ where
         .routes(routes!(emit_batch))
         .routes(routes!(list_rooms))
         .routes(routes!(list_members))
+        .merge(why::routes())
 }
 
 /// An event for sockets.

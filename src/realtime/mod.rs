@@ -67,10 +67,8 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use axum::extract::FromRef;
 use serde_json::value::RawValue;
 use socketioxide::{ParserConfig, SocketIo};
-use utoipa_axum::router::OpenApiRouter;
 
 pub use self::{
     catalogue::Catalogue,
@@ -80,10 +78,10 @@ pub use self::{
     emit_service::EmitService,
     emitter::{Emitter, ExternalEvent, Target, heard_by},
     frame::Outgoing,
-    http::{MAX_ARGUMENTS, MAX_TARGETS, read_emit},
+    http::{MAX_ARGUMENTS, MAX_TARGETS, read_emit, routes},
     hub::{Bundle, Hub, Part, Picks, RoomMember, RoomSize},
     inspector::Inspector,
-    recovery::{Recovery, Rights, prune_past},
+    recovery::{Personal, Recovery, Rights, prune_past},
     replay::{JoinRequest, join_with_replay},
     session::Observer,
     sockets::Sockets,
@@ -100,7 +98,7 @@ use self::{
     wire::{Door, MAX_ATTACHMENTS, Setup},
 };
 use crate::{
-    auth::{Authenticator, Verifier},
+    auth::Verifier,
     clock::Clock,
     cluster::Cluster,
     config::Config,
@@ -109,17 +107,6 @@ use crate::{
     origin::OriginPolicy,
     tasks::Tasks,
 };
-
-/// What is answered over REST: the emit door's routes, and whether somebody heard an event.
-pub fn routes<S>() -> OpenApiRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-    Authenticator: FromRef<S>,
-    EmitService: FromRef<S>,
-    Realtime: FromRef<S>,
-{
-    http::routes().merge(why::routes())
-}
 
 /// Packets that may wait in the engine for one polling client.
 const ENGINE_BUFFER: usize = 256;

@@ -13,7 +13,7 @@ use super::source::{Source, Token};
 
 /// What stands in `src/realtime/`, from the ground up: each knows those before it, and what stands in
 /// its own folder.
-const REALTIME: [&str; 37] = [
+const REALTIME: [&str; 38] = [
     "events",
     "frame",
     "packet",
@@ -50,6 +50,7 @@ const REALTIME: [&str; 37] = [
     "mod",
     "drain",
     "disconnect",
+    "why",
     "http",
 ];
 

@@ -109,6 +109,21 @@ impl Context {
     }
 }
 
+impl Connection {
+    /// Has it kept that it has ended, and why.
+    pub(super) fn keep_end(&self, shut_out: Option<ClosingReason>, reason: &'static str) {
+        let Some((recovery, session)) = self.session() else { return };
+        let slow = self.link.was_slow().then_some(ClosingReason::SlowConsumer);
+        let reason = shut_out.or(slow).map_or(reason, ClosingReason::as_kept);
+        if self.recovers() {
+            recovery.ended(session, reason);
+        } else {
+            // Its client can't come back to it.
+            recovery.forgotten(session, reason);
+        }
+    }
+}
+
 fn say_and_close(link: &Arc<Link>, reason: ClosingReason, connections: &[Arc<Connection>]) {
     let Some(last) = connections.last() else { return link.close() };
     if link.lane().is_some() {

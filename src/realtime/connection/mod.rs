@@ -324,7 +324,7 @@ impl Connection {
         let mut state = self.lock();
         let is_new = state.phase != Phase::Gone && state.shut_out.replace(reason).is_none();
         if let Some((recovery, session)) = self.session().filter(|_| is_new) {
-            recovery.forgotten(session, end_of(reason));
+            recovery.forgotten(session, reason.as_kept());
         }
         is_new
     }
@@ -393,10 +393,7 @@ impl Connection {
         // It may have come in there unasked.
         left.push(self.own_room());
         self.push(Item::Gone(self.member, left));
-        if let Some((recovery, session)) = self.session() {
-            let slow = self.link.was_slow().then_some(ClosingReason::SlowConsumer);
-            recovery.ended(session, state.shut_out.or(slow).map_or(reason, end_of));
-        }
+        self.keep_end(state.shut_out, reason);
         self.link.forget(self.member).inspect(|carrier| self.context.watch.ended(*carrier));
         // Whoever has the seat next is heard of after that.
         self.context.seats.free(self.link.shard(), self.member);
@@ -446,24 +443,10 @@ impl Connection {
         self.context.recovery.get().zip(self.session)
     }
 
-    /// Whether it is told how it may come back: where its client bears that, and said whose it is at once.
-    fn recovers(&self) -> bool {
-        self.session.is_some() && self.link.recovers() && self.identity.load().is_some()
-    }
-
     /// Whose it is, where it is known.
     #[must_use]
     pub fn user_id(&self) -> Option<Id> {
         self.identity.load().as_ref().map(|identity| identity.user_id.clone())
-    }
-}
-
-/// Why the server ended a connection, as it is kept.
-const fn end_of(reason: ClosingReason) -> &'static str {
-    match reason {
-        ClosingReason::Revoked => "revoked",
-        ClosingReason::SlowConsumer => "slow",
-        _ => "disconnected",
     }
 }
 

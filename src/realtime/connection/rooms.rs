@@ -140,6 +140,11 @@ impl Connection {
         }
     }
 
+    /// Whether it is told how it may come back: where its client bears that, and said whose it is at once.
+    pub(super) fn recovers(&self) -> bool {
+        self.session.is_some() && self.link.recovers() && self.identity.load().is_some()
+    }
+
     /// Waits until it is kept which rooms it is in: it finds them again when it comes back.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 
 mod entry;
 mod log;
+mod personal;
 mod pid;
 mod store;
 
@@ -13,6 +14,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+pub use self::personal::Personal;
 use self::{
     entry::{Entry, Leaving},
     log::Log,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::verdict::Why;
+use super::documents::Why;
 use crate::{
     auth::{Authenticator, OperatorCaller},
     error::{Error, Result},

@@ -26,6 +26,7 @@
 //! What can't be known is said: an event from before this was noted, or from a time of which not all could
 //! be, since the store was away.
 
+mod documents;
 mod http;
 mod store;
 mod verdict;
@@ -34,8 +35,9 @@ use std::sync::Arc;
 
 pub(super) use self::http::routes;
 use self::{
+    documents::{Outcome, Why},
     store::EventRef,
-    verdict::{Addressed, Outcome, Past, Why},
+    verdict::Addressed,
 };
 use super::{
     Realtime,
@@ -120,13 +122,6 @@ impl Realtime {
                 " By what is stored now it may enter none of the rooms."
             });
         }
-    }
-}
-
-impl Past {
-    /// Whether all that there was around an event was noted.
-    fn is_complete(&self, position: i64, created_at: crate::clock::Timestamp) -> bool {
-        position > self.noted_after && created_at > self.noted_since
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use serde::Serialize;
-use utoipa::ToSchema;
-
+use super::documents::{EventFacts, Numbered, Outcome, SentTo, SocketFacts, Why};
 use crate::{
     clock::Timestamp,
     db::Reach,
@@ -90,117 +88,11 @@ pub(super) struct Past {
     pub(super) is_too_much: bool,
 }
 
-/// What became of an event for somebody, from what they heard of it most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Outcome {
-    /// Its client showed an offset that covers it.
-    Heard,
-    /// It was sent when the client came back.
-    Recovered,
-    /// It was sent when the client joined with `since`.
-    Replayed,
-    /// It was written to a socket; nothing says whether it was read.
-    Written,
-    /// It was written to a socket that took too little, which was closed for it.
-    Slow,
-    /// The client was away, and is sent it when it comes back.
-    Waits,
-    /// The user is left out of this event (`except`).
-    Excluded,
-    /// The user was taken out of the room before.
-    Evicted,
-    /// The user had left the room.
-    Left,
-    /// The user was connected, and not in the room.
-    Outside,
-    /// The user was connected to another namespace alone.
-    Elsewhere,
-    /// The user's token was revoked, or the user blocked.
-    ShutOut,
-    /// The user was not connected.
-    Offline,
-    /// What there is to know was not noted.
-    Unknown,
-    /// It says nothing any more, since what it showed was taken back.
-    TakenBack,
-}
-
-/// What became of an event for a user.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Why {
-    #[schema(value_type = String)]
-    pub(super) user_id: Id,
-    pub(super) verdict: Outcome,
-    /// The verdict in words.
-    pub(super) says: String,
-    /// Whether all that there was to know around the event was noted, and looked at.
-    pub(super) complete: bool,
-    /// Of who was in none of its rooms: whether they may enter one now, by what is stored.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) may_enter: Option<bool>,
-    pub(super) event: EventFacts,
-    /// The user's sockets of that time and since, at most 100.
-    pub(super) sockets: Vec<SocketFacts>,
-}
-
-/// The event.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct EventFacts {
-    /// Where it stands in the order of all kept events.
-    position: i64,
-    created_at: Timestamp,
-    /// Its numbers.
-    streams: Vec<Numbered>,
-    /// What was sent.
-    sent: Vec<SentTo>,
-}
-
-/// A number in a stream.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Numbered {
-    stream: String,
-    seq: i64,
-}
-
-/// An event on the wire, and who it is for.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct SentTo {
-    event: String,
-    /// Its rooms; none where it is for everyone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<String>>)]
-    rooms: Option<Vec<Room>>,
-    /// Rooms whose members do not hear it.
-    #[schema(value_type = Vec<String>)]
-    except: Vec<Room>,
-    /// The user who does not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    except_user: Option<Id>,
-    namespaces: Vec<&'static str>,
-}
-
-/// One socket, and what it heard.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct SocketFacts {
-    id: String,
-    namespace: &'static str,
-    outcome: Outcome,
-    connected_at: Timestamp,
-    /// When it came back last, if it did.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    came_back_at: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ended_at: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ended_because: Option<String>,
-    /// What is known, in words.
-    says: String,
+impl Past {
+    /// Whether all that there was around an event was noted.
+    fn is_complete(&self, event: &CommittedEvent) -> bool {
+        event.position > self.noted_after && event.created_at > self.noted_since
+    }
 }
 
 /// Sockets that are told of.
@@ -404,7 +296,7 @@ pub(super) fn of(
         }
     }
     sockets.sort_by_key(|socket| socket.outcome);
-    let complete = past.is_complete(event.position, event.created_at) && !past.is_too_much;
+    let complete = past.is_complete(event) && !past.is_too_much;
     let (verdict, says) = verdict(&user_id, sent, &sockets, past, complete);
     sockets.truncate(MOST_TOLD);
     let streams = event.numbers.iter();
@@ -413,7 +305,7 @@ pub(super) fn of(
         position: event.position,
         created_at: event.created_at,
         streams: streams.collect(),
-        sent: sent.iter().map(SentTo::of).collect(),
+        sent: sent.iter().map(sent_to).collect(),
     };
     Why { user_id, verdict, says, complete, may_enter: None, event, sockets }
 }
@@ -484,19 +376,17 @@ fn offline(sockets: &[SocketFacts], past: &Past) -> (Outcome, String) {
     )
 }
 
-impl SentTo {
-    fn of(it: &Addressed) -> Self {
-        let (rooms, except) = match &it.to {
-            Target::Everyone => (None, Vec::new()),
-            Target::EveryoneBut { except } => (None, except.clone()),
-            Target::Rooms { rooms, except } => (Some(rooms.clone()), except.clone()),
-        };
-        Self {
-            event: it.event.clone(),
-            rooms,
-            except,
-            except_user: it.except_user.clone(),
-            namespaces: it.namespaces.iter().map(Namespace::path).collect(),
-        }
+fn sent_to(it: &Addressed) -> SentTo {
+    let (rooms, except) = match &it.to {
+        Target::Everyone => (None, Vec::new()),
+        Target::EveryoneBut { except } => (None, except.clone()),
+        Target::Rooms { rooms, except } => (Some(rooms.clone()), except.clone()),
+    };
+    SentTo {
+        event: it.event.clone(),
+        rooms,
+        except,
+        except_user: it.except_user.clone(),
+        namespaces: it.namespaces.iter().map(Namespace::path).collect(),
     }
 }

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use crate::{
     clock::Timestamp,
     db::{Reach, Result, Tx},
+    id::Id,
     params,
     realtime::recovery::{entry::Leaving, pid::Key},
     room::Room,
@@ -119,4 +120,32 @@ pub(in crate::realtime::recovery) async fn prune(
         is_more |= removed.cast_signed() == AT_ONCE;
     }
     Ok(is_more)
+}
+
+/// Erases some of what is noted of a user, and the sessions that they might have come back to; how many
+/// connections.
+pub(in crate::realtime::recovery) async fn erase(
+    tx: &mut Tx<'_>,
+    user: &Id,
+    rows: i64,
+) -> Result<u64> {
+    const OVER: &str = "
+        SELECT pid FROM past_connections WHERE user_id = $1 ORDER BY ended_at LIMIT $2";
+    const OPEN: &str = "SELECT pid FROM sessions WHERE user_id = $1 ORDER BY began_at LIMIT $2";
+    const CONNECTIONS: &str = "DELETE FROM past_connections WHERE pid = $1";
+    const ROOMS: &str = "DELETE FROM past_rooms WHERE pid = $1";
+    const REPLAYS: &str = "DELETE FROM past_replays WHERE pid = $1";
+    const SESSION: &str = "DELETE FROM sessions WHERE pid = $1";
+    const SESSION_ROOMS: &str = "DELETE FROM session_rooms WHERE pid = $1";
+    let mut found = tx.all(OVER, &params![user, rows]).await?;
+    found.extend(tx.all(OPEN, &params![user, rows]).await?);
+    let mut erased = 0;
+    for row in found {
+        let pid: Vec<u8> = row.get("pid")?;
+        for erase in [CONNECTIONS, ROOMS, REPLAYS, SESSION_ROOMS, SESSION] {
+            tx.execute(erase, &params![pid.clone()]).await?;
+        }
+        erased += 1;
+    }
+    Ok(erased)
 }
