@@ -49,6 +49,7 @@ mod secrets;
 mod shkeeper;
 mod shkeeper_client;
 mod stopping;
+mod sockets;
 mod store;
 mod support;
 mod tokens;

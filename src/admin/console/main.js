@@ -42,11 +42,10 @@ async function readiness() {
     return false;
   }
   answeredAt = new Date();
-  const { status = 'unavailable', handshake, failing = [] } = await response.json().catch(() => ({}));
+  const { status = 'unavailable', failing = [] } = await response.json().catch(() => ({}));
   const warnings = [
     status === 'draining' && { key: 'draining', kind: 'bad', title: 'Draining.', text: 'This node is stopping: it takes no new sockets and lets go of those it has.' },
     failing.length && { key: 'failing', kind: 'bad', title: 'Not ready.', text: `Failing: ${failing.join(', ')}.` },
-    handshake === 'trusting' && { key: 'trusting', kind: '', title: 'The handshake is trusting.', text: 'A socket without a token is believed when it says who it is (HANDSHAKE=trusting).' },
   ];
   showReadiness(status, STATES[status] ?? status, warnings.filter(Boolean));
   return true;

@@ -13,5 +13,6 @@ import * as overview from './overview.js';
 import * as people from './people.js';
 import * as rooms from './rooms.js';
 import * as send from './send.js';
+import * as system from './system.js';
 
-export const PAGES = [overview, people, rooms, send];
+export const PAGES = [overview, people, rooms, system, send];

@@ -5,7 +5,7 @@ const short = new Intl.NumberFormat('en', { maximumSignificantDigits: 3, notatio
 
 export const number = (value) => (value >= 100_000 ? short : whole).format(value);
 
-export const rate = (value) => (value > 0 && value < 10 ? value.toFixed(value < 0.1 ? 2 : 1) : number(value));
+export const rate = (value) => (value > 0 && value < 10 ? value.toFixed(value < 1 ? 2 : 1) : number(value));
 
 export const many = (count, one, others = `${one}s`) => `${number(count)} ${count === 1 ? one : others}`;
 
@@ -30,4 +30,10 @@ export function duration(ms) {
   return minutes ? `${minutes} min` : `${Math.max(0, Math.floor(ms / 1000))} s`;
 }
 
-export const clock = (time) => new Date(time).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const two = (part) => String(part).padStart(2, '0');
+
+// By the clock of whoever looks.
+export function clock(time) {
+  const date = new Date(time);
+  return [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(':');
+}

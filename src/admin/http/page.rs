@@ -40,9 +40,13 @@ pub(in crate::admin) const FILES: &[(&str, &str, &str)] = &[
     ("api.js", SCRIPT, include_str!("../console/api.js")),
     ("element.js", SCRIPT, include_str!("../console/element.js")),
     ("words.js", SCRIPT, include_str!("../console/words.js")),
+    ("history.js", SCRIPT, include_str!("../console/history.js")),
+    ("chart.js", SCRIPT, include_str!("../console/chart.js")),
     ("overview.js", SCRIPT, include_str!("../console/overview.js")),
     ("people.js", SCRIPT, include_str!("../console/people.js")),
     ("rooms.js", SCRIPT, include_str!("../console/rooms.js")),
+    ("dialog.js", SCRIPT, include_str!("../console/dialog.js")),
+    ("system.js", SCRIPT, include_str!("../console/system.js")),
     ("send.js", SCRIPT, include_str!("../console/send.js")),
 ];
 
