@@ -65,7 +65,9 @@ async fn a_list_of_sockets_has_pages() {
     loop {
         let page = app.get(&format!("/api/sockets{query}")).await.ok();
         let items = page["items"].as_array().expect("items").clone();
-        seen.extend(items.iter().map(|socket| socket["userId"].as_str().expect("a user").to_owned()));
+        seen.extend(
+            items.iter().map(|socket| socket["userId"].as_str().expect("a user").to_owned()),
+        );
         let Some(next) = page["nextCursor"].as_str() else { break };
         query = format!("?limit=2&cursor={next}");
     }
@@ -118,7 +120,8 @@ async fn rooms_are_listed_by_size_and_without_those_of_users() {
     let names = async |query: &str| {
         let page = app.get(&format!("/api/rooms{query}")).await.ok();
         let items = page["items"].as_array().expect("items").clone();
-        let name = |room: &Value| format!("{}={}", room["room"].as_str().expect("a name"), room["users"]);
+        let name =
+            |room: &Value| format!("{}={}", room["room"].as_str().expect("a name"), room["users"]);
         items.iter().map(name).collect::<Vec<_>>()
     };
     let by_size = ["conversation:z=3", "conversation:x=2", "conversation:y=1"];

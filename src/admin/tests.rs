@@ -68,7 +68,8 @@ impl Server {
         let clock = Clock::manual(Timestamp::from_millis(NOW));
         let origins = config.origin_policy().unwrap();
         let readiness = Readiness::new(config.auth.handshake);
-        let admin = Admin::new(&config, metrics::install().unwrap(), readiness, clock.clone()).unwrap();
+        let admin =
+            Admin::new(&config, metrics::install().unwrap(), readiness, clock.clone()).unwrap();
         let code = admin.login_code().map(str::to_owned);
         let state = TestState {
             admin: admin.clone(),
@@ -77,7 +78,13 @@ impl Server {
         };
         let (router, _) = routes().merge(OpenApiRouter::from(console())).split_for_parts();
         let layers = Layers::new(&config.server, origins);
-        Self { router: crate::rest::layers(router, layers).with_state(state), config, clock, admin, code }
+        Self {
+            router: crate::rest::layers(router, layers).with_state(state),
+            config,
+            clock,
+            admin,
+            code,
+        }
     }
 
     async fn ask(&self, peer: &str, request: Builder) -> Answer {

@@ -7,12 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::{connection::Connection, sockets::Sockets, watch::Seen};
-use crate::{
-    auth::Identity,
-    clock::Timestamp,
-    id::Id,
-    room::Room,
-};
+use crate::{auth::Identity, clock::Timestamp, id::Id, room::Room};
 
 /// Sockets that are looked at before others get the thread.
 const AT_ONCE: usize = 500;

@@ -138,7 +138,8 @@ impl Seen {
     /// When it began, which its id tells.
     #[must_use]
     pub fn since(&self) -> Timestamp {
-        let (seconds, nanos) = self.id.get_timestamp().map(|time| time.to_unix()).unwrap_or_default();
+        let (seconds, nanos) =
+            self.id.get_timestamp().map(|time| time.to_unix()).unwrap_or_default();
         let millis = seconds.saturating_mul(1000).saturating_add(u64::from(nanos) / 1_000_000);
         Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
     }

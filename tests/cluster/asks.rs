@@ -119,7 +119,8 @@ async fn sockets_are_those_of_all_nodes_and_closed_wherever_they_are() {
     assert_eq!(largest["items"], json!([{ "room": "conversation:x", "sockets": 1, "users": 1 }]));
     let admin = here.person_as("olga", &["admin"]);
     assert_eq!(admin.delete(&format!("/api/sockets/{id}/rooms/conversation:x")).await.status, 204);
-    here.until(path, DEADLINE, "nobody in the room", |answer| answer.body["items"] == json!([])).await;
+    here.until(path, DEADLINE, "nobody in the room", |answer| answer.body["items"] == json!([]))
+        .await;
     let closed = here.post(&format!("/api/sockets/{id}/disconnect"), json!({})).await.ok();
     assert_eq!(closed, json!({ "disconnected": 1 }));
     assert_eq!(bob.expect("session:closing").await["reason"], "disconnected");

@@ -20,7 +20,7 @@ export const formatOf = (unit) => FORMATS[unit] ?? FORMATS[''];
 
 // The next round number; half of a count is one, too.
 function roundUp(value, unit) {
-  if (!(value > 0)) return unit === 's' ? 0.001 : unit === 'cores' ? 0.1 : 1;
+  if (!(value > 0)) return { s: 0.001, cores: 0.1, '': 2 }[unit] ?? 1;
   const power = 10 ** Math.floor(Math.log10(value));
   const steps = unit === '' ? [2, 4, 6, 8, 10] : [1, 2, 5, 10];
   const step = steps.find((step) => step * power >= value * 0.999);

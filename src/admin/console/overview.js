@@ -66,6 +66,7 @@ export function open(at, { status }) {
 
   function draw() {
     waits.hidden = history.times.length > 0;
+    if (!waits.hidden) return;
     for (const { name, value } of tiles) {
       const last = history.last(name);
       say(value, last === null ? '–' : formatOf(history.figures.get(name).unit)(last));

@@ -122,6 +122,7 @@ export function open(at, { status }) {
   }
 
   function draw() {
+    if (!history.times.length) return;
     for (const [name, title, about] of CHARTS) {
       const lines = history.lines(name);
       if (['nodes', 'webhooksBehind'].includes(name) && !lines.some(({ values }) => values.some((value) => value))) continue;

@@ -5,11 +5,8 @@ use std::time::Duration;
 /// The time between two readings.
 pub(super) const STEP: Duration = Duration::from_secs(10);
 
-/// How far back it goes.
-const KEPT: Duration = Duration::from_hours(1);
-
-/// What is kept of each line. (docs/limits.md)
-pub(super) const STEPS: usize = (KEPT.as_secs() / STEP.as_secs()) as usize;
+/// What is kept of each line: an hour. (docs/limits.md)
+pub(super) const STEPS: usize = 360;
 
 /// One of them: what a chart shows.
 pub(super) struct Figure {
@@ -84,48 +81,80 @@ pub(super) const FIGURES: &[Figure] = &[
     // Who is connected is in the room of their own.
     figure("users", "", Level, &[only("stoa_rooms", "kind", "user", Named("users"))]),
     figure("eventsIn", "/s", Rate, &[source("stoa_events_received_total", Outcome)]),
-    figure("eventsOut", "/s", Rate, &[
-        source("stoa_events_delivered_total", Named("delivered")),
-        source("stoa_volatile_events_dropped_total", Named("dropped")),
-    ]),
-    figure("broadcasts", "s", Quantiles, &[
-        source("stoa_broadcast_duration_seconds", Named("broadcast")),
-    ]),
-    figure("handlers", "s", Quantiles, &[
-        source("stoa_http_request_duration_seconds", Named("REST")),
-    ]),
+    figure(
+        "eventsOut",
+        "/s",
+        Rate,
+        &[
+            source("stoa_events_delivered_total", Named("delivered")),
+            source("stoa_volatile_events_dropped_total", Named("dropped")),
+        ],
+    ),
+    figure(
+        "broadcasts",
+        "s",
+        Quantiles,
+        &[source("stoa_broadcast_duration_seconds", Named("broadcast"))],
+    ),
+    figure(
+        "handlers",
+        "s",
+        Quantiles,
+        &[source("stoa_http_request_duration_seconds", Named("REST"))],
+    ),
     figure("http", "/s", Rate, &[source("stoa_http_requests_total", StatusClass)]),
     figure("store", "s", Quantiles, &[source("stoa_store_unit_duration_seconds", Label("work"))]),
     figure("storeSize", "B", Level, &[source("stoa_store_size_bytes", Label("part"))]),
     figure("tail", "s", Quantiles, &[source("stoa_tail_lag_seconds", Named("lag"))]),
-    figure("closes", "", Gain, &[
-        source("stoa_slow_consumers_closed_total", Named("slow")),
-        source("stoa_revoked_closed_total", Named("revoked")),
-        source("stoa_rate_limited_closed_total", Named("too fast")),
-    ]),
-    figure("refusals", "", Gain, &[
-        source("stoa_handshakes_refused_total", Label("reason")),
-        source("stoa_http_requests_limited_total", Named("rest_too_fast")),
-        source("stoa_http_credentials_refused_total", Named("rest_credentials")),
-        source("stoa_http_connections_refused_total", Named("connections")),
-    ]),
+    figure(
+        "closes",
+        "",
+        Gain,
+        &[
+            source("stoa_slow_consumers_closed_total", Named("slow")),
+            source("stoa_revoked_closed_total", Named("revoked")),
+            source("stoa_rate_limited_closed_total", Named("too fast")),
+        ],
+    ),
+    figure(
+        "refusals",
+        "",
+        Gain,
+        &[
+            source("stoa_handshakes_refused_total", Label("reason")),
+            source("stoa_http_requests_limited_total", Named("rest_too_fast")),
+            source("stoa_http_credentials_refused_total", Named("rest_credentials")),
+            source("stoa_http_connections_refused_total", Named("connections")),
+        ],
+    ),
     figure("memory", "B", Level, &[source("process_resident_memory_bytes", Named("resident"))]),
     figure("cpu", "cores", Rate, &[source("process_cpu_seconds_total", Named("used"))]),
     figure("storeErrors", "", Gain, &[source("stoa_store_errors_total", Label("reason"))]),
     figure("panics", "", Gain, &[source("stoa_task_panics_total", Label("task"))]),
     figure("overflows", "", Gain, &[source("stoa_queue_overflows_total", Named("queue"))]),
     figure("webhooksBehind", "", Level, &[source("stoa_webhook_behind_events", Label("webhook"))]),
-    figure("webhooksRetried", "", Level, &[
-        source("stoa_webhook_retried_events", Label("webhook")),
-    ]),
-    figure("webhooksPutAside", "", Gain, &[
-        only("stoa_webhook_deliveries_total", "outcome", "put_aside", Label("webhook")),
-        only("stoa_webhook_deliveries_total", "outcome", "gone", Label("webhook")),
-    ]),
+    figure(
+        "webhooksRetried",
+        "",
+        Level,
+        &[source("stoa_webhook_retried_events", Label("webhook"))],
+    ),
+    figure(
+        "webhooksPutAside",
+        "",
+        Gain,
+        &[
+            only("stoa_webhook_deliveries_total", "outcome", "put_aside", Label("webhook")),
+            only("stoa_webhook_deliveries_total", "outcome", "gone", Label("webhook")),
+        ],
+    ),
     figure("payouts", "", Level, &[source("stoa_payouts_pending", Label("status"))]),
-    figure("oldestPayout", "s", Level, &[
-        source("stoa_payouts_oldest_pending_seconds", Named("oldest")),
-    ]),
+    figure(
+        "oldestPayout",
+        "s",
+        Level,
+        &[source("stoa_payouts_oldest_pending_seconds", Named("oldest"))],
+    ),
     figure("nodes", "", Level, &[source("stoa_cluster_nodes", Named("nodes"))]),
 ];
 

@@ -63,7 +63,11 @@ pub(super) fn read(text: &str) -> Reading {
             if !lines.contains_key(name) && lines.len() >= MOST_LINES - 1 {
                 name = OTHERS;
             }
-            add(lines.entry(name.to_owned()).or_insert_with(|| Sample::empty(is_bucket)), bound, value);
+            add(
+                lines.entry(name.to_owned()).or_insert_with(|| Sample::empty(is_bucket)),
+                bound,
+                value,
+            );
         }
     }
     reading
@@ -110,7 +114,10 @@ impl Line {
 
 /// The value of a label; none of ours has anything to unescape.
 fn label<'a>(labels: &'a str, key: &str) -> Option<&'a str> {
-    let (_, rest) = labels.split(',').map(|pair| pair.split_once('=').unwrap_or((pair, ""))).find(|(name, _)| *name == key)?;
+    let (_, rest) = labels
+        .split(',')
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .find(|(name, _)| *name == key)?;
     Some(rest.trim_matches('"'))
 }
 
@@ -141,7 +148,10 @@ mod tests {
              no number",
         );
         let received = lines(&reading, "eventsIn");
-        assert_eq!((&received["ok"], &received["refused"]), (&Sample::Value(7.0), &Sample::Value(1.0)));
+        assert_eq!(
+            (&received["ok"], &received["refused"]),
+            (&Sample::Value(7.0), &Sample::Value(1.0))
+        );
         assert_eq!(lines(&reading, "users")["users"], Sample::Value(3.0));
         assert_eq!(lines(&reading, "memory")["resident"], Sample::Value(1000.0));
         let buckets = Sample::Buckets(vec![(0.1, 4.0), (f64::INFINITY, 6.0)]);

@@ -1,16 +1,13 @@
 //! What is wrong now, in words: what is away, and what the last minutes say.
 
-use std::time::Duration;
-
 use super::{figures::STEP, ring::Ring};
 use crate::{
     admin::documents::{Severity, Trouble},
     rest::health::Condition,
 };
 
-/// How far back counts matter.
-const RECENT: Duration = Duration::from_mins(5);
-const RECENT_STEPS: usize = (RECENT.as_secs() / STEP.as_secs()) as usize;
+/// How far back counts matter: five minutes.
+const RECENT_STEPS: usize = 30;
 
 /// How long something has to be slow.
 const SLOW_STEPS: usize = 3;
@@ -83,7 +80,8 @@ fn away(state: &Condition) -> Vec<Trouble> {
         }
     }
     if state.is_trusting {
-        let detail = "A socket without a token is believed when it says who it is (HANDSHAKE=trusting).";
+        let detail =
+            "A socket without a token is believed when it says who it is (HANDSHAKE=trusting).";
         found.push(warning("trusting", "The handshake is trusting.", detail));
     }
     found
@@ -93,7 +91,8 @@ fn store(ring: &Ring) -> Vec<Trouble> {
     let mut found = Vec::new();
     let errors = recent(ring, "storeErrors");
     if let Some((_, count)) = errors.iter().find(|(reason, _)| *reason == "full") {
-        let detail = format!("The store could not write {count} times in 5 minutes: its disk is full.");
+        let detail =
+            format!("The store could not write {count} times in 5 minutes: its disk is full.");
         found.push(bad("disk_full", "The disk is full.", detail));
     }
     let others: Vec<_> = errors.into_iter().filter(|(reason, _)| *reason != "full").collect();
@@ -121,7 +120,8 @@ fn realtime(ring: &Ring) -> Vec<Trouble> {
     let slow = recent(ring, "closes").into_iter().find(|(reason, _)| *reason == "slow");
     if let Some((_, count)) = slow {
         let title = format!("{} cut.", many(count, "slow consumer was", "slow consumers were"));
-        let detail = "In 5 minutes, since they took too little for too long. They come back and catch up.";
+        let detail =
+            "In 5 minutes, since they took too little for too long. They come back and catch up.";
         found.push(warning("slow_consumers", title, detail));
     }
     let refusals = recent(ring, "refusals");
@@ -141,8 +141,10 @@ fn realtime(ring: &Ring) -> Vec<Trouble> {
     let failed = failed.map_or(0.0, |(_, rates)| rates.iter().sum::<f32>());
     if failed > FAILED_CALLS {
         let count = (failed * STEP.as_secs_f32()).round().max(1.0);
-        let title = format!("{} by the server’s fault.", many(count, "call failed", "calls failed"));
-        let detail = "In 5 minutes, with a status of 500 or above. The log has each by its requestId.";
+        let title =
+            format!("{} by the server’s fault.", many(count, "call failed", "calls failed"));
+        let detail =
+            "In 5 minutes, with a status of 500 or above. The log has each by its requestId.";
         found.push(warning("failed_calls", title, detail));
     }
     let panics = recent(ring, "panics");
