@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use stoa::config::RoomPolicy;
 
 use crate::support::{Options, TestApp, eventually};
 
@@ -18,7 +19,7 @@ async fn socket_of(app: &TestApp, user: &str) -> Value {
 
 #[tokio::test]
 async fn sockets_are_told_of_the_latest_first_with_whose_they_are_and_where() {
-    let app = TestApp::start().await;
+    let app = open().await;
     let mut alice = app.user_with("alice", &["buyer"], Options::websocket()).await;
     alice.join("conversation:join", "night").await;
     let _bob = app.user_with("bob", &[], Options::polling()).await;
@@ -90,7 +91,7 @@ async fn one_socket_is_closed_and_the_users_others_stay() {
 
 #[tokio::test]
 async fn a_socket_is_put_out_of_a_room_and_may_come_back() {
-    let app = TestApp::start().await;
+    let app = open().await;
     let mut alice = app.user("alice").await;
     alice.join("conversation:join", "night").await;
     let id = socket_of(&app, "alice").await["id"].as_str().expect("an id").to_owned();
@@ -108,7 +109,7 @@ async fn a_socket_is_put_out_of_a_room_and_may_come_back() {
 
 #[tokio::test]
 async fn rooms_are_listed_by_size_and_without_those_of_users() {
-    let app = TestApp::start().await;
+    let app = open().await;
     let mut people = Vec::new();
     for (user, rooms) in [("a", &["x", "y", "z"][..]), ("b", &["x", "z"]), ("c", &["z"])] {
         let mut person = app.user(user).await;

@@ -59,8 +59,8 @@ pub(super) async fn list_sockets(
 
 /// Closes a socket.
 ///
-/// Needs the role `service` or `admin`. It is told `session:closing` with the reason `disconnected`, and may
-/// connect again.
+/// Needs the role `service` or `admin`. The socket is told `session:closing` with the reason
+/// `disconnected`, and may connect again.
 #[utoipa::path(
     post,
     path = "/api/sockets/{id}/disconnect",
