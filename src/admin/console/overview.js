@@ -58,7 +58,7 @@ export function open(at, { status }) {
   });
   const charts = new Map();
   const grid = element('div', { className: 'charts' });
-  const waits = element('p', { className: 'hint', textContent: 'The first step of the last hour is there ten seconds after the start.' });
+  const waits = element('p', { className: 'hint', textContent: 'The first figures are there a second after the start.' });
   at.replaceChildren(panel('Now', { className: 'now' }, troubles),
     element('dl', { className: 'tiles' }, ...tiles.map(({ card }) => card)),
     element('h3', { className: 'part', textContent: 'The last hour of this node' }), waits, grid);

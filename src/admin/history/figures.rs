@@ -5,6 +5,9 @@ use std::time::Duration;
 /// The time between two readings.
 pub(super) const STEP: Duration = Duration::from_secs(10);
 
+/// The time until the first of them.
+pub(super) const FIRST_STEP: Duration = Duration::from_secs(1);
+
 /// What is kept of each line: an hour. (docs/limits.md)
 pub(super) const STEPS: usize = 360;
 

@@ -9,9 +9,12 @@ mod troubles;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use self::{figures::STEP, ring::Ring};
+use self::{
+    figures::{FIRST_STEP, STEP},
+    ring::Ring,
+};
 use super::documents::{History as Told, Trouble};
 use crate::{
     clock::{Clock, Timestamp},
@@ -36,8 +39,10 @@ impl History {
         Self(Arc::new(Inner { metrics, readiness, clock, ring: Mutex::default() }))
     }
 
-    /// Goes on reading, for ever.
+    /// Goes on reading, for ever. The first step is a short one, so that there is something to see.
     pub(super) async fn keep_up(self) {
+        self.read();
+        sleep(FIRST_STEP).await;
         let mut every = interval(STEP);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
