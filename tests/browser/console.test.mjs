@@ -249,6 +249,30 @@ test('somebody is let into a room, and put out again', async (t) => {
   assert(alice.connected && bob.connected);
 });
 
+test('a webhook that fails is told of, and is told again by an operator', async (t) => {
+  const WEBHOOK_SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+  const url = await startServer(t, { WEBHOOK_URL: 'http://127.0.0.1:9/nobody', WEBHOOK_SECRET });
+  const emitted = await fetch(`${url}/api/emit`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${operator()}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ to: 'everyone', event: 'tick', data: 1 }),
+  });
+  assert.equal(emitted.status, 202);
+  const page = await openAs(t, url, 'Webhooks & store');
+  const hook = page.getByRole('list', { name: 'Webhooks' }).getByRole('listitem').first();
+  await hook.getByText('failing', { exact: true }).waitFor();
+  await hook.getByText(/can't be reached/).waitFor();
+  await hook.getByRole('button', { name: 'Tell again since…' }).press('Enter');
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Since').fill('yesterday');
+  await page.keyboard.press('Enter');
+  await dialog.getByText(/422 · invalid_payload/).waitFor();
+  await dialog.getByLabel('Since').fill('2025-11-24T16:00:00.000Z');
+  await page.keyboard.press('Enter');
+  await dialog.waitFor({ state: 'detached' });
+  assert.deepEqual(await barriers(page), []);
+});
+
 for (const look of LOOKS) {
   test(`nobody is kept out of a page: ${look.name}`, async (t) => {
     const url = await startServer(t);
