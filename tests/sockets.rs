@@ -6,6 +6,11 @@ use stoa::config::RoomPolicy;
 
 use crate::support::{Options, TestApp, eventually};
 
+/// Where rooms that are not known here are everyone's.
+async fn open() -> TestApp {
+    TestApp::with(|config| config.rooms.policy = RoomPolicy::Open).await
+}
+
 /// Whose sockets the server tells of, the latest first.
 async fn users(app: &TestApp, query: &str) -> Vec<String> {
     let page = app.get(&format!("/api/sockets{query}")).await.ok();
