@@ -34,5 +34,6 @@ pub(super) fn begin(ground: &Ground, db: &Db, rooms: &Rooms) {
         tasks.spawn_until_stopped("rights of a backend", proxy.renew_rights());
     }
     tasks.spawn_until_stopped("metrics", ground.metrics.clone().keep_up());
+    tasks.spawn_until_stopped("history", rooms.admin.clone().keep_history());
     tasks.spawn_until_stopped("log", log_limit::tell_the_rest());
 }
