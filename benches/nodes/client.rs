@@ -6,7 +6,10 @@ use anyhow::{Context, Result, bail};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Message, client::IntoClientRequest, http::HeaderValue},
+};
 
 /// A connection, and what it needs to come back.
 pub struct Client {
@@ -36,7 +39,11 @@ impl Client {
     /// When it is refused.
     pub async fn connect(address: SocketAddr, token: &str, session: Session) -> Result<Self> {
         let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket");
-        let (socket, _) = connect_async(url).await?;
+        // As browsers ask, so that it is told offsets.
+        let mut request = url.into_client_request()?;
+        let offered = HeaderValue::from_static("permessage-deflate; client_max_window_bits");
+        request.headers_mut().insert("sec-websocket-extensions", offered);
+        let (socket, _) = connect_async(request).await?;
         let mut auth = json!({ "token": token });
         if !session.pid.is_empty() {
             auth["pid"] = session.pid.as_str().into();
