@@ -90,7 +90,7 @@ pub(super) async fn disconnect_socket(
         ("id" = String, Path, description = "The `socket.id`."),
         ("room" = String, Path, description = "The room's name."),
     ),
-    responses((status = 204, description = "It is not there."), OwnRoom)
+    responses((status = 204, description = "The socket is not in the room."), OwnRoom)
 )]
 pub(super) async fn put_out(
     State(realtime): State<Realtime>,
