@@ -160,10 +160,8 @@ mod tests {
 
     #[test]
     fn however_many_labels_there_are_the_lines_are_few() {
-        let text: String = (0..50)
-            .map(|at| format!("stoa_webhook_behind_events{{webhook=\"w{at}\"}} 1\n"))
-            .collect();
-        let reading = read(&text);
+        let each = (0..50).map(|at| format!("stoa_webhook_behind_events{{webhook=\"w{at}\"}} 1\n"));
+        let reading = read(&each.collect::<Vec<_>>().concat());
         let behind = lines(&reading, "webhooksBehind");
         assert_eq!(behind.len(), MOST_LINES);
         assert_eq!(behind[OTHERS], Sample::Value(39.0));
