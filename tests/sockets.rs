@@ -106,7 +106,7 @@ async fn a_socket_is_put_out_of_a_room_and_may_come_back() {
     assert_eq!(app.emit_to_room("conversation:night", "news", json!(1)).await, 0);
     alice.join("conversation:join", "night").await;
     assert_eq!(app.emit_to_room("conversation:night", "news", json!(1)).await, 1);
-    for own in ["user-alice", &id] {
+    for own in ["user-alice", "admins", &id] {
         let path = format!("/api/sockets/{id}/rooms/{own}");
         assert_eq!(admin.delete(&path).await.problem(409), "conflict");
     }

@@ -15,6 +15,7 @@ use crate::{
     failures,
     realtime::{
         Realtime,
+        connection::counts_on,
         listed::{Listed, SocketFilter},
     },
     rest::{
@@ -25,8 +26,8 @@ use crate::{
 };
 
 failures! {
-    /// By it all of a user's sockets are found.
-    OwnRoom = Conflict, "A socket does not leave the room of its own user, nor its own.";
+    /// The server itself keeps the socket there, and counts on that.
+    OwnRoom = Conflict, "A socket does not leave its own room, that of its user, nor that of the admins.";
 }
 
 /// Whether a socket was there.
@@ -97,8 +98,9 @@ pub(super) async fn put_out(
     operator: OperatorCaller,
     Path((id, room)): Path<(Uuid, Room)>,
 ) -> Result<StatusCode> {
-    if matches!(room, Room::User(_)) || room.to_string() == id.to_string() {
-        let sentence = "A socket does not leave the room of its own user, nor its own.";
+    if counts_on(id, &room) {
+        let sentence =
+            "A socket does not leave its own room, that of its user, nor that of the admins.";
         return Err(Error::new(Code::Conflict, sentence));
     }
     let left = realtime.census.put_out(id, room).await;
