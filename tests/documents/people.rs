@@ -151,6 +151,7 @@ async fn the_examples_of_operations_are_what_the_server_says() {
     story.does(SERVICE, "why", &["user=ann&event=user/ann:1"], None).await;
     let none = ["user=ann&event=user/ann:2"];
     story.is_refused(SERVICE, "why", &none, None, "event_not_kept").await;
+    story.does(SERVICE, "history", &[], None).await;
     let wrong = json!({ "code": "0000000000000000" });
     story.is_refused(As::Nobody, "console_login", &[], wrong.clone(), "forbidden").await;
     let code = story.app.login_code().expect("a code").to_owned();

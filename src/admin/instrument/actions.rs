@@ -149,7 +149,7 @@ impl Actions {
             for connection in some {
                 let is_own = connection.user_id().is_some_and(|user| *room == Room::User(user));
                 if !is_own && connection.is_in(room) {
-                    connection.leave(room);
+                    connection.evict(room);
                     sockets += 1;
                 }
             }

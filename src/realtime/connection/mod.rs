@@ -20,6 +20,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+pub(super) use self::rooms::counts_on;
 use super::{
     catalogue::Catalogue,
     events::{ClosingReason, SessionClosing},

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::{Connection, Phase, State, closed};
 use crate::{
@@ -36,6 +37,11 @@ impl State {
             admitted.0.retain(|other| other != room);
         }
     }
+}
+
+/// Whether a room is one that the server itself puts a socket into, and counts on.
+pub(in crate::realtime) fn counts_on(socket: Uuid, room: &Room) -> bool {
+    matches!(room, Room::User(_) | Room::Admins) || *room == Room::Other(socket.into())
 }
 
 impl Connection {
@@ -87,7 +93,7 @@ impl Connection {
     /// Whether a room is one that the server itself has put this socket into, and counts on.
     #[must_use]
     pub fn counts_on(&self, room: &Room) -> bool {
-        matches!(room, Room::User(_) | Room::Admins) || *room == self.own_room()
+        counts_on(self.id, room)
     }
 
     /// Joins a room. Its kept events, and those of its siblings as far as they come here, wait

@@ -156,6 +156,11 @@ impl Shard {
                 let _ = answer.send(self.say_goodbye(&farewell));
             }
             Item::Rooms(question) => self.answer_rooms(question),
+            Item::Sizes(with_users, answer) => {
+                let sizes = self.rooms.iter().filter(|(room, _)| with_users || !is_users(room));
+                let sizes = sizes.map(|(room, members)| (room.clone(), members.len()));
+                let _ = answer.send(sizes.collect());
+            }
             Item::All(answer) => {
                 let _ = answer.send(self.everyone());
             }
@@ -255,6 +260,7 @@ impl Shard {
         let mut rooms: Vec<(String, &Members)> = self
             .rooms
             .iter()
+            .filter(|(room, _)| question.with_users || !is_users(room))
             .map(|(room, members)| (room.to_string(), members))
             .filter(|(room, _)| room.starts_with(&*question.prefix))
             .filter(|(room, _)| question.after.as_deref().is_none_or(|after| room.as_str() > after))
@@ -366,6 +372,11 @@ fn on(slots: &mut [Option<Slot>], seat: usize) -> Option<&mut Slot> {
 }
 
 /// The slot of a member who has not gone.
+/// Whether a room is a user's own.
+fn is_users(room: &Room) -> bool {
+    matches!(room, Room::User(_))
+}
+
 fn slot(slots: &mut [Option<Slot>], member: Member) -> Option<&mut Slot> {
     on(slots, member.seat() as usize).filter(|slot| slot.member == member)
 }
