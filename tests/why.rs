@@ -27,7 +27,7 @@ async fn becomes(app: &TestApp, user: &str, event: &str, verdict: &str) -> Value
         last = ask(app, user, event).await;
         (last["verdict"] == verdict).then(|| last.clone())
     };
-    eventually(ask).await
+    within(verdict, eventually(ask)).await
 }
 
 async fn grant(app: &TestApp, method: Method, user: &str) {

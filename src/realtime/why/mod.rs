@@ -63,10 +63,12 @@ impl Realtime {
     async fn why(&self, user: Id, event: EventRef) -> Result<Why> {
         let context = &self.lifecycle.context;
         let recovery = context.recovery.get();
-        let db =
+        let recovery =
             recovery.ok_or_else(|| Error::new(Code::Unavailable, "The server is starting."))?;
+        // What happened here until now is noted by then.
+        recovery.kept().await?;
         let asked = user.clone();
-        let (event, past) = db
+        let (event, past) = recovery
             .db()
             .read(async move |tx: &mut Tx<'_>| {
                 let event = store::find(tx, &event).await?;

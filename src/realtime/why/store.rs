@@ -145,10 +145,8 @@ pub(super) async fn past(tx: &mut Tx<'_>, user: &Id, at: Timestamp) -> Result<Pa
         session.connections.sort_by_key(|it| it.generation);
         read_rooms(tx, pid, session, at).await?;
     }
-    let before = before.as_ref().map(connected).transpose()?;
     Ok(Past {
         sessions: sessions.into_values().collect(),
-        before: before.and_then(|it| Some((it.ended?.at, it.reason.unwrap_or_default()))),
         noted_since: noted.get("sessions_after")?,
         noted_after: noted.get("past_after")?,
         is_too_much,

@@ -79,8 +79,6 @@ pub(super) struct Replayed {
 /// Where somebody was.
 pub(super) struct Past {
     pub(super) sessions: Vec<Session>,
-    /// The end of the last connection before the event.
-    pub(super) before: Option<(Timestamp, String)>,
     /// All that is later was noted whole.
     pub(super) noted_since: Timestamp,
     pub(super) noted_after: i64,
@@ -89,6 +87,16 @@ pub(super) struct Past {
 }
 
 impl Past {
+    /// The end of the last connection before an event. What was noted of it may have been written after that.
+    fn ended_before(&self, event: &CommittedEvent) -> Option<(Timestamp, &str)> {
+        let connections = self.sessions.iter().flat_map(|session| &session.connections);
+        let ends = connections.filter_map(|it| {
+            let ended = it.ended.as_ref().filter(|ended| !ended.has(event))?;
+            Some((ended.at, it.reason.as_deref().unwrap_or_default()))
+        });
+        ends.max_by_key(|(at, _)| *at)
+    }
+
     /// Whether all that there was around an event was noted.
     fn is_complete(&self, event: &CommittedEvent) -> bool {
         event.position > self.noted_after && event.created_at > self.noted_since
@@ -297,7 +305,8 @@ pub(super) fn of(
     }
     sockets.sort_by_key(|socket| socket.outcome);
     let complete = past.is_complete(event) && !past.is_too_much;
-    let (verdict, says) = verdict(&user_id, sent, &sockets, past, complete);
+    let ended = past.ended_before(event);
+    let (verdict, says) = verdict(&user_id, sent, &sockets, ended, complete);
     sockets.truncate(MOST_TOLD);
     let streams = event.numbers.iter();
     let streams = streams.map(|(stream, seq)| Numbered { stream: stream.to_string(), seq: *seq });
@@ -314,7 +323,7 @@ fn verdict(
     user: &Id,
     sent: &[Addressed],
     sockets: &[SocketFacts],
-    past: &Past,
+    ended: Option<(Timestamp, &str)>,
     complete: bool,
 ) -> (Outcome, String) {
     if sent.is_empty() {
@@ -333,7 +342,7 @@ fn verdict(
     let many = sockets.iter().filter(|socket| socket.outcome == best).count();
     let first = sockets.first().map_or("", |socket| socket.says.as_str());
     if best == Outcome::Offline {
-        return offline(sockets, past);
+        return offline(sockets, ended);
     }
     let head = match best {
         Outcome::Heard => "Heard",
@@ -356,9 +365,9 @@ fn verdict(
     (best, says)
 }
 
-fn offline(sockets: &[SocketFacts], past: &Past) -> (Outcome, String) {
+fn offline(sockets: &[SocketFacts], ended: Option<(Timestamp, &str)>) -> (Outcome, String) {
     let later = sockets.iter().map(|socket| socket.connected_at);
-    let Some((at, reason)) = &past.before else {
+    let Some((at, reason)) = ended else {
         let words = match later.min() {
             Some(at) => format!("connected later, at {at}, and did not fetch it"),
             None => "no connection is known".to_owned(),
