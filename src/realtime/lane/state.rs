@@ -8,6 +8,10 @@ use tokio::sync::oneshot;
 use crate::event::ByNamespace;
 
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is of its own, and there is one of these for each socket"
+)]
 pub(super) struct State {
     /// What waits, while something does.
     pub(super) buffer: Option<Box<WriteBuffer>>,

@@ -20,7 +20,7 @@ const MOST: i64 = 500;
 
 /// How far from the time in an event's id it is looked for: units wait for the store, and clocks differ.
 const BEFORE: Duration = Duration::from_secs(5);
-const AFTER: Duration = Duration::from_secs(60);
+const AFTER: Duration = Duration::from_mins(1);
 
 /// Events that are looked through for an id, at once and in all (docs/limits.md).
 const PORTION: Portion = Portion { events: 500, bytes: 1 << 20 };

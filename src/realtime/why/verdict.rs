@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What was written that long before a connection broke may not have arrived.
-const DOUBT: Duration = Duration::from_secs(60);
+const DOUBT: Duration = Duration::from_mins(1);
 
 /// How far events had been sent, and when.
 pub(super) struct Mark {
