@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! src/main.rs, src/cli/   verbs: serve · check-config · token · events · migrate · restored · backup ·
-//!                         export · import · emit · rooms · users · why · disconnect · observe ·
+//!                         export · import · emit · rooms · users · tail · why · disconnect · observe ·
 //!                         healthcheck · completions
 //! src/app/                roof: builds everything, the route table, the catalogue, shutdown
 //! src/admin/              beside the roof: the operator's page, and what it asks of this node

@@ -52,6 +52,7 @@ mod sockets;
 mod stopping;
 mod store;
 mod support;
+mod tail;
 mod tokens;
 mod transcripts;
 mod upgrading;

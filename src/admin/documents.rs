@@ -1,6 +1,7 @@
 //! How this node does and has done, and what a developer signs in with.
 
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::{auth::Roles, clock::Timestamp, config::Environment, id::Id};
@@ -124,4 +125,34 @@ pub(super) struct Player {
     pub(super) user_id: Id,
     /// What it signs in with.
     pub(super) token: String,
+}
+
+/// An event that was sent.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Tailed {
+    /// When.
+    pub(super) at: Timestamp,
+    /// Its name.
+    pub(super) event: String,
+    /// The rooms that it is for, 20 at most; left out where it is for everyone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rooms: Option<Vec<String>>,
+    /// Rooms whose members do not hear it.
+    pub(super) except: Vec<String>,
+    /// The namespaces in which it is heard.
+    #[schema(value_type = Vec<String>)]
+    pub(super) namespaces: Vec<&'static str>,
+    /// Its numbers, where it is kept, as `GET /api/why` takes them.
+    pub(super) streams: Vec<String>,
+    /// Where it stands in the order of all kept events; left out where it is not kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) position: Option<i64>,
+    /// Whether `data` is a list of arguments.
+    pub(super) several: bool,
+    /// How long its data is, as JSON.
+    pub(super) bytes: usize,
+    /// Its data; left out where that is longer than 8 KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) data: Option<Value>,
 }

@@ -8,12 +8,13 @@ mod http;
 mod instrument;
 mod playground;
 mod requests;
+mod secrets;
 mod service;
 #[cfg(test)]
 mod tests;
 
 pub use self::{
-    http::{console, routes},
+    http::{console, live_routes, routes},
     instrument::Instrument,
     service::Admin,
 };

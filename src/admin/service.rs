@@ -98,6 +98,11 @@ impl Admin {
         }
     }
 
+    /// The time.
+    pub(super) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
     /// Goes on reading the figures of the last hour, for ever.
     pub async fn keep_history(self) {
         self.0.history.clone().keep_up().await;

@@ -140,6 +140,7 @@ pub(super) fn router(
         .merge(points::routes())
         .merge(webhooks::routes())
         .merge(admin::routes())
+        .merge(admin::live_routes())
         .split_for_parts();
     let examples = Examples::read(&EXAMPLES)?;
     let takes = Takes { key: idempotency::takes_key, act_as: takes_act_as };

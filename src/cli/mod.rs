@@ -18,6 +18,8 @@ mod output;
 mod restored;
 mod rooms;
 mod server;
+mod sse;
+mod tail;
 mod token;
 mod users;
 mod why;
@@ -66,6 +68,8 @@ enum Verb {
     Rooms(rooms::Args),
     /// List who is connected to a running server, and since when
     Users(users::Args),
+    /// Show events as they are sent to sockets
+    Tail(tail::Args),
     /// Say whether a user heard an event, and why or why not
     Why(why::Args),
     /// Close every socket of a user on a running server
@@ -96,6 +100,7 @@ impl Cli {
             Verb::Emit(args) => emit::run(args, load).await,
             Verb::Rooms(args) => rooms::run(args, load).await,
             Verb::Users(args) => users::run(args, load).await,
+            Verb::Tail(args) => tail::run(args, load).await,
             Verb::Why(args) => why::run(args, load).await,
             Verb::Disconnect(args) => disconnect::run(args, load).await,
             Verb::Observe(args) => observe::run(args, load()?).await,

@@ -4,7 +4,7 @@ use std::{env, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Client, Method, RequestBuilder, StatusCode, header::RETRY_AFTER};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, header::RETRY_AFTER};
 use serde::Deserialize;
 use serde_json::Value;
 use stoa::{
@@ -17,11 +17,15 @@ use url::Url;
 use super::{
     local::{client, local_url},
     output::remark,
+    sse::Events,
     token,
 };
 
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long an answer may go on that has no end; the server ends it before that.
+const LONGEST: Duration = Duration::from_hours(2);
 
 /// Items of one page, as many as a page has at most.
 const PAGE: usize = 100;
@@ -141,6 +145,15 @@ impl Connected {
         self.ask(self.request(Method::GET, &self.at(path, query)?)).await
     }
 
+    /// What is said there, for as long as it goes on.
+    ///
+    /// # Errors
+    /// The server's sentence, when it refuses.
+    pub async fn stream(&self, path: &str, query: &[(&str, String)]) -> Result<Events> {
+        let request = self.request(Method::GET, &self.at(path, query)?).timeout(LONGEST);
+        Ok(Events::of(self.send(request).await?))
+    }
+
     /// What is listed there.
     pub fn list(&self, path: String, query: Vec<(&'static str, String)>) -> Pages<'_> {
         Pages { server: self, path, query, next: Next::First, was_partial: false }
@@ -162,22 +175,26 @@ impl Connected {
         }
     }
 
-    /// Sends a request, again when it came too fast.
     async fn ask(&self, request: RequestBuilder) -> Result<String> {
+        self.send(request).await?.text().await.context("no answer")
+    }
+
+    /// Sends a request, again when it came too fast.
+    async fn send(&self, request: RequestBuilder) -> Result<Response> {
         loop {
             let again = request.try_clone().context("a request that is sent again")?;
             let answer = again.send().await.context("no answer")?;
             let status = answer.status();
             let pause = answer.headers().get(RETRY_AFTER).and_then(|after| after.to_str().ok());
             let pause = pause.and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
-            let text = answer.text().await.context("no answer")?;
             if status.is_success() {
-                return Ok(text);
+                return Ok(answer);
             }
             if status == StatusCode::TOO_MANY_REQUESTS {
                 tokio::time::sleep(pause.unwrap_or(PAUSE)).await;
                 continue;
             }
+            let text = answer.text().await.context("no answer")?;
             let problem: Option<Problem> = serde_json::from_str(&text).ok();
             match problem.and_then(|problem| problem.detail.or(problem.title)) {
                 Some(sentence) => bail!("{sentence} ({status})"),

@@ -26,9 +26,10 @@ impl Realtime {
         let _ = open.wait_for(|open| *open == 0).await.is_ok();
     }
 
-    /// Lets nobody new in, tells everyone, and closes all transports within `time`.
+    /// Lets nobody new in, has nobody listen any more, tells everyone, and closes all transports within `time`.
     pub async fn drain(&self, time: Duration) {
         self.door.drain();
+        self.emitter.live.end();
         let told = SessionClosing {
             retry_after_ms: Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
             ..SessionClosing::because(ClosingReason::Draining)

@@ -13,6 +13,7 @@ use super::{
     Catalogue,
     frame::Outgoing,
     hub::{Audience, Broadcast, Bundle, Except, Hub, Kept, Message, Picks, Receipt},
+    live::Live,
     soft::Soft,
 };
 pub use crate::stream::Target;
@@ -36,6 +37,8 @@ pub struct Emitter {
     pub(super) cluster: Option<Cluster>,
     /// Who counts the sockets of an announced event, by its id.
     receipts: Arc<DashMap<Uuid, Receipt>>,
+    /// Who listens to all of it.
+    pub(super) live: Live,
 }
 
 /// An event that a backend sends, with its name checked.
@@ -58,8 +61,13 @@ pub struct ExternalEvent {
 }
 
 impl Emitter {
-    pub(super) fn new(hub: Hub, catalogue: Arc<Catalogue>, audience: EventAudience) -> Self {
-        Self { hub, catalogue, audience, cluster: None, receipts: Arc::default() }
+    pub(super) fn new(
+        hub: Hub,
+        catalogue: Arc<Catalogue>,
+        audience: EventAudience,
+        live: Live,
+    ) -> Self {
+        Self { hub, catalogue, audience, cluster: None, receipts: Arc::default(), live }
     }
 
     /// Sends an event to a room.
@@ -122,7 +130,7 @@ impl Emitter {
         let (receipt, sockets) = self.hub.receipt();
         let message = Message::Bundle(Box::new(bundle));
         let bundle = plain(to, Namespaces::ALL, message);
-        self.hub.broadcast(Broadcast { receipt: Some(receipt), ..bundle });
+        self.hand_over(Broadcast { receipt: Some(receipt), ..bundle });
         // A hub that ends writes nothing any more.
         let _ = sockets.await;
     }
@@ -210,6 +218,11 @@ impl Emitter {
         {
             cluster.send(soft);
         }
+        self.hand_over(broadcast);
+    }
+
+    fn hand_over(&self, broadcast: Broadcast) {
+        self.live.sent(&broadcast);
         self.hub.broadcast(broadcast);
     }
 
@@ -218,7 +231,7 @@ impl Emitter {
     pub fn hear(&self, soft: &RawValue) -> bool {
         let soft = serde_json::from_str::<Soft>(soft.get()).ok();
         let broadcast = soft.and_then(|soft| soft.broadcast(&self.catalogue));
-        broadcast.map(|broadcast| self.hub.broadcast(broadcast)).is_some()
+        broadcast.map(|broadcast| self.hand_over(broadcast)).is_some()
     }
 }
 

@@ -37,6 +37,13 @@ pub(super) struct SocketFilter {
     since: Option<Timestamp>,
 }
 
+impl SocketFilter {
+    /// Those of a user, and of others whose id begins as theirs.
+    pub(super) fn of(user: &Id) -> Self {
+        Self { user: Some(user.to_string()), ..Self::default() }
+    }
+}
+
 /// A socket.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -47,7 +54,7 @@ pub(super) struct Listed {
     pub(super) id: Uuid,
     /// Whose it is; null where that is not known yet.
     #[schema(required)]
-    user_id: Option<Id>,
+    pub(super) user_id: Option<Id>,
     /// What they may be.
     roles: Vec<String>,
     /// `/`, `/chat`, `/marketplace` or `/admin`.
@@ -66,7 +73,7 @@ pub(super) struct Listed {
     expires_at: Option<Timestamp>,
     /// The rooms that it is in, 50 at most, but for the one that it alone is in.
     #[schema(value_type = Vec<String>)]
-    rooms: Vec<Room>,
+    pub(super) rooms: Vec<Room>,
     /// How many they are.
     room_count: usize,
 }

@@ -19,6 +19,7 @@
 //! | `why/` | whether somebody heard an event |
 //! | `watch` | what happens here, for whoever looks |
 //! | `listed` | sockets as operators ask for them |
+//! | `live`, `tail` | events as they are sent, for operators who listen |
 //! | `census` | rooms, who is in them, and sockets, over all nodes |
 //! | `emitter`, `soft`, `emit_service`, `http` | what the application sends, what other nodes' sockets hear of it, what is kept of it, REST over it |
 //! | `events`, `catalogue/` | the events of a session, and all events of all rooms |
@@ -45,6 +46,7 @@ mod inspector;
 mod lane;
 mod link;
 mod listed;
+mod live;
 mod names;
 mod packet;
 pub(crate) mod payload;
@@ -58,6 +60,7 @@ mod session;
 mod single_flight;
 mod sockets;
 mod soft;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -83,10 +86,12 @@ pub use self::{
     http::{MAX_ARGUMENTS, MAX_TARGETS, read_emit, routes},
     hub::{Bundle, Hub, Part, Picks, RoomMember, RoomSize},
     inspector::Inspector,
+    live::{LiveEvent, LiveFilter, LiveNews},
     recovery::{Personal, Recovery, Rights, prune_past},
     replay::{JoinRequest, join_with_replay},
     session::Observer,
     sockets::Sockets,
+    tail::Tail,
     watch::{Carrier, Happening, Noted, Seen, Traffic, Watch},
 };
 use self::{
@@ -95,6 +100,7 @@ use self::{
     events::{ClosingReason, SessionClosing},
     heartbeats::Heartbeats,
     lane::Tolerance,
+    live::Live,
     seats::Seats,
     session::Lifecycle,
     wire::{Door, MAX_ATTACHMENTS, Setup},
@@ -165,6 +171,7 @@ impl Realtime {
             tasks: tasks.clone(),
             watch: watch.clone(),
         };
+        let live = Live::new(clock.clone());
         let context = Arc::new(Context {
             hub: hub.clone(),
             seats: Seats::new(shards),
@@ -192,7 +199,7 @@ impl Realtime {
         let sockets = Sockets::new(context.clone());
         let lifecycle = Lifecycle::new(context.clone(), config);
         let door = Door::new(Setup { engine, context, origins, tolerance, config });
-        let emitter = Emitter::new(hub.clone(), catalogue, realtime.event_audience);
+        let emitter = Emitter::new(hub.clone(), catalogue, realtime.event_audience, live);
         let census = Census::new(sockets.clone());
         Self { io, sockets, door, emitter, census, lifecycle }
     }

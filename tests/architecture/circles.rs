@@ -13,7 +13,7 @@ use super::source::{Source, Token};
 
 /// What stands in `src/realtime/`, from the ground up: each knows those before it, and what stands in
 /// its own folder.
-const REALTIME: [&str; 39] = [
+const REALTIME: [&str; 41] = [
     "events",
     "frame",
     "packet",
@@ -32,6 +32,7 @@ const REALTIME: [&str; 39] = [
     "recovery",
     "hub",
     "link",
+    "live",
     "soft",
     "emitter",
     "connection",
@@ -49,6 +50,7 @@ const REALTIME: [&str; 39] = [
     "wire",
     "session",
     "mod",
+    "tail",
     "drain",
     "disconnect",
     "why",

@@ -80,7 +80,11 @@ impl Operation<'_> {
     async fn send(&self, request: RequestBuilder) -> Refusal {
         let answer = within(&self.call, request.send()).await.expect("an answer");
         let status = answer.status().as_u16();
-        let problem = answer.json().await.unwrap_or(Value::Null);
+        // Some answers have no end.
+        let goes_on =
+            answer.headers().get("content-type").is_some_and(|it| it == "text/event-stream");
+        let body = if goes_on { None } else { answer.json().await.ok() };
+        let problem = body.unwrap_or(Value::Null);
         if status >= 400 {
             let code = text(&problem["code"]);
             let told = self.description.failures_of(self.told);

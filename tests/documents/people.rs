@@ -1,6 +1,6 @@
 //! Chapters about who people are: accounts and tokens, users, and the operators of the server.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use serde_json::{Value, json};
 use stoa::config::{AccountsMode, Argon2Config, Config, DevelopmentSecret};
@@ -9,6 +9,7 @@ use super::{
     chapter::{As, Chapter},
     description::text,
 };
+use crate::support::{app::API_KEY, eventually, http_client};
 
 const SERVICE: As<'_> = As::Service;
 
@@ -137,6 +138,36 @@ async fn the_examples_of_users_are_what_the_server_says() {
     story.end("Users");
 }
 
+/// Listens to events, and is refused where too many do.
+async fn watch_events(story: &mut Chapter) {
+    let url = format!("http://{}/api", story.app.address());
+    let tail = format!("{url}/tail");
+    let service = |request: reqwest::RequestBuilder| request.header("x-api-key", API_KEY);
+    let mut listeners = Vec::new();
+    for _ in 0..16 {
+        let listener = service(http_client().get(&tail)).send().await;
+        listeners.push(listener.expect("an answer"));
+    }
+    story.is_refused(SERVICE, "tail", &[], None, "too_many_listeners").await;
+    drop(listeners);
+    let emit = json!({ "to": { "user": "ann" }, "event": "tick", "data": 1, "volatile": true });
+    let emit = move || service(http_client().post(format!("{url}/emit")).json(&emit)).send();
+    let ticks = tokio::spawn(async move {
+        let mut every = tokio::time::interval(Duration::from_millis(50));
+        loop {
+            every.tick().await;
+            emit().await.expect("an answer");
+        }
+    });
+    eventually(async || {
+        let answer = service(http_client().get(&tail)).send().await;
+        answer.is_ok_and(|answer| answer.status() == 200).then_some(())
+    })
+    .await;
+    story.does(SERVICE, "tail", &["event=tick&limit=1"], None).await;
+    ticks.abort();
+}
+
 #[tokio::test]
 async fn the_examples_of_operations_are_what_the_server_says() {
     let mut story = Chapter::begin("operations", |config| {
@@ -152,6 +183,7 @@ async fn the_examples_of_operations_are_what_the_server_says() {
     let none = ["user=ann&event=user/ann:2"];
     story.is_refused(SERVICE, "why", &none, None, "event_not_kept").await;
     story.does(SERVICE, "history", &[], None).await;
+    watch_events(&mut story).await;
     let wrong = json!({ "code": "0000000000000000" });
     story.is_refused(As::Nobody, "console_login", &[], wrong.clone(), "forbidden").await;
     let code = story.app.login_code().expect("a code").to_owned();

@@ -3,13 +3,14 @@
 mod login;
 pub(super) mod page;
 mod status;
+mod tail;
 pub(super) mod welcome;
 
 use axum::{Router, extract::FromRef};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::service::Admin;
-use crate::{auth::Authenticator, rest::openapi};
+use crate::{auth::Authenticator, realtime::Realtime, rest::openapi};
 
 /// The operations that stand in the API's description.
 pub fn routes<S>() -> OpenApiRouter<S>
@@ -23,6 +24,17 @@ where
         .routes(routes!(status::metrics))
         .routes(routes!(status::history))
         .routes(routes!(login::login))
+}
+
+/// What they ask of the sockets.
+pub fn live_routes<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Authenticator: FromRef<S>,
+    Admin: FromRef<S>,
+    Realtime: FromRef<S>,
+{
+    OpenApiRouter::new().routes(routes!(tail::tail))
 }
 
 /// The pages and their files.

@@ -9,16 +9,11 @@ use uuid::Uuid;
 
 use super::documents::{Changed, Data, Socket};
 use crate::{
+    admin::secrets::hide,
     clock::Timestamp,
     realtime::{Happening, Noted, Outgoing, Watch},
     room::Room,
 };
-
-/// Stands for what is not shown.
-const HIDDEN: &str = "***";
-
-/// Words in the names of fields whose values are not shown.
-const SECRETS: [&str; 6] = ["token", "password", "secret", "authorization", "cookie", "apikey"];
 
 /// What nodes tell each other for their operators.
 const TOLD: [&str; 8] = [
@@ -103,37 +98,12 @@ fn sent_arguments(sent: &Outgoing) -> Vec<Value> {
     list
 }
 
-/// Takes secrets out: what stands in a field that is named so, and what looks like a token.
-fn hide(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                let name = name.to_ascii_lowercase().replace(['-', '_'], "");
-                if SECRETS.iter().any(|secret| name.contains(secret)) {
-                    *field = HIDDEN.into();
-                } else {
-                    hide(field);
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(hide),
-        Value::String(text) if is_token(text) => *value = HIDDEN.into(),
-        _ => {}
-    }
-}
-
-/// Whether a text is a JWT, or a header that bears something.
-fn is_token(text: &str) -> bool {
-    let is_jwt = text.starts_with("eyJ") && text.split('.').count() == 3;
-    is_jwt || text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("bearer "))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::event::Namespace;
+    use crate::{admin::secrets::HIDDEN, event::Namespace};
 
     fn told(what: Happening) -> Vec<(String, Value)> {
         let noted = Noted { id: Uuid::nil(), namespace: Namespace::Chat, what };

@@ -128,6 +128,13 @@ impl Bundle {
         Self { parts, encoded: ByNamespace::default() }
     }
 
+    /// All of its events, with where each is heard and the user who does not hear it.
+    pub(in crate::realtime) fn parts(
+        &self,
+    ) -> impl Iterator<Item = (&Arc<Outgoing>, Namespaces, Option<&Id>)> {
+        self.parts.iter().map(|part| (&part.event, part.namespaces, part.except.as_ref()))
+    }
+
     /// The events that somebody hears.
     pub(super) fn events(&self, hearer: &Hearer) -> impl Iterator<Item = &Arc<Outgoing>> {
         let heard = self.parts.iter().filter(|part| part.is_for(hearer));
