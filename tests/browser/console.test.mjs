@@ -275,6 +275,67 @@ test('a webhook that fails is told of, and is told again by an operator', async 
   assert.deepEqual(await barriers(page), []);
 });
 
+/** Sends an event over REST; what was answered. */
+async function emit(url, body) {
+  const response = await fetch(`${url}/api/emit`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${operator()}`, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  assert.equal(response.status, 202);
+  return response.json();
+}
+
+test('events are seen as they are sent, narrowed, held, and asked why', async (t) => {
+  const url = await startServer(t);
+  await connect(t, url, 'alice', ['conversation:night']);
+  const page = await openAs(t, url, 'Live events');
+  await page.getByText('Nothing was sent since you look.').waitFor();
+  // Until the page listens, what is sent is not for it.
+  const list = page.getByRole('table', { name: 'Live events' });
+  const first = list.getByRole('link', { name: 'hello' });
+  const room = { room: 'conversation:night' };
+  for (let sent = 0; !(await first.count()); sent += 1) {
+    assert(sent < 100, 'nothing is seen');
+    await emit(url, { to: room, event: 'hello', data: { text: '<b>night</b>' }, volatile: true });
+    await page.waitForTimeout(50);
+  }
+  await list.getByText('{"text":"<b>night</b>"}').first().waitFor();
+
+  await page.keyboard.press('/');
+  await page.keyboard.type('news*');
+  await first.first().waitFor({ state: 'detached' });
+  await page.waitForURL(/event=news/);
+  const news = list.getByRole('link', { name: 'news:late' });
+  for (let sent = 0; !(await news.count()); sent += 1) {
+    assert(sent < 100, 'nothing is seen');
+    await emit(url, { to: room, event: 'hello', data: 1 });
+    await emit(url, { to: room, event: 'news:late', data: 'x'.repeat(500) });
+    await page.waitForTimeout(50);
+  }
+  assert.equal(await first.count(), 0, 'it is filtered');
+  await page.getByRole('button', { name: 'Hold' }).press('Enter');
+  await page.getByText('Held still').waitFor();
+  await emit(url, { to: room, event: 'news:later', data: 2 });
+  await page.getByText('Held still: 1 more came since.').waitFor();
+  assert.equal(await list.getByRole('link', { name: 'news:later' }).count(), 0);
+  await page.getByRole('button', { name: 'Go on' }).press('Enter');
+  await list.getByRole('link', { name: 'news:later' }).waitFor();
+
+  await list.getByTitle('Who heard it?').first().press('Enter');
+  await page.getByRole('heading', { name: 'Why', level: 2 }).waitFor();
+  await page.getByLabel('User').fill('alice');
+  await page.keyboard.press('Enter');
+  await page.getByText(/Was online and meant; written to it/).waitFor();
+  await page.getByRole('region', { name: 'The event' }).getByText('conversation:night').waitFor();
+  await page.getByLabel('User').fill('bob');
+  await page.keyboard.press('Enter');
+  await page.getByText(/Not heard: was offline then/).waitFor();
+  await page.getByLabel('Event').fill('nothing');
+  await page.keyboard.press('Enter');
+  await page.getByText(/422 · invalid_payload/).waitFor();
+});
+
 for (const look of LOOKS) {
   test(`nobody is kept out of a page: ${look.name}`, async (t) => {
     const url = await startServer(t);
@@ -286,6 +347,8 @@ for (const look of LOOKS) {
       ['Overview', page.getByText('Nothing is wrong.')],
       ['People', page.getByRole('button', { name: 'alice' })],
       ['Rooms', page.getByRole('button', { name: 'conversation:night' })],
+      ['Live events', page.getByText('Nothing was sent since you look.')],
+      ['Why', page.getByLabel('User')],
       ['Webhooks & store', page.getByText('No webhook is configured')],
       ['Send', page.getByLabel('Room name')],
     ]) {

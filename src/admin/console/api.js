@@ -66,3 +66,27 @@ export async function call(path, options) {
     throw new Problem({ title: 'No answer', detail: 'The answer did not arrive whole.' });
   }
 }
+
+// Hears server-sent events until the server ends its answer, or `signal` ends it here. `begins` is called when
+// the server has begun to answer.
+export async function listen(path, signal, heard, begins) {
+  let response;
+  try {
+    response = await fetch(path, { headers: credentials(session.credential), signal, credentials: 'omit', cache: 'no-store' });
+  } catch {
+    throw new Problem({ title: 'No answer', detail: 'The server can’t be reached.' });
+  }
+  if (!response.ok) throw await problem(response);
+  begins();
+  const text = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let unread = ''; ;) {
+    const { value, done } = await text.read();
+    if (done) return;
+    const blocks = (unread + value).split('\n\n');
+    unread = blocks.pop();
+    for (const block of blocks) {
+      const [, name, data] = block.match(/^event: (.*)\ndata: (.*)$/) ?? [];
+      if (name) heard(name, JSON.parse(data));
+    }
+  }
+}

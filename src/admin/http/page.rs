@@ -45,6 +45,8 @@ pub(in crate::admin) const FILES: &[(&str, &str, &str)] = &[
     ("overview.js", SCRIPT, include_str!("../console/overview.js")),
     ("people.js", SCRIPT, include_str!("../console/people.js")),
     ("rooms.js", SCRIPT, include_str!("../console/rooms.js")),
+    ("events.js", SCRIPT, include_str!("../console/events.js")),
+    ("why.js", SCRIPT, include_str!("../console/why.js")),
     ("dialog.js", SCRIPT, include_str!("../console/dialog.js")),
     ("system.js", SCRIPT, include_str!("../console/system.js")),
     ("send.js", SCRIPT, include_str!("../console/send.js")),
