@@ -6,12 +6,16 @@
 //! subscription. They begin anew with each *mark*, which every node sets when it has connected and then
 //! every ten seconds, and all hear in the same place. Who claims messages up to a number takes those that
 //! nobody has claimed, and who was not connected from a mark on claims none before the next one.
+//!
+//! What one node has taken is done before another takes what comes later ([`Taken`]): two that each do some at
+//! the same time would change the order.
 
 use std::sync::Arc;
 
 use redis::Msg;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use super::claims::Taken;
 use crate::{config::BridgeConfig, log_limit, metrics};
 
 /// Messages that wait at most on this node, and their bytes (docs/limits.md).
@@ -64,7 +68,7 @@ pub(super) struct Emitters {
     subscriptions: Vec<Subscription>,
     space: Arc<Semaphore>,
     /// Where what this node takes goes.
-    pub(super) taken: mpsc::Sender<Vec<Emitted>>,
+    pub(super) taken: mpsc::Sender<Taken>,
 }
 
 struct Subscription {
@@ -110,7 +114,7 @@ impl Numbers {
 
 impl Emitters {
     /// As configured, and where what is taken arrives.
-    pub(super) fn configured(config: &BridgeConfig) -> (Self, mpsc::Receiver<Vec<Emitted>>) {
+    pub(super) fn configured(config: &BridgeConfig) -> (Self, mpsc::Receiver<Taken>) {
         let BridgeConfig { key, channel, .. } = config;
         let key = key.iter().flat_map(|key| {
             let begin = |source, beginning| Subscription::of(source, beginning, "*");

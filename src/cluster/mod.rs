@@ -30,6 +30,7 @@ mod shared;
 
 pub use self::{
     asks::Answers,
+    claims::Taken,
     connection::{Change, Hearer},
     emitters::{Emitted, Source},
     nodes::Cluster,
