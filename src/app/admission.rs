@@ -65,6 +65,8 @@ impl Admission {
                 (false, false) if sends_a_message(request) => CallerClass::Message,
                 (false, false) => CallerClass::Write,
             };
+            let by = if credentials.identity.has(Role::Service) { "service" } else { "user" };
+            Span::current().record(by, credentials.identity.user_id.as_str());
             self.take(class, &credentials.caller())?;
             let acting = authenticated.as_ref().and_then(Authenticated::valid);
             let user = acting.filter(|acting| acting.service().is_some());
@@ -102,7 +104,7 @@ impl Admission {
     fn acting_door(&self, service: Id) -> ActingDoor {
         let (admission, span) = (self.clone(), Span::current());
         ActingDoor::new(move |user| {
-            span.record("service", service.as_str()).record("user", user.as_str());
+            span.record("user", user.as_str());
             admission.take(CallerClass::Acting, user)
         })
     }

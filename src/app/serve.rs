@@ -17,6 +17,7 @@ use crate::{
     id::{Id, Ids},
     metrics,
     rest::log,
+    traces::Export,
 };
 
 /// How long the token lasts that a development server shows.
@@ -29,7 +30,10 @@ const DEVELOPMENT_TOKEN: Duration = Duration::from_hours(12);
 pub async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     let Loaded { mut config, warnings } = loaded;
     let node = node(&config);
-    log::init(&config.log, node.clone(), std::io::stdout).context("log.level")?;
+    let export = config.traces.endpoint.as_deref();
+    let export = export.map(|url| Export::begin(url, node.as_deref())).transpose()?;
+    let spans = export.as_ref().map(Export::layer);
+    log::init(&config.log, node.clone(), std::io::stdout, spans).context("log.level")?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -60,6 +64,9 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     tokio::select! {
         () = app.stopped() => tracing::info!("stopped"),
         _ = signals.next() => tracing::warn!("stopped at once"),
+    }
+    if let Some(export) = export {
+        export.end().await;
     }
     Ok(())
 }

@@ -56,11 +56,11 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
     ("LOG_FORMAT", "log.format"),
     ("STOA_NODE", "log.node"),
     ("METRICS_PORT", "metrics.port"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "traces.endpoint"),
 ];
 
 /// Variables of the contract that this build does not serve.
-pub(super) const UNSERVED: &[&str] =
-    &["ADMIN_UI_USER", "ADMIN_UI_HASH", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+pub(super) const UNSERVED: &[&str] = &["ADMIN_UI_USER", "ADMIN_UI_HASH"];
 
 /// Keys that `<NAME>_FILE` may read from a file, and whose values no message shows.
 pub(super) const SECRETS: &[&str] = &[

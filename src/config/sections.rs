@@ -24,6 +24,7 @@ use super::{
     secret::{self, DevelopmentSecret},
     server::ServerConfig,
     shkeeper::ShkeeperConfig,
+    traces::TracesConfig,
     users::UsersConfig,
     webhooks::WebhooksConfig,
 };
@@ -89,6 +90,9 @@ pub struct Config {
     pub log: LogConfig,
     /// Metrics.
     pub metrics: MetricsConfig,
+    /// Traces.
+    #[garde(dive)]
+    pub traces: TracesConfig,
     /// The secret that this installation made for itself, while it is the one in use.
     #[serde(skip)]
     pub development_secret: Option<DevelopmentSecret>,
