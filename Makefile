@@ -28,4 +28,6 @@ drill: ## lists in a store of a million rows, ten million lines taken in, kills 
 	STOA_WEBHOOK_KILLS=$${STOA_KILLS:-20} cargo test --test stoa -- --nocapture webhooks::killed
 	STOA_TEST_STORE=postgres STOA_WEBHOOK_KILLS=$${STOA_KILLS:-20} cargo test --test stoa -- --nocapture webhooks::killed
 	cargo build
+	cd tests/js && CLUSTER_CLIENTS=$${CLUSTER_CLIENTS:-60} CLUSTER_ROUNDS=2 CLUSTER_MIX=10 CLUSTER_STOPPED_MS=20000 \
+		node --test cluster.test.mjs
 	cd tests/js && COMEBACK_CLIENTS=50 COMEBACK_EVENTS=20000 COMEBACK_KILLS=20 node --test comeback.test.mjs

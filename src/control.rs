@@ -10,10 +10,10 @@ use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
 use crate::{
-    event::EventName,
+    event::{EventName, Namespace, as_path},
     id::Id,
     room::Room,
-    stream::{CommittedEvent, DomainEvent, Stream, WireEvent},
+    stream::{CommittedEvent, DomainEvent, Stream, Target, WireEvent},
 };
 
 /// What is to be done.
@@ -53,6 +53,42 @@ pub enum Control {
         /// Of which generation it is now.
         generation: NonZeroU32,
     },
+    /// A backend wants something of sockets.
+    Sockets {
+        /// What, and of which.
+        command: SocketsCommand,
+    },
+}
+
+/// What a backend wants of sockets, as servers of Socket.IO do it for their emitters.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SocketsCommand {
+    /// Which.
+    pub to: Target,
+    /// In this namespace alone; none is everywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "as_path")]
+    pub namespace: Option<Namespace>,
+    /// What.
+    pub wanted: Wanted,
+}
+
+/// What is wanted of sockets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Wanted {
+    /// They join these rooms, as far as it is a backend's to say.
+    Join {
+        /// The rooms.
+        rooms: Vec<Room>,
+    },
+    /// They leave these rooms.
+    Leave {
+        /// The rooms.
+        rooms: Vec<Room>,
+    },
+    /// They are closed, and may come back.
+    Disconnect,
 }
 
 /// Who does it, when another process says so.
@@ -111,6 +147,13 @@ mod tests {
             Control::Disconnect { user: user.clone(), except_session: None },
             Control::Disconnect { user, except_session: Some("s1".to_owned()) },
             Control::Displace { socket: Uuid::nil(), generation: NonZeroU32::MIN },
+            Control::Sockets {
+                command: SocketsCommand {
+                    to: Target::EveryoneBut { except: vec![Room::Sellers] },
+                    namespace: Some(Namespace::Chat),
+                    wanted: Wanted::Join { rooms: vec![Room::Admins] },
+                },
+            },
         ];
         let kept = |said: &Said| CommittedEvent {
             position: 1,

@@ -8,7 +8,8 @@
 //!
 //! ```text
 //! src/main.rs, src/cli/   verbs: serve · check-config · token · events · migrate · restored · backup ·
-//!                         export · import · emit · observe · healthcheck
+//!                         export · import · emit · rooms · users · disconnect · observe ·
+//!                         healthcheck · completions
 //! src/app/                roof: builds everything, the route table, the catalogue, shutdown
 //! src/admin/              beside the roof: the operator's page, and what it asks of this node
 //! src/observe/            beside the roof: stands before another server, and tells what would change
@@ -16,7 +17,7 @@
 //! src/payments/           floor 7: payments and payouts; shkeeper/ speaks to the provider
 //! src/accounts/           floor 7: people who sign up and sign in here
 //! src/chat/ marketplace/  floor 6
-//! src/proxy/              floor 6: what clients ask of another backend
+//! src/proxy/ bridge/      floor 6: what clients ask of another backend; what its emitters publish
 //! src/presence/ access/   floor 5: who is here; who may enter which room
 //! src/users/              tokens for others, the end of tokens, who is who
 //! src/notifications/ points/          what users are told and earn; rooms above ask in their units
@@ -88,7 +89,8 @@
 //! 2. **Do.** A command asks [`access`] whether the connection may enter a room, tells [`presence`]
 //!    or [`chat`] what it wants; a REST handler calls the same services, or those of the
 //!    [`marketplace`] and of [`payments`], and a payment provider's callback does too. What no room
-//!    declares, a backend may answer: the [`proxy`] asks it.
+//!    declares, a backend may answer: the [`proxy`] asks it. What a backend's emitter publishes in Redis
+//!    the [`bridge`] sends as what comes over REST.
 //! 3. **Keep.** What is to last is done in one unit of work of the [`db::Db`]: its rows and the
 //!    events that it announces are committed together, each event with the next number of its
 //!    [`stream`] and a position in the order of all; of one that shows what a row has, that row's name
@@ -156,6 +158,7 @@ pub mod accounts;
 pub mod admin;
 pub mod app;
 pub mod auth;
+pub mod bridge;
 pub mod chat;
 pub mod clock;
 pub mod cluster;

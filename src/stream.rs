@@ -184,6 +184,12 @@ pub enum Target {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         except: Vec<Room>,
     },
+    /// Every authenticated socket but those in one of these rooms.
+    #[serde(untagged)]
+    EveryoneBut {
+        /// The rooms.
+        except: Vec<Room>,
+    },
 }
 
 impl Target {
@@ -195,7 +201,7 @@ impl Target {
     #[must_use]
     pub fn streams(&self) -> BTreeSet<Stream> {
         match self {
-            Self::Everyone => BTreeSet::from([Stream::Global]),
+            Self::Everyone | Self::EveryoneBut { .. } => BTreeSet::from([Stream::Global]),
             Self::Rooms { rooms, .. } => rooms.iter().map(Stream::from).collect(),
         }
     }
@@ -347,8 +353,8 @@ impl WireEvent {
     pub fn for_stream(mut self, stream: &Stream) -> Option<Self> {
         let is_kept = |room: &Room| Stream::from(room) == *stream;
         match &mut self.to {
-            Target::Everyone if *stream == Stream::Global => {}
-            Target::Everyone => {
+            Target::Everyone | Target::EveryoneBut { .. } if *stream == Stream::Global => {}
+            Target::Everyone | Target::EveryoneBut { .. } => {
                 let rooms: Vec<_> =
                     self.participants.iter().filter(|room| is_kept(room)).cloned().collect();
                 if rooms.is_empty() {
@@ -481,6 +487,7 @@ mod tests {
             r#"{"to":"everyone","event":"payment-update","data":{"a":1.10},"namespace":"/chat"}"#,
             r#"{"to":{"rooms":["chat-c1"],"except":["user-u2"]},"event":"x","data":null}"#,
             r#"{"to":{"rooms":["user-u1"]},"event":"x","data":[],"exceptUser":"u1"}"#,
+            r#"{"to":{"except":["user-u1"]},"event":"x","data":[]}"#,
         ];
         for text in text {
             let wire_event: WireEvent = serde_json::from_str(text).unwrap();

@@ -50,6 +50,7 @@ const FLOORS: [(&str, u8); 43] = [
     ("chat", 6),
     ("marketplace", 6),
     ("proxy", 6),
+    ("bridge", 6),
     ("payments", 7),
     ("webhooks", 7),
     ("accounts", 7),

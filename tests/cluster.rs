@@ -3,6 +3,8 @@
 //! what need not last reaches the sockets of all of them, and whatever happens to it, what is kept does.
 
 mod asks;
+mod bridge;
+mod operators;
 mod outage;
 mod presence;
 mod rights;

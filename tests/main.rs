@@ -4,12 +4,14 @@
 
 mod accounts;
 mod acting;
+mod admin_ui;
 mod architecture;
 mod causes;
 mod chat;
 mod check_config;
 mod client_files;
 mod cluster;
+mod command_line;
 mod contract;
 mod documents;
 mod emit;

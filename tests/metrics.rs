@@ -52,9 +52,7 @@ fn value(text: &str, series: &str) -> Option<f64> {
 /// The metrics that a text names, without what is added to those of a histogram.
 fn named(text: &str) -> BTreeSet<&str> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let is_metric = |name: &&str| {
-        (name.starts_with("stoa_") || name.starts_with("process_")) && name.matches('_').count() > 1
-    };
+    let is_metric = |name: &&str| name.starts_with("stoa_") || name.starts_with("process_");
     let whole = |name: &'_ str| -> usize {
         let ending = ["_bucket", "_count", "_sum"].into_iter().find(|end| name.ends_with(end));
         name.len() - ending.map_or(0, str::len)

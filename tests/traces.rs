@@ -75,6 +75,7 @@ async fn begin(server: &Process) -> u16 {
         .post(format!("http://{}/api/conversations", server.address))
         .bearer_auth(token)
         .header("traceparent", format!("00-{TRACE}-{CALLER}-01"))
+        .header("tracestate", "shop=42")
         .json(&json!({ "participantIds": ["bob"] }));
     within("an answer", begun.send()).await.expect("one").status().as_u16()
 }
@@ -111,6 +112,7 @@ async fn is_traced_to_its_end(database: Option<String>) {
     let told = collector.told.lock();
     for headers in told.iter() {
         let caller = headers["traceparent"].to_str().expect("a text");
+        assert_eq!(headers["tracestate"], "shop=42");
         let of = |span: &Span| format!("00-{TRACE}-{}-01", hex::encode(&span.span_id));
         assert!(webhooks.iter().any(|span| of(span) == caller), "{caller}: {webhooks:?}");
     }

@@ -42,3 +42,24 @@ pub(super) struct Login {
     /// When it ends.
     pub(super) expires_at: Timestamp,
 }
+
+/// The users of the playground.
+#[derive(Serialize)]
+pub(super) struct Playground {
+    /// Speaks the conversation dialect.
+    pub(super) ann: Player,
+    /// Speaks the marketplace's.
+    pub(super) bob: Player,
+    /// Writes to both.
+    pub(super) you: Player,
+}
+
+/// One of them.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Player {
+    /// The user.
+    pub(super) user_id: Id,
+    /// What it signs in with.
+    pub(super) token: String,
+}

@@ -1,9 +1,11 @@
 //! The operator's room, beside the roof: `/console`, a page for whoever looks after this server,
-//! and what that page asks for that no room below answers.
+//! and what that page asks for that no room below answers; and `/`, a developer's first minute.
 
 mod developer;
 mod documents;
 mod http;
+mod instrument;
+mod playground;
 mod requests;
 mod service;
 #[cfg(test)]
@@ -11,5 +13,6 @@ mod tests;
 
 pub use self::{
     http::{console, routes},
+    instrument::Instrument,
     service::Admin,
 };

@@ -9,12 +9,13 @@ use http::{
 
 use super::{
     developer::DeveloperLogin,
-    documents::{Login, Operator, Status},
+    documents::{Login, Operator, Playground, Status},
+    playground,
 };
 use crate::{
-    auth::{OperatorCaller, SetupError},
+    auth::{Minter, OperatorCaller, SetupError},
     clock::{Clock, Timestamp},
-    config::{Config, Environment},
+    config::{Config, Environment, Handshake, RoomPolicy},
     error::{Code, Error, Result},
     metrics,
     origin::{Origin, only},
@@ -46,6 +47,8 @@ struct Inner {
     environment: Environment,
     metrics: metrics::Handle,
     developer: Option<DeveloperLogin>,
+    playground: Option<Minter>,
+    about: Vec<(&'static str, &'static str)>,
 }
 
 impl Admin {
@@ -60,6 +63,8 @@ impl Admin {
     ) -> Result<Self, SetupError> {
         Ok(Self(Arc::new(Inner {
             developer: DeveloperLogin::new(config)?,
+            playground: playground::minter(config).transpose()?,
+            about: about(config),
             started: clock.now(),
             environment: config.environment,
             clock,
@@ -92,23 +97,34 @@ impl Admin {
         &self.0.metrics
     }
 
-    /// The login, for a request that a browser or a tool of this machine made by itself: from a
-    /// loopback address and no proxy, to a loopback name, for no page but our own.
+    /// The login, for a request that a browser or a tool of this machine made by itself.
     pub(super) fn login_for(
         &self,
         extensions: &http::Extensions,
         headers: &HeaderMap,
     ) -> Option<&DeveloperLogin> {
         let login = self.0.developer.as_ref().filter(|login| login.is_open())?;
-        let peer = extensions.get::<Peer>()?.0.ip().to_canonical();
-        let proxied = headers
-            .keys()
-            .any(|name| PROXIED.contains(name) || name.as_str().starts_with("x-forwarded"));
-        let own = Origin::of_host("http", only(headers, &HOST)?)?;
-        let from_here = !headers.contains_key(ORIGIN)
-            || only(headers, &ORIGIN).is_some_and(|origin| origin.parse().as_ref() == Ok(&own));
-        let local = peer.is_loopback() && !proxied && LOOPBACK.contains(&own.host()) && from_here;
-        Some(login).filter(|_| local)
+        is_local(extensions, headers).then_some(login)
+    }
+
+    /// Whether a request is made so where there is a playground.
+    pub(super) fn may_play(&self, extensions: &http::Extensions, headers: &HeaderMap) -> bool {
+        self.0.playground.is_some() && is_local(extensions, headers)
+    }
+
+    /// The playground, for whom [`Admin::may_play`].
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] where there is none.
+    pub(super) fn playground(&self) -> Result<Playground> {
+        let minter = self.0.playground.as_ref();
+        let minter = minter.ok_or_else(|| Error::new(Code::NotFound, "There is nothing here."))?;
+        playground::open(minter, self.0.clock.now())
+    }
+
+    /// What runs here, in words, for developers: none in production.
+    pub(super) fn about(&self) -> Option<&[(&'static str, &'static str)]> {
+        (self.0.environment == Environment::Development).then_some(&self.0.about)
     }
 
     /// Lets a developer in who knows the code, for whom [`Admin::login_for`] is there.
@@ -123,4 +139,49 @@ impl Admin {
         tracing::info!("a developer signed in to the console");
         login.mint(self.0.clock.now())
     }
+}
+
+/// Whether a request came from a loopback address and no proxy, to a loopback name, from no page but
+/// our own.
+fn is_local(extensions: &http::Extensions, headers: &HeaderMap) -> bool {
+    let Some(Peer(peer)) = extensions.get::<Peer>() else { return false };
+    let proxied = headers
+        .keys()
+        .any(|name| PROXIED.contains(name) || name.as_str().starts_with("x-forwarded"));
+    let Some(own) = only(headers, &HOST).and_then(|host| Origin::of_host("http", host)) else {
+        return false;
+    };
+    let from_here = !headers.contains_key(ORIGIN)
+        || only(headers, &ORIGIN).is_some_and(|origin| origin.parse().as_ref() == Ok(&own));
+    let is_here = peer.ip().to_canonical().is_loopback();
+    is_here && !proxied && LOOPBACK.contains(&own.host()) && from_here
+}
+
+/// The settings that a developer asks about first.
+fn about(config: &Config) -> Vec<(&'static str, &'static str)> {
+    let store = if config.database.is_shared() { "Postgres" } else { "SQLite, in the data folder" };
+    let accounts = if config.has_accounts() {
+        "on: people sign up with POST /api/auth/register"
+    } else {
+        "off: tokens come from your app, or from stoa token"
+    };
+    let handshake = match config.auth.handshake {
+        Handshake::Required => "a token is required",
+        Handshake::Trusting => "trusting: sockets without a token say who they are",
+    };
+    let rooms = match config.rooms.policy {
+        RoomPolicy::Strict => "strict: who has a right to a room enters it",
+        RoomPolicy::Open => "open: rooms that are not known here are everyone's",
+    };
+    let mut about = vec![
+        ("Version", env!("CARGO_PKG_VERSION")),
+        ("Store", store),
+        ("Handshake", handshake),
+        ("Rooms", rooms),
+        ("Accounts", accounts),
+    ];
+    if config.cluster.redis_url.is_some() {
+        about.push(("Nodes", "joined by Redis"));
+    }
+    about
 }

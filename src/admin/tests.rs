@@ -9,7 +9,11 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{Admin, console, http::page, routes};
+use super::{
+    Admin, console,
+    http::{page, welcome},
+    routes,
+};
 use crate::{
     auth::{Authenticator, Minter, NewToken, Role, Roles},
     clock::{Clock, Timestamp},
@@ -291,10 +295,10 @@ async fn a_page_of_elsewhere_gets_no_token() {
     }
 }
 
-#[tokio::test]
-async fn the_page_runs_nothing_but_its_own_files() {
-    let server = Server::new(|_| ());
-    let page = server.ask("203.0.113.9", Request::get("/console")).await;
+/// Asks for a page as its developer would, and for all that it is made of; the files below `own`.
+async fn files_of(server: &Server, path: &str, own: &str) -> Vec<String> {
+    let request = Request::get(path).header("host", "localhost:3003");
+    let page = server.ask("127.0.0.1", request).await;
     assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
     assert_eq!(page.headers["cache-control"], "no-store");
     assert_eq!(page.headers["x-content-type-options"], "nosniff");
@@ -305,8 +309,10 @@ async fn the_page_runs_nothing_but_its_own_files() {
     assert!(!policy.contains("unsafe") && !page.text.contains(" style="), "inline");
     assert!(!page.text.contains("//"), "something from elsewhere");
 
-    let attributes = page.text.split(['"', '\n']).filter(|part| part.starts_with("console/"));
-    let mut files: Vec<_> = attributes.map(str::to_owned).collect();
+    let is_file =
+        |part: &&str| ["console/", "welcome/"].iter().any(|folder| part.starts_with(folder));
+    let mut files: Vec<_> =
+        page.text.split(['"', '\n']).filter(is_file).map(str::to_owned).collect();
     for at in 0.. {
         let Some(file) = files.get(at).cloned() else { break };
         let answer = server.ask("203.0.113.9", Request::get(format!("/{file}"))).await;
@@ -318,9 +324,10 @@ async fn the_page_runs_nothing_but_its_own_files() {
             other => &format!("image/{other}+xml"),
         };
         assert_eq!(kind, expected, "{file}");
+        let (folder, _) = file.split_once('/').unwrap();
         let imports = answer.text.lines().filter_map(|line| line.split_once(" from './"));
         for (_, name) in imports {
-            let import = format!("console/{}", name.trim_end_matches("';"));
+            let import = format!("{folder}/{}", name.trim_end_matches("';"));
             if !files.contains(&import) {
                 files.push(import);
             }
@@ -328,10 +335,69 @@ async fn the_page_runs_nothing_but_its_own_files() {
     }
     files.sort_unstable();
     files.dedup();
+    files.retain(|file| file.starts_with(own));
+    files
+}
+
+#[tokio::test]
+async fn the_pages_run_nothing_but_their_own_files() {
+    let server = Server::new(|_| ());
+    let files = files_of(&server, "/console", "console/").await;
     assert_eq!(files.len(), page::FILES.len(), "every file is used: {files:?}");
+    let files = files_of(&server, "/", "welcome/").await;
+    assert_eq!(files.len(), welcome::FILES.len(), "every file is used: {files:?}");
 
     let slash = server.ask("203.0.113.9", Request::get("/console/")).await;
     assert_eq!((slash.status, &slash.headers["location"]), (308, &"../console".parse().unwrap()));
+}
+
+/// Whether who asks so is given the playground; the page says what it does.
+async fn may_play(server: &Server, peer: &str, headers: &[(&str, &str)]) -> bool {
+    let with = |request: Builder| {
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
+    };
+    let page = server.ask(peer, with(Request::get("/"))).await;
+    assert_eq!(page.status, 200);
+    let answer = server.ask(peer, with(Request::post("/welcome/playground"))).await;
+    let plays = answer.status == 200;
+    assert_eq!(page.text.contains("id=\"say\""), plays, "the page offers what would be granted");
+    assert_eq!(answer.text.contains("token\":"), plays, "{}", answer.text);
+    plays
+}
+
+#[tokio::test]
+async fn the_playground_is_for_the_servers_own_machine() {
+    let server = Server::new(|config| config.server.host = "0.0.0.0".parse().unwrap());
+    let here = ("host", "localhost:3003");
+    assert!(may_play(&server, "127.0.0.1", &[here]).await);
+    assert!(may_play(&server, "127.0.0.1", &[here, ("origin", "http://localhost:3003")]).await);
+    assert!(!may_play(&server, "203.0.113.9", &[here]).await, "another machine");
+    assert!(!may_play(&server, "127.0.0.1", &[("host", "rebound.example")]).await);
+    for header in [("x-forwarded-for", "127.0.0.1"), ("origin", "http://localhost:5175")] {
+        assert!(!may_play(&server, "127.0.0.1", &[here, header]).await, "{header:?}");
+    }
+    let given = Server::new(|config| config.development_secret = None);
+    assert!(!may_play(&given, "127.0.0.1", &[here]).await, "a secret that others have, too");
+}
+
+#[tokio::test]
+async fn its_users_have_no_rights() {
+    let server = Server::new(|_| ());
+    let request = Request::post("/welcome/playground").header("host", "localhost");
+    let players = server.ask("127.0.0.1", request).await.json();
+    for player in ["ann", "bob", "you"] {
+        let token = players[player]["token"].as_str().unwrap();
+        assert_eq!(server.get("/api/status", token).await.status, 403, "{player}");
+    }
+}
+
+#[tokio::test]
+async fn in_production_there_is_no_first_page() {
+    let server = Server::new(|config| config.environment = Environment::Production);
+    let here = |request: Builder| request.header("host", "localhost");
+    assert_eq!(server.ask("127.0.0.1", here(Request::get("/"))).await.status, 404);
+    let playground = here(Request::post("/welcome/playground"));
+    assert_eq!(server.ask("127.0.0.1", playground).await.status, 404);
 }
 
 #[tokio::test]

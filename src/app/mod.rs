@@ -3,6 +3,7 @@
 mod admission;
 pub mod catalogue;
 mod export;
+mod greeting;
 mod ground;
 mod listeners;
 mod nodes;

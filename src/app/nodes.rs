@@ -6,23 +6,26 @@ use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
-use super::ground::Ground;
+use super::{ground::Ground, rooms::Rooms};
 use crate::{
+    admin::Instrument,
+    bridge::{Bridge, SocketCommands},
     cluster::{Change, Hearer, State},
     db::Db,
     presence::Presence,
-    realtime::Realtime,
+    realtime::{EmitService, Realtime},
     rest::health::Readiness,
 };
 
 /// Who hears other nodes.
-struct Rooms {
+struct Ears {
     db: Db,
     realtime: Realtime,
     presence: Presence,
+    instrument: Option<Instrument>,
 }
 
-impl Hearer for Rooms {
+impl Hearer for Ears {
     fn woken(&self) {
         self.db.wake();
     }
@@ -32,7 +35,12 @@ impl Hearer for Rooms {
     }
 
     fn asked<'a>(&'a self, question: &'a RawValue) -> BoxFuture<'a, Option<Box<RawValue>>> {
-        Box::pin(self.realtime.answer(question))
+        Box::pin(async move {
+            match (self.realtime.answer(question).await, &self.instrument) {
+                (None, Some(instrument)) => instrument.answer(question).await,
+                (answer, _) => answer,
+            }
+        })
     }
 
     fn heard(&self, item: &RawValue) -> bool {
@@ -41,8 +49,17 @@ impl Hearer for Rooms {
 }
 
 /// Joins them, where there are some.
-pub(super) fn join(ground: &Ground, db: &Db, realtime: &Realtime, presence: &Presence) {
-    let is_shared = ground.config.database.is_shared();
+///
+/// # Errors
+/// When the bridge can't do what is configured.
+pub(super) fn join(
+    ground: &Ground,
+    db: &Db,
+    realtime: &Realtime,
+    rooms: &Rooms,
+) -> anyhow::Result<()> {
+    let Ground { config, tasks, .. } = ground;
+    let is_shared = config.database.is_shared();
     let Some(cluster) = ground.cluster.clone() else {
         if is_shared {
             tracing::info!(
@@ -50,19 +67,27 @@ pub(super) fn join(ground: &Ground, db: &Db, realtime: &Realtime, presence: &Pre
                  their node (REDIS_URL)"
             );
         }
-        return;
+        return Ok(());
     };
-    if !is_shared {
+    // Emitters are heard by one alone, too.
+    if !is_shared && !config.bridge.enabled {
         tracing::warn!(
             "REDIS_URL joins nodes on one Postgres; what is kept in SQLite (DATABASE_URL) stays on this node"
         );
     }
-    let (realtime, presence) = (realtime.clone(), presence.clone());
+    if config.bridge.enabled {
+        let emits = EmitService::new(db.clone(), realtime.emitter().clone());
+        let commands = SocketCommands::new(rooms.access.clone(), realtime.clone());
+        let bridge = Bridge::new(config, db.clone(), emits, commands, tasks.clone())?;
+        tasks.spawn("bridge", bridge.carry_out(cluster.hear_emitters(&config.bridge)));
+    }
+    let (presence, instrument) = (rooms.presence.clone(), rooms.instrument.clone());
     let tell = tell(cluster.state(), ground.readiness.clone());
-    ground.tasks.spawn_until_stopped("readiness of Redis", tell);
-    let rooms = Rooms { db: db.clone(), realtime, presence };
-    cluster.begin(Arc::new(rooms), &ground.tasks);
+    tasks.spawn_until_stopped("readiness of Redis", tell);
+    let ears = Ears { db: db.clone(), realtime: realtime.clone(), presence, instrument };
+    cluster.begin(Arc::new(ears), tasks);
     db.set_herald(Arc::new(move || cluster.wake_others()));
+    Ok(())
 }
 
 /// Tells `/readyz` of Redis, until the cluster is gone.

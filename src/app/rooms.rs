@@ -6,7 +6,8 @@ use super::{ground::Ground, personal, records::StoredRecords};
 use crate::{
     access::{self, Access},
     accounts::AccountService,
-    admin::Admin,
+    admin::{Admin, Instrument},
+    bridge::SocketCommands,
     chat::{self, ChatService, Typing},
     control::{Control, ControlListener},
     db::Db,
@@ -18,7 +19,7 @@ use crate::{
     points::PointsService,
     presence::{self, Follower, Presence},
     proxy::{Backend, Proxy},
-    realtime::{Commands, EmitService, Observer, Realtime, Recovery},
+    realtime::{Commands, EmitService, Inspector, Observer, Realtime, Recovery},
     users::Users,
     webhooks::{PresenceLog, Webhooks},
 };
@@ -31,6 +32,7 @@ pub(super) struct Rooms {
     pub(super) admin: Admin,
     pub(super) chat: ChatService,
     pub(super) idempotency: Idempotency,
+    pub(super) instrument: Option<Instrument>,
     pub(super) marketplace: MarketplaceService,
     pub(super) notifications: NotificationService,
     pub(super) payments: PaymentService,
@@ -119,7 +121,18 @@ impl Rooms {
         let catalogue = &ground.catalogue;
         let webhooks = Webhooks::start(config, db, clock, catalogue, &presence);
         let webhooks = Box::pin(webhooks).await?;
+        let emits = EmitService::new(db.clone(), realtime.emitter().clone());
+        let rates = callers.clone();
         Ok(Self {
+            instrument: Instrument::start(
+                config,
+                realtime,
+                emits,
+                rates,
+                ground.cluster.clone(),
+                clock,
+                tasks,
+            ),
             accounts: AccountService::new(db, callers, &points, &users, config)?,
             admin: Admin::new(config, ground.metrics.clone(), clock.clone())?,
             access,
@@ -154,6 +167,9 @@ impl Rooms {
                     Control::Displace { socket, generation } => {
                         realtime.displace(socket, generation);
                     }
+                    Control::Sockets { command } => {
+                        SocketCommands::new(access, realtime).carry_out(command).await;
+                    }
                 }
             })
         })
@@ -170,6 +186,8 @@ impl Rooms {
         presence::commands(&self.presence, &mut commands);
         chat::commands(&self.access, &self.chat, &self.typing, &mut commands);
         marketplace::commands(&self.access, &mut commands);
+        let instrument = self.instrument.clone();
+        commands.inspect(instrument.map(|it| Arc::new(it) as Arc<dyn Inspector>));
         let observers: Vec<Arc<dyn Observer>> =
             vec![Arc::new(self.presence.clone()), Arc::new(self.typing.clone())];
         Ok(realtime.listen(commands, observers)?)

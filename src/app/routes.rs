@@ -11,7 +11,10 @@ use axum::{
     routing::{any, get},
 };
 use bytes::Bytes;
-use http::{StatusCode, header::CONTENT_TYPE};
+use http::{
+    StatusCode,
+    header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE},
+};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
@@ -192,9 +195,15 @@ async fn refuse_unknown(
 fn documents(catalogue: &Catalogue) -> anyhow::Result<Router<AppState>> {
     let asyncapi = Bytes::from(serde_json::to_vec(&catalogue.asyncapi())?);
     let typescript = Bytes::from(catalogue.typescript());
+    let page = Bytes::from(catalogue.page());
+    let html = [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CONTENT_SECURITY_POLICY, openapi::PAGE_POLICY),
+    ];
     let json = [(CONTENT_TYPE, "application/json")];
     let text = [(CONTENT_TYPE, "text/plain; charset=utf-8")];
     Ok(Router::new()
+        .route("/api/docs/events", get(async move || (html, page)))
         .route("/api/asyncapi.json", get(async move || (json, asyncapi)))
         .route("/api/events.d.ts", get(async move || (text, typescript))))
 }

@@ -1,27 +1,17 @@
 //! `stoa serve`: a server from its configuration to the signal that ends it.
 
-use std::{
-    io::{Write, stderr},
-    net::SocketAddr,
-    time::Duration,
-};
-
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::server::App;
+use super::{greeting::greet, server::App};
 use crate::{
-    auth::{Minter, NewToken, Role, Roles},
     clock::Clock,
-    config::{AuthConfig, Config, DevelopmentSecret, Environment, Loaded},
-    id::{Id, Ids},
+    config::{Config, Environment, Loaded},
+    id::Ids,
     metrics,
     rest::log,
     traces::Export,
 };
-
-/// How long the token lasts that a development server shows.
-const DEVELOPMENT_TOKEN: Duration = Duration::from_hours(12);
 
 /// Runs a server until a signal ends it: the first begins to drain, a second stops at once.
 ///
@@ -52,11 +42,8 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<()> {
         metrics::node_info(node).set(1.0);
     }
     tracing::info!(address = %app.address(), version = env!("CARGO_PKG_VERSION"), "listening");
-    if let Some(secret) = development {
-        greet(&secret, &auth, app.address(), &clock)?;
-    }
     if environment == Environment::Development {
-        offer_console(&app);
+        greet(&app, development.as_ref(), &auth, &clock)?;
     }
     let name = signals.next().await;
     tracing::info!(signal = name, "stopping; a second signal stops at once");
@@ -75,39 +62,6 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<()> {
 fn node(config: &Config) -> Option<String> {
     let is_one_of_several = config.database.is_shared() || config.cluster.redis_url.is_some();
     config.log.node.clone().or_else(|| is_one_of_several.then(|| Ids.short()))
-}
-
-/// Tells a developer where to look. Not by way of the log, which never has a token.
-fn greet(
-    secret: &DevelopmentSecret,
-    auth: &AuthConfig,
-    address: SocketAddr,
-    clock: &Clock,
-) -> anyhow::Result<()> {
-    let jwt_secret = auth.jwt_secret.as_ref().context("the development secret is missing")?;
-    let minter = Minter::new(jwt_secret, auth.jwt_issuer.as_deref(), auth.jwt_audience.as_deref())?;
-    let roles: Roles = [Role::User, Role::Buyer, Role::Seller, Role::Admin].into_iter().collect();
-    let token = NewToken::new(Id::new("dev")?, roles, DEVELOPMENT_TOKEN);
-    let token = minter.mint(&token, clock.now())?;
-    let url = format!("http://localhost:{}", address.port());
-    // Who can't be told has the log.
-    let _ = writeln!(
-        stderr(),
-        "Stoa is at {url} (its API: {url}/api/docs, its console: {url}/console), with a \
-         development secret in {}; a token for user dev, for 12 hours: {token}",
-        secret.path.display()
-    );
-    Ok(())
-}
-
-/// Tells a developer how to get into the console, by the same way.
-fn offer_console(app: &App) {
-    let page = format!("http://localhost:{}/console", app.address().port());
-    let by = match app.login_code() {
-        Some(code) => format!("from this machine, once, with the code {code}"),
-        None => "with a token: stoa token --user <you> --role admin --role service".to_owned(),
-    };
-    let _ = writeln!(stderr(), "{page} lets you in {by}");
 }
 
 /// The signals that end a server.

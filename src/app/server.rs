@@ -73,7 +73,7 @@ impl App {
         let recovery = Recovery::start(db.clone(), ground.clock.clone(), &ground.tasks);
         rooms.listen(recovery, &realtime)?;
         let router = routes::router(&ground, &db, &realtime, &rooms)?;
-        nodes::join(&ground, &db, &realtime, &rooms.presence);
+        nodes::join(&ground, &db, &realtime, &rooms)?;
         // Not before a process that had the store has ended, which listened there, too.
         let listener = match listener {
             Some(listener) => listener,

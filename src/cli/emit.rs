@@ -1,25 +1,10 @@
 //! `stoa emit`: one event through the door for backend services (docs/contract/rest.md#emit).
 
-use std::time::Duration;
-
-use anyhow::{Context, Result, bail};
-use reqwest::RequestBuilder;
-use serde::Deserialize;
+use anyhow::Result;
 use serde_json::{Value, json};
-use stoa::{
-    auth::{NewToken, Role, Roles},
-    config::Loaded,
-    event::EventName,
-    id::Id,
-    room::Room,
-    text::well_formed,
-};
+use stoa::{config::Loaded, event::EventName, id::Id, room::Room, text::well_formed};
 
-use super::{
-    local::{client, local_url},
-    output::say,
-    token,
-};
+use super::{output::say, server::Server};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -34,15 +19,8 @@ pub struct Args {
     /// DATA is a list: the arguments of the event
     #[arg(long = "args")]
     several: bool,
-    /// The server; without it, the configured one on this machine
-    #[arg(long)]
-    url: Option<String>,
-    /// The API key of a backend service
-    #[arg(long, conflicts_with = "token")]
-    api_key: Option<String>,
-    /// The token of a backend service; without one, it is made with the configured key
-    #[arg(long)]
-    token: Option<String>,
+    #[command(flatten)]
+    server: Server,
 }
 
 #[derive(clap::Args)]
@@ -59,13 +37,6 @@ struct To {
     everyone: bool,
 }
 
-/// What of a problem (RFC 9457) people read.
-#[derive(Deserialize)]
-struct Problem {
-    title: Option<String>,
-    detail: Option<String>,
-}
-
 fn event(name: &str) -> Result<String, String> {
     EventName::new(name).map(|name| name.as_str().to_owned()).map_err(|error| error.to_string())
 }
@@ -77,24 +48,9 @@ fn data(text: &str) -> Result<Value, String> {
 
 /// Sends the event and prints the answer.
 pub async fn run(args: &Args, load: impl Fn() -> Result<Loaded>) -> Result<()> {
-    let url = match &args.url {
-        Some(url) => url.trim_end_matches('/').to_owned(),
-        None => local_url(&load()?.config.server)?,
-    };
-    let request = client(Duration::from_secs(10))?.post(format!("{url}/api/emit"));
     let payload = if args.several { "args" } else { "data" };
     let body = json!({ "to": args.to.as_json(), "event": args.event, payload: args.data });
-    let answer = args.sign(request, load)?.json(&body).send().await.context("no answer")?;
-    let status = answer.status();
-    let text = answer.text().await.context("no answer")?;
-    if status.is_success() {
-        return say(text);
-    }
-    let problem: Option<Problem> = serde_json::from_str(&text).ok();
-    match problem.and_then(|problem| problem.detail.or(problem.title)) {
-        Some(sentence) => bail!("{sentence} ({status})"),
-        None => bail!("the server answered {status}"),
-    }
+    say(args.server.connect(load)?.post("/api/emit", &body).await?)
 }
 
 impl To {
@@ -104,25 +60,6 @@ impl To {
             (_, Some(user)) => json!({ "user": user }),
             _ => json!("everyone"),
         }
-    }
-}
-
-impl Args {
-    /// Adds the credentials: an API key, a token, or a short-lived token of our own making.
-    fn sign(
-        &self,
-        request: RequestBuilder,
-        load: impl Fn() -> Result<Loaded>,
-    ) -> Result<RequestBuilder> {
-        if let Some(key) = &self.api_key {
-            return Ok(request.header("x-api-key", key));
-        }
-        if let Some(token) = &self.token {
-            return Ok(request.bearer_auth(token));
-        }
-        let user = Id::new("service:cli")?;
-        let token = NewToken::new(user, Roles::of(Role::Service), Duration::from_mins(1));
-        Ok(request.bearer_auth(token::mint(load()?.config, &token)?))
     }
 }
 

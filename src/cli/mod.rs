@@ -3,20 +3,26 @@
 
 mod backup;
 mod check_config;
+mod completions;
+mod disconnect;
 mod emit;
 mod events;
 mod export;
 mod healthcheck;
 mod import;
+mod listing;
 mod local;
 mod migrate;
 mod observe;
 mod output;
 mod restored;
+mod rooms;
+mod server;
 mod token;
+mod users;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use stoa::config::{self, Flags, Loaded};
 
 /// A realtime server that speaks Socket.IO
@@ -55,11 +61,19 @@ enum Verb {
     Import(import::Args),
     /// Send one event through a running server
     Emit(emit::Args),
+    /// List the rooms that have members on a running server, or the members of one
+    Rooms(rooms::Args),
+    /// List who is connected to a running server, and since when
+    Users(users::Args),
+    /// Close every socket of a user on a running server
+    Disconnect(disconnect::Args),
     /// Stand before the server that runs today, pass everything through unchanged, and report what
     /// the move to this one would change
     Observe(observe::Args),
     /// Ask a running server whether it is ready; fail when it is not
     Healthcheck(healthcheck::Args),
+    /// Print the script by which a shell completes these verbs
+    Completions(completions::Args),
 }
 
 impl Cli {
@@ -77,8 +91,12 @@ impl Cli {
             Verb::Export(args) => export::run(args, load()?).await,
             Verb::Import(args) => import::run(args, load()?).await,
             Verb::Emit(args) => emit::run(args, load).await,
+            Verb::Rooms(args) => rooms::run(args, load).await,
+            Verb::Users(args) => users::run(args, load).await,
+            Verb::Disconnect(args) => disconnect::run(args, load).await,
             Verb::Observe(args) => observe::run(args, load()?).await,
             Verb::Healthcheck(args) => healthcheck::run(args, load).await,
+            Verb::Completions(args) => completions::run(args, Self::command()),
         }
     }
 
@@ -89,8 +107,6 @@ impl Cli {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

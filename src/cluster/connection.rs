@@ -20,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     asked::{Ask, Reply},
+    claims,
+    emitters::{Heard, Numbers},
     envelope::{self, Batch},
     names::Kind,
     shared::{Session, Shared},
@@ -93,6 +95,9 @@ struct Ears<'a> {
     hearer: &'a dyn Hearer,
     /// What other nodes ask.
     questions: mpsc::Sender<(Ask, Instant)>,
+    /// What emitters publish, and how it is numbered.
+    emitted: mpsc::UnboundedSender<Heard>,
+    numbers: Mutex<Numbers>,
 }
 
 /// Why a connection ended.
@@ -144,8 +149,9 @@ async fn attend(
     hearer: &dyn Hearer,
     told: &mut Option<Instant>,
 ) -> Result<Infallible, Lost> {
-    let commands = connect(shared).await?;
+    let mut commands = connect(shared).await?;
     let mut subscription = timeout(CONNECT, subscribe(shared)).await??;
+    claims::mark(shared, &mut commands).await?;
     let broken = CancellationToken::new();
     shared.connected(Session { commands: commands.clone(), broken: broken.clone() });
     if told.take().is_some() {
@@ -153,10 +159,13 @@ async fn attend(
     }
     let heard = Mutex::new(Instant::now());
     let (questions, asked) = mpsc::channel(QUESTIONS);
-    let ears = Ears { shared, hearer, questions };
+    let (emitted, unclaimed) = mpsc::unbounded_channel();
+    let ears = Ears { shared, hearer, questions, emitted, numbers: Mutex::default() };
     tokio::select! {
         lost = ears.hear(subscription.on_message(), &heard) => Err(lost),
         lost = answer(asked, shared, hearer) => lost,
+        _ = claims::claim(unclaimed, shared) => Err(Lost::Broken),
+        lost = claims::keep_marking(shared, commands.clone()) => Ok(lost?),
         lost = send(shared, commands.clone()) => lost,
         lost = wake(shared, commands.clone()) => lost,
         lost = probe(shared, commands, &heard) => lost,
@@ -175,6 +184,12 @@ async fn connect(shared: &Shared) -> Result<MultiplexedConnection, Lost> {
 
 async fn subscribe(shared: &Shared) -> Result<PubSub, RedisError> {
     let mut subscription = shared.client.get_async_pubsub().await?;
+    // First, so that whoever hears a mark hears all that is published after it.
+    if let Some(emitters) = shared.emitters.get() {
+        for pattern in emitters.patterns() {
+            subscription.psubscribe(pattern).await?;
+        }
+    }
     let channels = Kind::ALL.map(|kind| shared.names.channel(kind));
     subscription.subscribe(&channels).await?;
     Ok(subscription)
@@ -186,6 +201,15 @@ impl Ears<'_> {
         let mut messages = std::pin::pin!(messages);
         while let Some(message) = messages.next().await {
             *heard.lock() = Instant::now();
+            let emitters = self.shared.emitters.get();
+            if let Some(emitters) = emitters.filter(|_| message.from_pattern()) {
+                metrics::cluster_received("emitters").increment(1);
+                if let Some(heard) = emitters.hear(&message, &mut self.numbers.lock()) {
+                    // Who claims goes on as long as this does.
+                    let _ = self.emitted.send(heard);
+                }
+                continue;
+            }
             let Some(kind) = self.shared.names.kind(message.get_channel_name()) else { continue };
             metrics::cluster_received(kind.label()).increment(1);
             if self.hand_on(kind, message.get_payload_bytes()).is_err() {
@@ -233,6 +257,7 @@ impl Ears<'_> {
                     self.shared.asked.take(reply);
                 }
             }
+            Kind::Mark => self.numbers.lock().begin(payload),
             Kind::Wake | Kind::Probe => {}
         }
         Ok(())

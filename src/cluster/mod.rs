@@ -10,12 +10,15 @@
 //! | `stoa:ask` | `{"v":1,"n":node,"id":7,"q":…}`: a question to all others ([`Cluster::ask_others`]) |
 //! | `stoa:reply:<node>` | `{"v":1,"n":node,"id":7,"a":…}`: what one of them answers |
 //! | `stoa:probe:<node>` | to oneself, after some silence |
+//! | `stoa:mark` | a name and a time: from here on messages of emitters are numbered anew ([`Emitted`]) |
 //!
 //! What has another `v` is a newer node's, and passed over.
 
 mod asked;
 mod asks;
+mod claims;
 mod connection;
+mod emitters;
 mod envelope;
 mod names;
 mod nodes;
@@ -27,6 +30,7 @@ mod shared;
 pub use self::{
     asks::Answers,
     connection::{Change, Hearer},
+    emitters::{Emitted, Source},
     nodes::Cluster,
     presence::{Online, Step, Ticked},
     shared::{Away, State},

@@ -25,11 +25,12 @@ pub(super) enum Kind {
     Ask,
     Reply,
     Probe,
+    Mark,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Wake, Self::Soft, Self::Presence, Self::Ask, Self::Reply, Self::Probe];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Wake, Self::Soft, Self::Presence, Self::Ask, Self::Reply, Self::Probe, Self::Mark];
 
     /// As metrics name it.
     pub(super) const fn label(self) -> &'static str {
@@ -40,6 +41,7 @@ impl Kind {
             Self::Ask => "ask",
             Self::Reply => "reply",
             Self::Probe => "probe",
+            Self::Mark => "mark",
         }
     }
 }

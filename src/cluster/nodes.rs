@@ -5,14 +5,19 @@ use std::sync::Arc;
 use redis::{Client, RedisResult};
 use secrecy::ExposeSecret as _;
 use serde_json::value::RawValue;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::{
     connection::{self, Hearer},
+    emitters::{Emitted, Emitters},
     names::Names,
     shared::{Shared, State},
 };
-use crate::{clock::Clock, config::ClusterConfig, tasks::Tasks};
+use crate::{
+    clock::Clock,
+    config::{BridgeConfig, ClusterConfig},
+    tasks::Tasks,
+};
 
 /// The other nodes. Cheap to clone.
 #[derive(Clone)]
@@ -34,6 +39,16 @@ impl Cluster {
 
     pub(super) fn shared(&self) -> &Shared {
         &self.0
+    }
+
+    /// Has emitters heard, too: what this node takes of it comes here, in the order in which it was
+    /// published. Before [`Cluster::begin`], and once.
+    #[must_use]
+    pub fn hear_emitters(&self, config: &BridgeConfig) -> mpsc::Receiver<Vec<Emitted>> {
+        let (emitters, taken) = Emitters::configured(config);
+        // The first ones stay.
+        let _ = self.0.emitters.set(emitters);
+        taken
     }
 
     /// Begins to connect, and goes on with it. Redis need not be there.

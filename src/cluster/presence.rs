@@ -73,19 +73,15 @@ impl Cluster {
         script.arg(shared.names.channel(Kind::Presence)).arg(AT_ONCE).arg(step);
         let ticked = shared.ask(async |redis| script.invoke_async(redis).await);
         let (outcome, more, alive): (String, u8, u32) = ticked.await?;
-        Ok(match (outcome.as_str(), more) {
-            ("ok", more) => {
-                // The first tick looks at nobody else.
-                if alive > 0 {
-                    metrics::cluster_nodes().set(f64::from(alive));
-                }
-                if more == 0 { Ticked::Done } else { Ticked::More }
-            }
-            _ => {
-                metrics::cluster_leases_lost().increment(1);
-                Ticked::Lost
-            }
-        })
+        if outcome != "ok" {
+            metrics::cluster_leases_lost().increment(1);
+            return Ok(Ticked::Lost);
+        }
+        // The first tick looks at nobody else.
+        if alive > 0 {
+            metrics::cluster_nodes().set(f64::from(alive));
+        }
+        Ok(if more == 0 { Ticked::Done } else { Ticked::More })
     }
 
     /// This node begins anew: nothing that it said under its old name counts.

@@ -1,6 +1,6 @@
 //! What the parts of a cluster's node have in common: the way to Redis, while there is one.
 
-use std::time::Instant;
+use std::{sync::OnceLock, time::Instant};
 
 use parking_lot::Mutex;
 use redis::{AsyncCommands as _, Client, RedisError, aio::MultiplexedConnection};
@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     asked::Asked,
+    emitters::Emitters,
     names::{Kind, Names},
     queue::Queue,
     scripts::Scripts,
@@ -39,6 +40,8 @@ pub(super) struct Shared {
     pub(super) scripts: Scripts,
     /// What was asked of other nodes.
     pub(super) asked: Asked,
+    /// What is heard of emitters, where they are.
+    pub(super) emitters: OnceLock<Emitters>,
     /// Told when others are to be woken.
     pub(super) committed: Notify,
     pub(super) clock: Clock,
@@ -59,9 +62,9 @@ impl Shared {
         let (state, _) = watch::channel(State::Away(clock.now()));
         metrics::cluster_configured().set(1.0);
         metrics::cluster_connected().set(0.0);
-        let (queue, asked, committed, session) = Default::default();
+        let (queue, asked, emitters, committed, session) = Default::default();
         let scripts = Scripts::new();
-        Self { names, client, queue, scripts, asked, committed, clock, session, state }
+        Self { names, client, queue, scripts, asked, emitters, committed, clock, session, state }
     }
 
     pub(super) fn state(&self) -> watch::Receiver<State> {

@@ -2,7 +2,9 @@
 //! validated. Names and meanings are those of docs/contract/environment.md.
 
 mod accounts;
+mod admin_ui;
 mod auth;
+mod bridge;
 mod cluster;
 mod database;
 mod error;
@@ -31,7 +33,9 @@ mod webhooks;
 
 pub use self::{
     accounts::{AccountsConfig, AccountsMode, Argon2Config},
+    admin_ui::AdminUiConfig,
     auth::{AuthConfig, Handshake, MIN_SECRET_BYTES, ShortSecret},
+    bridge::BridgeConfig,
     cluster::ClusterConfig,
     database::DatabaseConfig,
     error::{BadValue, ConfigError},

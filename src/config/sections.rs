@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     accounts::{AccountsConfig, AccountsMode},
+    admin_ui::AdminUiConfig,
     auth::AuthConfig,
+    bridge::BridgeConfig,
     cluster::ClusterConfig,
     database::DatabaseConfig,
     error::ConfigError,
@@ -56,6 +58,9 @@ pub struct Config {
     /// The other nodes.
     #[garde(dive)]
     pub cluster: ClusterConfig,
+    /// Other backends' emitters.
+    #[garde(dive)]
+    pub bridge: BridgeConfig,
     /// Who is here.
     #[garde(dive)]
     pub presence: PresenceConfig,
@@ -93,6 +98,9 @@ pub struct Config {
     /// Traces.
     #[garde(dive)]
     pub traces: TracesConfig,
+    /// Who looks at it with the official Admin UI.
+    #[garde(dive)]
+    pub admin_ui: AdminUiConfig,
     /// The secret that this installation made for itself, while it is the one in use.
     #[serde(skip)]
     pub development_secret: Option<DevelopmentSecret>,

@@ -60,7 +60,9 @@ impl Config {
         let development = self.environment == Environment::Development;
         self.proxy.check(development, &mut report);
         self.webhooks.check(development, &mut report);
+        self.bridge.check(&self.cluster, &mut report);
         self.shkeeper.check(&self.server, &mut report);
+        self.admin_ui.check(&mut report);
         if report.is_empty() { Ok(()) } else { Err(report) }
     }
 
@@ -109,6 +111,9 @@ mod tests {
 
     use super::*;
 
+    /// A hash of bcrypt's.
+    const HASH: &str = "$2b$04$......................LAtw7/ohmmBAhnXqmkuIz83Rl5Qdjhm";
+
     #[test]
     fn production_needs_a_key() {
         let mut config = Config::for_tests();
@@ -136,7 +141,7 @@ mod tests {
     #[test]
     fn each_bad_value_is_refused_by_its_key() {
         type Spoil = fn(&mut Config);
-        let cases: [(&str, Spoil); 32] = [
+        let cases: [(&str, Spoil); 36] = [
             ("realtime.ping_interval", |c| c.realtime.ping_interval = Duration::ZERO),
             ("realtime.client_version", |c| c.realtime.client_version = "../x".to_owned()),
             ("realtime.ping_timeout", |c| c.realtime.ping_timeout = Duration::ZERO),
@@ -178,6 +183,16 @@ mod tests {
             ("shkeeper.timeout", |c| c.shkeeper.timeout = Duration::ZERO),
             ("shkeeper.poll_interval", |c| c.shkeeper.poll_interval = Duration::ZERO),
             ("log.level", |c| c.log.level = "stoa=loud".to_owned()),
+            ("admin_ui.hash", |c| c.admin_ui.user = Some("admin".to_owned())),
+            ("admin_ui.user", |c| c.admin_ui.hash = Some(HASH.into())),
+            ("admin_ui.hash", |c| {
+                c.admin_ui.user = Some("admin".to_owned());
+                c.admin_ui.hash = Some("changeit".into());
+            }),
+            ("admin_ui.hash", |c| {
+                c.admin_ui.user = Some("admin".to_owned());
+                c.admin_ui.hash = Some(HASH.replace("$04$", "$15$").into());
+            }),
             ("metrics.port", |c| (c.server.port, c.metrics.port) = (3003, Some(3003))),
         ];
         for (key, spoil) in cases {

@@ -60,7 +60,10 @@ impl Measure {
     /// A unit is asked for.
     pub(super) fn ask(self: &Arc<Self>) -> Measured {
         let queued = Some(Counted::by(self.queued.clone()));
-        let span = traces::span!("store", work = self.work, otel.status_code = Empty);
+        // What the server does of itself is nobody's trace.
+        let span = Cause::current().map_or_else(Span::none, |_| {
+            traces::span!("store", work = self.work, otel.status_code = Empty)
+        });
         Measured { of: self.clone(), asked: Instant::now(), queued, span }
     }
 
@@ -91,6 +94,6 @@ impl Measured {
 
     /// What its events follow from, where it is traced.
     pub(super) fn cause(&self) -> Option<Cause> {
-        traces::is_on().then(|| Cause::of(&self.span)).flatten()
+        (!self.span.is_none()).then(|| Cause::of(&self.span)).flatten()
     }
 }

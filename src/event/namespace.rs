@@ -13,11 +13,16 @@ pub enum Namespace {
     Chat,
     /// `/marketplace`: the marketplace dialect.
     Marketplace,
+    /// `/admin`: no app's; the official Admin UI's, where it is set up.
+    Admin,
 }
 
 impl Namespace {
-    /// Every namespace.
+    /// Every namespace of apps.
     pub const ALL: [Self; 3] = [Self::Root, Self::Chat, Self::Marketplace];
+
+    /// Those, and that of the Admin UI.
+    pub const EVERY: [Self; 4] = [Self::Root, Self::Chat, Self::Marketplace, Self::Admin];
 
     /// The namespace's path, as clients name it.
     #[must_use]
@@ -26,25 +31,32 @@ impl Namespace {
             Self::Root => "/",
             Self::Chat => "/chat",
             Self::Marketplace => "/marketplace",
+            Self::Admin => "/admin",
         }
     }
 
-    /// The namespace of a path; none for any other.
+    /// The namespace of apps of a path; none for any other.
     #[must_use]
     pub fn from_path(path: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|namespace| namespace.path() == path)
+    }
+
+    /// The namespace that a client names, which may be that of the Admin UI.
+    #[must_use]
+    pub fn asked_for(path: &str) -> Option<Self> {
+        Self::EVERY.into_iter().find(|namespace| namespace.path() == path)
     }
 }
 
 /// One `T` for each namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ByNamespace<T>([T; Namespace::ALL.len()]);
+pub struct ByNamespace<T>([T; Namespace::EVERY.len()]);
 
 impl<T> ByNamespace<T> {
     /// What `make` makes for each.
     #[must_use]
     pub fn new(make: impl FnMut(Namespace) -> T) -> Self {
-        Self(Namespace::ALL.map(make))
+        Self(Namespace::EVERY.map(make))
     }
 }
 
@@ -62,7 +74,7 @@ impl<T> IndexMut<Namespace> for ByNamespace<T> {
     }
 }
 
-/// A set of namespaces.
+/// A set of namespaces of apps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Namespaces(u8);
 
@@ -177,10 +189,12 @@ mod tests {
     #[test]
     fn each_namespace_has_its_own() {
         let mut paths = ByNamespace::new(Namespace::path);
-        for namespace in Namespace::ALL {
+        for namespace in Namespace::EVERY {
             assert_eq!(paths[namespace], namespace.path());
         }
         paths[Namespace::Chat] = "";
-        assert_eq!(Namespace::ALL.map(|namespace| paths[namespace]), ["/", "", "/marketplace"]);
+        let left = Namespace::EVERY.map(|namespace| paths[namespace]);
+        assert_eq!(left, ["/", "", "/marketplace", "/admin"]);
+        assert!(!Namespaces::ALL.contains(Namespace::Admin), "no app's event is heard there");
     }
 }

@@ -150,6 +150,13 @@ declare! {
     counter cluster_dropped(
         reason: ["away", "queue_full", "unreadable", "busy"]
     ) = "stoa_cluster_dropped_total";
+    /// What emitters of other backends published and this node took, by emitter (`node`, `python`) and by
+    /// what became of it: `sent`, `done` (a command), `refused`, `unreadable`, `unavailable` (the store was
+    /// away); and what it could not take: `dropped`.
+    counter bridge_messages(
+        emitter: ["node", "python"],
+        outcome: ["sent", "done", "refused", "unreadable", "unavailable", "dropped"]
+    ) = "stoa_bridge_messages_total";
     /// Time until a unit of work is begun in seconds, by kind of work (`read`, `write`).
     histogram store_wait(work: ["read", "write"]) = "stoa_store_wait_duration_seconds";
     /// Time until a unit of work is answered in seconds, its wait included, by kind of work.

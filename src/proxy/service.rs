@@ -108,7 +108,7 @@ impl Inner {
         let identity = connection.identity();
         let question = EventQuestion::of(event, identity.as_deref());
         let answer: EventAnswer = self.backend.ask(&topic, &question).await?;
-        if answer.leave.iter().any(|room| is_servers_own(connection, room)) {
+        if answer.leave.iter().any(|room| connection.counts_on(room)) {
             return Err(not_done(
                 &topic,
                 "leave",
@@ -160,11 +160,6 @@ impl Inner {
             self.access.end_lease(&user, &room).await;
         }
     }
-}
-
-/// Whether a room is one that the server has put a socket into, and counts on.
-fn is_servers_own(connection: &Connection, room: &Room) -> bool {
-    matches!(room, Room::User(_) | Room::Admins) || *room == connection.own_room()
 }
 
 /// The whole of an answer is not done, because of a part of it.

@@ -10,6 +10,7 @@ use super::{
     Catalogue,
     connection::Connection,
     elsewhere::{Elsewhere, ForeignEvent},
+    inspector::Inspector,
 };
 use crate::{
     error::{Code, Error, Result},
@@ -45,6 +46,8 @@ pub enum Unanswered {
 pub struct Commands {
     here: ByNamespace<HashMap<&'static str, Arc<Command>>>,
     elsewhere: Option<Arc<dyn Elsewhere>>,
+    /// Who answers the Admin UI, where it is set up.
+    pub(super) inspector: Option<Arc<dyn Inspector>>,
 }
 
 impl Commands {
@@ -52,6 +55,11 @@ impl Commands {
     #[must_use]
     pub fn new(elsewhere: Option<Arc<dyn Elsewhere>>) -> Self {
         Self { elsewhere, ..Self::default() }
+    }
+
+    /// Has the Admin UI let in and answered, where somebody does that.
+    pub fn inspect(&mut self, inspector: Option<Arc<dyn Inspector>>) {
+        self.inspector = inspector;
     }
 
     /// Does `handler` for an event, with a service of its own: the payload that the event's

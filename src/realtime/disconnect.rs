@@ -1,11 +1,11 @@
 //! Sockets that the server closes: those whose token is revoked or whose user is blocked, and those
 //! of a user whom an operator disconnects.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::{collections::HashSet, num::NonZeroU32, sync::Arc};
 
 use uuid::Uuid;
 
-use super::{Connection, Realtime, events::ClosingReason};
+use super::{Connection, Realtime, Sockets, events::ClosingReason};
 use crate::{id::Id, metrics, room::Room};
 
 /// Sockets that are looked at before others get the thread: each takes a microsecond.
@@ -38,6 +38,13 @@ impl Realtime {
         close(&self.of(user).await, ClosingReason::Disconnected, is_other)
     }
 
+    /// Closes sockets, which may come back. Returns how many there were.
+    pub fn disconnect_sockets(&self, connections: &[Arc<Connection>]) -> usize {
+        let ids: HashSet<Uuid> = connections.iter().map(|connection| connection.id()).collect();
+        let is_one = |connection: &Connection| ids.contains(&connection.id());
+        close(connections, ClosingReason::Disconnected, is_one)
+    }
+
     /// Closes the socket here of a session that was taken on another node, and is of this generation there.
     pub fn displace(&self, socket: Uuid, generation: NonZeroU32) {
         self.lifecycle.displace(socket, generation, None);
@@ -60,6 +67,21 @@ impl Realtime {
             closed
         };
         self.lifecycle.sweeps.run(sweep).await.unwrap_or(0)
+    }
+}
+
+impl Sockets {
+    /// Closes these connections for an operator, and what they share a transport with, which is told so where
+    /// that is meant, too. Their clients may come back. Returns how many there were.
+    pub async fn disconnect(&self, connections: &[Arc<Connection>], with_all: bool) -> usize {
+        let meant: HashSet<Uuid> = connections.iter().map(|connection| connection.id()).collect();
+        let is_meant = |connection: &Connection| with_all || meant.contains(&connection.id());
+        let mut closed = 0;
+        for some in connections.chunks(LOOKED_AT_ONCE) {
+            closed += close(some, ClosingReason::Disconnected, is_meant);
+            tokio::task::yield_now().await;
+        }
+        closed
     }
 }
 

@@ -116,7 +116,7 @@ impl ExternalEvent {
             Target::Rooms { rooms, except } => {
                 std::slice::from_ref(room) == rooms.as_slice() && except.is_empty()
             }
-            Target::Everyone => false,
+            Target::Everyone | Target::EveryoneBut { .. } => false,
         }
     }
 }

@@ -255,7 +255,7 @@ pub(super) fn at_home(
     }
     let of_event = known.map_or(Namespaces::ALL, |event| event.dialect.namespaces());
     let namespaces = match to {
-        Target::Everyone => of_event,
+        Target::Everyone | Target::EveryoneBut { .. } => of_event,
         Target::Rooms { rooms, .. } => {
             // A room of one dialect decides; a user's is at home wherever the event is.
             let of = |room: &Room| match room {
@@ -275,7 +275,8 @@ pub fn heard_by(audience: EventAudience, to: Target, participants: &[Room]) -> T
     if audience == EventAudience::Documented || participants.is_empty() {
         return to;
     }
-    let admins = matches!(to, Target::Everyone).then_some(Room::Admins);
+    let admins =
+        matches!(to, Target::Everyone | Target::EveryoneBut { .. }).then_some(Room::Admins);
     let rooms = participants.iter().cloned().chain(admins).collect();
     Target::Rooms { rooms, except: Vec::new() }
 }
@@ -290,6 +291,10 @@ fn audience(
         (Target::Everyone, user) => {
             let except = user.map_or(Except::Nobody, Except::User);
             (Audience::Everyone { kept_for: participants }, except)
+        }
+        (Target::EveryoneBut { mut except }, user) => {
+            except.extend(user.map(Room::User));
+            (Audience::Everyone { kept_for: participants }, Except::Rooms(except))
         }
         (Target::Rooms { mut rooms, mut except }, user) => {
             rooms.sort_unstable();

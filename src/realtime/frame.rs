@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -79,12 +80,15 @@ const fn prefix(namespace: Namespace, kind: Kind) -> &'static str {
         (Kind::Connect, Namespace::Root) => "40",
         (Kind::Connect, Namespace::Chat) => "40/chat,",
         (Kind::Connect, Namespace::Marketplace) => "40/marketplace,",
+        (Kind::Connect, Namespace::Admin) => "40/admin,",
         (Kind::Event, Namespace::Root) => "42",
         (Kind::Event, Namespace::Chat) => "42/chat,",
         (Kind::Event, Namespace::Marketplace) => "42/marketplace,",
+        (Kind::Event, Namespace::Admin) => "42/admin,",
         (Kind::Ack, Namespace::Root) => "43",
         (Kind::Ack, Namespace::Chat) => "43/chat,",
         (Kind::Ack, Namespace::Marketplace) => "43/marketplace,",
+        (Kind::Ack, Namespace::Admin) => "43/admin,",
     }
 }
 
@@ -180,6 +184,16 @@ impl Outgoing {
         Self::with(E::EVENT.name, data, false, E::EVENT.name, None)
     }
 
+    /// An event of the Admin UI's, with these arguments; none where they can't be written.
+    #[must_use]
+    pub fn to_operators(
+        event: &'static str,
+        arguments: &(impl Serialize + ?Sized),
+    ) -> Option<Arc<Self>> {
+        let data = serde_json::value::to_raw_value(arguments).ok()?;
+        Some(Self::with(event, data, true, event, None))
+    }
+
     fn with(
         event: &str,
         data: Box<RawValue>,
@@ -203,7 +217,8 @@ impl Outgoing {
     }
 
     /// Whether the data is a list of arguments.
-    pub(super) fn is_several(&self) -> bool {
+    #[must_use]
+    pub fn is_several(&self) -> bool {
         self.several
     }
 

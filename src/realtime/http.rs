@@ -34,10 +34,10 @@ use crate::{
 };
 
 /// Rooms or users of one emit.
-const MAX_TARGETS: usize = 1000;
+pub const MAX_TARGETS: usize = 1000;
 
 /// Arguments of one emit.
-const MAX_ARGUMENTS: usize = 100;
+pub const MAX_ARGUMENTS: usize = 100;
 
 /// Items of one batch.
 const MAX_BATCH: usize = 100;
@@ -238,7 +238,7 @@ fn allowed(caller: &EmitCaller, request: EmitRequest) -> Result<ExternalEvent> {
     let emit = request.into_event()?;
     let event = emit.event.as_str();
     let may = match &emit.to {
-        Target::Everyone => caller.may_emit(event, None),
+        Target::Everyone | Target::EveryoneBut { .. } => caller.may_emit(event, None),
         Target::Rooms { rooms, .. } => rooms.iter().all(|room| caller.may_emit(event, Some(room))),
     };
     if may {

@@ -16,11 +16,12 @@ use super::{
     events::{ClosingReason, EventFailed},
     frame::Outgoing,
     queue::{Next, Overflow, Pushed, Work},
+    watch::{Happening, Watch},
 };
 use crate::{
     auth::CredentialKind,
     error::{Code, Error, Result},
-    event::{EventClass, is_reserved},
+    event::{EventClass, Namespace, is_reserved},
     limits::{CallerClass, EventRates},
     log_limit, metrics,
     text::well_formed,
@@ -31,6 +32,9 @@ const MAX_NAME: usize = 128;
 
 /// The name by which events are counted that a backend answers.
 const ELSEWHERE: &str = "proxied";
+
+/// The name by which events of the Admin UI are counted.
+const OPERATORS: &str = "admin";
 
 /// Hears the events of one connection.
 struct Inbound<'a> {
@@ -71,6 +75,7 @@ impl Inbound<'_> {
         let context = self.connection.context();
         let command = self.commands.find(self.connection.namespace(), name);
         let class = command.map_or(EventClass::Other, |command| command.class);
+        self.note(name, text, class);
         let checked = self.check(context, class).and_then(|()| {
             if read.is_err() {
                 return Err(Error::invalid("", "the event can't be read as JSON"));
@@ -83,6 +88,7 @@ impl Inbound<'_> {
                     let work = (command.run)(self.connection.clone(), payload);
                     (command.name, work, payload.get().len())
                 }
+                None if self.is_operators() => (OPERATORS, self.ask_inspector(text)?, text.len()),
                 None => (ELSEWHERE, self.ask_elsewhere(name, text)?, text.len()),
             })
         });
@@ -95,6 +101,30 @@ impl Inbound<'_> {
                 enqueue(self.connection, refused, 0, context.queue_length);
             }
         }
+    }
+
+    fn is_operators(&self) -> bool {
+        self.connection.namespace() == Namespace::Admin
+    }
+
+    /// Has it seen by who looks, without a token that may be in it.
+    fn note(&self, name: &str, text: &str, class: EventClass) {
+        if self.is_operators() {
+            return;
+        }
+        let (id, namespace) = (self.connection.id(), self.connection.namespace());
+        self.connection.context().watch.note(id, namespace, || {
+            let is_shown = Watch::shows(text.len()) && class != EventClass::Refresh;
+            let name = || serde_json::to_string(&[shown(name)]).ok().map(String::into);
+            let text = if is_shown { Some(text.into()) } else { name() };
+            text.map(Happening::Received)
+        });
+    }
+
+    /// What an operator asks.
+    fn ask_inspector(&self, text: &str) -> Result<Answer> {
+        let inspector = self.commands.inspector.clone().ok_or_else(unknown)?;
+        Ok(inspector.ask(self.connection.clone(), text.into()))
     }
 
     /// What a backend is asked for an event for which there is no command.

@@ -21,6 +21,7 @@ use super::{
     lane::Lane,
     polls::Polls,
     seats::Member,
+    watch::Carrier,
 };
 use crate::{
     event::Namespace,
@@ -92,6 +93,12 @@ struct State {
     admission: Admission,
     /// Counts against the address while the transport lives.
     permit: AddressPermit,
+}
+
+impl State {
+    fn carrier(&self) -> Carrier {
+        if self.lane.is_some() { Carrier::Websocket } else { Carrier::Polling }
+    }
 }
 
 /// One member, and as many more as there are namespaces.
@@ -209,24 +216,30 @@ impl Link {
     }
 
     /// Adds a member and has it `register` with the hub: with the websocket, when there is one. Under the
-    /// lock, so that a change of transport comes to the hub before or after it, not in between.
+    /// lock, so that a change of transport comes to the hub before or after it, not in between. Where it
+    /// is the only member, what carries it.
     pub(super) fn register(
         &self,
         member: Member,
         namespace: Namespace,
         register: impl FnOnce(Option<Arc<Lane>>),
-    ) {
+    ) -> Option<Carrier> {
         let mut state = self.lock();
+        let is_first = state.members.last.is_none();
         state.members.add(member);
         if let Some(lane) = &state.lane {
             lane.begin(namespace);
         }
         register(state.lane.clone());
+        is_first.then(|| state.carrier())
     }
 
-    /// A member has gone.
-    pub(super) fn forget(&self, member: Member) {
-        self.lock().members.remove(member);
+    /// A member has gone. Where it was the only one, what carried it.
+    pub(super) fn forget(&self, member: Member) -> Option<Carrier> {
+        let mut state = self.lock();
+        let were_some = state.members.last.is_some();
+        state.members.remove(member);
+        (were_some && state.members.last.is_none()).then(|| state.carrier())
     }
 
     /// Those who have not gone.
@@ -244,19 +257,19 @@ impl Link {
         self.lock().lane.is_some()
     }
 
-    /// The polling session has come over to a websocket: what is sent from now on goes there. False
-    /// when it came over to another one before, or is ended.
-    pub(super) fn change_over(&self, lane: &Arc<Lane>, hub: &Hub) -> bool {
+    /// The polling session has come over to a websocket: what is sent from now on goes there. How many
+    /// have come over with it; none when it came over to another one before, or is ended.
+    pub(super) fn change_over(&self, lane: &Arc<Lane>, hub: &Hub) -> Option<usize> {
         let mut state = self.lock();
         if state.lane.is_some() || self.rare().closed.load(Ordering::Acquire) {
-            return false;
+            return None;
         }
         state.lane = Some(lane.clone());
         lane.pause(self.is_paused());
         for member in state.members.iter() {
             hub.push(self.shard(), Item::ChangeOver(member, lane.clone()));
         }
-        true
+        Some(state.members.iter().count())
     }
 
     /// It is a polling session, whose polls these are.

@@ -11,11 +11,12 @@
 //! | `connection/` | one Socket.IO socket: its owner, its rooms; what all of them have |
 //! | `session`, `expiries`, `disconnect`, `single_flight` | the handshake, the end of a connection, the ends of tokens |
 //! | `deadlines` | whose token ends when |
-//! | `commands`, `elsewhere`, `inbound`, `queue` | what clients ask, in order, answered once |
+//! | `commands`, `elsewhere`, `inspector`, `inbound`, `queue` | what clients ask, in order, answered once |
 //! | `hub/`, `seats` | rooms and fan-out, in shards, of members by number |
 //! | `sockets` | the connections that those numbers are |
 //! | `replay` | joining a room with what was missed of it |
 //! | `recovery/`, `restore` | sessions that last; what who comes back finds again |
+//! | `watch` | what happens here, for whoever looks |
 //! | `census` | rooms and who is in them, over all nodes |
 //! | `emitter`, `soft`, `emit_service`, `http` | what the application sends, what other nodes' sockets hear of it, what is kept of it, REST over it |
 //! | `events`, `catalogue/` | the events of a session, and all events of all rooms |
@@ -38,6 +39,7 @@ mod heartbeats;
 mod http;
 mod hub;
 mod inbound;
+mod inspector;
 mod lane;
 mod link;
 mod names;
@@ -55,6 +57,7 @@ mod sockets;
 mod soft;
 #[cfg(test)]
 mod tests;
+mod watch;
 pub mod wire;
 
 use std::{
@@ -72,18 +75,20 @@ pub use self::{
     elsewhere::{Elsewhere, ForeignEvent},
     emit_service::EmitService,
     emitter::{Emitter, ExternalEvent, Target, heard_by},
-    http::{read_emit, routes},
+    frame::Outgoing,
+    http::{MAX_ARGUMENTS, MAX_TARGETS, read_emit, routes},
     hub::{Bundle, Hub, Part, Picks, RoomMember, RoomSize},
+    inspector::Inspector,
     recovery::{Recovery, Rights},
     replay::{JoinRequest, join_with_replay},
     session::Observer,
     sockets::Sockets,
+    watch::{Carrier, Happening, Noted, Seen, Traffic, Watch},
 };
 use self::{
     census::Census,
     connection::{Context, Times},
     events::{ClosingReason, SessionClosing},
-    frame::Outgoing,
     heartbeats::Heartbeats,
     lane::Tolerance,
     seats::Seats,
@@ -131,7 +136,8 @@ impl Realtime {
         let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let shards = if realtime.shards == 0 { workers } else { realtime.shards };
         let (rooms, pending) = (realtime.max_rooms_per_connection, realtime.max_pending_bytes);
-        let hub = Hub::start(tasks, shards, rooms, pending);
+        let watch = Watch::default();
+        let hub = Hub::start(tasks, shards, rooms, pending, &watch);
         let payload = config.server.max_payload_bytes;
         let parser = ParserConfig::common()
             .max_incoming_binaries(MAX_ATTACHMENTS)
@@ -153,6 +159,7 @@ impl Realtime {
             farewell: ByNamespace::new(|namespace| farewell.frame(namespace).clone()),
             packets: PacketLimit::new(&config.limits, clock.clone()),
             tasks: tasks.clone(),
+            watch: watch.clone(),
         };
         let context = Arc::new(Context {
             hub: hub.clone(),
@@ -176,6 +183,7 @@ impl Realtime {
             recovery: OnceLock::new(),
             leeway: config.auth.leeway,
             hooks: OnceLock::new(),
+            watch,
         });
         let sockets = Sockets::new(context.clone());
         let lifecycle = Lifecycle::new(context.clone(), config);

@@ -177,10 +177,14 @@ fn hears(
     if !namespaces.contains(connection.namespace()) {
         return false;
     }
+    let is_in_one_of = |except: &[Room]| except.iter().any(|room| in_rooms.contains(room));
     match to {
         Target::Everyone => !past.has(&past.began, position),
+        Target::EveryoneBut { except } => {
+            !is_in_one_of(&except) && !past.has(&past.began, position)
+        }
         Target::Rooms { rooms, except } => {
-            !except.iter().any(|room| in_rooms.contains(room))
+            !is_in_one_of(&except)
                 && rooms
                     .iter()
                     .any(|room| in_rooms.contains(room) && !past.has(past.joined(room), position))

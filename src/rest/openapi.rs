@@ -64,9 +64,22 @@ use super::{
     problem::Problem,
 };
 
-/// The page loads its own two files and the document; nothing else, nothing from elsewhere.
-const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// A page of documents loads its own files and asks its own server; nothing from elsewhere, and no text
+/// becomes markup.
+pub const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+     require-trusted-types-for 'script'; trusted-types 'none'";
+
+/// Name, content type and content of each file of the page.
+const FILES: [(&str, &str, &str); 5] = [
+    ("docs.js", SCRIPT, include_str!("docs/docs.js")),
+    ("credentials.js", SCRIPT, include_str!("docs/credentials.js")),
+    ("element.js", SCRIPT, include_str!("docs/element.js")),
+    ("try.js", SCRIPT, include_str!("docs/try.js")),
+    ("docs.css", "text/css", include_str!("docs/docs.css")),
+];
+
+const SCRIPT: &str = "text/javascript";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -273,11 +286,12 @@ pub fn router<S: Clone + Send + Sync + 'static>(
 ) -> Result<Router<S>, serde_json::Error> {
     let json = Bytes::from(api.to_json()?);
     let page = file("text/html; charset=utf-8", include_str!("docs/index.html"));
-    Ok(Router::new()
+    let router = Router::new()
         .route("/api/openapi.json", get(file("application/json", json)))
-        .route("/api/docs", get(([(CONTENT_SECURITY_POLICY, PAGE_POLICY)], page)))
-        .route("/api/docs/docs.js", get(file("text/javascript", include_str!("docs/docs.js"))))
-        .route("/api/docs/docs.css", get(file("text/css", include_str!("docs/docs.css")))))
+        .route("/api/docs", get(([(CONTENT_SECURITY_POLICY, PAGE_POLICY)], page)));
+    Ok(FILES.into_iter().fold(router, |router, (name, kind, content)| {
+        router.route(&format!("/api/docs/{name}"), get(file(kind, content)))
+    }))
 }
 
 /// An answer that is always the same.

@@ -62,8 +62,9 @@ const QUIET: [&str; 4] = ["/socket.io", "/livez", "/readyz", "/metrics"];
 
 /// What an operator's page reads every few seconds, and what is open to everyone: told at debug, too.
 /// Changes to it are not.
-const READ_ONLY: [&str; 8] = [
+const READ_ONLY: [&str; 9] = [
     "/console",
+    "/welcome",
     "/api/status",
     "/api/metrics",
     "/api/rooms",

@@ -406,6 +406,9 @@ async fn the_page_loads_nothing_from_elsewhere() {
     for (path, kind) in [
         ("/api/docs", "text/html; charset=utf-8"),
         ("/api/docs/docs.js", "text/javascript"),
+        ("/api/docs/credentials.js", "text/javascript"),
+        ("/api/docs/element.js", "text/javascript"),
+        ("/api/docs/try.js", "text/javascript"),
         ("/api/docs/docs.css", "text/css"),
     ] {
         let answer = ask(path).await;

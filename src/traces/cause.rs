@@ -3,7 +3,14 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use opentelemetry::trace::{SpanContext, TraceContextExt as _};
+use http::{HeaderMap, HeaderValue};
+use opentelemetry::{
+    Context,
+    propagation::TextMapPropagator as _,
+    trace::{SpanContext, TraceContextExt as _},
+};
+use opentelemetry_http::HeaderInjector;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
 use parking_lot::Mutex;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
@@ -11,21 +18,27 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 /// Events whose causes are known; of one that is older, what follows begins a trace of its own.
 const KNOWN: usize = 10_000;
 
+const TRACE_STATE: &str = "tracestate";
+
 /// A span that something follows from.
 #[derive(Clone, Debug)]
 pub struct Cause(SpanContext);
 
 impl Cause {
-    /// The span that this is in, where it is exported.
+    /// The innermost span that this is in and that is exported.
     #[must_use]
     pub fn current() -> Option<Self> {
-        super::is_on().then(|| Self::of(&Span::current())).flatten()
+        super::is_on().then(|| Self::in_context(&Context::current())).flatten()
     }
 
     /// A span, where it is exported.
     #[must_use]
     pub fn of(span: &Span) -> Option<Self> {
-        let context = span.context().span().span_context().clone();
+        Self::in_context(&span.context())
+    }
+
+    fn in_context(context: &Context) -> Option<Self> {
+        let context = context.span().span_context().clone();
         context.is_valid().then_some(Self(context))
     }
 
@@ -34,12 +47,16 @@ impl Cause {
         super::follow(span, self.0.clone());
     }
 
-    /// It as `traceparent` has it (W3C Trace Context, section 3.2).
+    /// It as `traceparent` and `tracestate` have it (W3C Trace Context).
     #[must_use]
-    pub fn header(&self) -> String {
-        let Self(context) = self;
-        let (trace, span) = (context.trace_id(), context.span_id());
-        format!("00-{trace}-{span}-{:02x}", context.trace_flags().to_u8())
+    pub fn headers(&self) -> HeaderMap {
+        let (mut headers, context) = (HeaderMap::new(), Context::new());
+        let context = context.with_remote_span_context(self.0.clone());
+        TraceContextPropagator::new().inject_context(&context, &mut HeaderInjector(&mut headers));
+        if headers.get(TRACE_STATE).is_some_and(HeaderValue::is_empty) {
+            headers.remove(TRACE_STATE);
+        }
+        headers
     }
 }
 
@@ -88,7 +105,12 @@ mod tests {
         let (trace, span) = (TraceId::from(7_u128), SpanId::from(9_u64));
         let context = SpanContext::new(trace, span, TraceFlags::SAMPLED, false, TraceState::NONE);
         let (causes, cause) = (Causes::default(), Cause(context));
-        assert_eq!(cause.header(), "00-00000000000000000000000000000007-0000000000000009-01");
+        let headers = cause.headers();
+        assert_eq!(
+            headers["traceparent"],
+            "00-00000000000000000000000000000007-0000000000000009-01"
+        );
+        assert_eq!(headers.len(), 1, "{headers:?}");
         let last = i64::try_from(KNOWN).unwrap();
         causes.note(&cause, 0..=last);
         let known = causes.0.lock();

@@ -17,8 +17,11 @@ use axum::{
 use http::HeaderMap;
 use opentelemetry::{
     Context,
-    trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState},
+    propagation::TextMapPropagator as _,
+    trace::{SpanContext, TraceContextExt as _},
 };
+use opentelemetry_http::HeaderExtractor;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::{Instrument as _, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
@@ -81,14 +84,10 @@ fn follow(span: &Span, parent: SpanContext) {
     let _ = span.set_parent(Context::new().with_remote_span_context(parent));
 }
 
-/// The caller's span, as `traceparent` has it (W3C Trace Context, section 3.2).
+/// The caller's span, as `traceparent` and `tracestate` have it (W3C Trace Context).
 fn caller(headers: &HeaderMap) -> Option<SpanContext> {
-    let header = headers.get("traceparent")?.to_str().ok()?;
-    let mut parts = header.split('-');
-    let (_, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let trace = TraceId::from_hex(trace).ok()?;
-    let parent = SpanId::from_hex(parent).ok()?;
-    let flags = TraceFlags::new(u8::from_str_radix(flags, 16).ok()?);
-    let caller = SpanContext::new(trace, parent, flags, true, TraceState::NONE);
+    let context = TraceContextPropagator::new()
+        .extract_with_context(&Context::new(), &HeaderExtractor(headers));
+    let caller = context.span().span_context().clone();
     caller.is_valid().then_some(caller)
 }

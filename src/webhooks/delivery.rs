@@ -91,7 +91,7 @@ impl Telling {
             })
             .collect();
         let home = match &calls.first()?.to {
-            Target::Everyone => Some(Stream::Global),
+            Target::Everyone | Target::EveryoneBut { .. } => Some(Stream::Global),
             Target::Rooms { rooms, .. } => rooms.first().map(Stream::from),
         };
         let at_home = numbers.iter().find(|(stream, _)| Some(stream) == home.as_ref());
@@ -158,7 +158,7 @@ impl Delivery {
     pub(super) fn body(&self, call: usize, presence: &Presence) -> Option<Vec<u8>> {
         let call = self.calls.get(call)?;
         let rooms = match &call.to {
-            Target::Everyone => &[][..],
+            Target::Everyone | Target::EveryoneBut { .. } => &[][..],
             Target::Rooms { rooms, .. } => rooms,
         };
         let body = Body {

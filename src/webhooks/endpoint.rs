@@ -64,7 +64,7 @@ impl Endpoint {
         let stamp = (id, self.clock.now().seconds());
         let request = outgoing::signed(&self.http, &self.url, &self.keys, stamp, body);
         let request = match Cause::current() {
-            Some(cause) => request.header("traceparent", cause.header()),
+            Some(cause) => request.headers(cause.headers()),
             None => request,
         };
         match request.send().await {

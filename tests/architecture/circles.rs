@@ -13,7 +13,7 @@ use super::source::{Source, Token};
 
 /// What stands in `src/realtime/`, from the ground up: each knows those before it, and what stands in
 /// its own folder.
-const REALTIME: [&str; 35] = [
+const REALTIME: [&str; 37] = [
     "events",
     "frame",
     "packet",
@@ -23,6 +23,7 @@ const REALTIME: [&str; 35] = [
     "deadlines",
     "single_flight",
     "seats",
+    "watch",
     "catalogue",
     "engine",
     "polls",
@@ -36,6 +37,7 @@ const REALTIME: [&str; 35] = [
     "emitter",
     "connection",
     "elsewhere",
+    "inspector",
     "commands",
     "replay",
     "restore",

@@ -8,10 +8,11 @@ use super::{
 };
 
 /// The rooms, with what is the subject of each alone and has a file of its own.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 13] = [
     ("access", &["grants"]),
     ("accounts", &["email", "passwords", "tokens"]),
-    ("admin", &["developer"]),
+    ("admin", &["developer", "instrument", "playground"]),
+    ("bridge", &["message", "msgpack", "node", "python", "sockets"]),
     ("chat", &["contacts", "emoji", "prune", "retold", "typing"]),
     ("marketplace", &["contacts", "moves", "paid", "sale"]),
     ("notifications", &["causes", "prune"]),

@@ -1,53 +1,20 @@
 // An operator at the console, in Chromium.
 
 import assert from 'node:assert/strict';
-import { createHash, createHmac } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 
-import { chromium } from 'playwright-core';
 import { io } from 'socket.io-client';
 
-import { SECRET, startDevelopment, startServer } from './server.mjs';
+import { DEADLINE_MS, open } from './pages.mjs';
+import { startDevelopment, startServer, token } from './server.mjs';
 
-const DEADLINE_MS = 15_000;
 const API_KEY = 'an-api-key-of-the-tests';
-let browser;
 
-before(async () => {
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-  });
-});
-after(() => browser?.close());
-
-function token(claims, secret = SECRET) {
-  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const exp = Math.floor(Date.now() / 1000) + 600;
-  const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ exp, ...claims })}`;
-  return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
-}
-
-/** The console in a new tab. At the end the tab must have had no error and asked nobody else. */
+/** The console in a new tab, once it is there. */
 async function openConsole(t, url) {
-  const page = await browser.newPage();
-  page.setDefaultTimeout(DEADLINE_MS);
-  const complaints = [];
-  page.on('pageerror', (error) => complaints.push(error.message));
-  page.on('console', (line) => {
-    const refused = /status of 4\d\d/.test(line.text());
-    if (line.type() === 'error' && !refused) complaints.push(line.text());
-  });
-  page.on('request', (request) => {
-    if (!request.url().startsWith(url)) complaints.push(`asked ${request.url()}`);
-  });
-  t.after(async () => {
-    await page.close();
-    assert.deepEqual(complaints, []);
-  });
-  await page.goto(`${url}/console`);
+  const page = await open(t, url, '/console');
   await page.getByRole('status').filter({ hasText: 'Ready' }).waitFor();
   return page;
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::Common;
 use crate::support::{Client, Options, Person, TestApp};
 
-const PRESENCE: [&str; 3] = ["user:online", "user:offline", "user-status-change"];
+pub const PRESENCE: [&str; 3] = ["user:online", "user:offline", "user-status-change"];
 
 /// Emits something that is not kept, as a backend at this node.
 async fn emit(app: &TestApp, mut emit: Value) -> u64 {

@@ -1,5 +1,5 @@
-// The API's description, as Redocly's linter reads it: a valid document, each example of which fits its
-// schema.
+// The API's description, as Redocly's linter reads it, and the events', as AsyncAPI's parser does: valid
+// documents. Each example of REST fits its schema; those of events are looked at in types.test.mjs.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -9,6 +9,8 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+
+import { Parser } from '@asyncapi/parser';
 
 import { startServer } from './support/server.mjs';
 
@@ -43,4 +45,23 @@ test('an example that is not true to its schema is an error', async () => {
   const [found, ...others] = await lint(changed);
   assert.match(found, /^no-invalid-media-type-examples/);
   assert.deepEqual(others, []);
+});
+
+/** What AsyncAPI's parser says of a document, but that there is a newer version of AsyncAPI. */
+async function parse(document) {
+  const { diagnostics } = await new Parser().parse(JSON.stringify(document));
+  return diagnostics.filter(({ code }) => code !== 'asyncapi-latest-version')
+    .map(({ code, message, path }) => `${code}: ${message} ${path.join('.')}`);
+}
+
+const events = await (await fetch(`${server.url}/api/asyncapi.json`)).json();
+
+test('the description of the events is without an error', async () => {
+  assert.deepEqual(await parse(events), []);
+});
+
+test('an event that leads nowhere is an error', async () => {
+  const changed = structuredClone(events);
+  delete changed.components.messages['server.unread-count-update'];
+  assert.match((await parse(changed))[0] ?? 'nothing', /^invalid-ref/);
 });

@@ -173,3 +173,17 @@ for (const [typed, proposed] of [
     assert.deepEqual(proposed.filter((name) => !names.includes(name)), []);
   });
 }
+
+/** The types of what is sent and of what is answered, each with the examples that the description has. */
+test('every example of the description is what its type says', () => {
+  const named = (schema) => schema.$ref.split('/').at(-1);
+  const examples = Object.values(components.messages).flatMap(({ payload, examples = [] }) =>
+    examples.map((example) => [named(payload), JSON.stringify(example.payload)]));
+  assert(examples.length > 60, 'the examples were not found');
+  const types = [...new Set(examples.map(([type]) => type))].join(', ');
+  const app = (examples) => `import type { ${types} } from './events';
+    ${examples.map(([type, value], at) => `export const e${at}: ${type} = ${value};`).join('\n')}`;
+  assert.deepEqual(faults(app(examples)), []);
+  const wrong = examples.map(([type, value]) => [type, type === 'UserOnline' ? '{"userId": 1}' : value]);
+  assert.equal(faults(app(wrong)).length, 1, 'one that is not is found');
+});

@@ -78,6 +78,12 @@ impl Redis {
         client.get_connection().expect("a connection")
     }
 
+    /// Has something told to whoever has subscribed; how often it was.
+    pub fn publish(&self, channel: &str, payload: &[u8]) -> i64 {
+        let mut command = cmd("PUBLISH");
+        command.arg(channel).arg(payload).query(&mut self.connection()).expect("an answer")
+    }
+
     /// What it answers to a command.
     pub fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
         let mut command = cmd(words[0]);

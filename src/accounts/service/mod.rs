@@ -107,7 +107,9 @@ impl AccountService {
         config: &Config,
     ) -> Result<Self> {
         let on = config.has_accounts();
-        tracing::info!("accounts are {} (ACCOUNTS)", if on { "on" } else { "off" });
+        if on {
+            tracing::info!("accounts are on (ACCOUNTS)");
+        }
         let (db, points, users) = (db.clone(), points.clone(), users.clone());
         let without = Self { db, points, users, on: None };
         let on = on.then(|| Accounts::new(&without, rates.clone(), config)).transpose()?;

@@ -3,6 +3,7 @@
 mod login;
 pub(super) mod page;
 mod status;
+pub(super) mod welcome;
 
 use axum::{Router, extract::FromRef};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -23,11 +24,11 @@ where
         .routes(routes!(login::login))
 }
 
-/// The page and its files.
+/// The pages and their files.
 pub fn console<S>() -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
     Admin: FromRef<S>,
 {
-    page::router()
+    page::router().merge(welcome::router())
 }

@@ -11,7 +11,7 @@ use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use crate::admin::service::Admin;
 
 /// The page loads its own files and asks its own server. It draws with text, never with markup.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
      require-trusted-types-for 'script'; trusted-types 'none'";
 
@@ -22,7 +22,7 @@ const DEVELOPER_HERE: &str = "<!-- developer -->";
 
 const DEVELOPER: &str = include_str!("../console/developer.html");
 
-const SCRIPT: &str = "text/javascript; charset=utf-8";
+pub(super) const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Name, content type and content of each file.
 pub(in crate::admin) const FILES: [(&str, &str, &str); 12] = [
@@ -45,13 +45,21 @@ where
     S: Clone + Send + Sync + 'static,
     Admin: FromRef<S>,
 {
-    let files = FILES.into_iter().fold(Router::new(), |router, (name, kind, content)| {
-        let file = ([(CONTENT_TYPE, kind)], content);
-        router.route(&format!("/console/{name}"), get(async move || file))
-    });
+    let files = files("/console", &FILES);
     // Relative: a proxy may have put the server below a path of its own.
     let away = get(async || Redirect::permanent("../console"));
     files.route("/console", get(page)).route("/console/", away)
+}
+
+/// Files below a path.
+pub(super) fn files<S>(below: &str, files: &[(&str, &'static str, &'static str)]) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    files.iter().fold(Router::new(), |router, (name, kind, content)| {
+        let file = ([(CONTENT_TYPE, *kind)], *content);
+        router.route(&format!("{below}/{name}"), get(async move || file))
+    })
 }
 
 async fn page(State(admin): State<Admin>, request: Request) -> impl IntoResponse {

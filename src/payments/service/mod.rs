@@ -81,8 +81,8 @@ impl PaymentService {
         let shkeeper = shkeeper
             .zip(config.server.public_url.clone())
             .map(|(client, public_url)| Provider { client, public_url });
-        if shkeeper.is_none() {
-            tracing::info!("the payment provider shkeeper is off (SHKEEPER_URL, PUBLIC_URL)");
+        if shkeeper.is_some() {
+            tracing::info!("payments by shkeeper are on");
         }
         let limits = &config.limits;
         let calls = Arc::new(Semaphore::new(config.shkeeper.max_calls));

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Catalogue, schemas::REFUSAL};
+use super::{Catalogue, sample::Samples, schemas::REFUSAL};
 use crate::event::{Direction, EventType, Namespace, Shape};
 
 impl Catalogue {
@@ -15,7 +15,8 @@ impl Catalogue {
             Namespace::ALL.into_iter().map(|at| (key(at), self.channel(at))).collect();
         let operations: Map<_, _> =
             Namespace::ALL.into_iter().flat_map(|at| self.operations(at)).collect();
-        let events = self.iter().map(|event| (message_id(event), message(event)));
+        let samples = Samples::of(self);
+        let events = self.iter().map(|event| (message_id(event), message(event, &samples)));
         let acks = self.acks().map(|ack| (ack_id(ack), ack_message(ack)));
         let messages: Map<_, _> = events.chain(acks).collect();
         json!({
@@ -107,11 +108,12 @@ fn ack_id(ack: Shape) -> String {
     format!("ack.{}", (ack.name)())
 }
 
-fn message(event: &EventType) -> Value {
+fn message(event: &EventType, samples: &Samples) -> Value {
     json!({
         "name": event.name,
         "summary": event.description(),
         "payload": schema(event.payload),
+        "examples": [{"payload": samples.example(event.payload)}],
         "x-socketio": {
             "event": event.name,
             "direction": event.direction,

@@ -4,6 +4,8 @@
 mod asyncapi;
 mod invalid;
 mod listing;
+mod page;
+mod sample;
 mod schemas;
 mod typescript;
 

@@ -94,7 +94,7 @@ fn further(out: &mut String, object: &Object) -> fmt::Result {
 
 /// What an object's interface extends, and the objects whose properties it has: more than one
 /// where a struct is flattened from others. None for what is not an object.
-fn interface(schema: &RefOr<Schema>) -> Option<(Vec<String>, Vec<&Object>)> {
+pub(super) fn interface(schema: &RefOr<Schema>) -> Option<(Vec<String>, Vec<&Object>)> {
     match schema {
         RefOr::T(Schema::Object(object)) if !object.properties.is_empty() => {
             Some((Vec::new(), vec![object]))
@@ -112,7 +112,7 @@ fn interface(schema: &RefOr<Schema>) -> Option<(Vec<String>, Vec<&Object>)> {
 }
 
 /// The schema as a TypeScript type expression.
-fn expression(schema: &RefOr<Schema>) -> String {
+pub(super) fn expression(schema: &RefOr<Schema>) -> String {
     let schema = match schema {
         RefOr::Ref(reference) => {
             return reference.ref_location.rsplit('/').next().unwrap_or_default().into();
@@ -163,7 +163,7 @@ fn union(alternatives: impl IntoIterator<Item = String>) -> String {
     alternatives.into_iter().collect::<Vec<_>>().join(" | ")
 }
 
-fn description(schema: &RefOr<Schema>) -> &str {
+pub(super) fn description(schema: &RefOr<Schema>) -> &str {
     match schema {
         RefOr::Ref(reference) => &reference.description,
         RefOr::T(Schema::Object(object)) => object.description.as_deref().unwrap_or_default(),

@@ -3,6 +3,7 @@
 
 mod closing;
 mod rooms;
+mod seen;
 
 use std::{
     fmt,
@@ -30,6 +31,7 @@ use super::{
     queue::{Queue, Work},
     recovery::{Recovery, Session},
     seats::{Member, Seats},
+    watch::Watch,
 };
 use crate::{
     auth::{Identity, TokenError, Verifier, given_token},
@@ -81,6 +83,7 @@ pub(super) struct Context {
     pub(super) leeway: Duration,
     /// Weak, since it has this.
     pub(super) hooks: OnceLock<Weak<dyn Hooks>>,
+    pub(super) watch: Watch,
 }
 
 /// How long a client may take.
@@ -276,6 +279,7 @@ impl Connection {
     /// Gives its owner a newer token.
     pub(super) fn identify(self: &Arc<Self>, identity: Arc<Identity>) {
         let user = identity.user_id.clone();
+        self.note_identity(&identity);
         self.identity.store(Some(identity));
         self.push(Item::Identify(self.member, Some(user)));
     }
@@ -339,7 +343,7 @@ impl Connection {
             return;
         }
         let (namespace, user) = (self.namespace, self.user_id());
-        self.link.register(self.member, namespace, |lane| {
+        let first = self.link.register(self.member, namespace, |lane| {
             let polled = |polls: &Arc<Polls>| {
                 let polled = Polled::new(polls.clone(), namespace, self.context.max_pending_bytes);
                 Outlet::Polls(Box::new(polled))
@@ -354,6 +358,7 @@ impl Connection {
                 Registration { namespace, user, since, outlet, recovers, comes_back };
             self.push(Item::Register(self.member, registration));
         });
+        first.inspect(|carrier| self.context.watch.began(*carrier));
         self.context.hub.note_socket(self.id, self.link.shard(), self.member);
     }
 
@@ -363,6 +368,7 @@ impl Connection {
         let mut state = self.lock();
         if state.phase == Phase::New {
             state.phase = Phase::Added;
+            self.note_beginning(&state.rooms);
             // Whoever has the answer is here, as far as anybody may ask.
             then();
             self.push(Item::Opened(self.member, answer));
@@ -371,7 +377,7 @@ impl Connection {
 
     /// It has ended: takes it out of every room. Whether it had begun, and the rooms it was in;
     /// none when its end was known already.
-    pub(super) fn end(self: &Arc<Self>) -> Option<(bool, Vec<Room>)> {
+    pub(super) fn end(self: &Arc<Self>, reason: &'static str) -> Option<(bool, Vec<Room>)> {
         let mut state = self.lock();
         let begun = match std::mem::replace(&mut state.phase, Phase::Gone) {
             Phase::Gone => return None,
@@ -379,6 +385,9 @@ impl Connection {
         };
         state.admitted = None;
         let rooms = std::mem::take(&mut state.rooms);
+        if begun {
+            self.note_end(reason, state.shut_out, &rooms);
+        }
         self.context.hub.forget_socket(self.id, self.link.shard(), self.member);
         let mut left = rooms.clone();
         // It may have come in there unasked.
@@ -387,7 +396,7 @@ impl Connection {
         if let Some((recovery, session)) = self.session() {
             recovery.ended(session);
         }
-        self.link.forget(self.member);
+        self.link.forget(self.member).inspect(|carrier| self.context.watch.ended(*carrier));
         // Whoever has the seat next is heard of after that.
         self.context.seats.free(self.link.shard(), self.member);
         Some((begun, rooms))

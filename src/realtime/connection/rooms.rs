@@ -11,6 +11,7 @@ use crate::{
     realtime::{
         frame::Outgoing,
         hub::{Item, Kept, Replay, Replayed, Restoration, Then, Told},
+        watch::Happening,
     },
     room::Room,
 };
@@ -81,6 +82,12 @@ impl Connection {
     #[must_use]
     pub fn own_room(&self) -> Room {
         Room::Other(self.id.into())
+    }
+
+    /// Whether a room is one that the server itself has put this socket into, and counts on.
+    #[must_use]
+    pub fn counts_on(&self, room: &Room) -> bool {
+        matches!(room, Room::User(_) | Room::Admins) || *room == self.own_room()
     }
 
     /// Joins a room. Its kept events, and those of its siblings as far as they come here, wait
@@ -182,6 +189,9 @@ impl Connection {
             state.rooms.push(room.clone());
         }
         self.keep(&room, &joining, is_new);
+        if is_new && state.phase == Phase::Added {
+            self.note(|| Happening::Joined(room.clone()));
+        }
         match joining {
             Joining::Buffered(siblings) => {
                 self.push(Item::JoinBuffered(self.member, room, siblings));
@@ -228,6 +238,7 @@ impl Connection {
             if let Some((recovery, session)) = self.session() {
                 recovery.left(session, room.clone());
             }
+            self.note(|| Happening::Left(room.clone()));
             self.push(Item::Leave(self.member, room));
         }
     }

@@ -49,6 +49,8 @@ pub(in crate::realtime) enum Item {
     Leave(Member, Room),
     Gone(Member, Vec<Room>),
     Send(Member, Arc<Outgoing>),
+    /// The same, and who sends it is told when the client can take more; not at all when it has ended.
+    Tell(Member, Arc<Outgoing>, oneshot::Sender<()>),
     Acknowledge(Member, i64, Box<str>),
     Close(Member, Option<Arc<Outgoing>>),
     Broadcast(Arc<UnderWay>),

@@ -40,7 +40,7 @@ use self::{
     item::{RoomsQuestion, UnderWay},
     room_count::RoomCount,
 };
-use super::{frame::Outgoing, seats::Member};
+use super::{frame::Outgoing, seats::Member, watch::Watch};
 use crate::{id::Id, room::Room, tasks::Tasks};
 
 /// Locks that give concurrent broadcasts to a room one order over all shards.
@@ -92,13 +92,15 @@ impl Hub {
         shards: usize,
         max_rooms_per_connection: usize,
         max_pending_bytes: usize,
+        watch: &Watch,
     ) -> Self {
         // Up to three namespaces share a websocket, and what is sent at once and what waits for it
         // come together.
         let replay_bytes = max_pending_bytes / 8;
         let count = Arc::<RoomCount>::default();
-        let shard = |_| shard::start(replay_bytes, count.clone(), tasks);
-        let shards = (0..shards).map(shard).collect();
+        let start =
+            |shard| shard::start(shard, (replay_bytes, count.clone()), watch.clone(), tasks);
+        let shards = (0..shards).map(start).collect();
         Self(Arc::new(Inner {
             shards,
             stripes: std::array::from_fn(|_| Mutex::new(())),

@@ -16,11 +16,11 @@ use super::{
     members::Members,
     outlet::Outbound,
     room_count::RoomCount,
-    slot::{Delivery, Slot},
+    slot::{Delivery, Look, Slot},
 };
 use crate::{
     id::Id,
-    realtime::{frame::Outgoing, seats::Member},
+    realtime::{frame::Outgoing, seats::Member, watch::Watch},
     room::Room,
     tasks::Tasks,
 };
@@ -43,6 +43,7 @@ struct Shard {
     frame_batch: FrameBatch,
     pace: Pace,
     broadcasts: u64,
+    look: Look,
     /// Broadcasts whose frames were gathered and are not written yet.
     gathered: Vec<Arc<UnderWay>>,
     replay_bytes: usize,
@@ -54,13 +55,15 @@ struct Shard {
 
 /// Starts a shard; it ends when every sender of its queue is gone.
 pub(super) fn start(
-    replay_bytes: usize,
-    count: Arc<RoomCount>,
+    shard: usize,
+    (replay_bytes, count): (usize, Arc<RoomCount>),
+    watch: Watch,
     tasks: &Tasks,
 ) -> mpsc::UnboundedSender<Item> {
     let (queue, mut items) = mpsc::unbounded_channel();
     tasks.spawn_until_stopped("hub", async move {
-        let mut shard = Shard { replay_bytes, count, ..Shard::default() };
+        let look = Look { shard, watch };
+        let mut shard = Shard { count, look, replay_bytes, ..Shard::default() };
         let mut batch = Vec::with_capacity(BATCH);
         while items.recv_many(&mut batch, BATCH).await > 0 {
             let reaching = batch.iter().filter(|item| shard.may_reach(item));
@@ -88,6 +91,13 @@ impl Shard {
                 }
             }
             Item::Send(member, event) => self.send(member, &Outbound::Event(event)),
+            Item::Tell(member, event, taken) => {
+                self.send(member, &Outbound::Event(event));
+                if let Some(slot) = slot(&mut self.slots, member) {
+                    slot.write(&mut self.frame_batch);
+                    slot.outlet.watch(taken, 0);
+                }
+            }
             Item::Acknowledge(member, id, data) => self.send(member, &Outbound::Ack(id, data)),
             Item::Join(member, room) => self.join(member, room),
             Item::JoinBuffered(member, room, siblings) => {
@@ -270,6 +280,9 @@ impl Shard {
     fn send(&mut self, member: Member, outbound: &Outbound) {
         if let Some(slot) = slot(&mut self.slots, member) {
             slot.send(outbound, &mut self.frame_batch);
+            if let Outbound::Event(event) = outbound {
+                self.look.at(slot, event);
+            }
         }
     }
 
@@ -278,7 +291,9 @@ impl Shard {
         if let Some(kept) = &broadcast.kept {
             self.sent = Some(kept.clone());
         }
-        let Self { slots, rooms, frame_batch, pace, broadcasts: number, replay_bytes, .. } = self;
+        let Self {
+            slots, rooms, frame_batch, pace, broadcasts: number, replay_bytes, look, ..
+        } = self;
         if let Except::Rooms(except) = &broadcast.except {
             for at in members(rooms, except) {
                 if let Some(slot) = on(slots, at) {
@@ -286,7 +301,7 @@ impl Shard {
                 }
             }
         }
-        let mut delivery = Delivery::new(broadcast, *number, *replay_bytes);
+        let mut delivery = Delivery::new(broadcast, *number, *replay_bytes, look);
         let mut sockets = 0;
         let writes = !frame_batch.gathers() || broadcast.volatile || broadcast.message.is_bundle();
         let effort = if writes { GATHERED_A_WRITE } else { 1 };

@@ -23,7 +23,7 @@ use crate::{
     event::{ByNamespace, Namespace},
     id::Id,
     metrics,
-    realtime::{frame::Outgoing, lane::Run, seats::Member},
+    realtime::{frame::Outgoing, lane::Run, seats::Member, watch::Watch},
     room::Room,
 };
 
@@ -89,16 +89,41 @@ pub(super) struct Delivery<'a> {
     picks: Option<&'a Picks>,
     /// What was delivered of a bundle.
     delivered: Delivered,
+    /// Who looks at what is delivered, if anybody does.
+    look: Option<&'a Look>,
+}
+
+/// Who may look at what a shard delivers.
+#[derive(Default)]
+pub(super) struct Look {
+    pub(super) shard: usize,
+    pub(super) watch: Watch,
+}
+
+impl Look {
+    /// A socket is sent an event.
+    pub(super) fn at(&self, slot: &Slot, event: &Arc<Outgoing>) {
+        if slot.namespace == Namespace::Admin {
+            return;
+        }
+        self.watch.sent((self.shard, slot.member), slot.namespace, event);
+    }
 }
 
 impl<'a> Delivery<'a> {
-    pub(super) fn new(broadcast: &'a Broadcast, number: u64, replay_bytes: usize) -> Self {
+    pub(super) fn new(
+        broadcast: &'a Broadcast,
+        number: u64,
+        replay_bytes: usize,
+        look: &'a Look,
+    ) -> Self {
         let except = match &broadcast.except {
             Except::User(user) => Some((hash(user), user)),
             Except::Nobody | Except::Rooms(_) => None,
         };
         let (frames, delivered) = (<[_; 2]>::default(), Delivered::new());
-        Self { broadcast, except, number, replay_bytes, frames, picks: None, delivered }
+        let look = look.watch.notes().then_some(look);
+        Self { broadcast, except, number, replay_bytes, frames, picks: None, delivered, look }
     }
 
     /// From now on only this is heard of the bundle.
@@ -193,6 +218,16 @@ impl Slot {
         delivery: &mut Delivery,
         frame_batch: &mut FrameBatch,
     ) -> bool {
+        let hears = self.deliver_unseen(delivery, frame_batch);
+        if let (Some(look), Message::One(event)) = (delivery.look, &delivery.broadcast.message)
+            && hears
+        {
+            look.at(self, event);
+        }
+        hears
+    }
+
+    fn deliver_unseen(&mut self, delivery: &mut Delivery, frame_batch: &mut FrameBatch) -> bool {
         let broadcast = delivery.broadcast;
         if !broadcast.namespaces.contains(self.namespace) || self.seen == delivery.number {
             return false;

@@ -30,7 +30,7 @@ const MOST: usize = 1000;
 const SHARD: usize = 0;
 
 fn hub() -> Hub {
-    Hub::start(&Tasks::default(), 1, 10, MOST)
+    Hub::start(&Tasks::default(), 1, 10, MOST, &Watch::default())
 }
 
 fn room() -> Room {

@@ -24,7 +24,7 @@ use socket2::SockRef;
 use tokio::{net::TcpStream, sync::oneshot};
 
 use self::state::{Phase, State};
-use super::frame;
+use super::{frame, watch::Watch};
 use crate::{
     event::{ByNamespace, Namespace},
     limits::PacketLimit,
@@ -57,6 +57,8 @@ pub(super) struct Tolerance {
     pub(super) packets: Option<PacketLimit>,
     /// Where what is to be done about a socket later begins.
     pub(super) tasks: Tasks,
+    /// Who looks at this node, and wants to know how much is sent.
+    pub(super) watch: Watch,
 }
 
 #[cfg(test)]
@@ -70,6 +72,7 @@ impl Tolerance {
             farewell: ByNamespace::default(),
             packets: None,
             tasks: Tasks::default(),
+            watch: Watch::default(),
         }
     }
 }
@@ -114,6 +117,7 @@ impl Lane {
         if state.phase != Phase::Open {
             return;
         }
+        self.tolerance.watch.told(run.frames.len(), run.bytes.len());
         let written = if state.is_idle() || is_unruly() {
             match taken(self.stream.try_write(run.bytes)) {
                 Ok(written) if written == run.bytes.len() => return,
@@ -291,7 +295,7 @@ impl Lane {
         }
         metrics::slow_consumers().increment(1);
         state.drop_all_but_the_started_frame();
-        let told: Vec<Bytes> = Namespace::ALL
+        let told: Vec<Bytes> = Namespace::EVERY
             .into_iter()
             .filter(|namespace| state.open[*namespace])
             .map(|namespace| self.tolerance.farewell[namespace].clone())

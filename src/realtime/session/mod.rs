@@ -2,6 +2,8 @@
 //! once however the engine reports it.
 
 mod comeback;
+mod opening;
+mod operators;
 mod said;
 
 use std::{
@@ -16,12 +18,15 @@ use futures_util::{FutureExt, future::BoxFuture};
 use socketioxide::{
     SocketIo,
     adapter::LocalAdapter,
-    handler::{ConnectHandler, DisconnectHandler, FromConnectParts, MessageHandler, Value},
+    handler::{ConnectHandler, DisconnectHandler, MessageHandler, Value},
     socket::{DisconnectReason, Socket},
 };
 use tokio::{sync::watch, time::timeout};
 
-use self::said::Said;
+use self::{
+    opening::{Opening, text_of},
+    said::Said,
+};
 use super::{
     commands::Commands,
     connection::{Connection, Context, Hooks},
@@ -104,7 +109,8 @@ impl Lifecycle {
         let commands = Arc::new(commands);
         // Called once, when the application is put together.
         let _ = self.listeners.set(Listeners { commands, observers });
-        for namespace in Namespace::ALL {
+        let admin = self.commands().is_some_and(|commands| commands.inspector.is_some());
+        for namespace in Namespace::ALL.into_iter().chain(admin.then_some(Namespace::Admin)) {
             let (begin, connect) = (self.clone(), self.clone());
             // Not before the middleware below has let them in.
             let handler = move |opening: Opening| async move {
@@ -117,6 +123,10 @@ impl Lifecycle {
             };
             io.ns(namespace.path(), handler.with(middleware));
         }
+    }
+
+    fn commands(&self) -> Option<&Commands> {
+        self.listeners.get().map(|listeners| &*listeners.commands)
     }
 
     fn observers(&self) -> impl Iterator<Item = &Arc<dyn Observer>> {
@@ -149,6 +159,9 @@ impl Lifecycle {
         auth: Option<&str>,
         listen: impl FnOnce(&Arc<Connection>),
     ) -> std::result::Result<Arc<Connection>, Refusal> {
+        if namespace == Namespace::Admin {
+            return self.let_operator_in(link, auth, listen).await;
+        }
         let authenticated = async {
             let said = Said::read(auth)?;
             Ok((self.authenticate(said.token.as_deref(), link).await?, said))
@@ -203,11 +216,15 @@ impl Lifecycle {
         if let Some(left_out) = log_limit::admit("handshake", Some(address), about) {
             tracing::info!(%address, %error, left_out, "a handshake was refused");
         }
+        self.close_refused(link);
+        Refusal::Token(error)
+    }
+
+    fn close_refused(&self, link: &Arc<Link>) {
         if link.is_v3() {
             // The engine waits for a CONNECT of later versions only.
             self.context.close_if_vacant(link, self.connect_timeout);
         }
-        Refusal::Token(error)
     }
 
     async fn authenticate(
@@ -236,6 +253,9 @@ impl Lifecycle {
             if let Some(identity) = connection.identity() {
                 self.arrived(connection, &identity);
             }
+            if let Some(inspector) = self.inspector_of(connection) {
+                inspector.arrived(connection);
+            }
         });
     }
 
@@ -249,7 +269,12 @@ impl Lifecycle {
 
     /// A connection has ended, however that became known; the first to say so sees to the rest.
     fn finish(&self, connection: &Arc<Connection>) {
-        if let Some((begun, rooms)) = connection.end() {
+        self.finish_because(connection, "transport close");
+    }
+
+    /// The same, for a reason that the official server would name.
+    fn finish_because(&self, connection: &Arc<Connection>, reason: &'static str) {
+        if let Some((begun, rooms)) = connection.end(reason) {
             self.ended(connection, begun, &rooms);
         }
     }
@@ -263,6 +288,9 @@ impl Lifecycle {
         if begun {
             metrics::connections(connection.namespace().path()).decrement(1);
             self.open.send_modify(|open| *open -= 1);
+        }
+        if let Some(inspector) = self.inspector_of(connection) {
+            inspector.left(connection.id());
         }
         for observer in self.observers() {
             let left = AssertUnwindSafe(|| observer.left(connection, rooms));
@@ -328,7 +356,7 @@ impl Hooks for Lifecycle {
     }
 
     fn left(&self, connection: &Arc<Connection>) {
-        self.finish(connection);
+        self.finish_because(connection, "client namespace disconnect");
         if let Some((recovery, session)) = connection.session() {
             recovery.forgotten(session);
         }
@@ -433,6 +461,8 @@ const TOO_MANY: &str = "Too many connections of this user.";
 /// Why a CONNECT is refused: what the client reads as `connect_error.message`.
 enum Refusal {
     Token(TokenError),
+    /// An operator, in the words of the Admin UI.
+    Operator(&'static str),
     TooMany,
     NoLink,
 }
@@ -441,39 +471,9 @@ impl Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Token(error) => error.fmt(f),
+            Self::Operator(words) => f.write_str(words),
             Self::TooMany => f.write_str(TOO_MANY),
             Self::NoLink => f.write_str("server error"),
         }
-    }
-}
-
-/// A CONNECT over the engine: its socket and the client's `auth`.
-struct Opening {
-    socket: Arc<Socket>,
-    auth: Option<Value>,
-}
-
-impl Opening {
-    /// The link under it, which came with the request.
-    fn link(&self) -> Option<Arc<Link>> {
-        self.socket.req_parts().extensions.get::<Arc<Link>>().cloned()
-    }
-}
-
-fn text_of(auth: &Value) -> Option<&str> {
-    match auth {
-        Value::Str(auth, _) => Some(auth.as_str()),
-        Value::Bytes(_) => None,
-    }
-}
-
-impl FromConnectParts<LocalAdapter> for Opening {
-    type Error = std::convert::Infallible;
-
-    fn from_connect_parts(
-        socket: &Arc<Socket>,
-        auth: &Option<Value>,
-    ) -> std::result::Result<Self, Self::Error> {
-        Ok(Self { socket: socket.clone(), auth: auth.clone() })
     }
 }

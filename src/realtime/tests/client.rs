@@ -277,6 +277,7 @@ const fn prefix(namespace: Namespace) -> &'static str {
         Namespace::Root => "",
         Namespace::Chat => "/chat,",
         Namespace::Marketplace => "/marketplace,",
+        Namespace::Admin => "/admin,",
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) fn in_our_words<'a>(context: &Context, link: &Link, packet: &'a str) 
         return packet.into();
     }
     let message = packet::Message::read(&packet[1..]).ok();
-    let Some(namespace) = message.and_then(|it| Namespace::from_path(it.namespace)) else {
+    let Some(namespace) = message.and_then(|it| Namespace::asked_for(it.namespace)) else {
         return packet.into();
     };
     let connections = context.connections(link);

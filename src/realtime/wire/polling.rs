@@ -143,6 +143,7 @@ pub(super) async fn receive(
     if polls.has_ended() {
         session.close();
     }
+    context.watch.told(frames.len(), body.len());
     let zipped = if accepts_gzip(headers) { payload::gzip(&body) } else { None };
     let encoding = zipped.is_some().then_some("gzip");
     Ok(text(polls.write(zipped.unwrap_or(body)), encoding))
@@ -243,6 +244,7 @@ async fn read_packets(
             return Ok(Ok(unheard()));
         }
         link.resumed().await;
+        context.watch.heard(some.len(), some.iter().map(|packet| packet.len()).sum());
         let some: Vec<_> = some.into_iter().map(names::for_engine).collect();
         session.gives(&some);
         let body = join(&some, session.is_v3());

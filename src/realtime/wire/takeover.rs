@@ -35,8 +35,12 @@ pub(super) async fn take_over(
         // Its CONNECT was answered, and the engine may not have said so yet.
         hooks.begin(connection);
     }
-    if !link.change_over(&lane, &context.hub) {
-        return None;
+    let came_over = link.change_over(&lane, &context.hub)?;
+    if came_over > 0 {
+        context.watch.came_over();
+    }
+    for connection in &connections {
+        connection.note_websocket();
     }
     session.close();
     Some(connections)

@@ -246,7 +246,10 @@ impl Websocket {
             return Ok(());
         }
         match message {
-            Message::Text(text) => self.packet(&text),
+            Message::Text(text) => {
+                self.context.watch.heard(1, text.len());
+                self.packet(&text)
+            }
             Message::Binary(bytes) => {
                 self.attachment(packet::attachment(&bytes, self.link.is_v3())?)
             }
@@ -297,7 +300,7 @@ impl Websocket {
             return Err(End::Quiet);
         }
         let packet::Message { namespace: path, kind } = packet::Message::read(text)?;
-        let Some(namespace) = Namespace::from_path(path) else {
+        let Some(namespace) = Namespace::asked_for(path) else {
             if matches!(kind, Kind::Connect(_)) {
                 let refusal = frame::refused(path, "Invalid namespace", self.link.is_v3());
                 self.lane.send((&refusal).into());

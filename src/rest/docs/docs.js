@@ -1,17 +1,12 @@
 // Draws openapi.json. Every word of the document goes in as text, never as HTML; of Markdown it knows
 // headings, tables and code.
-'use strict';
+
+import { start as askWhoCalls } from './credentials.js';
+import { byId, element } from './element.js';
+import { form } from './try.js';
 
 const METHODS = ['get', 'post', 'put', 'patch', 'delete'];
 let document_;
-
-function element(name, { className, text, children = [] } = {}) {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  made.append(...children);
-  return made;
-}
 
 // What a reference is to, with its name.
 function resolve(value) {
@@ -32,7 +27,8 @@ function row(kind, text) {
 
 function table(text) {
   const [head, , ...rows] = text.split('\n');
-  return element('table', { children: [
+  // Wider than a phone, so that it is moved by the keyboard, too.
+  return element('table', { tabindex: '0', children: [
     element('thead', { children: [row('th', head)] }),
     element('tbody', { children: rows.map((cells) => row('td', cells)) }),
   ] });
@@ -78,13 +74,18 @@ function section(title, ...children) {
   return [element('h3', { text: title }), ...children];
 }
 
+// What may be wider than the page is reached by the keyboard, too.
+function block(text, label, className) {
+  return element('pre', { text, className, tabindex: '0', role: 'group', 'aria-label': label });
+}
+
 function bodyOf(carrier) {
   const media = Object.values(resolve(carrier).content ?? {})[0];
   const { schema, example } = media ?? {};
-  const parts = schema ? [element('pre', { text: sketch(schema) })] : [];
+  const parts = schema ? [block(sketch(schema), 'Schema')] : [];
   if (example !== undefined) {
     const text = typeof example === 'string' ? example : JSON.stringify(example, null, 2);
-    parts.push(element('pre', { className: 'example', text }));
+    parts.push(block(text, 'Example', 'example'));
   }
   return parts;
 }
@@ -99,6 +100,25 @@ function failures(responses) {
   return codes.length ? section('Failures', definitions(codes)) : [];
 }
 
+// What a body may be: its example, or an empty object; undefined where there is none.
+function exampleOf(body) {
+  if (!body) return undefined;
+  const { example } = Object.values(resolve(body).content ?? {})[0] ?? {};
+  return JSON.stringify(example ?? {}, null, 2);
+}
+
+// The form that sends it, made when it is asked for.
+function tryIt(method, path, operation, parameters) {
+  const summary = element('summary', { text: 'Try it' });
+  const made = element('details', { className: 'trial', children: [summary] });
+  made.addEventListener('toggle', () => {
+    if (made.open && made.children.length === 1) {
+      made.append(form(method.toUpperCase(), path, parameters, exampleOf(operation.requestBody)));
+    }
+  });
+  return made;
+}
+
 // Whether an operation takes other credentials than all the others.
 function credentials(ways) {
   if (!ways) return [];
@@ -106,7 +126,7 @@ function credentials(ways) {
   return [element('p', { text: open ? 'It needs no credentials.' : 'Credentials are optional.' })];
 }
 
-function inside(operation) {
+function inside(method, path, operation) {
   const parts = [];
   parts.push(...prose(operation.description), ...credentials(operation.security));
   const parameters = operation.parameters?.map(resolve) ?? [];
@@ -126,6 +146,7 @@ function inside(operation) {
     parts.push(...section(`Answer ${status}`, ...said, ...bodyOf(response)));
   }
   parts.push(...failures(Object.fromEntries(failed)));
+  parts.push(tryIt(method, path, operation, parameters));
   return element('div', { className: 'inside', children: parts });
 }
 
@@ -136,7 +157,7 @@ function draw(method, path, operation) {
     element('code', { text: path }),
     element('span', { className: 'what', text: what }),
   ] });
-  const card = element('details', { children: [summary, inside(operation)] });
+  const card = element('details', { children: [summary, inside(method, path, operation)] });
   card.dataset.words = `${method} ${path} ${what} ${operation.description ?? ''}`.toLowerCase();
   return card;
 }
@@ -160,14 +181,15 @@ function drawAll() {
 
 function filter(words) {
   for (const group of document.querySelectorAll('#operations section')) {
-    const cards = [...group.querySelectorAll('details')];
+    const cards = [...group.querySelectorAll(':scope > details')];
     for (const card of cards) card.hidden = !words.every((word) => card.dataset.words.includes(word));
     group.hidden = cards.every((card) => card.hidden);
   }
 }
 
 async function start() {
-  const operations = document.getElementById('operations');
+  const operations = byId('operations');
+  askWhoCalls();
   try {
     document_ = await (await fetch('openapi.json')).json();
   } catch {
@@ -176,10 +198,10 @@ async function start() {
   }
   const { title, version, description } = document_.info;
   document.title = document.querySelector('h1').textContent = `${title} API`;
-  document.getElementById('about').replaceChildren(
+  byId('about').replaceChildren(
     element('p', { text: `Version ${version}.` }), ...prose(description));
   operations.replaceChildren(...drawAll());
-  document.getElementById('filter').addEventListener('input', ({ target }) =>
+  byId('filter').addEventListener('input', ({ target }) =>
     filter(target.value.toLowerCase().split(/\s+/).filter(Boolean)));
 }
 

@@ -1,0 +1,105 @@
+//! Which node takes what emitters publish: marks, from which all number what they hear, and claims.
+
+use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
+
+use redis::{RedisError, aio::MultiplexedConnection};
+use tokio::{sync::mpsc, time::sleep};
+
+use super::{
+    emitters::{Emitted, Emitters, Heard, Mark},
+    names::Kind,
+    shared::{Away, Shared},
+};
+use crate::{id::Ids, metrics};
+
+/// Messages that are claimed at once.
+const AT_ONCE: usize = 100;
+
+/// How often a mark is set, for how long messages after it may be claimed, and until when it is known which
+/// were.
+const MARK_INTERVAL: Duration = Duration::from_secs(10);
+const LATE: Duration = Duration::from_secs(30);
+const KNOWN: Duration = Duration::from_mins(1);
+
+/// Claims what is heard, as fast as it is done.
+pub(super) async fn claim(
+    mut heard: mpsc::UnboundedReceiver<Heard>,
+    shared: &Shared,
+) -> Result<Infallible, Away> {
+    let Some(emitters) = shared.emitters.get() else { return pending().await };
+    loop {
+        // What is claimed has a place to go to.
+        let Ok(place) = emitters.taken.reserve().await else { return pending().await };
+        let mut some = Vec::new();
+        if heard.recv_many(&mut some, AT_ONCE).await == 0 {
+            return pending().await;
+        }
+        let taken = take(shared, emitters, some).await?;
+        if !taken.is_empty() {
+            place.send(taken);
+        }
+    }
+}
+
+/// Takes those of the messages that nobody has taken.
+async fn take(
+    shared: &Shared,
+    emitters: &Emitters,
+    heard: Vec<Heard>,
+) -> Result<Vec<Emitted>, Away> {
+    let mut places: Vec<(&Arc<Mark>, usize, u64)> = Vec::new();
+    for Heard { mark, at, number, .. } in &heard {
+        let is_same = |(other, place, _): &&mut (&Arc<Mark>, usize, u64)| {
+            Arc::ptr_eq(other, mark) && place == at
+        };
+        match places.iter_mut().rev().find(is_same) {
+            Some((_, _, last)) => *last = *number,
+            None => places.push((mark, *at, *number)),
+        }
+    }
+    let mut script = shared.scripts.claim.prepare_invoke();
+    script.arg(millis(LATE)).arg(millis(KNOWN));
+    for (mark, at, last) in &places {
+        let Some(pattern) = emitters.patterns().nth(*at) else { continue };
+        script.key(shared.names.key(&format!("claim:{}:{pattern}", mark.name)));
+        script.arg(&mark.set).arg(last);
+    }
+    let taken: Vec<u64> = shared.ask(async |redis| script.invoke_async(redis).await).await?;
+    let places: Vec<_> =
+        places.iter().map(|(mark, at, _)| (Arc::as_ptr(mark), *at)).zip(taken).collect();
+    let is_ours = |heard: &Heard| {
+        let place = (Arc::as_ptr(&heard.mark), heard.at);
+        places.iter().any(|(other, taken)| *other == place && heard.number > *taken)
+    };
+    Ok(heard.into_iter().filter(is_ours).map(|heard| heard.emitted).collect())
+}
+
+/// Sets a mark, where emitters are heard: what is published once this has returned comes after it.
+pub(super) async fn mark(
+    shared: &Shared,
+    commands: &mut MultiplexedConnection,
+) -> Result<(), RedisError> {
+    if shared.emitters.get().is_none() {
+        return Ok(());
+    }
+    let mut script = shared.scripts.mark.prepare_invoke();
+    script.arg(shared.names.channel(Kind::Mark)).arg(Ids.next().simple().to_string());
+    let () = script.invoke_async(commands).await?;
+    metrics::cluster_published(Kind::Mark.label()).increment(1);
+    Ok(())
+}
+
+/// Sets marks, again and again.
+pub(super) async fn keep_marking(
+    shared: &Shared,
+    mut commands: MultiplexedConnection,
+) -> Result<Infallible, RedisError> {
+    loop {
+        sleep(MARK_INTERVAL).await;
+        mark(shared, &mut commands).await?;
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    duration.as_millis().try_into().unwrap_or(u64::MAX)
+}
