@@ -75,8 +75,8 @@ impl Courier {
         }
         while sent < delivery.calls() && matches!(outcome, Outcome::Delivered) {
             let Some(body) = delivery.body(sent, &self.telling.presence) else { break };
-            let call = self.endpoint.call(&delivery.id(sent), body);
-            outcome = call.instrument(span.clone()).await;
+            let id = delivery.id(sent);
+            outcome = self.endpoint.call(&id, body).instrument(span.clone()).await;
             sent += usize::from(matches!(outcome, Outcome::Delivered));
         }
         if !matches!(outcome, Outcome::Delivered) {
