@@ -4,6 +4,7 @@
 
 mod asks;
 mod bridge;
+mod kinds;
 mod operators;
 mod outage;
 mod presence;

@@ -48,6 +48,7 @@ mod rooms;
 mod secrets;
 mod shkeeper;
 mod shkeeper_client;
+mod sockets;
 mod stopping;
 mod store;
 mod support;

@@ -42,7 +42,9 @@ async fn grant(
     operator: OperatorCaller,
     Path((room, user)): Path<(Room, Id)>,
 ) -> Result<StatusCode> {
-    access.grant(user, room, operator.identity.user_id.clone()).await?;
+    let kind = room.kind();
+    access.grant(user.clone(), room, operator.identity.user_id.clone()).await?;
+    tracing::info!(by = %operator.identity.user_id, %user, kind, "a user may enter a room");
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -62,9 +64,11 @@ async fn grant(
 )]
 async fn revoke(
     State(access): State<Access>,
-    _operator: OperatorCaller,
+    operator: OperatorCaller,
     Path((room, user)): Path<(Room, Id)>,
 ) -> Result<StatusCode> {
-    access.revoke(user, room).await?;
+    let kind = room.kind();
+    access.revoke(user.clone(), room).await?;
+    tracing::info!(by = %operator.identity.user_id, %user, kind, "a user's right to a room is taken back");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,4 +1,4 @@
-//! How this node does, and what a developer signs in with.
+//! How this node does and has done, and what a developer signs in with.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -19,6 +19,68 @@ pub(super) struct Status {
     pub(super) environment: Environment,
     /// Who the credentials speak for.
     pub(super) caller: Operator,
+    /// What is wrong now, the worst first.
+    pub(super) troubles: Vec<Trouble>,
+}
+
+/// Something that is wrong now.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Trouble {
+    /// What it is, for programs.
+    #[schema(value_type = String)]
+    pub(super) code: &'static str,
+    /// How bad it is.
+    pub(super) severity: Severity,
+    /// What it is, in a sentence.
+    pub(super) title: String,
+    /// Since when, how much, and what to do.
+    pub(super) detail: String,
+}
+
+/// How bad something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Severity {
+    /// Something is not done.
+    Bad,
+    /// Something is done worse, or late.
+    Warning,
+}
+
+/// The last hour of a node, in steps.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = NodeHistory)]
+pub(super) struct History {
+    /// The time between two steps.
+    pub(super) step_ms: u64,
+    /// The ends of the steps, the oldest first; 360 at most.
+    pub(super) times: Vec<Timestamp>,
+    /// What was read.
+    pub(super) figures: Vec<FigureHistory>,
+}
+
+/// A figure over time.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct FigureHistory {
+    /// What it is, such as `connections`.
+    #[schema(value_type = String)]
+    pub(super) name: &'static str,
+    /// `/s`, `s`, `B`, `cores`, or nothing for what is counted.
+    #[schema(value_type = String)]
+    pub(super) unit: &'static str,
+    /// By label: the namespaces of `connections`, what became of `eventsIn`. Of times the median (`p50`)
+    /// and the 99th percentile (`p99`) of the step.
+    pub(super) lines: Vec<LineHistory>,
+}
+
+/// A line of a figure.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LineHistory {
+    /// What it is of the figure.
+    pub(super) name: String,
+    /// One for each of the times; null where there was nothing.
+    pub(super) values: Vec<Option<f32>>,
 }
 
 /// Who asks.

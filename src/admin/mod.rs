@@ -3,6 +3,7 @@
 
 mod developer;
 mod documents;
+mod history;
 mod http;
 mod instrument;
 mod playground;

@@ -9,7 +9,8 @@ use http::{
 
 use super::{
     developer::DeveloperLogin,
-    documents::{Login, Operator, Playground, Status},
+    documents::{History as Told, Login, Operator, Playground, Status},
+    history::History,
     playground,
 };
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
     metrics,
     origin::{Origin, only},
     realtime::wire::Peer,
+    rest::health::Readiness,
 };
 
 /// Names by which a browser knows its own machine. A page elsewhere can have its own name point
@@ -46,6 +48,7 @@ struct Inner {
     started: Timestamp,
     environment: Environment,
     metrics: metrics::Handle,
+    history: History,
     developer: Option<DeveloperLogin>,
     playground: Option<Minter>,
     about: Vec<(&'static str, &'static str)>,
@@ -59,6 +62,7 @@ impl Admin {
     pub fn new(
         config: &Config,
         metrics: metrics::Handle,
+        readiness: Readiness,
         clock: Clock,
     ) -> Result<Self, SetupError> {
         Ok(Self(Arc::new(Inner {
@@ -67,6 +71,7 @@ impl Admin {
             about: about(config),
             started: clock.now(),
             environment: config.environment,
+            history: History::new(metrics.clone(), readiness, clock.clone()),
             clock,
             metrics,
         })))
@@ -89,7 +94,24 @@ impl Admin {
                 user_id: operator.identity.user_id.clone(),
                 roles: operator.identity.roles,
             },
+            troubles: self.0.history.troubles(),
         }
+    }
+
+    /// Goes on reading the figures of the last hour, for ever.
+    pub async fn keep_history(self) {
+        self.0.history.clone().keep_up().await;
+    }
+
+    /// Reads them once.
+    #[cfg(test)]
+    pub(super) fn read_figures(&self) {
+        self.0.history.read();
+    }
+
+    /// What was read after that moment; the last hour without one.
+    pub(super) fn history(&self, after: Option<Timestamp>) -> Told {
+        self.0.history.since(after)
     }
 
     /// Its metrics.

@@ -21,7 +21,7 @@ use crate::{
     id::Id,
     metrics,
     realtime::wire::Peer,
-    rest::Layers,
+    rest::{Layers, health::Readiness},
 };
 
 const NOW: i64 = 1_800_000_000_000;
@@ -38,6 +38,7 @@ struct Server {
     router: Router,
     config: Config,
     clock: Clock,
+    admin: Admin,
     code: Option<String>,
 }
 
@@ -66,16 +67,24 @@ impl Server {
     fn of(config: Config) -> Self {
         let clock = Clock::manual(Timestamp::from_millis(NOW));
         let origins = config.origin_policy().unwrap();
-        let admin = Admin::new(&config, metrics::install().unwrap(), clock.clone()).unwrap();
+        let readiness = Readiness::new(config.auth.handshake);
+        let admin =
+            Admin::new(&config, metrics::install().unwrap(), readiness, clock.clone()).unwrap();
         let code = admin.login_code().map(str::to_owned);
         let state = TestState {
-            admin,
+            admin: admin.clone(),
             authenticator: Authenticator::new(&config.auth, origins.clone(), clock.clone())
                 .unwrap(),
         };
         let (router, _) = routes().merge(OpenApiRouter::from(console())).split_for_parts();
         let layers = Layers::new(&config.server, config.log.slow_request, origins);
-        Self { router: crate::rest::layers(router, layers).with_state(state), config, clock, code }
+        Self {
+            router: crate::rest::layers(router, layers).with_state(state),
+            config,
+            clock,
+            admin,
+            code,
+        }
     }
 
     async fn ask(&self, peer: &str, request: Builder) -> Answer {
@@ -412,14 +421,39 @@ async fn status_and_metrics_are_for_operators() {
             "uptimeMs": 90_000,
             "environment": "development",
             "caller": {"userId": "u", "roles": [role.as_str()]},
+            "troubles": [],
         });
         assert_eq!(status, expected);
         let metrics = server.get("/api/metrics", &token).await;
         assert!(metrics.text.contains("process_resident_memory_bytes"), "{}", metrics.text);
     }
-    for path in ["/api/status", "/api/metrics"] {
+    for path in ["/api/status", "/api/metrics", "/api/history"] {
         let user = server.token(Role::User);
         assert_eq!(server.get(path, &user).await.status, 403, "{path}");
         assert_eq!(server.ask("127.0.0.1", Request::get(path)).await.status, 401, "{path}");
     }
+}
+
+#[tokio::test]
+async fn the_last_hour_is_told_in_steps_and_goes_on_from_a_moment() {
+    let server = Server::new(|_| ());
+    let token = server.token(Role::Admin);
+    let history = server.get("/api/history", &token).await.json();
+    assert_eq!((&history["stepMs"], &history["times"]), (&json!(10_000), &json!([])));
+    for _ in 0..3 {
+        server.admin.read_figures();
+        server.clock.advance(Duration::from_secs(10));
+    }
+    let history = server.get("/api/history", &token).await.json();
+    let times = history["times"].as_array().unwrap();
+    assert_eq!(times.len(), 2, "{times:?}");
+    let figures = history["figures"].as_array().unwrap();
+    let memory = figures.iter().find(|figure| figure["name"] == "memory").unwrap();
+    assert_eq!(memory["lines"][0]["name"], "resident");
+    let values = memory["lines"][0]["values"].as_array().unwrap();
+    assert!(values.iter().all(|value| value.as_f64().unwrap() > 1e6), "{values:?}");
+    let after = times[0].as_str().unwrap();
+    let later = server.get(&format!("/api/history?after={after}"), &token).await.json();
+    assert_eq!(later["times"], json!([times[1]]));
+    assert_eq!(server.get("/api/history?after=yesterday", &token).await.status, 422);
 }

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
-
 use super::catalogue::events;
 use crate::{
     auth::{Authenticator, Minter},
@@ -39,7 +37,7 @@ impl Ground {
     /// Reads the keys, and gets ready what is the same for every request.
     ///
     /// # Errors
-    /// When a key, an origin or the URL of Redis can't be used.
+    /// When a key, an origin or what is said of Redis can't be used.
     pub(super) fn lay(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let metrics = metrics::install()?;
         let origins = config.origin_policy()?;
@@ -50,8 +48,7 @@ impl Ground {
             catalogue: Arc::new(counted(events())),
             callers: CallerRates::new(&config.limits),
             readiness: Readiness::new(config.auth.handshake),
-            cluster: Cluster::configured(&config.cluster, &clock)
-                .context("cluster.redis_url (REDIS_URL)")?,
+            cluster: Cluster::configured(&config.cluster, &clock)?,
             tasks: Tasks::default(),
             config,
             clock,

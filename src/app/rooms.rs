@@ -134,7 +134,12 @@ impl Rooms {
                 tasks,
             ),
             accounts: AccountService::new(db, callers, &points, &users, config)?,
-            admin: Admin::new(config, ground.metrics.clone(), clock.clone())?,
+            admin: Admin::new(
+                config,
+                ground.metrics.clone(),
+                ground.readiness.clone(),
+                clock.clone(),
+            )?,
             access,
             chat,
             idempotency,

@@ -80,8 +80,10 @@ impl App {
             None => listeners::bind(&ground.config.server).await?,
         };
         let address = listener.local_addr()?;
+        // Before anybody may be let into a room of which there is no record.
+        let records = db.listener().await;
         let listeners = Listeners::open(&ground, listener, router, realtime.door()).await?;
-        upkeep::begin(&ground, &db, &rooms);
+        upkeep::begin(&ground, &db, &rooms, records);
         let parts = Parts { realtime, listeners, tasks: ground.tasks.clone(), db };
         let (draining, is_stopping) = (Tasks::default(), AtomicBool::new(false));
         Ok(Self { ground, rooms, address, parts, draining, is_stopping })

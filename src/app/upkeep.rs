@@ -1,10 +1,14 @@
 //! What goes on beside the requests, until the server stops.
 
 use super::{ground::Ground, rooms::Rooms, store};
-use crate::{chat::prune_messages, db::Db, log_limit};
+use crate::{
+    chat::prune_messages,
+    db::{Db, Listener},
+    log_limit,
+};
 
-/// Begins it.
-pub(super) fn begin(ground: &Ground, db: &Db, rooms: &Rooms) {
+/// Begins it, with who hears of other processes' records, where there may be some.
+pub(super) fn begin(ground: &Ground, db: &Db, rooms: &Rooms, records: Option<Listener>) {
     let (tasks, config) = (&ground.tasks, &ground.config);
     let Rooms { access, accounts, idempotency, notifications, payments, proxy, users, .. } =
         rooms.clone();
@@ -13,7 +17,9 @@ pub(super) fn begin(ground: &Ground, db: &Db, rooms: &Rooms) {
         let kept = log.keep(rooms.presence.clone(), config.presence.grace);
         tasks.spawn_until_stopped("presence for webhooks", kept);
     }
-    tasks.spawn_until_stopped("records of other processes", access.follow_records());
+    if let Some(records) = records {
+        tasks.spawn_until_stopped("records of other processes", access.follow_records(records));
+    }
     tasks.spawn_until_stopped(
         "old events",
         store::prune(db.clone(), config.database.event_retention),
@@ -34,5 +40,6 @@ pub(super) fn begin(ground: &Ground, db: &Db, rooms: &Rooms) {
         tasks.spawn_until_stopped("rights of a backend", proxy.renew_rights());
     }
     tasks.spawn_until_stopped("metrics", ground.metrics.clone().keep_up());
+    tasks.spawn_until_stopped("history", rooms.admin.clone().keep_history());
     tasks.spawn_until_stopped("log", log_limit::tell_the_rest());
 }

@@ -1,7 +1,10 @@
 //! `stoa check-config`: what counts after every layer, to read or to load again.
 
 use anyhow::{Context, Result};
-use stoa::{auth::Authenticator, clock::Clock, config::Loaded, realtime::wire::ClientFiles};
+use stoa::{
+    auth::Authenticator, clock::Clock, cluster::Cluster, config::Loaded,
+    realtime::wire::ClientFiles,
+};
 
 use super::output::{remark, say};
 
@@ -26,6 +29,7 @@ pub fn run(args: &Args, loaded: Loaded) -> Result<()> {
     }
     Authenticator::new(&auth, config.origin_policy()?, Clock::system())?;
     ClientFiles::new(&config.realtime)?;
+    Cluster::configured(&config.cluster, &Clock::system())?;
     let text = if args.json {
         serde_json::to_string_pretty(&config).context("the configuration as JSON")?
     } else {

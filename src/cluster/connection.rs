@@ -1,7 +1,7 @@
 //! The connection to Redis: made again whenever it is lost, and probed, since one that hears nothing
 //! looks like one where nothing is said. What comes is handed to the rooms, what waits is sent.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
 
 use futures_util::{Stream, StreamExt as _, future::BoxFuture};
 use parking_lot::Mutex;
@@ -16,7 +16,6 @@ use tokio::{
     sync::mpsc,
     time::{Instant, error::Elapsed, sleep, sleep_until, timeout},
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{
     asked::{Ask, Reply},
@@ -24,6 +23,7 @@ use super::{
     emitters::{Heard, Numbers},
     envelope::{self, Batch},
     names::Kind,
+    server,
     shared::{Session, Shared},
 };
 use crate::{clock::Timestamp, id::Id, metrics};
@@ -39,7 +39,7 @@ const SILENCE: Duration = Duration::from_secs(3);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// A connection that was there for so long is made again at once.
+/// A connection that was there for so long is told of, and made again at once.
 const LASTED: Duration = Duration::from_secs(5);
 
 /// How often it is told that Redis is away.
@@ -115,6 +115,16 @@ enum Lost {
     Broken,
 }
 
+impl Lost {
+    /// What an operator is told.
+    fn sentence(&self) -> &'static str {
+        match self {
+            Self::Redis(error) => server::sentence(error),
+            _ => "Redis is away (REDIS_URL)",
+        }
+    }
+}
+
 /// Connects, again and again.
 pub(super) async fn keep(shared: Arc<Shared>, hearer: Arc<dyn Hearer>) {
     let mut pause = FIRST_PAUSE;
@@ -126,7 +136,8 @@ pub(super) async fn keep(shared: Arc<Shared>, hearer: Arc<dyn Hearer>) {
         if told.is_none_or(|told| told.elapsed() >= TELL_INTERVAL) {
             tracing::warn!(
                 error = %lost,
-                "Redis is away (REDIS_URL): typing, presence and volatile events stay on their node"
+                "{}: typing, presence and volatile events stay on their node",
+                lost.sentence()
             );
             told = Some(Instant::now());
         }
@@ -152,16 +163,16 @@ async fn attend(
     let mut commands = connect(shared).await?;
     let mut subscription = timeout(CONNECT, subscribe(shared)).await??;
     claims::mark(shared, &mut commands).await?;
-    let broken = CancellationToken::new();
-    shared.connected(Session { commands: commands.clone(), broken: broken.clone() });
-    if told.take().is_some() {
-        tracing::info!("Redis is back");
-    }
+    let (broken, mut breaks) = mpsc::channel(1);
+    shared.connected(Session { commands: commands.clone(), broken });
     let heard = Mutex::new(Instant::now());
     let (questions, asked) = mpsc::channel(QUESTIONS);
     let (emitted, unclaimed) = mpsc::unbounded_channel();
     let ears = Ears { shared, hearer, questions, emitted, numbers: Mutex::default() };
     tokio::select! {
+        // Why it does not do what it is asked comes before what that ends.
+        biased;
+        Some(error) = breaks.recv() => Err(error.into()),
         lost = ears.hear(subscription.on_message(), &heard) => Err(lost),
         lost = answer(asked, shared, hearer) => lost,
         _ = claims::claim(unclaimed, shared) => Err(Lost::Broken),
@@ -169,8 +180,17 @@ async fn attend(
         lost = send(shared, commands.clone()) => lost,
         lost = wake(shared, commands.clone()) => lost,
         lost = probe(shared, commands, &heard) => lost,
-        () = broken.cancelled() => Err(Lost::Broken),
+        lost = tell(told) => lost,
     }
+}
+
+/// Tells that Redis is back, once it is plain that it does what it is asked.
+async fn tell(told: &mut Option<Instant>) -> Result<Infallible, Lost> {
+    sleep(LASTED).await;
+    if told.take().is_some() {
+        tracing::info!("Redis is back");
+    }
+    pending().await
 }
 
 async fn connect(shared: &Shared) -> Result<MultiplexedConnection, Lost> {

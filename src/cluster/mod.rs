@@ -25,6 +25,7 @@ mod nodes;
 mod presence;
 mod queue;
 mod scripts;
+mod server;
 mod shared;
 
 pub use self::{
@@ -33,5 +34,6 @@ pub use self::{
     emitters::{Emitted, Source},
     nodes::Cluster,
     presence::{Online, Step, Ticked},
+    server::Unusable,
     shared::{Away, State},
 };

@@ -74,12 +74,17 @@ impl Names {
 
     /// What this node is called where it says who is here.
     pub(super) fn incarnation(&self) -> String {
-        format!("{}.{}", self.node, self.begun.load(Ordering::Relaxed))
+        self.called(self.begun.load(Ordering::Relaxed))
     }
 
-    /// It is called otherwise from now on.
-    pub(super) fn begin_anew(&self) {
-        self.begun.fetch_add(1, Ordering::Relaxed);
+    /// It is called otherwise from now on; what it was called.
+    pub(super) fn begin_anew(&self) -> String {
+        let before = self.begun.fetch_add(1, Ordering::Relaxed);
+        self.called(before)
+    }
+
+    fn called(&self, begun: u32) -> String {
+        format!("{}.{begun}", self.node)
     }
 
     /// What comes on a channel.

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use redis::{Client, RedisResult};
-use secrecy::ExposeSecret as _;
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, watch};
 
@@ -11,6 +9,7 @@ use super::{
     connection::{self, Hearer},
     emitters::{Emitted, Emitters},
     names::Names,
+    server::{self, Unusable},
     shared::{Shared, State},
 };
 use crate::{
@@ -27,12 +26,9 @@ impl Cluster {
     /// As configured; none where this node is alone. Nothing is connected yet.
     ///
     /// # Errors
-    /// When the URL can't be used.
-    pub fn configured(config: &ClusterConfig, clock: &Clock) -> RedisResult<Option<Self>> {
-        let Some(url) = &config.redis_url else { return Ok(None) };
-        // For rediss://. Fails where the process has one already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::open(url.expose_secret())?;
+    /// When the URL, or the file of who is trusted, can't be used.
+    pub fn configured(config: &ClusterConfig, clock: &Clock) -> Result<Option<Self>, Unusable> {
+        let Some(client) = server::client(config)? else { return Ok(None) };
         let shared = Shared::new(Names::new(&config.prefix), client, clock.clone());
         Ok(Some(Self(Arc::new(shared))))
     }

@@ -28,8 +28,6 @@ pub enum Step {
     Begin,
     /// One of many.
     GoOn,
-    /// The last one.
-    End,
 }
 
 /// What came of a tick.
@@ -62,14 +60,31 @@ impl Cluster {
         let step = match step {
             Step::Begin => "begin",
             Step::GoOn => "go on",
-            Step::End => "end",
         };
+        self.tick_as(&self.incarnation(), step).await
+    }
+
+    /// What this node is called where it says who is here.
+    #[must_use]
+    pub fn incarnation(&self) -> String {
+        self.shared().names.incarnation()
+    }
+
+    /// What a node said under this name counts for nothing any more, nor what still comes under it.
+    ///
+    /// # Errors
+    /// [`Away`]
+    pub async fn end(&self, incarnation: &str) -> Result<(), Away> {
+        self.tick_as(incarnation, "end").await.map(drop)
+    }
+
+    async fn tick_as(&self, incarnation: &str, step: &str) -> Result<Ticked, Away> {
         let shared = self.shared();
         let mut script = shared.scripts.tick.prepare_invoke();
         for key in KEYS {
             script.key(shared.names.key(key));
         }
-        script.arg(shared.names.incarnation()).arg(millis(LEASE));
+        script.arg(incarnation).arg(millis(LEASE));
         script.arg(shared.names.channel(Kind::Presence)).arg(AT_ONCE).arg(step);
         let ticked = shared.ask(async |redis| script.invoke_async(redis).await);
         let (outcome, more, alive): (String, u8, u32) = ticked.await?;
@@ -84,9 +99,10 @@ impl Cluster {
         Ok(if more == 0 { Ticked::Done } else { Ticked::More })
     }
 
-    /// This node begins anew: nothing that it said under its old name counts.
-    pub fn begin_anew(&self) {
-        self.shared().names.begin_anew();
+    /// This node begins anew, under another name; its old one.
+    #[must_use]
+    pub fn begin_anew(&self) -> String {
+        self.shared().names.begin_anew()
     }
 
     /// These users came to this node; false when its lease has ended.

@@ -4,8 +4,7 @@ use std::{sync::OnceLock, time::Instant};
 
 use parking_lot::Mutex;
 use redis::{AsyncCommands as _, Client, RedisError, aio::MultiplexedConnection};
-use tokio::sync::{Notify, watch};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::{
     asked::Asked,
@@ -53,8 +52,8 @@ pub(super) struct Shared {
 #[derive(Clone)]
 pub(super) struct Session {
     pub(super) commands: MultiplexedConnection,
-    /// Told by who finds that it does not work any more.
-    pub(super) broken: CancellationToken,
+    /// Told by who finds that it does not work any more, and why.
+    pub(super) broken: mpsc::Sender<RedisError>,
 }
 
 impl Shared {
@@ -117,7 +116,8 @@ impl Shared {
         metrics::cluster_ask().record(begun.elapsed());
         answered.map_err(|error| {
             tracing::debug!(%error, "Redis did not do what it was asked");
-            broken.cancel();
+            // The first one counts.
+            let _ = broken.try_send(error);
             Away
         })
     }

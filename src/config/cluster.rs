@@ -16,6 +16,8 @@ pub struct ClusterConfig {
     #[serde(serialize_with = "notation::hidden")]
     #[garde(inner(custom(server_url)))]
     pub redis_url: Option<SecretString>,
+    /// `REDIS_CA`: the path of a PEM file; who certified Redis, in place of whom this machine trusts.
+    pub redis_ca: Option<String>,
     /// What the names of all channels and keys begin with.
     #[garde(custom(plain))]
     pub prefix: String,

@@ -35,6 +35,7 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
     ("EVENT_RETENTION", "database.event_retention"),
     ("MESSAGE_RETENTION", "database.message_retention"),
     ("REDIS_URL", "cluster.redis_url"),
+    ("REDIS_CA", "cluster.redis_ca"),
     ("PRESENCE_AUDIENCE", "presence.audience"),
     ("PRESENCE_GRACE", "presence.grace"),
     ("ROOM_POLICY", "rooms.policy"),

@@ -320,10 +320,10 @@ impl Db {
     /// Hears of records that other processes which work with the store begin to keep; none for a file,
     /// with which no other does.
     #[must_use]
-    pub fn listener(&self) -> Option<Listener> {
+    pub async fn listener(&self) -> Option<Listener> {
         match &self.0.engine {
             Engine::Sqlite(_) => None,
-            Engine::Postgres(postgres) => Some(postgres.listener()),
+            Engine::Postgres(postgres) => Some(postgres.listener().await),
         }
     }
 

@@ -87,6 +87,7 @@ pub(super) async fn keep(
         registry,
         announcer,
         step: Step::Begin,
+        former: Vec::new(),
         epoch: None,
         knows_from: None,
         again_at: Instant::now() + AGAIN,
@@ -115,6 +116,8 @@ struct Keeper {
     registry: Arc<Registry>,
     announcer: Arc<Announcer>,
     step: Step,
+    /// Names under which it has said something, and says nothing any more.
+    former: Vec<String>,
     /// What Redis knows began with this.
     epoch: Option<String>,
     /// From when on who is not told to be online is taken to have gone; none for always.
@@ -123,12 +126,25 @@ struct Keeper {
 }
 
 impl Keeper {
-    /// Redis is there, and what was told before was not heard.
+    /// Redis is there, and what was told before was not heard. What was said may come to it yet, after
+    /// what is said from now on: it is of another name.
     async fn join(&mut self) -> Result<(), Away> {
-        self.say_all_again();
+        self.begin_anew();
         self.lease().await?;
-        self.report().await?;
+        while let Some(name) = self.former.last() {
+            self.nodes.cluster.end(name).await?;
+            self.former.pop();
+        }
         self.take_over().await
+    }
+
+    fn begin_anew(&mut self) {
+        let before = self.nodes.cluster.begin_anew();
+        if self.step != Step::Begin {
+            self.former.push(before);
+        }
+        self.step = Step::Begin;
+        self.say_all_again();
     }
 
     /// What is to be done every second.
@@ -155,9 +171,7 @@ impl Keeper {
                     tracing::info!(
                         "other nodes took this one to be gone, or Redis forgot it: it says again who is here"
                     );
-                    self.nodes.cluster.begin_anew();
-                    self.step = Step::Begin;
-                    self.say_all_again();
+                    self.begin_anew();
                     // Who was about to be told to have gone may be forgotten, too.
                     self.again_at = Instant::now();
                 }
@@ -245,7 +259,6 @@ impl Keeper {
     /// Nobody is here any more.
     async fn end(&mut self) -> Result<(), Away> {
         self.report().await?;
-        self.nodes.cluster.tick(Step::End).await?;
-        Ok(())
+        self.nodes.cluster.end(&self.nodes.cluster.incarnation()).await
     }
 }

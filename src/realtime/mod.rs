@@ -17,7 +17,8 @@
 //! | `replay` | joining a room with what was missed of it |
 //! | `recovery/`, `restore` | sessions that last; what who comes back finds again |
 //! | `watch` | what happens here, for whoever looks |
-//! | `census` | rooms and who is in them, over all nodes |
+//! | `listed` | sockets as operators ask for them |
+//! | `census` | rooms, who is in them, and sockets, over all nodes |
 //! | `emitter`, `soft`, `emit_service`, `http` | what the application sends, what other nodes' sockets hear of it, what is kept of it, REST over it |
 //! | `events`, `catalogue/` | the events of a session, and all events of all rooms |
 
@@ -42,6 +43,7 @@ mod inbound;
 mod inspector;
 mod lane;
 mod link;
+mod listed;
 mod names;
 mod packet;
 pub(crate) mod payload;
@@ -189,7 +191,7 @@ impl Realtime {
         let lifecycle = Lifecycle::new(context.clone(), config);
         let door = Door::new(Setup { engine, context, origins, tolerance, config });
         let emitter = Emitter::new(hub.clone(), catalogue, realtime.event_audience);
-        let census = Census::new(hub);
+        let census = Census::new(sockets.clone());
         Self { io, sockets, door, emitter, census, lifecycle }
     }
 

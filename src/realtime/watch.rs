@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::{frame::Outgoing, seats::Member};
 use crate::{
     auth::Identity,
+    clock::Timestamp,
     event::{ByNamespace, Namespace},
     room::Room,
 };
@@ -131,6 +132,28 @@ pub struct Seen {
     pub identity: Option<Arc<Identity>>,
     /// The rooms that it is in.
     pub rooms: Vec<Room>,
+}
+
+impl Seen {
+    /// When it began, which its id tells.
+    #[must_use]
+    pub fn since(&self) -> Timestamp {
+        let (seconds, nanos) =
+            self.id.get_timestamp().map(|time| time.to_unix()).unwrap_or_default();
+        let millis = seconds.saturating_mul(1000).saturating_add(u64::from(nanos) / 1_000_000);
+        Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
+    }
+}
+
+impl Carrier {
+    /// As clients call it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Websocket => "websocket",
+            Self::Polling => "polling",
+        }
+    }
 }
 
 /// Something that happened to a socket.

@@ -33,6 +33,19 @@ struct Inner {
     impaired: Mutex<BTreeSet<&'static str>>,
 }
 
+/// How a node is, as it says of itself.
+#[derive(Debug, Default)]
+pub struct Condition {
+    /// It takes no new traffic.
+    pub is_draining: bool,
+    /// A socket without a token says who it is.
+    pub is_trusting: bool,
+    /// Parts that every request needs and that are away.
+    pub failing: Vec<&'static str>,
+    /// What it tells of other parts.
+    pub details: Vec<(&'static str, &'static str)>,
+}
+
 #[derive(Serialize)]
 struct Answer {
     status: &'static str,
@@ -90,6 +103,17 @@ impl Readiness {
             impaired.remove(part);
         } else {
             impaired.insert(part);
+        }
+    }
+
+    /// How this node is now.
+    #[must_use]
+    pub fn state(&self) -> Condition {
+        Condition {
+            is_draining: self.is_draining(),
+            is_trusting: self.0.handshake == Handshake::Trusting,
+            failing: self.0.failing.lock().iter().copied().collect(),
+            details: self.0.details.lock().iter().map(|(part, told)| (*part, *told)).collect(),
         }
     }
 

@@ -179,9 +179,21 @@ pub struct Takes<K, A> {
     pub act_as: A,
 }
 
-/// The headers by which a service acts for a user: the name of each among the document's parameters,
-/// how it is written, what is shown as one, and what it says.
-const ACT_AS: [(&str, &str, &str, &str); 2] = [
+/// A header that many operations take: its name among the document's parameters, how it is written, what
+/// is shown as one, and what it says.
+type Header = (&'static str, &'static str, &'static str, &'static str);
+
+/// By which a POST is known again.
+const IDEMPOTENCY_KEY: Header = (
+    "IdempotencyKey",
+    "Idempotency-Key",
+    "7f9c2ba4-e88f-427d",
+    "Of 1 to 255 visible ASCII characters. The same request with the same key is answered again for 24 \
+     hours, with `Idempotency-Replayed: true`, and done once.",
+);
+
+/// By which a service acts for a user.
+const ACT_AS: [Header; 2] = [
     (
         "ActAs",
         "X-Act-As",
@@ -199,8 +211,8 @@ const ACT_AS: [(&str, &str, &str, &str); 2] = [
 ];
 
 /// Declares them, once.
-fn add_act_as(components: &mut Components) {
-    for (key, name, example, about) in ACT_AS {
+fn add_headers(components: &mut Components) {
+    for (key, name, example, about) in [IDEMPOTENCY_KEY].into_iter().chain(ACT_AS) {
         let parameter = ParameterBuilder::new()
             .name(name)
             .parameter_in(ParameterIn::Header)
@@ -222,7 +234,7 @@ pub fn complete(
 ) -> Document {
     let components = api.components.get_or_insert_default();
     failures::add_shared(components);
-    add_act_as(components);
+    add_headers(components);
     for (path, item) in &mut api.paths.paths {
         for (method, operation) in [
             (Method::GET, &mut item.get),
@@ -238,10 +250,13 @@ pub fn complete(
                 takes_act_as: (takes.act_as)(path),
             };
             failures::complete(operation, called);
-            if called.takes_act_as && !failures::is_open(operation) {
-                let named =
-                    ACT_AS.map(|(key, ..)| Ref::new(format!("#/components/parameters/{key}")));
-                operation.parameters.get_or_insert_default().extend(named.map(RefOr::Ref));
+            if !failures::is_open(operation) {
+                let key = called.takes_key.then_some(IDEMPOTENCY_KEY);
+                let act_as = called.takes_act_as.then_some(ACT_AS).into_iter().flatten();
+                for (key, ..) in key.into_iter().chain(act_as) {
+                    let named = Ref::new(format!("#/components/parameters/{key}"));
+                    operation.parameters.get_or_insert_default().push(RefOr::Ref(named));
+                }
             }
             show(operation, examples);
             for text in [&mut operation.summary, &mut operation.description] {

@@ -13,7 +13,7 @@ use super::source::{Source, Token};
 
 /// What stands in `src/realtime/`, from the ground up: each knows those before it, and what stands in
 /// its own folder.
-const REALTIME: [&str; 37] = [
+const REALTIME: [&str; 38] = [
     "events",
     "frame",
     "packet",
@@ -32,7 +32,6 @@ const REALTIME: [&str; 37] = [
     "recovery",
     "hub",
     "link",
-    "census",
     "soft",
     "emitter",
     "connection",
@@ -45,6 +44,8 @@ const REALTIME: [&str; 37] = [
     "expiries",
     "inbound",
     "sockets",
+    "listed",
+    "census",
     "wire",
     "session",
     "mod",

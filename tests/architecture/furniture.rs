@@ -11,7 +11,7 @@ use super::{
 const ROOMS: [(&str, &[&str]); 13] = [
     ("access", &["grants"]),
     ("accounts", &["email", "passwords", "tokens"]),
-    ("admin", &["developer", "instrument", "playground"]),
+    ("admin", &["developer", "history", "instrument", "playground"]),
     ("bridge", &["message", "msgpack", "node", "python", "sockets"]),
     ("chat", &["contacts", "emoji", "prune", "retold", "typing"]),
     ("marketplace", &["contacts", "moves", "paid", "sale"]),

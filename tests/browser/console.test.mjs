@@ -7,14 +7,14 @@ import { test } from 'node:test';
 
 import { io } from 'socket.io-client';
 
-import { DEADLINE_MS, open } from './pages.mjs';
-import { startDevelopment, startServer, token } from './server.mjs';
+import { DEADLINE_MS, LOOKS, barriers, open, shoot } from './pages.mjs';
+import { SECRET, startDevelopment, startServer, token } from './server.mjs';
 
 const API_KEY = 'an-api-key-of-the-tests';
 
 /** The console in a new tab, once it is there. */
-async function openConsole(t, url) {
-  const page = await open(t, url, '/console');
+async function openConsole(t, url, look) {
+  const page = await open(t, url, '/console', look);
   await page.getByRole('status').filter({ hasText: 'Ready' }).waitFor();
   return page;
 }
@@ -38,26 +38,63 @@ async function signIn(page, credential) {
   await page.getByRole('button', { name: 'Sign in' }).click();
 }
 
+const operator = () => token({ userId: 'olga', roles: ['admin', 'service'] });
+
+/** The console for an operator with every right, on a page. */
+async function openAs(t, url, path, look) {
+  const page = await openConsole(t, url, look);
+  await signIn(page, operator());
+  await page.getByRole('link', { name: 'Overview' }).waitFor();
+  await goTo(page, path);
+  return page;
+}
+
+/** Goes to a page by the keyboard, as somebody without a pointer. */
+async function goTo(page, name) {
+  await page.getByRole('link', { name, exact: true }).press('Enter');
+  await page.getByRole('heading', { name, level: 2 }).waitFor();
+}
+
+/** Connected, in these rooms. */
+async function connect(t, url, user, rooms = [], options = {}) {
+  const auth = { token: token({ userId: user, rooms }, SECRET) };
+  const socket = io(url, { auth, transports: ['websocket'], forceNew: true, reconnection: false, ...options });
+  t.after(() => socket.close());
+  await once(socket, 'connect', { signal: AbortSignal.timeout(DEADLINE_MS) });
+  for (const room of rooms) {
+    const [, conversation] = room.split(':');
+    const answer = await socket.timeout(DEADLINE_MS).emitWithAck('conversation:join', conversation);
+    assert.equal(answer.success, true, JSON.stringify(answer));
+  }
+  return socket;
+}
+
+const ended = (socket) => once(socket, 'disconnect', { signal: AbortSignal.timeout(DEADLINE_MS) });
+
 test('a developer sees a room appear, and an event sent there arrives', async (t) => {
   const server = await startDevelopment(t);
   const page = await openConsole(t, server.url);
   await continueAsDeveloper(page, 'a-wrong-code');
   await page.getByText('This is not the code that the server printed.').waitFor();
   await continueAsDeveloper(page, server.code);
-  await page.getByText('No rooms: nobody is connected.').waitFor();
+  await goTo(page, 'Rooms');
+  await page.getByText('No rooms but those of one user.').waitFor();
 
   const alice = await enter(t, server, 'alice', 'night');
   const room = page.getByRole('button', { name: 'conversation:night' });
   await room.waitFor();
+  const users = page.getByRole('button', { name: 'user-alice' });
+  assert.equal(await users.count(), 0, 'rooms of one user are folded away');
+  await page.getByLabel('also those of one user').check();
+  await users.waitFor();
   await page.getByRole('searchbox').fill('user-');
   await room.waitFor({ state: 'detached' });
-  await page.getByRole('button', { name: 'user-alice' }).waitFor();
   await page.getByRole('searchbox').fill('conv');
   await room.click();
-  await page.getByRole('list', { name: 'Members of conversation:night' }).getByRole('button', { name: 'alice' }).click();
-  await page.getByText('1 connection on this node').waitFor();
+  await page.getByRole('list', { name: 'Members of conversation:night' }).getByRole('link', { name: 'alice' }).waitFor();
 
-  await page.getByRole('button', { name: 'Send to this room' }).click();
+  await page.getByRole('link', { name: 'Send to this room' }).click();
+  assert.equal(await page.getByLabel('Room name').inputValue(), 'conversation:night');
   await page.getByRole('combobox', { name: 'Event' }).fill('message:new');
   await page.getByText('Someone wrote a message.').waitFor();
   const data = page.getByLabel('Data, as JSON');
@@ -76,6 +113,7 @@ test('everyone is asked for twice, and a refusal is told in the server’s words
   const { url, code } = await startDevelopment(t);
   const page = await openConsole(t, url);
   await continueAsDeveloper(page, code);
+  await goTo(page, 'Send');
   await page.getByLabel('Room name').fill('not a room');
   await page.getByRole('combobox', { name: 'Event' }).fill('anything');
   await page.getByRole('button', { name: 'Send', exact: true }).click();
@@ -104,13 +142,15 @@ test('in production an operator needs a credential, which stays in the tab', asy
   await signIn(page, token({ userId: 'alice', role: 'user' }));
   await page.getByText('This needs the role admin or service.').waitFor();
   await signIn(page, token({ userId: 'olga', role: 'admin' }));
+  await goTo(page, 'Send');
   await page.getByText('Sending needs the role service; yours is admin.').waitFor();
   await page.getByRole('button', { name: 'Sign out' }).click();
 
   await signIn(page, API_KEY);
   await page.getByText('service:night').waitFor();
   // The figures are there although METRICS_PORT keeps /metrics away from this port.
-  await page.locator('.figure', { hasText: 'Memory' }).getByText(/^\d+(\.\d)?$/).waitFor();
+  await goTo(page, 'Overview');
+  await page.locator('.tile', { hasText: 'Memory' }).getByText(/^\d+ MB$/).waitFor();
   await page.reload();
   await page.getByText('service:night').waitFor();
   const kept = await page.evaluate(() => [Object.values(sessionStorage), localStorage.length, document.cookie]);
@@ -119,3 +159,147 @@ test('in production an operator needs a credential, which stays in the tab', asy
   await page.getByLabel('Token or API key').waitFor();
   assert.equal(await page.evaluate(() => sessionStorage.length), 0);
 });
+
+test('the overview says first what is wrong, and figures answer the arrow keys', async (t) => {
+  const url = await startServer(t, { HANDSHAKE: 'trusting' });
+  await connect(t, url, 'alice');
+  const page = await openAs(t, url, 'Overview');
+  const wrong = page.getByRole('list', { name: 'What is wrong now' });
+  await wrong.getByText('The handshake is trusting.').waitFor();
+  const connections = page.getByRole('slider', { name: 'Connections' });
+  await page.locator('.tile', { hasText: 'Connections' }).getByText('1', { exact: true }).waitFor();
+  const told = () => connections.getAttribute('aria-valuetext');
+  assert.match(await told(), /: \/ 1, \/chat 0, \/marketplace 0$/);
+  await connections.focus();
+  await page.keyboard.press('Home');
+  assert.match(await told(), /^\d\d:\d\d:\d\d/);
+  await page.getByRole('region', { name: 'Connections', exact: true }).getByText('As a table').press('Enter');
+  await page.getByRole('table', { name: 'Connections' }).getByRole('rowheader').first().waitFor();
+  assert.equal(await page.locator('main').evaluate((main) => main.querySelector('.troubles').compareDocumentPosition(main.querySelector('.tiles')) & 4), 4);
+});
+
+test('people are found and put out, each asked twice, by the keyboard alone', async (t) => {
+  const url = await startServer(t);
+  const alice = await connect(t, url, 'alice', ['conversation:night']);
+  const bob = await connect(t, url, 'bob', [], { transports: ['polling'] });
+  const page = await openAs(t, url, 'People');
+  const sockets = page.getByRole('table', { name: 'Sockets' });
+  await sockets.getByRole('button', { name: 'alice' }).waitFor();
+  await page.getByLabel('Transport').selectOption('polling');
+  await sockets.getByRole('button', { name: 'alice' }).waitFor({ state: 'detached' });
+  await sockets.getByRole('button', { name: 'bob' }).waitFor();
+  await page.getByLabel('Transport').selectOption('');
+  await page.getByLabel('User begins with').fill('ali');
+  await sockets.getByRole('button', { name: 'bob' }).waitFor({ state: 'detached' });
+
+  // Out of a room: the first answer is no.
+  await sockets.getByRole('button', { name: 'alice' }).press('Enter');
+  const out = page.getByRole('button', { name: 'Put it out of conversation:night' });
+  await out.press('Enter');
+  const dialog = page.getByRole('dialog');
+  await dialog.getByText('This socket of alice leaves the room.').waitFor();
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'detached' });
+  await out.press('Enter');
+  await dialog.getByRole('button', { name: 'Put out of the room' }).press('Enter');
+  await out.waitFor({ state: 'detached' });
+
+  // One socket.
+  const closed = ended(alice);
+  await page.getByRole('button', { name: 'Disconnect this socket' }).press('Enter');
+  await dialog.getByRole('button', { name: 'Disconnect' }).press('Enter');
+  await closed;
+  await page.getByText('Nobody is connected so.').waitFor();
+
+  // A block needs the name once more.
+  await page.goto(`${url}/console#/people?user=bob`);
+  const person = page.getByRole('region', { name: 'The user' });
+  await person.getByText(/online/).waitFor();
+  await person.getByRole('button', { name: 'Block', exact: true }).press('Enter');
+  await dialog.getByLabel('Reason').fill('<b>spam</b>');
+  const blocked = ended(bob);
+  await dialog.getByRole('button', { name: 'Block' }).press('Enter');
+  await dialog.getByLabel('Type bob to go on').fill('bob');
+  await page.keyboard.press('Enter');
+  await blocked;
+  await person.getByText('Blocked until somebody ends it: <b>spam</b>').waitFor();
+  await person.getByRole('button', { name: 'End the block' }).press('Enter');
+  await dialog.getByRole('button', { name: 'End the block' }).press('Enter');
+  await person.getByText('Blocked').waitFor({ state: 'hidden' });
+});
+
+test('somebody is let into a room, and put out again', async (t) => {
+  const url = await startServer(t);
+  const alice = await connect(t, url, 'alice', ['conversation:night']);
+  const bob = await connect(t, url, 'bob');
+  const page = await openAs(t, url, 'Rooms');
+  await page.getByRole('button', { name: 'conversation:night' }).press('Enter');
+  await page.getByRole('button', { name: 'Let somebody in' }).press('Enter');
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('User id').fill('bob');
+  await page.keyboard.press('Enter');
+  await dialog.waitFor({ state: 'detached' });
+  const answer = await bob.timeout(DEADLINE_MS).emitWithAck('conversation:join', 'night');
+  assert.equal(answer.success, true, JSON.stringify(answer));
+  const members = page.getByRole('list', { name: 'Members of conversation:night' });
+  await members.getByRole('link', { name: 'bob' }).waitFor();
+  await members.getByRole('button', { name: 'Put bob out' }).press('Enter');
+  await dialog.getByRole('button', { name: 'Put out of the room' }).press('Enter');
+  await members.getByRole('link', { name: 'bob' }).waitFor({ state: 'detached' });
+  assert(alice.connected && bob.connected);
+});
+
+test('a webhook that fails is told of, and is told again by an operator', async (t) => {
+  const WEBHOOK_SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+  const url = await startServer(t, { WEBHOOK_URL: 'http://127.0.0.1:9/nobody', WEBHOOK_SECRET });
+  // Each is of another stream, so that none waits for another to be told.
+  const emits = Array.from({ length: 10 }, (_, at) => ({ to: { room: `conversation:${at}` }, event: 'tick', data: 1 }));
+  const emitted = await fetch(`${url}/api/emit/batch`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${operator()}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ emits }),
+  });
+  assert.deepEqual((await emitted.json()).results.map(({ status }) => status), emits.map(() => 202));
+  const page = await openAs(t, url, 'Webhooks & store');
+  const hook = page.getByRole('list', { name: 'Webhooks' }).getByRole('listitem').first();
+  await hook.getByText('failing', { exact: true }).waitFor();
+  await hook.getByText(/can't be reached/).waitFor();
+  await hook.getByRole('button', { name: 'Tell again since…' }).press('Enter');
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Since').fill('yesterday');
+  await page.keyboard.press('Enter');
+  await dialog.getByText(/422 · invalid_payload/).waitFor();
+  await dialog.getByLabel('Since').fill('2025-11-24T16:00:00.000Z');
+  await page.keyboard.press('Enter');
+  await dialog.waitFor({ state: 'detached' });
+  assert.deepEqual(await barriers(page), []);
+});
+
+for (const look of LOOKS) {
+  test(`nobody is kept out of a page: ${look.name}`, async (t) => {
+    const url = await startServer(t);
+    await connect(t, url, 'alice', ['conversation:night']);
+    const page = await openConsole(t, url, look);
+    assert.deepEqual(await barriers(page), []);
+    await signIn(page, operator());
+    for (const [name, ready] of [
+      ['Overview', page.getByText('Nothing is wrong.')],
+      ['People', page.getByRole('button', { name: 'alice' })],
+      ['Rooms', page.getByRole('button', { name: 'conversation:night' })],
+      ['Webhooks & store', page.getByText('No webhook is configured')],
+      ['Send', page.getByLabel('Room name')],
+    ]) {
+      await goTo(page, name);
+      await ready.waitFor();
+      if (['People', 'Rooms'].includes(name)) await ready.press('Enter');
+      assert.deepEqual(await barriers(page), [], name);
+      await shoot(page, `console ${name} ${look.name}`);
+    }
+    await goTo(page, 'People');
+    await page.getByRole('button', { name: 'Disconnect this socket' }).or(page.getByRole('button', { name: 'alice' })).first().press('Enter');
+    await page.getByRole('button', { name: 'Disconnect this socket' }).press('Enter');
+    await page.getByRole('dialog').waitFor();
+    assert.deepEqual(await barriers(page), [], 'the dialog');
+    await shoot(page, `console dialog ${look.name}`);
+  });
+}

@@ -99,3 +99,29 @@ async fn what_is_missing_is_told_where_a_node_is_silent_or_redis_is_away() {
     let bob = json!([{ "userId": "bob", "sockets": 1 }]);
     assert_eq!((&page["items"], &page["partial"]), (&bob, &json!(true)));
 }
+
+#[tokio::test]
+async fn sockets_are_those_of_all_nodes_and_closed_wherever_they_are() {
+    let common = Common::new().await;
+    let [here, there] = open(&common).await;
+    let _ann = here.user("ann").await;
+    let mut bob = there.user("bob").await;
+    bob.join("conversation:join", "x").await;
+    let both = |answer: &Answer| answer.body["items"].as_array().is_some_and(|it| it.len() == 2);
+    for node in [&here, &there] {
+        node.until("/api/sockets", DEADLINE, "sockets of both nodes", both).await;
+    }
+    let path = "/api/sockets?room=conversation:x";
+    let one = |answer: &Answer| answer.body["items"].as_array().is_some_and(|it| it.len() == 1);
+    let found = here.until(path, DEADLINE, "a room's socket elsewhere", one).await;
+    let id = found.body["items"][0]["id"].as_str().expect("an id").to_owned();
+    let largest = here.get("/api/rooms?order=size&users=false").await.ok();
+    assert_eq!(largest["items"], json!([{ "room": "conversation:x", "sockets": 1, "users": 1 }]));
+    let admin = here.person_as("olga", &["admin"]);
+    assert_eq!(admin.delete(&format!("/api/sockets/{id}/rooms/conversation:x")).await.status, 204);
+    here.until(path, DEADLINE, "nobody in the room", |answer| answer.body["items"] == json!([]))
+        .await;
+    let closed = here.post(&format!("/api/sockets/{id}/disconnect"), json!({})).await.ok();
+    assert_eq!(closed, json!({ "disconnected": 1 }));
+    assert_eq!(bob.expect("session:closing").await["reason"], "disconnected");
+}

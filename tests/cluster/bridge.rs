@@ -12,7 +12,7 @@ use crate::support::{
 
 impl Common {
     /// A node that hears emitters.
-    async fn bridged(&self, change: impl Fn(&mut Config)) -> TestApp {
+    pub(super) async fn bridged(&self, change: impl Fn(&mut Config)) -> TestApp {
         let node = TestApp::with(|config| {
             self.set(config);
             config.bridge.enabled = true;
@@ -29,7 +29,7 @@ impl Common {
 }
 
 /// As Node's emitter writes it.
-fn node_emit(redis: &Redis, to: &Value, data: &Value) {
+pub(super) fn node_emit(redis: &Redis, to: &Value, data: &Value) {
     let namespace = to["nsp"].as_str().unwrap_or("/");
     let packet = json!({ "type": 2, "data": data, "nsp": namespace });
     let list = |name: &str| to[name].as_array().cloned().unwrap_or_default();

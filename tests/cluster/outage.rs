@@ -17,7 +17,7 @@ use super::Common;
 use crate::support::{Person, TestApp, eventually, redis::Redis, within};
 
 /// Two people in a conversation, each on a node of their own.
-async fn talk(here: &TestApp, there: &TestApp) -> (Person, Person, String) {
+pub(super) async fn talk(here: &TestApp, there: &TestApp) -> (Person, Person, String) {
     let (mut ann, mut bob) = (here.user("ann").await, there.user("bob").await);
     let talk = ann.group(&["bob"]).await;
     for person in [&mut ann, &mut bob] {
@@ -27,7 +27,7 @@ async fn talk(here: &TestApp, there: &TestApp) -> (Person, Person, String) {
 }
 
 /// Has one type until the other sees it: what is said before their nodes hear each other is lost.
-async fn until_seen(ann: &mut Person, bob: &mut Person, talk: &str) {
+pub(super) async fn until_seen(ann: &mut Person, bob: &mut Person, talk: &str) {
     let seen = eventually(async || {
         ann.emit_ack("typing:start", json!({ "conversationId": talk })).await;
         bob.emit_ack("typing:stop", json!({ "conversationId": talk })).await;

@@ -133,6 +133,66 @@ async fn who_goes_on_at_another_node_within_the_grace_was_never_away() {
     hears(&mut eve, "user:offline", "ann").await;
 }
 
+/// Whoever has gone before it could be told that they came has come nowhere yet.
+#[tokio::test]
+async fn who_was_here_too_briefly_to_be_told_is_told_to_come_to_another_node() {
+    let common = Common::new().await;
+    let node = async || {
+        let node = Box::pin(TestApp::with(|config| {
+            common.set(config);
+            config.presence.grace = Duration::from_secs(30);
+        }));
+        let node = node.await;
+        node.joined().await;
+        node
+    };
+    let (here, there) = (node().await, node().await);
+    let mut eve = here.user("eve").await;
+    common.redis.ask::<String>(&["CLIENT", "PAUSE", "1500"]);
+    // This is being told while ann comes and goes.
+    let _fay = here.user("fay").await;
+    here.user("ann").await.close().await;
+    hears(&mut eve, "user:online", "fay").await;
+    let away = ["ZSCORE", "stoa:{p}:away", "ann"];
+    let said = eventually(async || common.redis.ask::<Option<f64>>(&away));
+    within_time(DEADLINE, "ann is known to have gone", said).await;
+    let _ann = there.user("ann").await;
+    hears(&mut eve, "user:online", "ann").await;
+}
+
+/// What was under way when a connection to Redis broke may come to it after what the next one says.
+#[tokio::test]
+async fn what_a_broken_connection_said_counts_for_nothing_though_it_comes_late() {
+    const LEAVE: &str = concat!(
+        include_str!("../../src/cluster/scripts/head.lua"),
+        include_str!("../../src/cluster/scripts/leave.lua"),
+    );
+    let common = Common::new().await;
+    let [here, there] = quick(&common).await;
+    let mut eve = there.user("eve").await;
+    let _ann = here.user("ann").await;
+    hears(&mut eve, "user:online", "ann").await;
+    let place_of = |user: &str| {
+        let places: Vec<String> = common.redis.ask(&["ZRANGE", "stoa:{p}:byuser", "0", "-1"]);
+        let of_user: Vec<_> =
+            places.iter().filter_map(|it| it.strip_prefix(&format!("{user}/"))).collect();
+        (of_user.len() == 1).then(|| of_user[0].to_owned())
+    };
+    let before = place_of("ann").expect("one place");
+    common.redis.ask::<i64>(&["CLIENT", "KILL", "TYPE", "normal"]);
+    let moved = eventually(async || place_of("ann").filter(|place| *place != before));
+    within_time(DEADLINE, "ann is said to be here again", moved).await;
+    let keys = ["nodes", "byuser", "bynode", "told", "away"].map(|key| format!("stoa:{{p}}:{key}"));
+    let late = ["EVAL", LEAVE, "5"].into_iter().chain(keys.iter().map(String::as_str));
+    let late: Vec<&str> = late.chain([before.as_str(), "0", "ann"]).collect();
+    common.redis.ask::<String>(&late);
+    // Whoever was found to have gone is told to have before this.
+    let fay = here.user("fay").await;
+    fay.close().await;
+    hears(&mut eve, "user:offline", "fay").await;
+    heard_nothing_of(&mut eve, "ann").await;
+}
+
 #[tokio::test]
 async fn contacts_hear_of_each_other_on_every_node_and_who_says_so_is_told_again() {
     let common = Common::new().await;

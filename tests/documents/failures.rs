@@ -61,10 +61,10 @@ impl Operation<'_> {
         parameters.is_some_and(|all| all.iter().any(|parameter| parameter["in"] == place))
     }
 
-    /// Whether a service may call it for a user.
-    fn takes_act_as(&self) -> bool {
+    /// Whether it takes a header that many do.
+    fn takes(&self, header: &str) -> bool {
         let parameters = self.told["parameters"].as_array();
-        let named = json!({ "$ref": "#/components/parameters/ActAs" });
+        let named = json!({ "$ref": format!("#/components/parameters/{header}") });
         parameters.is_some_and(|all| all.contains(&named))
     }
 
@@ -181,13 +181,17 @@ async fn what_can_not_be_read_is_refused_as_the_description_tells() {
             assert_eq!(refused["errors"][0]["pointer"], "/limit", "{}", operation.call);
         }
         let bad_key = operation.request("x-1").header("idempotency-key", "a b");
-        let takes_key = told.get(&409).is_some_and(|problems| problems.contains_key("conflict"))
-            && operation.method == Method::POST
-            && !operation.url.contains("/api/auth/");
+        let takes_key = operation.takes("IdempotencyKey");
+        let is_open = operation.told["security"] == json!([{}]);
+        let is_whole = operation.method == Method::POST
+            && !is_open
+            && !["/api/auth/", "/api/webhooks"].iter().any(|own| operation.url.contains(own));
+        assert_eq!(takes_key, is_whole, "{}", operation.call);
         if takes_key {
+            assert!(told[&409].contains_key("conflict"), "{}", operation.call);
             operation.refuses(bad_key.json(&json!({})), 400, true).await;
         }
-        let acts = operation.takes_act_as();
+        let acts = operation.takes("ActAs");
         if acts {
             let nobody = operation.request("x-1").header("x-act-as", "a b").json(&json!({}));
             operation.refuses(nobody, 400, true).await;

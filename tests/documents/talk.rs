@@ -201,6 +201,11 @@ async fn the_examples_of_emit_are_what_the_server_says() {
     story.does(service, "emit_batch", &[], json!({ "emits": [room, reserved] })).await;
     story.does(service, "list_rooms", &[], None).await;
     story.does(service, "list_members", &["user-ann"], None).await;
+    let sockets = story.does(service, "list_sockets", &[], None).await;
+    let socket = sockets["items"][0]["id"].as_str().expect("an id").to_owned();
+    story.is_refused(service, "put_out", &[&socket, "user-ann"], None, "conflict").await;
+    story.does(service, "put_out", &[&socket, "project-7"], None).await;
+    story.does(service, "disconnect_socket", &[&socket], None).await;
     story.does(service, "revoke", &["project-7", "ann"], None).await;
     drop(ann);
     story.end("Emit");

@@ -1,6 +1,6 @@
 // Three servers on one Postgres and one Redis, official clients behind networks that cut, and one fault
 // after the other: a server killed, stopped for a while, all of them restarted in turns, Redis killed and
-// emptied, links that swallow everything, Postgres restarted. Who was recovered has heard all that was
+// emptied, links that swallow everything, a server whose network is gone, Postgres restarted. Who was recovered has heard all that was
 // theirs, once and in one order; who was put out of a room hears nothing of it any more; and who is
 // online is known on every server.
 //
@@ -15,6 +15,7 @@ import { io } from 'socket.io-client';
 import { cuttingProxy } from './support/cutting.mjs';
 import { Comer, History, faultsOf, generator, pause, settled } from './support/history.mjs';
 import { startLink } from './support/link.mjs';
+import { startNetwork } from './support/network.mjs';
 import { startServer } from './support/server.mjs';
 import { startPostgres, startRedis } from './support/services.mjs';
 import { tokenFor } from './support/tokens.mjs';
@@ -52,21 +53,23 @@ function target() {
 /** Three servers, and what they have in common through links of their own. */
 async function startNodes() {
   const [postgres, redis] = [await startPostgres(), await startRedis()];
+  const network = startNetwork(NODES);
   const beats = { PING_INTERVAL: '2s', PING_TIMEOUT: '2s' };
   const nodes = [];
   for (let at = 0; at < NODES; at += 1) {
-    const links = { postgres: await startLink(postgres.port), redis: await startLink(redis.port) };
-    const server = await startServer({
-      DATABASE_URL: postgres.url(links.postgres.port),
-      REDIS_URL: redis.url(links.redis.port),
+    const [outside, place] = [network?.outside, network?.places[at]];
+    const links = { postgres: await startLink(postgres.port, outside), redis: await startLink(redis.port, outside) };
+    const settings = {
+      DATABASE_URL: postgres.url(links.postgres.port, outside),
+      REDIS_URL: redis.url(links.redis.port, outside),
       LIMITS: 'off',
       ROOM_POLICY: 'open',
       DRAIN_TIMEOUT: '2s',
       ...beats,
-    });
-    nodes.push({ server, links, isUp: true });
+    };
+    nodes.push({ server: await startServer(settings, place), links, place, isUp: true });
   }
-  return { postgres, redis, nodes };
+  return { postgres, redis, nodes, network };
 }
 
 /** Sends a client to its node as long as that is up, and to another then. */
@@ -77,12 +80,15 @@ async function balancer(nodes, home) {
       if (!node.isUp) node = pick(nodes.filter((other) => other.isUp)) ?? node;
       return node.server.port;
     },
+    get host() {
+      return node.server.host;
+    },
   };
   return cuttingProxy(chosen, { random, life: 3_000 });
 }
 
 /** What may happen, each by what it is called. */
-function failures({ nodes, postgres, redis }) {
+function failures({ nodes, postgres, redis, network }) {
   const down = async (node, meanwhile) => {
     node.isUp = false;
     await meanwhile();
@@ -111,6 +117,16 @@ function failures({ nodes, postgres, redis }) {
         node.server.signal('SIGCONT');
       });
     },
+    ...(network && {
+      'a server is cut off': () => {
+        const node = up();
+        return down(node, async () => {
+          assert(node.place.cutOff());
+          await pause(STOPPED_MS);
+          assert(node.place.join());
+        });
+      },
+    }),
     'all are restarted in turns': async () => {
       for (const node of nodes) {
         await down(node, async () => {
@@ -197,7 +213,8 @@ async function presenceIsRight(nodes, online) {
 
 test(`nobody misses anything on ${NODES} servers, whatever fails (seed ${SEED})`, { skip: CLIENTS === 0 }, async (t) => {
   const cluster = await startNodes();
-  const { nodes } = cluster;
+  const { nodes, network } = cluster;
+  if (!network) t.diagnostic('no server is cut off: that takes network namespaces, which only root makes on Linux');
   const history = new History();
   const owner = tokenFor('owner');
   for (const title of numbered(3, 'group')) {
@@ -242,7 +259,7 @@ test(`nobody misses anything on ${NODES} servers, whatever fails (seed ${SEED})`
   const faults = Object.entries(failures(cluster));
   const happen = async ([what, fault]) => {
     t.diagnostic(what);
-    const blinds = /Redis|stands still|in turns|killed/.test(what);
+    const blinds = /Redis|stands still|cut off|in turns|killed/.test(what);
     if (blinds) watchers.forEach((watcher) => watcher.forget());
     await fault();
     if (blinds) watchers.forEach((watcher) => watcher.forget());

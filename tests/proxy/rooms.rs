@@ -1,6 +1,7 @@
 //! Rooms and conversations that another backend keeps (`PROXY_ROOMS`).
 
 use serde_json::{Value, json};
+use sqlx::{Connection as _, Executor as _, PgConnection};
 use stoa::config::RoomPolicy;
 
 use super::{
@@ -8,7 +9,7 @@ use super::{
     backend::{Backend, Reply},
     start_with,
 };
-use crate::support::{TestApp, eventually, within};
+use crate::support::{TestApp, eventually, postgres::Postgres, within};
 
 /// A server that asks this backend about rooms, too.
 async fn start(backend: &Backend) -> TestApp {
@@ -48,6 +49,35 @@ async fn a_backend_says_who_may_enter_rooms_that_are_not_known_here() {
     assert!(!ann.may_join("conversation:join", &group).await);
     assert!(!ann.may_join("join-user-room", "eve").await);
     assert_eq!(backend.asked().len(), times);
+}
+
+#[tokio::test]
+async fn it_is_not_asked_again_when_what_other_processes_keep_may_have_been_missed() {
+    let backend = Backend::start(|_| Reply::Json(json!({ "allow": true }))).await;
+    let url = Postgres::shared().database().await;
+    let app = start_with(&backend, &["*"], |config| {
+        config.proxy.rooms = true;
+        config.database.url = Some(url.as_str().into());
+    });
+    let app = app.await;
+    let (mut ann, mut bob) = (app.user("ann").await, app.user("bob").await);
+    ann.join("conversation:join", "x1").await;
+    bob.join("conversation:join", "x2").await;
+    let mut store = PgConnection::connect(&url).await.unwrap();
+    // It is connected anew, and hears what is said after that.
+    let cut = eventually(async || {
+        const CUT: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE datname = current_database() AND query LIKE 'LISTEN%'";
+        (!store.fetch_all(CUT).await.unwrap().is_empty()).then_some(())
+    });
+    within("somebody who listens", cut).await;
+    let asked_again = eventually(async || {
+        store.execute("SELECT pg_notify('stoa_records', 'conversation:x2')").await.unwrap();
+        (rooms(&backend).len() > 2).then_some(())
+    });
+    within("it to be asked about what has a record by now", asked_again).await;
+    let asked = rooms(&backend);
+    assert_eq!(asked.iter().filter(|room| **room == "conversation:x1").count(), 1, "{asked:?}");
 }
 
 #[tokio::test]

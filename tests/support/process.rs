@@ -15,6 +15,8 @@ use super::{DEADLINE, app::SECRET, within, within_time};
 pub struct Process {
     child: Child,
     log: mpsc::UnboundedReceiver<Value>,
+    /// What it said before it listened.
+    begun: Vec<Value>,
     /// Where it listens.
     pub address: SocketAddr,
 }
@@ -38,16 +40,18 @@ impl Process {
                 let _ = said.send(serde_json::from_str(&line).unwrap_or_default());
             }
         });
+        let mut begun = Vec::new();
         let address = within_time(4 * DEADLINE, "the server to listen", async {
             loop {
                 let line: Value = log.recv().await.expect("a server that lives");
                 if line["message"] == "listening" {
                     break line["address"].as_str().expect("an address").parse();
                 }
+                begun.push(line);
             }
         });
         let address = address.await.expect("an address");
-        Self { child, log, address }
+        Self { child, log, begun, address }
     }
 
     /// The id of its process.
@@ -63,6 +67,23 @@ impl Process {
         let ended = within_time(4 * DEADLINE, "the process to end", self.child.wait());
         assert!(ended.await.expect("its end").success());
         self.rest_of_its_log().await
+    }
+
+    /// Waits until it says something with this in its message, or has said it before it listened.
+    pub async fn says(&mut self, part: &str) -> Value {
+        let mut begun = std::mem::take(&mut self.begun).into_iter();
+        let said = async {
+            loop {
+                let line = match begun.next() {
+                    Some(line) => line,
+                    None => self.log.recv().await.expect("a server that lives"),
+                };
+                if line["message"].as_str().is_some_and(|message| message.contains(part)) {
+                    break line;
+                }
+            }
+        };
+        within_time(2 * DEADLINE, part, said).await
     }
 
     /// `kill -9`; what it has written since it listened.

@@ -1,8 +1,11 @@
 //! A real Redis of a test's own, on a port of its own. It ends with the tests, however they end.
+//! `STOA_TEST_REDIS` names another program than `redis-server`.
 
 use std::{
+    env,
     io::Write,
     net::{Ipv4Addr, TcpListener, TcpStream},
+    path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -19,6 +22,8 @@ const START: Duration = Duration::from_secs(20);
 pub struct Redis {
     folder: TempDir,
     port: u16,
+    settings: Vec<String>,
+    url: String,
     server: Option<Child>,
 }
 
@@ -34,15 +39,32 @@ impl Redis {
     pub fn absent() -> Self {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let port = free.local_addr().expect("a port").port();
-        Self { folder: TempDir::new().expect("a folder"), port, server: None }
+        let (folder, url) =
+            (TempDir::new().expect("a folder"), format!("redis://127.0.0.1:{port}"));
+        Self { folder, port, settings: Vec::new(), url, server: None }
+    }
+
+    /// One with settings of its own, which know its port and its folder, and where the tests find it
+    /// then.
+    pub fn with(settings: impl FnOnce(u16, &Path) -> Vec<String>, url: &str) -> Self {
+        let mut this = Self::absent();
+        this.settings = settings(this.port, this.folder.path());
+        this.url = url.replace("PORT", &this.port.to_string());
+        this.resume();
+        this
     }
 
     /// Starts the server, without anything that one before it knew.
     pub fn resume(&mut self) {
         let mut server = Command::new("sh");
         server.args(["-c", UNTIL_CLOSED, "sh"]).arg(self.folder.path());
-        server.args(["redis-server", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+        // Valkey from PyPI is built without TLS, of which the client's end is tested.
+        let is_over_tls = self.settings.iter().any(|setting| setting == "--tls-port");
+        let named = env::var_os("STOA_TEST_REDIS").filter(|_| !is_over_tls);
+        server.arg(named.unwrap_or_else(|| "redis-server".into()));
+        server.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
         server.args(["--port", &self.port.to_string(), "--dir"]).arg(self.folder.path());
+        server.args(&self.settings);
         server.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         self.server = Some(server.spawn().expect("a shell"));
         let deadline = Instant::now() + START;
@@ -64,7 +86,7 @@ impl Redis {
 
     /// Where it is.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        self.url.clone()
     }
 
     /// Its port.

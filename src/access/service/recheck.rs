@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use super::Access;
 use crate::{
     access::rights::Membership,
-    db::News,
+    db::{Listener, News},
     error::{Code, Result},
     event::Success,
     id::Id,
@@ -57,8 +57,7 @@ impl Access {
 
     /// Does so for the rooms of which another process has begun to keep a record, as long as it hears of
     /// them: an import beside this server.
-    pub async fn follow_records(self) {
-        let Some(mut listener) = self.db.listener() else { return };
+    pub async fn follow_records(self, mut listener: Listener) {
         loop {
             match listener.next().await {
                 News::Of(rooms) => {
@@ -71,7 +70,8 @@ impl Access {
         }
     }
 
-    /// Does so for every room that may have a record. Whom the store can't tell of stays.
+    /// Does so for every room that may have a record, where it is in the store by now: there is nothing
+    /// to ask a backend, whose rooms are the others. Whom the store can't tell of stays.
     async fn recheck_all(&self) {
         self.sockets.hub().note_eviction();
         for connection in self.sockets.all().await {
@@ -79,8 +79,7 @@ impl Access {
             rooms.retain(Room::may_be_recorded);
             for room in &rooms {
                 let Some(identity) = connection.identity() else { continue };
-                let membership = self.membership_of(&connection, &identity, room).await;
-                if membership.is_ok_and(|membership| !self.admits(membership)) {
+                if matches!(self.stored(&identity, room).await, Ok(Membership::Stranger)) {
                     connection.leave(room);
                 }
             }

@@ -63,3 +63,24 @@ export function keep(parent, items, key, make, update) {
   }
   for (const gone of known.values()) gone.remove();
 }
+
+// A moment, as long ago as it is; all of it under the pointer.
+export function moment(iso, words = (date) => date.toLocaleString()) {
+  return element('time', { dateTime: iso, title: iso, textContent: words(new Date(iso)) });
+}
+
+// A panel with a title; `beside` stands beside that.
+export function panel(title, { about = '', beside = [], className = '' } = {}, ...children) {
+  return element('section', { className: `panel ${className}`, ariaLabel: title },
+    element('header', {}, element('h3', { textContent: title }), element('p', { className: 'hint', textContent: about }), ...beside),
+    ...children);
+}
+
+// A table; a column is a title, or a title with `number: true`. Its rows go into its `tBodies[0]`.
+export function table(name, columns) {
+  const heads = columns.map((column) => (typeof column === 'string' ? { title: column } : column));
+  return element('table', { ariaLabel: name },
+    element('thead', {}, element('tr', {}, ...heads.map(({ title, number }) =>
+      element('th', { scope: 'col', className: number ? 'number' : '', textContent: title })))),
+    element('tbody'));
+}

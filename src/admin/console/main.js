@@ -2,14 +2,12 @@
 
 import { ask, call, session } from './api.js';
 import { byId, element, keep, say } from './element.js';
-import * as emit from './emit.js';
-import * as figures from './figures.js';
-import * as presence from './presence.js';
-import * as rooms from './rooms.js';
+import { closePages, openPages, refresh, start as startPages } from './router.js';
 import { askToSignIn, start as startSession } from './session.js';
+import { duration } from './words.js';
 
 const EVERY_MS = 3000;
-const STATES = { ok: 'Ready', draining: 'Draining', unavailable: 'Not ready' };
+const STATES = { ok: 'Ready', degraded: 'Degraded', draining: 'Draining', unavailable: 'Not ready' };
 
 const pause = byId('pause');
 let timer;
@@ -17,14 +15,6 @@ let running = false;
 let again = false;
 let paused = false;
 let answeredAt = null;
-
-function duration(ms) {
-  const minutes = Math.floor(ms / 60_000);
-  const [days, hours] = [Math.floor(minutes / 1440), Math.floor(minutes / 60) % 24];
-  if (days) return `${days} d ${hours} h`;
-  if (hours) return `${hours} h ${minutes % 60} min`;
-  return minutes ? `${minutes} min` : `${Math.floor(ms / 1000)} s`;
-}
 
 function warn(warnings) {
   keep(byId('warnings'), warnings, ({ key }) => key,
@@ -52,11 +42,10 @@ async function readiness() {
     return false;
   }
   answeredAt = new Date();
-  const { status = 'unavailable', handshake, failing = [] } = await response.json().catch(() => ({}));
+  const { status = 'unavailable', failing = [] } = await response.json().catch(() => ({}));
   const warnings = [
     status === 'draining' && { key: 'draining', kind: 'bad', title: 'Draining.', text: 'This node is stopping: it takes no new sockets and lets go of those it has.' },
     failing.length && { key: 'failing', kind: 'bad', title: 'Not ready.', text: `Failing: ${failing.join(', ')}.` },
-    handshake === 'trusting' && { key: 'trusting', kind: '', title: 'The handshake is trusting.', text: 'A socket without a token is believed when it says who it is (HANDSHAKE=trusting).' },
   ];
   showReadiness(status, STATES[status] ?? status, warnings.filter(Boolean));
   return true;
@@ -70,21 +59,10 @@ function showNode({ version, uptimeMs, environment, caller }) {
 
 // One look at everything. A credential that is no longer good ends the session.
 async function look() {
-  const [status, metrics, roomsProblem] = await Promise.all([
-    call('api/status').catch((problem) => problem),
-    call('api/metrics').catch((problem) => problem),
-    rooms.refresh(),
-  ]);
+  const [status, refused] = await Promise.all([call('api/status').catch((problem) => problem), refresh()]);
   if (!session.credential) return;
-  const refused = [status, metrics, roomsProblem].find((answer) => answer?.status === 401);
-  if (refused) {
-    signOut(refused);
-    return;
-  }
-  if (!(status instanceof Error)) showNode(status);
-  const problem = metrics instanceof Error ? metrics : null;
-  if (!problem) figures.show(metrics, performance.now());
-  figures.showFigureProblem(problem);
+  if (refused || status.status === 401) signOut(refused ?? status);
+  else if (!(status instanceof Error)) showNode(status);
 }
 
 async function tick() {
@@ -112,19 +90,14 @@ function hold(still) {
 function begin(status) {
   showNode(status);
   byId('sign-in').hidden = true;
-  byId('dashboard').hidden = byId('session').hidden = false;
-  figures.reset();
-  rooms.reset();
-  presence.reset();
-  emit.reset();
-  emit.allow(status.caller.roles);
-  emit.loadCatalogue();
-  byId('main').focus({ preventScroll: true });
+  byId('session').hidden = false;
+  openPages(status);
   hold(false);
 }
 
 function signOut(problem) {
-  byId('dashboard').hidden = byId('session').hidden = true;
+  byId('session').hidden = true;
+  closePages();
   say(byId('node'), '');
   askToSignIn(problem);
 }
@@ -143,12 +116,8 @@ async function resume() {
   }
 }
 
-const lookUp = (userId) => presence.lookUp(userId, emit.sendTo);
-
+startPages();
 startSession(begin);
-rooms.start({ sendTo: emit.sendTo, lookUp });
-presence.start(emit.sendTo);
-emit.start();
 byId('sign-out').addEventListener('click', () => signOut());
 pause.addEventListener('click', () => hold(!paused));
 document.addEventListener('visibilitychange', tick);

@@ -21,6 +21,7 @@ where
     openapi::under("Operations", "How this node does, for its operators.")
         .routes(routes!(status::status))
         .routes(routes!(status::metrics))
+        .routes(routes!(status::history))
         .routes(routes!(login::login))
 }
 

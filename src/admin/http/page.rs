@@ -22,22 +22,32 @@ const DEVELOPER_HERE: &str = "<!-- developer -->";
 
 const DEVELOPER: &str = include_str!("../console/developer.html");
 
+const STYLE: &str = "text/css; charset=utf-8";
+
 pub(super) const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Name, content type and content of each file.
-pub(in crate::admin) const FILES: [(&str, &str, &str); 12] = [
-    ("console.css", "text/css; charset=utf-8", include_str!("../console/console.css")),
-    ("panels.css", "text/css; charset=utf-8", include_str!("../console/panels.css")),
+pub(in crate::admin) const FILES: &[(&str, &str, &str)] = &[
+    ("console.css", STYLE, include_str!("../console/console.css")),
+    ("panels.css", STYLE, include_str!("../console/panels.css")),
+    ("charts.css", STYLE, include_str!("../console/charts.css")),
     ("icon.svg", "image/svg+xml", include_str!("../console/icon.svg")),
     ("main.js", SCRIPT, include_str!("../console/main.js")),
+    ("pages.js", SCRIPT, include_str!("../console/pages.js")),
+    ("router.js", SCRIPT, include_str!("../console/router.js")),
+    ("address.js", SCRIPT, include_str!("../console/address.js")),
     ("session.js", SCRIPT, include_str!("../console/session.js")),
     ("api.js", SCRIPT, include_str!("../console/api.js")),
     ("element.js", SCRIPT, include_str!("../console/element.js")),
-    ("metrics.js", SCRIPT, include_str!("../console/metrics.js")),
-    ("figures.js", SCRIPT, include_str!("../console/figures.js")),
+    ("words.js", SCRIPT, include_str!("../console/words.js")),
+    ("history.js", SCRIPT, include_str!("../console/history.js")),
+    ("chart.js", SCRIPT, include_str!("../console/chart.js")),
+    ("overview.js", SCRIPT, include_str!("../console/overview.js")),
+    ("people.js", SCRIPT, include_str!("../console/people.js")),
     ("rooms.js", SCRIPT, include_str!("../console/rooms.js")),
-    ("presence.js", SCRIPT, include_str!("../console/presence.js")),
-    ("emit.js", SCRIPT, include_str!("../console/emit.js")),
+    ("dialog.js", SCRIPT, include_str!("../console/dialog.js")),
+    ("system.js", SCRIPT, include_str!("../console/system.js")),
+    ("send.js", SCRIPT, include_str!("../console/send.js")),
 ];
 
 pub(super) fn router<S>() -> Router<S>
@@ -45,7 +55,7 @@ where
     S: Clone + Send + Sync + 'static,
     Admin: FromRef<S>,
 {
-    let files = files("/console", &FILES);
+    let files = files("/console", FILES);
     // Relative: a proxy may have put the server below a path of its own.
     let away = get(async || Redirect::permanent("../console"));
     files.route("/console", get(page)).route("/console/", away)

@@ -11,7 +11,7 @@ use crate::{
     auth::{Identity, Roles},
     clock::Timestamp,
     id::Id,
-    realtime::{Carrier, Seen},
+    realtime::Seen,
     room::Room,
 };
 
@@ -88,7 +88,7 @@ pub(super) struct Listed {
 impl Listed {
     /// A socket; none where it can't be written.
     pub(super) fn of(seen: Seen) -> Option<Self> {
-        let since = begun(seen.id).millis();
+        let since = seen.since().millis();
         let socket = to_raw_value(&Socket::from(seen)).ok()?;
         Some(Self { since, socket })
     }
@@ -138,13 +138,6 @@ pub(super) struct NamespaceSize {
     pub(super) sockets_count: usize,
 }
 
-const fn transport(carrier: Carrier) -> &'static str {
-    match carrier {
-        Carrier::Websocket => "websocket",
-        Carrier::Polling => "polling",
-    }
-}
-
 impl From<&Identity> for Data {
     fn from(identity: &Identity) -> Self {
         Self {
@@ -157,8 +150,8 @@ impl From<&Identity> for Data {
 
 impl From<Seen> for Socket {
     fn from(seen: Seen) -> Self {
-        let transport = transport(seen.carrier);
-        let begun = begun(seen.id);
+        let transport = seen.carrier.as_str();
+        let begun = seen.since();
         Self {
             id: seen.id,
             client_id: client_id(seen.client),
@@ -178,14 +171,6 @@ impl From<Seen> for Socket {
             rooms: seen.rooms,
         }
     }
-}
-
-/// When a socket began, which its id tells.
-fn begun(id: Uuid) -> Timestamp {
-    let time = id.get_timestamp().map(|time| time.to_unix()).unwrap_or_default();
-    let (seconds, nanos) = time;
-    let millis = seconds.saturating_mul(1000).saturating_add(u64::from(nanos) / 1_000_000);
-    Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
 }
 
 /// Twelve digits, as Node's server shows of the engine's id.

@@ -4,7 +4,6 @@ for i = 3, #ARGV do
   local user = ARGV[i]
   redis.call('ZREM', byuser, user .. '/' .. incarnation)
   redis.call('ZREM', bynode, incarnation .. '/' .. user)
-  redis.call('HSETNX', told, user, now)
   if not here(user) then redis.call('ZADD', away, 'NX', due, user) end
 end
 return 'ok'

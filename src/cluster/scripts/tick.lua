@@ -39,11 +39,13 @@ if dead then
   more = 1
 end
 
--- Who has been away for long enough is told to be.
+-- Who has been away for long enough is told to be: also where that is not news here, since a node may
+-- have heard what Redis has forgotten.
 local due, offline = redis.call('ZRANGEBYSCORE', away, 0, now, 'LIMIT', 0, most), {}
 for _, user in ipairs(due) do
   redis.call('ZREM', away, user)
-  if not here(user) and redis.call('HDEL', told, user) == 1 then
+  if not here(user) then
+    redis.call('HDEL', told, user)
     offline[#offline + 1] = {user, 'offline', now}
   end
 end

@@ -184,10 +184,10 @@ impl Postgres {
     }
 
     /// Hears what other processes tell.
-    pub(super) fn listener(&self) -> Listener {
+    pub(super) async fn listener(&self) -> Listener {
         let Inner { options, read_timeout, lock_timeout, .. } = &*self.0;
         let (settings, options) = bounded(options, 1, *read_timeout, *lock_timeout);
-        Listener::new(settings, options)
+        Listener::begin(settings, options).await
     }
 
     /// Waits for this process's turn.

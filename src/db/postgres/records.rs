@@ -55,9 +55,15 @@ pub struct Listener {
 }
 
 impl Listener {
-    pub(super) fn new(settings: PgPoolOptions, options: PgConnectOptions) -> Self {
+    /// One that hears from now on, or else, where the server is away, says that it has missed some as
+    /// soon as it hears.
+    pub(super) async fn begin(settings: PgPoolOptions, options: PgConnectOptions) -> Self {
         let settings = settings.max_connections(1).max_lifetime(None).idle_timeout(None);
-        Self { pool: settings.connect_lazy_with(options), listening: None }
+        let mut this = Self { pool: settings.connect_lazy_with(options), listening: None };
+        if let Err(error) = this.listen().await {
+            tracing::debug!(%error, "nothing is heard of other processes' records yet");
+        }
+        this
     }
 
     /// Waits for the next.

@@ -57,6 +57,8 @@ pub(in crate::realtime) enum Item {
     /// Tells everyone, and says who everyone is.
     CloseAll(Arc<Outgoing>, oneshot::Sender<Vec<Member>>),
     Rooms(RoomsQuestion),
+    /// How many sockets are in each room; without the users' own where that is false.
+    Sizes(bool, oneshot::Sender<Vec<(Room, usize)>>),
     All(oneshot::Sender<Vec<Member>>),
     Members(Room, oneshot::Sender<Vec<Member>>),
     /// Whose the sockets in a room are.
@@ -247,6 +249,8 @@ pub(in crate::realtime) struct RoomsQuestion {
     pub(super) prefix: Arc<str>,
     /// Only rooms whose name sorts after this one.
     pub(super) after: Option<Arc<str>>,
+    /// Also those that are a user's own.
+    pub(super) with_users: bool,
     pub(super) limit: usize,
     pub(super) answer: oneshot::Sender<Vec<(String, Vec<Option<Id>>)>>,
 }

@@ -14,7 +14,7 @@ mod slot;
 mod tests;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     hash::{BuildHasher, RandomState},
     sync::{
         Arc,
@@ -206,17 +206,19 @@ impl Hub {
     }
 
     /// Up to `limit` rooms whose names begin with `prefix`, in the order of their names, from the
-    /// one after `after`: how many sockets are in each, and which users.
+    /// one after `after`, also those that are a user's own where they are wanted: how many sockets are in
+    /// each, and which users.
     pub(super) async fn rooms(
         &self,
         prefix: &str,
         after: Option<String>,
+        with_users: bool,
         limit: usize,
     ) -> Vec<(String, usize, Vec<Id>)> {
         let (prefix, after): (Arc<str>, Option<Arc<str>>) = (prefix.into(), after.map(Into::into));
         let ask = |answer| {
             let (prefix, after) = (prefix.clone(), after.clone());
-            Item::Rooms(RoomsQuestion { prefix, after, limit, answer })
+            Item::Rooms(RoomsQuestion { prefix, after, with_users, limit, answer })
         };
         let answers = self.ask(ask).await;
         let mut rooms: BTreeMap<String, Vec<Option<Id>>> = BTreeMap::new();
@@ -227,6 +229,30 @@ impl Hub {
             (room, members.len(), count_users(members).into_keys().collect())
         });
         sized.take(limit).collect()
+    }
+
+    /// The `limit` rooms with the most sockets, the largest first: how many are in each, and which users.
+    pub(super) async fn largest(
+        &self,
+        with_users: bool,
+        limit: usize,
+    ) -> Vec<(String, usize, Vec<Id>)> {
+        let mut sizes: HashMap<Room, usize> = HashMap::new();
+        for (room, size) in self.ask(|answer| Item::Sizes(with_users, answer)).await.concat() {
+            *sizes.entry(room).or_default() += size;
+        }
+        let mut sizes: Vec<_> = sizes.into_iter().collect();
+        sizes.sort_unstable_by(|(room, size), (other, other_size)| {
+            other_size.cmp(size).then_with(|| room.cmp(other))
+        });
+        sizes.truncate(limit);
+        let mut largest = Vec::with_capacity(sizes.len());
+        for (room, size) in sizes {
+            let members = self.ask(|answer| Item::Users(room.clone(), answer)).await;
+            let users = count_users(members.into_iter().flatten()).into_keys().collect();
+            largest.push((room.to_string(), size, users));
+        }
+        largest
     }
 
     /// Everyone there is, of each shard, in their order.

@@ -44,14 +44,24 @@ pub(in crate::realtime) struct Polled {
     most: usize,
     /// What waits for the CONNECT; nothing once that has been sent.
     before: Option<Vec<Bytes>>,
-    /// The last has been said; nothing more is taken.
-    leaving: bool,
+    phase: Phase,
+}
+
+/// How far a polling session has come. What comes after something that was dropped is not heard: its
+/// client would go on from there when it comes back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// Too much waited, and was dropped: nothing is taken but the last words.
+    Full,
+    /// The last has been said.
+    Leaving,
 }
 
 impl Polled {
     /// A socket whose CONNECT has not been sent; no more bytes than `most` may wait for its session.
     pub(in crate::realtime) fn new(polls: Arc<Polls>, namespace: Namespace, most: usize) -> Self {
-        Self { polls, namespace, most, before: Some(Vec::new()), leaving: false }
+        Self { polls, namespace, most, before: Some(Vec::new()), phase: Phase::Open }
     }
 
     /// The next poll gets them; how many bytes wait for that.
@@ -104,7 +114,7 @@ impl Outlet {
     pub(super) fn takes(&self) -> bool {
         match self {
             Self::Lane(_) | Self::Coming(_) => true,
-            Self::Polls(polled) => !polled.leaving,
+            Self::Polls(polled) => polled.phase == Phase::Open,
             Self::Closed => false,
         }
     }
@@ -123,9 +133,10 @@ impl Outlet {
                     *self = Self::Closed;
                 }
             }
-            Self::Polls(polled) if !polled.leaving => {
+            Self::Polls(polled) if polled.phase == Phase::Open => {
                 if polled.push(run.frames) > polled.most {
                     polled.clear();
+                    polled.phase = Phase::Full;
                     polled.polls.wish(Wish::TooMuch);
                 }
             }
@@ -177,7 +188,8 @@ impl Outlet {
         }
     }
 
-    /// Goes on over a websocket, on which the CONNECT is answered by now.
+    /// Goes on over a websocket, on which the CONNECT is answered by now. Whoever was told the last, or is
+    /// to be, hears nothing more there, either.
     pub(super) fn change_over(&mut self, lane: Arc<Lane>) {
         let Self::Polls(polled) = self else { return };
         for frame in polled.before.iter().flatten() {
@@ -190,7 +202,16 @@ impl Outlet {
             }
         }
         lane.open(polled.namespace);
-        *self = Self::Lane(lane);
+        let namespace = polled.namespace;
+        *self = match polled.phase {
+            Phase::Open => Self::Lane(lane),
+            Phase::Full => {
+                lane.close(Some((namespace, lane.tolerance().farewell[namespace].clone())));
+                Self::Closed
+            }
+            // Who has said it closes the transport, too.
+            Phase::Leaving => Self::Closed,
+        };
     }
 
     /// Says why, then closes the transport under it.
@@ -200,8 +221,8 @@ impl Outlet {
                 lane.close(farewell.map(|farewell| (namespace, farewell.frame(namespace).clone())));
             }
             Self::Coming(coming) => coming.lane.close(None),
-            Self::Polls(polled) if !polled.leaving => {
-                polled.leaving = true;
+            Self::Polls(polled) if polled.phase != Phase::Leaving => {
+                polled.phase = Phase::Leaving;
                 if polled.polls.is_closing() {
                     polled.clear();
                 }

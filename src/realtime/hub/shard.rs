@@ -25,6 +25,9 @@ use crate::{
     tasks::Tasks,
 };
 
+/// The kind of the rooms that are a user's own.
+const USER: &str = "user";
+
 /// Items taken from the queue at once.
 const BATCH: usize = 256;
 
@@ -156,6 +159,11 @@ impl Shard {
                 let _ = answer.send(self.say_goodbye(&farewell));
             }
             Item::Rooms(question) => self.answer_rooms(question),
+            Item::Sizes(with_users, answer) => {
+                let sizes = self.rooms.iter().filter(|(room, _)| with_users || room.kind() != USER);
+                let sizes = sizes.map(|(room, members)| (room.clone(), members.iter().count()));
+                let _ = answer.send(sizes.collect());
+            }
             Item::All(answer) => {
                 let _ = answer.send(self.everyone());
             }
@@ -255,6 +263,7 @@ impl Shard {
         let mut rooms: Vec<(String, &Members)> = self
             .rooms
             .iter()
+            .filter(|(room, _)| question.with_users || room.kind() != USER)
             .map(|(room, members)| (room.to_string(), members))
             .filter(|(room, _)| room.starts_with(&*question.prefix))
             .filter(|(room, _)| question.after.as_deref().is_none_or(|after| room.as_str() > after))

@@ -49,12 +49,17 @@ fn text(number: u64) -> String {
 
 /// A member over a websocket, and the other end of that.
 async fn register(hub: &Hub, member: Member, user: Option<&str>) -> (Arc<Lane>, TcpStream) {
+    let (lane, peer) = websocket().await;
+    come_in(hub, member, user, Outlet::coming(lane.clone()));
+    (lane, peer)
+}
+
+/// A websocket, and its other end.
+async fn websocket() -> (Arc<Lane>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();
-    let lane = Lane::new(stream, Arc::new(Tolerance::for_tests()));
-    come_in(hub, member, user, Outlet::coming(lane.clone()));
-    (lane, peer)
+    (Lane::new(stream, Arc::new(Tolerance::for_tests())), peer)
 }
 
 fn come_in(hub: &Hub, member: Member, user: Option<&str>, outlet: Outlet) {
@@ -163,16 +168,54 @@ async fn one_who_polls_and_for_whom_too_much_waits_is_given_up() {
     hub.push(SHARD, Item::Send(member, event(2)));
     settled(&hub).await;
     assert_eq!(polls.answer(), [1, 2].map(|number| frame::text(&[&text(number)])));
-    let large = Outgoing::named(
-        &EventName::new("told").unwrap(),
-        to_raw_value(&"x".repeat(MOST)).unwrap(),
-        false,
-        "other",
-    );
-    hub.push(SHARD, Item::Send(member, large));
+    hub.push(SHARD, Item::Send(member, too_much()));
     settled(&hub).await;
     assert_eq!(wishes.load(Ordering::SeqCst), 1);
     assert!(polls.answer().is_empty(), "it is not kept");
+    // There is space for it, and a client that hears it goes on from there.
+    hub.push(SHARD, Item::Send(member, event(3)));
+    settled(&hub).await;
+    assert!(polls.answer().is_empty(), "something before it is missing");
+    hub.push(SHARD, Item::Close(member, Some(event(4))));
+    hub.push(SHARD, Item::Send(member, event(5)));
+    settled(&hub).await;
+    assert_eq!(polls.answer(), [frame::text(&[&text(4)])]);
+}
+
+/// More than may wait.
+fn too_much() -> Arc<Outgoing> {
+    let data = to_raw_value(&"x".repeat(MOST)).unwrap();
+    Outgoing::named(&EventName::new("told").unwrap(), data, false, "other")
+}
+
+/// What is heard after something that was not would have a client go on from there.
+#[tokio::test]
+async fn who_was_told_the_end_by_polling_hears_nothing_more_over_a_websocket() {
+    let hub = hub();
+    for (seat, too_much_waits) in [(0, false), (1, true)] {
+        let member = Member::on(seat, 0);
+        let (_polls, _) = enter_polling(&hub, member);
+        let (lane, mut peer) = websocket().await;
+        hub.push(SHARD, Item::Send(member, event(1)));
+        if too_much_waits {
+            hub.push(SHARD, Item::Send(member, too_much()));
+        } else {
+            hub.push(SHARD, Item::Close(member, Some(event(2))));
+            hub.push(SHARD, Item::Send(member, event(3)));
+        }
+        settled(&hub).await;
+        hub.push(SHARD, Item::ChangeOver(member, lane.clone()));
+        hub.push(SHARD, Item::Send(member, event(4)));
+        settled(&hub).await;
+        lane.close(None);
+        let mut heard = Vec::new();
+        let end = tokio::time::timeout(Duration::from_secs(5), peer.read_to_end(&mut heard)).await;
+        end.expect("an end").unwrap();
+        let texts = if too_much_waits { vec![] } else { vec![text(1), text(2)] };
+        let told: Vec<_> = texts.iter().map(|text| frame::text(&[text])).collect();
+        let expected = [told.concat(), frame::GOING_AWAY.to_vec()].concat();
+        assert_eq!(String::from_utf8_lossy(&heard), String::from_utf8_lossy(&expected));
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ export async function cuttingProxy(server, { life = 400, random = Math.random } 
   const pairs = new Set();
   const proxy = { wild: false, cuts: 0 };
   const listener = createServer({ allowHalfOpen: true }, (client) => {
-    const upstream = connect({ port: server.port, host: '127.0.0.1', allowHalfOpen: true });
+    const upstream = connect({ port: server.port, host: server.host ?? '127.0.0.1', allowHalfOpen: true });
     const pair = { client, upstream };
     pairs.add(pair);
     const end = () => {

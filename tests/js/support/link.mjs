@@ -3,7 +3,7 @@
 import { connect, createServer } from 'node:net';
 import { after } from 'node:test';
 
-export async function startLink(to) {
+export async function startLink(to, host = '127.0.0.1') {
   const sockets = new Set();
   const link = { isHeld: false };
   const waiting = [];
@@ -38,7 +38,7 @@ export async function startLink(to) {
       if (socket.isPaused()) socket.destroy();
     }
   };
-  await new Promise((resolve) => listener.listen(0, '127.0.0.1', resolve));
+  await new Promise((resolve) => listener.listen(0, host, resolve));
   after(() => {
     listener.close();
     for (const socket of [...sockets, ...waiting]) socket.destroy();

@@ -22,11 +22,12 @@ export const BINARY = resolve(
 const READY_POLL_MS = 20;
 
 /**
- * Starts a server and stops it after the tests of the file or suite; `env` adds to its environment.
+ * Starts a server and stops it after the tests of the file or suite; `env` adds to its environment, and
+ * it may run in a `place` of a network of its own.
  */
-export async function startServer(env = {}) {
+export async function startServer(env = {}, place = undefined) {
   const data = await mkdtemp(join(tmpdir(), 'stoa-'));
-  const server = new Server(await freePort(), data, env);
+  const server = new Server(await freePort(), data, env, place);
   after(async () => {
     await server.kill();
     await rm(data, { recursive: true });
@@ -57,15 +58,17 @@ export async function freePort() {
 class Server {
   #port;
   #env;
+  #place;
   #child;
   #exited;
   #log = '';
 
-  constructor(port, data, env) {
+  constructor(port, data, env, place) {
     this.#port = port;
+    this.#place = place;
     this.#env = {
       PATH: process.env.PATH,
-      HOST: '127.0.0.1',
+      HOST: place?.address ?? '127.0.0.1',
       PORT: String(port),
       JWT_SECRET: SECRET,
       STOA_DATA: data,
@@ -79,14 +82,19 @@ class Server {
     return this.#port;
   }
 
+  get host() {
+    return this.#env.HOST;
+  }
+
   get url() {
-    return `http://127.0.0.1:${this.#port}`;
+    return `http://${this.host}:${this.#port}`;
   }
 
   /** Starts the process and waits until it is ready; again after it has ended. */
   async start() {
     // The data folder is also where it runs, so that no `.env` of a developer reaches it.
-    const child = spawn(BINARY, ['serve'], {
+    const [program, ...args] = [...(this.#place?.command ?? []), BINARY, 'serve'];
+    const child = spawn(program, args, {
       cwd: this.#env.STOA_DATA,
       env: this.#env,
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -88,7 +88,7 @@ export async function startPostgres() {
   const command = [join(programs, 'postgres'), '-D', data, '-k', folder, '-p', String(port), ...args];
   const postgres = new Service(port, folder, command, options);
   await postgres.start();
-  postgres.url = (through = port) => `postgres://stoa@127.0.0.1:${through}/postgres`;
+  postgres.url = (through = port, host = '127.0.0.1') => `postgres://stoa@${host}:${through}/postgres`;
   return postgres;
 }
 
@@ -99,7 +99,7 @@ export async function startRedis() {
   const settings = ['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--port', String(port), '--dir', folder];
   const redis = new Service(port, folder, ['redis-server', ...settings]);
   await redis.start();
-  redis.url = (through = port) => `redis://127.0.0.1:${through}`;
+  redis.url = (through = port, host = '127.0.0.1') => `redis://${host}:${through}`;
   /** Sends a command, and gives the first line of its answer. */
   redis.ask = (command) =>
     new Promise((resolve, reject) => {

@@ -1,13 +1,14 @@
 //! REST over the door out (docs/contract/rest.md#emit): backend services send events, operators see
-//! rooms.
+//! rooms and sockets.
 
-use std::convert::identity;
+mod rooms;
+mod sockets;
 
 use axum::{Json, extract::State, response::IntoResponse};
 use http::StatusCode;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
@@ -15,18 +16,16 @@ use super::{
     Realtime,
     emit_service::EmitService,
     emitter::{ExternalEvent, Target},
-    hub::{RoomMember, RoomSize},
 };
 use crate::{
-    auth::{Authenticator, EmitCaller, OperatorCaller},
+    auth::{Authenticator, EmitCaller},
     error::{Error, Result},
     event::{EventName, Namespace},
     id::{Id, Ids},
     idempotency::answer,
     rest::{
-        body::{Body, Path, Query},
+        body::Body,
         json::{self, AnyJson},
-        list::{List, Page},
         openapi,
         problem::Problem,
     },
@@ -53,8 +52,11 @@ where
     openapi::under("Emit", "Events from backends to sockets, and the rooms that sockets are in.")
         .routes(routes!(emit))
         .routes(routes!(emit_batch))
-        .routes(routes!(list_rooms))
-        .routes(routes!(list_members))
+        .routes(routes!(rooms::list_rooms))
+        .routes(routes!(rooms::list_members))
+        .routes(routes!(sockets::list_sockets))
+        .routes(routes!(sockets::disconnect_socket))
+        .routes(routes!(sockets::put_out))
 }
 
 /// An event for sockets.
@@ -359,66 +361,4 @@ async fn emit_batch(
         (StatusCode::MULTI_STATUS, Json(BatchResults { results: results.collect() }))
     })
     .await
-}
-
-/// Which rooms to list.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct RoomFilter {
-    /// Only rooms whose name begins so.
-    #[serde(default)]
-    prefix: String,
-}
-
-/// A page of what all nodes have.
-#[derive(Serialize, ToSchema)]
-struct OfAllNodes<T> {
-    #[serde(flatten)]
-    list: List<T>,
-    /// Told where a node that lives did not answer: it is the others' alone.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    partial: bool,
-}
-
-/// Lists the rooms that have members, on whichever node.
-///
-/// Needs the role `service` or `admin`. In the order of their names. A user who is in a room on several
-/// nodes is counted once.
-#[utoipa::path(
-    get,
-    path = "/api/rooms",
-    tag = "Emit",
-    params(RoomFilter, Page),
-    responses((status = 200, description = "A page of rooms.", body = OfAllNodes<RoomSize>))
-)]
-async fn list_rooms(
-    State(realtime): State<Realtime>,
-    _operator: OperatorCaller,
-    Query(filter): Query<RoomFilter>,
-    page: Page,
-) -> Result<Json<OfAllNodes<RoomSize>>> {
-    let rooms = realtime.census.rooms(filter.prefix, page.after()?, page.fetch()).await;
-    let list = List::of(rooms.items, &page, |room| room.room.clone(), identity);
-    Ok(Json(OfAllNodes { list, partial: rooms.partial }))
-}
-
-/// Lists the members of a room, on whichever node.
-///
-/// Needs the role `service` or `admin`. In the order of their user ids.
-#[utoipa::path(
-    get,
-    path = "/api/rooms/{room}/members",
-    tag = "Emit",
-    params(("room" = String, Path, description = "The room's name."), Page),
-    responses((status = 200, description = "A page of members.", body = OfAllNodes<RoomMember>))
-)]
-async fn list_members(
-    State(realtime): State<Realtime>,
-    _operator: OperatorCaller,
-    Path(room): Path<Room>,
-    page: Page,
-) -> Result<Json<OfAllNodes<RoomMember>>> {
-    let members = realtime.census.members(room, page.after()?, page.fetch()).await;
-    let list = List::of(members.items, &page, |member| member.user_id.clone(), identity);
-    Ok(Json(OfAllNodes { list, partial: members.partial }))
 }

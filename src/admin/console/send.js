@@ -1,26 +1,31 @@
 // Sends an event, with the server's own catalogue at hand.
 
 import { call } from './api.js';
-import { byId, element, say, showProblem } from './element.js';
+import { byId, element, panel, say, showProblem } from './element.js';
 
-const form = byId('emit');
-const [target, event, data, confirm] = ['target', 'event', 'data', 'confirm'].map(byId);
-const [about, dataProblem, answer] = ['event-about', 'data-problem', 'emit-answer'].map(byId);
+export const path = 'send';
+export const title = 'Send';
+
+const NAMESPACES = ['/', '/chat', '/marketplace'];
+const KINDS = [['room', 'Room'], ['user', 'User'], ['everyone', 'Everyone']];
+
+let form, target, event, data, confirm, about, dataProblem, answer;
 let catalogue = new Map();
 let schemas = {};
 let sending = false;
 
 // What the server sends by itself: name → message of the AsyncAPI document.
-export async function loadCatalogue() {
+async function loadCatalogue() {
   try {
     const { components } = await call('api/asyncapi.json');
+    if (!form.isConnected) return;
     schemas = components.schemas;
     const sent = Object.values(components.messages).filter((message) => message['x-socketio']?.direction === 'serverToClient');
     catalogue = new Map(sent.map((message) => [message.name, message]));
     byId('events').replaceChildren(...[...catalogue.keys()].sort().map((name) => element('option', { value: name })));
     describe();
   } catch {
-    say(about, 'The catalogue of events could not be loaded; any name works.');
+    if (form.isConnected) say(about, 'The catalogue of events could not be loaded; any name works.');
   }
 }
 
@@ -79,16 +84,6 @@ function aim() {
   say(byId('emit-button'), everyone ? 'Send to everyone' : 'Send');
 }
 
-// Points the form at a room or a user.
-export function sendTo(kind, name) {
-  form.elements.to.value = kind;
-  aim();
-  target.value = name;
-  const next = event.value ? data : event;
-  next.focus();
-  next.scrollIntoView({ block: 'nearest' });
-}
-
 // The body by hand: what was typed as data goes out as it was typed.
 function body(raw) {
   const to = form.elements.to.value;
@@ -124,23 +119,67 @@ async function send(submitted) {
 }
 
 // Only a service may send (contract of the emit door); others see why they can't.
-export function allow(roles) {
+function allow(roles) {
   const may = roles.includes('service');
   byId('emit-fields').disabled = !may;
   const why = `Sending needs the role service; yours ${roles.length === 1 ? 'is' : 'are'} ${roles.join(', ')}.`;
   answer.replaceChildren(...(may ? [] : [element('p', { className: 'hint', textContent: why })]));
 }
 
-export function reset() {
-  form.reset();
-  aim();
-  checkData();
-  describe();
-  answer.replaceChildren();
+const field = (id, label, control, ...more) =>
+  element('div', { className: 'field' }, element('label', { htmlFor: id, id: `${id}-label`, textContent: label }), Object.assign(control, { id }), ...more);
+const plain = { autocomplete: 'off', spellcheck: false };
+
+function build() {
+  const to = KINDS.map(([value, label]) => element('label', {},
+    element('input', { type: 'radio', name: 'to', value, checked: value === 'room' }), element('span', { textContent: label })));
+  [target, event, data, confirm] = [
+    element('input', { required: true, ...plain }),
+    element('input', { required: true, maxLength: 128, ...plain, attributes: { list: 'events', 'aria-describedby': 'event-about' } }),
+    element('textarea', { rows: 7, ...plain, attributes: { 'aria-describedby': 'data-problem' } }),
+    element('input', { id: 'confirm', type: 'checkbox' }),
+  ];
+  about = element('p', { id: 'event-about', className: 'hint' });
+  dataProblem = element('p', { id: 'data-problem', className: 'field-problem', attributes: { role: 'status' } });
+  answer = element('div', { id: 'emit-answer', attributes: { role: 'status' } });
+  const dataField = field('data', 'Data, as JSON', data, dataProblem);
+  const row = element('div', { className: 'label-row' }, dataField.firstChild,
+    element('button', { id: 'example', type: 'button', className: 'link', hidden: true, textContent: 'Insert an example', onclick: insertExample }),
+    element('button', { type: 'button', className: 'link', textContent: 'Format', onclick: format }));
+  dataField.prepend(row);
+  const targetField = field('target', 'Room name', target);
+  targetField.id = 'target-field';
+  const namespaces = NAMESPACES.map((name) => element('option', { textContent: name }));
+  form = element('form', { id: 'emit', onsubmit: send }, element('fieldset', { id: 'emit-fields' },
+    element('div', { className: 'field' }, element('span', { id: 'to-label', className: 'label', textContent: 'To' }),
+      element('div', { className: 'choice', attributes: { role: 'radiogroup', 'aria-labelledby': 'to-label' } }, ...to)),
+    targetField,
+    element('label', { id: 'confirm-field', className: 'confirm', hidden: true }, confirm, element('span', { textContent: 'Yes, to every socket there is' })),
+    field('event', 'Event', event, element('datalist', { id: 'events' }), about),
+    dataField,
+    element('details', {}, element('summary', { textContent: 'More' }),
+      field('namespace', 'Namespace', element('select', {},
+        element('option', { value: '', textContent: 'where the room and the event are at home' }), ...namespaces)),
+      element('label', { className: 'confirm' }, element('input', { id: 'volatile', type: 'checkbox' }),
+        element('span', { textContent: 'Volatile: drop it for sockets that are behind' }))),
+    element('div', { className: 'actions' },
+      element('button', { id: 'emit-button', className: 'primary', textContent: 'Send' }),
+      element('span', { className: 'hint keys', textContent: 'Ctrl + Enter' }))));
+  return panel('Send an event', { about: 'as a backend does: POST /api/emit' }, form, answer);
 }
 
-export function start() {
-  form.addEventListener('submit', send);
+function format() {
+  if (checkData() && data.value.trim()) data.value = JSON.stringify(JSON.parse(data.value), null, 2);
+}
+
+function insertExample() {
+  data.value = JSON.stringify(example(catalogue.get(event.value)?.payload), null, 2);
+  checkData();
+}
+
+// The address may name whom it goes to: `?room=` or `?user=`.
+export function open(at, { query, status }) {
+  at.replaceChildren(build());
   form.addEventListener('change', ({ target: { name } }) => name === 'to' && aim());
   form.addEventListener('keydown', (pressed) => {
     if (pressed.key === 'Enter' && (pressed.ctrlKey || pressed.metaKey)) {
@@ -150,12 +189,10 @@ export function start() {
   });
   event.addEventListener('input', describe);
   data.addEventListener('input', checkData);
-  byId('format').addEventListener('click', () => {
-    if (checkData() && data.value.trim()) data.value = JSON.stringify(JSON.parse(data.value), null, 2);
-  });
-  byId('example').addEventListener('click', () => {
-    data.value = JSON.stringify(example(catalogue.get(event.value)?.payload), null, 2);
-    checkData();
-  });
+  const kind = query.has('user') ? 'user' : 'room';
+  form.elements.to.value = kind;
   aim();
+  target.value = query.get(kind) ?? '';
+  allow(status.caller.roles);
+  loadCatalogue();
 }

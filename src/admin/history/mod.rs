@@ -1,0 +1,70 @@
+//! The last hour of this node: every ten seconds each figure is read from the metrics, so that nothing is
+//! added where events go. And what of it is wrong now, in words.
+
+mod figures;
+mod reading;
+mod ring;
+mod troubles;
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use self::{
+    figures::{FIRST_STEP, STEP},
+    ring::Ring,
+};
+use super::documents::{History as Told, Trouble};
+use crate::{
+    clock::{Clock, Timestamp},
+    metrics,
+    rest::health::Readiness,
+};
+
+/// The last hour. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct History(Arc<Inner>);
+
+struct Inner {
+    metrics: metrics::Handle,
+    readiness: Readiness,
+    clock: Clock,
+    ring: Mutex<Ring>,
+}
+
+impl History {
+    /// Of a node that starts now.
+    pub(super) fn new(metrics: metrics::Handle, readiness: Readiness, clock: Clock) -> Self {
+        Self(Arc::new(Inner { metrics, readiness, clock, ring: Mutex::default() }))
+    }
+
+    /// Goes on reading, for ever. The first step is a short one, so that there is something to see.
+    pub(super) async fn keep_up(self) {
+        self.read();
+        sleep(FIRST_STEP).await;
+        let mut every = interval(STEP);
+        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            every.tick().await;
+            self.read();
+        }
+    }
+
+    /// Reads the figures as they are now.
+    pub(super) fn read(&self) {
+        let text = self.0.metrics.render();
+        let reading = reading::read(&text);
+        self.0.ring.lock().push(self.0.clock.now(), reading);
+    }
+
+    /// What was read after that moment; all there is without one.
+    pub(super) fn since(&self, after: Option<Timestamp>) -> Told {
+        self.0.ring.lock().tell(after)
+    }
+
+    /// What is wrong now, the worst first.
+    pub(super) fn troubles(&self) -> Vec<Trouble> {
+        troubles::find(&self.0.ring.lock(), &self.0.readiness.state())
+    }
+}
