@@ -53,6 +53,7 @@ mod stopping;
 mod store;
 mod support;
 mod tokens;
+mod traces;
 mod transcripts;
 mod upgrading;
 mod users;
