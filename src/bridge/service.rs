@@ -89,7 +89,7 @@ impl Bridge {
             }
         }
         self.send(emits).await;
-        taken.done().await;
+        drop(taken);
     }
 
     fn read(&self, source: Source, channel: &str, payload: &[u8]) -> Result<Asked, Refusal> {

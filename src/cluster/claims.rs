@@ -5,12 +5,15 @@ use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
 
 use redis::{RedisError, aio::MultiplexedConnection};
 use tokio::{
-    sync::mpsc::{self, OwnedPermit},
+    sync::{
+        mpsc::{self, OwnedPermit},
+        oneshot,
+    },
     time::sleep,
 };
 
 use super::{
-    emitters::{Emitted, Heard, Mark},
+    emitters::{Heard, Mark, Taken},
     names::Kind,
     shared::{Away, Shared},
 };
@@ -30,25 +33,6 @@ const MARK_INTERVAL: Duration = Duration::from_secs(10);
 const LATE: Duration = Duration::from_secs(30);
 const KNOWN: Duration = Duration::from_mins(1);
 
-/// Messages that this node has taken. Until they are [done](Self::done) other nodes leave later ones alone.
-pub struct Taken {
-    /// In the order in which they were published.
-    pub messages: Vec<Emitted>,
-    shared: Arc<Shared>,
-    turn: String,
-}
-
-impl Taken {
-    /// It is anybody's turn, unless this node has taken more meanwhile.
-    pub async fn done(self) {
-        let Self { shared, turn, .. } = self;
-        let mut script = shared.scripts.done.prepare_invoke();
-        script.key(shared.names.key(TURN)).arg(turn);
-        // Where Redis is away the turn ends by itself.
-        let _: Result<(), Away> = shared.ask(async |redis| script.invoke_async(redis).await).await;
-    }
-}
-
 /// Claims what is heard, as fast as it is done.
 pub(super) async fn claim(
     mut heard: mpsc::UnboundedReceiver<Heard>,
@@ -67,7 +51,7 @@ pub(super) async fn claim(
         let mut unclaimed = Some((some, place));
         while let Some((some, place)) = unclaimed {
             // A task, since what Redis was asked for is this node's also where the server stops now.
-            let take = tasks.spawn("claim", take(shared.clone(), some, place)).await;
+            let take = tasks.spawn("claim", take(shared.clone(), tasks.clone(), some, place)).await;
             unclaimed = take.unwrap_or(Err(Away))?;
             if unclaimed.is_some() {
                 sleep(ASK_INTERVAL).await;
@@ -81,6 +65,7 @@ type Unclaimed = (Vec<Heard>, OwnedPermit<Taken>);
 /// Takes those of the messages that nobody has taken; none of them where it is another node's turn.
 async fn take(
     shared: Arc<Shared>,
+    tasks: Tasks,
     heard: Vec<Heard>,
     place: OwnedPermit<Taken>,
 ) -> Result<Option<Unclaimed>, Away> {
@@ -117,9 +102,23 @@ async fn take(
     };
     let messages: Vec<_> = heard.into_iter().filter(is_ours).map(|heard| heard.emitted).collect();
     if !messages.is_empty() {
-        place.send(Taken { messages, shared, turn });
+        let (undone, done) = oneshot::channel();
+        place.send(Taken { messages, undone });
+        tasks.spawn("turn", async move {
+            // Ends with what was taken, which says nothing.
+            let _ = done.await;
+            end(&shared, &turn).await;
+        });
     }
     Ok(None)
+}
+
+/// It is anybody's turn, unless this node has taken more meanwhile.
+async fn end(shared: &Shared, turn: &str) {
+    let mut script = shared.scripts.done.prepare_invoke();
+    script.key(shared.names.key(TURN)).arg(turn);
+    // Where Redis is away the turn ends by itself.
+    let _: Result<(), Away> = shared.ask(async |redis| script.invoke_async(redis).await).await;
 }
 
 /// Sets a mark, where emitters are heard: what is published once this has returned comes after it.

@@ -10,12 +10,11 @@
 //! What one node has taken is done before another takes what comes later ([`Taken`]): two that each do some at
 //! the same time would change the order.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use redis::Msg;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::claims::Taken;
 use crate::{config::BridgeConfig, log_limit, metrics};
 
 /// Messages that wait at most on this node, and their bytes (docs/limits.md).
@@ -27,6 +26,15 @@ const BESIDE: usize = BYTES / MESSAGES;
 
 /// How many times what was claimed at once may wait to be done.
 const BATCHES: usize = 2;
+
+/// Messages that this node has taken. As long as this is there the other nodes leave later ones alone.
+#[derive(Debug)]
+pub struct Taken {
+    /// In the order in which they were published.
+    pub messages: Vec<Emitted>,
+    #[expect(dead_code, reason = "its end says that they are done")]
+    pub(super) undone: oneshot::Sender<Infallible>,
+}
 
 /// A message that this node has taken.
 #[derive(Debug)]

@@ -30,9 +30,8 @@ mod shared;
 
 pub use self::{
     asks::Answers,
-    claims::Taken,
     connection::{Change, Hearer},
-    emitters::{Emitted, Source},
+    emitters::{Emitted, Source, Taken},
     nodes::Cluster,
     presence::{Online, Step, Ticked},
     server::Unusable,

@@ -6,9 +6,8 @@ use serde_json::value::RawValue;
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    claims::Taken,
     connection::{self, Hearer},
-    emitters::Emitters,
+    emitters::{Emitters, Taken},
     names::Names,
     server::{self, Unusable},
     shared::{Shared, State},

@@ -36,7 +36,7 @@ pub fn init<W: Write + IsTerminal + 'static>(
     let terminal = output().is_terminal();
     let format =
         config.format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
-    let how = Format { node, format, color: terminal };
+    let how = Style { node, format, color: terminal };
     let subscriber = subscriber(&config.level, how, output, traces)?;
     // It fails when there is one already.
     let _ = subscriber.try_init();
@@ -44,7 +44,7 @@ pub fn init<W: Write + IsTerminal + 'static>(
 }
 
 /// How lines are written.
-struct Format {
+struct Style {
     node: Option<String>,
     format: LogFormat,
     color: bool,
@@ -52,7 +52,7 @@ struct Format {
 
 fn subscriber(
     level: &str,
-    how: Format,
+    how: Style,
     writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
     traces: Option<Spans<Registry>>,
 ) -> Result<Box<dyn Subscriber + Send + Sync>, ParseError> {
@@ -71,7 +71,7 @@ fn subscriber(
 
 /// What writes lines.
 fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(
-    Format { node, format, color }: Format,
+    Style { node, format, color }: Style,
     writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
 ) -> Box<dyn Layer<S> + Send + Sync> {
     match format {
@@ -161,7 +161,7 @@ pub(super) mod tests {
             let lines = Self::default();
             let writer = lines.clone();
             let node = node.map(str::to_owned);
-            let how = Format { node, format, color: false };
+            let how = Style { node, format, color: false };
             let subscriber = subscriber(level, how, move || writer.clone(), None).unwrap();
             (lines, tracing::subscriber::set_default(subscriber))
         }

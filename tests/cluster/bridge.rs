@@ -1,8 +1,9 @@
 //! What the emitters of other backends publish in Redis: heard once by the sockets of every node, and kept
 //! once, whoever takes it (docs/bridge.md). `tests/js` and `tests/python` have the emitters themselves.
 
+use std::ops::Range;
+
 use rand::Rng as _;
-use redis::cmd;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use stoa::config::Config;
@@ -71,13 +72,17 @@ fn node_request(redis: &Redis, request: &Value) {
 
 /// As Python's manager writes it.
 fn python(redis: &Redis, method: &str, fields: Value) {
+    redis.publish("socketio", python_message(method, fields).as_bytes());
+}
+
+fn python_message(method: &str, fields: Value) -> String {
     let mut message = json!({
         "method": method, "namespace": "/", "room": null, "skip_sid": null, "callback": null,
         "binary": false, "host_id": "a1b2"
     });
     let Value::Object(fields) = fields else { panic!("fields") };
     message.as_object_mut().expect("fields").extend(fields);
-    redis.publish("socketio", message.to_string().as_bytes());
+    message.to_string()
 }
 
 /// What somebody has heard by now and no test has taken, presence apart.
@@ -179,21 +184,30 @@ async fn it_is_the_turn_of_a_node_until_all_is_done_and_the_order_is_kept() {
     let common = Common::new().await;
     let [here, there] = common.two_bridged().await;
     let mut people = [here.user("ann").await, there.user("bob").await];
-    let turn = || common.redis.ask::<Option<String>>(&["GET", TURN]).filter(|turn| turn != "");
+    let turn =
+        || common.redis.ask::<Option<String>>(&["GET", TURN]).filter(|turn| !turn.is_empty());
     let mut other = PgConnection::connect(&common.database).await.expect("a connection");
     let mut holds = other.begin().await.expect("a transaction");
     holds.execute("LOCK TABLE events IN EXCLUSIVE MODE").await.expect("a lock");
-    let publish = |n: i32| python(&common.redis, "emit", json!({ "event": "number", "data": [n] }));
-    publish(0);
+    let publish = |numbers: Range<i32>| {
+        let mut together = redis::pipe();
+        for n in numbers {
+            let message = python_message("emit", json!({ "event": "number", "data": [n] }));
+            together.cmd("PUBLISH").arg("socketio").arg(message);
+        }
+        together.exec(&mut common.redis.connection()).expect("an answer");
+    };
+    publish(0..1);
     let first = within("a turn", eventually(async || turn())).await;
-    (1..150).for_each(publish);
+    // More than it takes at a time: the other node has something to ask for.
+    publish(1..400);
     common.asked_in_vain().await;
     let node = |turn: &str| turn.split(' ').next().expect("a node").to_owned();
     assert_eq!(turn().as_deref().map(node), Some(node(&first)));
     holds.rollback().await.expect("the end of the lock");
     python(&common.redis, "emit", json!({ "event": "end", "data": [1] }));
     for person in &mut people {
-        let numbers: Vec<_> = (0..150).map(Value::from).collect();
+        let numbers: Vec<_> = (0..400).map(Value::from).collect();
         assert_eq!(heard_until_end(person, "number").await, numbers);
     }
 }
@@ -202,13 +216,11 @@ async fn it_is_the_turn_of_a_node_until_all_is_done_and_the_order_is_kept() {
 async fn what_a_node_takes_while_it_stops_is_kept() {
     let common = Common::new().await;
     let node = common.bridged(|_| {}).await;
-    let mut message = json!({ "method": "emit", "event": "last", "data": [1], "namespace": "/" });
-    message["host_id"] = "a1b2".into();
     // Redis tells of the message, and answers nobody who would change something for a while.
-    let (publish, pause) = (cmd("PUBLISH"), cmd("CLIENT"));
+    let message = python_message("emit", json!({ "event": "last", "data": [1] }));
     let mut both = redis::pipe();
-    both.add_command(publish).arg("socketio").arg(message.to_string());
-    both.add_command(pause).arg("PAUSE").arg(1000).arg("WRITE");
+    both.cmd("PUBLISH").arg("socketio").arg(message);
+    both.cmd("CLIENT").arg("PAUSE").arg(1000).arg("WRITE");
     both.exec(&mut common.redis.connection()).expect("an answer");
     let is_asked = async || {
         let clients: String = common.redis.ask(&["INFO", "clients"]);
