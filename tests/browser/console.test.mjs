@@ -286,6 +286,7 @@ for (const look of LOOKS) {
       ['Overview', page.getByText('Nothing is wrong.')],
       ['People', page.getByRole('button', { name: 'alice' })],
       ['Rooms', page.getByRole('button', { name: 'conversation:night' })],
+      ['Money', page.getByText('Nothing waits for anybody.')],
       ['Webhooks & store', page.getByText('No webhook is configured')],
       ['Send', page.getByLabel('Room name')],
     ]) {

@@ -9,10 +9,11 @@
 // where `query` are the parameters of the address (`address.js` goes elsewhere), and `status` what the server
 // says of itself and of who asks. Its file stands in `http/page.rs`, too.
 
+import * as money from './money.js';
 import * as overview from './overview.js';
 import * as people from './people.js';
 import * as rooms from './rooms.js';
 import * as send from './send.js';
 import * as system from './system.js';
 
-export const PAGES = [overview, people, rooms, system, send];
+export const PAGES = [overview, people, rooms, money, system, send];

@@ -45,6 +45,7 @@ pub(in crate::admin) const FILES: &[(&str, &str, &str)] = &[
     ("overview.js", SCRIPT, include_str!("../console/overview.js")),
     ("people.js", SCRIPT, include_str!("../console/people.js")),
     ("rooms.js", SCRIPT, include_str!("../console/rooms.js")),
+    ("money.js", SCRIPT, include_str!("../console/money.js")),
     ("dialog.js", SCRIPT, include_str!("../console/dialog.js")),
     ("system.js", SCRIPT, include_str!("../console/system.js")),
     ("send.js", SCRIPT, include_str!("../console/send.js")),
