@@ -31,12 +31,14 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
 const WEBHOOK_SECRET: &str = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
+/// Who sent spans: the headers, and what is said of all of them.
+type Sender = (HeaderMap, Vec<KeyValue>);
+
 /// A collector and a backend in one.
 #[derive(Clone, Default)]
 struct Collector {
     spans: Arc<Mutex<Vec<Span>>>,
-    /// Who sent them: the headers, and what is said of all of them.
-    from: Arc<Mutex<Vec<(HeaderMap, Vec<KeyValue>)>>>,
+    from: Arc<Mutex<Vec<Sender>>>,
     told: Arc<Mutex<Vec<HeaderMap>>>,
     heard: Arc<Notify>,
 }
