@@ -54,6 +54,7 @@ mod store;
 mod support;
 mod tail;
 mod tokens;
+mod traces;
 mod transcripts;
 mod upgrading;
 mod users;

@@ -2,6 +2,7 @@
 
 mod bound;
 mod transactions;
+mod unsettled;
 
 use serde_json::{Value, json};
 

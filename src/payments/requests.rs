@@ -39,6 +39,28 @@ pub(super) struct Filter {
     pub(super) request_id: Option<Id>,
 }
 
+/// Which payments wait for somebody.
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+pub(super) struct UnsettledFilter {
+    /// In which way; without it `unapplied`.
+    #[serde(default)]
+    #[param(inline, required = false)]
+    pub(super) kind: Unsettled,
+}
+
+/// How a payment waits for somebody.
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Unsettled {
+    /// It is confirmed and pays nothing: it is not the price, or its request was called off or paid before.
+    #[default]
+    Unapplied,
+    /// A part of it came.
+    Partial,
+}
+
 /// A transaction that pays.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -349,6 +349,7 @@ for (const look of LOOKS) {
       ['Rooms', page.getByRole('button', { name: 'conversation:night' })],
       ['Live events', page.getByText('Nothing was sent since you look.')],
       ['Why', page.getByLabel('User')],
+      ['Money', page.getByText('Nothing waits for anybody.')],
       ['Webhooks & store', page.getByText('No webhook is configured')],
       ['Send', page.getByLabel('Room name')],
     ]) {

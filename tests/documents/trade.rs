@@ -148,6 +148,16 @@ async fn the_examples_of_the_marketplace_are_what_the_server_says() {
     story.end("Marketplace");
 }
 
+/// A payment of a request that was called off, and a payout that failed.
+async fn unsettled(story: &mut Chapter, bea: As<'_>, sam: As<'_>) {
+    let id = accepted(story, bea, sam).await;
+    let late = text(&story.does(bea, "create_payment", &[], payment(&id)).await["id"]);
+    story.does(bea, "cancel_request", &[&id], json!({ "reason": "Found one" })).await;
+    story.does(SERVICE, "confirm_payment", &[&late], json!({ "txHash": "0x8e02b1" })).await;
+    story.does(SERVICE, "list_unsettled_payments", &[], None).await;
+    story.does(SERVICE, "list_unsettled_payouts", &[], None).await;
+}
+
 #[tokio::test]
 async fn the_examples_of_payments_are_what_the_server_says() {
     let mut story = Chapter::begin("payments", |_| {}).await;
@@ -212,6 +222,7 @@ async fn the_examples_of_payments_are_what_the_server_says() {
         .await;
     fake.resolve(PUBLIC_URL, story.app.address());
     by_shkeeper(&mut story, &fake, [bea, sam], &order).await;
+    unsettled(&mut story, bea, sam).await;
     story.end("Payments");
 }
 

@@ -69,6 +69,15 @@ export function moment(iso, words = (date) => date.toLocaleString()) {
   return element('time', { dateTime: iso, title: iso, textContent: words(new Date(iso)) });
 }
 
+// A list of names with what they are: text, or an element. What has no value is left out.
+export function facts(at, pairs) {
+  const told = pairs.filter(([, value]) => value);
+  const text = JSON.stringify(told.map(([name, value]) => [name, value.textContent ?? value]));
+  if (at.shown === text) return;
+  at.shown = text;
+  at.replaceChildren(...told.flatMap(([name, value]) => [element('dt', { textContent: name }), element('dd', {}, value)]));
+}
+
 // A panel with a title; `beside` stands beside that.
 export function panel(title, { about = '', beside = [], className = '' } = {}, ...children) {
   return element('section', { className: `panel ${className}`, ariaLabel: title },

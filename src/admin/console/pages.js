@@ -10,6 +10,7 @@
 // says of itself and of who asks. Its file stands in `http/page.rs`, too.
 
 import * as events from './events.js';
+import * as money from './money.js';
 import * as overview from './overview.js';
 import * as people from './people.js';
 import * as rooms from './rooms.js';
@@ -18,3 +19,4 @@ import * as system from './system.js';
 import * as why from './why.js';
 
 export const PAGES = [overview, people, rooms, events, why, system, send];
+export const PAGES = [overview, people, rooms, money, system, send];

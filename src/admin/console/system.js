@@ -3,7 +3,7 @@
 import { call } from './api.js';
 import { Chart } from './chart.js';
 import { askTwice } from './dialog.js';
-import { element, keep, moment, panel, say, table } from './element.js';
+import { element, facts, keep, moment, panel, say, table } from './element.js';
 import { History } from './history.js';
 import { many, number } from './words.js';
 
@@ -59,7 +59,7 @@ function updateHook(item, { hook, failures }, refresh) {
   state.dataset.state = hook.state;
   say(state, hook.state);
   say(url, hook.url);
-  const facts = [
+  facts(about, [
     ['Behind', many(hook.behindBy, 'event')],
     ['Oldest of them', hook.oldestAt && moment(hook.oldestAt)],
     ['Tried again', many(hook.retrying, 'event')],
@@ -69,12 +69,7 @@ function updateHook(item, { hook, failures }, refresh) {
     ['Why', hook.lastError],
     ['Turned off', hook.offAt && moment(hook.offAt)],
     ['Events', hook.events.join(', ')],
-  ].filter(([, value]) => value);
-  const text = JSON.stringify(facts.map(([name, value]) => [name, value.textContent ?? value]));
-  if (about.shown !== text) {
-    about.shown = text;
-    about.replaceChildren(...facts.flatMap(([name, value]) => [element('dt', { textContent: name }), element('dd', {}, value)]));
-  }
+  ]);
   const list = details.lastChild;
   keep(list, failures, ({ id }) => id, (failure) => element('li', {},
     element('code', { textContent: failure.type }), ` ${failure.stream} number ${number(failure.seq)} · ${many(failure.attempts, 'try', 'tries')} · `,

@@ -47,6 +47,7 @@ pub(in crate::admin) const FILES: &[(&str, &str, &str)] = &[
     ("rooms.js", SCRIPT, include_str!("../console/rooms.js")),
     ("events.js", SCRIPT, include_str!("../console/events.js")),
     ("why.js", SCRIPT, include_str!("../console/why.js")),
+    ("money.js", SCRIPT, include_str!("../console/money.js")),
     ("dialog.js", SCRIPT, include_str!("../console/dialog.js")),
     ("system.js", SCRIPT, include_str!("../console/system.js")),
     ("send.js", SCRIPT, include_str!("../console/send.js")),

@@ -24,10 +24,12 @@ where
 {
     openapi::under("Payments", "Payments of buyers, and payouts to sellers.")
         .routes(routes!(payments::create_payment, payments::list_payments))
+        .routes(routes!(payments::list_unsettled_payments))
         .routes(routes!(payments::get_payment))
         .routes(routes!(payments::confirm_payment))
         .routes(routes!(payments::set_escrow))
         .routes(routes!(payouts::create_payout))
+        .routes(routes!(payouts::list_unsettled_payouts))
         .routes(routes!(payouts::get_payout, payouts::change_payout))
         .routes(routes!(webhooks::invoice))
         .routes(routes!(webhooks::payout))

@@ -5,14 +5,14 @@ use http::StatusCode;
 
 use super::failures::{ProviderOff, ProviderRefused};
 use crate::{
-    auth::{Caller, ServiceCaller},
+    auth::{Caller, OperatorCaller, ServiceCaller},
     error::Result,
     failures,
     id::Id,
     idempotency::answer,
     payments::{
         documents::{Payment, PaymentView},
-        requests::{ConfirmPayment, CreatePayment, Filter, SetEscrow},
+        requests::{ConfirmPayment, CreatePayment, Filter, SetEscrow, UnsettledFilter},
         service::PaymentService,
     },
     rest::{
@@ -84,6 +84,27 @@ pub(super) async fn list_payments(
     payments.list(caller.identity, filter, page).await
 }
 
+/// Lists payments that wait for somebody.
+///
+/// Needs the role `service` or `admin`. The oldest come first. `unapplied`: confirmed, but they pay nothing;
+/// they leave the list once their escrow is `refunded` or `released`. `partial`: a part came; they leave it
+/// once the rest is here, or a backend confirms them.
+#[utoipa::path(
+    get,
+    path = "/api/payments/unsettled",
+    tag = "Payments",
+    params(UnsettledFilter, Page),
+    responses((status = 200, description = "A page of payments.", body = List<Payment>))
+)]
+pub(super) async fn list_unsettled_payments(
+    State(payments): State<PaymentService>,
+    _operator: OperatorCaller,
+    Query(UnsettledFilter { kind }): Query<UnsettledFilter>,
+    page: Page,
+) -> Result<List<Payment>> {
+    payments.unsettled(kind, page).await
+}
+
 /// Returns a payment with its ledger.
 ///
 /// Its buyer, its seller, services and admins only; for everyone else it does not exist. The ledger
@@ -120,10 +141,11 @@ pub(super) async fn get_payment(
 )]
 pub(super) async fn confirm_payment(
     State(payments): State<PaymentService>,
-    _service: ServiceCaller,
+    service: ServiceCaller,
     Path(id): Path<Id>,
     ValidBody(confirm): ValidBody<ConfirmPayment>,
 ) -> Result<Json<Payment>> {
+    tracing::info!(by = %service.identity.user_id, payment = %id, "a payment is to be confirmed");
     answer(payments.confirm(id, confirm.tx_hash), |(payment, _)| Json(payment)).await
 }
 
@@ -141,9 +163,11 @@ pub(super) async fn confirm_payment(
 )]
 pub(super) async fn set_escrow(
     State(payments): State<PaymentService>,
-    _service: ServiceCaller,
+    service: ServiceCaller,
     Path(id): Path<Id>,
     Body(escrow): Body<SetEscrow>,
 ) -> Result<Json<Payment>> {
+    let to = escrow.escrow_state;
+    tracing::info!(by = %service.identity.user_id, payment = %id, ?to, "a payment's money moves");
     answer(payments.set_escrow(id, escrow.escrow_state), Json).await
 }

@@ -15,7 +15,10 @@ use crate::{
         requests::{ChangePayout, CreatePayout},
         service::PaymentService,
     },
-    rest::body::{Path, ValidBody},
+    rest::{
+        body::{Path, ValidBody},
+        list::{List, Page},
+    },
 };
 
 failures! {
@@ -58,6 +61,25 @@ pub(super) async fn create_payout(
     Ok((StatusCode::CREATED, Json(payout)))
 }
 
+/// Lists payouts that need a look.
+///
+/// Needs the role `service` or `admin`. The oldest come first: those with a `reason`, those that are not
+/// through an hour after they were begun, and those that failed while their payment waits to be paid out.
+#[utoipa::path(
+    get,
+    path = "/api/payouts/unsettled",
+    tag = "Payments",
+    params(Page),
+    responses((status = 200, description = "A page of payouts.", body = List<Payout>))
+)]
+pub(super) async fn list_unsettled_payouts(
+    State(payments): State<PaymentService>,
+    _operator: OperatorCaller,
+    page: Page,
+) -> Result<List<Payout>> {
+    payments.unsettled_payouts(page).await
+}
+
 /// Returns a payout.
 ///
 /// Needs the role `service` or `admin`.
@@ -89,9 +111,11 @@ pub(super) async fn get_payout(
 )]
 pub(super) async fn change_payout(
     State(payments): State<PaymentService>,
-    _service: ServiceCaller,
+    service: ServiceCaller,
     Path(id): Path<Id>,
     ValidBody(change): ValidBody<ChangePayout>,
 ) -> Result<Json<Payout>> {
+    let to = change.status;
+    tracing::info!(by = %service.identity.user_id, payout = %id, ?to, "a payout's status is told");
     Ok(Json(payments.change_payout(id, change.status, change.tx_hash).await?))
 }

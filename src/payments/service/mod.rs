@@ -8,6 +8,7 @@ mod payments;
 mod payouts;
 mod refusals;
 mod settle;
+mod unsettled;
 
 use std::sync::Arc;
 

@@ -118,6 +118,7 @@ mod tests {
             include_str!("ledger.rs"),
             include_str!("payments.rs"),
             include_str!("payouts.rs"),
+            include_str!("unsettled.rs"),
             include_str!("webhooks.rs"),
         ] {
             for verb in ["UPDATE", "DELETE FROM"] {

@@ -6,6 +6,7 @@ pub(super) mod moved;
 pub(super) mod payments;
 pub(super) mod payouts;
 pub(super) mod transactions;
+pub(super) mod unsettled;
 pub(super) mod webhooks;
 
 use serde::{Serialize, de::DeserializeOwned};
