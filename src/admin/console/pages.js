@@ -18,5 +18,4 @@ import * as send from './send.js';
 import * as system from './system.js';
 import * as why from './why.js';
 
-export const PAGES = [overview, people, rooms, events, why, system, send];
-export const PAGES = [overview, people, rooms, money, system, send];
+export const PAGES = [overview, people, rooms, events, why, money, system, send];
