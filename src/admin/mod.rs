@@ -6,14 +6,19 @@ mod documents;
 mod history;
 mod http;
 mod instrument;
+mod nodes;
 mod playground;
 mod requests;
+mod sale;
 mod service;
+mod storage;
 #[cfg(test)]
 mod tests;
 
 pub use self::{
-    http::{console, routes},
+    http::{console, routes, sale_routes, store_routes},
     instrument::Instrument,
+    sale::Sales,
     service::Admin,
+    storage::Storage,
 };

@@ -19,6 +19,7 @@ use crate::{
 pub async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     let Loaded { mut config, warnings } = loaded;
     let node = node(&config);
+    config.log.node.clone_from(&node);
     log::init(&config.log, node.clone(), std::io::stdout).context("log.level")?;
     for warning in warnings {
         tracing::warn!("{warning}");

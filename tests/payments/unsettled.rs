@@ -22,7 +22,13 @@ async fn listed(app: &TestApp, path: &str) -> Vec<String> {
 async fn paid_too_late(app: &TestApp, buyer: &Person, seller: &Person, tx: &str) -> String {
     let request = buyer.buys_from(seller).await;
     let payment = buyer.pay(&request).await;
-    buyer.post(&format!("/api/marketplace/requests/{request}/cancel"), json!({ "reason": "Too late" })).await.ok();
+    buyer
+        .post(
+            &format!("/api/marketplace/requests/{request}/cancel"),
+            json!({ "reason": "Too late" }),
+        )
+        .await
+        .ok();
     confirm(app, &payment, tx).await.ok();
     payment
 }

@@ -13,7 +13,8 @@ import * as money from './money.js';
 import * as overview from './overview.js';
 import * as people from './people.js';
 import * as rooms from './rooms.js';
+import * as sale from './sale.js';
 import * as send from './send.js';
 import * as system from './system.js';
 
-export const PAGES = [overview, people, rooms, money, system, send];
+export const PAGES = [overview, people, rooms, sale, money, system, send];

@@ -46,7 +46,9 @@ pub(in crate::admin) const FILES: &[(&str, &str, &str)] = &[
     ("people.js", SCRIPT, include_str!("../console/people.js")),
     ("rooms.js", SCRIPT, include_str!("../console/rooms.js")),
     ("money.js", SCRIPT, include_str!("../console/money.js")),
+    ("sale.js", SCRIPT, include_str!("../console/sale.js")),
     ("dialog.js", SCRIPT, include_str!("../console/dialog.js")),
+    ("store.js", SCRIPT, include_str!("../console/store.js")),
     ("system.js", SCRIPT, include_str!("../console/system.js")),
     ("send.js", SCRIPT, include_str!("../console/send.js")),
 ];
