@@ -28,7 +28,7 @@
 //! src/personal.rs         what is kept of somebody, told or erased; each room brings its part
 //! src/cluster/            floor 2: the other nodes, by way of Redis
 //! src/auth/ db/ rest/ limits/
-//! src/tasks.rs            floor 1: where every task begins
+//! src/tasks.rs traces/    floor 1: where every task begins; what one request led to
 //! src/config/ control.rs error.rs event/ stream.rs notice.rs clock.rs id.rs log_limit.rs metrics/ money.rs
 //! origin.rs outgoing/ room.rs signature.rs text.rs                                             floor 0
 //! ```
@@ -135,7 +135,8 @@
 //!
 //! # What is not here, on purpose
 //!
-//! - No `unsafe`, and no global state but what bounds the log ([`log_limit`]) and counts the metrics:
+//! - No `unsafe`, and no global state but what bounds the log ([`log_limit`]), counts the metrics and says whether
+//!   there are [`traces`]:
 //!   the roof hands everything down.
 //! - No rooms in the engine, and none of its broadcasts: socketioxide speaks the protocol of those who
 //!   poll, the hub knows who is where.
@@ -192,5 +193,6 @@ pub mod signature;
 pub mod stream;
 pub mod tasks;
 pub mod text;
+pub mod traces;
 pub mod users;
 pub mod webhooks;

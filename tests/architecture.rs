@@ -14,7 +14,7 @@ use proc_macro2::Delimiter;
 use source::{Source, Token};
 
 /// Each module's floor. A module may use those on the floors below its own.
-const FLOORS: [(&str, u8); 43] = [
+const FLOORS: [(&str, u8); 44] = [
     ("config", 0),
     ("error", 0),
     ("event", 0),
@@ -32,6 +32,7 @@ const FLOORS: [(&str, u8); 43] = [
     ("stream", 0),
     ("text", 0),
     ("tasks", 1),
+    ("traces", 1),
     ("auth", 2),
     ("cluster", 2),
     ("db", 2),
@@ -63,8 +64,8 @@ const FLOORS: [(&str, u8); 43] = [
 /// The ground floor's own stairs: origins, patterns of events, where backends are and what is signed with
 /// are configured; what goes there is signed; a room's name has an id in it and belongs to a dialect; a
 /// stream is named like a room, and what is kept in it is an event to rooms, with its time. A notice is
-/// such an event, and so is what processes say to each other.
-const NEIGHBOURS: [(&str, &str); 20] = [
+/// such an event, and so is what processes say to each other. Traces are sent by a task.
+const NEIGHBOURS: [(&str, &str); 21] = [
     ("config", "event"),
     ("config", "origin"),
     ("config", "outgoing"),
@@ -85,6 +86,7 @@ const NEIGHBOURS: [(&str, &str); 20] = [
     ("stream", "event"),
     ("stream", "id"),
     ("stream", "room"),
+    ("traces", "tasks"),
 ];
 
 /// Macros of the crate's root, named like modules.

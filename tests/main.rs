@@ -54,6 +54,7 @@ mod storage;
 mod store;
 mod support;
 mod tokens;
+mod traces;
 mod transcripts;
 mod upgrading;
 mod users;

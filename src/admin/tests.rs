@@ -78,7 +78,7 @@ impl Server {
                 .unwrap(),
         };
         let (router, _) = routes().merge(OpenApiRouter::from(console())).split_for_parts();
-        let layers = Layers::new(&config.server, origins);
+        let layers = Layers::new(&config.server, config.log.slow_request, origins);
         Self {
             router: crate::rest::layers(router, layers).with_state(state),
             config,

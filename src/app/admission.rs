@@ -65,12 +65,14 @@ impl Admission {
                 (false, false) if sends_a_message(request) => CallerClass::Message,
                 (false, false) => CallerClass::Write,
             };
+            let by = if credentials.identity.has(Role::Service) { "service" } else { "user" };
+            Span::current().record(by, credentials.identity.user_id.as_str());
             self.take(class, &credentials.caller())?;
             let acting = authenticated.as_ref().and_then(Authenticated::valid);
             let user = acting.filter(|acting| acting.service().is_some());
             let user = user.map(|acting| acting.identity.user_id.clone());
             if credentials.identity.has(Role::Service) {
-                let acts = self.acting_door(credentials.identity.user_id.clone());
+                let acts = self.acting_door();
                 user.as_ref().map_or(Ok(()), |user| acts.ask(user))?;
                 door = Some(acts);
             }
@@ -98,11 +100,11 @@ impl Admission {
     }
 
     /// What is asked when a service acts for a user: a bucket of that user's, from which nobody else
-    /// takes. The log names both.
-    fn acting_door(&self, service: Id) -> ActingDoor {
+    /// takes. The log names them, too.
+    fn acting_door(&self) -> ActingDoor {
         let (admission, span) = (self.clone(), Span::current());
         ActingDoor::new(move |user| {
-            span.record("service", service.as_str()).record("user", user.as_str());
+            span.record("user", user.as_str());
             admission.take(CallerClass::Acting, user)
         })
     }

@@ -42,7 +42,7 @@ impl Ground {
         let metrics = metrics::install()?;
         let origins = config.origin_policy()?;
         Ok(Self {
-            layers: Layers::new(&config.server, origins.clone()),
+            layers: Layers::new(&config.server, config.log.slow_request, origins.clone()),
             authenticator: Authenticator::new(&config.auth, origins.clone(), clock.clone())?,
             minter: Minter::configured(&config.auth)?,
             catalogue: Arc::new(counted(events())),

@@ -47,6 +47,7 @@ use crate::{
         problem,
         unread::OpenBodies,
     },
+    traces,
     users::{self, Users},
     webhooks::{self, Webhooks},
 };
@@ -168,7 +169,9 @@ pub(super) fn router(
         .fallback(async || StatusCode::NOT_FOUND)
         .layer(from_fn_with_state(admission, admission::layer));
     let router = rest::layers(router, ground.layers.clone());
-    let router = router.layer(from_fn(metrics::track)).with_state(state);
+    let router = router.layer(from_fn(metrics::track));
+    let router = if traces::is_on() { router.layer(from_fn(traces::request)) } else { router };
+    let router = router.with_state(state);
     let door = realtime.door();
     let files = ClientFiles::new(&config.realtime)?.router(door.origins().clone());
     let router = router.merge(files).merge(socket_io(door.clone(), Door::handle));

@@ -10,6 +10,7 @@ use crate::{
     id::Ids,
     metrics,
     rest::log,
+    traces::Export,
 };
 
 /// Runs a server until a signal ends it: the first begins to drain, a second stops at once.
@@ -20,7 +21,10 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     let Loaded { mut config, warnings } = loaded;
     let node = node(&config);
     config.log.node.clone_from(&node);
-    log::init(&config.log, node.clone(), std::io::stdout).context("log.level")?;
+    let export = config.traces.endpoint.as_deref();
+    let export = export.map(|url| Export::begin(url, node.as_deref())).transpose()?;
+    let spans = export.as_ref().map(Export::layer);
+    log::init(&config.log, node.clone(), std::io::stdout, spans).context("log.level")?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -48,6 +52,9 @@ pub async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     tokio::select! {
         () = app.stopped() => tracing::info!("stopped"),
         _ = signals.next() => tracing::warn!("stopped at once"),
+    }
+    if let Some(export) = export {
+        export.end().await;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use super::{
     sockets::SocketCommands,
 };
 use crate::{
-    cluster::{Emitted, Source},
+    cluster::{Emitted, Source, Taken},
     config::Config,
     control::{Control, SocketsCommand},
     db::Db,
@@ -51,26 +51,26 @@ impl Bridge {
     }
 
     /// Does what is taken, until the server stops; what was taken by then, too.
-    pub async fn carry_out(self, mut taken: mpsc::Receiver<Vec<Emitted>>) {
+    pub async fn carry_out(self, mut taken: mpsc::Receiver<Taken>) {
         let mut stopping = std::pin::pin!(self.tasks.stopping());
         loop {
             tokio::select! {
                 () = &mut stopping => break,
-                batch = taken.recv() => match batch {
-                    Some(batch) => self.do_all(&batch).await,
+                some = taken.recv() => match some {
+                    Some(some) => self.do_all(some).await,
                     None => return,
                 },
             }
         }
         taken.close();
-        while let Some(batch) = taken.recv().await {
-            self.do_all(&batch).await;
+        while let Some(some) = taken.recv().await {
+            self.do_all(some).await;
         }
     }
 
-    async fn do_all(&self, batch: &[Emitted]) {
+    async fn do_all(&self, taken: Taken) {
         let mut emits = Vec::new();
-        for Emitted { source, channel, payload, .. } in batch {
+        for Emitted { source, channel, payload, .. } in &taken.messages {
             match self.read(*source, channel, payload) {
                 Ok(Asked::Emit(emit)) => {
                     // Those that are kept are sent before the others of a call.
@@ -89,6 +89,7 @@ impl Bridge {
             }
         }
         self.send(emits).await;
+        drop(taken);
     }
 
     fn read(&self, source: Source, channel: &str, payload: &[u8]) -> Result<Asked, Refusal> {

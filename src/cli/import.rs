@@ -29,7 +29,7 @@ pub struct Args {
 /// line, and fails.
 pub async fn run(args: &Args, loaded: Loaded) -> Result<()> {
     let Loaded { config, warnings } = loaded;
-    log::init(&config.log, None, io::stderr).context("log.level")?;
+    log::init(&config.log, None, io::stderr, None).context("log.level")?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }

@@ -46,7 +46,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 /// Passes everything through until a signal ends it, and tells what it observed.
 pub async fn run(args: &Args, loaded: Loaded) -> Result<()> {
     let Loaded { config, warnings } = loaded;
-    log::init(&config.log, None, std::io::stderr).context("log.level")?;
+    log::init(&config.log, None, std::io::stderr, None).context("log.level")?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }

@@ -26,7 +26,7 @@ use super::{
     server,
     shared::{Session, Shared},
 };
-use crate::{clock::Timestamp, id::Id, metrics};
+use crate::{clock::Timestamp, id::Id, metrics, tasks::Tasks};
 
 /// How long a connection may take, and an answer.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -126,12 +126,12 @@ impl Lost {
 }
 
 /// Connects, again and again.
-pub(super) async fn keep(shared: Arc<Shared>, hearer: Arc<dyn Hearer>) {
+pub(super) async fn keep(shared: Arc<Shared>, hearer: Arc<dyn Hearer>, tasks: Tasks) {
     let mut pause = FIRST_PAUSE;
     let mut told: Option<Instant> = None;
     loop {
         let begun = Instant::now();
-        let Err(lost) = Box::pin(attend(&shared, hearer.as_ref(), &mut told)).await;
+        let Err(lost) = Box::pin(attend(&shared, hearer.as_ref(), &tasks, &mut told)).await;
         let was_connected = shared.lost();
         if told.is_none_or(|told| told.elapsed() >= TELL_INTERVAL) {
             tracing::warn!(
@@ -156,8 +156,9 @@ pub(super) async fn keep(shared: Arc<Shared>, hearer: Arc<dyn Hearer>) {
 
 /// One connection, from its beginning to its end.
 async fn attend(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     hearer: &dyn Hearer,
+    tasks: &Tasks,
     told: &mut Option<Instant>,
 ) -> Result<Infallible, Lost> {
     let mut commands = connect(shared).await?;
@@ -175,7 +176,7 @@ async fn attend(
         Some(error) = breaks.recv() => Err(error.into()),
         lost = ears.hear(subscription.on_message(), &heard) => Err(lost),
         lost = answer(asked, shared, hearer) => lost,
-        _ = claims::claim(unclaimed, shared) => Err(Lost::Broken),
+        _ = claims::claim(unclaimed, shared, tasks) => Err(Lost::Broken),
         lost = claims::keep_marking(shared, commands.clone()) => Ok(lost?),
         lost = send(shared, commands.clone()) => lost,
         lost = wake(shared, commands.clone()) => lost,

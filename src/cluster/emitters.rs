@@ -6,11 +6,14 @@
 //! subscription. They begin anew with each *mark*, which every node sets when it has connected and then
 //! every ten seconds, and all hear in the same place. Who claims messages up to a number takes those that
 //! nobody has claimed, and who was not connected from a mark on claims none before the next one.
+//!
+//! What one node has taken is done before another takes what comes later ([`Taken`]): two that each do some at
+//! the same time would change the order.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use redis::Msg;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::{config::BridgeConfig, log_limit, metrics};
 
@@ -23,6 +26,15 @@ const BESIDE: usize = BYTES / MESSAGES;
 
 /// How many times what was claimed at once may wait to be done.
 const BATCHES: usize = 2;
+
+/// Messages that this node has taken. As long as this is there the other nodes leave later ones alone.
+#[derive(Debug)]
+pub struct Taken {
+    /// In the order in which they were published.
+    pub messages: Vec<Emitted>,
+    #[expect(dead_code, reason = "its end says that they are done")]
+    pub(super) undone: oneshot::Sender<Infallible>,
+}
 
 /// A message that this node has taken.
 #[derive(Debug)]
@@ -64,7 +76,7 @@ pub(super) struct Emitters {
     subscriptions: Vec<Subscription>,
     space: Arc<Semaphore>,
     /// Where what this node takes goes.
-    pub(super) taken: mpsc::Sender<Vec<Emitted>>,
+    pub(super) taken: mpsc::Sender<Taken>,
 }
 
 struct Subscription {
@@ -110,7 +122,7 @@ impl Numbers {
 
 impl Emitters {
     /// As configured, and where what is taken arrives.
-    pub(super) fn configured(config: &BridgeConfig) -> (Self, mpsc::Receiver<Vec<Emitted>>) {
+    pub(super) fn configured(config: &BridgeConfig) -> (Self, mpsc::Receiver<Taken>) {
         let BridgeConfig { key, channel, .. } = config;
         let key = key.iter().flat_map(|key| {
             let begin = |source, beginning| Subscription::of(source, beginning, "*");

@@ -31,7 +31,7 @@ mod shared;
 pub use self::{
     asks::Answers,
     connection::{Change, Hearer},
-    emitters::{Emitted, Source},
+    emitters::{Emitted, Source, Taken},
     nodes::Cluster,
     presence::{Online, Step, Ticked},
     server::Unusable,

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     connection::{self, Hearer},
-    emitters::{Emitted, Emitters},
+    emitters::{Emitters, Taken},
     names::Names,
     server::{self, Unusable},
     shared::{Shared, State},
@@ -40,7 +40,7 @@ impl Cluster {
     /// Has emitters heard, too: what this node takes of it comes here, in the order in which it was
     /// published. Before [`Cluster::begin`], and once.
     #[must_use]
-    pub fn hear_emitters(&self, config: &BridgeConfig) -> mpsc::Receiver<Vec<Emitted>> {
+    pub fn hear_emitters(&self, config: &BridgeConfig) -> mpsc::Receiver<Taken> {
         let (emitters, taken) = Emitters::configured(config);
         // The first ones stay.
         let _ = self.0.emitters.set(emitters);
@@ -49,7 +49,8 @@ impl Cluster {
 
     /// Begins to connect, and goes on with it. Redis need not be there.
     pub fn begin(&self, hearer: Arc<dyn Hearer>, tasks: &Tasks) {
-        tasks.spawn_until_stopped("redis", connection::keep(self.0.clone(), hearer));
+        let keep = connection::keep(self.0.clone(), hearer, tasks.clone());
+        tasks.spawn_until_stopped("redis", keep);
     }
 
     /// Sends something to all other nodes, which may not hear it.

@@ -14,7 +14,7 @@ use toml::{Table, Value};
 
 use super::{
     error::{BadValue, ConfigError},
-    names::{OF_COMMANDS, PLAIN_NAMES, SECRETS, UNSERVED},
+    names::{OF_COMMANDS, PLAIN_NAMES, SECRETS},
     sections::Config,
 };
 
@@ -160,10 +160,6 @@ impl Layers {
 
     fn environment(&mut self, env: BTreeMap<String, String>) -> Result<(), ConfigError> {
         let mut names = BTreeMap::new();
-        let unserved: Vec<_> = env.iter().filter_map(|(name, text)| unserved(name, text)).collect();
-        if !unserved.is_empty() {
-            return Err(ConfigError::Values(unserved));
-        }
         for (name, text) in env {
             if text.trim().is_empty() {
                 continue;
@@ -304,16 +300,6 @@ impl Layers {
         };
         ConfigError::Values(values.into_iter().map(bad).collect())
     }
-}
-
-/// What is wrong with a variable that asks for what this build does not serve.
-fn unserved(name: &str, text: &str) -> Option<BadValue> {
-    let is_unserved = UNSERVED.contains(&name.strip_suffix("_FILE").unwrap_or(name));
-    (is_unserved && !text.trim().is_empty()).then(|| BadValue {
-        key: name.to_owned(),
-        origin: None,
-        detail: "is not served by this build: leave it out".to_owned(),
-    })
 }
 
 /// Whether a key is one of a section.

@@ -1,6 +1,8 @@
 //! `[log]`: what is logged, and how it is written.
 #![expect(clippy::trivially_copy_pass_by_ref, reason = "garde gives its context by reference")]
 
+use std::time::Duration;
+
 use garde::{Error, Validate};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +17,9 @@ pub struct LogConfig {
     pub level: String,
     /// `LOG_FORMAT`; unset takes `pretty` on a terminal, else `json`.
     pub format: Option<LogFormat>,
+    /// From when on an answer that is no failure is told at info, too.
+    #[serde(with = "humantime_serde")]
+    pub slow_request: Duration,
     /// `STOA_NODE`: which of several nodes it is; unset makes a name where there may be others.
     #[garde(inner(custom(node_name)))]
     pub node: Option<String>,

@@ -26,6 +26,7 @@ mod secret;
 mod sections;
 mod server;
 mod shkeeper;
+mod traces;
 mod users;
 mod validate;
 mod webhooks;
@@ -54,6 +55,7 @@ pub use self::{
     sections::{Config, Environment},
     server::ServerConfig,
     shkeeper::{ShkeeperConfig, WebhookMode},
+    traces::TracesConfig,
     users::UsersConfig,
     webhooks::{DEFAULT_NAME, WebhookConfig, WebhooksConfig},
 };

@@ -1,5 +1,4 @@
-//! The names of what is set: variables with a name of their own, those that are not served, and which
-//! keys are secrets.
+//! The names of what is set: variables with a name of their own, and which keys are secrets.
 
 /// Variables with a name of their own, and the key that each sets. Every key also has
 /// `STOA_<SECTION>__<KEY>` (docs/contract/environment.md).
@@ -57,15 +56,13 @@ pub const PLAIN_NAMES: &[(&str, &str)] = &[
     ("LOG_FORMAT", "log.format"),
     ("STOA_NODE", "log.node"),
     ("METRICS_PORT", "metrics.port"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "traces.endpoint"),
     ("ADMIN_UI_USER", "admin_ui.user"),
     ("ADMIN_UI_HASH", "admin_ui.hash"),
 ];
 
 /// Variables that are nobody's setting: by them the command line finds a running server.
 pub(super) const OF_COMMANDS: &[&str] = &["STOA_URL", "STOA_TOKEN", "STOA_API_KEY"];
-
-/// Variables of the contract that this build does not serve.
-pub(super) const UNSERVED: &[&str] = &["OTEL_EXPORTER_OTLP_ENDPOINT"];
 
 /// Keys that `<NAME>_FILE` may read from a file, and whose values no message shows.
 pub(super) const SECRETS: &[&str] = &[

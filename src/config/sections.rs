@@ -26,6 +26,7 @@ use super::{
     secret::{self, DevelopmentSecret},
     server::ServerConfig,
     shkeeper::ShkeeperConfig,
+    traces::TracesConfig,
     users::UsersConfig,
     webhooks::WebhooksConfig,
 };
@@ -94,6 +95,9 @@ pub struct Config {
     pub log: LogConfig,
     /// Metrics.
     pub metrics: MetricsConfig,
+    /// Traces.
+    #[garde(dive)]
+    pub traces: TracesConfig,
     /// Who looks at it with the official Admin UI.
     #[garde(dive)]
     pub admin_ui: AdminUiConfig,

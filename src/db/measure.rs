@@ -3,9 +3,13 @@
 use std::{sync::Arc, time::Instant};
 
 use metrics::{Gauge, Histogram};
+use tracing::{Span, field::Empty};
 
 use super::{Error, Result};
-use crate::metrics::{self as told, Counted};
+use crate::{
+    metrics::{self as told, Counted},
+    traces::{self, Cause},
+};
 
 /// What is measured of a store.
 pub(super) struct Measures {
@@ -39,6 +43,8 @@ pub(super) struct Measured {
     of: Arc<Measure>,
     asked: Instant,
     queued: Option<Counted>,
+    /// It as it is traced, until this is dropped.
+    span: Span,
 }
 
 impl Measure {
@@ -54,7 +60,11 @@ impl Measure {
     /// A unit is asked for.
     pub(super) fn ask(self: &Arc<Self>) -> Measured {
         let queued = Some(Counted::by(self.queued.clone()));
-        Measured { of: self.clone(), asked: Instant::now(), queued }
+        // What the server does of itself is nobody's trace.
+        let span = Cause::current().map_or_else(Span::none, |_| {
+            traces::span!("store", work = self.work, otel.status_code = Empty)
+        });
+        Measured { of: self.clone(), asked: Instant::now(), queued, span }
     }
 
     /// Counts what the store failed; what a statement was refused is the unit's own.
@@ -78,6 +88,12 @@ impl Measured {
         self.of.duration.record(self.asked.elapsed());
         if let Err(error) = committed {
             self.of.fail(error);
+            self.span.record("otel.status_code", "ERROR");
         }
+    }
+
+    /// What its events follow from, where it is traced.
+    pub(super) fn cause(&self) -> Option<Cause> {
+        (!self.span.is_none()).then(|| Cause::of(&self.span)).flatten()
     }
 }

@@ -73,6 +73,7 @@ use crate::{
     control::{Control, ControlListener},
     error as public, params,
     tasks::Tasks,
+    traces::Cause,
 };
 
 /// The database's file in the data folder, where no URL names another.
@@ -282,6 +283,12 @@ impl Db {
     #[must_use]
     pub fn reached(&self) -> watch::Receiver<Reach> {
         self.0.shared.reach.subscribe()
+    }
+
+    /// What a kept event follows from, where that is traced and not long ago.
+    #[must_use]
+    pub fn cause(&self, position: i64) -> Option<Cause> {
+        self.0.shared.causes.of(position)
     }
 
     /// Has the events after this position kept, for some days and whatever their streams have: somebody

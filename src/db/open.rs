@@ -24,7 +24,7 @@ use super::{
     sqlite::{self, Sqlite},
     upkeep::{LOOK_INTERVAL, PROBE_INTERVAL, watch_over},
 };
-use crate::{clock::Clock, config::DatabaseConfig, id::Ids, metrics, tasks::Tasks};
+use crate::{clock::Clock, config::DatabaseConfig, id::Ids, metrics, tasks::Tasks, traces::Causes};
 
 impl Db {
     /// Opens the store, made where there is none, and brings its tables up to date. A file that
@@ -172,6 +172,7 @@ fn shared(config: &DatabaseConfig, clock: Clock) -> Arc<Shared> {
     Arc::new(Shared {
         clock,
         measures: Measures::new(),
+        causes: Causes::default(),
         listener: RwLock::default(),
         retell: OnceLock::new(),
         controlled: OnceLock::new(),

@@ -11,11 +11,17 @@ use std::{
 
 use parking_lot::RwLock;
 use tokio::sync::watch;
+use tracing::Span;
 use uuid::Uuid;
 
-use super::{events::KeepLimits, measure::Measures, reach::Reach, tx::Retell};
+use super::{events::KeepLimits, measure::Measures, reach::Reach, tx::Retell, unit::Unit};
 use crate::{
-    clock::Clock, control::ControlListener, metrics, stream::CommittedEvent, tasks::Tasks,
+    clock::Clock,
+    control::ControlListener,
+    metrics,
+    stream::CommittedEvent,
+    tasks::Tasks,
+    traces::{self, Causes},
 };
 
 /// Who is given each committed event, in commit order of its streams, with how far all of them have
@@ -26,6 +32,8 @@ pub type CommitListener = Arc<dyn Fn(CommittedEvent, &Reach) + Send + Sync>;
 pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) measures: Measures,
+    /// What the last kept events follow from.
+    pub(super) causes: Causes,
     pub(super) listener: RwLock<Option<CommitListener>>,
     pub(super) retell: OnceLock<Arc<dyn Retell>>,
     /// Who does what other processes say.
@@ -56,6 +64,13 @@ impl Shared {
         KeepLimits { needed_after: self.needed_after.load(Ordering::Relaxed), ..self.keep }
     }
 
+    /// Notes what made these events, for what follows from them.
+    pub(super) fn note_cause(&self, unit: &dyn Unit, events: &[CommittedEvent]) {
+        if let Some(cause) = unit.cause() {
+            self.causes.note(&cause, events.iter().map(|event| event.position));
+        }
+    }
+
     /// Hands committed events on, in the order of their positions. When all have them, that is known.
     pub(super) fn hand_on(&self, events: Vec<CommittedEvent>, reach: &mut Reach) {
         for event in events {
@@ -77,7 +92,14 @@ impl Shared {
 
     fn hand(&self, event: CommittedEvent, reach: &Reach) {
         let Some(listener) = self.listener.read().clone() else { return };
-        if catch_unwind(AssertUnwindSafe(|| listener(event, reach))).is_err() {
+        let span = self.causes.of(event.position).map_or_else(Span::none, |cause| {
+            let name = event.wire_events.first().map_or("", |wire_event| wire_event.event.as_str());
+            let span = traces::span!("emit", event = name, position = event.position);
+            cause.leads_to(&span);
+            span
+        });
+        let heard = || span.in_scope(|| listener(event, reach));
+        if catch_unwind(AssertUnwindSafe(heard)).is_err() {
             tracing::error!("a committed event was not sent: the listener panicked");
         }
     }

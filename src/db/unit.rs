@@ -7,13 +7,16 @@ use futures_util::{FutureExt, future::LocalBoxFuture};
 use tokio::sync::oneshot;
 
 use super::{Error, Kind, Result, Tx, backlog::Counted, measure::Measured};
-use crate::error;
+use crate::{error, traces::Cause};
 
 /// A unit of work and the caller who waits for it.
 pub(super) trait Unit: Send {
     /// Whether the caller still waits. Who has been told that it took too long is not surprised
     /// by its being done after all.
     fn is_wanted(&self) -> bool;
+
+    /// What its events follow from, where it is traced.
+    fn cause(&self) -> Option<Cause>;
 
     /// Carries it out, once; whether its rows are to be kept.
     fn run<'a>(&'a mut self, tx: &'a mut Tx<'_>) -> LocalBoxFuture<'a, bool>;
@@ -52,6 +55,10 @@ where
 {
     fn is_wanted(&self) -> bool {
         !self.answer.is_closed()
+    }
+
+    fn cause(&self) -> Option<Cause> {
+        self.measured.as_ref()?.cause()
     }
 
     fn run<'a>(&'a mut self, tx: &'a mut Tx<'_>) -> LocalBoxFuture<'a, bool> {

@@ -24,6 +24,7 @@ use crate::{
     id::Id,
     room::Room,
     stream::{CommittedEvent, WireEvent},
+    traces,
 };
 
 /// Sends events. Cheap to clone.
@@ -132,7 +133,8 @@ impl Emitter {
     pub(super) async fn emit(&self, emit: ExternalEvent) -> usize {
         let (receipt, sockets) = self.hub.receipt();
         let volatile = emit.volatile;
-        self.send(emit.into(), None, volatile, Some(receipt));
+        let span = traces::span!("emit", event = emit.event.as_str());
+        span.in_scope(|| self.send(emit.into(), None, volatile, Some(receipt)));
         sockets.await.unwrap_or(0)
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::{
-    EnvFilter,
+    EnvFilter, Layer, Registry,
     filter::{ParseError, filter_fn},
     fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter, format::Writer, layer},
     layer::SubscriberExt as _,
@@ -16,9 +16,13 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use crate::config::{LogConfig, LogFormat};
+use crate::{
+    config::{LogConfig, LogFormat},
+    traces::Spans,
+};
 
-/// Starts logging to standard output or error, each line with the name of this node where it has one.
+/// Starts logging to standard output or error, each line with the name of this node where it has one, and
+/// tracing where that is asked for.
 /// The first call decides; a later one, as tests make, changes nothing.
 ///
 /// # Errors
@@ -27,47 +31,66 @@ pub fn init<W: Write + IsTerminal + 'static>(
     config: &LogConfig,
     node: Option<String>,
     output: fn() -> W,
+    traces: Option<Spans<Registry>>,
 ) -> Result<(), ParseError> {
     let terminal = output().is_terminal();
     let format =
         config.format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
-    let subscriber = subscriber(&config.level, node, format, terminal, output)?;
+    let how = Style { node, format, color: terminal };
+    let subscriber = subscriber(&config.level, how, output, traces)?;
     // It fails when there is one already.
     let _ = subscriber.try_init();
     Ok(())
 }
 
-fn subscriber(
-    level: &str,
+/// How lines are written.
+struct Style {
     node: Option<String>,
     format: LogFormat,
     color: bool,
+}
+
+fn subscriber(
+    level: &str,
+    how: Style,
     writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
+    traces: Option<Spans<Registry>>,
 ) -> Result<Box<dyn Subscriber + Send + Sync>, ParseError> {
-    let filtered = registry().with(EnvFilter::try_new(level)?).with(filter_fn(is_discreet));
-    Ok(match format {
-        LogFormat::Pretty => Box::new(
-            filtered.with(
-                layer()
-                    .with_ansi(color)
-                    .with_writer(writer)
-                    .log_internal_errors(false)
-                    .map_event_format(|format| OfNode { format, node, is_json: false }),
-            ),
-        ),
-        // The list of spans and not the innermost alone: the request's id is in the outermost.
-        LogFormat::Json => Box::new(
-            filtered.with(
-                layer()
-                    .json()
-                    .flatten_event(true)
-                    .with_current_span(false)
-                    .with_writer(writer)
-                    .log_internal_errors(false)
-                    .map_event_format(|format| OfNode { format, node, is_json: true }),
-            ),
-        ),
+    let filter = EnvFilter::try_new(level)?;
+    Ok(match traces {
+        None => {
+            Box::new(registry().with(filter).with(filter_fn(is_discreet)).with(lines(how, writer)))
+        }
+        // Spans that are traced and not logged need a filter of each.
+        Some(traces) => {
+            let lines = lines(how, writer).with_filter(filter_fn(is_discreet)).with_filter(filter);
+            Box::new(registry().with(traces).with(lines))
+        }
     })
+}
+
+/// What writes lines.
+fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(
+    Style { node, format, color }: Style,
+    writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
+) -> Box<dyn Layer<S> + Send + Sync> {
+    match format {
+        LogFormat::Pretty => layer()
+            .with_ansi(color)
+            .with_writer(writer)
+            .log_internal_errors(false)
+            .map_event_format(|format| OfNode { format, node, is_json: false })
+            .boxed(),
+        // The list of spans and not the innermost alone: the request's id is in the outermost.
+        LogFormat::Json => layer()
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_writer(writer)
+            .log_internal_errors(false)
+            .map_event_format(|format| OfNode { format, node, is_json: true })
+            .boxed(),
+    }
 }
 
 /// Lines in a format, with the name of the node where there is one.
@@ -117,7 +140,7 @@ fn is_discreet(metadata: &Metadata<'_>) -> bool {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Duration};
 
     use parking_lot::Mutex;
     use tracing::subscriber::DefaultGuard;
@@ -138,8 +161,8 @@ pub(super) mod tests {
             let lines = Self::default();
             let writer = lines.clone();
             let node = node.map(str::to_owned);
-            let subscriber =
-                subscriber(level, node, format, false, move || writer.clone()).unwrap();
+            let how = Style { node, format, color: false };
+            let subscriber = subscriber(level, how, move || writer.clone(), None).unwrap();
             (lines, tracing::subscriber::set_default(subscriber))
         }
 
@@ -222,9 +245,14 @@ pub(super) mod tests {
 
     #[test]
     fn logging_may_be_started_twice_but_not_with_a_bad_filter() {
-        let config = |level: &str| LogConfig { level: level.into(), format: None, node: None };
-        assert!(init(&config("off"), None, std::io::stdout).is_ok());
-        assert!(init(&config("off"), None, std::io::stdout).is_ok());
-        assert!(init(&config("stoa=loud"), None, std::io::stdout).is_err());
+        let config = |level: &str| LogConfig {
+            level: level.into(),
+            format: None,
+            slow_request: Duration::ZERO,
+            node: None,
+        };
+        assert!(init(&config("off"), None, std::io::stdout, None).is_ok());
+        assert!(init(&config("off"), None, std::io::stdout, None).is_ok());
+        assert!(init(&config("stoa=loud"), None, std::io::stdout, None).is_err());
     }
 }

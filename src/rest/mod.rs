@@ -16,6 +16,7 @@ use tower_http::{
     catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer, timeout::RequestBodyDeadlineLayer,
     trace::TraceLayer,
 };
+use tracing::Span;
 
 use crate::{config::ServerConfig, origin::OriginPolicy};
 
@@ -47,6 +48,8 @@ pub struct Layers {
     pub max_payload_bytes: usize,
     /// Until a body is complete.
     pub body_timeout: std::time::Duration,
+    /// From when on an answer that is no failure is told at info, too.
+    pub slow_request: std::time::Duration,
     /// Whose word on the caller's address is believed.
     pub trusted_proxies: std::sync::Arc<[ipnet::IpNet]>,
 }
@@ -54,11 +57,16 @@ pub struct Layers {
 impl Layers {
     /// As configured.
     #[must_use]
-    pub fn new(config: &ServerConfig, origins: OriginPolicy) -> Self {
+    pub fn new(
+        config: &ServerConfig,
+        slow_request: std::time::Duration,
+        origins: OriginPolicy,
+    ) -> Self {
         Self {
             origins,
             max_payload_bytes: config.max_payload_bytes,
             body_timeout: config.body_timeout,
+            slow_request,
             trusted_proxies: config.trusted_proxies.as_slice().into(),
         }
     }
@@ -70,7 +78,9 @@ pub fn layers<S: Clone + Send + Sync + 'static>(router: Router<S>, with: Layers)
     let trace = TraceLayer::new_for_http()
         .make_span_with(request_id::span)
         .on_request(())
-        .on_response(request_id::answered)
+        .on_response(move |response: &Response, latency, span: &Span| {
+            request_id::answered(response, latency, span, with.slow_request);
+        })
         // `problem` tells of failures.
         .on_failure(());
     // From the outside in: a layer sees what the ones below it answer.

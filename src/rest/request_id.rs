@@ -93,7 +93,7 @@ pub fn span<B>(request: &http::Request<B>) -> Span {
                 trace_id,
                 method,
                 route,
-                // Where a service acts for a user.
+                // Who asked; both where a service acts for a user.
                 service = Empty,
                 user = Empty,
                 status = Empty
@@ -107,14 +107,16 @@ pub fn span<B>(request: &http::Request<B>) -> Span {
     }
 }
 
-/// Tells of the answer, for `TraceLayer::on_response`; at info where the span is.
-pub fn answered<B>(response: &http::Response<B>, latency: Duration, span: &Span) {
+/// Tells of the answer, for `TraceLayer::on_response`: at info where the span is, of what failed or took as
+/// long as `slow`.
+pub fn answered<B>(response: &http::Response<B>, latency: Duration, span: &Span, slow: Duration) {
     let status = response.status().as_u16();
     span.record("status", status);
     let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
-    let at_info = span.metadata().is_some_and(|span| *span.level() == tracing::Level::INFO);
     // Anyone can make a request that is refused: of one address a few are told.
     let refused = response.status().is_client_error() || response.status().is_server_error();
+    let at_info = (refused || latency >= slow)
+        && span.metadata().is_some_and(|span| *span.level() == tracing::Level::INFO);
     let address = response.extensions().get().filter(|_| refused).map(|ClientAddress(by)| *by);
     let admitted = match address {
         Some(_) if at_info => log_limit::admit("request", address, response.status().as_str()),
@@ -145,6 +147,7 @@ fn trace_id(headers: &HeaderMap) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{config::LogFormat, rest::log::tests::Lines};
 
     fn headers(name: &'static str, value: &str) -> HeaderMap {
         HeaderMap::from_iter([(HeaderName::from_static(name), value.parse().unwrap())])
@@ -161,6 +164,25 @@ mod tests {
         }
         let none = HeaderMap::new();
         assert_ne!(RequestId::take_or_make(&none, Ids), RequestId::take_or_make(&none, Ids));
+    }
+
+    #[test]
+    fn what_failed_or_was_slow_is_told_at_info() {
+        let (lines, _guard) = Lines::gather("info", LogFormat::Json);
+        let (request, poll) = (tracing::info_span!("request"), tracing::debug_span!("request"));
+        let slow = Duration::from_secs(1);
+        let tell = |span: &Span, status: u16, ms| {
+            let answer = http::Response::builder().status(status).body(()).unwrap();
+            answered(&answer, Duration::from_millis(ms), span, slow);
+        };
+        tell(&request, 200, 999);
+        tell(&poll, 200, 30_000);
+        assert_eq!(lines.text(), "");
+        for (status, ms) in [(200, 1000), (404, 1), (500, 1)] {
+            let before = lines.text().lines().count();
+            tell(&request, status, ms);
+            assert_eq!(lines.text().lines().count(), before + 1, "{status} after {ms} ms");
+        }
     }
 
     #[test]

@@ -62,7 +62,13 @@ fn app() -> Router {
     let body_timeout = Duration::from_millis(200);
     layers(
         router,
-        Layers { origins, max_payload_bytes: 100, body_timeout, trusted_proxies: [].into() },
+        Layers {
+            origins,
+            max_payload_bytes: 100,
+            body_timeout,
+            slow_request: Duration::ZERO,
+            trusted_proxies: [].into(),
+        },
     )
 }
 

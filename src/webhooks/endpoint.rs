@@ -11,6 +11,7 @@ use crate::{
     error::with_causes,
     outgoing,
     signature::SigningKeys,
+    traces::Cause,
 };
 
 /// Bytes of an answer that are read so that its connection can be kept; beyond, it is given up.
@@ -62,6 +63,10 @@ impl Endpoint {
     pub(super) async fn call(&self, id: &str, body: Vec<u8>) -> Outcome {
         let stamp = (id, self.clock.now().seconds());
         let request = outgoing::signed(&self.http, &self.url, &self.keys, stamp, body);
+        let request = match Cause::current() {
+            Some(cause) => request.headers(cause.headers()),
+            None => request,
+        };
         match request.send().await {
             Ok(response) => {
                 let outcome = self.judge(response.status(), response.headers());

@@ -1,8 +1,11 @@
 //! What the emitters of other backends publish in Redis: heard once by the sockets of every node, and kept
 //! once, whoever takes it (docs/bridge.md). `tests/js` and `tests/python` have the emitters themselves.
 
+use std::ops::Range;
+
 use rand::Rng as _;
 use serde_json::{Value, json};
+use sqlx::{Connection as _, Executor as _, PgConnection};
 use stoa::config::Config;
 
 use super::{Common, soft::PRESENCE};
@@ -69,13 +72,17 @@ fn node_request(redis: &Redis, request: &Value) {
 
 /// As Python's manager writes it.
 fn python(redis: &Redis, method: &str, fields: Value) {
+    redis.publish("socketio", python_message(method, fields).as_bytes());
+}
+
+fn python_message(method: &str, fields: Value) -> String {
     let mut message = json!({
         "method": method, "namespace": "/", "room": null, "skip_sid": null, "callback": null,
         "binary": false, "host_id": "a1b2"
     });
     let Value::Object(fields) = fields else { panic!("fields") };
     message.as_object_mut().expect("fields").extend(fields);
-    redis.publish("socketio", message.to_string().as_bytes());
+    message.to_string()
 }
 
 /// What somebody has heard by now and no test has taken, presence apart.
@@ -136,6 +143,95 @@ async fn nodes_may_come_and_go_while_the_same_is_published_again_and_again() {
     assert_eq!(heard_until_end(&mut ann, "tick").await.len(), published);
     let kept = first.count("SELECT COUNT(*) FROM events WHERE stream = 'global'").await;
     assert_eq!(usize::try_from(kept), Ok(published + 1));
+}
+
+/// Whose turn it is, and of which claim.
+const TURN: &str = "stoa:{p}:turn";
+
+impl Common {
+    /// Until nodes have asked twenty more times whose turn it is.
+    async fn asked_in_vain(&self) {
+        let asked = || {
+            let said: String = self.redis.ask(&["INFO", "commandstats"]);
+            let said = said.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
+            let calls = said.and_then(|said| said.split(',').next()).map(str::parse::<u32>);
+            calls.expect("scripts").expect("a number")
+        };
+        let enough = asked() + 20;
+        let is_enough = async || (asked() >= enough).then_some(());
+        within("nodes to ask again and again", eventually(is_enough)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_node_leaves_alone_what_comes_after_what_another_does() {
+    let common = Common::new().await;
+    let node = common.bridged(|_| {}).await;
+    let mut ann = node.user("ann").await;
+    let redis = &common.redis;
+    redis.ask::<()>(&["SET", TURN, "another 1"]);
+    python(redis, "emit", json!({ "event": "later", "data": [1] }));
+    common.asked_in_vain().await;
+    assert_eq!(heard(&mut ann).await, [""; 0]);
+    redis.ask::<()>(&["SET", TURN, "another 2", "PX", "1"]);
+    ann.expect("later").await;
+    let is_over = async || redis.ask::<Option<String>>(&["GET", TURN]).is_none().then_some(());
+    within("its turn to end", eventually(is_over)).await;
+}
+
+#[tokio::test]
+async fn it_is_the_turn_of_a_node_until_all_is_done_and_the_order_is_kept() {
+    let common = Common::new().await;
+    let [here, there] = common.two_bridged().await;
+    let mut people = [here.user("ann").await, there.user("bob").await];
+    let turn =
+        || common.redis.ask::<Option<String>>(&["GET", TURN]).filter(|turn| !turn.is_empty());
+    let mut other = PgConnection::connect(&common.database).await.expect("a connection");
+    let mut holds = other.begin().await.expect("a transaction");
+    holds.execute("LOCK TABLE events IN EXCLUSIVE MODE").await.expect("a lock");
+    let publish = |numbers: Range<i32>| {
+        let mut together = redis::pipe();
+        for n in numbers {
+            let message = python_message("emit", json!({ "event": "number", "data": [n] }));
+            together.cmd("PUBLISH").arg("socketio").arg(message);
+        }
+        together.exec(&mut common.redis.connection()).expect("an answer");
+    };
+    publish(0..1);
+    let first = within("a turn", eventually(async || turn())).await;
+    // More than it takes at a time: the other node has something to ask for.
+    publish(1..400);
+    common.asked_in_vain().await;
+    let node = |turn: &str| turn.split(' ').next().expect("a node").to_owned();
+    assert_eq!(turn().as_deref().map(node), Some(node(&first)));
+    holds.rollback().await.expect("the end of the lock");
+    python(&common.redis, "emit", json!({ "event": "end", "data": [1] }));
+    for person in &mut people {
+        let numbers: Vec<_> = (0..400).map(Value::from).collect();
+        assert_eq!(heard_until_end(person, "number").await, numbers);
+    }
+}
+
+#[tokio::test]
+async fn what_a_node_takes_while_it_stops_is_kept() {
+    let common = Common::new().await;
+    let node = common.bridged(|_| {}).await;
+    // Redis tells of the message, and answers nobody who would change something for a while.
+    let message = python_message("emit", json!({ "event": "last", "data": [1] }));
+    let mut both = redis::pipe();
+    both.cmd("PUBLISH").arg("socketio").arg(message);
+    both.cmd("CLIENT").arg("PAUSE").arg(1000).arg("WRITE");
+    both.exec(&mut common.redis.connection()).expect("an answer");
+    let is_asked = async || {
+        let clients: String = common.redis.ask(&["INFO", "clients"]);
+        clients.contains("\nblocked_clients:1").then_some(())
+    };
+    within("the node to claim it", eventually(is_asked)).await;
+    node.shutdown(DEADLINE).await;
+
+    let next = common.bridged(|_| {}).await;
+    let kept = "SELECT COUNT(*) FROM events WHERE stream = 'global'";
+    assert_eq!(next.count(kept).await, 1);
 }
 
 #[tokio::test]

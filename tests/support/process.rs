@@ -59,6 +59,16 @@ impl Process {
         self.child.id().expect("a process that runs")
     }
 
+    /// SIGTERM; what it has written since it listened, once it has ended by itself.
+    pub async fn stop(mut self) -> Vec<Value> {
+        let id = self.id().to_string();
+        let kill = Command::new("kill").args(["-TERM", &id]).status();
+        assert!(kill.await.expect("kill").success());
+        let ended = within_time(4 * DEADLINE, "the process to end", self.child.wait());
+        assert!(ended.await.expect("its end").success());
+        self.rest_of_its_log().await
+    }
+
     /// Waits until it says something with this in its message, or has said it before it listened.
     pub async fn says(&mut self, part: &str) -> Value {
         let mut begun = std::mem::take(&mut self.begun).into_iter();
@@ -79,6 +89,10 @@ impl Process {
     /// `kill -9`; what it has written since it listened.
     pub async fn kill(mut self) -> Vec<Value> {
         within("the process to end", self.child.kill()).await.expect("its end");
+        self.rest_of_its_log().await
+    }
+
+    async fn rest_of_its_log(&mut self) -> Vec<Value> {
         let mut log = Vec::new();
         let read = async {
             while let Some(line) = self.log.recv().await {

@@ -7,6 +7,7 @@ pub(super) struct Scripts {
     pub(super) alive: Script,
     pub(super) arrive: Script,
     pub(super) claim: Script,
+    pub(super) done: Script,
     pub(super) leave: Script,
     pub(super) mark: Script,
     pub(super) tick: Script,
@@ -18,6 +19,7 @@ impl Scripts {
         Self {
             alive: Script::new(include_str!("alive.lua")),
             claim: Script::new(include_str!("claim.lua")),
+            done: Script::new(include_str!("done.lua")),
             mark: Script::new(include_str!("mark.lua")),
             arrive: script(include_str!("arrive.lua")),
             leave: script(include_str!("leave.lua")),

@@ -8,7 +8,7 @@ use std::{
 
 use crate::config::{
     error::ConfigError,
-    names::{PLAIN_NAMES, SECRETS, UNSERVED},
+    names::{PLAIN_NAMES, SECRETS},
 };
 
 /// Letters by which a name that is meant for one of ours differs from it, at most.
@@ -52,9 +52,7 @@ pub(super) fn misspelt<'a>(names: impl IntoIterator<Item = &'a String>) -> Vec<S
     let ours: Vec<String> = PLAIN_NAMES
         .iter()
         .map(|(name, _)| (*name).to_owned())
-        .chain(UNSERVED.iter().map(|name| (*name).to_owned()))
         .chain(files.map(|(name, _)| format!("{name}_FILE")))
-        .chain(UNSERVED.iter().map(|name| format!("{name}_FILE")))
         .collect();
     let warning = |name: &String| {
         let upper = name.to_ascii_uppercase();

@@ -418,21 +418,6 @@ fn dotenv_is_read_when_present() {
 }
 
 #[test]
-fn what_this_build_does_not_serve_stops_the_start() {
-    for (name, value) in [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT_FILE", "/run/collector"),
-    ] {
-        let refused = load(&Flags::default(), env(&[(name, value)])).unwrap_err().to_string();
-        assert!(refused.contains(name) && refused.contains("not served"), "{refused}");
-    }
-    for nothing in [("OTEL_EXPORTER_OTLP_ENDPOINT", " "), ("OTEL_EXPORTER_OTLP_ENDPOINT_FILE", "")]
-    {
-        assert!(load(&Flags::default(), env(&[nothing])).is_ok(), "{nothing:?}");
-    }
-}
-
-#[test]
 fn names_that_are_nearly_ours_are_warned_of() {
     let of = |name: &str| super::dotenv::misspelt([&name.to_owned()]);
     for (name, meant) in [

@@ -356,6 +356,7 @@ impl Inner {
         let streams = kept.flat_map(|event| event.streams());
         let guards = locks.streams(streams, patience).await?;
         let announced = events::number(&mut tx, self.shared.keep(), self.shared.after()).await?;
+        self.shared.note_cause(unit, &announced);
         guards.iter().for_each(OrderGuard::got);
         let ending = Instant::now();
         transaction.commit().await.map_err(Error::from)?;

@@ -186,6 +186,7 @@ impl Writer {
         for mut unit in units.filter(|unit| unit.is_wanted()) {
             match attempt(session, self.limit, &self.shared, &mut *unit) {
                 End::Kept(announced, takes_back) => {
+                    self.shared.note_cause(&*unit, &announced);
                     batch.units.push(unit);
                     batch.announced.extend(announced);
                     batch.takes_back |= takes_back;

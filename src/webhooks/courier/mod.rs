@@ -13,6 +13,7 @@ mod waits;
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
+use tracing::{Instrument as _, field::Empty};
 
 use self::came::{Came, Found, Of};
 pub(super) use self::{
@@ -28,6 +29,7 @@ use crate::{
     clock::Clock,
     db::{self, Db, Portion, Tx},
     error::Result,
+    traces,
 };
 
 /// How long what was put aside is kept: as long as events are that are still needed.
@@ -61,10 +63,24 @@ impl Courier {
     async fn tell(self: Arc<Self>, delivery: Arc<Delivery>, mut sent: usize) -> Came {
         let (position, begun) = (delivery.position, Instant::now());
         let mut outcome = Outcome::Delivered;
+        let span = traces::span!(
+            "webhook",
+            otel.kind = "client",
+            otel.status_code = Empty,
+            webhook = &*self.name,
+            position
+        );
+        if let Some(cause) = self.db.cause(position) {
+            cause.leads_to(&span);
+        }
         while sent < delivery.calls() && matches!(outcome, Outcome::Delivered) {
             let Some(body) = delivery.body(sent, &self.telling.presence) else { break };
-            outcome = self.endpoint.call(&delivery.id(sent), body).await;
+            let id = delivery.id(sent);
+            outcome = self.endpoint.call(&id, body).instrument(span.clone()).await;
             sent += usize::from(matches!(outcome, Outcome::Delivered));
+        }
+        if !matches!(outcome, Outcome::Delivered) {
+            span.record("otel.status_code", "ERROR");
         }
         Came { position, of: Of::Calls { sent, outcome, took: begun.elapsed() } }
     }
