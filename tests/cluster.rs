@@ -11,6 +11,7 @@ mod presence;
 mod rights;
 mod sessions;
 mod soft;
+mod told;
 
 use std::time::Duration;
 

@@ -50,6 +50,7 @@ mod shkeeper;
 mod shkeeper_client;
 mod sockets;
 mod stopping;
+mod storage;
 mod store;
 mod support;
 mod tail;

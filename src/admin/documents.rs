@@ -1,10 +1,13 @@
 //! How this node does and has done, and what a developer signs in with.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::{auth::Roles, clock::Timestamp, config::Environment, id::Id};
+use crate::{
+    auth::Roles, clock::Timestamp, config::Environment, id::Id,
+    marketplace::documents::PurchaseRequest,
+};
 
 /// This node, and who asks.
 #[derive(Serialize, ToSchema)]
@@ -155,4 +158,134 @@ pub(super) struct Tailed {
     /// Its data; left out where that is longer than 8 KiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) data: Option<Value>,
+}
+
+/// A purchase request from its beginning.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SaleTimeline {
+    /// The request as it is now.
+    pub(super) request: PurchaseRequest,
+    /// The direct conversation of its buyer and its seller.
+    #[schema(required = true)]
+    pub(super) conversation_id: Option<Id>,
+    /// What happened, the first first.
+    pub(super) steps: Vec<SaleStep>,
+    /// Whether there may be more events than were looked at.
+    pub(super) partial: bool,
+}
+
+/// Something that happened in a sale.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SaleStep {
+    /// When.
+    pub(super) at: Timestamp,
+    /// What: `requested`, `offered`, `offer_accepted`, `message`, `payment_confirmed`, `payout_completed`,
+    /// `delivered`, `completed` and their like; `told` where only an event says so.
+    pub(super) kind: String,
+    /// Who did it, where somebody did.
+    #[schema(required = true)]
+    pub(super) by: Option<Id>,
+    /// The request, offer, message, payment or payout.
+    pub(super) about: Id,
+    /// Amounts, transactions and reasons.
+    #[schema(required = true)]
+    pub(super) detail: Option<String>,
+    /// The events that told of it, as far as they are kept.
+    pub(super) events: Vec<SaleEvent>,
+}
+
+/// An event that told of a step.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SaleEvent {
+    /// Its name.
+    pub(super) event: String,
+    /// Where it stands in the order of all kept events.
+    pub(super) position: i64,
+    /// Its number in each stream that keeps it.
+    pub(super) numbers: Vec<StreamNumber>,
+    /// The rooms that it was for; `everyone` for all.
+    pub(super) to: Vec<String>,
+    /// The rooms that were left out.
+    pub(super) except: Vec<String>,
+}
+
+/// A number of an event in a stream.
+#[derive(Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct StreamNumber {
+    /// The stream.
+    pub(super) stream: String,
+    /// The number.
+    pub(super) seq: i64,
+}
+
+/// The nodes that this one knows of.
+#[derive(Serialize, ToSchema)]
+pub(super) struct NodeList {
+    /// The nodes, by name.
+    pub(super) items: Vec<NodeState>,
+    /// Whether one did not answer.
+    pub(super) partial: bool,
+}
+
+/// A node, as it says of itself.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NodeState {
+    /// What it is called (`STOA_NODE`); null where it is called nothing.
+    #[schema(required = true)]
+    pub(super) name: Option<String>,
+    /// Its version of Stoa.
+    pub(super) version: String,
+    /// Since when it runs.
+    pub(super) since: Timestamp,
+    /// The sockets on it.
+    pub(super) sockets: u64,
+    /// How long events took from the commit to its sockets, of 99 in 100, in milliseconds; null where none
+    /// came.
+    #[schema(required = true)]
+    pub(super) lag_ms: Option<f64>,
+}
+
+/// The store by table.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct StoreTables {
+    /// `sqlite` or `postgres`.
+    #[schema(value_type = String)]
+    pub(super) engine: &'static str,
+    /// The largest first; null where the file is too large to be looked through.
+    #[schema(required = true)]
+    pub(super) tables: Option<Vec<StoreTable>>,
+    /// For how long things are kept that are not kept for ever.
+    pub(super) kept: Vec<KeptFor>,
+}
+
+/// A table.
+#[derive(Serialize, ToSchema)]
+pub(super) struct StoreTable {
+    /// Its name.
+    pub(super) name: String,
+    /// Its rows.
+    pub(super) rows: u64,
+    /// Bytes, with its indexes.
+    pub(super) bytes: u64,
+}
+
+/// For how long something is kept.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct KeptFor {
+    /// `events`, `messages`, `notifications`, or `answers` to a POST with an `Idempotency-Key`.
+    #[schema(value_type = String)]
+    pub(super) what: &'static str,
+    /// Where it is.
+    #[schema(value_type = Vec<String>)]
+    pub(super) tables: Vec<&'static str>,
+    /// For how long; null for ever.
+    #[schema(required = true)]
+    pub(super) keep_ms: Option<u64>,
 }

@@ -6,15 +6,20 @@ mod documents;
 mod history;
 mod http;
 mod instrument;
+mod nodes;
 mod playground;
 mod requests;
+mod sale;
 mod secrets;
 mod service;
+mod storage;
 #[cfg(test)]
 mod tests;
 
 pub use self::{
-    http::{console, live_routes, routes},
+    http::{console, live_routes, routes, sale_routes, store_routes},
     instrument::Instrument,
+    sale::Sales,
     service::Admin,
+    storage::Storage,
 };

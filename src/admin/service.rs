@@ -6,16 +6,19 @@ use http::{
     HeaderMap, HeaderName,
     header::{FORWARDED, HOST, ORIGIN, VIA},
 };
+use serde_json::value::RawValue;
 
 use super::{
     developer::DeveloperLogin,
-    documents::{History as Told, Login, Operator, Playground, Status},
+    documents::{History as Told, Login, NodeList, NodeState, Operator, Playground, Status},
     history::History,
+    nodes::{self, Others},
     playground,
 };
 use crate::{
     auth::{Minter, OperatorCaller, SetupError},
     clock::{Clock, Timestamp},
+    cluster::Cluster,
     config::{Config, Environment, Handshake, RoomPolicy},
     error::{Code, Error, Result},
     metrics,
@@ -52,6 +55,8 @@ struct Inner {
     developer: Option<DeveloperLogin>,
     playground: Option<Minter>,
     about: Vec<(&'static str, &'static str)>,
+    name: Option<String>,
+    others: Others,
 }
 
 impl Admin {
@@ -63,12 +68,15 @@ impl Admin {
         config: &Config,
         metrics: metrics::Handle,
         readiness: Readiness,
+        cluster: Option<Cluster>,
         clock: Clock,
     ) -> Result<Self, SetupError> {
         Ok(Self(Arc::new(Inner {
             developer: DeveloperLogin::new(config)?,
             playground: playground::minter(config).transpose()?,
             about: about(config),
+            name: config.log.node.clone(),
+            others: Others::new(cluster),
             started: clock.now(),
             environment: config.environment,
             history: History::new(metrics.clone(), readiness, clock.clone()),
@@ -101,6 +109,28 @@ impl Admin {
     /// The time.
     pub(super) fn now(&self) -> Timestamp {
         self.0.clock.now()
+    }
+
+    /// This node and the others, each as it says of itself.
+    pub(super) async fn nodes(&self) -> NodeList {
+        self.0.others.with(self.node()).await
+    }
+
+    /// The answer to another node, where that asks how this one does.
+    #[must_use]
+    pub fn answer(&self, question: &RawValue) -> Option<Box<RawValue>> {
+        nodes::answer(question, || self.node())
+    }
+
+    fn node(&self) -> NodeState {
+        let (sockets, lag) = self.0.history.now();
+        NodeState {
+            name: self.0.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            since: self.0.started,
+            sockets,
+            lag_ms: lag.map(|seconds| seconds * 1000.0),
+        }
     }
 
     /// Goes on reading the figures of the last hour, for ever.

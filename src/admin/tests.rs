@@ -69,7 +69,8 @@ impl Server {
         let origins = config.origin_policy().unwrap();
         let readiness = Readiness::new(config.auth.handshake);
         let admin =
-            Admin::new(&config, metrics::install().unwrap(), readiness, clock.clone()).unwrap();
+            Admin::new(&config, metrics::install().unwrap(), readiness, None, clock.clone())
+                .unwrap();
         let code = admin.login_code().map(str::to_owned);
         let state = TestState {
             admin: admin.clone(),

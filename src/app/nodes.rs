@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::{ground::Ground, rooms::Rooms};
 use crate::{
-    admin::Instrument,
+    admin::{Admin, Instrument},
     bridge::{Bridge, SocketCommands},
     cluster::{Change, Hearer, State},
     db::Db,
@@ -23,6 +23,7 @@ struct Ears {
     realtime: Realtime,
     presence: Presence,
     instrument: Option<Instrument>,
+    admin: Admin,
 }
 
 impl Hearer for Ears {
@@ -36,6 +37,9 @@ impl Hearer for Ears {
 
     fn asked<'a>(&'a self, question: &'a RawValue) -> BoxFuture<'a, Option<Box<RawValue>>> {
         Box::pin(async move {
+            if let Some(answer) = self.admin.answer(question) {
+                return Some(answer);
+            }
             match (self.realtime.answer(question).await, &self.instrument) {
                 (None, Some(instrument)) => instrument.answer(question).await,
                 (answer, _) => answer,
@@ -84,7 +88,8 @@ pub(super) fn join(
     let (presence, instrument) = (rooms.presence.clone(), rooms.instrument.clone());
     let tell = tell(cluster.state(), ground.readiness.clone());
     tasks.spawn_until_stopped("readiness of Redis", tell);
-    let ears = Ears { db: db.clone(), realtime: realtime.clone(), presence, instrument };
+    let admin = rooms.admin.clone();
+    let ears = Ears { db: db.clone(), realtime: realtime.clone(), presence, instrument, admin };
     cluster.begin(Arc::new(ears), tasks);
     db.set_herald(Arc::new(move || cluster.wake_others()));
     Ok(())

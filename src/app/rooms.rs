@@ -6,7 +6,7 @@ use super::{ground::Ground, personal, records::StoredRecords};
 use crate::{
     access::{self, Access},
     accounts::AccountService,
-    admin::{Admin, Instrument},
+    admin::{Admin, Instrument, Sales, Storage},
     bridge::SocketCommands,
     chat::{self, ChatService, Typing},
     control::{Control, ControlListener},
@@ -39,6 +39,8 @@ pub(super) struct Rooms {
     pub(super) points: PointsService,
     pub(super) presence: Presence,
     pub(super) proxy: Option<Proxy>,
+    pub(super) sales: Sales,
+    pub(super) storage: Storage,
     pub(super) typing: Typing,
     pub(super) users: Users,
     pub(super) presence_log: Option<PresenceLog>,
@@ -122,22 +124,24 @@ impl Rooms {
         let webhooks = Webhooks::start(config, db, clock, catalogue, &presence);
         let webhooks = Box::pin(webhooks).await?;
         let emits = EmitService::new(db.clone(), realtime.emitter().clone());
-        let rates = callers.clone();
         Ok(Self {
             instrument: Instrument::start(
                 config,
                 realtime,
                 emits,
-                rates,
+                callers.clone(),
                 ground.cluster.clone(),
                 clock,
                 tasks,
             ),
+            sales: Sales::new(db.clone(), config),
+            storage: Storage::new(db.clone(), config),
             accounts: AccountService::new(db, callers, &points, &users, config)?,
             admin: Admin::new(
                 config,
                 ground.metrics.clone(),
                 ground.readiness.clone(),
+                ground.cluster.clone(),
                 clock.clone(),
             )?,
             access,

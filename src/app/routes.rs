@@ -25,7 +25,7 @@ use super::{
 use crate::{
     access::{self, Access},
     accounts::{self, AccountService},
-    admin::{self, Admin},
+    admin::{self, Admin, Sales, Storage},
     auth::{Authenticated, Authenticator, take_query_token, takes_act_as},
     chat::{self, ChatService},
     db::Db,
@@ -87,6 +87,8 @@ struct AppState {
     notifications: NotificationService,
     payments: PaymentService,
     points: PointsService,
+    sales: Sales,
+    storage: Storage,
     users: Users,
     webhooks: Webhooks,
 }
@@ -109,6 +111,8 @@ impl AppState {
             notifications: rooms.notifications,
             payments: rooms.payments,
             points: rooms.points,
+            sales: rooms.sales,
+            storage: rooms.storage,
             users: rooms.users,
             webhooks: rooms.webhooks,
         }
@@ -140,6 +144,8 @@ pub(super) fn router(
         .merge(notifications::routes())
         .merge(points::routes())
         .merge(webhooks::routes())
+        .merge(admin::sale_routes())
+        .merge(admin::store_routes())
         .merge(admin::routes())
         .merge(admin::live_routes())
         .split_for_parts();

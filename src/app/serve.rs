@@ -20,6 +20,7 @@ use crate::{
 pub async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     let Loaded { mut config, warnings } = loaded;
     let node = node(&config);
+    config.log.node.clone_from(&node);
     let export = config.traces.endpoint.as_deref();
     let export = export.map(|url| Export::begin(url, node.as_deref())).transpose()?;
     let spans = export.as_ref().map(Export::layer);

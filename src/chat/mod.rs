@@ -1,6 +1,7 @@
 //! Chat: conversations in both dialects. A conversation and a chat of the same id are one thing.
 
 mod announcements;
+mod between;
 mod contacts;
 pub mod documents;
 mod emoji;
@@ -18,6 +19,7 @@ mod socket;
 mod store;
 mod typing;
 
+pub use between::{Said, Talk, talk_between};
 pub use contacts::{contacts_among, find_contacts, participants};
 pub use http::routes;
 pub use lines::Lines;

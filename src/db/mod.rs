@@ -25,6 +25,7 @@ mod postgres;
 mod reach;
 mod shared;
 mod sqlite;
+mod tables;
 mod turn;
 mod tx;
 mod unit;
@@ -56,12 +57,13 @@ pub use self::{
     events::{
         Beginning, Budget, KeptAt, KeptEvent, KeptWire, Missed, Portion, StoredEvent,
         StreamPosition, beginning, committed_after, continue_stream, empty_after, events_about,
-        events_after, kept_after, kept_at, last_seq, missed_after, position, position_before,
-        prune_events, pruned, rewrite, set_kept, streams_after, take_back,
+        events_after, kept_after, kept_at, last_seq, missed_after, number_at, position,
+        position_before, prune_events, pruned, rewrite, set_kept, streams_after, take_back,
     },
     postgres::{Listener, News},
     reach::{InvalidReach, Reach},
     shared::CommitListener,
+    tables::Table,
     turn::Turn,
     tx::{Retell, Source, Tx},
     value::{Column, FromValue, Row, Value},

@@ -45,7 +45,7 @@ use self::{
 pub use self::{
     attempt::answer,
     kept::Subject,
-    store::{answer_at, answers_after, forget, rewrite, set_answer_at},
+    store::{KEPT_FOR, answer_at, answers_after, forget, rewrite, set_answer_at},
 };
 use crate::{
     auth::{Authenticated, Authenticator, CredentialKind, Credentials},

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long an answer is kept.
-pub(super) const KEPT_FOR: Duration = Duration::from_hours(24);
+pub const KEPT_FOR: Duration = Duration::from_hours(24);
 
 /// After how long a request that another process carries out may be taken over.
 pub(super) const LEFT_FOR: Duration = Duration::from_secs(1);

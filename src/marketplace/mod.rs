@@ -26,6 +26,6 @@ pub use lines::{CheckoutLine, OfferLine, RequestLine};
 pub use paid::PaidBy;
 pub use personal::Personal;
 pub use rights::membership;
-pub use sale::{Sale, Terms};
+pub use sale::{Sale, Terms, with_offers};
 pub use service::MarketplaceService;
 pub use socket::commands;

@@ -1,5 +1,5 @@
-//! What payments need of the marketplace, inside a unit of work of theirs: the sale that a payment is
-//! for, and that it is paid.
+//! What others need of the marketplace, inside a unit of work of theirs: the sale that a payment is for,
+//! that it is paid, and what there is of it.
 
 use super::{
     announcements,
@@ -109,4 +109,18 @@ impl Sale {
         tx.announce(announcements::paid(&self.request, by));
         Ok(true)
     }
+}
+
+/// A request with the offers on it, the newest first; so many of them.
+///
+/// # Errors
+/// The store's.
+pub async fn with_offers(
+    tx: &mut Tx<'_>,
+    request: &Id,
+    most: i64,
+) -> Result<Option<(PurchaseRequest, Vec<Offer>)>> {
+    let Some(row) = requests::find(tx, request).await? else { return Ok(None) };
+    let offers = offers::list(tx, request, None, None, most).await?;
+    Ok(Some((row.document, offers)))
 }

@@ -10,6 +10,7 @@ pub mod events;
 mod happenings;
 mod http;
 mod lines;
+mod paid_for;
 mod personal;
 mod requests;
 mod service;
@@ -20,5 +21,6 @@ mod watch;
 
 pub use http::routes;
 pub use lines::{PaymentLine, PayoutLine};
+pub use paid_for::{PaidFor, paid_for};
 pub use personal::Personal;
 pub use service::PaymentService;

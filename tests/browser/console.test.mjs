@@ -261,6 +261,9 @@ test('a webhook that fails is told of, and is told again by an operator', async 
   });
   assert.deepEqual((await emitted.json()).results.map(({ status }) => status), emits.map(() => 202));
   const page = await openAs(t, url, 'Webhooks & store');
+  await page.getByRole('table', { name: 'Nodes' }).getByText('0.1.0').waitFor();
+  const events = page.getByRole('table', { name: 'Tables' }).getByRole('row').filter({ hasText: 'shared_events' });
+  await events.getByText('1 d 0 h').waitFor();
   const hook = page.getByRole('list', { name: 'Webhooks' }).getByRole('listitem').first();
   await hook.getByText('failing', { exact: true }).waitFor();
   await hook.getByText(/can't be reached/).waitFor();

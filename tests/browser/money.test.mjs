@@ -102,15 +102,42 @@ test('who may not settle is told so', async (t) => {
   assert(await page.getByRole('button', { name: 'Pay it out again…' }).isEnabled());
 });
 
+test('a sale is told from its beginning, with who was told of each step', async (t) => {
+  const server = await start(t);
+  const { good, late } = await unsettled(server);
+  const page = await openAs(t, server.url, 'A sale');
+  await page.getByLabel('Purchase request').fill(good.request);
+  await page.keyboard.press('Enter');
+  const steps = page.getByRole('list', { name: 'What happened' });
+  await steps.getByText('made the request: <b>A lamp</b>').waitFor();
+  const told = steps.locator('.step').filter({ hasText: 'The payment is confirmed' });
+  await told.getByText('payment-update').waitFor();
+  await told.getByText(`request/${good.request} number`).first().waitFor();
+  await steps.getByText('The payout failed').waitFor();
+  assert.match(page.url(), new RegExp(`request=${good.request}`));
+  await page.getByLabel('Purchase request').fill('r-1');
+  await page.keyboard.press('Enter');
+  await page.getByText('There is no request r-1.').waitFor();
+  // From where its money waits.
+  await page.getByRole('link', { name: 'Money' }).press('Enter');
+  await page.getByRole('link', { name: late.request }).press('Enter');
+  await steps.getByText('called the request off: <i>Found one</i>').waitFor();
+  await steps.getByText('The payment pays nothing').waitFor();
+});
+
 for (const look of LOOKS) {
   test(`nobody is kept out of money: ${look.name}`, async (t) => {
     const server = await start(t);
-    await unsettled(server);
+    const { good } = await unsettled(server);
     const page = await openAs(t, server.url, 'Money', { look });
     await page.getByRole('button', { name: 'It went back…' }).waitFor();
     await page.getByText('Ledger').first().press('Enter');
     await page.getByText('unapplied', { exact: true }).waitFor();
     assert.deepEqual(await barriers(page), []);
     await shoot(page, `console Money ${look.name}`);
+    await page.goto(`${server.url}/console#/sale?request=${good.request}`);
+    await page.getByText('The payout failed').waitFor();
+    assert.deepEqual(await barriers(page), []);
+    await shoot(page, `console A sale ${look.name}`);
   });
 }

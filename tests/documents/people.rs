@@ -184,6 +184,8 @@ async fn the_examples_of_operations_are_what_the_server_says() {
     story.is_refused(SERVICE, "why", &none, None, "event_not_kept").await;
     story.does(SERVICE, "history", &[], None).await;
     watch_events(&mut story).await;
+    story.does(SERVICE, "list_nodes", &[], None).await;
+    story.does(SERVICE, "store_tables", &[], None).await;
     let wrong = json!({ "code": "0000000000000000" });
     story.is_refused(As::Nobody, "console_login", &[], wrong.clone(), "forbidden").await;
     let code = story.app.login_code().expect("a code").to_owned();

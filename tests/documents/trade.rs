@@ -109,6 +109,8 @@ async fn the_examples_of_the_marketplace_are_what_the_server_says() {
     story.does(bea, "confirm_by_buyer", &[id], None).await;
     story.does(bea, "complete_request", &[id], None).await;
     story.does(bea, "get_request", &[id], None).await;
+    story.does(SERVICE, "get_timeline", &[id], None).await;
+    story.is_refused(SERVICE, "get_timeline", &["r-1"], None, "not_found").await;
 
     story.is_refused(bea, "change_request", &[id], change.clone(), "conflict").await;
     for (operation, path, body) in [

@@ -10,6 +10,7 @@ mod races;
 mod requests;
 mod rights;
 mod rooms;
+mod timeline;
 
 use serde_json::{Value, json};
 

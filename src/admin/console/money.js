@@ -83,7 +83,7 @@ const common = (of) => [
 ];
 const payment = (of) => [
   ['Came', `${of.receivedAmount} of ${money(of)}`],
-  ['Request', of.requestId],
+  ['Request', element('a', { href: hrefOf('sale', { request: of.requestId }), textContent: of.requestId })],
   ['Buyer', person(of.buyerId)],
   ['Seller', person(of.sellerId)],
   ['Lies', of.escrowState && `${of.escrowState}, as was said`],

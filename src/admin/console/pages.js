@@ -14,8 +14,9 @@ import * as money from './money.js';
 import * as overview from './overview.js';
 import * as people from './people.js';
 import * as rooms from './rooms.js';
+import * as sale from './sale.js';
 import * as send from './send.js';
 import * as system from './system.js';
 import * as why from './why.js';
 
-export const PAGES = [overview, people, rooms, events, why, money, system, send];
+export const PAGES = [overview, people, rooms, events, why, sale, money, system, send];

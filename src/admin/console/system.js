@@ -5,6 +5,7 @@ import { Chart } from './chart.js';
 import { askTwice } from './dialog.js';
 import { element, facts, keep, moment, panel, say, table } from './element.js';
 import { History } from './history.js';
+import { nodesPanel, storePanel } from './store.js';
 import { many, number } from './words.js';
 
 export const path = 'system';
@@ -85,7 +86,8 @@ export function open(at, { status }) {
   const none = element('p', { className: 'empty', textContent: mayAsk ? 'No webhook is configured (WEBHOOK_URL).' : 'Webhooks are shown to those whose token has the role admin.' });
   const charts = new Map();
   const grid = element('div', { className: 'charts' });
-  at.replaceChildren(panel('Parts', { about: 'as /readyz tells of them', className: 'list' }, parts),
+  const [nodes, store] = [nodesPanel(), storePanel()];
+  at.replaceChildren(panel('Parts', { about: 'as /readyz tells of them', className: 'list' }, parts), nodes.card, store.card,
     element('h3', { className: 'part', textContent: 'Webhooks' }), hooks, none,
     element('h3', { className: 'part', textContent: 'The last hour of this node' }), grid);
 
@@ -99,6 +101,8 @@ export function open(at, { status }) {
       fetch('readyz', { credentials: 'omit', cache: 'no-store' }).then((answer) => answer.json()),
       mayAsk ? call('api/webhook-endpoints?limit=100') : { items: [] },
       history.refresh(),
+      nodes.refresh(),
+      store.refresh(),
     ]);
     const failing = new Set(ready.failing ?? []);
     const told = { store: failing.has('store') ? 'away' : 'ok', ...ready.details };

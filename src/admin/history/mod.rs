@@ -63,6 +63,22 @@ impl History {
         self.0.ring.lock().tell(after)
     }
 
+    /// The connections as they were read last, and how long events took to them, in seconds: of 99 in 100.
+    pub(super) fn now(&self) -> (u64, Option<f64>) {
+        let ring = self.0.ring.lock();
+        let last = |name: &str| ring.last(name, 1);
+        let connections =
+            last("connections").into_iter().filter_map(|(_, values)| values.last().copied());
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "so many connections are exact in a float, and none are less than none"
+        )]
+        let connections = connections.map(|value| value as u64).sum();
+        let lag = last("tail").into_iter().find(|(name, _)| name.ends_with("p99"));
+        (connections, lag.and_then(|(_, values)| values.last().copied()).map(f64::from))
+    }
+
     /// What is wrong now, the worst first.
     pub(super) fn troubles(&self) -> Vec<Trouble> {
         troubles::find(&self.0.ring.lock(), &self.0.readiness.state())

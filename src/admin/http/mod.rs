@@ -2,10 +2,13 @@
 
 mod login;
 pub(super) mod page;
+mod sale;
 mod status;
+mod store;
 mod tail;
 pub(super) mod welcome;
 
+pub use self::{sale::sale_routes, store::store_routes};
 use axum::{Router, extract::FromRef};
 use utoipa_axum::{router::OpenApiRouter, routes};
 

@@ -48,7 +48,9 @@ pub(in crate::admin) const FILES: &[(&str, &str, &str)] = &[
     ("events.js", SCRIPT, include_str!("../console/events.js")),
     ("why.js", SCRIPT, include_str!("../console/why.js")),
     ("money.js", SCRIPT, include_str!("../console/money.js")),
+    ("sale.js", SCRIPT, include_str!("../console/sale.js")),
     ("dialog.js", SCRIPT, include_str!("../console/dialog.js")),
+    ("store.js", SCRIPT, include_str!("../console/store.js")),
     ("system.js", SCRIPT, include_str!("../console/system.js")),
     ("send.js", SCRIPT, include_str!("../console/send.js")),
 ];

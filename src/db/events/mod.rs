@@ -21,7 +21,7 @@ pub use self::{
     moved::{continue_stream, streams_after},
     prune::prune_events,
     restored::{Beginning, beginning},
-    since::position_before,
+    since::{number_at, position_before},
     subject::{KeptEvent, events_about, rewrite, take_back},
 };
 pub(super) use self::{

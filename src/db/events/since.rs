@@ -1,9 +1,10 @@
-//! Where in the order of all kept events a time is.
+//! Where in the order of all kept events a time is, and where in a stream.
 
 use crate::{
     clock::Timestamp,
     db::{Result, Row, Tx},
     params,
+    stream::Stream,
 };
 
 /// The highest position of an event that was announced before a time, as positions rise with time; one
@@ -41,4 +42,32 @@ async fn first(tx: &mut Tx<'_>, position: i64) -> Result<Option<(i64, Timestamp)
 
 fn read(row: &Row) -> Result<(i64, Timestamp)> {
     Ok((row.get("position")?, row.get("created_at")?))
+}
+
+/// The number of a stream's last event at or below a position, as positions rise with numbers; one below
+/// its first where all are above. None when no event of it is kept.
+///
+/// # Errors
+/// The store's.
+pub async fn number_at(tx: &mut Tx<'_>, stream: &Stream, position: i64) -> Result<Option<i64>> {
+    const ENDS: &str = "
+        SELECT (SELECT MIN(seq) FROM events WHERE stream = $1) AS first,
+            (SELECT MAX(seq) FROM events WHERE stream = $1) AS last";
+    const NEXT: &str = "
+        SELECT seq, position FROM events WHERE stream = $1 AND seq >= $2 ORDER BY seq LIMIT 1";
+    let ends = tx.one(ENDS, &params![stream]).await?;
+    let (Some(first), Some(last)): (Option<i64>, Option<i64>) =
+        (ends.get("first")?, ends.get("last")?)
+    else {
+        return Ok(None);
+    };
+    let (mut at, mut above) = (first - 1, last + 1);
+    while above - at > 1 {
+        let middle = at + (above - at) / 2;
+        match tx.optional(NEXT, &params![stream, middle]).await? {
+            Some(next) if next.get::<i64>("position")? <= position => at = next.get("seq")?,
+            _ => above = middle,
+        }
+    }
+    Ok(Some(at))
 }

@@ -85,6 +85,15 @@ pub(in crate::payments) async fn is_paid_out(tx: &mut Tx<'_>, payment: &Id) -> R
     Ok(tx.one(PAID_OUT, &params![payment]).await?.get::<i64>("payouts")? > 0)
 }
 
+/// The payouts of a payment, the first first: each but the last has failed.
+pub(in crate::payments) async fn of_payment(tx: &mut Tx<'_>, payment: &Id) -> Result<Vec<Payout>> {
+    const OF_PAYMENT: &str = "SELECT * FROM payouts WHERE payment_id = $1 LIMIT 100";
+    let rows = tx.all(OF_PAYMENT, &params![payment]).await?;
+    let mut payouts = rows.iter().map(row).collect::<Result<Vec<_>>>()?;
+    payouts.sort_by(|one, other| one.id.cmp(&other.id));
+    Ok(payouts)
+}
+
 /// The payout whose callbacks come to this path.
 pub(in crate::payments) async fn of_token(tx: &mut Tx<'_>, token: &str) -> Result<Option<Payout>> {
     const OF_TOKEN: &str = "SELECT * FROM payouts WHERE webhook_token = $1";
