@@ -25,9 +25,9 @@ impl Listener {
     async fn next(&mut self) -> Option<(String, Value)> {
         within("an event", async {
             loop {
-                if let Some((block, rest)) = self.unread.split_once("\n\n") {
-                    let lines: Vec<_> = block.lines().map(str::to_owned).collect();
-                    self.unread = rest.to_owned();
+                if let Some(end) = self.unread.find("\n\n") {
+                    let block: String = self.unread.drain(..end + 2).collect();
+                    let lines: Vec<_> = block.trim_end().lines().collect();
                     let [name, data] = lines.as_slice() else { continue };
                     let data = data.strip_prefix("data: ").expect("data");
                     let name = name.strip_prefix("event: ").expect("a name");
