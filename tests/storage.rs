@@ -7,7 +7,7 @@ use crate::support::TestApp;
 #[tokio::test]
 async fn the_store_is_told_by_table() {
     let app = TestApp::with(|config| {
-        config.database.event_retention = std::time::Duration::from_secs(3600);
+        config.database.event_retention = std::time::Duration::from_hours(1);
     })
     .await;
     app.buyer("ann").buys_from(&app.seller("sam")).await;
