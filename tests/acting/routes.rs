@@ -10,7 +10,10 @@ use serde_json::{Value, json};
 use crate::support::{Person, TestApp, app::Answer, market::a_lamp};
 
 /// Calls that no user makes.
-const OF_SERVICES: [&str; 1] = ["POST /api/marketplace/template-checkouts/{id}/payment"];
+const OF_SERVICES: [&str; 2] = [
+    "POST /api/marketplace/template-checkouts/{id}/payment",
+    "GET /api/marketplace/requests/{id}/timeline",
+];
 
 /// A story that is told by people themselves, or by a backend for them.
 struct Story<'a> {

@@ -344,7 +344,7 @@ async fn the_description_shows_how_a_request_moves() {
     let paths = document["paths"].as_object().unwrap();
     let ours: Vec<_> =
         paths.iter().filter(|(path, _)| path.starts_with("/api/marketplace/")).collect();
-    assert_eq!(ours.len(), 15, "{ours:?}");
+    assert_eq!(ours.len(), 16, "{ours:?}");
     for (path, calls) in ours {
         for (method, call) in calls.as_object().unwrap() {
             assert_eq!(call["tags"], json!(["Marketplace"]), "{method} {path}");
