@@ -188,6 +188,7 @@ async fn what_a_broken_connection_said_counts_for_nothing_though_it_comes_late()
     common.redis.ask::<String>(&late);
     // Whoever was found to have gone is told to have before this.
     let fay = here.user("fay").await;
+    hears(&mut eve, "user:online", "fay").await;
     fay.close().await;
     hears(&mut eve, "user:offline", "fay").await;
     heard_nothing_of(&mut eve, "ann").await;
