@@ -327,14 +327,14 @@ test('events are seen as they are sent, narrowed, held, and asked why', async (t
 
   await list.getByTitle('Who heard it?').first().press('Enter');
   await page.getByRole('heading', { name: 'Why', level: 2 }).waitFor();
-  await page.getByLabel('User').fill('alice');
+  await page.getByLabel('User', { exact: true }).fill('alice');
   await page.keyboard.press('Enter');
   await page.getByText(/Was online and meant; written to it/).waitFor();
   await page.getByRole('region', { name: 'The event' }).getByText('conversation:night').waitFor();
-  await page.getByLabel('User').fill('bob');
+  await page.getByLabel('User', { exact: true }).fill('bob');
   await page.keyboard.press('Enter');
   await page.getByText(/Not heard: was offline then/).waitFor();
-  await page.getByLabel('Event').fill('nothing');
+  await page.getByLabel('Event', { exact: true }).fill('nothing');
   await page.keyboard.press('Enter');
   await page.getByText(/422 · invalid_payload/).waitFor();
 });
@@ -351,7 +351,7 @@ for (const look of LOOKS) {
       ['People', page.getByRole('button', { name: 'alice' })],
       ['Rooms', page.getByRole('button', { name: 'conversation:night' })],
       ['Live events', page.getByText('Nothing was sent since you look.')],
-      ['Why', page.getByLabel('User')],
+      ['Why', page.getByLabel('User', { exact: true })],
       ['Money', page.getByText('Nothing waits for anybody.')],
       ['Webhooks & store', page.getByText('No webhook is configured')],
       ['Send', page.getByLabel('Room name')],
