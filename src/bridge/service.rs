@@ -89,6 +89,7 @@ impl Bridge {
             }
         }
         self.send(emits).await;
+        // Only now may another node take what comes later.
         drop(taken);
     }
 

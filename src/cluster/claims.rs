@@ -5,10 +5,7 @@ use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
 
 use redis::{RedisError, aio::MultiplexedConnection};
 use tokio::{
-    sync::{
-        mpsc::{self, OwnedPermit},
-        oneshot,
-    },
+    sync::mpsc::{self, OwnedPermit},
     time::sleep,
 };
 
@@ -102,8 +99,8 @@ async fn take(
     };
     let messages: Vec<_> = heard.into_iter().filter(is_ours).map(|heard| heard.emitted).collect();
     if !messages.is_empty() {
-        let (undone, done) = oneshot::channel();
-        place.send(Taken { messages, undone });
+        let (taken, done) = Taken::new(messages);
+        place.send(taken);
         tasks.spawn("turn", async move {
             // Ends with what was taken, which says nothing.
             let _ = done.await;

@@ -32,8 +32,16 @@ const BATCHES: usize = 2;
 pub struct Taken {
     /// In the order in which they were published.
     pub messages: Vec<Emitted>,
-    #[expect(dead_code, reason = "its end says that they are done")]
-    pub(super) undone: oneshot::Sender<Infallible>,
+    /// Its end says that they are done.
+    _undone: oneshot::Sender<Infallible>,
+}
+
+impl Taken {
+    /// These, and what ends with them.
+    pub(super) fn new(messages: Vec<Emitted>) -> (Self, oneshot::Receiver<Infallible>) {
+        let (undone, done) = oneshot::channel();
+        (Self { messages, _undone: undone }, done)
+    }
 }
 
 /// A message that this node has taken.

@@ -274,10 +274,9 @@ impl Link {
         Some(state.members.iter().count())
     }
 
-    /// What is sent is more than the client of this polling session takes. Always true.
-    pub(super) fn note_slow(&self) -> bool {
+    /// What is sent is more than the client of this polling session takes.
+    pub(super) fn note_slow(&self) {
         self.rare().slow.store(true, Ordering::Release);
-        true
     }
 
     /// Whether it ends since its client took less than it was sent.

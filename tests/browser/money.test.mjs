@@ -24,6 +24,9 @@ async function start(t, env) {
   return { url, ask };
 }
 
+/** An amount with more digits than a number of JavaScript. */
+const EXACT = '35.499999999999999999';
+
 /** A request of ann's with an accepted offer of sam's, and her payment for it. */
 async function sale({ ask }) {
   const lamp = { title: '<b>A lamp</b>', description: 'Green', budget: { amount: 40, currency: 'USD' } };
@@ -42,7 +45,7 @@ async function unsettled(server) {
   const good = await sale(server);
   await server.ask('back', 'POST', `payments/${good.payment}/confirm`, { txHash: '0x2' });
   const payout = (await server.ask('back', 'POST', 'payouts', {
-    sellerId: 'sam', paymentId: good.payment, amount: '35.50', currency: 'USD', destination: '0x6f2F', provider: 'decentralized',
+    sellerId: 'sam', paymentId: good.payment, amount: EXACT, currency: 'USD', destination: '0x6f2F', provider: 'decentralized',
   })).id;
   await server.ask('back', 'PATCH', `payouts/${payout}`, { status: 'failed' });
   return { late, good, payout };
@@ -91,6 +94,9 @@ test('money that waits is settled, each asked twice, by the keyboard alone', asy
     body: JSON.stringify({ sellerId: 'sam', paymentId: good.payment, amount: '35.50', currency: 'USD', destination: '0x7a', provider: 'decentralized' }),
   });
   assert.equal(refused.status, 409, 'it is under way once more');
+  const { steps } = await server.ask('back', 'GET', `marketplace/requests/${good.request}/timeline`);
+  const paid = steps.filter(({ kind }) => kind === 'payout_created').map(({ detail }) => detail);
+  assert.deepEqual(paid, [`${EXACT} USD`, `${EXACT} USD`]);
 });
 
 test('who may not settle is told so', async (t) => {

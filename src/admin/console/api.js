@@ -55,13 +55,17 @@ export async function ask(path, { method = 'GET', body, credential = session.cre
   }
 }
 
+// Amounts have more digits than a number of JavaScript: they stay as they were written.
+const exact = (key, value, { source } = {}) => (/amount$/i.test(key) && typeof value === 'number' ? source ?? value : value);
+
 // The answer of a call that must succeed, as JSON or as text.
 export async function call(path, options) {
   const response = await ask(path, options);
   if (!response.ok) throw await problem(response);
   try {
     const isJson = /json/.test(response.headers.get('content-type') ?? '');
-    return isJson ? await response.json() : await response.text();
+    const text = await response.text();
+    return isJson ? JSON.parse(text, exact) : text;
   } catch {
     throw new Problem({ title: 'No answer', detail: 'The answer did not arrive whole.' });
   }

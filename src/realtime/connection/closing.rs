@@ -44,13 +44,12 @@ impl Context {
         Arc::new(Polls::new(self.tasks.clone(), move |wish| {
             let Some(link) = link.upgrade() else { return };
             match wish {
-                Wish::TooMuch
-                    if link.note_slow()
-                        && context.close_because(&link, ClosingReason::SlowConsumer) =>
-                {
-                    metrics::slow_consumers().increment(1);
+                Wish::TooMuch => {
+                    link.note_slow();
+                    if context.close_because(&link, ClosingReason::SlowConsumer) {
+                        metrics::slow_consumers().increment(1);
+                    }
                 }
-                Wish::TooMuch => {}
                 Wish::End => link.close(),
             }
         }))

@@ -323,7 +323,9 @@ impl Connection {
     /// Has nothing done any more that it asks for. False when that was so before.
     pub(super) fn shut_out(&self, reason: ClosingReason) -> bool {
         let mut state = self.lock();
-        let is_new = state.phase != Phase::Gone && state.shut_out.replace(reason).is_none();
+        let is_new = state.phase != Phase::Gone && state.shut_out.is_none();
+        // The first reason is what ended it.
+        state.shut_out.get_or_insert(reason);
         if let Some((recovery, session)) = self.session().filter(|_| is_new) {
             recovery.forgotten(session, reason.as_kept());
         }
