@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 
 import { io } from 'socket.io-client';
 
+import { atEnd } from './ends.mjs';
 import { newTab } from './pages.mjs';
 import { startServer, token } from './server.mjs';
 
@@ -35,7 +36,7 @@ after(() => files?.close());
 async function enter(t, url, user) {
   const auth = { token: token({ userId: user }) };
   const socket = io(url, { auth, transports: ['websocket'], forceNew: true, reconnection: false });
-  t.after(() => socket.close());
+  atEnd(t, () => socket.close());
   await new Promise((connected, refused) => socket.once('connect', connected).once('connect_error', refused));
   return socket;
 }

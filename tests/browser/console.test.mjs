@@ -7,6 +7,7 @@ import { test } from 'node:test';
 
 import { io } from 'socket.io-client';
 
+import { atEnd } from './ends.mjs';
 import { DEADLINE_MS, LOOKS, barriers, open, shoot } from './pages.mjs';
 import { SECRET, startDevelopment, startServer, token } from './server.mjs';
 
@@ -22,7 +23,7 @@ async function openConsole(t, url, look) {
 async function enter(t, { url, secret }, user, conversation) {
   const auth = { token: token({ userId: user, rooms: [`conversation:${conversation}`] }, secret) };
   const socket = io(url, { auth, transports: ['websocket'], forceNew: true });
-  t.after(() => socket.close());
+  atEnd(t, () => socket.close());
   const answer = await socket.timeout(DEADLINE_MS).emitWithAck('conversation:join', conversation);
   assert.equal(answer.success, true, JSON.stringify(answer));
   return socket;
@@ -59,7 +60,7 @@ async function goTo(page, name) {
 async function connect(t, url, user, rooms = [], options = {}) {
   const auth = { token: token({ userId: user, rooms }, SECRET) };
   const socket = io(url, { auth, transports: ['websocket'], forceNew: true, reconnection: false, ...options });
-  t.after(() => socket.close());
+  atEnd(t, () => socket.close());
   await once(socket, 'connect', { signal: AbortSignal.timeout(DEADLINE_MS) });
   for (const room of rooms) {
     const [, conversation] = room.split(':');

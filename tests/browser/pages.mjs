@@ -7,6 +7,8 @@ import { after, before } from 'node:test';
 
 import { chromium } from 'playwright-core';
 
+import { atEnd } from './ends.mjs';
+
 export const DEADLINE_MS = 15_000;
 
 const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -47,7 +49,7 @@ export async function open(t, url, path, look = LOOKS[0]) {
   page.on('request', (request) => {
     if (!request.url().startsWith(url)) complaints.push(`asked ${request.url()}`);
   });
-  t.after(async () => {
+  atEnd(t, async () => {
     await page.close();
     assert.deepEqual(complaints, []);
   });

@@ -9,6 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { atEnd } from './ends.mjs';
+
 const BINARY =
   process.env.STOA_BIN ?? fileURLToPath(new URL('../../target/debug/stoa', import.meta.url));
 const READY_MS = 20_000;
@@ -62,7 +64,7 @@ async function start(t, env) {
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text) => (said += text));
   const ended = new Promise((resolve) => child.once('exit', resolve).once('error', resolve));
-  t.after(async () => {
+  atEnd(t, async () => {
     child.kill('SIGKILL');
     await ended;
     await rm(data, { recursive: true });
