@@ -20,6 +20,7 @@ mod claims;
 mod connection;
 mod emitters;
 mod envelope;
+mod examine;
 mod names;
 mod nodes;
 mod presence;
@@ -32,6 +33,7 @@ pub use self::{
     asks::Answers,
     connection::{Change, Hearer},
     emitters::{Emitted, Source, Taken},
+    examine::{ExamineError, Examined},
     nodes::Cluster,
     presence::{Online, Step, Ticked},
     server::Unusable,

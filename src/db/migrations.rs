@@ -77,6 +77,26 @@ fn ensure_known(newest: i64, opening: Opening) -> Result<()> {
     Ok(())
 }
 
+/// How the tables of a database stand to those of this version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schema {
+    /// There are none.
+    Absent,
+    /// They are of the migration `newest`, and this version has that of `known`.
+    Older {
+        /// The newest that was carried out.
+        newest: i64,
+        /// The newest of this version.
+        known: i64,
+    },
+    /// They are the same.
+    Current,
+    /// A newer version has changed them, up to this migration.
+    Newer(i64),
+    /// This migration was carried out and is another in this version.
+    Changed(i64),
+}
+
 /// What was carried out in a database: migrations by their number, each with its checksum.
 type Applied = HashMap<i64, Vec<u8>>;
 
@@ -89,14 +109,19 @@ pub(super) async fn postgres_is_there(connection: &mut PgConnection) -> Result<b
     Ok(sqlx::query_scalar(THERE).fetch_one(connection).await?)
 }
 
-/// Refuses a Postgres database that is not of this version.
-pub(super) async fn postgres_as_it_is(connection: &mut PgConnection) -> Result<()> {
+/// How the tables of a Postgres database stand to this version.
+pub(super) async fn postgres_schema(connection: &mut PgConnection) -> Result<Schema> {
     const APPLIED: &str = "SELECT version, checksum FROM _sqlx_migrations";
     if !postgres_is_there(connection).await? {
-        return Err(unfit(NO_TABLES));
+        return Ok(Schema::Absent);
     }
     let applied: Vec<(i64, Vec<u8>)> = sqlx::query_as(APPLIED).fetch_all(connection).await?;
-    ensure_current(&applied.into_iter().collect())
+    Ok(schema(&applied.into_iter().collect()))
+}
+
+/// Refuses a Postgres database that is not of this version.
+pub(super) async fn postgres_as_it_is(connection: &mut PgConnection) -> Result<()> {
+    ensure_current(postgres_schema(connection).await?)
 }
 
 /// Whether there are tables of ours in a SQLite database.
@@ -106,37 +131,47 @@ pub(super) fn sqlite_is_there(connection: &Connection) -> Result<bool> {
     Ok(connection.query_row(THERE, [], |row| row.get::<_, i64>(0))? == 1)
 }
 
-/// Refuses a SQLite database that is not of this version.
-pub(super) fn sqlite_as_it_is(connection: &Connection) -> Result<()> {
+/// How the tables of a SQLite database stand to this version.
+pub(super) fn sqlite_schema(connection: &Connection) -> Result<Schema> {
     const APPLIED: &str = "SELECT version, checksum FROM migrations";
     if !sqlite_is_there(connection)? {
-        return Err(unfit(NO_TABLES));
+        return Ok(Schema::Absent);
     }
     let mut applied = connection.prepare(APPLIED)?;
     let applied = applied.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    ensure_current(&applied.collect::<rusqlite::Result<_>>()?)
+    Ok(schema(&applied.collect::<rusqlite::Result<_>>()?))
 }
 
-fn ensure_current(applied: &Applied) -> Result<()> {
+/// Refuses a SQLite database that is not of this version.
+pub(super) fn sqlite_as_it_is(connection: &Connection) -> Result<()> {
+    ensure_current(sqlite_schema(connection)?)
+}
+
+fn schema(applied: &Applied) -> Schema {
     let newest = applied.keys().max().copied().unwrap_or_default();
     for migration in MIGRATIONS.iter() {
         let version = migration.version;
         match applied.get(&version) {
             Some(checksum) if *checksum == *migration.checksum => {}
-            Some(_) => return Err(refusal(format_args!("migration {version} has changed since"))),
-            None => {
-                return Err(unfit(format_args!(
-                    "it is of an older version ({newest}, and this is {}); `stoa migrate` brings it up \
-                     to date",
-                    newest_known(),
-                )));
-            }
+            Some(_) => return Schema::Changed(version),
+            None => return Schema::Older { newest, known: newest_known() },
         }
     }
-    if !MIGRATIONS.version_exists(newest) {
-        return Err(unfit_newer(newest));
+    if MIGRATIONS.version_exists(newest) { Schema::Current } else { Schema::Newer(newest) }
+}
+
+fn ensure_current(schema: Schema) -> Result<()> {
+    match schema {
+        Schema::Current => Ok(()),
+        Schema::Absent => Err(unfit(NO_TABLES)),
+        Schema::Changed(version) => {
+            Err(refusal(format_args!("migration {version} has changed since")))
+        }
+        Schema::Older { newest, known } => Err(unfit(format_args!(
+            "it is of an older version ({newest}, and this is {known}); `stoa migrate` brings it up to date",
+        ))),
+        Schema::Newer(newest) => Err(unfit_newer(newest)),
     }
-    Ok(())
 }
 
 fn newest_known() -> i64 {

@@ -17,6 +17,8 @@ mod bulk;
 mod companion;
 mod error;
 mod events;
+mod examine;
+mod examined;
 mod measure;
 mod migrations;
 mod open;
@@ -60,6 +62,8 @@ pub use self::{
         events_after, kept_after, kept_at, last_seq, missed_after, number_at, position,
         position_before, prune_events, pruned, rewrite, set_kept, streams_after, take_back,
     },
+    examined::{Examined, PostgresExamined, SqliteExamined},
+    migrations::Schema,
     postgres::{Listener, News},
     reach::{InvalidReach, Reach},
     shared::CommitListener,

@@ -3,6 +3,7 @@
 //! that neither a locked row nor a slow question keeps the others waiting.
 
 mod aside;
+mod examine;
 mod locks;
 mod query;
 mod records;
@@ -41,7 +42,7 @@ pub(super) use self::{
     session::Session,
 };
 use super::{
-    Error, Kind, Result, Tx, events, migrations,
+    Error, Kind, PostgresExamined, Result, Tx, events, migrations,
     opening::Opening,
     shared::Shared,
     unit::{Lost, Unit, carry_out, guard},
@@ -137,6 +138,12 @@ impl Postgres {
         let session = aside::open(&options, settings, own).await?;
         let pools = Pools { writes: session.clone(), reads: session.clone(), probes: session };
         Ok(Self::new(options, pools, config, shared, None, true))
+    }
+
+    /// Looks at the database of a URL from outside.
+    pub(super) async fn examine(url: &str) -> Result<PostgresExamined> {
+        let look = timeout(UNIT_TIMEOUT, examine::look(&options(url)?)).await;
+        look.map_err(|_| Error::new(Kind::Unavailable, "no answer"))?
     }
 
     fn new(

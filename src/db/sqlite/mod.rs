@@ -1,6 +1,7 @@
 //! SQLite inside the process: one thread that writes, in groups, and a few that read.
 
 mod backup;
+mod examine;
 mod files;
 mod mark;
 mod query;
@@ -32,6 +33,7 @@ use tokio::{
 
 pub(super) use self::{
     backup::{backup, copy_aside},
+    examine::look_at,
     query::{execute, insert_all, rows},
     session::Session,
 };
