@@ -9,7 +9,7 @@
 //! ```text
 //! src/main.rs, src/cli/   verbs: serve · check-config · token · events · migrate · restored · backup ·
 //!                         export · import · emit · rooms · users · tail · why · disconnect · observe ·
-//!                         healthcheck · completions
+//!                         healthcheck · doctor · completions
 //! src/app/                roof: builds everything, the route table, the catalogue, shutdown
 //! src/admin/              beside the roof: the operator's page, and what it asks of this node
 //! src/observe/            beside the roof: stands before another server, and tells what would change

@@ -13,6 +13,7 @@ mod client_files;
 mod cluster;
 mod command_line;
 mod contract;
+mod doctor;
 mod documents;
 mod emit;
 mod emit_storage;

@@ -5,6 +5,7 @@ mod backup;
 mod check_config;
 mod completions;
 mod disconnect;
+mod doctor;
 mod emit;
 mod events;
 mod export;
@@ -79,6 +80,9 @@ enum Verb {
     Observe(observe::Args),
     /// Ask a running server whether it is ready; fail when it is not
     Healthcheck(healthcheck::Args),
+    /// Look at what a server stands on (limits, clock, disk, its port and the way to it, keys, store, Redis),
+    /// and say what to do; fail when there is a problem. It changes nothing
+    Doctor(doctor::Args),
     /// Print the script by which a shell completes these verbs
     Completions(completions::Args),
 }
@@ -105,6 +109,7 @@ impl Cli {
             Verb::Disconnect(args) => disconnect::run(args, load).await,
             Verb::Observe(args) => observe::run(args, load()?).await,
             Verb::Healthcheck(args) => healthcheck::run(args, load).await,
+            Verb::Doctor(args) => doctor::run(args, load).await,
             Verb::Completions(args) => completions::run(args, Self::command()),
         }
     }
