@@ -130,7 +130,7 @@ pub(super) async fn add_participants(
         params![conversation, user, now, after_message, after_event, listed_at, number]
     };
     let rows: Vec<_> = users.iter().zip(last + 1..).map(row).collect();
-    let added = tx.insert_all(ADD, &rows).await?.len();
+    let added = tx.for_each(ADD, &rows).await?.len();
     let added = i64::try_from(added).unwrap_or(i64::MAX);
     count_participants(tx, conversation, added).await?;
     // As they are known.

@@ -32,7 +32,7 @@ use tokio::{
 
 pub(super) use self::{
     backup::{backup, copy_aside},
-    query::{execute, insert_all, rows},
+    query::{execute, for_each, rows},
     session::Session,
 };
 use self::{

@@ -48,7 +48,7 @@ pub(super) async fn begin(tx: &mut Tx<'_>, rows: &[[Value; 7]]) -> Result<()> {
     const BEGIN: &str = "
         INSERT INTO sessions (pid, socket, user_id, namespace, began, began_at, node)
         VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    tx.insert_all(BEGIN, rows).await.map(drop)
+    tx.for_each(BEGIN, rows).await.map(drop)
 }
 
 /// What of an entry is written.
