@@ -8,7 +8,7 @@ use crate::{
     db::{Reach, Result, Tx},
     id::Id,
     params,
-    realtime::recovery::{entry::Leaving, pid::Key},
+    realtime::recovery::{entry::Leaving, pid::Key, store::Comer},
     room::Room,
 };
 
@@ -43,23 +43,23 @@ pub(in crate::realtime::recovery) async fn ended(
     tx.execute(ROOMS, &params![key, generation, after, now]).await.map(drop)
 }
 
-/// A session has been taken for this generation: who was connected before is not any more.
-pub(super) async fn taken(
-    tx: &mut Tx<'_>,
-    key: Key,
-    generation: NonZeroU32,
-    after: &Reach,
-) -> Result<()> {
+/// These sessions have just been taken: who was connected before is not any more.
+pub(super) async fn taken(tx: &mut Tx<'_>, comers: &[&Comer]) -> Result<()> {
     const CONNECTION: &str = "
+        WITH asked (pid, ended, ended_at) AS (VALUES ($1, $2, $3))
         INSERT INTO past_connections (pid, generation, socket, user_id, namespace, began, began_at,
             heard, restored, ended, ended_at, reason)
-        SELECT pid, generation - 1, socket, user_id, namespace, began, COALESCE(came_at, began_at),
-            heard, restored, CASE WHEN ended_at IS NULL THEN CAST($3 AS TEXT) ELSE ended END,
-            COALESCE(ended_at, CAST($4 AS BIGINT)), COALESCE(reason, 'came back')
-        FROM sessions WHERE pid = $1 AND generation = $2
+        SELECT s.pid, s.generation - 1, s.socket, s.user_id, s.namespace, s.began,
+            COALESCE(s.came_at, s.began_at), s.heard, s.restored,
+            CASE WHEN s.ended_at IS NULL THEN asked.ended ELSE s.ended END,
+            COALESCE(s.ended_at, asked.ended_at), COALESCE(s.reason, 'came back')
+        FROM asked JOIN sessions s ON s.pid = asked.pid
+        WHERE TRUE
         ON CONFLICT (pid, generation) DO NOTHING";
-    let (generation, now) = (i64::from(generation.get()), tx.now());
-    tx.execute(CONNECTION, &params![key, generation, after.to_string(), now]).await.map(drop)
+    let now = tx.now();
+    let row = |comer: &&Comer| params![comer.key, comer.after.to_string(), now];
+    let rows: Vec<_> = comers.iter().map(row).collect();
+    tx.for_each(CONNECTION, &rows).await.map(drop)
 }
 
 /// A session is not in a room any more.
