@@ -72,11 +72,7 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Batches<Q, A> {
                 answer = &mut answered => return answer.map_err(lost)?,
                 turn = self.0.turns.clone().acquire_owned() => turn.map_err(Error::internal)?,
             };
-            let batch: Vec<_> = {
-                let mut waiting = self.0.waiting.lock();
-                let many = waiting.len().min(self.0.most);
-                waiting.drain(..many).collect()
-            };
+            let batch = self.0.next();
             if batch.is_empty() {
                 drop(turn);
                 return answered.await.map_err(lost)?;
@@ -92,10 +88,23 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Batches<Q, A> {
 }
 
 impl<Q: Clone, A> Inner<Q, A> {
+    /// Those who wait longest; nobody who has gone.
+    fn next(&self) -> Vec<Pending<Q, A>> {
+        let (mut waiting, mut batch) = (self.waiting.lock(), Vec::new());
+        while batch.len() < self.most
+            && let Some(pending) = waiting.pop_front()
+        {
+            if !pending.1.is_closed() {
+                batch.push(pending);
+            }
+        }
+        batch
+    }
+
     /// Answers together; where one of them may be why that fails, each alone.
     async fn answer(&self, batch: Vec<Pending<Q, A>>) {
         let (questions, askers): (Vec<Q>, Vec<_>) = batch.into_iter().unzip();
-        // Whoever asked may have gone.
+        // Whoever asked may have gone meanwhile.
         let tell = |asker: oneshot::Sender<_>, answer| drop(asker.send(answer));
         match (self.answer)(questions.clone()).await {
             Ok(answers) => {
@@ -169,7 +178,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_goes_away_leaves_the_others_with_their_answers() {
+    async fn who_goes_away_is_passed_over_and_leaves_the_others_with_their_answers() {
         let (batches, mut begins) = batches();
         let mut leading = Box::pin(batches.ask(1));
         assert!(leading.as_mut().now_or_never().is_none());
@@ -183,7 +192,7 @@ mod tests {
         go_on.send(()).unwrap();
         let begun = tokio::select! { begun = begins.recv() => begun, _ = &mut last => None };
         let (asked, go_on) = begun.unwrap();
-        assert_eq!(asked, [2, 3]);
+        assert_eq!(asked, [3]);
         go_on.send(()).unwrap();
         assert_eq!(last.await.unwrap(), 30);
     }
