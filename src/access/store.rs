@@ -4,7 +4,6 @@ pub(super) mod moved;
 
 use std::collections::HashSet;
 
-use super::rights::Entrant;
 use crate::{
     clock::Timestamp,
     db::{Result, Row, Tx},
@@ -13,17 +12,16 @@ use crate::{
     room::Room,
 };
 
-/// Those of them, by room and user, for whom there is a grant.
+/// For which of these there is a grant.
 pub(super) async fn which_are_granted(
     tx: &mut Tx<'_>,
-    entrants: &[Entrant],
+    asked: &[(&Room, &Id)],
 ) -> Result<HashSet<(Room, Id)>> {
     const GRANTS: &str = "
         WITH asked (room, user_id) AS (VALUES ($1, $2))
         SELECT g.room, g.user_id
         FROM asked JOIN grants g ON g.room = asked.room AND g.user_id = asked.user_id";
-    let row = |entrant: &Entrant| params![&entrant.room, &entrant.identity.user_id];
-    let rows: Vec<_> = entrants.iter().map(row).collect();
+    let rows: Vec<_> = asked.iter().map(|(room, user)| params![*room, *user]).collect();
     let granted = tx.for_each(GRANTS, &rows).await?;
     granted.iter().map(|row| Ok((row.get("room")?, row.get("user_id")?))).collect()
 }

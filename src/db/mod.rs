@@ -57,8 +57,8 @@ pub use self::{
     events::{
         Absence, Beginning, Budget, KeptAt, KeptEvent, KeptWire, Missed, Portion, StoredEvent,
         StreamPosition, beginning, committed_after, continue_stream, empty_after, events_about,
-        events_after, kept_after, kept_at, last_seq, missed, number_at, position, position_before,
-        prune_events, rewrite, set_kept, streams_after, take_back,
+        events_after, kept_after, kept_at, last_seq, missed_by, number_at, position,
+        position_before, prune_events, rewrite, set_kept, streams_after, take_back,
     },
     postgres::{Listener, News},
     reach::{InvalidReach, Reach},

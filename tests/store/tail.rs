@@ -147,7 +147,8 @@ async fn missed(
     let absence = Absence { streams, most: Portion { events: 100_000, bytes: usize::MAX } };
     let read = async move |tx: &mut Tx<'_>| {
         let mut all = BTreeMap::<i64, Vec<_>>::new();
-        let missed = db::missed(tx, &[absence], i64::MAX).await?.remove(0).expect("not too much");
+        let missed =
+            db::missed_by(tx, &[absence], i64::MAX).await?.remove(0).expect("not too much");
         for (stream, missed) in missed {
             for event in &missed.events {
                 all.entry(event.position).or_default().push((stream.clone(), event.seq));

@@ -254,7 +254,8 @@ async fn stored(
     entrants: Vec<Entrant>,
 ) -> Result<Vec<Membership>> {
     let read = async move |tx: &mut Tx<'_>| {
-        let granted = store::which_are_granted(tx, &entrants).await?;
+        let asked = entrants.iter().map(|entrant| (&entrant.room, &entrant.identity.user_id));
+        let granted = store::which_are_granted(tx, &asked.collect::<Vec<_>>()).await?;
         let recorded = records.memberships(tx, &entrants).await?;
         let membership = |(entrant, recorded): (Entrant, Membership)| {
             let Entrant { identity: Identity { user_id, .. }, room } = entrant;

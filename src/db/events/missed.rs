@@ -45,7 +45,7 @@ struct Place {
 ///
 /// # Errors
 /// The store's.
-pub async fn missed(
+pub async fn missed_by(
     tx: &mut Tx<'_>,
     all: &[Absence],
     per_stream: i64,

@@ -100,7 +100,7 @@ impl Recovery {
         let store = db.clone();
         let absences = Batches::new("missed", (COMERS, READS), tasks, move |all| {
             let (store, per_stream) = (store.clone(), store.events_per_stream());
-            let read = async move |tx: &mut Tx<'_>| Ok(db::missed(tx, &all, per_stream).await?);
+            let read = async move |tx: &mut Tx<'_>| Ok(db::missed_by(tx, &all, per_stream).await?);
             async move { store.read(read).await }
         });
         Self { db, log, takes, absences }

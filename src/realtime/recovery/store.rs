@@ -268,7 +268,7 @@ pub(super) async fn take(
         taken.insert(key, Taken { socket, generation, began, rooms: Vec::new() });
     }
     ordered.retain(|comer| taken.contains_key(&comer.key));
-    past::taken(tx, &ordered).await?;
+    past::taken(tx, ordered.iter().map(|comer| (comer.key, &comer.after))).await?;
     let came = |Comer { key, heard, .. }: &Comer| {
         params![*key, heard.as_ref().map(ToString::to_string), now]
     };

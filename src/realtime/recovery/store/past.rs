@@ -8,7 +8,7 @@ use crate::{
     db::{Reach, Result, Tx},
     id::Id,
     params,
-    realtime::recovery::{entry::Leaving, pid::Key, store::Comer},
+    realtime::recovery::{entry::Leaving, pid::Key},
     room::Room,
 };
 
@@ -43,8 +43,12 @@ pub(in crate::realtime::recovery) async fn ended(
     tx.execute(ROOMS, &params![key, generation, after, now]).await.map(drop)
 }
 
-/// These sessions have just been taken: who was connected before is not any more.
-pub(super) async fn taken(tx: &mut Tx<'_>, comers: &[&Comer]) -> Result<()> {
+/// These sessions have just been taken: who was connected before is not any more, to whom events had been sent up to
+/// there.
+pub(super) async fn taken(
+    tx: &mut Tx<'_>,
+    sessions: impl Iterator<Item = (Key, &Reach)>,
+) -> Result<()> {
     const CONNECTION: &str = "
         WITH asked (pid, ended, ended_at) AS (VALUES ($1, $2, $3))
         INSERT INTO past_connections (pid, generation, socket, user_id, namespace, began, began_at,
@@ -57,8 +61,8 @@ pub(super) async fn taken(tx: &mut Tx<'_>, comers: &[&Comer]) -> Result<()> {
         WHERE TRUE
         ON CONFLICT (pid, generation) DO NOTHING";
     let now = tx.now();
-    let row = |comer: &&Comer| params![comer.key, comer.after.to_string(), now];
-    let rows: Vec<_> = comers.iter().map(row).collect();
+    let row = |(key, after): (Key, &Reach)| params![key, after.to_string(), now];
+    let rows: Vec<_> = sessions.map(row).collect();
     tx.for_each(CONNECTION, &rows).await.map(drop)
 }
 
