@@ -114,7 +114,7 @@ test('everyone is asked for twice, and a refusal is told in the server’s words
   const { url, code } = await startDevelopment(t);
   const page = await openConsole(t, url);
   await continueAsDeveloper(page, code);
-  await goTo(page, 'Send');
+  await goTo(page, 'Playground');
   await page.getByLabel('Room name').fill('not a room');
   await page.getByRole('combobox', { name: 'Event' }).fill('anything');
   await page.getByRole('button', { name: 'Send', exact: true }).click();
@@ -143,7 +143,7 @@ test('in production an operator needs a credential, which stays in the tab', asy
   await signIn(page, token({ userId: 'alice', role: 'user' }));
   await page.getByText('This needs the role admin or service.').waitFor();
   await signIn(page, token({ userId: 'olga', role: 'admin' }));
-  await goTo(page, 'Send');
+  await goTo(page, 'Playground');
   await page.getByText('Sending needs the role service; yours is admin.').waitFor();
   await page.getByRole('button', { name: 'Sign out' }).click();
 
@@ -355,7 +355,7 @@ for (const look of LOOKS) {
       ['Why', page.getByLabel('User', { exact: true })],
       ['Money', page.getByText('Nothing waits for anybody.')],
       ['Webhooks & store', page.getByText('No webhook is configured')],
-      ['Send', page.getByLabel('Room name')],
+      ['Playground', page.getByLabel('Room name')],
     ]) {
       await goTo(page, name);
       await ready.waitFor();
