@@ -306,6 +306,24 @@ test('events are seen as they are sent, narrowed, held, and asked why', async (t
   }
   await list.getByText('{"text":"<b>night</b>"}').first().waitFor();
 
+  await list.getByText('written to 1 socket').first().waitFor();
+
+  // Of which nobody heard, and of those alone.
+  await page.getByLabel('What became of it').selectOption('nobody');
+  await first.first().waitFor({ state: 'detached' });
+  await page.waitForURL(/outcome=nobody/);
+  const alone = list.getByRole('link', { name: 'alone' });
+  for (let sent = 0; !(await alone.count()); sent += 1) {
+    assert(sent < 100, 'nothing is seen');
+    await emit(url, { to: room, event: 'hello', data: 1, volatile: true });
+    await emit(url, { to: { user: 'nobody' }, event: 'alone', data: 1, volatile: true });
+    await page.waitForTimeout(50);
+  }
+  await list.getByText('nobody was there').first().waitFor();
+  assert.equal(await first.count(), 0, 'it is filtered');
+  await page.getByLabel('What became of it').selectOption('');
+  await alone.first().waitFor({ state: 'detached' });
+
   await page.keyboard.press('/');
   await page.keyboard.type('news*');
   await first.first().waitFor({ state: 'detached' });
