@@ -27,7 +27,7 @@
 //! src/idempotency/        floor 3: a POST that is sent again is not done again
 //! src/personal.rs         what is kept of somebody, told or erased; each room brings its part
 //! src/cluster/            floor 2: the other nodes, by way of Redis
-//! src/auth/ db/ rest/ limits/
+//! src/auth/ db/ rest/ limits/ batch.rs
 //! src/tasks.rs traces/    floor 1: where every task begins; what one request led to
 //! src/config/ control.rs error.rs event/ stream.rs notice.rs clock.rs id.rs log_limit.rs metrics/ money.rs
 //! origin.rs outgoing/ room.rs signature.rs text.rs                                             floor 0
@@ -158,6 +158,7 @@ pub mod accounts;
 pub mod admin;
 pub mod app;
 pub mod auth;
+pub mod batch;
 pub mod bridge;
 pub mod chat;
 pub mod clock;

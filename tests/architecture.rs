@@ -14,7 +14,7 @@ use proc_macro2::Delimiter;
 use source::{Source, Token};
 
 /// Each module's floor. A module may use those on the floors below its own.
-const FLOORS: [(&str, u8); 44] = [
+const FLOORS: [(&str, u8); 45] = [
     ("config", 0),
     ("error", 0),
     ("event", 0),
@@ -34,6 +34,7 @@ const FLOORS: [(&str, u8); 44] = [
     ("tasks", 1),
     ("traces", 1),
     ("auth", 2),
+    ("batch", 2),
     ("cluster", 2),
     ("db", 2),
     ("rest", 2),

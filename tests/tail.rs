@@ -3,7 +3,7 @@
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, app::API_KEY, eventually, http_client, within};
+use crate::support::{TestApp, app::API_KEY, eventually, http_client, poll::Poll, within};
 
 /// One who listens.
 struct Listener {
@@ -97,6 +97,57 @@ async fn filters_narrow_it_and_a_user_hears_rooms_that_they_are_in() {
     assert_eq!(by_room.sent().await["data"], 1);
     assert_eq!(by_user.sent().await["data"], 2);
     assert_eq!(by_user.sent().await["data"], 5, "not what leaves her out, nor what is another's");
+}
+
+#[tokio::test]
+async fn it_is_told_what_became_of_it_and_found_by_that() {
+    let app = TestApp::start().await;
+    let mut ann = app.user("ann").await;
+    let bob = Poll::connected(app.address(), 4, &app.token("bob", &[])).await;
+    let mut all = Listener::of(&app, "event=news*").await;
+    let mut by_outcome = Vec::new();
+    for outcome in ["written", "nobody", "dropped"] {
+        let query = format!("event=news*&outcome={outcome}");
+        by_outcome.push(Listener::of(&app, &query).await);
+    }
+    let users = |users: &[&str]| json!({ "users": users });
+    emit(&app, users(&["ann", "bob"]), "news:a", json!(1)).await;
+    // It waits for bob to poll, so that he is behind.
+    let behind = json!({ "to": users(&["ann", "bob"]), "event": "news:b", "volatile": true });
+    assert_eq!(app.post("/api/emit", behind).await.status, 202);
+    emit(&app, users(&["carl"]), "news:c", json!(3)).await;
+    let left_out = json!({ "rooms": ["user-ann"], "except": ["user-ann"] });
+    emit(&app, left_out, "news:d", json!(4)).await;
+    let expected = [
+        ("news:a", 2, "written"),
+        ("news:b", 1, "dropped"),
+        ("news:c", 0, "nobody"),
+        ("news:d", 0, "nobody"),
+    ];
+    for (event, sockets, outcome) in expected {
+        let told = all.sent().await;
+        assert_eq!(told["event"], event);
+        assert_eq!((&told["sockets"], &told["outcome"]), (&json!(sockets), &json!(outcome)));
+    }
+    let mut heard = Vec::new();
+    for (listener, many) in by_outcome.iter_mut().zip([1, 2, 1]) {
+        for _ in 0..many {
+            heard.push(listener.sent().await["event"].clone());
+        }
+    }
+    assert_eq!(heard, ["news:a", "news:c", "news:d", "news:b"]);
+    ann.expect("news:a").await;
+    bob.until("news:a").await;
+    app.get("/api/tail?outcome=heard").await.invalid("/outcome");
+}
+
+#[tokio::test]
+async fn of_presence_it_is_not_said_what_became_of_it() {
+    let app = TestApp::start().await;
+    let mut all = Listener::of(&app, "event=user:online").await;
+    let _ann = app.user("ann").await;
+    let told = all.sent().await;
+    assert_eq!((told.get("sockets"), told.get("outcome")), (None, None), "{told}");
 }
 
 #[tokio::test]

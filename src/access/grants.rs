@@ -20,12 +20,6 @@ impl Grants {
         Self(db)
     }
 
-    /// Whether a user holds a grant to a room.
-    pub(super) async fn allow(&self, user: &Id, room: &Room) -> Result<bool> {
-        let (user, room) = (user.clone(), room.clone());
-        self.0.read(async move |tx| Ok(store::is_granted(tx, &room, &user).await?)).await
-    }
-
     /// Gives one.
     pub(super) async fn give(&self, user: Id, room: Room, by: Id) -> Result<()> {
         let unit = async move |tx: &mut Tx<'_>| Ok(store::grant(tx, &room, &user, &by).await?);

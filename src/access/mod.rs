@@ -16,7 +16,7 @@ pub use self::{
     http::routes,
     lines::GrantLine,
     personal::Personal,
-    rights::{Membership, Records},
+    rights::{Entrant, Membership, Records},
     service::Access,
     socket::commands,
 };

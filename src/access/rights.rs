@@ -1,8 +1,8 @@
 //! Who belongs in which room, from what is stored: the rooms above know, and are asked.
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 
-use crate::{auth::Identity, error::Result, id::Id, room::Room};
+use crate::{auth::Identity, db::Tx, error::Result, id::Id, room::Room};
 
 /// What stored data says of a user and a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,14 +15,23 @@ pub enum Membership {
     Stranger,
 }
 
+/// Someone, and a room that they want to be in.
+#[derive(Clone)]
+pub struct Entrant {
+    /// Who.
+    pub identity: Identity,
+    /// Which room.
+    pub room: Room,
+}
+
 /// Asks stored data who belongs in a room.
 pub trait Records: Send + Sync {
-    /// Someone's membership of the room, or what the store says.
-    fn membership<'a>(
+    /// The membership of each, or what the store says.
+    fn memberships<'a>(
         &'a self,
-        identity: &'a Identity,
-        room: &'a Room,
-    ) -> BoxFuture<'a, Result<Membership>>;
+        tx: &'a mut Tx<'_>,
+        entrants: &'a [Entrant],
+    ) -> LocalBoxFuture<'a, Result<Vec<Membership>>>;
 
     /// Someone's membership of a room that stored data does not know: what a backend says whose it may
     /// be, or that nobody knows.

@@ -2,6 +2,8 @@
 
 pub(super) mod moved;
 
+use std::collections::HashSet;
+
 use crate::{
     clock::Timestamp,
     db::{Result, Row, Tx},
@@ -10,10 +12,18 @@ use crate::{
     room::Room,
 };
 
-/// Whether a user may enter a room by grant.
-pub(super) async fn is_granted(tx: &mut Tx<'_>, room: &Room, user: &Id) -> Result<bool> {
-    const GRANT: &str = "SELECT 1 AS granted FROM grants WHERE room = $1 AND user_id = $2";
-    Ok(tx.optional(GRANT, &params![room, user]).await?.is_some())
+/// For which of these there is a grant.
+pub(super) async fn which_are_granted(
+    tx: &mut Tx<'_>,
+    asked: &[(&Room, &Id)],
+) -> Result<HashSet<(Room, Id)>> {
+    const GRANTS: &str = "
+        WITH asked (room, user_id) AS (VALUES ($1, $2))
+        SELECT g.room, g.user_id
+        FROM asked JOIN grants g ON g.room = asked.room AND g.user_id = asked.user_id";
+    let rows: Vec<_> = asked.iter().map(|(room, user)| params![*room, *user]).collect();
+    let granted = tx.for_each(GRANTS, &rows).await?;
+    granted.iter().map(|row| Ok((row.get("room")?, row.get("user_id")?))).collect()
 }
 
 /// Who may enter a room by grant, at most so many.

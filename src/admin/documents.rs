@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::{
     auth::Roles, clock::Timestamp, config::Environment, id::Id,
-    marketplace::documents::PurchaseRequest,
+    marketplace::documents::PurchaseRequest, realtime::LiveOutcome,
 };
 
 /// This node, and who asks.
@@ -151,6 +151,13 @@ pub(super) struct Tailed {
     /// Where it stands in the order of all kept events; left out where it is not kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) position: Option<i64>,
+    /// To how many sockets of the node that is asked it was written. Left out of presence, which is sent many
+    /// at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sockets: Option<usize>,
+    /// What became of it there; left out with `sockets`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) outcome: Option<LiveOutcome>,
     /// Whether `data` is a list of arguments.
     pub(super) several: bool,
     /// How long its data is, as JSON.

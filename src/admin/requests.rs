@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{clock::Timestamp, id::Id, room::Room};
+use crate::{clock::Timestamp, id::Id, realtime::LiveOutcome, room::Room};
 
 /// What the start of the server printed.
 #[derive(Deserialize, ToSchema)]
@@ -36,6 +36,9 @@ pub(super) struct TailFilter {
     /// That this user hears: for their own room, for one that a socket of theirs is in, or for everyone.
     #[param(value_type = Option<String>)]
     pub(super) user: Option<Id>,
+    /// Of which this became, at the sockets of the node that is asked.
+    #[param(inline)]
+    pub(super) outcome: Option<LiveOutcome>,
     /// Ends after so many.
     #[param(value_type = Option<u64>, minimum = 1)]
     pub(super) limit: Option<NonZeroU64>,

@@ -3,13 +3,13 @@
 
 use std::collections::HashSet;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 
 use crate::{
-    access::{Membership, Records},
+    access::{Entrant, Membership, Records},
     auth::Identity,
     chat,
-    db::Db,
+    db::{Db, Tx},
     error::Result,
     id::Id,
     marketplace,
@@ -25,21 +25,31 @@ pub(super) struct StoredRecords {
 }
 
 impl Records for StoredRecords {
-    fn membership<'a>(
+    fn memberships<'a>(
         &'a self,
-        identity: &'a Identity,
-        room: &'a Room,
-    ) -> BoxFuture<'a, Result<Membership>> {
+        tx: &'a mut Tx<'_>,
+        entrants: &'a [Entrant],
+    ) -> LocalBoxFuture<'a, Result<Vec<Membership>>> {
         Box::pin(async move {
-            match room {
-                Room::Conversation(id) | Room::Chat(id) => {
-                    chat::membership(&self.db, &identity.user_id, id).await
-                }
-                Room::Request(_) | Room::Checkout(_) => {
-                    marketplace::membership(&self.db, identity, room).await
-                }
-                _ => Ok(Membership::Unknown),
+            let conversation = |Entrant { identity, room }: &'a Entrant| match room {
+                Room::Conversation(id) | Room::Chat(id) => Some((id, &identity.user_id)),
+                _ => None,
+            };
+            let conversations: Vec<_> = entrants.iter().filter_map(conversation).collect();
+            let mut of_conversations = chat::memberships(tx, &conversations).await?.into_iter();
+            let mut all = Vec::with_capacity(entrants.len());
+            for Entrant { identity, room } in entrants {
+                all.push(match room {
+                    Room::Conversation(_) | Room::Chat(_) => {
+                        of_conversations.next().unwrap_or(Membership::Unknown)
+                    }
+                    Room::Request(_) | Room::Checkout(_) => {
+                        marketplace::membership(tx, identity, room).await?
+                    }
+                    _ => Membership::Unknown,
+                });
             }
+            Ok(all)
         })
     }
 

@@ -88,7 +88,7 @@ impl Rooms {
             tasks,
         );
         let sockets = realtime.sockets().clone();
-        let access = Access::new(config.rooms.policy, records, db.clone(), sockets.clone());
+        let access = Access::new(config.rooms.policy, records, db, &sockets, tasks);
         let proxy = backend.map(|backend| {
             // It is told of them.
             authenticator.verifier().keep_claims();

@@ -26,7 +26,7 @@ pub use lines::Lines;
 pub use personal::Personal;
 pub use prune::prune_messages;
 pub use retold::Retold;
-pub use rights::{heard_after, membership};
+pub use rights::{heard_after, memberships};
 pub use service::ChatService;
 pub use socket::commands;
 pub use typing::Typing;

@@ -9,20 +9,20 @@ use crate::{
     id::Id,
 };
 
-/// Someone's membership of a conversation.
+/// The membership of each user of a conversation.
 ///
 /// # Errors
-/// [`Code::Unavailable`](crate::error::Code::Unavailable) while the store is away.
-pub async fn membership(db: &Db, user: &Id, conversation: &Id) -> Result<Membership> {
-    let (user, conversation) = (user.clone(), conversation.clone());
-    let unit = async move |tx: &mut Tx<'_>| {
-        if store::find(tx, &conversation).await?.is_none() {
-            return Ok(Membership::Unknown);
-        }
-        let member = store::member(tx, &conversation, &user).await?;
-        Ok(if member.is_some() { Membership::Member } else { Membership::Stranger })
+/// The store's.
+pub async fn memberships(tx: &mut Tx<'_>, asked: &[(&Id, &Id)]) -> Result<Vec<Membership>> {
+    let known = store::take_part(tx, asked).await?;
+    let membership = |(conversation, user): &(&Id, &Id)| match known
+        .get(&((*conversation).clone(), (*user).clone()))
+    {
+        None => Membership::Unknown,
+        Some(true) => Membership::Member,
+        Some(false) => Membership::Stranger,
     };
-    db.read(unit).await
+    Ok(asked.iter().map(membership).collect())
 }
 
 /// The number of the last event of a conversation that is not a user's to hear again: they came in

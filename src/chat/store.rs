@@ -9,7 +9,7 @@ mod reactions;
 mod read;
 mod rows;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    db::Tx,
+    db::{Row, Tx},
     error::{Error, Result},
     id::{GivenId, Id},
     params,
@@ -130,7 +130,7 @@ pub(super) async fn add_participants(
         params![conversation, user, now, after_message, after_event, listed_at, number]
     };
     let rows: Vec<_> = users.iter().zip(last + 1..).map(row).collect();
-    let added = tx.insert_all(ADD, &rows).await?.len();
+    let added = tx.for_each(ADD, &rows).await?.len();
     let added = i64::try_from(added).unwrap_or(i64::MAX);
     count_participants(tx, conversation, added).await?;
     // As they are known.
@@ -182,6 +182,26 @@ pub(super) async fn people(tx: &mut Tx<'_>, conversation: &Id) -> Result<BTreeSe
     const PEOPLE: &str = "SELECT user_id FROM participants WHERE conversation_id = $1";
     let rows = tx.all(PEOPLE, &params![conversation]).await?;
     rows.iter().map(|row| Ok(row.get("user_id")?)).collect()
+}
+
+/// Which of these users take part in which of these conversations; nothing of those that are not there.
+pub(super) async fn take_part(
+    tx: &mut Tx<'_>,
+    asked: &[(&Id, &Id)],
+) -> Result<HashMap<(Id, Id), bool>> {
+    const TAKE_PART: &str = "
+        WITH asked (conversation_id, user_id) AS (VALUES ($1, $2))
+        SELECT asked.conversation_id, asked.user_id, p.user_id IS NOT NULL AS takes_part
+        FROM asked JOIN conversations c ON c.id = asked.conversation_id
+        LEFT JOIN participants p
+            ON p.conversation_id = asked.conversation_id AND p.user_id = asked.user_id";
+    let rows: Vec<_> = asked.iter().map(|(id, user)| params![*id, *user]).collect();
+    let found = tx.for_each(TAKE_PART, &rows).await?;
+    let read = |row: &Row| {
+        let asked = (row.get("conversation_id")?, row.get("user_id")?);
+        Ok((asked, row.get("takes_part")?))
+    };
+    found.iter().map(read).collect()
 }
 
 /// A user as one who takes part.

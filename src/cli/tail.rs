@@ -23,6 +23,9 @@ pub struct Args {
     /// Only events that this user hears: for their own room, for one that they are in, or for everyone
     #[arg(long)]
     user: Option<Id>,
+    /// Only events of which this became, at the sockets of the server that is asked
+    #[arg(long, value_parser = ["written", "nobody", "dropped"])]
+    outcome: Option<String>,
     /// Ends after so many
     #[arg(long)]
     limit: Option<NonZeroU64>,
@@ -36,7 +39,7 @@ pub struct Args {
 /// Says each as it is sent, until somebody ends it.
 pub async fn run(args: &Args, load: impl Fn() -> Result<Loaded>) -> Result<()> {
     let server = args.server.connect(load)?;
-    let mut listing = Listing::new(args.json, "AT                        EVENT  TO  DATA");
+    let mut listing = Listing::new(args.json, "AT                        EVENT  TO  SOCKETS  DATA");
     let mut left = args.limit.map(NonZeroU64::get);
     let some = |name: &'static str, value: Option<String>| value.map(|value| (name, value));
     loop {
@@ -44,6 +47,7 @@ pub async fn run(args: &Args, load: impl Fn() -> Result<Loaded>) -> Result<()> {
             some("event", args.event.clone()),
             some("room", args.room.as_ref().map(ToString::to_string)),
             some("user", args.user.as_ref().map(ToString::to_string)),
+            some("outcome", args.outcome.clone()),
             some("limit", left.map(|left| left.to_string())),
         ]
         .into_iter()
@@ -76,5 +80,10 @@ fn row(event: &Value) -> String {
         Some(data) => data.to_string(),
         None => format!("{} bytes", event["bytes"]),
     };
-    format!("{}  {}  {to}  {data}", text(event, "at"), text(event, "event"))
+    let sockets = match (event["sockets"].as_u64(), event["outcome"].as_str()) {
+        (Some(sockets), Some("dropped")) => format!("{sockets} (dropped for others)"),
+        (Some(sockets), _) => sockets.to_string(),
+        (None, _) => "-".to_owned(),
+    };
+    format!("{}  {}  {to}  {sockets}  {data}", text(event, "at"), text(event, "event"))
 }

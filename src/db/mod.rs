@@ -57,10 +57,10 @@ pub use self::{
     companion::{Companion, accompanied, companion},
     error::{Error, Kind, Result},
     events::{
-        Beginning, Budget, KeptAt, KeptEvent, KeptWire, Missed, Portion, StoredEvent,
+        Absence, Beginning, Budget, KeptAt, KeptEvent, KeptWire, Missed, Portion, StoredEvent,
         StreamPosition, beginning, committed_after, continue_stream, empty_after, events_about,
-        events_after, kept_after, kept_at, last_seq, missed_after, number_at, position,
-        position_before, prune_events, pruned, rewrite, set_kept, streams_after, take_back,
+        events_after, kept_after, kept_at, last_seq, missed_by, number_at, position,
+        position_before, prune_events, rewrite, set_kept, streams_after, take_back,
     },
     examined::{Examined, PostgresExamined, SqliteExamined},
     migrations::Schema,

@@ -172,21 +172,22 @@ impl<'a> Tx<'a> {
         row.ok_or_else(|| self.fail(Error::new(Kind::Other, "no row instead of one"), sql))
     }
 
-    /// Carries an `INSERT` of one row of `VALUES` out for each of these rows; every row of the
-    /// answers, in their order. On Postgres many of them are one statement, so it names what it
-    /// would insert `excluded`, not by a parameter.
+    /// Carries a statement with one row of `VALUES` out for each of these rows; every row of the
+    /// answers. On Postgres many of them are one statement, so it has no other parameters: an `INSERT`,
+    /// which names what it would insert `excluded` and answers in their order, or what begins `WITH asked
+    /// (…) AS (VALUES ($1, …))`, whose answers say what they are about.
     ///
     /// # Errors
     /// The kinds of [`Kind`].
-    pub async fn insert_all<const N: usize>(
+    pub async fn for_each<const N: usize>(
         &mut self,
         sql: &'static str,
         rows: &[[Value; N]],
     ) -> Result<Vec<Row>> {
         rows.iter().try_for_each(|row| self.ensure_sound(sql, row))?;
         let answer = match &mut self.engine {
-            Engine::Sqlite(session) => sqlite::insert_all(session, sql, rows),
-            Engine::Postgres(session) => postgres::insert_all(session, sql, rows).await,
+            Engine::Sqlite(session) => sqlite::for_each(session, sql, rows),
+            Engine::Postgres(session) => postgres::for_each(session, sql, rows).await,
         };
         answer.map_err(|error| self.fail(error, sql))
     }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     access::Membership,
     auth::{Identity, Role},
-    db::{Db, Tx},
+    db::Tx,
     error::{Code, Error, Result},
     id::Id,
     room::Room,
@@ -17,31 +17,27 @@ use crate::{
 /// Someone's membership of a room of the marketplace.
 ///
 /// # Errors
-/// [`Code::Unavailable`] while the store is away.
-pub async fn membership(db: &Db, identity: &Identity, room: &Room) -> Result<Membership> {
-    let (identity, room) = (identity.clone(), room.clone());
-    let unit = async move |tx: &mut Tx<'_>| {
-        let member = match &room {
-            // Whatever is found, the same is asked, so that a refusal takes the same time for all.
-            Room::Request(id) => {
-                let offers = offers::has_offer(tx, id, &identity.user_id).await?;
-                let found = requests::find(tx, id).await?;
-                found.map(|row| offers || is_party(&identity, &row.document))
-            }
-            Room::Checkout(id) => {
-                let sells = checkouts::sellers(tx, id).await?.contains(&identity.user_id);
-                let found = checkouts::find(tx, id).await?;
-                found.map(|checkout| sells || checkout.buyer_id == identity.user_id)
-            }
-            _ => None,
-        };
-        Ok(match member {
-            None => Membership::Unknown,
-            Some(true) => Membership::Member,
-            Some(false) => Membership::Stranger,
-        })
+/// The store's.
+pub async fn membership(tx: &mut Tx<'_>, identity: &Identity, room: &Room) -> Result<Membership> {
+    let member = match room {
+        // Whatever is found, the same is asked, so that a refusal takes the same time for all.
+        Room::Request(id) => {
+            let offers = offers::has_offer(tx, id, &identity.user_id).await?;
+            let found = requests::find(tx, id).await?;
+            found.map(|row| offers || is_party(identity, &row.document))
+        }
+        Room::Checkout(id) => {
+            let sells = checkouts::sellers(tx, id).await?.contains(&identity.user_id);
+            let found = checkouts::find(tx, id).await?;
+            found.map(|checkout| sells || checkout.buyer_id == identity.user_id)
+        }
+        _ => None,
     };
-    db.read(unit).await
+    Ok(match member {
+        None => Membership::Unknown,
+        Some(true) => Membership::Member,
+        Some(false) => Membership::Stranger,
+    })
 }
 
 /// Whether someone takes part in a request: its buyer, its seller, a seller with an offer on it, any

@@ -54,7 +54,7 @@ pub(super) async fn lock_inboxes(tx: &mut Tx<'_>, users: &BTreeSet<&Id>) -> Resu
         VALUES ($1, $2, $2, $2)
         ON CONFLICT (user_id) DO UPDATE SET unread = notification_inboxes.unread";
     let inboxes: Vec<_> = users.iter().map(|user| params![*user, 0_i64]).collect();
-    tx.insert_all(LOCK, &inboxes).await?;
+    tx.for_each(LOCK, &inboxes).await?;
     Ok(())
 }
 
@@ -176,12 +176,12 @@ pub(super) async fn add(
     let inboxes: Vec<_> = users.iter().map(|user| params![user, 1_i64, 0_i64]).collect();
     let mut counts = Vec::with_capacity(users.len());
     let mut rows = Vec::with_capacity(users.len());
-    for inbox in tx.insert_all(NEXT, &inboxes).await? {
+    for inbox in tx.for_each(NEXT, &inboxes).await? {
         let (user, ordinal): (Id, i64) = (inbox.get("user_id")?, inbox.get("last_ordinal")?);
         rows.push(params![&user, ordinal, &notification.id, notification.created_at, topic]);
         counts.push((user, inbox.get("unread")?));
     }
-    tx.insert_all(ADD, &rows).await?;
+    tx.for_each(ADD, &rows).await?;
     Ok(counts)
 }
 

@@ -205,7 +205,13 @@ impl Emitter {
             None => Outgoing::named(&event, data, several, label),
         };
         let (message, kept) = (Message::One(event), kept.map(|(kept, _)| kept));
-        self.broadcast(Broadcast { to, except, namespaces, message, volatile, kept, receipt });
+        self.broadcast(Broadcast {
+            except,
+            volatile,
+            kept,
+            receipt,
+            ..plain(to, namespaces, message)
+        });
     }
 
     fn broadcast_to<E: Ephemeral>(&self, room: Room, except: Except, event: &E) {
@@ -223,8 +229,8 @@ impl Emitter {
         self.hand_over(broadcast);
     }
 
-    fn hand_over(&self, broadcast: Broadcast) {
-        self.live.sent(&broadcast);
+    fn hand_over(&self, mut broadcast: Broadcast) {
+        self.live.sees(&mut broadcast);
         self.hub.broadcast(broadcast);
     }
 
@@ -247,6 +253,7 @@ fn plain(to: Audience, namespaces: Namespaces, message: Message) -> Broadcast {
         volatile: false,
         kept: None,
         receipt: None,
+        outcome: None,
     }
 }
 

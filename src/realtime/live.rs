@@ -1,5 +1,5 @@
-//! Events as they are sent to sockets, for operators who listen. Nothing is noted while nobody does; who
-//! does is told of some a second at most, and of how many were left out.
+//! Events as they are sent to sockets, and what became of them there, for operators who listen. Nothing is
+//! noted while nobody does; who does is told of some a second at most, and of how many were left out.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -10,11 +10,13 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use tokio::{sync::Notify, time::Instant};
+use utoipa::ToSchema;
 
 use super::{
     frame::Outgoing,
-    hub::{Audience, Broadcast, Except, Message, Picks},
+    hub::{Audience, Broadcast, Except, Message, Outcome, Picks, Tally},
 };
 use crate::{
     clock::{Clock, Timestamp},
@@ -76,6 +78,20 @@ pub struct LiveFilter {
     pub room: Option<Room>,
     /// For this user: their own room, one that they are in, or everyone.
     pub user: Option<Id>,
+    /// Of which this became.
+    pub outcome: Option<LiveOutcome>,
+}
+
+/// What became of an event at the sockets of the node that tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LiveOutcome {
+    /// It was written to at least one socket, and dropped for none.
+    Written,
+    /// No socket was there to hear it.
+    Nobody,
+    /// It is volatile, and was dropped for at least one socket, which was behind.
+    Dropped,
 }
 
 /// An event that was sent.
@@ -95,6 +111,11 @@ pub struct LiveEvent {
     pub streams: Vec<(Stream, i64)>,
     /// Its position, where it is kept.
     pub position: Option<i64>,
+    /// To how many sockets of this node it was written. None of what is sent many at once, to each what is
+    /// for them, as presence is.
+    pub sockets: Option<usize>,
+    /// What became of it there, where that is known.
+    pub outcome: Option<LiveOutcome>,
 }
 
 /// What one who listens is told.
@@ -114,6 +135,8 @@ struct Passing<'a> {
     part: usize,
     except_user: Option<&'a Id>,
     except: &'a [Room],
+    /// What became of it, where that is known.
+    tally: Option<Tally>,
 }
 
 impl Live {
@@ -157,16 +180,22 @@ impl Live {
         heard.by.iter().for_each(|listener| listener.filled.notify_one());
     }
 
-    /// An event is sent to the sockets of this node.
+    /// An event is about to be sent to the sockets of this node: who listens is told of it when it was.
     #[inline]
-    pub(super) fn sent(&self, broadcast: &Broadcast) {
+    pub(super) fn sees(&self, broadcast: &mut Broadcast) {
         if self.0.is_heard.load(Ordering::Relaxed) {
-            self.note(broadcast);
+            self.waits_for(broadcast);
         }
     }
 
     #[cold]
-    fn note(&self, broadcast: &Broadcast) {
+    fn waits_for(&self, broadcast: &mut Broadcast) {
+        let live = self.clone();
+        let tell = move |broadcast: &Broadcast, tally| live.note(broadcast, tally);
+        broadcast.outcome = Some(Box::new(Outcome::new(tell)));
+    }
+
+    fn note(&self, broadcast: &Broadcast, tally: Tally) {
         let (except_user, except) = match &broadcast.except {
             Except::Nobody => (None, &[][..]),
             Except::User(user) => (Some(user), &[][..]),
@@ -175,16 +204,17 @@ impl Live {
         let to = &broadcast.to;
         match &broadcast.message {
             Message::One(event) => {
-                let namespaces = broadcast.namespaces;
+                let (namespaces, tally) = (broadcast.namespaces, Some(tally));
                 self.pass(
-                    &Passing { event, namespaces, to, part: 0, except_user, except },
+                    &Passing { event, namespaces, to, part: 0, except_user, except, tally },
                     broadcast,
                 );
             }
             Message::Bundle(bundle) => {
                 for (part, (event, namespaces, except_user)) in bundle.parts().enumerate() {
+                    let tally = None;
                     self.pass(
-                        &Passing { event, namespaces, to, part, except_user, except },
+                        &Passing { event, namespaces, to, part, except_user, except, tally },
                         broadcast,
                     );
                 }
@@ -232,6 +262,15 @@ impl Passing<'_> {
         is_named
             && filter.room.as_ref().is_none_or(|room| self.is_to(room))
             && filter.user.as_ref().is_none_or(|user| self.is_to_user(user, rooms))
+            && filter.outcome.is_none_or(|outcome| self.outcome() == Some(outcome))
+    }
+
+    fn outcome(&self) -> Option<LiveOutcome> {
+        Some(match self.tally? {
+            Tally { dropped: 1.., .. } => LiveOutcome::Dropped,
+            Tally { sockets: 0, .. } => LiveOutcome::Nobody,
+            Tally { .. } => LiveOutcome::Written,
+        })
     }
 
     /// Whether it is sent to a room, or kept for it.
@@ -281,6 +320,8 @@ impl Passing<'_> {
             namespaces: self.namespaces,
             streams: kept.map_or_else(Vec::new, |kept| kept.numbers.to_vec()),
             position: kept.map(|kept| kept.position),
+            sockets: self.tally.map(|tally| tally.sockets),
+            outcome: self.outcome(),
         }
     }
 }

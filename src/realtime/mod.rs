@@ -86,7 +86,7 @@ pub use self::{
     http::{MAX_ARGUMENTS, MAX_TARGETS, read_emit, routes},
     hub::{Bundle, Hub, Part, Picks, RoomMember, RoomSize},
     inspector::Inspector,
-    live::{LiveEvent, LiveFilter, LiveNews},
+    live::{LiveEvent, LiveFilter, LiveNews, LiveOutcome},
     recovery::{Personal, Recovery, Rights, prune_past},
     replay::{JoinRequest, join_with_replay},
     session::Observer,

@@ -11,10 +11,10 @@ use super::{
     connection::Connection,
     emitter::{at_home, heard_by},
     frame::Outgoing,
-    recovery::{SessionRoom, Taken},
+    recovery::{Recovery, SessionRoom, Taken},
 };
 use crate::{
-    db::{self, Db, Missed, Portion, Reach, Tx},
+    db::{Absence, Portion, Reach},
     error::Result,
     room::Room,
     stream::{Stream, Target, WireEvent},
@@ -89,7 +89,7 @@ struct Heard {
 /// What a connection that is back in its rooms missed up to `until`; none when that is too much, or not
 /// all of it is kept any more.
 pub(super) async fn missed(
-    db: &Db,
+    recovery: &Recovery,
     connection: &Arc<Connection>,
     past: &Past,
     until: &Reach,
@@ -105,7 +105,8 @@ pub(super) async fn missed(
         *least = after.min(*least);
     }
     let most = Portion { events: MOST_EVENTS, bytes: connection.replay_bytes() };
-    let Some(streams) = read(db, streams, most).await? else { return Ok(None) };
+    let absence = Absence { streams: streams.into_iter().collect(), most };
+    let Some(streams) = recovery.missed(absence).await? else { return Ok(None) };
     let mut heard_from = Vec::with_capacity(rooms.len());
     for room in &rooms {
         let of_stream = streams.iter().find(|(stream, _)| *stream == Stream::from(room));
@@ -114,15 +115,15 @@ pub(super) async fn missed(
     }
     let mut known = HashSet::new();
     let mut heard: Vec<Heard> = Vec::new();
-    for event in streams.into_iter().flat_map(|(_, missed)| missed.events) {
-        for wire_event in event.wire_events {
+    for event in streams.iter().flat_map(|(_, missed)| &missed.events) {
+        for wire_event in &event.wire_events {
             let position = event.position;
             if until.has(position)
-                && hears(connection, past, &rooms, &wire_event, position)
+                && hears(connection, past, &rooms, wire_event, position)
                 // In several streams it is the same.
                 && wire_event.id.is_none_or(|id| known.insert((position, id)))
             {
-                heard.push(Heard { position, wire_event });
+                heard.push(Heard { position, wire_event: wire_event.clone() });
             }
         }
     }
@@ -132,31 +133,6 @@ pub(super) async fn missed(
         return Ok(Some(Restored { events, heard_from }));
     }
     Ok(None)
-}
-
-async fn read(
-    db: &Db,
-    streams: BTreeMap<Stream, i64>,
-    most: Portion,
-) -> Result<Option<Vec<(Stream, Missed)>>> {
-    let per_stream = db.events_per_stream();
-    db.read(async move |tx: &mut Tx<'_>| {
-        let pruned = db::pruned(tx).await?;
-        let (mut all, mut bytes) = (Vec::with_capacity(streams.len()), 0);
-        for (stream, after) in streams {
-            if after < pruned {
-                return Ok(None);
-            }
-            let most = Portion { bytes: most.bytes - bytes, ..most };
-            let Some(missed) = db::missed_after(tx, &stream, after, per_stream, most).await? else {
-                return Ok(None);
-            };
-            bytes += missed.bytes();
-            all.push((stream, missed));
-        }
-        Ok(Some(all))
-    })
-    .await
 }
 
 /// Whether a connection hears a wire event of the past, as if it came now.

@@ -105,6 +105,7 @@ impl Soft {
             volatile: self.vol,
             kept: None,
             receipt: None,
+            outcome: None,
         })
     }
 }

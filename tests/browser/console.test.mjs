@@ -114,7 +114,7 @@ test('everyone is asked for twice, and a refusal is told in the server’s words
   const { url, code } = await startDevelopment(t);
   const page = await openConsole(t, url);
   await continueAsDeveloper(page, code);
-  await goTo(page, 'Send');
+  await goTo(page, 'Playground');
   await page.getByLabel('Room name').fill('not a room');
   await page.getByRole('combobox', { name: 'Event' }).fill('anything');
   await page.getByRole('button', { name: 'Send', exact: true }).click();
@@ -143,7 +143,7 @@ test('in production an operator needs a credential, which stays in the tab', asy
   await signIn(page, token({ userId: 'alice', role: 'user' }));
   await page.getByText('This needs the role admin or service.').waitFor();
   await signIn(page, token({ userId: 'olga', role: 'admin' }));
-  await goTo(page, 'Send');
+  await goTo(page, 'Playground');
   await page.getByText('Sending needs the role service; yours is admin.').waitFor();
   await page.getByRole('button', { name: 'Sign out' }).click();
 
@@ -306,6 +306,24 @@ test('events are seen as they are sent, narrowed, held, and asked why', async (t
   }
   await list.getByText('{"text":"<b>night</b>"}').first().waitFor();
 
+  await list.getByText('written to 1 socket').first().waitFor();
+
+  // Of which nobody heard, and of those alone.
+  await page.getByLabel('What became of it').selectOption('nobody');
+  await first.first().waitFor({ state: 'detached' });
+  await page.waitForURL(/outcome=nobody/);
+  const alone = list.getByRole('link', { name: 'alone' });
+  for (let sent = 0; !(await alone.count()); sent += 1) {
+    assert(sent < 100, 'nothing is seen');
+    await emit(url, { to: room, event: 'hello', data: 1, volatile: true });
+    await emit(url, { to: { user: 'nobody' }, event: 'alone', data: 1, volatile: true });
+    await page.waitForTimeout(50);
+  }
+  await list.getByText('nobody was there').first().waitFor();
+  assert.equal(await first.count(), 0, 'it is filtered');
+  await page.getByLabel('What became of it').selectOption('');
+  await alone.first().waitFor({ state: 'detached' });
+
   await page.keyboard.press('/');
   await page.keyboard.type('news*');
   await first.first().waitFor({ state: 'detached' });
@@ -355,7 +373,7 @@ for (const look of LOOKS) {
       ['Why', page.getByLabel('User', { exact: true })],
       ['Money', page.getByText('Nothing waits for anybody.')],
       ['Webhooks & store', page.getByText('No webhook is configured')],
-      ['Send', page.getByLabel('Room name')],
+      ['Playground', page.getByLabel('Room name')],
     ]) {
       await goTo(page, name);
       await ready.waitFor();

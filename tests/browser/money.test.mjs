@@ -121,6 +121,20 @@ test('a sale is told from its beginning, with who was told of each step', async 
   await told.getByText(`request/${good.request} number`).first().waitFor();
   await steps.getByText('The payout failed').waitFor();
   assert.match(page.url(), new RegExp(`request=${good.request}`));
+  // Whoever took part may be asked about, event by event.
+  await told.getByRole('link', { name: 'Did sam hear it?' }).first().press('Enter');
+  await page.getByRole('heading', { name: 'Why', level: 2 }).waitFor();
+  assert.equal(await page.getByLabel('User', { exact: true }).inputValue(), 'sam');
+  const { steps: [{ events: [{ position }] }] } = await page.evaluate(async ([request, key]) => {
+    const answer = await fetch(`api/marketplace/requests/${request}/timeline`, { headers: { authorization: `Bearer ${key}` } });
+    const { steps } = await answer.json();
+    return { steps: steps.filter(({ kind }) => kind === 'payment_confirmed') };
+  }, [good.request, operator()]);
+  assert.equal(await page.getByLabel('Event', { exact: true }).inputValue(), String(position));
+  await page.getByText(/^Not heard/).waitFor();
+  await page.getByRole('region', { name: 'The event' }).getByText('payment-update').first().waitFor();
+  await page.goBack();
+  await steps.getByRole('link', { name: 'Did ann hear it?' }).first().waitFor();
   await page.getByLabel('Purchase request').fill('r-1');
   await page.keyboard.press('Enter');
   await page.getByText('There is no request r-1.').waitFor();

@@ -136,11 +136,28 @@ fn wrong_on_postgres(plan: &Value, partial: &BTreeSet<String>) -> Vec<String> {
     wrong
 }
 
+/// The types of what a statement is asked of: those of the columns that are named so, in brackets.
+async fn types_asked(connection: &mut PgConnection, sql: &str) -> String {
+    const TYPE: &str = "
+        SELECT MIN(data_type) FROM information_schema.columns
+        WHERE table_schema = current_schema() AND column_name = $1
+        HAVING COUNT(DISTINCT data_type) = 1";
+    let names = sql.strip_prefix("WITH asked (").and_then(|rest| rest.split_once(')'));
+    let Some((names, _)) = names else { return String::new() };
+    let mut types = Vec::new();
+    for name in names.split(", ") {
+        let found = sqlx::query_scalar::<_, String>(TYPE).bind(name);
+        types.push(found.fetch_one(&mut *connection).await.expect(sql));
+    }
+    format!("({})", types.join(", "))
+}
+
 async fn plan_of(connection: &mut PgConnection, sql: &str) -> Value {
     let params = (1..40).take_while(|n| sql.contains(&format!("${n}"))).count();
     let nulls =
         if params == 0 { String::new() } else { format!("({})", vec!["NULL"; params].join(", ")) };
-    connection.execute(AssertSqlSafe(format!("PREPARE asked AS {sql}"))).await.expect(sql);
+    let types = types_asked(connection, sql).await;
+    connection.execute(AssertSqlSafe(format!("PREPARE asked{types} AS {sql}"))).await.expect(sql);
     let explain = AssertSqlSafe(format!("EXPLAIN (FORMAT JSON) EXECUTE asked{nulls}"));
     let row = connection.fetch_one(explain).await.expect(sql);
     connection.execute("DEALLOCATE asked").await.expect("an end");

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use stoa::{
     clock::Clock,
-    db::{self, Db, Portion, Reach, Tx},
+    db::{self, Absence, Db, Portion, Reach, Tx},
     error::{Code, Error, Result},
     id::Id,
     stream::{CommittedEvent, DomainEvent, Stream, WireEvent},
@@ -143,14 +143,14 @@ async fn missed(
     streams: &BTreeSet<Stream>,
     after: i64,
 ) -> BTreeMap<i64, Vec<(Stream, i64)>> {
-    let streams = streams.clone();
-    let most = Portion { events: 100_000, bytes: usize::MAX };
+    let streams = streams.iter().map(|stream| (stream.clone(), after)).collect();
+    let absence = Absence { streams, most: Portion { events: 100_000, bytes: usize::MAX } };
     let read = async move |tx: &mut Tx<'_>| {
         let mut all = BTreeMap::<i64, Vec<_>>::new();
-        for stream in streams {
-            let missed =
-                db::missed_after(tx, &stream, after, i64::MAX, most).await?.expect("not too much");
-            for event in missed.events {
+        let missed =
+            db::missed_by(tx, &[absence], i64::MAX).await?.remove(0).expect("not too much");
+        for (stream, missed) in missed {
+            for event in &missed.events {
                 all.entry(event.position).or_default().push((stream.clone(), event.seq));
             }
         }

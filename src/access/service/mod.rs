@@ -8,18 +8,21 @@ use futures_util::future::BoxFuture;
 
 use super::{
     grants::Grants,
-    rights::{Membership, Records},
+    rights::{Entrant, Membership, Records},
+    store,
 };
 use crate::{
     auth::{Identity, Role},
+    batch::Batches,
     config::RoomPolicy,
-    db::Db,
+    db::{Db, Tx},
     error::{Code, Error, Result},
     realtime::{
         self, Connection, JoinRequest, Sockets,
         events::{Position, RoomChanged},
     },
     room::Room,
+    tasks::Tasks,
 };
 
 /// The policy. Cheap to clone.
@@ -28,15 +31,30 @@ pub struct Access {
     policy: RoomPolicy,
     records: Arc<dyn Records>,
     grants: Grants,
+    memberships: Batches<Entrant, Membership>,
     db: Db,
     sockets: Sockets,
 }
 
+/// Entrants who are looked up together, and how many such reads there are at a time.
+const TOGETHER: (usize, usize) = (100, 4);
+
 impl Access {
     /// The policy over what is stored; who loses a right leaves the rooms of these.
     #[must_use]
-    pub fn new(policy: RoomPolicy, records: Arc<dyn Records>, db: Db, sockets: Sockets) -> Self {
-        Self { policy, records, grants: Grants::new(db.clone()), db, sockets }
+    pub fn new(
+        policy: RoomPolicy,
+        records: Arc<dyn Records>,
+        db: &Db,
+        sockets: &Sockets,
+        tasks: &Tasks,
+    ) -> Self {
+        let (db, sockets) = (db.clone(), sockets.clone());
+        let (store, known) = (db.clone(), records.clone());
+        let memberships = Batches::new("memberships", TOGETHER, tasks, move |entrants| {
+            stored(store.clone(), known.clone(), entrants)
+        });
+        Self { policy, records, grants: Grants::new(db.clone()), memberships, db, sockets }
     }
 
     /// Lets a connection into a room.
@@ -224,24 +242,43 @@ impl Access {
         if identity.has(Role::Admin) || identity.rooms.contains(room) || own(identity, room) {
             return Ok(Membership::Member);
         }
-        // Asked first and for every room, so that a refusal takes the same work for all.
-        if self.grants.allow(&identity.user_id, room).await? {
-            return Ok(Membership::Member);
-        }
-        match room {
-            Room::User(_)
-            | Room::Seller(_)
-            | Room::Sellers
-            | Room::Buyer(_)
-            | Room::Buyers
-            | Room::Admins => Ok(Membership::Stranger),
-            Room::Conversation(_)
-            | Room::Chat(_)
-            | Room::Request(_)
-            | Room::Checkout(_)
-            | Room::Other(_) => self.records.membership(identity, room).await,
-        }
+        self.memberships.ask(Entrant { identity: identity.clone(), room: room.clone() }).await
     }
+}
+
+/// Each one's membership of a room by what this server has. Grants and records are asked of every room, so
+/// that a refusal takes the same work for all.
+async fn stored(
+    db: Db,
+    records: Arc<dyn Records>,
+    entrants: Vec<Entrant>,
+) -> Result<Vec<Membership>> {
+    let read = async move |tx: &mut Tx<'_>| {
+        let asked = entrants.iter().map(|entrant| (&entrant.room, &entrant.identity.user_id));
+        let granted = store::which_are_granted(tx, &asked.collect::<Vec<_>>()).await?;
+        let recorded = records.memberships(tx, &entrants).await?;
+        let membership = |(entrant, recorded): (Entrant, Membership)| {
+            let Entrant { identity: Identity { user_id, .. }, room } = entrant;
+            if granted.contains(&(room.clone(), user_id)) {
+                return Membership::Member;
+            }
+            match room {
+                Room::User(_)
+                | Room::Seller(_)
+                | Room::Sellers
+                | Room::Buyer(_)
+                | Room::Buyers
+                | Room::Admins => Membership::Stranger,
+                Room::Conversation(_)
+                | Room::Chat(_)
+                | Room::Request(_)
+                | Room::Checkout(_)
+                | Room::Other(_) => recorded,
+            }
+        };
+        Ok(entrants.into_iter().zip(recorded).map(membership).collect())
+    };
+    db.read(read).await
 }
 
 /// Who comes back enters the rooms that they may enter now.

@@ -18,6 +18,15 @@ const to = ({ rooms, except }) => {
   return except.length ? `${heard}, but ${except.join(', ')}` : heard;
 };
 
+const OUTCOMES = [['', 'any'], ['written', 'written to a socket'], ['nobody', 'nobody was there'], ['dropped', 'dropped for some']];
+
+// What became of it at the sockets of the node that tells.
+function outcomeOf({ outcome, sockets }) {
+  if (!outcome) return element('span', { className: 'hint', textContent: 'to each what is for them' });
+  const wrote = sockets ? `written to ${many(sockets, 'socket')}` : 'written to nobody';
+  return element('span', { className: outcome === 'written' ? 'hint' : 'warns', textContent: outcome === 'dropped' ? `${wrote}, dropped for others` : outcome === 'nobody' ? 'nobody was there' : wrote });
+}
+
 // What it carries, folded where it is long.
 function dataOf({ data, bytes: size }) {
   if (data === undefined) return element('span', { className: 'hint', textContent: `${bytes(size)}, too long to be shown` });
@@ -35,7 +44,7 @@ function makeRow(told) {
   const name = element('a', { href: `api/docs/events#server-${encodeURIComponent(told.event)}`, target: '_blank', rel: 'noopener', title: 'The catalogue, with examples' }, element('code', { textContent: told.event }));
   const kept = told.streams.map((stream) => element('a', { className: 'kept', href: hrefOf('why', { event: stream }), title: 'Who heard it?', textContent: stream }));
   return element('tr', {}, cell('Event', name), cell('At', element('time', { dateTime: told.at, title: told.at, textContent: clock(told.at) })),
-    cell('To', element('span', { className: 'mono', textContent: to(told) }), ...kept), cell('Data', dataOf(told)));
+    cell('To', element('span', { className: 'mono', textContent: to(told) }), element('p', {}, outcomeOf(told)), ...kept), cell('Data', dataOf(told)));
 }
 
 function updateRow(row, { leftOut }) {
@@ -50,7 +59,10 @@ export function open(at, { query }) {
   const form = element('form', { className: 'filters', ariaLabel: 'Which events', attributes: { role: 'search' } },
     input('event', 'Event, or its start with *', { placeholder: 'message:*  ( / )', maxLength: 128 }),
     input('room', 'For the room', { maxLength: 256 }),
-    input('user', 'That this user hears', { maxLength: 128 }));
+    input('user', 'That this user hears', { maxLength: 128 }),
+    element('label', { className: 'filter' }, element('span', { textContent: 'What became of it' }),
+      element('select', { name: 'outcome' }, ...OUTCOMES.map(([value, textContent]) =>
+        element('option', { value, textContent, selected: value === (query.get('outcome') ?? '') })))));
   const list = table('Live events', ['Event', 'At', 'To', 'Data']);
   list.classList.add('stacks', 'live');
   const empty = element('p', { className: 'empty', textContent: 'Nothing was sent since you look.' });

@@ -13,10 +13,10 @@ import * as events from './events.js';
 import * as money from './money.js';
 import * as overview from './overview.js';
 import * as people from './people.js';
+import * as playground from './playground.js';
 import * as rooms from './rooms.js';
 import * as sale from './sale.js';
-import * as send from './send.js';
 import * as system from './system.js';
 import * as why from './why.js';
 
-export const PAGES = [overview, people, rooms, events, why, sale, money, system, send];
+export const PAGES = [overview, people, rooms, events, why, sale, money, system, playground];

@@ -82,7 +82,7 @@ function makePerson(refresh) {
       user = asked;
       if (!asked) return;
       say(name, asked);
-      send.href = hrefOf('send', { user: asked });
+      send.href = hrefOf('playground', { user: asked });
       const [profile, presence] = await Promise.all([
         call(userPath(asked)).catch((problem) => (problem.status === 404 ? {} : Promise.reject(problem))),
         call(`api/presence/${encodeURIComponent(asked)}`),

@@ -35,7 +35,7 @@ function makeMembers({ of: room }, refresh) {
     element('ul', { ariaLabel: `Members of ${room}` }),
     element('p', { className: 'hint' }),
     element('div', { className: 'deeds' },
-      element('a', { className: 'button', href: hrefOf('send', { room }), textContent: 'Send to this room' }),
+      element('a', { className: 'button', href: hrefOf('playground', { room }), textContent: 'Send to this room' }),
       element('a', { className: 'button', href: hrefOf('people', { room }), textContent: 'Its sockets' }),
       element('button', { type: 'button', textContent: 'Let somebody in', onclick: () => grant(room).then(refresh) }))));
 }

@@ -22,11 +22,16 @@ const WORDS = {
 
 const person = (user) => element('a', { href: hrefOf('people', { user }), textContent: user });
 
-function makeStep({ at, kind, by, about, detail, events }) {
+// Whether each of them heard it.
+const asks = (people, position) => people.map((user) =>
+  element('a', { href: hrefOf('why', { user, event: position }), textContent: `Did ${user} hear it?` }));
+
+function makeStep({ at, kind, by, about, detail, events }, people) {
   const told = events.map(({ event, position, numbers, to, except }) => element('li', {},
     element('code', { textContent: event }), ' to ',
     to.length ? to.join(', ') : 'nobody', except.length ? `, not to ${except.join(', ')}` : '',
-    element('small', { className: 'hint', textContent: ` ${numbers.map(({ stream, seq }) => `${stream} number ${seq}`).join(', ')} · position ${position}` })));
+    element('small', { className: 'hint', textContent: ` ${numbers.map(({ stream, seq }) => `${stream} number ${seq}`).join(', ')} · position ${position}` }),
+    element('p', { className: 'asks' }, ...asks(people, position))));
   const what = element('p', {}, ...(by ? [person(by), ' '] : []), WORDS[kind] ?? kind, detail ? `: ${detail}` : '');
   return element('li', { className: 'step' },
     element('p', { className: 'hint' }, moment(at, (date) => `${date.toLocaleDateString()} ${clock(date)}`)), what,
@@ -64,7 +69,8 @@ export function open(at, { query }) {
     const events = found.reduce((total, step) => total + step.events.length, 0);
     say(summary, `${many(found.length, 'step')}, the first first · ${many(events, 'event')} that told of them${partial ? ', and there may be more' : ''}. Older events are gone after EVENT_RETENTION.`);
     // A step that was told of since is another one.
-    keep(steps, found, (step) => JSON.stringify(step), makeStep, () => {});
+    const people = [of.buyerId, of.sellerId].filter(Boolean);
+    keep(steps, found, (step) => JSON.stringify([step, people]), (step) => makeStep(step, people), () => {});
   }
 
   async function refresh() {

@@ -48,7 +48,7 @@ export function storePanel() {
         return found ? (found.keepMs ? duration(found.keepMs) : 'for ever') : '';
       };
       keep(rows.tBodies[0], known, ({ name }) => name,
-        ({ name }) => element('tr', {}, element('td', {}, element('code', { textContent: name })), cell('Rows', 'number'), cell('Size', 'number'), cell('Kept', 'hint')),
+        ({ name }) => element('tr', {}, element('td', {}, element('code', { textContent: name })), cell('Rows', 'number'), cell('Size', 'number'), cell('Kept', 'soft')),
         ({ cells: [, count, size, keptFor] }, table) => {
           say(count, number(table.rows));
           say(size, bytes(table.bytes));

@@ -52,7 +52,11 @@ pub(in crate::admin) const FILES: &[(&str, &str, &str)] = &[
     ("dialog.js", SCRIPT, include_str!("../console/dialog.js")),
     ("store.js", SCRIPT, include_str!("../console/store.js")),
     ("system.js", SCRIPT, include_str!("../console/system.js")),
+    ("catalogue.js", SCRIPT, include_str!("../console/catalogue.js")),
+    ("playground.js", SCRIPT, include_str!("../console/playground.js")),
     ("send.js", SCRIPT, include_str!("../console/send.js")),
+    ("client.js", SCRIPT, include_str!("../console/client.js")),
+    ("frames.js", SCRIPT, include_str!("../console/frames.js")),
 ];
 
 pub(super) fn router<S>() -> Router<S>

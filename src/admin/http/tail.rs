@@ -40,7 +40,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 ///
 /// Needs the role `service` or `admin`. As server-sent events: `sent` for an event, `left_out` with a number
 /// where more were sent than are told, which is 200 a second. What is sent to rooms and to everyone, on whichever
-/// node; not what one socket alone is sent, as what it missed. Values that look like secrets are hidden, and
+/// node; not what one socket alone is sent, as what it missed. With what became of it at the sockets of the node
+/// that is asked: `written` to at least one, heard by `nobody`, or `dropped` for some that were behind. Values that look like secrets are hidden, and
 /// data of more than 8 KiB is left out. The answer ends after an hour, with the caller's token, or when the
 /// server stops.
 #[utoipa::path(
@@ -62,9 +63,9 @@ pub(super) async fn tail(
     State(realtime): State<Realtime>,
     State(admin): State<Admin>,
     operator: OperatorCaller,
-    Query(TailFilter { event, room, user, limit }): Query<TailFilter>,
+    Query(TailFilter { event, room, user, outcome, limit }): Query<TailFilter>,
 ) -> Result<Response> {
-    let tail = realtime.tail(LiveFilter { event, room, user }).await?;
+    let tail = realtime.tail(LiveFilter { event, room, user, outcome }).await?;
     let good_for = operator.identity.expires_at.map(|end| admin.now().until(end));
     let end = Instant::now() + good_for.map_or(LONGEST, |time| time.min(LONGEST));
     let news =
@@ -94,7 +95,7 @@ fn said(news: LiveNews) -> Event {
 }
 
 fn tailed(
-    LiveEvent { at, event, rooms, except, namespaces, streams, position }: &LiveEvent,
+    LiveEvent { at, event, rooms, except, namespaces, streams, position, sockets, outcome }: &LiveEvent,
 ) -> Tailed {
     let data = event.data().get();
     let shown = Watch::shows(data.len()).then(|| serde_json::from_str(data).ok()).flatten();
@@ -107,6 +108,8 @@ fn tailed(
         namespaces: namespaces.iter().map(Namespace::path).collect(),
         streams: streams.iter().map(|(stream, seq)| format!("{stream}:{seq}")).collect(),
         position: *position,
+        sockets: *sockets,
+        outcome: *outcome,
         several: event.is_several(),
         bytes: data.len(),
         data: shown.map(|mut data| {

@@ -120,7 +120,7 @@ pub(in crate::chat) async fn end(
             read_sent,
         ]);
     }
-    tx.insert_all(ADD, &rows).await?;
+    tx.for_each(ADD, &rows).await?;
     tx.execute(COUNT, &params![conversation, i64::try_from(rows.len()).unwrap_or(0)]).await?;
     tx.execute(END, &params![conversation]).await?;
     Ok(true)
@@ -196,8 +196,8 @@ pub(in crate::chat) async fn append(
             given.iter().map(|one| params![&message.id, &one.user_id, &one.emoji, one.created_at]),
         );
     }
-    tx.insert_all(INSERT, &rows).await?;
-    tx.insert_all(REACT, &reactions).await?;
+    tx.for_each(INSERT, &rows).await?;
+    tx.for_each(REACT, &reactions).await?;
     note_writers(tx, id, &wrote).await?;
     let active = messages.iter().map(|(message, _)| message.created_at).max();
     let active = active.unwrap_or(last.created_at).max(conversation.last_activity_at);
@@ -309,7 +309,7 @@ async fn note_writers(
             times.push(params![user, conversation, own.first, last]);
         }
     }
-    tx.insert_all(WRITES, &times).await?;
+    tx.for_each(WRITES, &times).await?;
     Ok(())
 }
 

@@ -17,7 +17,7 @@ pub use self::{
     budget::Budget,
     committed::committed_after,
     kept::{KeptAt, KeptWire, empty_after, kept_after, kept_at, set_kept},
-    missed::{Missed, missed_after, pruned},
+    missed::{Absence, Missed, missed_by},
     moved::{continue_stream, streams_after},
     prune::prune_events,
     restored::{Beginning, beginning},

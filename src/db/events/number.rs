@@ -84,7 +84,7 @@ pub(in crate::db) async fn number(
         let numbers = numbers.into_iter().map(|(stream, _, seq)| (stream, seq)).collect();
         announced.push(CommittedEvent { position, created_at, numbers, wire_events });
     }
-    tx.insert_all(KEEP, &rows).await?;
+    tx.for_each(KEEP, &rows).await?;
     Ok(announced)
 }
 
@@ -112,7 +112,7 @@ async fn take_numbers(
     let rows: Vec<_> =
         counts.iter().map(|(stream, events)| params![stream, count(*events), Ids.next()]).collect();
     let mut next = BTreeMap::new();
-    for row in tx.insert_all(NEXT, &rows).await? {
+    for row in tx.for_each(NEXT, &rows).await? {
         let (stream, last): (String, i64) = (row.get("stream")?, row.get("seq")?);
         let count = counts.get(&stream).copied().map_or(0, count);
         let last = after + last;

@@ -37,7 +37,7 @@ use self::{
     tail::{Beginning, Follower},
 };
 pub(super) use self::{
-    query::{NEXT_POSITIONS, NOW, SKIP_POSITIONS, execute, insert_all, lock_row, rows},
+    query::{NEXT_POSITIONS, NOW, SKIP_POSITIONS, execute, for_each, lock_row, rows},
     records::tell,
     session::Session,
 };

@@ -26,7 +26,7 @@ pub(in crate::db) const NEXT_POSITIONS: &str =
 pub(in crate::db) const SKIP_POSITIONS: &str =
     "SELECT setval('positions_last_seq', nextval('positions_last_seq') + $1) AS last";
 
-/// Rows of one `INSERT`. A statement has at most 65,535 parameters.
+/// Rows of one statement. One has at most 65,535 parameters.
 const ROWS_AT_ONCE: usize = 500;
 
 /// Carries out a statement; how many rows it changed.
@@ -66,8 +66,8 @@ pub(in crate::db) async fn lock_row(
     read(&rows)
 }
 
-/// Carries an `INSERT` of one row out for each of these rows, many of them as one statement.
-pub(in crate::db) async fn insert_all<const N: usize>(
+/// Carries a statement with one row of `VALUES` out for each of these rows, many of them as one.
+pub(in crate::db) async fn for_each<const N: usize>(
     session: &mut Session<'_>,
     sql: &'static str,
     params: &[[Value; N]],

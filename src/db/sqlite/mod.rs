@@ -34,7 +34,7 @@ use tokio::{
 pub(super) use self::{
     backup::{backup, copy_aside},
     examine::look_at,
-    query::{execute, insert_all, rows},
+    query::{execute, for_each, rows},
     session::Session,
 };
 use self::{

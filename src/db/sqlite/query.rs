@@ -24,7 +24,7 @@ pub(in crate::db) fn rows(session: &Session, sql: &str, params: &[Value]) -> Res
 }
 
 /// The same for each of these rows of parameters.
-pub(in crate::db) fn insert_all<const N: usize>(
+pub(in crate::db) fn for_each<const N: usize>(
     session: &Session,
     sql: &str,
     params: &[[Value; N]],

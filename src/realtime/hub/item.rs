@@ -149,6 +149,8 @@ pub(in crate::realtime) struct Broadcast {
     pub(in crate::realtime) kept: Option<Arc<Kept>>,
     /// Counts the sockets, for a caller who wants to know.
     pub(in crate::realtime) receipt: Option<Receipt>,
+    /// Is told what became of it, where somebody wants to know that.
+    pub(in crate::realtime) outcome: Option<Box<Outcome>>,
 }
 
 /// A broadcast on its way through the shards; the last one that has written it lets go of it, and so
@@ -179,6 +181,9 @@ impl Drop for UnderWay {
             Message::Bundle(_) => "bundle",
         };
         metrics::broadcast_duration(label).record(self.begun.elapsed());
+        if let Some(outcome) = &self.broadcast.outcome {
+            (outcome.tell)(&self.broadcast, outcome.tally());
+        }
     }
 }
 
@@ -240,6 +245,47 @@ impl Receipt {
             // Whoever asked may have gone.
             let _ = done.send(self.sockets.load(Ordering::Acquire));
         }
+    }
+}
+
+/// Counts what becomes of a broadcast at the sockets of this node, and tells it when all shards have
+/// written it.
+pub(in crate::realtime) struct Outcome {
+    sockets: AtomicUsize,
+    dropped: AtomicUsize,
+    tell: Box<Tell>,
+}
+
+/// Is told what became of a broadcast.
+type Tell = dyn Fn(&Broadcast, Tally) + Send + Sync;
+
+/// What became of a broadcast at the sockets of this node.
+#[derive(Clone, Copy)]
+pub(in crate::realtime) struct Tally {
+    /// To so many it was written, or waits for what comes before it.
+    pub(in crate::realtime) sockets: usize,
+    /// For so many it was dropped, since they were behind.
+    pub(in crate::realtime) dropped: usize,
+}
+
+impl Outcome {
+    pub(in crate::realtime) fn new(
+        tell: impl Fn(&Broadcast, Tally) + Send + Sync + 'static,
+    ) -> Self {
+        let none = AtomicUsize::default;
+        Self { sockets: none(), dropped: none(), tell: Box::new(tell) }
+    }
+
+    /// What became of it in one shard.
+    pub(super) fn add(&self, Tally { sockets, dropped }: Tally) {
+        self.sockets.fetch_add(sockets, Ordering::AcqRel);
+        self.dropped.fetch_add(dropped, Ordering::AcqRel);
+    }
+
+    fn tally(&self) -> Tally {
+        let [sockets, dropped] =
+            [&self.sockets, &self.dropped].map(|count| count.load(Ordering::Acquire));
+        Tally { sockets, dropped }
     }
 }
 

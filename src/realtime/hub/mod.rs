@@ -31,8 +31,8 @@ use uuid::Uuid;
 
 pub use bundle::{Bundle, Part, Picks};
 pub(super) use item::{
-    Audience, Broadcast, Except, Item, Kept, Message, Receipt, Registration, Replay, Replayed,
-    Restoration, Then, Told,
+    Audience, Broadcast, Except, Item, Kept, Message, Outcome, Receipt, Registration, Replay,
+    Replayed, Restoration, Tally, Then, Told,
 };
 pub(super) use outlet::{Outlet, Polled};
 

@@ -11,7 +11,8 @@ use tokio::{sync::mpsc, task};
 use super::{
     frame_batch::FrameBatch,
     item::{
-        Audience, Broadcast, Except, Item, Kept, Registration, Replay, RoomsQuestion, UnderWay,
+        Audience, Broadcast, Except, Item, Kept, Registration, Replay, RoomsQuestion, Tally,
+        UnderWay,
     },
     members::Members,
     outlet::Outbound,
@@ -347,9 +348,12 @@ impl Shard {
                 }
             }
         }
-        delivery.count(sockets);
+        let dropped = delivery.count(sockets);
         if let Some(receipt) = &broadcast.receipt {
             receipt.add(sockets);
+        }
+        if let Some(outcome) = &broadcast.outcome {
+            outcome.add(Tally { sockets, dropped });
         }
     }
 
@@ -371,12 +375,12 @@ fn on(slots: &mut [Option<Slot>], seat: usize) -> Option<&mut Slot> {
     slots.get_mut(seat)?.as_mut()
 }
 
-/// The slot of a member who has not gone.
 /// Whether a room is a user's own.
 fn is_users(room: &Room) -> bool {
     matches!(room, Room::User(_))
 }
 
+/// The slot of a member who has not gone.
 fn slot(slots: &mut [Option<Slot>], member: Member) -> Option<&mut Slot> {
     on(slots, member.seat() as usize).filter(|slot| slot.member == member)
 }

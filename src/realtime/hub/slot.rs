@@ -89,6 +89,8 @@ pub(super) struct Delivery<'a> {
     picks: Option<&'a Picks>,
     /// What was delivered of a bundle.
     delivered: Delivered,
+    /// Sockets that are behind, for which it was dropped.
+    dropped: usize,
     /// Who looks at what is delivered, if anybody does.
     look: Option<&'a Look>,
 }
@@ -123,7 +125,8 @@ impl<'a> Delivery<'a> {
         };
         let (frames, delivered) = (<[_; 2]>::default(), Delivered::new());
         let look = look.watch.notes().then_some(look);
-        Self { broadcast, except, number, replay_bytes, frames, picks: None, delivered, look }
+        let (picks, dropped) = (None, 0);
+        Self { broadcast, except, number, replay_bytes, frames, picks, delivered, dropped, look }
     }
 
     /// From now on only this is heard of the bundle.
@@ -131,8 +134,8 @@ impl<'a> Delivery<'a> {
         self.picks = Some(picks);
     }
 
-    /// Counts what was delivered, to as many sockets, by event.
-    pub(super) fn count(self, sockets: usize) {
+    /// Counts what was delivered, to as many sockets, by event; for how many it was dropped.
+    pub(super) fn count(self, sockets: usize) -> usize {
         match &self.broadcast.message {
             Message::One(_) if sockets == 0 => {}
             Message::One(event) => metrics::events_out(event.label()).increment(sockets as u64),
@@ -142,6 +145,7 @@ impl<'a> Delivery<'a> {
                 }
             }
         }
+        self.dropped
     }
 
     /// Where an event's frame is in the batch.
@@ -261,6 +265,7 @@ impl Slot {
                 let sent = self.batch_index.is_none() && self.outlet.send_volatile(frame);
                 if !sent {
                     metrics::volatile_dropped().increment(1);
+                    delivery.dropped += 1;
                 }
                 return sent;
             }

@@ -91,6 +91,7 @@ fn say(hub: &Hub, to: Audience, except: Except, number: u64) {
         volatile: false,
         kept: None,
         receipt: None,
+        outcome: None,
     });
 }
 

@@ -186,14 +186,19 @@ impl Writer {
 
 async fn write(tx: &mut Tx<'_>, node: Option<Uuid>, entries: &[Entry]) -> crate::db::Result<()> {
     let now = tx.now();
-    let mut begun = Vec::new();
+    // What becomes of many at once when many come: nothing else is said of them in between.
+    let (mut begun, mut restored) = (Vec::new(), Vec::new());
     for entry in entries {
-        // Those that begin are many when many come at once; nothing else was said of them before.
-        if let Some(row) = store::row(now, node, entry) {
+        if let Some(row) = store::begun(now, node, entry) {
             begun.push(row);
             continue;
         }
+        if let Some(row) = store::restored(entry) {
+            restored.push(row);
+            continue;
+        }
         store::begin(tx, &std::mem::take(&mut begun)).await?;
+        store::restore(tx, &std::mem::take(&mut restored)).await?;
         match entry {
             Entry::Joined { key, room, entered, joined, caught_up } => {
                 store::join(tx, *key, room, (entered, joined), *caught_up).await?;
@@ -207,17 +212,15 @@ async fn write(tx: &mut Tx<'_>, node: Option<Uuid>, entries: &[Entry]) -> crate:
             Entry::Replayed { key, room, since, upto } => {
                 past::replayed(tx, *key, room, *since, *upto).await?;
             }
-            Entry::Restored { key, generation, restored } => {
-                store::restore(tx, *key, *generation, restored).await?;
-            }
             Entry::Ended { key, generation, leaving } => {
                 store::end(tx, *key, *generation, now + AFTER_END, leaving).await?;
             }
             Entry::Forgotten { key, generation, leaving } => {
                 store::forget(tx, *key, *generation, leaving).await?;
             }
-            Entry::Began { .. } | Entry::Asked(_) => {}
+            Entry::Began { .. } | Entry::Restored { .. } | Entry::Asked(_) => {}
         }
     }
-    store::begin(tx, &begun).await
+    store::begin(tx, &begun).await?;
+    store::restore(tx, &restored).await
 }

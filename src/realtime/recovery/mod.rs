@@ -7,8 +7,10 @@ mod log;
 mod personal;
 mod pid;
 mod store;
+#[cfg(test)]
+mod tests;
 
-use std::time::Duration;
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use tokio::time::timeout;
@@ -18,7 +20,7 @@ pub use self::personal::Personal;
 use self::{
     entry::{Entry, Leaving},
     log::Log,
-    store::Came,
+    store::Comer,
 };
 pub(super) use self::{
     pid::{Pid, Session},
@@ -26,12 +28,14 @@ pub(super) use self::{
 };
 use crate::{
     auth::Identity,
+    batch::Batches,
     clock::{Clock, Timestamp},
-    db::{Db, Reach, Tx},
+    db::{self, Absence, Db, Missed, Reach, Tx},
     error::Result,
     event::Namespace,
     id::Id,
     room::Room,
+    stream::Stream,
     tasks::Tasks,
 };
 
@@ -46,6 +50,15 @@ pub async fn prune_past(db: &Db, before: Timestamp) -> Result<()> {
     }
     Ok(())
 }
+
+/// Who comes back is served together with so many others, at most.
+const COMERS: usize = 100;
+
+/// Batches of sessions that are taken at a time: two, so that one is carried out while another is committed.
+const TAKES: usize = 2;
+
+/// Batches of what was missed that are read at a time.
+const READS: usize = 2;
 
 /// How long it is waited until this server has sent what the client has heard elsewhere.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -63,11 +76,16 @@ pub trait Rights: Send + Sync {
     ) -> BoxFuture<'a, Result<bool>>;
 }
 
+/// What was missed, by stream.
+pub(super) type MissedOf = Vec<(Stream, Arc<Missed>)>;
+
 /// Keeps sessions. Cheap to clone.
 #[derive(Clone)]
 pub struct Recovery {
     db: Db,
     log: Log,
+    takes: Batches<Comer, Option<Taken>>,
+    absences: Batches<Absence, Option<MissedOf>>,
 }
 
 impl Recovery {
@@ -75,7 +93,17 @@ impl Recovery {
     #[must_use]
     pub fn start(db: Db, clock: Clock, tasks: &Tasks) -> Self {
         let log = Log::start(db.clone(), clock, tasks);
-        Self { db, log }
+        let store = db.clone();
+        let takes = Batches::new("sessions", (COMERS, TAKES), tasks, move |comers| {
+            take(store.clone(), comers)
+        });
+        let store = db.clone();
+        let absences = Batches::new("missed", (COMERS, READS), tasks, move |all| {
+            let (store, per_stream) = (store.clone(), store.events_per_stream());
+            let read = async move |tx: &mut Tx<'_>| Ok(db::missed_by(tx, &all, per_stream).await?);
+            async move { store.read(read).await }
+        });
+        Self { db, log, takes, absences }
     }
 
     pub(super) fn db(&self) -> &Db {
@@ -157,11 +185,13 @@ impl Recovery {
         heard: Option<&Reach>,
     ) -> Result<Option<Taken>> {
         self.log.written().await?;
-        let (node, key, user) = (self.db.process(), pid.key(), user.clone());
-        let came = Came { node, heard: heard.cloned(), after: self.db.reach() };
-        self.db
-            .write(async move |tx| Ok(store::take(tx, key, &user, namespace, &came).await?))
-            .await
+        let (key, user, after) = (pid.key(), user.clone(), self.db.reach());
+        self.takes.ask(Comer { key, user, namespace, heard: heard.cloned(), after }).await
+    }
+
+    /// What somebody missed; none where that is too much, or not all of it is kept any more.
+    pub(super) async fn missed(&self, absence: Absence) -> Result<Option<MissedOf>> {
+        self.absences.ask(absence).await
     }
 
     /// Waits until all has been sent here that a client has heard; whether it has.
@@ -171,4 +201,21 @@ impl Recovery {
             .await
             .is_ok_and(|it| it.is_ok())
     }
+}
+
+/// Takes the sessions of those who come; where several come to one, one after the other has it.
+async fn take(db: Db, comers: Vec<Comer>) -> Result<Vec<Option<Taken>>> {
+    let node = db.process();
+    let unit = async move |tx: &mut Tx<'_>| {
+        let (mut taken, mut left) = (Vec::with_capacity(comers.len()), comers.as_slice());
+        while !left.is_empty() {
+            let mut keys = HashSet::new();
+            let alone = left.iter().take_while(|comer| keys.insert(comer.key)).count();
+            let (now, later) = left.split_at(alone);
+            taken.extend(store::take(tx, node, now).await?);
+            left = later;
+        }
+        Ok(taken)
+    };
+    db.write(unit).await
 }

@@ -16,7 +16,7 @@ const WHEN: usize = 4;
 pub(in crate::realtime) struct Pid([u8; 16]);
 
 /// What the store knows a session by.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key(pub(super) [u8; 16]);
 
 /// A session as its connection knows it. Whoever takes it is of the next generation.

@@ -2,7 +2,7 @@
 
 pub(super) mod past;
 
-use std::num::NonZeroU32;
+use std::{collections::HashMap, num::NonZeroU32};
 
 use uuid::Uuid;
 
@@ -36,10 +36,15 @@ pub(in crate::realtime) struct SessionRoom {
     pub(in crate::realtime) caught_up: bool,
 }
 
-/// How somebody comes back: to which node, with which offset, and how far events had been sent there.
-pub(super) struct Came {
-    pub(super) node: Option<Uuid>,
+/// Somebody who comes back.
+#[derive(Clone)]
+pub(super) struct Comer {
+    pub(super) key: Key,
+    pub(super) user: Id,
+    pub(super) namespace: Namespace,
+    /// The offset that they show.
     pub(super) heard: Option<Reach>,
+    /// How far events had been sent when they came.
     pub(super) after: Reach,
 }
 
@@ -48,15 +53,21 @@ pub(super) async fn begin(tx: &mut Tx<'_>, rows: &[[Value; 7]]) -> Result<()> {
     const BEGIN: &str = "
         INSERT INTO sessions (pid, socket, user_id, namespace, began, began_at, node)
         VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    tx.insert_all(BEGIN, rows).await.map(drop)
+    tx.for_each(BEGIN, rows).await.map(drop)
 }
 
-/// What of an entry is written.
-pub(super) fn row(now: Timestamp, node: Option<Uuid>, entry: &Entry) -> Option<[Value; 7]> {
+/// The row of a session that has begun.
+pub(super) fn begun(now: Timestamp, node: Option<Uuid>, entry: &Entry) -> Option<[Value; 7]> {
     let Entry::Began { key, socket, user, namespace, began } = entry else { return None };
     let (socket, began) = (socket.to_string(), began.to_string());
     let node = node.map(|node| node.to_string());
     Some(params![*key, socket, user, namespace.path(), began, now, node])
+}
+
+/// The row of one that was restored.
+pub(super) fn restored(entry: &Entry) -> Option<[Value; 3]> {
+    let Entry::Restored { key, generation, restored } = entry else { return None };
+    Some(params![*key, i64::from(generation.get()), restored.to_string()])
 }
 
 /// The session is in a room.
@@ -101,16 +112,13 @@ pub(super) async fn end(
     tx.execute(END, &row).await.map(drop)
 }
 
-/// Somebody of that generation was sent what was missed up to here.
-pub(super) async fn restore(
-    tx: &mut Tx<'_>,
-    key: Key,
-    generation: NonZeroU32,
-    restored: &Reach,
-) -> Result<()> {
-    const RESTORED: &str = "UPDATE sessions SET restored = $3 WHERE pid = $1 AND generation = $2";
-    let generation = i64::from(generation.get());
-    tx.execute(RESTORED, &params![key, generation, restored.to_string()]).await.map(drop)
+/// Those of these generations were sent what was missed up to here.
+pub(super) async fn restore(tx: &mut Tx<'_>, rows: &[[Value; 3]]) -> Result<()> {
+    const RESTORED: &str = "
+        WITH asked (pid, generation, restored) AS (VALUES ($1, $2, $3))
+        UPDATE sessions SET restored = asked.restored
+        FROM asked WHERE sessions.pid = asked.pid AND sessions.generation = asked.generation";
+    tx.for_each(RESTORED, rows).await.map(drop)
 }
 
 /// There is no such session any more, unless it was taken since.
@@ -216,47 +224,71 @@ fn key(row: &Row) -> Result<Key> {
     Ok(Key(key))
 }
 
-/// Takes a session for the next generation.
+/// Takes the session of each for the next generation; none of who has no such session. Each session stands
+/// here once.
 pub(super) async fn take(
     tx: &mut Tx<'_>,
-    key: Key,
-    user: &Id,
-    namespace: Namespace,
-    Came { node, heard, after }: &Came,
-) -> Result<Option<Taken>> {
+    node: Option<Uuid>,
+    comers: &[Comer],
+) -> Result<Vec<Option<Taken>>> {
     const TAKE: &str = "
-        UPDATE sessions SET generation = generation + 1, expires_at = NULL, node = $5
-        WHERE pid = $1 AND user_id = $2 AND namespace = $3
-            AND (expires_at IS NULL OR expires_at > $4)
+        WITH asked (pid, user_id, namespace, expires_at, node) AS (VALUES ($1, $2, $3, $4, $5))
+        UPDATE sessions SET generation = generation + 1, expires_at = NULL, node = asked.node
+        FROM asked
+        WHERE sessions.pid = asked.pid AND sessions.user_id = asked.user_id
+            AND sessions.namespace = asked.namespace
+            AND (sessions.expires_at IS NULL OR sessions.expires_at > asked.expires_at)
             AND began_at > (SELECT sessions_after FROM positions)
-        RETURNING socket, generation, began";
+        RETURNING sessions.pid, socket, generation, began";
     const CAME: &str = "
-        UPDATE sessions SET heard = $2, came_at = $3, restored = NULL, ended = NULL,
-            ended_at = NULL, reason = NULL
-        WHERE pid = $1";
-    const ROOMS: &str = "SELECT room, joined, caught_up FROM session_rooms WHERE pid = $1";
+        WITH asked (pid, heard, came_at) AS (VALUES ($1, $2, $3))
+        UPDATE sessions SET heard = asked.heard, came_at = asked.came_at, restored = NULL,
+            ended = NULL, ended_at = NULL, reason = NULL
+        FROM asked WHERE sessions.pid = asked.pid";
+    const ROOMS: &str = "
+        WITH asked (pid) AS (VALUES ($1))
+        SELECT r.pid, r.room, r.joined, r.caught_up
+        FROM asked JOIN session_rooms r ON r.pid = asked.pid";
     let (now, node) = (tx.now(), node.map(|node| node.to_string()));
-    let row = params![key, user, namespace.path(), now, node];
-    let Some(row) = tx.optional(TAKE, &row).await? else {
-        return Ok(None);
+    // In one order everywhere, so that two servers that are asked for the same wait in no circle.
+    let mut ordered: Vec<&Comer> = comers.iter().collect();
+    ordered.sort_by_key(|comer| comer.key);
+    let row = |Comer { key, user, namespace, .. }: &Comer| {
+        params![*key, user, namespace.path(), now, node.clone()]
     };
-    let rooms = tx.all(ROOMS, &params![key]).await?;
-    let taken = (|| {
-        let socket: String = row.get("socket").ok()?;
-        Some(Taken {
-            socket: socket.parse().ok()?,
-            generation: generation(&row)?,
-            began: reach(&row, "began")?,
-            rooms: rooms.iter().map(room).collect::<Option<_>>()?,
-        })
-    })();
-    if let Some(Taken { socket, generation, .. }) = &taken {
-        past::taken(tx, key, *generation, after).await?;
-        let heard = heard.as_ref().map(ToString::to_string);
-        tx.execute(CAME, &params![key, heard, now]).await?;
-        tx.instruct(Control::Displace { socket: *socket, generation: *generation });
+    let rows: Vec<_> = ordered.iter().map(|comer| row(comer)).collect();
+    let mut taken = HashMap::new();
+    for row in tx.for_each(TAKE, &rows).await? {
+        let (key, socket): (_, String) = (key(&row)?, row.get("socket")?);
+        let (Ok(socket), Some(generation), Some(began)) =
+            (socket.parse(), generation(&row), reach(&row, "began"))
+        else {
+            continue;
+        };
+        taken.insert(key, Taken { socket, generation, began, rooms: Vec::new() });
     }
-    Ok(taken)
+    ordered.retain(|comer| taken.contains_key(&comer.key));
+    past::taken(tx, ordered.iter().map(|comer| (comer.key, &comer.after))).await?;
+    let came = |Comer { key, heard, .. }: &Comer| {
+        params![*key, heard.as_ref().map(ToString::to_string), now]
+    };
+    let rows: Vec<_> = ordered.iter().map(|comer| came(comer)).collect();
+    tx.for_each(CAME, &rows).await?;
+    let rows: Vec<_> = ordered.iter().map(|comer| params![comer.key]).collect();
+    for row in tx.for_each(ROOMS, &rows).await? {
+        let key = key(&row)?;
+        match (taken.get_mut(&key), room(&row)) {
+            (Some(session), Some(room)) => session.rooms.push(room),
+            // What it was in can't be told.
+            _ => drop(taken.remove(&key)),
+        }
+    }
+    for comer in &ordered {
+        if let Some(Taken { socket, generation, .. }) = taken.get(&comer.key) {
+            tx.instruct(Control::Displace { socket: *socket, generation: *generation });
+        }
+    }
+    Ok(comers.iter().map(|comer| taken.remove(&comer.key)).collect())
 }
 
 fn generation(row: &Row) -> Option<NonZeroU32> {

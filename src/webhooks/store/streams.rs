@@ -17,7 +17,7 @@ pub(in crate::webhooks) async fn hold(
         INSERT INTO webhook_streams (webhook, stream, position) VALUES ($1, $2, $3)
         ON CONFLICT DO NOTHING";
     let rows: Vec<_> = streams.iter().map(|stream| params![webhook, stream, position]).collect();
-    tx.insert_all(HOLD, &rows).await?;
+    tx.for_each(HOLD, &rows).await?;
     Ok(())
 }
 

@@ -43,23 +43,27 @@ pub(in crate::realtime::recovery) async fn ended(
     tx.execute(ROOMS, &params![key, generation, after, now]).await.map(drop)
 }
 
-/// A session has been taken for this generation: who was connected before is not any more.
+/// These sessions have just been taken: who was connected before is not any more, to whom events had been sent up to
+/// there.
 pub(super) async fn taken(
     tx: &mut Tx<'_>,
-    key: Key,
-    generation: NonZeroU32,
-    after: &Reach,
+    sessions: impl Iterator<Item = (Key, &Reach)>,
 ) -> Result<()> {
     const CONNECTION: &str = "
+        WITH asked (pid, ended, ended_at) AS (VALUES ($1, $2, $3))
         INSERT INTO past_connections (pid, generation, socket, user_id, namespace, began, began_at,
             heard, restored, ended, ended_at, reason)
-        SELECT pid, generation - 1, socket, user_id, namespace, began, COALESCE(came_at, began_at),
-            heard, restored, CASE WHEN ended_at IS NULL THEN CAST($3 AS TEXT) ELSE ended END,
-            COALESCE(ended_at, CAST($4 AS BIGINT)), COALESCE(reason, 'came back')
-        FROM sessions WHERE pid = $1 AND generation = $2
+        SELECT s.pid, s.generation - 1, s.socket, s.user_id, s.namespace, s.began,
+            COALESCE(s.came_at, s.began_at), s.heard, s.restored,
+            CASE WHEN s.ended_at IS NULL THEN asked.ended ELSE s.ended END,
+            COALESCE(s.ended_at, asked.ended_at), COALESCE(s.reason, 'came back')
+        FROM asked JOIN sessions s ON s.pid = asked.pid
+        WHERE TRUE
         ON CONFLICT (pid, generation) DO NOTHING";
-    let (generation, now) = (i64::from(generation.get()), tx.now());
-    tx.execute(CONNECTION, &params![key, generation, after.to_string(), now]).await.map(drop)
+    let now = tx.now();
+    let row = |(key, after): (Key, &Reach)| params![key, after.to_string(), now];
+    let rows: Vec<_> = sessions.map(row).collect();
+    tx.for_each(CONNECTION, &rows).await.map(drop)
 }
 
 /// A session is not in a room any more.
