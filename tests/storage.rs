@@ -1,5 +1,7 @@
 //! What operators are told of the store, and of nodes, on both engines.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::TestApp;
@@ -7,7 +9,9 @@ use crate::support::TestApp;
 #[tokio::test]
 async fn the_store_is_told_by_table() {
     let app = TestApp::with(|config| {
-        config.database.event_retention = std::time::Duration::from_hours(1);
+        config.database.event_retention = Duration::from_hours(1);
+        config.database.message_retention = Some(Duration::from_hours(2));
+        config.notifications.retention = Duration::from_hours(3);
     })
     .await;
     app.buyer("ann").buys_from(&app.seller("sam")).await;
@@ -26,7 +30,14 @@ async fn the_store_is_told_by_table() {
     let events =
         json!({ "what": "events", "tables": ["events", "shared_events"], "keepMs": 3_600_000 });
     assert_eq!(told["kept"][0], events);
-    assert_eq!(told["kept"][1]["keepMs"], Value::Null, "messages are kept for ever");
+    let engine = if app.database_url().is_some() { "postgres" } else { "sqlite" };
+    assert_eq!(told["engine"], engine);
+    let kept = |what: &str| {
+        let mut kinds = told["kept"].as_array().expect("kinds").iter();
+        kinds.find(|kind| kind["what"] == what).expect(what)["keepMs"].as_u64()
+    };
+    let hours = [2, 3, 24].map(|hours| Some(hours * 3_600_000));
+    assert_eq!(["messages", "notifications", "answers"].map(kept), hours);
     // Each kind is of tables that are there.
     for kept in told["kept"].as_array().expect("kinds") {
         for name in kept["tables"].as_array().expect("tables") {
@@ -46,6 +57,9 @@ async fn a_node_says_how_it_does() {
     );
     assert_eq!((&node["lagMs"], &told["partial"]), (&Value::Null, &json!(false)));
     let ann = app.buyer("ann");
+    ann.request().await;
+    let later = app.admin().get("/api/nodes").await.ok();
+    assert_eq!(later["items"][0]["since"], node["since"], "it has not begun anew");
     for path in ["/api/nodes", "/api/store"] {
         assert_eq!(ann.get(path).await.problem(403), "forbidden");
     }

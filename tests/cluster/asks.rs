@@ -89,6 +89,7 @@ async fn what_is_missing_is_told_where_a_node_is_silent_or_redis_is_away() {
     signal("STOP", silent.id());
     let page = here.get(rooms).await.ok();
     assert_eq!((names(&page), &page["partial"]), (vec!["user-bob".to_owned()], &json!(true)));
+    assert_eq!(here.get("/api/nodes").await.ok()["partial"], true);
     signal("CONT", silent.id());
     let whole =
         |answer: &Answer| answer.body.get("partial").is_none() && names(&answer.body).len() == 2;

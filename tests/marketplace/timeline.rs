@@ -30,12 +30,13 @@ async fn a_sale_is_told_from_its_beginning_to_its_end() {
     let app = TestApp::start().await;
     let (ann, sam, zoe) = (app.buyer("ann"), app.seller("sam"), app.seller("zoe"));
     // What came before is of another sale.
+    let conversation = ann.talk_to("sam").await;
+    let early = ann.say(&conversation, "Is the other one here?").await;
     let before = ann.buys_from(&sam).await;
     let request = ann.request().await;
     let other = zoe.offer(&request, "39").await;
     let offer = sam.offer(&request, "35.50").await;
     ann.accept(&offer).await;
-    let conversation = ann.talk_to("sam").await;
     let message = ann.say(&conversation, "When is it here?").await;
     let payment = ann.pay(&request).await;
     let path = |of: &str| format!("/api/payments/{payment}/{of}");
@@ -61,6 +62,9 @@ async fn a_sale_is_told_from_its_beginning_to_its_end() {
     ] {
         assert!(kinds.contains(&kind), "{kind}: {kinds:?}");
     }
+    for kind in ["completed", "cancelled", "delivered", "buyer_confirmed"] {
+        assert!(!kinds.contains(&kind), "it goes on: {kinds:?}");
+    }
     let times: Vec<_> =
         steps(&known).iter().map(|step| step["at"].as_str().expect("a time")).collect();
     assert!(times.is_sorted(), "{times:?}");
@@ -70,9 +74,17 @@ async fn a_sale_is_told_from_its_beginning_to_its_end() {
     );
     assert_eq!(known["partial"], false);
     assert!(!known.to_string().contains("When is it here?"), "their words are theirs");
-    for other in [&before, &another] {
+    for other in [&before, &another, &early] {
         assert!(!known.to_string().contains(other), "{known}");
     }
+    let offered = |by: &str| -> Vec<_> {
+        let all = steps(&known).iter().filter(|step| step["kind"] == "offered");
+        all.filter(|step| step["by"] == by).map(|step| [&step["about"], &step["detail"]]).collect()
+    };
+    assert_eq!(offered("zoe"), [[&json!(other), &json!("39 USD")]]);
+    assert_eq!(offered("sam"), [[&json!(offer), &json!("35.5 USD")]]);
+    assert_eq!(step(&known, "offer_accepted")["by"], "ann");
+    assert_eq!(step(&known, "message")["by"], "ann");
     let [other, offer, message, payout] = [other, offer, message, payout].map(|id| json!(id));
     for about in [other, offer, message, payout] {
         assert!(steps(&known).iter().any(|step| step["about"] == about), "{about}: {known}");
@@ -80,7 +92,12 @@ async fn a_sale_is_told_from_its_beginning_to_its_end() {
 
     // Who was told: as it was addressed, with its number in each stream that keeps it.
     assert_eq!(told(step(&known, "requested")), [("new-purchase-request", json!(["sellers"]))]);
+    let said = step(&known, "message")["events"].as_array().expect("events");
+    let said = said.iter().find(|event| event["event"] == "message:new").expect("a message");
+    assert_eq!(said["except"], json!(["user-ann"]), "not whoever wrote it");
     let all: Vec<_> = steps(&known).iter().flat_map(told).collect();
+    let begun = all.iter().filter(|(event, _)| *event == "new-purchase-request").count();
+    assert_eq!(begun, 1, "of this sale alone: {all:?}");
     assert!(all.contains(&("new-offer", json!(["buyer-ann"]))), "{all:?}");
     assert!(all.contains(&("payment-received", json!(["user-sam"]))), "{all:?}");
     let mut events =
@@ -132,4 +149,27 @@ async fn operators_alone_see_a_sale_as_a_whole() {
     app.admin().get(&path).await.ok();
     let unknown = app.get("/api/marketplace/requests/r-1/timeline").await;
     assert_eq!(unknown.problem(404), "not_found");
+}
+
+#[tokio::test]
+async fn a_sale_that_was_called_off_says_why() {
+    let app = TestApp::start().await;
+    let ann = app.buyer("ann");
+    let request = ann.request().await;
+    let path = format!("/api/marketplace/requests/{request}/cancel");
+    ann.post(&path, json!({ "reason": "Found one" })).await.ok();
+    let known = timeline(&app, &request).await;
+    let end = step(&known, "cancelled");
+    assert_eq!((&end["by"], &end["detail"]), (&json!("ann"), &json!("Found one")));
+}
+
+#[tokio::test]
+async fn of_more_sellers_than_are_looked_at_it_says_that_there_may_be_more() {
+    let app = TestApp::start().await;
+    let request = app.buyer("ann").request().await;
+    for seller in 1..=21 {
+        assert_eq!(timeline(&app, &request).await["partial"], false, "before {seller}");
+        app.seller(&format!("seller{seller}")).offer(&request, "30").await;
+    }
+    assert_eq!(timeline(&app, &request).await["partial"], true);
 }

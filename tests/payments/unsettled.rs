@@ -1,6 +1,6 @@
 //! Money that waits for an operator: what is in the lists, and what takes it out of them.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{confirm, escrow};
 use crate::support::{
@@ -16,6 +16,18 @@ const PAYOUTS: &str = "/api/payouts/unsettled";
 /// The ids of a list.
 async fn listed(app: &TestApp, path: &str) -> Vec<String> {
     app.get(path).await.ok()["items"].as_array().expect("items").iter().map(id_of).collect()
+}
+
+/// The ids of a list, page by page.
+async fn paged(app: &TestApp, path: &str) -> Vec<Vec<String>> {
+    let (mut pages, mut next) = (Vec::new(), path.to_owned());
+    loop {
+        assert!(pages.len() < 10, "there is no end");
+        let page = app.get(&next).await.ok();
+        pages.push(page["items"].as_array().expect("items").iter().map(id_of).collect());
+        let Some(cursor) = page["nextCursor"].as_str() else { return pages };
+        next = format!("{path}&cursor={cursor}");
+    }
 }
 
 /// A payment whose request was called off before its money came.
@@ -48,16 +60,7 @@ async fn what_pays_nothing_waits_until_it_went_back_or_on() {
     assert_eq!(listed(&app, "/api/payments/unsettled?kind=unapplied").await, late);
     assert_eq!(listed(&app, PARTIAL).await, [""; 0]);
 
-    // Page by page.
-    let first = app.get(&format!("{UNAPPLIED}?limit=2")).await.ok();
-    assert_eq!(first["items"].as_array().expect("items").len(), 2);
-    let cursor = first["nextCursor"].as_str().expect("a cursor");
-    let rest = app.get(&format!("{UNAPPLIED}?limit=2&cursor={cursor}")).await.ok();
-    assert_eq!(
-        rest["items"].as_array().expect("items").iter().map(id_of).collect::<Vec<_>>(),
-        late[2..]
-    );
-    assert_eq!(rest["nextCursor"], Value::Null);
+    assert_eq!(paged(&app, &format!("{UNAPPLIED}?limit=2")).await, [&late[..2], &late[2..]]);
 
     escrow(&app, &late[0], "held").await.ok();
     assert_eq!(listed(&app, UNAPPLIED).await, late, "it still lies here");
@@ -82,6 +85,7 @@ async fn a_part_waits_until_the_rest_is_here() {
         parts.push(payment);
     }
     assert_eq!(listed(&app, PARTIAL).await, parts);
+    assert_eq!(paged(&app, &format!("{PARTIAL}&limit=1")).await, [&parts[..1], &parts[1..]]);
     assert_eq!(fake.deliver(&fake.pay(&parts[0], "15.5", "0x3")).await, 202);
     assert_eq!(listed(&app, PARTIAL).await, parts[1..]);
     confirm(&app, &parts[1], "0x4").await.ok();
@@ -108,7 +112,9 @@ async fn a_payout_needs_a_look_when_it_waits_or_failed() {
     confirm(&app, &payment, "0x1").await.ok();
     let first = pay_out(&app, Some(&payment)).await;
     assert_eq!(listed(&app, PAYOUTS).await, [""; 0], "it was begun just now");
-    app.execute("UPDATE payouts SET created_at = created_at - 3600001").await;
+    app.execute("UPDATE payouts SET created_at = created_at - 3540000").await;
+    assert_eq!(listed(&app, PAYOUTS).await, [""; 0], "it was begun within the hour");
+    app.execute("UPDATE payouts SET created_at = created_at - 60001").await;
     assert_eq!(listed(&app, PAYOUTS).await, [first.as_str()]);
     ends(&app, &first, "failed").await;
     assert_eq!(listed(&app, PAYOUTS).await, [first.as_str()], "its payment is to be paid out");
@@ -138,8 +144,22 @@ async fn what_went_back_is_not_to_be_paid_out_any_more() {
     let payout = pay_out(&app, Some(&payment)).await;
     ends(&app, &payout, "failed").await;
     assert_eq!(listed(&app, PAYOUTS).await, [payout.as_str()]);
+    escrow(&app, &payment, "held").await.ok();
+    assert_eq!(listed(&app, PAYOUTS).await, [payout.as_str()], "the money lies here");
     escrow(&app, &payment, "refunded").await.ok();
     assert_eq!(listed(&app, PAYOUTS).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn payouts_that_wait_are_told_the_oldest_first_page_by_page() {
+    let app = TestApp::start().await;
+    let mut begun = Vec::new();
+    for _ in 0..3 {
+        begun.push(pay_out(&app, None).await);
+    }
+    app.execute("UPDATE payouts SET reason = 'who knows'").await;
+    assert_eq!(listed(&app, PAYOUTS).await, begun);
+    assert_eq!(paged(&app, &format!("{PAYOUTS}?limit=2")).await, [&begun[..2], &begun[2..]]);
 }
 
 #[tokio::test]
