@@ -7,11 +7,15 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout_at},
+};
 use utoipa::ToSchema;
 
 use super::{
@@ -66,6 +70,8 @@ struct Listener {
     waiting: VecDeque<LiveNews>,
     /// Events of the second that began then.
     second: Option<(Instant, usize)>,
+    /// Events that it was not told since it was told how many.
+    left_out: usize,
     filled: Arc<Notify>,
 }
 
@@ -166,6 +172,7 @@ impl Live {
             rooms: HashSet::new(),
             waiting: VecDeque::new(),
             second: None,
+            left_out: 0,
             filled: filled.clone(),
         });
         self.0.is_heard.store(true, Ordering::Release);
@@ -229,12 +236,15 @@ impl Live {
                 continue;
             }
             if listener.takes_one(now) {
+                let left_out = listener.tell_left_out();
+                listener.waiting.extend(left_out);
                 let told = || Arc::new(passing.told(&self.0.clock, broadcast));
                 listener.waiting.push_back(LiveNews::Event(event.get_or_insert_with(told).clone()));
-            } else if let Some(LiveNews::LeftOut(events)) = listener.waiting.back_mut() {
-                *events += 1;
             } else {
-                listener.waiting.push_back(LiveNews::LeftOut(1));
+                listener.left_out += 1;
+                if listener.left_out > 1 {
+                    continue;
+                }
             }
             listener.filled.notify_one();
         }
@@ -250,6 +260,18 @@ impl Listener {
         }
         *events += 1;
         *events <= EVENTS_A_SECOND && self.waiting.len() < MOST_WAITING
+    }
+
+    /// How many were left out, if any were.
+    fn tell_left_out(&mut self) -> Option<LiveNews> {
+        let events = std::mem::take(&mut self.left_out);
+        (events > 0).then_some(LiveNews::LeftOut(events))
+    }
+
+    /// When that is told, if no event is before: once a second, so that it costs nothing to leave many out.
+    fn tells_left_out_at(&self) -> Option<Instant> {
+        let (since, _) = self.second.filter(|_| self.left_out > 0)?;
+        Some(since + Duration::from_secs(1))
     }
 }
 
@@ -337,16 +359,24 @@ impl Listening {
     /// What was sent since; none when the server stops.
     pub async fn next(&self) -> Option<LiveNews> {
         loop {
-            {
+            let left_out_at = {
                 let mut heard = self.live.0.heard.lock();
                 let is_over = heard.is_over;
                 let listener = heard.by.iter_mut().find(|it| it.number == self.number)?;
                 let waits = listener.waiting.pop_front();
-                if waits.is_some() || is_over {
+                if waits.is_some() {
                     return waits;
                 }
+                let at = listener.tells_left_out_at();
+                if is_over || at.is_some_and(|at| at <= Instant::now()) {
+                    return listener.tell_left_out();
+                }
+                at
+            };
+            match left_out_at {
+                Some(at) => drop(timeout_at(at, self.filled.notified()).await),
+                None => self.filled.notified().await,
             }
-            self.filled.notified().await;
         }
     }
 
