@@ -3,6 +3,7 @@
 pub mod ceiling;
 pub mod plain;
 mod process;
+mod watch;
 
 use std::{
     env,
@@ -21,6 +22,7 @@ use socket2::{Domain, Socket, Type};
 use crate::load::token::SECRET;
 use process::find_program;
 pub use process::{Launch, Server, Usage, cores, pin};
+pub use watch::Watch;
 
 /// A server under test.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -29,6 +31,8 @@ pub enum Peer {
     Stoa,
     /// The same with two workers and two shards, on two cores.
     Stoa2,
+    /// `stoa` while its traces are collected, a console is open and somebody listens to every event.
+    Watched,
     /// One epoll thread, a frame encoded once, one write per recipient.
     Ceiling,
     /// socketioxide without Stoa.
@@ -62,6 +66,7 @@ impl Peer {
         match self {
             Self::Stoa => "stoa",
             Self::Stoa2 => "stoa2",
+            Self::Watched => "watched",
             Self::Ceiling => "ceiling",
             Self::Socketioxide => "socketioxide",
             Self::Bun => "bun",
@@ -72,7 +77,7 @@ impl Peer {
 
     /// Whether a failure is ours: a peer that fails is a result, Stoa failing is a fault.
     pub fn is_stoa(self) -> bool {
-        matches!(self, Self::Stoa | Self::Stoa2)
+        matches!(self, Self::Stoa | Self::Stoa2 | Self::Watched)
     }
 
     /// How to start it; fetches what it needs on first use.
@@ -81,10 +86,12 @@ impl Peer {
     /// When its runtime is not on this machine, its packages cannot be had, or it does not do that
     /// work.
     pub fn launch(self, work: Work) -> Result<Launch> {
-        let stores = matches!(self, Self::Stoa | Self::Stoa2 | Self::Node);
+        let stores = self.is_stoa() || self == Self::Node;
         ensure!(stores || work != Work::Messages, "it stores no messages");
         let (program, arguments): (PathBuf, Vec<OsString>) = match self {
-            Self::Stoa | Self::Stoa2 => (env!("CARGO_BIN_EXE_stoa").into(), vec!["serve".into()]),
+            Self::Stoa | Self::Stoa2 | Self::Watched => {
+                (env!("CARGO_BIN_EXE_stoa").into(), vec!["serve".into()])
+            }
             Self::Ceiling | Self::Socketioxide => {
                 (env::current_exe()?, vec!["--serve".into(), self.name().into()])
             }
@@ -126,6 +133,9 @@ impl Peer {
                 ("LIMITS", "off".into()),
                 ("LOG_LEVEL", "warn".into()),
             ]);
+            if self == Self::Watched {
+                environment.push(("OTEL_EXPORTER_OTLP_ENDPOINT", watch::collector()?.into()));
+            }
             match work {
                 Work::Contacts => environment.push(("PRESENCE_AUDIENCE", "contacts".into())),
                 Work::Quiet => environment.push(("PRESENCE_AUDIENCE", "off".into())),
@@ -146,6 +156,14 @@ impl Peer {
             ready: self.is_stoa().then_some("/readyz"),
             cores: cores.into(),
         })
+    }
+
+    /// Has its server watched, where it is to be.
+    ///
+    /// # Errors
+    /// When that lets nobody.
+    pub fn watch(self, server: &Server) -> Result<Option<Watch>> {
+        (self == Self::Watched).then(|| Watch::start(server.address())).transpose()
     }
 
     /// Serves as one of the peers that live in this program, on `PORT`, until killed.

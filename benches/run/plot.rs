@@ -92,6 +92,7 @@ fn colour(peer: Peer) -> &'static str {
     match peer {
         Peer::Stoa => "#0b7285",
         Peer::Stoa2 => "#3bc9db",
+        Peer::Watched => "#15aabf",
         Peer::Ceiling => "#adb5bd",
         Peer::Socketioxide => "#e8590c",
         Peer::Bun => "#f59f00",

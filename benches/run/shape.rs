@@ -172,6 +172,8 @@ impl Shape {
     /// Whether a server does that work at all: the ceiling has no polls, and the others keep nothing.
     pub fn is_for(self, peer: Peer) -> bool {
         match self {
+            Self::One | Self::Sixteen | Self::Rooms | Self::Memory => true,
+            _ if peer == Peer::Watched => false,
             Self::Polling => peer != Peer::Ceiling,
             Self::StormContacts | Self::ConnectQuiet | Self::MemoryLarge | Self::StormLarge => {
                 peer.is_stoa()
@@ -199,6 +201,7 @@ impl Shape {
     pub fn measure(self, peer: Peer, scale: &Scale) -> Result<Reading> {
         let connections = self.connections(scale.connections, scale.files);
         let server = Server::start(&peer.launch(self.work())?)?;
+        let watch = peer.watch(&server)?;
         let mut swarm = Swarm::new(server.address())?;
         let reading = match self {
             Self::One => fan_out(&server, &mut swarm, (1, 200, Role::Member, 1), scale),
@@ -238,6 +241,7 @@ impl Shape {
         });
         // The server goes first: thousands of farewells are no part of the work.
         drop(server);
+        drop(watch);
         reading
     }
 }
