@@ -77,7 +77,7 @@ impl Watch {
         look(address, &token)?;
         let over = is_over.clone();
         let listening = thread::spawn(move || {
-            let mut told = [0; 65_536];
+            let mut told = vec![0; 65_536];
             while !over.load(Ordering::Relaxed) {
                 // Nothing to read is no reason to go.
                 let _ = listener.read(&mut told);
