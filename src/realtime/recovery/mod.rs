@@ -10,7 +10,11 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::future::BoxFuture;
 use tokio::time::timeout;
@@ -203,16 +207,23 @@ impl Recovery {
     }
 }
 
-/// Takes the sessions of those who come; where several come to one, one after the other has it.
+/// Takes the sessions of those who come. Of several who come to one with the same right the last has it: a
+/// client comes again when it has given up how it came before.
 async fn take(db: Db, comers: Vec<Comer>) -> Result<Vec<Option<Taken>>> {
     let node = db.process();
     let unit = async move |tx: &mut Tx<'_>| {
-        let (mut taken, mut left) = (Vec::with_capacity(comers.len()), comers.as_slice());
+        let right = |comer: &Comer| (comer.key, comer.user.clone(), comer.namespace);
+        let last: HashMap<_, usize> = comers.iter().map(right).zip(0..).collect();
+        let mut left: Vec<usize> = last.into_values().collect();
+        let mut taken: Vec<_> = comers.iter().map(|_| None).collect();
         while !left.is_empty() {
             let mut keys = HashSet::new();
-            let alone = left.iter().take_while(|comer| keys.insert(comer.key)).count();
-            let (now, later) = left.split_at(alone);
-            taken.extend(store::take(tx, node, now).await?);
+            let (now, later): (Vec<_>, Vec<_>) =
+                left.into_iter().partition(|at| keys.insert(comers[*at].key));
+            let some: Vec<_> = now.iter().map(|at| comers[*at].clone()).collect();
+            for (at, session) in now.into_iter().zip(store::take(tx, node, &some).await?) {
+                taken[at] = session;
+            }
             left = later;
         }
         Ok(taken)

@@ -28,7 +28,8 @@ async fn each_of_many_who_come_together_gets_their_own_session_and_nothing_else(
 
     let own = (0..MANY).map(|n| (n, n, Namespace::Root));
     // Of another user, in another namespace, and again.
-    let others = [(5, 6, Namespace::Root), (7, 7, Namespace::Marketplace), (8, 8, Namespace::Root)];
+    let others =
+        [(5, 6, Namespace::Root), (7, 7, Namespace::Marketplace), (240, 240, Namespace::Root)];
     let all = own.chain(others).map(async |(n, who, namespace)| {
         let offset = Reach::upto(9);
         recovery.take(sessions[n].pid, &user(who), namespace, Some(&offset)).await.unwrap()
@@ -38,14 +39,17 @@ async fn each_of_many_who_come_together_gets_their_own_session_and_nothing_else(
     let again = taken.split_off(MANY);
     for (n, taken) in taken.iter().enumerate() {
         let Some(taken) = taken else {
-            assert_eq!(n, 4, "whose client does not come back");
+            assert!([4, 240].contains(&n), "whose client does not come back, or comes again: {n}");
             continue;
         };
         assert_eq!(taken.socket, Uuid::from_u128(n as u128));
         assert_eq!(taken.rooms.iter().map(|it| &it.room).collect::<Vec<_>>(), [&room(n)]);
         assert_eq!(taken.rooms[0].joined, Reach::upto(7));
-        assert_eq!(taken.generation.get(), 2);
+        assert!(n == 240 || taken.generation.get() == 2);
     }
     assert!(again[0].is_none() && again[1].is_none());
-    assert_eq!(again[2].as_ref().unwrap().generation.get(), 3, "who came later has it");
+    let of_one = [&taken[240], &again[2]].into_iter().flatten();
+    let mut generations: Vec<_> = of_one.map(|taken| taken.generation.get()).collect();
+    generations.sort_unstable();
+    assert!([&[2][..], &[2, 3]].contains(&&*generations), "one has it, or one after the other");
 }
