@@ -113,9 +113,13 @@ impl<Q: Clone, A> Inner<Q, A> {
                 }
             }
             Err(error) if error.code() == Code::Unavailable => {
+                let mut askers = askers.into_iter();
+                let first = askers.next();
                 for asker in askers {
-                    let same = Error::new(error.code(), error.detail().to_owned());
-                    tell(asker, Err(same));
+                    tell(asker, Err(error.for_another()));
+                }
+                if let Some(asker) = first {
+                    tell(asker, Err(error));
                 }
             }
             Err(_) => {
@@ -131,7 +135,7 @@ impl<Q: Clone, A> Inner<Q, A> {
 
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
+    use std::{pin::pin, time::Duration};
 
     use futures_util::{FutureExt, future::join_all};
     use tokio::sync::mpsc;
@@ -209,7 +213,10 @@ mod tests {
                 }
                 match questions.iter().max() {
                     Some(7) => Err(Error::new(Code::Conflict, "7 is bad")),
-                    Some(9) => Err(Error::new(Code::Unavailable, "away")),
+                    Some(9) => {
+                        let away = Error::new(Code::Unavailable, "away").with_cause("no answer");
+                        Err(away.with_retry_after(Duration::from_secs(3)))
+                    }
                     _ => Ok(questions),
                 }
             }
@@ -218,7 +225,17 @@ mod tests {
         let mut all = pin!(join_all([0, 1, 7, 2, 3, 9, 4].map(|question| batches.ask(question))));
         assert!(all.as_mut().now_or_never().is_none());
         go_on.send(()).unwrap();
-        let answers: Vec<_> = all.await.into_iter().map(|it| it.map_err(|no| no.code())).collect();
+        let answers = all.await;
+        let away = |it: &Result<u32>| it.as_ref().is_err_and(|no| no.code() == Code::Unavailable);
+        let away: Vec<_> =
+            answers.iter().filter(|it| away(it)).map(|it| it.as_ref().err()).collect();
+        assert!(away.iter().flatten().all(|no| no.retry_after() == Some(Duration::from_secs(3))));
+        assert_eq!(
+            away.iter().flatten().filter(|no| no.causes().is_some()).count(),
+            1,
+            "one log line"
+        );
+        let answers: Vec<_> = answers.into_iter().map(|it| it.map_err(|no| no.code())).collect();
         let (bad, away) = (Err(Code::Conflict), Err(Code::Unavailable));
         assert_eq!(answers, [Ok(0), Ok(1), bad, Ok(2), away, away, away]);
     }

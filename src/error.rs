@@ -268,6 +268,20 @@ impl Error {
         self
     }
 
+    /// The same for one more who is told of it. The cause stays with the first, and is logged once.
+    #[must_use]
+    pub fn for_another(&self) -> Self {
+        let Inner { code, reason, detail, fields, retry_after, .. } = &*self.0;
+        Self(Box::new(Inner {
+            code: *code,
+            reason: *reason,
+            detail: detail.clone(),
+            fields: fields.clone(),
+            retry_after: *retry_after,
+            cause: None,
+        }))
+    }
+
     /// The stable code.
     #[must_use]
     pub fn code(&self) -> Code {
