@@ -11,7 +11,7 @@ use super::{
     connection::Connection,
     emitter::{at_home, heard_by},
     frame::Outgoing,
-    recovery::{Recovery, SessionRoom, Taken},
+    recovery::{Recovery, Session, SessionRoom, Taken},
 };
 use crate::{
     db::{Absence, Portion, Reach},
@@ -87,9 +87,9 @@ struct Heard {
 }
 
 /// What a connection that is back in its rooms missed up to `until`; none when that is too much, or not
-/// all of it is kept any more.
+/// all of it is kept any more, or another has taken its session since.
 pub(super) async fn missed(
-    recovery: &Recovery,
+    (recovery, session): (&Recovery, Session),
     connection: &Arc<Connection>,
     past: &Past,
     until: &Reach,
@@ -106,7 +106,7 @@ pub(super) async fn missed(
     }
     let most = Portion { events: MOST_EVENTS, bytes: connection.replay_bytes() };
     let absence = Absence { streams: streams.into_iter().collect(), most };
-    let Some(streams) = recovery.missed(absence).await? else { return Ok(None) };
+    let Some(streams) = recovery.missed(session, absence).await? else { return Ok(None) };
     let mut heard_from = Vec::with_capacity(rooms.len());
     for room in &rooms {
         let of_stream = streams.iter().find(|(stream, _)| *stream == Stream::from(room));

@@ -362,7 +362,8 @@ impl Connection {
             self.push(Item::Register(self.member, registration));
         });
         first.inspect(|carrier| self.context.watch.began(*carrier));
-        self.context.hub.note_socket(self.id, self.link.shard(), self.member);
+        let generation = self.session().map_or(0, |(_, session)| session.generation.get());
+        self.context.hub.note_socket(self.id, self.link.shard(), self.member, generation);
     }
 
     /// CONNECT is answered, by the engine or with this: does `then` before the end can be noticed, or

@@ -59,7 +59,15 @@ struct Inner {
     replay_bytes: usize,
     evictions: AtomicU64,
     /// Where sockets are, by their ids: each has a room of its own.
-    sockets: DashMap<Uuid, (usize, Member)>,
+    sockets: DashMap<Uuid, Place>,
+}
+
+/// Where a socket is, and of which generation of its session.
+#[derive(Clone, Copy)]
+struct Place {
+    shard: u32,
+    member: Member,
+    generation: u32,
 }
 
 /// A room and who is in it, over all nodes.
@@ -167,17 +175,23 @@ impl Hub {
 
     /// Where a socket is, by its id.
     pub(super) fn socket(&self, id: Uuid) -> Option<(usize, Member)> {
-        self.0.sockets.get(&id).map(|socket| *socket)
+        self.0.sockets.get(&id).map(|place| (place.shard as usize, place.member))
     }
 
-    /// A socket is here.
-    pub(super) fn note_socket(&self, id: Uuid, shard: usize, member: Member) {
-        self.0.sockets.insert(id, (shard, member));
+    /// A socket is here, which is of this generation of its session; one of a later generation stays.
+    pub(super) fn note_socket(&self, id: Uuid, shard: usize, member: Member, generation: u32) {
+        let shard = u32::try_from(shard).unwrap_or(u32::MAX);
+        let place = Place { shard, member, generation };
+        let mut noted = self.0.sockets.entry(id).or_insert(place);
+        if noted.generation <= generation {
+            *noted = place;
+        }
     }
 
     /// It is not any more.
     pub(super) fn forget_socket(&self, id: Uuid, shard: usize, member: Member) {
-        self.0.sockets.remove_if(&id, |_, socket| *socket == (shard, member));
+        let is_it = |place: &Place| (place.shard as usize, place.member) == (shard, member);
+        self.0.sockets.remove_if(&id, |_, place| is_it(place));
     }
 
     fn stripe(&self, room: &Room) -> usize {

@@ -14,7 +14,8 @@ pub(super) struct Leaving {
     pub(super) reason: &'static str,
 }
 
-/// What becomes of a session.
+/// What becomes of a session, by whoever has it: what is said of an earlier generation than it is of by then
+/// changes nothing of it.
 pub(super) enum Entry {
     Began {
         key: Key,
@@ -25,6 +26,7 @@ pub(super) enum Entry {
     },
     Joined {
         key: Key,
+        generation: NonZeroU32,
         room: Room,
         /// How far events had been sent when it was entered.
         entered: Reach,
@@ -34,6 +36,7 @@ pub(super) enum Entry {
     /// What is not so of a room any more.
     Left {
         key: Key,
+        generation: NonZeroU32,
         room: Room,
         /// How far events had been sent, and why; none of a room that it is still in.
         leaving: Option<Leaving>,

@@ -200,14 +200,16 @@ async fn write(tx: &mut Tx<'_>, node: Option<Uuid>, entries: &[Entry]) -> crate:
         store::begin(tx, &std::mem::take(&mut begun)).await?;
         store::restore(tx, &std::mem::take(&mut restored)).await?;
         match entry {
-            Entry::Joined { key, room, entered, joined, caught_up } => {
-                store::join(tx, *key, room, (entered, joined), *caught_up).await?;
+            Entry::Joined { key, generation, room, entered, joined, caught_up } => {
+                let session = (*key, *generation);
+                store::join(tx, session, room, (entered, joined), *caught_up).await?;
             }
-            Entry::Left { key, room, leaving } => {
+            Entry::Left { key, generation, room, leaving } => {
+                let session = (*key, *generation);
                 if let Some(leaving) = leaving {
-                    past::left(tx, *key, room, leaving).await?;
+                    past::left(tx, session, room, leaving).await?;
                 }
-                store::leave(tx, *key, room).await?;
+                store::leave(tx, session, room).await?;
             }
             Entry::Replayed { key, room, since, upto } => {
                 past::replayed(tx, *key, room, *since, *upto).await?;

@@ -10,11 +10,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use tokio::time::timeout;
@@ -89,7 +85,7 @@ pub struct Recovery {
     db: Db,
     log: Log,
     takes: Batches<Comer, Option<Taken>>,
-    absences: Batches<Absence, Option<MissedOf>>,
+    absences: Batches<(Session, Absence), Option<MissedOf>>,
 }
 
 impl Recovery {
@@ -102,10 +98,8 @@ impl Recovery {
             take(store.clone(), comers)
         });
         let store = db.clone();
-        let absences = Batches::new("missed", (COMERS, READS), tasks, move |all| {
-            let (store, per_stream) = (store.clone(), store.events_per_stream());
-            let read = async move |tx: &mut Tx<'_>| Ok(db::missed_by(tx, &all, per_stream).await?);
-            async move { store.read(read).await }
+        let absences = Batches::new("missed", (COMERS, READS), tasks, move |asked| {
+            missed(store.clone(), asked)
         });
         Self { db, log, takes, absences }
     }
@@ -122,26 +116,31 @@ impl Recovery {
 
     /// It is in a room, whose events up to here it has not missed.
     pub(super) fn joined(&self, session: Session, room: Room, joined: Reach) {
-        let (key, entered) = (session.pid.key(), self.db.reach());
-        self.log.note(Entry::Joined { key, room, entered, joined, caught_up: false });
+        self.note_joined(session, room, joined, false);
     }
 
     /// A replay sends it what came to a room up to then; up to anything, as long as that is not known.
     pub(super) fn caught_up(&self, session: Session, room: Room, upto: Option<Reach>) {
         let joined = upto.unwrap_or_else(|| Reach::upto(i64::MAX));
-        let (key, entered) = (session.pid.key(), self.db.reach());
-        self.log.note(Entry::Joined { key, room, entered, joined, caught_up: true });
+        self.note_joined(session, room, joined, true);
+    }
+
+    fn note_joined(&self, session: Session, room: Room, joined: Reach, caught_up: bool) {
+        let (Session { pid, generation }, entered) = (session, self.db.reach());
+        let key = pid.key();
+        self.log.note(Entry::Joined { key, generation, room, entered, joined, caught_up });
     }
 
     /// What was noted of a room that it stays in is not so any more.
     pub(super) fn settled(&self, session: Session, room: Room) {
-        self.log.note(Entry::Left { key: session.pid.key(), room, leaving: None });
+        let Session { pid, generation } = session;
+        self.log.note(Entry::Left { key: pid.key(), generation, room, leaving: None });
     }
 
     /// It is not in a room any more.
     pub(super) fn left(&self, session: Session, room: Room, reason: &'static str) {
-        let leaving = Some(self.leaving(reason));
-        self.log.note(Entry::Left { key: session.pid.key(), room, leaving });
+        let (Session { pid, generation }, leaving) = (session, Some(self.leaving(reason)));
+        self.log.note(Entry::Left { key: pid.key(), generation, room, leaving });
     }
 
     /// It was sent what came to a room after a number up to another.
@@ -193,9 +192,14 @@ impl Recovery {
         self.takes.ask(Comer { key, user, namespace, heard: heard.cloned(), after }).await
     }
 
-    /// What somebody missed; none where that is too much, or not all of it is kept any more.
-    pub(super) async fn missed(&self, absence: Absence) -> Result<Option<MissedOf>> {
-        self.absences.ask(absence).await
+    /// What was missed by who has a session; none where that is too much, or not all of it is kept any
+    /// more, or another has taken the session since.
+    pub(super) async fn missed(
+        &self,
+        session: Session,
+        absence: Absence,
+    ) -> Result<Option<MissedOf>> {
+        self.absences.ask((session, absence)).await
     }
 
     /// Waits until all has been sent here that a client has heard; whether it has.
@@ -207,26 +211,35 @@ impl Recovery {
     }
 }
 
-/// Takes the sessions of those who come. Of several who come to one with the same right the last has it: a
-/// client comes again when it has given up how it came before.
+/// Takes the sessions of those who come; where several come to one, one after the other has it.
 async fn take(db: Db, comers: Vec<Comer>) -> Result<Vec<Option<Taken>>> {
     let node = db.process();
     let unit = async move |tx: &mut Tx<'_>| {
-        let right = |comer: &Comer| (comer.key, comer.user.clone(), comer.namespace);
-        let last: HashMap<_, usize> = comers.iter().map(right).zip(0..).collect();
-        let mut left: Vec<usize> = last.into_values().collect();
-        let mut taken: Vec<_> = comers.iter().map(|_| None).collect();
+        let (mut taken, mut left) = (Vec::with_capacity(comers.len()), comers.as_slice());
         while !left.is_empty() {
             let mut keys = HashSet::new();
-            let (now, later): (Vec<_>, Vec<_>) =
-                left.into_iter().partition(|at| keys.insert(comers[*at].key));
-            let some: Vec<_> = now.iter().map(|at| comers[*at].clone()).collect();
-            for (at, session) in now.into_iter().zip(store::take(tx, node, &some).await?) {
-                taken[at] = session;
-            }
+            let alone = left.iter().take_while(|comer| keys.insert(comer.key)).count();
+            let (now, later) = left.split_at(alone);
+            taken.extend(store::take(tx, node, now).await?);
             left = later;
         }
         Ok(taken)
     };
     db.write(unit).await
+}
+
+/// What each missed who has a session; none also where another has taken it since: whoever does so after
+/// this finds who has it now.
+async fn missed(db: Db, asked: Vec<(Session, Absence)>) -> Result<Vec<Option<MissedOf>>> {
+    let per_stream = db.events_per_stream();
+    let read = async move |tx: &mut Tx<'_>| {
+        let (sessions, absences): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
+        let generations = store::generations(tx, &sessions).await?;
+        let has_it =
+            |session: &Session| generations.get(&session.pid.key()) == Some(&session.generation);
+        let missed = db::missed_by(tx, &absences, per_stream).await?;
+        let of_each = sessions.iter().zip(missed);
+        Ok(of_each.map(|(session, missed)| missed.filter(|_| has_it(session))).collect())
+    };
+    db.read(read).await
 }

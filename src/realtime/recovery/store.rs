@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     entry::{Entry, Leaving},
-    pid::Key,
+    pid::{Key, Session},
 };
 use crate::{
     clock::Timestamp,
@@ -70,10 +70,10 @@ pub(super) fn restored(entry: &Entry) -> Option<[Value; 3]> {
     Some(params![*key, i64::from(generation.get()), restored.to_string()])
 }
 
-/// The session is in a room.
+/// The session is in a room, unless it was taken since.
 pub(super) async fn join(
     tx: &mut Tx<'_>,
-    key: Key,
+    (key, generation): (Key, NonZeroU32),
     room: &Room,
     (entered, joined): (&Reach, &Reach),
     caught_up: bool,
@@ -83,17 +83,25 @@ pub(super) async fn join(
         INSERT INTO session_rooms (pid, room, joined, caught_up, entered, entered_at)
         SELECT pid, CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS BIGINT), CAST($5 AS TEXT),
             CAST($6 AS BIGINT)
-        FROM sessions WHERE pid = $1
+        FROM sessions WHERE pid = $1 AND generation = $7
         ON CONFLICT (pid, room) DO UPDATE SET joined = excluded.joined, caught_up = excluded.caught_up";
     let (room, joined, now) = (room.to_string(), joined.to_string(), tx.now());
-    let row = params![key, room, joined, caught_up, entered.to_string(), now];
+    let (entered, generation) = (entered.to_string(), i64::from(generation.get()));
+    let row = params![key, room, joined, caught_up, entered, now, generation];
     tx.execute(JOIN, &row).await.map(drop)
 }
 
-/// It is not any more.
-pub(super) async fn leave(tx: &mut Tx<'_>, key: Key, room: &Room) -> Result<()> {
-    const LEAVE: &str = "DELETE FROM session_rooms WHERE pid = $1 AND room = $2";
-    tx.execute(LEAVE, &params![key, room.to_string()]).await.map(drop)
+/// It is not any more, unless it was taken since.
+pub(super) async fn leave(
+    tx: &mut Tx<'_>,
+    (key, generation): (Key, NonZeroU32),
+    room: &Room,
+) -> Result<()> {
+    const LEAVE: &str = "
+        DELETE FROM session_rooms WHERE pid = $1 AND room = $2
+            AND EXISTS (SELECT 1 FROM sessions WHERE pid = $1 AND generation = $3)";
+    let row = params![key, room.to_string(), i64::from(generation.get())];
+    tx.execute(LEAVE, &row).await.map(drop)
 }
 
 /// Nobody of that generation is connected any more.
@@ -289,6 +297,20 @@ pub(super) async fn take(
         }
     }
     Ok(comers.iter().map(|comer| taken.remove(&comer.key)).collect())
+}
+
+/// Of which generation these sessions are; nothing of those that are over.
+pub(super) async fn generations(
+    tx: &mut Tx<'_>,
+    sessions: &[Session],
+) -> Result<HashMap<Key, NonZeroU32>> {
+    const GENERATIONS: &str = "
+        WITH asked (pid) AS (VALUES ($1))
+        SELECT s.pid, s.generation FROM asked JOIN sessions s ON s.pid = asked.pid";
+    let rows: Vec<_> = sessions.iter().map(|session| params![session.pid.key()]).collect();
+    let found = tx.for_each(GENERATIONS, &rows).await?;
+    let read = |row: &Row| Some((key(row).ok()?, generation(row)?));
+    Ok(found.iter().filter_map(read).collect())
 }
 
 fn generation(row: &Row) -> Option<NonZeroU32> {

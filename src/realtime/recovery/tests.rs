@@ -1,10 +1,12 @@
 //! Who comes back together with others.
 
+use std::num::NonZeroU32;
+
 use futures_util::future::join_all;
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::Config;
+use crate::{config::Config, db::Portion};
 
 #[tokio::test]
 async fn each_of_many_who_come_together_gets_their_own_session_and_nothing_else() {
@@ -39,7 +41,7 @@ async fn each_of_many_who_come_together_gets_their_own_session_and_nothing_else(
     let again = taken.split_off(MANY);
     for (n, taken) in taken.iter().enumerate() {
         let Some(taken) = taken else {
-            assert!([4, 240].contains(&n), "whose client does not come back, or comes again: {n}");
+            assert_eq!(n, 4, "whose client does not come back");
             continue;
         };
         assert_eq!(taken.socket, Uuid::from_u128(n as u128));
@@ -48,8 +50,49 @@ async fn each_of_many_who_come_together_gets_their_own_session_and_nothing_else(
         assert!(n == 240 || taken.generation.get() == 2);
     }
     assert!(again[0].is_none() && again[1].is_none());
-    let of_one = [&taken[240], &again[2]].into_iter().flatten();
-    let mut generations: Vec<_> = of_one.map(|taken| taken.generation.get()).collect();
-    generations.sort_unstable();
-    assert!([&[2][..], &[2, 3]].contains(&&*generations), "one has it, or one after the other");
+    let generation = |taken: &Option<Taken>| taken.as_ref().unwrap().generation;
+    let mut of_one = [generation(&taken[240]), generation(&again[2])];
+    of_one.sort_unstable();
+    assert_eq!(of_one.map(NonZeroU32::get), [2, 3], "one after the other");
+    let has_it = of_one.map(async |generation| {
+        let session = Session { pid: sessions[240].pid, generation };
+        let most = Portion { events: 10, bytes: 100 };
+        let absence = Absence { streams: vec![(Stream::Global, 0)], most };
+        recovery.missed(session, absence).await.unwrap().is_some()
+    });
+    assert_eq!(join_all(has_it).await, [false, true], "who came first has lost it");
+}
+
+/// Its server stood still, or did not hear yet that its client is elsewhere.
+#[tokio::test]
+async fn an_earlier_connection_changes_nothing_of_a_session_that_was_taken_since() {
+    let data = TempDir::new().unwrap();
+    let clock = Clock::manual(Timestamp::from_millis(1_764_000_000_000));
+    let database = Config::for_tests().database;
+    let db = Db::open(&database, data.path(), clock.clone(), Duration::ZERO).await.unwrap();
+    let recovery = Recovery::start(db, clock.clone(), &Tasks::default());
+    let user = Id::new("alice").unwrap();
+    let room = |name: &str| Room::Other(Id::new(name).unwrap());
+    let first = Session::new(clock.now());
+    recovery.began(first, Uuid::from_u128(1), user.clone(), Namespace::Root);
+    recovery.joined(first, room("one"), Reach::upto(1));
+    let take = async || recovery.take(first.pid, &user, Namespace::Root, None).await.unwrap();
+    let taken = take().await.unwrap();
+    let second = Session { pid: first.pid, generation: taken.generation };
+    recovery.joined(second, room("two"), Reach::upto(5));
+    recovery.left(first, room("one"), "evicted");
+    recovery.left(first, room("two"), "left");
+    recovery.joined(first, room("three"), Reach::upto(1));
+    recovery.caught_up(first, room("two"), None);
+    recovery.ended(first, "transport close");
+    recovery.forgotten(first, "evicted");
+    let rooms = async || {
+        let mut rooms = take().await.unwrap().rooms;
+        rooms.sort_by_key(|it| it.room.to_string());
+        let said = |it: SessionRoom| (it.room, it.joined, it.caught_up);
+        rooms.into_iter().map(said).collect::<Vec<_>>()
+    };
+    let [one, two] =
+        [(room("one"), 1), (room("two"), 5)].map(|(it, at)| (it, Reach::upto(at), false));
+    assert_eq!(rooms().await, [one, two]);
 }

@@ -129,7 +129,7 @@ impl Lifecycle {
         }
         let sent = connection.sent_by_now().await.ok()?;
         let until = sent.map_or_else(|| recovery.db().reach(), |kept| kept.reach.clone());
-        let restored = missed(recovery, &connection, &past, &until).await.ok()??;
+        let restored = missed((recovery, session), &connection, &past, &until).await.ok()??;
         recovery.restored(session, until.clone());
         if !connection.restore(restored.events, until, restored.heard_from).await.ok()? {
             return None;

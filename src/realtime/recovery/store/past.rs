@@ -66,10 +66,10 @@ pub(super) async fn taken(
     tx.for_each(CONNECTION, &rows).await.map(drop)
 }
 
-/// A session is not in a room any more.
+/// A session is not in a room any more, unless it was taken since.
 pub(in crate::realtime::recovery) async fn left(
     tx: &mut Tx<'_>,
-    key: Key,
+    (key, generation): (Key, NonZeroU32),
     room: &Room,
     Leaving { after, reason }: &Leaving,
 ) -> Result<()> {
@@ -78,10 +78,12 @@ pub(in crate::realtime::recovery) async fn left(
         SELECT pid, room, COALESCE(entered, joined), COALESCE(entered_at, CAST($4 AS BIGINT)),
             CAST($3 AS TEXT), CAST($4 AS BIGINT), CAST($5 AS TEXT)
         FROM session_rooms WHERE pid = $1 AND room = $2
+            AND EXISTS (SELECT 1 FROM sessions WHERE pid = $1 AND generation = $6)
         ON CONFLICT (pid, entered_at, room) DO UPDATE SET
             left_after = excluded.left_after, left_at = excluded.left_at";
     let now = tx.now();
-    let row = params![key, room.to_string(), after.to_string(), now, *reason];
+    let generation = i64::from(generation.get());
+    let row = params![key, room.to_string(), after.to_string(), now, *reason, generation];
     tx.execute(LEFT, &row).await.map(drop)
 }
 
