@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 
 import { startBackend } from './support/backend.mjs';
 import { assertRefused, connect, connect2, connected, open4 } from './support/client.mjs';
+import { once } from './support/deadline.mjs';
 import { startServer } from './support/server.mjs';
 
 describe('events of the app', async () => {
@@ -74,6 +75,26 @@ describe('events of the app', async () => {
     assert.deepEqual(answer, { success: true });
     assert.deepEqual((await ready()).details, { proxy: 'ok' });
   });
+});
+
+test('whose right cannot be told is cut, and comes back to all that they may hear', async () => {
+  const allowed = { allow: true, for: 60 };
+  const answers = [allowed, { allow: 'perhaps' }];
+  const backend = await startBackend(({ kind }) => (kind === 'join' ? (answers.shift() ?? allowed) : {}));
+  const server = await startServer(backend.environment('cart:*', { PROXY_ROOMS: 'true' }));
+  // A backend that has failed is asked again after a second.
+  const later = { reconnectionDelay: 1_500, reconnectionDelayMax: 1_500, randomizationFactor: 0 };
+  const alice = await connect(server, 'alice', { options: later });
+  assert.equal((await alice.ask('conversation:join', 'x1')).room, 'conversation:x1');
+  const cut = once(alice.socket, 'disconnect');
+  const { status } = await server.delete('/api/rooms/conversation:x1/members/alice');
+  assert.equal(status, 204);
+  assert.equal((await cut)[0], 'transport close');
+  await server.emit({ room: 'conversation:x1' }, 'news', { n: 1 });
+  await once(alice.socket, 'connect');
+  assert.equal(alice.socket.recovered, true);
+  assert.deepEqual(await alice.hear('news'), { n: 1 });
+  assert.deepEqual(answers, []);
 });
 
 // https://github.com/socketio/socket.io/tree/main/examples/chat, whose server keeps a name for each

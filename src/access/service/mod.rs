@@ -52,7 +52,7 @@ impl Access {
         let (db, sockets) = (db.clone(), sockets.clone());
         let (store, known) = (db.clone(), records.clone());
         let memberships = Batches::new("memberships", TOGETHER, tasks, move |entrants| {
-            stored(store.clone(), known.clone(), entrants)
+            look_up(store.clone(), known.clone(), entrants)
         });
         Self { policy, records, grants: Grants::new(db.clone()), memberships, db, sockets }
     }
@@ -85,9 +85,10 @@ impl Access {
             }
             None => Vec::new(),
         };
+        let new = not_in(connection, [&room]);
         let position = realtime::join_with_replay(&self.db, connection, join, siblings).await?;
-        self.check_again(connection, &[room], evictions).await?;
-        Ok(position)
+        let checked = self.check_again(connection, &[room], evictions).await;
+        checked.inspect_err(|_| leave_all(connection, &new)).map(|()| position)
     }
 
     /// From where on someone hears a room's events again: not what came before they took part.
@@ -141,9 +142,13 @@ impl Access {
     pub async fn join_all(&self, connection: &Arc<Connection>, rooms: &[Room]) -> Result<()> {
         let evictions = self.sockets.hub().evictions();
         self.check_all(connection, rooms).await?;
-        rooms.iter().try_for_each(|room| connection.join(room.clone()))?;
-        connection.rooms_kept().await?;
-        self.check_again(connection, rooms, evictions).await
+        let new = not_in(connection, rooms);
+        let joined = async {
+            rooms.iter().try_for_each(|room| connection.join(room.clone()))?;
+            connection.rooms_kept().await?;
+            self.check_again(connection, rooms, evictions).await
+        };
+        joined.await.inspect_err(|_| leave_all(connection, &new))
     }
 
     /// Lets a connection into rooms because a backend says so, as far as that is its to say: where
@@ -169,8 +174,7 @@ impl Access {
                 Membership::Stranger => return Err(refused()),
             }
         }
-        let all = || own.iter().chain(&foreign);
-        let new: Vec<_> = all().filter(|room| !connection.is_in(room)).cloned().collect();
+        let new = not_in(connection, own.iter().chain(&foreign));
         let joined = own.iter().try_for_each(|room| connection.join(room.clone()));
         let joined = joined
             .and_then(|()| foreign.iter().try_for_each(|room| connection.admit(room.clone())));
@@ -178,12 +182,7 @@ impl Access {
             Ok(()) if !own.is_empty() => self.check_again(connection, &own, evictions).await,
             joined => joined,
         };
-        if joined.is_err() {
-            for room in &new {
-                connection.leave(room);
-            }
-        }
-        joined
+        joined.inspect_err(|_| leave_all(connection, &new))
     }
 
     async fn check_all(&self, connection: &Connection, rooms: &[Room]) -> Result<()> {
@@ -248,7 +247,7 @@ impl Access {
 
 /// Each one's membership of a room by what this server has. Grants and records are asked of every room, so
 /// that a refusal takes the same work for all.
-async fn stored(
+async fn look_up(
     db: Db,
     records: Arc<dyn Records>,
     entrants: Vec<Entrant>,
@@ -279,6 +278,17 @@ async fn stored(
         Ok(entrants.into_iter().zip(recorded).map(membership).collect())
     };
     db.read(read).await
+}
+
+/// Those of these rooms in which a connection is not yet.
+fn not_in<'a>(connection: &Connection, rooms: impl IntoIterator<Item = &'a Room>) -> Vec<Room> {
+    rooms.into_iter().filter(|room| !connection.is_in(room)).cloned().collect()
+}
+
+fn leave_all(connection: &Arc<Connection>, rooms: &[Room]) {
+    for room in rooms {
+        connection.leave(room);
+    }
 }
 
 /// Who comes back enters the rooms that they may enter now.

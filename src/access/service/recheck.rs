@@ -47,7 +47,6 @@ impl Access {
     }
 
     /// Takes everyone out of a room who may not enter it any more, since what is stored has changed.
-    /// Whom the store can't tell of goes too, and may come back.
     pub async fn recheck(&self, room: &Room) {
         self.sockets.hub().note_eviction();
         let connections = self.sockets.in_room(room).await;
@@ -111,8 +110,10 @@ impl Access {
                 continue;
             };
             // By what is kept here: the backend was just asked.
-            if !matches!(self.stored(&identity, room).await, Ok(Membership::Member)) {
-                connection.evict(room);
+            match self.stored(&identity, room).await {
+                Ok(Membership::Member) => {}
+                Ok(_) => connection.evict(room),
+                Err(_) => connection.cut(),
             }
         }
     }
@@ -171,7 +172,8 @@ impl Access {
             return Ok(());
         }
         let checked = self.check_all(connection, rooms).await;
-        if checked.is_err() {
+        // Where that can't be told it stays where it was before: the eviction has seen it there.
+        if checked.as_ref().is_err_and(|error| error.code() == Code::Forbidden) {
             for room in rooms {
                 connection.evict(room);
             }
@@ -179,7 +181,8 @@ impl Access {
         checked
     }
 
-    /// Takes connections out of rooms, each unless its membership lets it stay.
+    /// Takes connections out of rooms, each unless its membership lets it stay. Of whom that can't be told
+    /// is cut: who comes back enters what they may enter then, and has missed nothing of it.
     async fn take_out(
         &self,
         connections: &[Arc<Connection>],
@@ -204,8 +207,10 @@ impl Access {
     ) {
         let mut identity = connection.identity();
         while let Some(asked) = identity {
-            if self.membership_of(connection, &asked, room).await.is_ok_and(&stays) {
-                return;
+            match self.membership_of(connection, &asked, room).await {
+                Ok(membership) if stays(membership) => return,
+                Ok(_) => {}
+                Err(_) => return connection.cut(),
             }
             // A newer token that came meanwhile may have the right that the older one lacks.
             identity = connection.identity().filter(|newer| !Arc::ptr_eq(&asked, newer));

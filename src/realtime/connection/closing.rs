@@ -109,6 +109,14 @@ impl Context {
 }
 
 impl Connection {
+    /// Ends it as a network does that is cut: its client comes back by itself.
+    pub fn cut(self: &Arc<Self>) {
+        if let Ok(hooks) = self.hooks() {
+            hooks.ended(self);
+        }
+        self.link.close();
+    }
+
     /// Has it kept that it has ended, and why.
     pub(super) fn keep_end(&self, shut_out: Option<ClosingReason>, reason: &'static str) {
         let Some((recovery, session)) = self.session() else { return };

@@ -157,6 +157,11 @@ class Server {
     });
   }
 
+  /** Deletes something as a backend does. */
+  delete(path) {
+    return fetch(this.url + path, { method: 'DELETE', headers: { 'x-api-key': API_KEY } });
+  }
+
   /** Emits an event through `POST /api/emit` and gives its answer. */
   async emit(to, event, data, more = {}) {
     const response = await this.post('/api/emit', { to, event, data, ...more });
