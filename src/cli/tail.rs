@@ -23,7 +23,8 @@ pub struct Args {
     /// Only events that this user hears: for their own room, for one that they are in, or for everyone
     #[arg(long)]
     user: Option<Id>,
-    /// Only events of which this became, at the sockets of the server that is asked
+    /// Only events that were written to a socket, that nobody was there to hear, or that were dropped for
+    /// some who were behind, at the server that is asked
     #[arg(long, value_parser = ["written", "nobody", "dropped"])]
     outcome: Option<String>,
     /// Ends after so many

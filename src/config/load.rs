@@ -34,10 +34,10 @@ pub struct Flags {
     /// A TOML file with the keys of config/default.toml that differ
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Address to listen on
+    /// Address that the server listens on
     #[arg(long, global = true, value_name = "ADDRESS")]
     pub host: Option<IpAddr>,
-    /// Port to listen on; 0 takes a free one
+    /// Port that the server listens on; it takes a free one for 0
     #[arg(long, global = true)]
     pub port: Option<u16>,
     /// Folder for the database and the development secret
