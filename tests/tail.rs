@@ -13,8 +13,12 @@ struct Listener {
 
 impl Listener {
     async fn of(app: &TestApp, query: &str) -> Self {
+        Self::shows(app, query, ("x-api-key", API_KEY)).await
+    }
+
+    async fn shows(app: &TestApp, query: &str, (name, value): (&str, &str)) -> Self {
         let url = format!("http://{}/api/tail?{query}", app.address());
-        let answer = http_client().get(url).header("x-api-key", API_KEY).send().await;
+        let answer = http_client().get(url).header(name, value).send().await;
         let answer = answer.expect("an answer");
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.headers()["content-type"], "text/event-stream");
@@ -204,4 +208,27 @@ async fn as_many_listen_as_may_and_operators_alone() {
         answer.is_ok_and(|answer| answer.status() == 200).then_some(())
     };
     within("a place", eventually(again)).await;
+}
+
+#[tokio::test]
+async fn who_is_revoked_or_blocked_hears_nothing_more() {
+    let app = TestApp::start().await;
+    let mut stays = Listener::of(&app, "").await;
+    for (user, path, body) in [
+        ("ann", "/api/auth/revocations", json!({ "userId": "ann" })),
+        ("bob", "/api/users/bob/block", json!({})),
+    ] {
+        let bearer = format!("Bearer {}", app.token(user, &["admin"]));
+        let mut goes = Listener::shows(&app, "", ("authorization", &bearer)).await;
+        emit(&app, json!("everyone"), "before", json!(1)).await;
+        assert_eq!(goes.sent().await["event"], "before");
+        let answer = app.post(path, body).await;
+        assert!(answer.status.is_success(), "{answer:?}");
+        emit(&app, json!("everyone"), "after", json!(2)).await;
+        assert_eq!(goes.next().await, None, "the answer has ended");
+        assert_eq!(
+            (stays.sent().await["event"].take(), stays.sent().await["event"].take()),
+            (json!("before"), json!("after"))
+        );
+    }
 }

@@ -6,15 +6,32 @@ use serde_json::Value;
 pub(super) const HIDDEN: &str = "***";
 
 /// Words in the names of fields whose values are not shown.
-const SECRETS: [&str; 6] = ["token", "password", "secret", "authorization", "cookie", "apikey"];
+const SECRETS: [&str; 12] = [
+    "token",
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "authorization",
+    "cookie",
+    "credential",
+    "apikey",
+    "privatekey",
+    "deliverycode",
+    "sessionid",
+];
 
-/// Takes secrets out: what stands in a field that is named so, and what looks like a token.
+/// Names of such fields that are parts of other words, too.
+const SHORT: [&str; 4] = ["pwd", "pass", "pin", "otp"];
+
+/// Takes secrets out: what stands in a field that is named so, and what looks like one in any text.
 pub(super) fn hide(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             for (name, field) in fields {
                 let name = name.to_ascii_lowercase().replace(['-', '_'], "");
-                if SECRETS.iter().any(|secret| name.contains(secret)) {
+                let is_secret = SECRETS.iter().any(|secret| name.contains(secret));
+                if is_secret || SHORT.contains(&&*name) {
                     *field = HIDDEN.into();
                 } else {
                     hide(field);
@@ -22,13 +39,81 @@ pub(super) fn hide(value: &mut Value) {
             }
         }
         Value::Array(items) => items.iter_mut().for_each(hide),
-        Value::String(text) if is_token(text) => *value = HIDDEN.into(),
+        Value::String(text) => hide_in(text),
         _ => {}
     }
 }
 
-/// Whether a text is a JWT, or a header that bears something.
-fn is_token(text: &str) -> bool {
-    let is_jwt = text.starts_with("eyJ") && text.split('.').count() == 3;
-    is_jwt || text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("bearer "))
+/// Takes out of a text what a header bears, what looks like a JWT, and the password of a URL.
+fn hide_in(text: &mut String) {
+    if text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("bearer ")) {
+        HIDDEN.clone_into(text);
+        return;
+    }
+    let mut from = 0;
+    while let Some(at) = text[from..].find("eyJ").map(|at| from + at) {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let end = text[at..].find(|c| !is_part(c)).map_or(text.len(), |length| at + length);
+        from = end;
+        if text[at..end].matches('.').count() >= 2 {
+            text.replace_range(at..end, HIDDEN);
+            from = at + HIDDEN.len();
+        }
+    }
+    let mut from = 0;
+    while let Some(at) = text[from..].find("://").map(|at| from + at + 3) {
+        let ends = |c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"');
+        let end = text[at..].find(ends).map_or(text.len(), |length| at + length);
+        from = end;
+        let (user, host) = (text[at..end].find(':'), text[at..end].rfind('@'));
+        if let (Some(user), Some(host)) = (user, host)
+            && user < host
+        {
+            text.replace_range(at + user + 1..at + host, HIDDEN);
+            from = at + user + 1 + HIDDEN.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn secrets_are_hidden_by_their_names_and_their_looks() {
+        let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VySWQiOiJhIn0.c2lnbmF0dXJl";
+        let hidden = |value: Value| {
+            let mut value = value;
+            hide(&mut value);
+            value
+        };
+        for name in [
+            "accessToken",
+            "api_key",
+            "Set-Cookie",
+            "pwd",
+            "otp",
+            "PIN",
+            "deliveryCode",
+            "private-key",
+        ] {
+            assert_eq!(hidden(json!({ name: { "a": 1 } })), json!({ name: HIDDEN }), "{name}");
+        }
+        for (text, shown) in [
+            (jwt.to_owned(), "***"),
+            (format!("see {jwt}, and {jwt}"), "see ***, and ***"),
+            (format!("https://x/?token={jwt}&a=1"), "https://x/?token=***&a=1"),
+            ("Bearer abc".to_owned(), "***"),
+            (
+                "postgres://u:p:w@h/d and redis://:pw@h".to_owned(),
+                "postgres://u:***@h/d and redis://:***@h",
+            ),
+        ] {
+            assert_eq!(hidden(json!([text])), json!([shown]));
+        }
+        let shown = json!({ "spinner": 1, "code": "conflict", "text": "eyJ is how they begin; http://a:80/@b" });
+        assert_eq!(hidden(shown.clone()), shown);
+    }
 }

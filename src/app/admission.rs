@@ -76,9 +76,7 @@ impl Admission {
                 user.as_ref().map_or(Ok(()), |user| acts.ask(user))?;
                 door = Some(acts);
             }
-            if !request.method().is_safe() {
-                recheck = self.recheck(credentials, user);
-            }
+            recheck = self.recheck(credentials, user);
         } else {
             // Valid credentials are never counted here, so nobody at the same address, as behind a
             // NAT, can keep others out.
@@ -109,7 +107,7 @@ impl Admission {
         })
     }
 
-    /// What is asked again when the body is here: whether who showed a token, and for whom they act, may
+    /// What is asked again when the body is here, and while an answer goes on: whether who showed a token, and for whom they act, may
     /// still be heard.
     fn recheck(&self, shown: &Credentials, user: Option<Id>) -> Option<Recheck> {
         let shown = Some(shown).filter(|shown| shown.kind == CredentialKind::Token);

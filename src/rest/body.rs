@@ -1,7 +1,13 @@
 //! Extractors for what a request carries: its JSON body, its query and its path, all refused in the
 //! same words (docs/contract/rest.md#conventions).
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt,
+    future::{pending, ready},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::extract::{
     self, FromRequest, FromRequestParts, OptionalFromRequest, Request,
@@ -9,14 +15,19 @@ use axum::extract::{
     rejection::{BytesRejection, PathRejection},
 };
 use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
 use garde::Validate;
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE, request::Parts};
 use hyper::body::Body as _;
 use serde::de::DeserializeOwned;
+use tokio::time::interval;
 use tower_http::timeout::TimeoutError;
 
 use super::{json, read, words};
 use crate::error::{Code, Error, Result};
+
+/// How often who is answered for long is looked at: nobody who is revoked hears anything a second later.
+const RECHECK: Duration = Duration::from_millis(500);
 
 /// A JSON body. 415 when it is something else, 400 when it is no JSON, 422 when it is no `T`, 413
 /// over the limit, 408 when it does not arrive in time.
@@ -31,8 +42,8 @@ pub struct ValidBody<T>(pub T);
 #[derive(Clone, Debug)]
 pub struct RawBody(pub Bytes);
 
-/// Asked once more when a body is here, since that may take as long as its sender likes: whether they may
-/// still be heard. An extension of the request.
+/// Asked once more when a body is here, and again and again while an answer goes on, since either may take
+/// long: whether who sent the request may still be heard. An extension of the request.
 #[derive(Clone)]
 pub struct Recheck(Arc<dyn Fn() -> Result<()> + Send + Sync>);
 
@@ -46,6 +57,22 @@ impl Recheck {
     /// That of a request; who sent it is heard where it has none.
     pub(super) fn of(request: &Request) -> Option<Self> {
         request.extensions().get().cloned()
+    }
+
+    /// An answer that goes on, as long as this says that its caller may be heard: asked before each part, and
+    /// from time to time while there is none.
+    pub fn guard<S: Stream>(this: Option<Self>, parts: S) -> impl Stream<Item = S::Item> {
+        let (before_each, meanwhile) = (this.clone(), this);
+        let refused = async move {
+            let Some(recheck) = meanwhile else { return pending().await };
+            let mut ticks = interval(RECHECK);
+            while Self::ask(Some(&recheck)).is_ok() {
+                ticks.tick().await;
+            }
+        };
+        parts
+            .take_while(move |_| ready(Self::ask(before_each.as_ref()).is_ok()))
+            .take_until(refused)
     }
 
     /// What it says now.

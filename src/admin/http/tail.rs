@@ -3,6 +3,7 @@
 use std::{convert::Infallible, num::NonZeroU64, time::Duration};
 
 use axum::{
+    Extension,
     extract::State,
     response::{
         IntoResponse, Response,
@@ -21,7 +22,7 @@ use crate::{
     event::Namespace,
     failures,
     realtime::{LiveEvent, LiveFilter, LiveNews, Realtime, Watch},
-    rest::body::Query,
+    rest::body::{Query, Recheck},
     room::Room,
 };
 
@@ -42,8 +43,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// where more were sent than are told, which is 200 a second. What is sent to rooms and to everyone, on whichever
 /// node; not what one socket alone is sent, as what it missed. With what became of it at the sockets of the node
 /// that is asked: `written` to at least one, heard by `nobody`, or `dropped` for some that were behind. Values that look like secrets are hidden, and
-/// data of more than 8 KiB is left out. The answer ends after an hour, with the caller's token, or when the
-/// server stops.
+/// data of more than 8 KiB is left out. The answer ends after an hour, with the caller's token, when they are
+/// revoked or blocked, or when the server stops.
 #[utoipa::path(
     get,
     path = "/api/tail",
@@ -63,6 +64,7 @@ pub(super) async fn tail(
     State(realtime): State<Realtime>,
     State(admin): State<Admin>,
     operator: OperatorCaller,
+    recheck: Option<Extension<Recheck>>,
     Query(TailFilter { event, room, user, outcome, limit }): Query<TailFilter>,
 ) -> Result<Response> {
     let tail = realtime.tail(LiveFilter { event, room, user, outcome }).await?;
@@ -78,6 +80,7 @@ pub(super) async fn tail(
             Some((said(news), (tail, left)))
         });
     let alive = KeepAlive::new().interval(KEEP_ALIVE);
+    let news = Recheck::guard(recheck.map(|Extension(recheck)| recheck), news);
     let mut answer = Sse::new(news.map(Ok::<_, Infallible>)).keep_alive(alive).into_response();
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // A proxy that gathers answers would hold it back.

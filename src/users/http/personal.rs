@@ -1,6 +1,8 @@
 //! What is kept of somebody over REST: told, or erased.
 
 use axum::{
+    Extension,
+    body::Body,
     extract::State,
     response::{IntoResponse, Response},
 };
@@ -11,7 +13,7 @@ use crate::{
     error::Result,
     failures,
     id::Id,
-    rest::body::Path,
+    rest::body::{Path, Recheck},
     users::Users,
 };
 
@@ -29,7 +31,7 @@ failures! {
 /// name or in their words, such as why an offer was not taken.
 ///
 /// The last line is `{"type":"end","lines":…}` with the number of lines before it. An answer without
-/// it is not whole: the store went away, or the user was erased meanwhile. While a user is being
+/// it is not whole: the store went away, the user was erased or the caller revoked meanwhile. While a user is being
 /// erased the answer is 409.
 #[utoipa::path(
     get,
@@ -49,10 +51,12 @@ failures! {
 pub(super) async fn export_user(
     State(users): State<Users>,
     caller: Caller,
+    recheck: Option<Extension<Recheck>>,
     Path(id): Path<Id>,
 ) -> Result<Response> {
-    let lines = users.export(&caller.identity, id).await?;
-    Ok(([(CONTENT_TYPE, "application/x-ndjson")], lines).into_response())
+    let lines = users.export(&caller.identity, id).await?.into_data_stream();
+    let lines = Recheck::guard(recheck.map(|Extension(recheck)| recheck), lines);
+    Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
 }
 
 /// Erases a user.
