@@ -4,10 +4,7 @@
 
 mod cli;
 
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use clap::Parser;
 
@@ -15,9 +12,10 @@ use clap::Parser;
 async fn main() -> ExitCode {
     match Box::pin(cli::Cli::parse().run()).await {
         Ok(()) => ExitCode::SUCCESS,
+        // They have what they wanted of it.
+        Err(error) if cli::is_unread(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            // Who can't be told has the status.
-            let _ = writeln!(io::stderr(), "stoa: {error:#}");
+            cli::remark(format!("stoa: {error:#}"));
             ExitCode::FAILURE
         }
     }

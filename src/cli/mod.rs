@@ -27,6 +27,7 @@ mod why;
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
+pub use output::{is_unread, remark};
 use stoa::config::{self, Flags, Loaded};
 
 /// A realtime server that speaks Socket.IO

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use stoa::{
     auth::{NewToken, Role, Roles},
-    config::Loaded,
+    config::{Config, Loaded},
     id::Id,
 };
 use url::Url;
@@ -58,6 +58,16 @@ pub struct Connected {
 enum Credentials {
     Key(String),
     Token(String),
+    /// A token is made with the configured key whenever one is needed.
+    Made(Box<Config>),
+}
+
+/// A server refuses.
+#[derive(Debug, thiserror::Error)]
+#[error("{said}")]
+struct Refused {
+    status: StatusCode,
+    said: String,
 }
 
 /// What of a problem (RFC 9457) people read.
@@ -120,12 +130,29 @@ impl Server {
             (Some(key), None) => Ok(Credentials::Key(key)),
             (None, Some(token)) => Ok(Credentials::Token(token)),
             (None, None) => {
-                let user = Id::new("service:cli")?;
-                let token = NewToken::new(user, Roles::of(Role::Service), Duration::from_hours(1));
-                Ok(Credentials::Token(token::mint(load()?.config, &token)?))
+                let config = load()?.config;
+                // What is wrong with the key is said before anybody is asked.
+                made(&config)?;
+                Ok(Credentials::Made(Box::new(config)))
             }
         }
     }
+}
+
+impl Credentials {
+    fn show(&self, request: RequestBuilder) -> Result<RequestBuilder> {
+        Ok(match self {
+            Self::Key(key) => request.header("x-api-key", key),
+            Self::Token(token) => request.bearer_auth(token),
+            Self::Made(config) => request.bearer_auth(made(config)?),
+        })
+    }
+}
+
+fn made(config: &Config) -> Result<String> {
+    let user = Id::new("service:cli")?;
+    let token = NewToken::new(user, Roles::of(Role::Service), Duration::from_hours(1));
+    token::mint(config.clone(), &token)
 }
 
 impl Connected {
@@ -134,7 +161,7 @@ impl Connected {
     /// # Errors
     /// The server's sentence, when it refuses.
     pub async fn post(&self, path: &str, body: &Value) -> Result<String> {
-        self.ask(self.request(Method::POST, &self.at(path, &[])?).json(body)).await
+        self.ask(self.request(Method::POST, &self.at(path, &[])?)?.json(body)).await
     }
 
     /// Gets what is there, as it is.
@@ -142,7 +169,7 @@ impl Connected {
     /// # Errors
     /// The server's sentence, when it refuses.
     pub async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<String> {
-        self.ask(self.request(Method::GET, &self.at(path, query)?)).await
+        self.ask(self.request(Method::GET, &self.at(path, query)?)?).await
     }
 
     /// What is said there, for as long as it goes on.
@@ -150,8 +177,8 @@ impl Connected {
     /// # Errors
     /// The server's sentence, when it refuses.
     pub async fn stream(&self, path: &str, query: &[(&str, String)]) -> Result<Events> {
-        let request = self.request(Method::GET, &self.at(path, query)?).timeout(LONGEST);
-        Ok(Events::of(self.send(request).await?))
+        let request = self.request(Method::GET, &self.at(path, query)?)?.timeout(LONGEST);
+        Events::of(self.send(request).await?)
     }
 
     /// What is listed there.
@@ -167,12 +194,8 @@ impl Connected {
         Ok(url)
     }
 
-    fn request(&self, method: Method, url: &Url) -> RequestBuilder {
-        let request = self.client.request(method, url.as_str());
-        match &self.credentials {
-            Credentials::Key(key) => request.header("x-api-key", key),
-            Credentials::Token(token) => request.bearer_auth(token),
-        }
+    fn request(&self, method: Method, url: &Url) -> Result<RequestBuilder> {
+        self.credentials.show(self.client.request(method, url.as_str()))
     }
 
     async fn ask(&self, request: RequestBuilder) -> Result<String> {
@@ -196,10 +219,11 @@ impl Connected {
             }
             let text = answer.text().await.context("no answer")?;
             let problem: Option<Problem> = serde_json::from_str(&text).ok();
-            match problem.and_then(|problem| problem.detail.or(problem.title)) {
-                Some(sentence) => bail!("{sentence} ({status})"),
-                None => bail!("the server answered {status}"),
-            }
+            let said = match problem.and_then(|problem| problem.detail.or(problem.title)) {
+                Some(sentence) => format!("{sentence} ({status})"),
+                None => format!("the server answered {status}"),
+            };
+            return Err(Refused { status, said }.into());
         }
     }
 }
@@ -218,7 +242,7 @@ impl Pages<'_> {
             Next::None => return Ok(None),
         }
         let url = self.server.at(&self.path, &query)?;
-        let text = self.server.ask(self.server.request(Method::GET, &url)).await?;
+        let text = self.server.ask(self.server.request(Method::GET, &url)?).await?;
         let page: Page = serde_json::from_str(&text).context("this is no list of Stoa's")?;
         ensure!(page.items.len() <= PAGE, "this is no list of Stoa's");
         if page.partial && !self.was_partial {
@@ -228,6 +252,14 @@ impl Pages<'_> {
         self.next = page.next_cursor.map_or(Next::None, Next::After);
         Ok(Some(page.items))
     }
+}
+
+/// Whether a server is away, for now at least, and does not refuse what is asked of it.
+pub fn is_away(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| match cause.downcast_ref::<Refused>() {
+        Some(refused) => refused.status.is_server_error(),
+        None => cause.is::<reqwest::Error>(),
+    })
 }
 
 /// A part of a path, whatever is in it.

@@ -2,7 +2,10 @@
 //! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>): a name and a JSON document each.
 
 use anyhow::{Context, Result, ensure};
-use reqwest::Response;
+use reqwest::{
+    Response,
+    header::{CONTENT_TYPE, HeaderValue},
+};
 use serde_json::Value;
 
 /// Bytes of an event, beyond which it is none of Stoa's.
@@ -15,8 +18,12 @@ pub struct Events {
 }
 
 impl Events {
-    pub(super) fn of(answer: Response) -> Self {
-        Self { answer, unread: Vec::new() }
+    /// Those of an answer that has some.
+    pub(super) fn of(answer: Response) -> Result<Self> {
+        let says_so = |name: &HeaderValue| name.as_bytes().starts_with(b"text/event-stream");
+        let is_one = answer.headers().get(CONTENT_TYPE).is_some_and(says_so);
+        ensure!(is_one, "this is no answer of Stoa's");
+        Ok(Self { answer, unread: Vec::new() })
     }
 
     /// The next one's name and data; none when the server has ended the answer.

@@ -1,6 +1,6 @@
 //! `stoa tail`: events as they are sent (docs/contract/rest.md#operations).
 
-use std::num::NonZeroU64;
+use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::Value;
@@ -9,8 +9,11 @@ use stoa::{config::Loaded, id::Id, room::Room};
 use super::{
     listing::{Listing, text},
     output::remark,
-    server::Server,
+    server::{self, Connected, Server},
 };
+
+/// How long is waited before a server is asked again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -28,8 +31,8 @@ pub struct Args {
     #[arg(long, value_parser = ["written", "nobody", "dropped"])]
     outcome: Option<String>,
     /// Ends after so many
-    #[arg(long)]
-    limit: Option<NonZeroU64>,
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
     /// As JSON, one document a line
     #[arg(long)]
     json: bool,
@@ -37,39 +40,67 @@ pub struct Args {
     server: Server,
 }
 
-/// Says each as it is sent, until somebody ends it.
+/// Says each as it is sent, until somebody ends it: after an hour, and when a server is away, it is asked
+/// again.
 pub async fn run(args: &Args, load: impl Fn() -> Result<Loaded>) -> Result<()> {
     let server = args.server.connect(load)?;
-    let mut listing = Listing::new(args.json, "AT                        EVENT  TO  SOCKETS  DATA");
-    let mut left = args.limit.map(NonZeroU64::get);
-    let some = |name: &'static str, value: Option<String>| value.map(|value| (name, value));
+    let header = "AT                        EVENT  TO  SOCKETS  DATA";
+    let mut tail =
+        Tail { args, listing: Listing::new(args.json, header), left: args.limit, has_heard: false };
+    let mut is_away = false;
     loop {
+        match tail.listen(&server).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => is_away = false,
+            Err(error) if tail.has_heard && server::is_away(&error) => {
+                if !is_away {
+                    remark("The server is away; it is asked again until it is back.");
+                }
+                is_away = true;
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+struct Tail<'a> {
+    args: &'a Args,
+    listing: Listing,
+    /// How many are still wanted.
+    left: Option<u64>,
+    /// Whether a server has answered.
+    has_heard: bool,
+}
+
+impl Tail<'_> {
+    /// Says what comes until the answer ends; whether that was all that is wanted.
+    async fn listen(&mut self, server: &Connected) -> Result<bool> {
+        let Args { event, room, user, outcome, .. } = self.args;
+        let some = |name: &'static str, value: Option<String>| value.map(|value| (name, value));
         let query: Vec<_> = [
-            some("event", args.event.clone()),
-            some("room", args.room.as_ref().map(ToString::to_string)),
-            some("user", args.user.as_ref().map(ToString::to_string)),
-            some("outcome", args.outcome.clone()),
-            some("limit", left.map(|left| left.to_string())),
+            some("event", event.clone()),
+            some("room", room.as_ref().map(ToString::to_string)),
+            some("user", user.as_ref().map(ToString::to_string)),
+            some("outcome", outcome.clone()),
+            some("limit", self.left.map(|left| left.to_string())),
         ]
         .into_iter()
         .flatten()
         .collect();
         let mut events = server.stream("/api/tail", &query).await?;
+        self.has_heard = true;
         while let Some((name, data)) = events.next().await? {
             if name == "left_out" {
                 remark(format!("{} events more were sent, which are not shown.", data["leftOut"]));
                 continue;
             }
-            if !listing.say(&data, row)? {
-                return Ok(());
+            if !self.listing.say(&data, row)? {
+                return Ok(true);
             }
-            left = left.map(|left| left.saturating_sub(1));
+            self.left = self.left.map(|left| left.saturating_sub(1));
         }
-        if left == Some(0) {
-            return Ok(());
-        }
-        // It ends after an hour, or with the server.
-        remark("The server ended its answer; it is asked again.");
+        Ok(self.left == Some(0))
     }
 }
 
@@ -87,4 +118,71 @@ fn row(event: &Value) -> String {
         (None, _) => "-".to_owned(),
     };
     format!("{}  {}  {to}  {sockets}  {data}", text(event, "at"), text(event, "event"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::{
+        Router,
+        http::{StatusCode, header::CONTENT_TYPE},
+        response::IntoResponse,
+        routing::get,
+    };
+    use clap::Parser;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    async fn tail(router: Router, more: &[&str]) -> Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
+        let line = [&["tail", "--url", &url, "--api-key", "k"], more].concat();
+        run(&Line::parse_from(line).args, || anyhow::bail!("no settings are needed")).await
+    }
+
+    #[tokio::test]
+    async fn a_server_whose_answer_ends_and_that_is_away_is_asked_again_for_what_is_left() {
+        static ASKED: AtomicUsize = AtomicUsize::new(0);
+        let events = async |uri: axum::http::Uri| {
+            let sent = "event: sent\ndata: {}\n\n";
+            let left = uri.query().unwrap_or_default().to_owned();
+            match ASKED.fetch_add(1, Ordering::Relaxed) {
+                0 if left == "limit=2" => {
+                    ([(CONTENT_TYPE, "text/event-stream")], sent).into_response()
+                }
+                1 => (StatusCode::SERVICE_UNAVAILABLE, "{}").into_response(),
+                2 if left == "limit=1" => {
+                    ([(CONTENT_TYPE, "text/event-stream")], sent).into_response()
+                }
+                _ => (StatusCode::IM_A_TEAPOT, left).into_response(),
+            }
+        };
+        let router = Router::new().route("/api/tail", get(events));
+        tail(router, &["--limit", "2"]).await.unwrap();
+        assert_eq!(ASKED.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test]
+    async fn who_refuses_or_is_no_server_of_ours_is_asked_once() {
+        let page = get(async || ([(CONTENT_TYPE, "text/html")], "<html>"));
+        let refused = get(async || (StatusCode::FORBIDDEN, r#"{"detail":"It is not yours."}"#));
+        let away = get(async || (StatusCode::SERVICE_UNAVAILABLE, r#"{"detail":"It stops."}"#));
+        for (answer, said) in [
+            (page, "this is no answer of Stoa's"),
+            (refused, "It is not yours. (403 Forbidden)"),
+            (away, "It stops. (503 Service Unavailable)"),
+        ] {
+            let error = tail(Router::new().route("/api/tail", answer), &[]).await.unwrap_err();
+            assert_eq!(error.to_string(), said);
+        }
+    }
 }
