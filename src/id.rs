@@ -19,7 +19,7 @@ use uuid::Uuid;
 const MAX_CHARS: usize = 256;
 
 /// An id of a user, a conversation, a request and so on: any string of 1–256 characters without
-/// white space and control characters (docs/contract/events.md#times-ids-money). Cheap to clone.
+/// white space and control characters, but `.` and `..`, which no path can name (docs/contract/events.md#times-ids-money). Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "IdInput")]
 pub struct Id(Arc<str>);
@@ -37,21 +37,30 @@ enum IdInput {
 
 /// Why a string is not an [`Id`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an id has 1–256 characters, none of them white space or a control character")]
-pub struct InvalidId;
+pub enum InvalidId {
+    /// It is empty, too long, or has characters that are no id's.
+    #[error("an id has 1–256 characters, none of them white space or a control character")]
+    Characters,
+    /// It would mean a folder wherever it stands in a path.
+    #[error("an id is not . or .., which no path can name")]
+    Dots,
+}
 
 impl Id {
     /// Takes a string as an id.
     ///
     /// # Errors
-    /// [`InvalidId`] when it is empty, too long or has characters that are no id's.
+    /// [`InvalidId`]
     pub fn new(text: &str) -> Result<Self, InvalidId> {
         let refused = |c: char| c.is_whitespace() || c.is_control();
         let length = text.chars().take(MAX_CHARS + 1).count();
+        if matches!(text, "." | "..") {
+            return Err(InvalidId::Dots);
+        }
         if (1..=MAX_CHARS).contains(&length) && !text.contains(refused) {
             Ok(Self(text.into()))
         } else {
-            Err(InvalidId)
+            Err(InvalidId::Characters)
         }
     }
 
@@ -83,7 +92,7 @@ impl TryFrom<IdInput> for Id {
             IdInput::Text(text) => Self::new(&text),
             IdInput::Number(number) => match written(&number) {
                 (text, true) => Self::new(&text),
-                (_, false) => Err(InvalidId),
+                (_, false) => Err(InvalidId::Characters),
             },
         }
     }
@@ -266,8 +275,12 @@ mod tests {
             assert_eq!(Id::new(good).map(|id| id.to_string()), Ok(good.to_owned()));
         }
         for bad in ["", " ", "a b", "a\u{a0}", "a\n", "\u{0}", "\u{7f}", &"é".repeat(257)] {
-            assert_eq!(Id::new(bad), Err(InvalidId), "{bad:?}");
+            assert_eq!(Id::new(bad), Err(InvalidId::Characters), "{bad:?}");
         }
+        for folder in [".", ".."] {
+            assert_eq!(Id::new(folder), Err(InvalidId::Dots));
+        }
+        assert!(Id::new("...").is_ok());
     }
 
     #[test]

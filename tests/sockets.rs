@@ -58,6 +58,17 @@ async fn sockets_are_told_of_the_latest_first_with_whose_they_are_and_where() {
     ] {
         assert_eq!(users(&app, query).await, expected, "{query}");
     }
+    // What no socket can be is said, and is no empty list.
+    for (query, detail) in [
+        ("?transport=websockets", "transport: is one of websocket, polling"),
+        ("?namespace=chat", "namespace: not the path of a namespace"),
+        ("?protocol=300", "protocol: is too large a number"),
+        ("?protocol=-4", "protocol: is no whole number, or less than may be"),
+    ] {
+        let answer = app.get(&format!("/api/sockets{query}")).await;
+        assert_eq!(answer.problem(422), "invalid_payload");
+        assert_eq!(answer.body["detail"], detail, "{query}");
+    }
 }
 
 #[tokio::test]

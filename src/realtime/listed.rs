@@ -6,8 +6,18 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{connection::Connection, sockets::Sockets, watch::Seen};
-use crate::{auth::Identity, clock::Timestamp, id::Id, room::Room};
+use super::{
+    connection::Connection,
+    sockets::Sockets,
+    watch::{Carrier, Seen},
+};
+use crate::{
+    auth::Identity,
+    clock::Timestamp,
+    event::{Namespace, as_path},
+    id::Id,
+    room::Room,
+};
 
 /// Sockets that are looked at before others get the thread.
 const AT_ONCE: usize = 500;
@@ -24,9 +34,12 @@ pub(super) struct SocketFilter {
     /// From addresses that begin so.
     address: Option<String>,
     /// In this namespace: `/`, `/chat`, `/marketplace` or `/admin`.
-    namespace: Option<String>,
+    #[serde(default, with = "as_path", skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<String>)]
+    namespace: Option<Namespace>,
     /// `websocket` or `polling`.
-    transport: Option<String>,
+    #[param(value_type = Option<String>)]
+    transport: Option<Carrier>,
     /// Of clients that speak this version of Engine.IO: 4, or 3 for `socket.io-client` 2.x.
     #[param(minimum = 3, maximum = 4)]
     protocol: Option<u8>,
@@ -83,7 +96,7 @@ impl SocketFilter {
         let user = connection.user_id();
         let user = user.as_ref().map_or("", Id::as_str);
         self.user.as_deref().is_none_or(|begin| user.starts_with(begin))
-            && self.namespace.as_deref().is_none_or(|path| connection.namespace().path() == path)
+            && self.namespace.is_none_or(|namespace| connection.namespace() == namespace)
             && self.address.as_deref().is_none_or(|begin| {
                 connection.address().to_canonical().to_string().starts_with(begin)
             })
@@ -96,7 +109,7 @@ impl SocketFilter {
     }
 
     fn takes_seen(&self, seen: &Seen) -> bool {
-        self.transport.as_deref().is_none_or(|transport| seen.carrier.as_str() == transport)
+        self.transport.is_none_or(|transport| seen.carrier == transport)
             && self.protocol.is_none_or(|protocol| seen.protocol == protocol)
             && self.since.is_none_or(|since| seen.since() >= since)
     }

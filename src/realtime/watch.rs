@@ -11,6 +11,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use tokio::{sync::Notify, time::Instant};
 use uuid::Uuid;
 
@@ -76,7 +77,8 @@ enum Waits {
 }
 
 /// What carries a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Carrier {
     /// A websocket.
     Websocket,

@@ -10,6 +10,9 @@ pub(super) fn of(message: &str) -> Cow<'_, str> {
     if message.starts_with("data did not match any variant") {
         return "is in none of the forms that it may have".into();
     }
+    if let Some(words) = not_read(message) {
+        return words.into();
+    }
     let Some((given, expected)) = message.rsplit_once(", expected ") else { return message.into() };
     match wanted(expected) {
         // An object may be read from its values in order, where there are enough.
@@ -28,6 +31,21 @@ fn variants(rest: &str) -> Option<String> {
     Some(format!("is one of {}", words.join(", ")))
 }
 
+/// What Rust's library says of a text that it can't read as a value.
+fn not_read(message: &str) -> Option<&'static str> {
+    Some(match message {
+        "invalid digit found in string" | "cannot parse integer from empty string" => {
+            "is no whole number, or less than may be"
+        }
+        "number too large to fit in target type" => "is too large a number",
+        "number too small to fit in target type" => "is too small a number",
+        "number would be zero for non-zero type" => "is at least 1",
+        "invalid float literal" | "cannot parse float from empty string" => "is no number",
+        "provided string was not `true` or `false`" => "is true or false",
+        _ => return None,
+    })
+}
+
 /// What is wanted, where serde says it in Rust's words.
 pub(super) fn wanted(expected: &str) -> Option<Cow<'static, str>> {
     if let Some((least, most)) = whole_numbers(expected) {
@@ -36,6 +54,9 @@ pub(super) fn wanted(expected: &str) -> Option<Cow<'static, str>> {
             (Some(_), None) => "a whole number, not less than 0".into(),
             _ => "a whole number".into(),
         });
+    }
+    if expected.starts_with("a nonzero ") {
+        return Some("a whole number, not 0".into());
     }
     let kind = expected.split_once(' ').map_or(expected, |(kind, _)| kind);
     Some(match (kind, expected) {
@@ -101,6 +122,11 @@ mod tests {
             (
                 "data did not match any variant of untagged enum To",
                 "is in none of the forms that it may have",
+            ),
+            ("number too large to fit in target type", "is too large a number"),
+            (
+                "invalid value: integer `0`, expected a nonzero u64",
+                "invalid value: integer `0`, expected a whole number, not 0",
             ),
             ("nests too deeply; at most 100 levels", "nests too deeply; at most 100 levels"),
         ] {
