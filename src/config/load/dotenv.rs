@@ -2,8 +2,12 @@
 //! nearly ours.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
+    fs,
+    io::{self, Read},
     path::Path,
+    rc::Rc,
 };
 
 use crate::config::{
@@ -24,25 +28,52 @@ const FOREIGN: [&str; 1] = ["APP_KEY"];
 /// The variables of a file, and a warning for each that it names twice; none where there is no file. The
 /// last line counts, as Node's dotenv has it.
 pub(super) fn read(path: &Path) -> Result<(BTreeMap<String, String>, Vec<String>), ConfigError> {
-    let refuse = |error| match error {
-        dotenvy::Error::Io(cause) => ConfigError::file(path, cause),
-        _ => ConfigError::content(path, "a line is not NAME=value"),
+    let text = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        text => text.map_err(|cause| ConfigError::file(path, cause))?,
     };
-    match dotenvy::from_path_iter(path) {
-        Err(error) if error.not_found() => Ok((BTreeMap::new(), Vec::new())),
-        Err(error) => Err(refuse(error)),
-        Ok(lines) => {
-            let (mut read, mut twice) = (BTreeMap::new(), BTreeSet::new());
-            for line in lines {
-                let (name, value) = line.map_err(refuse)?;
-                if read.insert(name.clone(), value).is_some() {
-                    twice.insert(name);
-                }
+    let begun = Rc::new(Cell::new(0));
+    let lines = Lines { unread: &text, is_within: false, begun: begun.clone() };
+    let refuse = |error| {
+        let (number, why) = match error {
+            // A quote that nothing ends has what comes after it, too.
+            dotenvy::Error::LineParse(lines, _) => {
+                (begun.get() + 1 - lines.lines().count().max(1), "it is not NAME=value")
             }
-            let warning =
-                |name| format!(".env: {name} is there more than once; the last one counts");
-            Ok((read, twice.into_iter().map(warning).collect()))
+            _ => (begun.get(), "it is no text in UTF-8"),
+        };
+        ConfigError::content(path, format!("line {number}: {why}"))
+    };
+    let (mut read, mut twice) = (BTreeMap::new(), BTreeSet::new());
+    for line in dotenvy::Iter::new(lines) {
+        let (name, value) = line.map_err(refuse)?;
+        if read.insert(name.clone(), value).is_some() {
+            twice.insert(name);
         }
+    }
+    let warning = |name| format!(".env: {name} is there more than once; the last one counts");
+    Ok((read, twice.into_iter().map(warning).collect()))
+}
+
+/// A file that is given to its reader line by line, so that it is known at which that is.
+struct Lines<'a> {
+    unread: &'a [u8],
+    /// Whether a part of a line was given, and not its end.
+    is_within: bool,
+    begun: Rc<Cell<usize>>,
+}
+
+impl Read for Lines<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let end = self.unread.iter().position(|byte| *byte == b'\n');
+        let mut line = &self.unread[..end.map_or(self.unread.len(), |end| end + 1)];
+        let given = line.read(into)?;
+        if given > 0 {
+            self.begun.update(|begun| begun + usize::from(!self.is_within));
+            self.is_within = self.unread[given - 1] != b'\n';
+            self.unread = &self.unread[given..];
+        }
+        Ok(given)
     }
 }
 

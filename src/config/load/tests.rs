@@ -333,8 +333,14 @@ fn a_secret_may_come_from_a_file() {
     assert_eq!(both, "JWT_SECRET and JWT_SECRET_FILE both set auth.jwt_secret; keep one of them");
     fs::write(&path, "\n").unwrap();
     let empty = refusal(&[("JWT_SECRET_FILE", &name)]);
-    assert_eq!(empty, format!("{name}: is empty, but JWT_SECRET_FILE reads it"));
-    assert!(refusal(&[("API_KEYS_FILE", "no/such")]).starts_with("no/such: "));
+    assert_eq!(empty, format!("auth.jwt_secret (from JWT_SECRET_FILE): {name}: the file is empty"));
+    for variable in ["API_KEYS_FILE", "STOA_AUTH__API_KEYS_FILE"] {
+        let missing = refusal(&[(variable, "no/such")]);
+        assert!(
+            missing.starts_with(&format!("auth.api_keys (from {variable}): no/such: No such file")),
+            "{missing}"
+        );
+    }
     assert_eq!(with(&[("PORT_FILE", "no/such")]).server.port, 3003);
 }
 
@@ -412,9 +418,29 @@ fn dotenv_is_read_when_present() {
     let (read, twice) = dotenv::read(&path).unwrap();
     assert_eq!(read["PORT"], "4001");
     assert_eq!(twice, [".env: PORT is there more than once; the last one counts"]);
-    fs::write(&path, "JWT_SECRET=hush hush hush").unwrap();
-    let error = dotenv::read(&path).unwrap_err().to_string();
-    assert!(error.contains(".env: ") && !error.contains("hush"), "{error}");
+}
+
+#[test]
+fn a_bad_line_of_dotenv_is_named_by_its_number_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(".env");
+    let long = format!("A={}\n", "a".repeat(20_000));
+    for (before, bad, after) in [
+        ("", "JWT_SECRET=hush hush hush", ""),
+        ("# a comment\n\nPORT=1\n", "hush", "\nHOST=::\n"),
+        ("A='one\ntwo'\r\n", "hush", "\r\n"),
+        (long.as_str(), "hush=\"hush\nhush\nhush\n", ""),
+        ("PORT=1\n", "hush=hu\u{fffd}sh", "\nB=2\n"),
+    ] {
+        // What stands for a byte that is none of UTF-8's.
+        let text = format!("{before}{bad}{after}").replace('\u{fffd}', "\0").into_bytes();
+        let text: Vec<_> = text.into_iter().map(|b| if b == 0 { 0xff } else { b }).collect();
+        fs::write(&path, text).unwrap();
+        let error = dotenv::read(&path).unwrap_err().to_string();
+        let number = before.matches('\n').count() + 1;
+        assert!(error.contains(&format!(".env: line {number}: it is no")), "{bad:?}: {error}");
+        assert!(!error.contains("hush"), "{error}");
+    }
 }
 
 #[test]
