@@ -82,7 +82,7 @@ pub(super) async fn look(config: &Config) -> Vec<Finding> {
 fn development(config: &Config) -> Finding {
     match config.clone().find_key() {
         Ok(()) => Check::Keys.ok("tokens are signed with the development secret of the data folder"),
-        Err(_) if !config.data.join("jwt-secret").exists() => Check::Keys.note(
+        Err(_) if matches!(config.data.join("jwt-secret").try_exists(), Ok(false)) => Check::Keys.note(
             "there is no key yet: the first start makes a development secret",
             "for production set JWT_SECRET (`openssl rand -base64 48`), JWT_PUBLIC_KEY or JWT_JWKS",
         ),
