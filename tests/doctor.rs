@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     net::SocketAddr,
+    os::unix::fs::symlink,
     path::Path,
     process::Stdio,
     sync::{
@@ -178,6 +179,26 @@ async fn before_the_first_start_nothing_is_made_and_nothing_is_wrong() {
     assert!(files(folder.path()).is_empty(), "it makes nothing");
 }
 
+/// What may not be looked for is the same: neither is there for sure, nor for sure not.
+#[tokio::test]
+async fn what_can_not_be_looked_for_is_not_said_to_be_missing() {
+    let folder = TempDir::new().expect("a folder");
+    let development = [("JWT_SECRET", "")];
+    for name in ["stoa.db", "jwt-secret"] {
+        symlink(name, folder.path().join(name)).expect("a link");
+    }
+    let said = doctor(folder.path(), &development, &[]).await;
+    said.problem("store", "Too many levels of symbolic links", "STOA_DATA");
+    said.problem("keys", "Too many levels of symbolic links", "remove the file");
+    let data = folder.path().join("data");
+    symlink("data", &data).expect("a link");
+    let said = doctor(&data, &development, &[]).await;
+    said.problem("disk", "can't be looked into: Too many levels", "namei -l");
+    for (check, part) in [("store", "no store yet"), ("keys", "no key yet")] {
+        assert!(!said.says("note", check, part), "{}", said.out);
+    }
+}
+
 #[tokio::test]
 async fn a_store_that_nobody_works_with_is_left_as_it_was() {
     let app = TestApp::on_sqlite(|_| {}).await;
@@ -261,6 +282,12 @@ async fn a_public_url_that_nobody_answers_is_a_problem_and_its_password_is_not_s
         "http://127.0.0.1:1: nobody listens there",
         "start the server or the proxy",
     );
+    for bad in ["127.0.0.1:1", "http://127.0.0.1:1?x=1", "http://127.0.0.1:1/#x"] {
+        let said = doctor(folder.path(), &[], &["--url", bad]).await;
+        said.problem("url", "this is not how a server is reached", "give http:// or https://");
+        let said = doctor(folder.path(), &[("PUBLIC_URL", bad)], &[]).await;
+        said.problem("config", "(from PUBLIC_URL): has to be like https://", "what is named");
+    }
     let said = doctor(folder.path(), &[("PUBLIC_URL", "http://127.0.0.1:1")], &[]).await;
     said.problem("url", "nobody listens there", "start the server");
 }
@@ -374,6 +401,33 @@ async fn a_postgres_is_looked_at_and_one_that_is_away_is_a_problem() {
     said.problem("store", "Postgres, stoa at 127.0.0.1:1, as ann", "DATABASE_URL");
 }
 
+/// Of a URL whose parts may be others than they seem nothing is told but what to do: that no part of a
+/// password is shown, `doctor` sees.
+#[tokio::test]
+async fn a_url_with_a_password_that_is_not_encoded_is_not_read() {
+    let folder = TempDir::new().expect("a folder");
+    let parts = ["12/", "12?", "12#", "a@b/", "a/"];
+    for (name, scheme) in [("DATABASE_URL", "postgres"), ("REDIS_URL", "redis")] {
+        for part in parts {
+            let url = format!("{scheme}://bob:{part}{PASSWORD}@127.0.0.1:1/0");
+            let said = doctor(folder.path(), &[(name, &url)], &[]).await;
+            let refused = format!("(from {name}): can't be read: special characters");
+            said.problem("config", &refused, "%2F for /");
+            assert!(!said.out.contains("bob"), "{}", said.out);
+        }
+    }
+    for part in &parts[..3] {
+        let url = format!("https://bob:{part}{PASSWORD}@127.0.0.1:1/0");
+        let said = doctor(folder.path(), &[("JWT_JWKS", &url)], &["--url", &url]).await;
+        said.problem("url", "special characters of a password", "percent-encoded");
+        said.problem("keys", "special characters of a password", "percent-encoded");
+        assert!(!said.out.contains("bob"), "{}", said.out);
+    }
+    let unknown = format!("postgres://bob@127.0.0.1:1/stoa?sslmode={PASSWORD}");
+    let said = doctor(folder.path(), &[("DATABASE_URL", &unknown)], &[]).await;
+    said.problem("store", "DATABASE_URL can't be read", "DATABASE_URL");
+}
+
 #[tokio::test]
 async fn a_redis_is_looked_at_with_the_rights_that_it_gives() {
     let folder = TempDir::new().expect("a folder");
@@ -419,6 +473,18 @@ async fn what_needs_no_configuration_is_looked_at_without_one() {
     );
     assert!(said.out.contains("files may be open"), "{}", said.out);
     said.has("note", "url", "how clients reach");
+    let missing = [("JWT_SECRET", ""), ("JWT_SECRET_FILE", "/nowhere/secret")];
+    let said = doctor(folder.path(), &missing, &[]).await;
+    said.problem(
+        "config",
+        "(from JWT_SECRET_FILE): /nowhere/secret: No such file",
+        "what is named",
+    );
+    let data = folder.path().join("data");
+    fs::write(folder.path().join(".env"), format!("PORT=0\n{PASSWORD}\n")).expect("a file");
+    let said = doctor(&data, &[], &[]).await;
+    said.problem("config", ".env: line 2: it is not NAME=value", "what is named");
+    fs::remove_file(folder.path().join(".env")).expect("the file");
     let warned = doctor(folder.path(), &[("LIMITS", "off")], &[]).await;
     warned.has("warning", "config", "LIMITS=off");
     assert!(warned.is_content, "a warning is no failure");

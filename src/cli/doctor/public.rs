@@ -59,35 +59,29 @@ struct Session<'a> {
 pub(super) async fn look(url: &str) -> Through {
     let mut through = Through::default();
     let shown = web::shown(url);
-    let url = url.trim_end_matches('/');
-    let client = match web::client() {
-        Ok(client) => client,
-        Err(failed) => {
-            through.findings.push(Check::Url.problem(failed.found, failed.advice));
-            return through;
-        }
-    };
-    let ready = match ready(&client, url, &mut through).await {
-        Ok(ready) => ready,
-        Err(failed) => {
-            through
-                .findings
-                .push(Check::Url.problem(format!("{shown}: {}", failed.found), failed.advice));
-            return through;
-        }
-    };
+    if let Err(failed) = try_out(url, &shown, &mut through).await {
+        let found = format!("{shown}: {}", failed.found);
+        through.findings.push(Check::Url.problem(found, failed.advice));
+    }
+    through
+}
+
+async fn try_out(url: &str, shown: &str, through: &mut Through) -> Result<(), Failed> {
+    let url = web::base(url)?;
+    let client = web::client()?;
+    let ready = ready(&client, url, through).await?;
     match ready {
-        Ok(ready) => through.findings.push(judge(Check::Url, &shown, &ready)),
+        Ok(ready) => through.findings.push(judge(Check::Url, shown, &ready)),
         Err(what) => through.findings.push(Check::Url.note(
             format!("{shown}/readyz is not what the server answers: {what}"),
             "right where a proxy keeps it from everybody; a balancer has to be able to ask it",
         )),
     }
-    let polling = polling(&client, url, &shown).await;
+    let polling = polling(&client, url, shown).await;
     let has_polling = polling.level == Level::Ok;
     through.findings.push(polling);
-    through.findings.push(websocket(&client, url, &shown, has_polling).await);
-    through
+    through.findings.push(websocket(&client, url, shown, has_polling).await);
+    Ok(())
 }
 
 /// What `/readyz` says; or, where it is not the server's, what came instead.

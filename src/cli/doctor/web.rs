@@ -4,7 +4,7 @@ use std::{error::Error as _, io, time::Duration};
 
 use reqwest::{Client, Response, header, redirect};
 use rustls::CertificateError;
-use url::Url;
+use url::{Position, Url};
 
 /// How long a connection may take, and an answer.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -41,11 +41,35 @@ fn built(builder: reqwest::ClientBuilder, answer: Duration) -> Result<Client, Fa
 /// A URL without what is secret in it.
 pub(super) fn shown(url: &str) -> String {
     let Ok(mut url) = Url::parse(url) else { return "a URL that is none".to_owned() };
+    if is_uncertain(&url) {
+        return "a URL that can't be read (special characters of a password have to be percent-encoded)"
+            .to_owned();
+    }
     // Of a URL without a host nothing can be taken, as there is nothing.
     let _ = (url.set_username(""), url.set_password(None));
     url.set_query(None);
     url.set_fragment(None);
     url.as_str().trim_end_matches('/').to_owned()
+}
+
+/// A URL that paths are put behind, as it is to be given; or what is to be given instead.
+pub(super) fn base(url: &str) -> Result<&str, Failed> {
+    let read = Url::parse(url).ok().filter(|url| {
+        let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
+        is_web && url.query().is_none() && url.fragment().is_none() && !is_uncertain(url)
+    });
+    read.map(|_| url.trim_end_matches('/')).ok_or_else(|| Failed {
+        found: "this is not how a server is reached".to_owned(),
+        advice: "give http:// or https:// and a host, such as https://chat.example.com, without a query and without \
+                 a #; special characters of a password have to be percent-encoded"
+            .to_owned(),
+    })
+}
+
+/// Whether the parts of a URL may be others than they seem: an @ behind the host is the end of a password
+/// that is not encoded, and nobody knows where that begins.
+fn is_uncertain(url: &Url) -> bool {
+    url[Position::AfterPort..].contains('@')
 }
 
 /// What an answer is, for who expected another.
@@ -162,6 +186,30 @@ mod tests {
         assert_eq!(shown("https://ann:pw@stoa.example.com/?token=x#y"), "https://stoa.example.com");
         assert_eq!(shown("http://127.0.0.1:3003/chat"), "http://127.0.0.1:3003/chat");
         assert_eq!(shown("pw"), "a URL that is none");
+        for uncertain in
+            ["https://ann:12/pw@host/x", "https://ann:12?pw@host", "https://ann:12#pw@host"]
+        {
+            assert!(shown(uncertain).starts_with("a URL that can't be read"), "{uncertain}");
+        }
+    }
+
+    #[test]
+    fn a_url_that_paths_can_be_put_behind_has_a_host_and_no_query() {
+        assert_eq!(base("http://localhost:4100/").unwrap(), "http://localhost:4100");
+        assert_eq!(base("https://ann:pw@a.b/chat").unwrap(), "https://ann:pw@a.b/chat");
+        for bad in [
+            "localhost:4100",
+            "chat.example.com",
+            "ws://localhost:4100",
+            "file:///etc",
+            "http://",
+            "http://localhost:4100?x=1",
+            "http://localhost:4100/#x",
+            "http://bob:12/pw@localhost",
+            "",
+        ] {
+            assert!(base(bad).unwrap_err().advice.contains("http:// or https://"), "{bad}");
+        }
     }
 
     #[test]
