@@ -17,7 +17,8 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Who can't be told has the status.
-            let _ = writeln!(io::stderr(), "stoa: {error:#}");
+            let error = cli::output::one_line(&format!("{error:#}"));
+            let _ = writeln!(io::stderr(), "stoa: {error}");
             ExitCode::FAILURE
         }
     }

@@ -15,13 +15,14 @@ mod listing;
 mod local;
 mod migrate;
 mod observe;
-mod output;
+pub mod output;
 mod restored;
 mod rooms;
 mod server;
 mod sse;
 mod tail;
 mod token;
+mod unanswered;
 mod users;
 mod why;
 

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::cli::output::one_line;
+
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -47,7 +49,8 @@ pub(super) struct Finding {
 
 impl Check {
     pub(super) fn ok(self, found: impl Into<String>) -> Finding {
-        Finding { check: self, level: Level::Ok, found: found.into(), advice: None }
+        let found = one_line(&found.into());
+        Finding { check: self, level: Level::Ok, found, advice: None }
     }
 
     pub(super) fn note(self, found: impl Into<String>, advice: impl Into<String>) -> Finding {
@@ -68,7 +71,8 @@ impl Check {
         found: impl Into<String>,
         advice: impl Into<String>,
     ) -> Finding {
-        Finding { check: self, level, found: found.into(), advice: Some(advice.into()) }
+        let (found, advice) = (one_line(&found.into()), one_line(&advice.into()));
+        Finding { check: self, level, found, advice: Some(advice) }
     }
 
     const fn name(self) -> &'static str {

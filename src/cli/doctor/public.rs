@@ -13,9 +13,10 @@ use tokio::{
 use super::{
     clock::Told,
     finding::{Check, Finding, Level},
-    port::{Ready, judge},
-    web::{self, ANSWER, Failed},
+    port::{Ready, is_stoa, judge},
+    web::{self, ANSWER},
 };
+use crate::cli::unanswered::{Failed, base};
 
 /// Sessions that are tried: of two servers in turn, the second request of one comes to the other.
 const SESSIONS: usize = 3;
@@ -67,11 +68,18 @@ pub(super) async fn look(url: &str) -> Through {
 }
 
 async fn try_out(url: &str, shown: &str, through: &mut Through) -> Result<(), Failed> {
-    let url = web::base(url)?;
+    let url = base(url)?;
     let client = web::client()?;
     let ready = ready(&client, url, through).await?;
     match ready {
-        Ok(ready) => through.findings.push(judge(Check::Url, shown, &ready)),
+        Ok(ready) if matches!(is_stoa(&client, url).await, Ok(true)) => {
+            through.findings.push(judge(Check::Url, shown, &ready));
+        }
+        Ok(_) => through.findings.push(Check::Url.warning(
+            format!("{shown}/readyz answers, and {shown}/api/openapi.json is not what Stoa says of itself"),
+            "another program answers there, unless a proxy keeps that page from everybody: look whether the URL is that \
+             of this server",
+        )),
         Err(what) => through.findings.push(Check::Url.note(
             format!("{shown}/readyz is not what the server answers: {what}"),
             "right where a proxy keeps it from everybody; a balancer has to be able to ask it",

@@ -109,3 +109,91 @@ fn is_near(ours: &str, name: &str) -> bool {
     };
     far <= 1 && letters(ours) == letters(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn dotenv_is_read_when_present() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".env");
+        let (found, twice) = read(&path).unwrap();
+        assert!(found.is_empty() && twice.is_empty());
+        fs::write(&path, "# a comment\nPORT=4000\nJWT_SECRET='with $ and space'\n").unwrap();
+        let (found, twice) = read(&path).unwrap();
+        let found: Vec<_> = found.into_iter().collect();
+        assert_eq!(found, env(&[("JWT_SECRET", "with $ and space"), ("PORT", "4000")]));
+        assert!(twice.is_empty());
+        fs::write(&path, "PORT=4000\nHOST=::\nPORT=4001\n").unwrap();
+        let (found, twice) = read(&path).unwrap();
+        assert_eq!(found["PORT"], "4001");
+        assert_eq!(twice, [".env: PORT is there more than once; the last one counts"]);
+    }
+
+    #[test]
+    fn a_bad_line_of_dotenv_is_named_by_its_number_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".env");
+        let long = format!("A={}\n", "a".repeat(20_000));
+        for (before, bad, after) in [
+            ("", "JWT_SECRET=hush hush hush", ""),
+            ("# a comment\n\nPORT=1\n", "hush", "\nHOST=::\n"),
+            ("A='one\ntwo'\r\n", "hush", "\r\n"),
+            (long.as_str(), "hush=\"hush\nhush\nhush\n", ""),
+            ("PORT=1\n", "hush=hu\u{fffd}sh", "\nB=2\n"),
+        ] {
+            // What stands for a byte that is none of UTF-8's.
+            let text = format!("{before}{bad}{after}").replace('\u{fffd}', "\0").into_bytes();
+            let text: Vec<_> = text.into_iter().map(|b| if b == 0 { 0xff } else { b }).collect();
+            fs::write(&path, text).unwrap();
+            let error = read(&path).unwrap_err().to_string();
+            let number = before.matches('\n').count() + 1;
+            assert!(error.contains(&format!(".env: line {number}: it is no")), "{bad:?}: {error}");
+            assert!(!error.contains("hush"), "{error}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_nearly_ours_are_warned_of() {
+        let of = |name: &str| misspelt([&name.to_owned()]);
+        for (name, meant) in [
+            ("PROT", "PORT"),
+            ("HSOT", "HOST"),
+            ("port", "PORT"),
+            ("HANDSHAK", "HANDSHAKE"),
+            ("HANDSHK", "HANDSHAKE"),
+            ("MAXPAYLOD", "MAX_PAYLOAD"),
+            ("LIMTIS", "LIMITS"),
+            ("APIKEY", "API_KEYS"),
+            ("REDIS_URI_FILE", "REDIS_URL_FILE"),
+            ("HANDHSAKE", "HANDSHAKE"),
+            ("handshake", "HANDSHAKE"),
+            ("JWT_SECRETS", "JWT_SECRET"),
+            ("JWT_SECRT_FILE", "JWT_SECRET_FILE"),
+            ("CLIENT_URLS", "CLIENT_URL"),
+            ("REDIS_URI", "REDIS_URL"),
+            ("ROOM_POLICI", "ROOM_POLICY"),
+        ] {
+            let warnings = of(name);
+            assert_eq!(warnings.len(), 1, "{name}");
+            assert!(
+                warnings[0].contains(name) && warnings[0].ends_with(&format!("{meant} is one"))
+            );
+        }
+        let ours = "HANDSHAKE PORT JWT_SECRET_FILE WEBHOOK_SECRET_FILE";
+        let others = "HOSTNAME HOME PATH PWD OLDPWD USER LOGNAME SHELL SHLVL TERM TZ LANG LC_ALL EDITOR \
+        PAGER TMPDIR DISPLAY NODE_ENV NODE_PORT PORT1 PORTS HOSTS POST HOSTIP DEBUG CI APP_ENV \
+        APP_KEY APP_URL APP_NAME BASE_URL SITE_URL DB_HOST DB_URL DB_NAME MONGO_URL MONGODB_URI \
+        PGHOST PGUSER POSTGRES_URL SMTP_HOST SMTP_PORT MAIL_HOST HTTP_PROXY HTTPS_PROXY NO_PROXY \
+        SESSION_SECRET SECRET_KEY RUST_LOG RUST_BACKTRACE LOG_FILE SENTRY_DSN STRIPE_KEY S3_BUCKET \
+        VITE_API_URL NEXTAUTH_URL NEXTAUTH_SECRET AWS_REGION JWT_EXPIRES_IN COOKIE_SECRET TIMEOUT";
+        for name in ours.split_whitespace().chain(others.split_whitespace()) {
+            assert!(of(name).is_empty(), "{name}: {:?}", of(name));
+        }
+    }
+}
