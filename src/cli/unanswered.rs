@@ -117,8 +117,9 @@ impl Failed {
                 "have one made with serverAuth",
             ),
             Why::BadSignature => (
-                "its certificate is not signed by whom it names",
-                "let the proxy send the chain that belongs to it",
+                "its certificate has the name of an authority that is trusted here, and is not signed by it",
+                "a self-signed one that was made anew has to be trusted anew (SSL_CERT_FILE); else let the proxy send the \
+                 chain that belongs to it",
             ),
             _ => ("its certificate is not valid", "have a new one made"),
         };
@@ -180,6 +181,8 @@ mod tests {
         assert_eq!(said(CertificateError::Expired), "its certificate has expired");
         assert_eq!(said(CertificateError::NotValidForName), "its certificate is of another name");
         assert!(said(CertificateError::UnknownIssuer).contains("trusts"));
+        assert!(said(CertificateError::BadSignature).contains("is not signed by it"));
+        assert!(said(CertificateError::InvalidPurpose).contains("none of a server"));
         assert!(said(CertificateError::BadEncoding).contains("not valid"));
     }
 }
