@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use tokio::process::Command;
+use tokio::{net::TcpListener, process::Command};
 
 use crate::support::{Options, TestApp, app::API_KEY, within};
 
@@ -101,6 +101,22 @@ async fn a_user_in_whose_room_an_admin_is_is_not_said_to_be_there() {
     let listed = stoa(&app, &["users", "--json"]).await.documents();
     let ids: Vec<_> = listed.iter().map(|user| user["userId"].clone()).collect();
     assert_eq!(ids, ["olga"]);
+}
+
+#[tokio::test]
+async fn why_there_is_no_answer_is_told_in_words() {
+    let free = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr();
+    let nobody = format!("http://{}", free.expect("an address"));
+    for (url, why) in
+        [(nobody.as_str(), "nobody listens there"), ("localhost:1", "give http:// or https://")]
+    {
+        for verb in ["rooms", "healthcheck"] {
+            let mut asking = command(url, &[verb, "--url", url]);
+            asking.env("STOA_API_KEY", API_KEY);
+            let said = run(asking).await;
+            assert!(!said.done && said.err.contains(why), "{verb}: {}", said.err);
+        }
+    }
 }
 
 #[tokio::test]

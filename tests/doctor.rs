@@ -1,36 +1,18 @@
 //! `stoa doctor`: what is well, and each thing that is not, seen by the binary as an operator runs it.
 
+mod way;
+
 use std::{
-    collections::BTreeMap,
-    fs,
-    net::SocketAddr,
-    path::Path,
-    process::Stdio,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    collections::BTreeMap, fs, net::SocketAddr, os::unix::fs::symlink, path::Path, process::Stdio,
 };
 
-use axum::{
-    Router,
-    body::{Body, Bytes},
-    extract::State,
-    response::{Html, IntoResponse, Response},
-};
-use http::{HeaderMap, Method, Uri, header};
-use rustls::{
-    ServerConfig,
-    crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-};
+use axum::Router;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, process::Command};
-use tokio_rustls::TlsAcceptor;
 
 use crate::support::{
-    DEADLINE, TestApp, app::SECRET, http_client, postgres::Postgres, redis::Redis, within_time,
+    DEADLINE, TestApp, app::SECRET, postgres::Postgres, redis::Redis, within_time,
 };
 
 /// What is in some URL and may be in no line.
@@ -104,37 +86,6 @@ async fn serve(router: Router) -> SocketAddr {
     address
 }
 
-/// What stands in front of servers: each request goes to the next one, and is no upgrade any more.
-#[derive(Clone)]
-struct Front {
-    servers: Vec<SocketAddr>,
-    next: Arc<AtomicUsize>,
-    /// What it adds to answers.
-    headers: HeaderMap,
-}
-
-async fn in_front(
-    servers: &[SocketAddr],
-    headers: &[(header::HeaderName, &'static str)],
-) -> String {
-    let headers =
-        headers.iter().map(|(name, value)| (name.clone(), value.parse().expect("a value")));
-    let front =
-        Front { servers: servers.to_vec(), next: Arc::default(), headers: headers.collect() };
-    url(serve(Router::new().fallback(pass).with_state(front)).await)
-}
-
-async fn pass(State(front): State<Front>, method: Method, uri: Uri, body: Bytes) -> Response {
-    let at = front.next.fetch_add(1, Ordering::Relaxed) % front.servers.len();
-    let to = format!("{}{uri}", url(front.servers[at]));
-    let answer = http_client().request(method, to).body(body).send().await.expect("an answer");
-    let mut response = Response::builder().status(answer.status());
-    if let Some(headers) = response.headers_mut() {
-        headers.extend(front.headers);
-    }
-    response.body(Body::from(answer.bytes().await.expect("a body"))).expect("a response")
-}
-
 /// Every file of a folder, with what is in it.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(folder).expect("the folder").map(|entry| entry.expect("a file"));
@@ -178,6 +129,26 @@ async fn before_the_first_start_nothing_is_made_and_nothing_is_wrong() {
     assert!(files(folder.path()).is_empty(), "it makes nothing");
 }
 
+/// What may not be looked for is the same: neither is there for sure, nor for sure not.
+#[tokio::test]
+async fn what_can_not_be_looked_for_is_not_said_to_be_missing() {
+    let folder = TempDir::new().expect("a folder");
+    let development = [("JWT_SECRET", "")];
+    for name in ["stoa.db", "jwt-secret"] {
+        symlink(name, folder.path().join(name)).expect("a link");
+    }
+    let said = doctor(folder.path(), &development, &[]).await;
+    said.problem("store", "Too many levels of symbolic links", "STOA_DATA");
+    said.problem("keys", "Too many levels of symbolic links", "remove the file");
+    let data = folder.path().join("data");
+    symlink("data", &data).expect("a link");
+    let said = doctor(&data, &development, &[]).await;
+    said.problem("disk", "can't be looked into: Too many levels", "namei -l");
+    for (check, part) in [("store", "no store yet"), ("keys", "no key yet")] {
+        assert!(!said.says("note", check, part), "{}", said.out);
+    }
+}
+
 #[tokio::test]
 async fn a_store_that_nobody_works_with_is_left_as_it_was() {
     let app = TestApp::on_sqlite(|_| {}).await;
@@ -200,106 +171,24 @@ async fn a_port_that_another_program_has_is_a_problem() {
     let other = serve(Router::new().fallback(async || "hello")).await.port().to_string();
     let said = doctor(folder.path(), &[("PORT", &other)], &[]).await;
     said.problem("port", "another program answers", "ss -ltnp");
+    // Health in these words is said by many.
+    let other = Router::new().fallback(async || r#"{"status":"ok","info":{"title":"Shop"}}"#);
+    let other = serve(other).await;
+    let variables = [("PORT", &*other.port().to_string())];
+    let said = doctor(folder.path(), &variables, &["--url", &url(other)]).await;
+    said.problem("port", "another program answers", "ss -ltnp");
+    said.has("warning", "url", "is not what Stoa says of itself");
+    assert!(!said.out.contains("is ready"), "{}", said.out);
     let nobody = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let free = nobody.local_addr().expect("an address").port().to_string();
     drop(nobody);
     let said = doctor(folder.path(), &[("PORT", &free)], &[]).await;
     said.has("note", "port", "is free (PORT)");
-    let nowhere = [("HOST", "192.0.2.1"), ("PORT", free.as_str())];
-    let said = doctor(folder.path(), &nowhere, &[]).await;
-    said.problem("port", "can't be listened on", "an address of this machine");
-}
-
-#[tokio::test]
-async fn a_proxy_that_passes_no_upgrades_is_a_problem() {
-    let app = TestApp::on_sqlite(|_| {}).await;
-    let front = in_front(&[app.address()], &[(header::SERVER, "nginx/1.24")]).await;
-    let said = beside(&app, &[], &front).await;
-    said.problem("url", "opens no websocket", "proxy_set_header Upgrade");
-    said.has("ok", "url", "answers by polling");
-    said.has("warning", "proxies", "nginx/1.24 stands in front, and TRUSTED_PROXIES is empty");
-    let said = beside(&app, &[("TRUSTED_PROXIES", "127.0.0.1")], &front).await;
-    said.has("ok", "proxies", "nginx/1.24 stands in front, and 127.0.0.1/32 is believed");
-}
-
-#[tokio::test]
-async fn a_balancer_that_sends_a_client_to_several_servers_is_a_problem() {
-    let (app, other) = (TestApp::on_sqlite(|_| {}).await, TestApp::on_sqlite(|_| {}).await);
-    let front = in_front(&[app.address(), other.address()], &[]).await;
-    let said = beside(&app, &[], &front).await;
-    said.problem("url", "come to different servers (Session ID unknown)", "sticky sessions");
-}
-
-#[tokio::test]
-async fn a_page_in_the_place_of_the_server_is_a_problem() {
-    let app = TestApp::on_sqlite(|_| {}).await;
-    let page = async || (http::StatusCode::NOT_FOUND, Html("<html><h1>404</h1></html>"));
-    let front = url(serve(Router::new().fallback(page)).await);
-    let said = beside(&app, &[], &front).await;
-    said.problem("url", "404 Not Found, a page of HTML", "pass /socket.io/ to this server");
-    let bad = async || http::StatusCode::BAD_GATEWAY.into_response();
-    let front = url(serve(Router::new().fallback(bad)).await);
-    let said = beside(&app, &[], &front).await;
-    said.problem("url", "502 Bad Gateway", "the proxy does not reach the server");
-    let moved = async || axum::response::Redirect::permanent("https://chat.example.com/?a=b");
-    let front = url(serve(Router::new().fallback(moved)).await);
-    let said = beside(&app, &[], &front).await;
-    said.problem(
-        "url",
-        "it sends elsewhere, to https://chat.example.com",
-        "the URL that it ends at",
-    );
-}
-
-#[tokio::test]
-async fn a_public_url_that_nobody_answers_is_a_problem_and_its_password_is_not_shown() {
-    let folder = TempDir::new().expect("a folder");
-    let with_password = format!("http://ann:{PASSWORD}@127.0.0.1:1");
-    let said = doctor(folder.path(), &[], &["--url", &with_password]).await;
-    said.problem(
-        "url",
-        "http://127.0.0.1:1: nobody listens there",
-        "start the server or the proxy",
-    );
-    let said = doctor(folder.path(), &[("PUBLIC_URL", "http://127.0.0.1:1")], &[]).await;
-    said.problem("url", "nobody listens there", "start the server");
-}
-
-/// A handshake with `localhost`'s certificate, whose authority no machine trusts.
-#[tokio::test]
-async fn a_certificate_that_nobody_trusts_is_told_in_words() {
-    let keys = format!("{}/tests/keys", env!("CARGO_MANIFEST_DIR"));
-    let certificate = CertificateDer::from_pem_file(format!("{keys}/localhost.cert.pem"));
-    let key = PrivateKeyDer::from_pem_file(format!("{keys}/localhost.pem")).expect("a key");
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.expect("a certificate")], key);
-    let acceptor = TlsAcceptor::from(Arc::new(config.expect("a certificate and its key")));
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            // Who is asked does not believe it.
-            let _ = acceptor.accept(stream).await;
-        }
-    });
-    let folder = TempDir::new().expect("a folder");
-    let said = doctor(folder.path(), &[], &["--url", &format!("https://localhost:{port}")]).await;
-    said.problem("url", "not of an authority that this machine trusts", "the whole chain");
-    let plain = url(serve(Router::new()).await).replace("http:", "https:");
-    let said = doctor(folder.path(), &[], &["--url", &plain]).await;
-    said.problem("url", "TLS could not begin", "a proxy in front of it does");
-}
-
-#[tokio::test]
-async fn a_clock_that_is_off_is_told_of() {
-    let app = TestApp::on_sqlite(|_| {}).await;
-    let date = "Sun, 06 Nov 1994 08:49:37 GMT";
-    let front = in_front(&[app.address()], &[(header::DATE, date)]).await;
-    let said = beside(&app, &[], &front).await;
-    said.problem("clock", "s ahead of that of http://127.0.0.1", "timedatectl set-ntp true");
+    for port in ["0", &free] {
+        let nowhere = [("HOST", "192.0.2.1"), ("PORT", port)];
+        let said = doctor(folder.path(), &nowhere, &[]).await;
+        said.problem("port", "no address 192.0.2.1 (HOST)", "an address of this machine");
+    }
 }
 
 #[tokio::test]
@@ -374,6 +263,33 @@ async fn a_postgres_is_looked_at_and_one_that_is_away_is_a_problem() {
     said.problem("store", "Postgres, stoa at 127.0.0.1:1, as ann", "DATABASE_URL");
 }
 
+/// Of a URL whose parts may be others than they seem nothing is told but what to do: that no part of a
+/// password is shown, `doctor` sees.
+#[tokio::test]
+async fn a_url_with_a_password_that_is_not_encoded_is_not_read() {
+    let folder = TempDir::new().expect("a folder");
+    let parts = ["12/", "12?", "12#", "a@b/", "a/"];
+    for (name, scheme) in [("DATABASE_URL", "postgres"), ("REDIS_URL", "redis")] {
+        for part in parts {
+            let url = format!("{scheme}://bob:{part}{PASSWORD}@127.0.0.1:1/0");
+            let said = doctor(folder.path(), &[(name, &url)], &[]).await;
+            let refused = format!("(from {name}): can't be read: special characters");
+            said.problem("config", &refused, "%2F for /");
+            assert!(!said.out.contains("bob"), "{}", said.out);
+        }
+    }
+    for part in &parts[..3] {
+        let url = format!("https://bob:{part}{PASSWORD}@127.0.0.1:1/0");
+        let said = doctor(folder.path(), &[("JWT_JWKS", &url)], &["--url", &url]).await;
+        said.problem("url", "special characters of a password", "percent-encoded");
+        said.problem("keys", "special characters of a password", "percent-encoded");
+        assert!(!said.out.contains("bob"), "{}", said.out);
+    }
+    let unknown = format!("postgres://bob@127.0.0.1:1/stoa?sslmode={PASSWORD}");
+    let said = doctor(folder.path(), &[("DATABASE_URL", &unknown)], &[]).await;
+    said.problem("store", "DATABASE_URL can't be read", "DATABASE_URL");
+}
+
 #[tokio::test]
 async fn a_redis_is_looked_at_with_the_rights_that_it_gives() {
     let folder = TempDir::new().expect("a folder");
@@ -408,6 +324,23 @@ async fn a_redis_is_looked_at_with_the_rights_that_it_gives() {
     look().await.problem("redis", "Redis is away (REDIS_URL)", "whether it runs");
 }
 
+/// What others say has lines, and may have more: each finding is one line all the same.
+#[tokio::test]
+async fn what_others_say_is_told_in_one_line() {
+    let folder = TempDir::new().expect("a folder");
+    let other = serve(Router::new()).await;
+    let no_redis = format!("redis://{other}");
+    let said = doctor(folder.path(), &[("REDIS_URL", &no_redis)], &[]).await;
+    said.problem("redis", "something answers that is no Redis (REDIS_URL)", "who listens there");
+    let strange = folder.path().join("a\n\u{1b}[2J\u{9b}\u{202e}b");
+    let said = doctor(&strange, &[], &[]).await;
+    said.has("note", "store", "a \\u{1b}[2J\\u{9b}\\u{202e}b/stoa.db");
+    for line in said.out.lines() {
+        let begins = ["ok ", "note ", "warning ", "problem ", "        "];
+        assert!(begins.iter().any(|level| line.starts_with(level)), "{line:?}");
+    }
+}
+
 #[tokio::test]
 async fn what_needs_no_configuration_is_looked_at_without_one() {
     let folder = TempDir::new().expect("a folder");
@@ -419,6 +352,18 @@ async fn what_needs_no_configuration_is_looked_at_without_one() {
     );
     assert!(said.out.contains("files may be open"), "{}", said.out);
     said.has("note", "url", "how clients reach");
+    let missing = [("JWT_SECRET", ""), ("JWT_SECRET_FILE", "/nowhere/secret")];
+    let said = doctor(folder.path(), &missing, &[]).await;
+    said.problem(
+        "config",
+        "(from JWT_SECRET_FILE): /nowhere/secret: No such file",
+        "what is named",
+    );
+    let data = folder.path().join("data");
+    fs::write(folder.path().join(".env"), format!("PORT=0\n{PASSWORD}\n")).expect("a file");
+    let said = doctor(&data, &[], &[]).await;
+    said.problem("config", ".env: line 2: it is not NAME=value", "what is named");
+    fs::remove_file(folder.path().join(".env")).expect("the file");
     let warned = doctor(folder.path(), &[("LIMITS", "off")], &[]).await;
     warned.has("warning", "config", "LIMITS=off");
     assert!(warned.is_content, "a warning is no failure");

@@ -5,7 +5,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use stoa::config::Loaded;
 
-use super::local::{client, local_url};
+use super::{
+    local::{client, local_url},
+    unanswered::Failed,
+};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -20,7 +23,8 @@ pub async fn run(args: &Args, load: impl Fn() -> Result<Loaded>) -> Result<()> {
         Some(url) => url.clone(),
         None => format!("{}/readyz", local_url(&load()?.config.server)?),
     };
-    let answer = client(Duration::from_secs(2))?.get(url).send().await.context("no answer")?;
+    let answer = client(Duration::from_secs(2))?.get(url).send().await;
+    let answer = answer.map_err(|error| Failed::of(&error)).context("no answer")?;
     ensure!(answer.status().is_success(), "not ready: {}", answer.status());
     Ok(())
 }

@@ -4,7 +4,7 @@
 use anyhow::Result;
 use serde_json::Value;
 
-use super::output::{is_unread, line, say};
+use super::output::{is_unread, one_line, say};
 
 /// How a list is written.
 pub(super) struct Listing {
@@ -31,7 +31,7 @@ impl Listing {
         {
             return Ok(false);
         }
-        heard(say(line(&row(item))))
+        heard(say(one_line(&row(item))))
     }
 }
 

@@ -22,6 +22,7 @@ mod server;
 mod sse;
 mod tail;
 mod token;
+mod unanswered;
 mod users;
 mod why;
 

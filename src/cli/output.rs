@@ -48,8 +48,8 @@ fn shown(text: &str) -> Cow<'_, str> {
 }
 
 /// The same as one line.
-pub(super) fn line(text: &str) -> String {
-    text.replace('\n', "\\n").replace('\t', "\\t")
+pub(super) fn one_line(text: &str) -> String {
+    shown(&text.replace(['\n', '\t'], " ")).into_owned()
 }
 
 #[cfg(test)]
@@ -67,6 +67,14 @@ mod tests {
         for text in ["ü 日本\n\t👩\u{200d}🚀", ""] {
             assert_eq!(shown(text), text);
         }
-        assert_eq!(line("a\n\tb"), r"a\n\tb");
+    }
+
+    #[test]
+    fn what_others_said_is_one_line() {
+        for (text, line) in
+            [("  12  a\n\tb", "  12  a  b"), ("\u{1b}[2Ja\u{7}\n", r"\u001b[2Ja\u0007 ")]
+        {
+            assert_eq!(one_line(text), line);
+        }
     }
 }

@@ -19,6 +19,7 @@ use super::{
     output::remark,
     sse::Events,
     token,
+    unanswered::{Failed, base},
 };
 
 /// How long an answer may take.
@@ -111,7 +112,7 @@ impl Server {
     /// When the environment contradicts itself, or the configuration is not valid.
     pub fn connect(&self, load: impl Fn() -> Result<Loaded>) -> Result<Connected> {
         let url = match self.url.clone().or_else(|| variable("STOA_URL")) {
-            Some(url) => url.trim_end_matches('/').to_owned(),
+            Some(url) => base(&url).context("--url")?.to_owned(),
             None => local_url(&load()?.config.server)?,
         };
         Ok(Connected { client: client(TIMEOUT)?, url, credentials: self.credentials(load)? })
@@ -206,7 +207,8 @@ impl Connected {
     async fn send(&self, request: RequestBuilder) -> Result<Response> {
         loop {
             let again = request.try_clone().context("a request that is sent again")?;
-            let answer = again.send().await.context("no answer")?;
+            let answer =
+                again.send().await.map_err(|error| Failed::of(&error)).context("no answer")?;
             let status = answer.status();
             let pause = answer.headers().get(RETRY_AFTER).and_then(|after| after.to_str().ok());
             let pause = pause.and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
@@ -258,7 +260,7 @@ impl Pages<'_> {
 pub fn is_away(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| match cause.downcast_ref::<Refused>() {
         Some(refused) => refused.status.is_server_error(),
-        None => cause.is::<reqwest::Error>(),
+        None => cause.is::<reqwest::Error>() || cause.is::<Failed>(),
     })
 }
 

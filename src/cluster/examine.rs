@@ -50,10 +50,22 @@ pub enum ExamineError {
     Unusable(#[from] Unusable),
     /// It does not let itself be asked.
     #[error("{}: {}", server::sentence(.0), .0)]
-    Redis(#[from] RedisError),
+    Redis(RedisError),
+    /// It speaks another language.
+    #[error("{}", server::sentence(.0))]
+    Another(RedisError),
     /// It says nothing.
     #[error("Redis does not answer (REDIS_URL)")]
     Silent,
+}
+
+impl From<RedisError> for ExamineError {
+    fn from(error: RedisError) -> Self {
+        match error.kind() {
+            ErrorKind::Parse => Self::Another(error),
+            _ => Self::Redis(error),
+        }
+    }
 }
 
 impl Cluster {

@@ -71,6 +71,7 @@ pub(super) fn sentence(error: &RedisError) -> &'static str {
         ErrorKind::Server(ServerErrorKind::NoPerm) => {
             "Redis does not let this server's user do all that it has to (docs/operating.md)"
         }
+        ErrorKind::Parse => "something answers that is no Redis (REDIS_URL)",
         _ => "Redis is away (REDIS_URL)",
     }
 }

@@ -6,7 +6,10 @@ use redis::IntoConnectionInfo as _;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use super::{notation, rules::require};
+use super::{
+    notation,
+    rules::{UNCERTAIN, has_certain_parts, require},
+};
 
 /// `[cluster]`
 #[derive(Clone, Debug, Serialize, Deserialize, Validate)]
@@ -27,6 +30,7 @@ pub struct ClusterConfig {
 fn server_url(url: &SecretString, (): &()) -> garde::Result {
     let url = url.expose_secret();
     let is_ours = ["redis://", "rediss://"].iter().any(|scheme| url.starts_with(scheme));
+    require(!is_ours || has_certain_parts(url), UNCERTAIN)?;
     // Behind a # there may be that certificates are not to be verified.
     let is_whole = !url.contains('#') && url.into_connection_info().is_ok();
     require(

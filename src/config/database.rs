@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     notation,
-    rules::{at_least_a_day, positive, require},
+    rules::{UNCERTAIN, at_least_a_day, has_certain_parts, positive, require},
 };
 
 /// `[database]`
@@ -81,5 +81,6 @@ fn database_url(url: &SecretString, (): &()) -> garde::Result {
         .strip_prefix("sqlite://")
         .is_some_and(|path| !path.is_empty() && path != ":memory:" && !path.contains(['?', '#']));
     let server = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
-    require(file || server, "is neither sqlite://<path of a file> nor postgres://…")
+    require(file || server, "is neither sqlite://<path of a file> nor postgres://…")?;
+    require(file || has_certain_parts(url), UNCERTAIN)
 }

@@ -167,7 +167,12 @@ impl Layers {
             let (key, text) = if let Some(key) = self.key_of(&name) {
                 (key, text)
             } else if let Some(key) = self.file_key_of(&name) {
-                (key, read_secret(&name, Path::new(&text))?)
+                let read = read_secret(Path::new(&text)).map_err(|why| {
+                    let detail = format!("{text}: {why}");
+                    let (key, origin) = (key.clone(), Some(name.clone()));
+                    ConfigError::Values(vec![BadValue { key, origin, detail }])
+                })?;
+                (key, read)
             } else {
                 if name.starts_with("STOA_") && !OF_COMMANDS.contains(&name.as_str()) {
                     let near = self.nearest(&name).map(|near| format!("; {near} is one"));
@@ -373,12 +378,12 @@ fn typed(text: &str, default: Option<&Value>) -> Result<Value, String> {
 }
 
 /// A secret that a file holds, without the newline at its end.
-fn read_secret(name: &str, path: &Path) -> Result<String, ConfigError> {
-    let text = fs::read_to_string(path).map_err(|cause| ConfigError::file(path, cause))?;
+fn read_secret(path: &Path) -> Result<String, String> {
+    let text = fs::read_to_string(path).map_err(|cause| cause.to_string())?;
     let secret = text.strip_suffix('\n').unwrap_or(&text);
     let secret = secret.strip_suffix('\r').unwrap_or(secret);
     if secret.trim().is_empty() {
-        return Err(ConfigError::content(path, format!("is empty, but {name} reads it")));
+        return Err("the file is empty".to_owned());
     }
     Ok(secret.to_owned())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use garde::Error;
 use http::Uri;
+use url::{Position, Url};
 
 /// `Ok` when `met`, else the sentence.
 pub(super) fn require(met: bool, sentence: &str) -> garde::Result {
@@ -31,9 +32,50 @@ pub(super) fn base_url(url: &str, (): &()) -> garde::Result {
     require(web && named && !url.contains(['?', '#', '@']) && !url.ends_with('/'), sentence)
 }
 
+/// What is said of a URL whose parts may be others than they seem: nothing of it is shown.
+pub(super) const UNCERTAIN: &str = "can't be read: special characters of a user or a password have to be percent-encoded (%40 for @, %2F for /, %3F for ?, %23 for #)";
+
+/// Whether the parts of a URL are what they seem. A password whose special characters are not encoded
+/// ends the host too early, and has its rest, with the @ behind it, where a path or a query belongs.
+pub(super) fn has_certain_parts(url: &str) -> bool {
+    let Ok(url) = Url::parse(url) else { return false };
+    // These may be said in a query, too, where an @ needs no code.
+    let is_named = |pair: &str| ["user=", "password="].iter().any(|name| pair.starts_with(name));
+    let mut pairs = url.query().unwrap_or_default().split('&');
+    url.fragment().is_none()
+        && !url[Position::BeforePath..Position::AfterPath].contains('@')
+        && pairs.all(|pair| !pair.contains('@') || is_named(pair))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_that_is_not_encoded_makes_the_parts_of_a_url_uncertain() {
+        for good in [
+            "postgres://bob:hunter2@db/stoa",
+            "postgres://bob:a%40b%2Fc@db:5432/stoa?sslmode=require&application_name=a",
+            "postgres://bob:a@b@db/stoa",
+            "postgres://%2Frun%2Fpostgresql/stoa",
+            "postgres:///stoa?host=/run/postgresql&user=bob@server&password=a@b",
+            "redis://:hunter2@cache:6379/1",
+        ] {
+            assert!(has_certain_parts(good), "{good}");
+        }
+        for bad in [
+            "postgres://bob:12/hunter2@db/stoa",
+            "postgres://bob:12?hunter2@db/stoa",
+            "postgres://bob:12#hunter2@db/stoa",
+            "postgres://bob:hunter/2@db/stoa",
+            "postgres://bob:a@b/c@db/stoa",
+            "postgres://bob:12?a=b@db/stoa",
+            "redis://:12/hunter2@cache",
+            "redis://:12?hunter2@cache",
+        ] {
+            assert!(!has_certain_parts(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn a_base_url_has_a_host_and_nothing_after_its_path() {

@@ -44,7 +44,7 @@ pub(super) fn ensure(data: &Path) -> Result<(DevelopmentSecret, SecretString), C
 /// When there is none, or it cannot be read or is too short.
 pub(super) fn find(data: &Path) -> Result<SecretString, ConfigError> {
     let path = data.join(FILE);
-    if path.exists() {
+    if path.try_exists().map_err(|cause| ConfigError::file(&path, cause))? {
         return read(&path);
     }
     // As a whole, since the folder is one of the working directory's.

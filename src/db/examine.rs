@@ -16,7 +16,7 @@ impl Db {
     /// When it can't be reached, or is none.
     pub async fn examine(config: &DatabaseConfig, data: &Path) -> Result<Examined> {
         if let Some(path) = file(config, data) {
-            if !path.exists() {
+            if !sqlite::is_there(&path)? {
                 return Ok(Examined::NoFile);
             }
             let examined = spawn_blocking(move || sqlite::look_at(&path)).await;

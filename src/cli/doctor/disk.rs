@@ -1,6 +1,10 @@
 //! The folder of what is kept here: whether it can be written, what is free, and what kind of disk it is.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use rustix::{
     fs::{Access, access, statfs, statvfs},
@@ -40,11 +44,21 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
     };
     let shown = folder.display();
     let (is_there, nearest) = nearest(&folder);
-    if !nearest.is_dir() {
-        return vec![Check::Disk.problem(
-            format!("{shown} can't be made: {} is no folder", nearest.display()),
-            "name another folder with STOA_DATA, or take that file away",
-        )];
+    match fs::metadata(nearest) {
+        Ok(file) if !file.is_dir() => {
+            return vec![Check::Disk.problem(
+                format!("{shown} can't be made: {} is no folder", nearest.display()),
+                "name another folder with STOA_DATA, or take that file away",
+            )];
+        }
+        Ok(_) => {}
+        Err(why) => {
+            return vec![Check::Disk.problem(
+                format!("{} can't be looked into: {why}", nearest.display()),
+                "look where it leads, and whether the user that the server runs as may go through all folders \
+                 around it (`namei -l` shows both); or name another folder with STOA_DATA",
+            )];
+        }
     }
     let mut found = vec![match access(nearest, Access::WRITE_OK | Access::EXEC_OK) {
         Ok(()) if is_there => Check::Disk.ok(format!("{shown} can be written")),
@@ -74,7 +88,13 @@ fn folder_of(file: &Path) -> PathBuf {
 
 /// Whether a folder is there; it, or what is there of the path to it.
 fn nearest(folder: &Path) -> (bool, &Path) {
-    let there = folder.ancestors().find(|place| place.exists() && !place.as_os_str().is_empty());
+    // A link that leads nowhere is there, too, and so is what may not be looked for.
+    let is_there = |place: &Path| {
+        let why = fs::symlink_metadata(place).err().map(|why| why.kind());
+        !matches!(why, Some(ErrorKind::NotFound | ErrorKind::NotADirectory))
+    };
+    let mut places = folder.ancestors().filter(|place| !place.as_os_str().is_empty());
+    let there = places.find(|place| is_there(place));
     (there == Some(folder), there.unwrap_or(Path::new(".")))
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::cli::output::one_line;
+
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -45,9 +47,15 @@ pub(super) struct Finding {
     pub(super) advice: Option<String>,
 }
 
+/// What is found may have the words of others, over several lines.
+fn sentence(said: impl Into<String>) -> String {
+    one_line(&said.into().split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
 impl Check {
     pub(super) fn ok(self, found: impl Into<String>) -> Finding {
-        Finding { check: self, level: Level::Ok, found: found.into(), advice: None }
+        let found = sentence(found);
+        Finding { check: self, level: Level::Ok, found, advice: None }
     }
 
     pub(super) fn note(self, found: impl Into<String>, advice: impl Into<String>) -> Finding {
@@ -68,7 +76,8 @@ impl Check {
         found: impl Into<String>,
         advice: impl Into<String>,
     ) -> Finding {
-        Finding { check: self, level, found: found.into(), advice: Some(advice.into()) }
+        let (found, advice) = (sentence(found), sentence(advice));
+        Finding { check: self, level, found, advice: Some(advice) }
     }
 
     const fn name(self) -> &'static str {

@@ -14,6 +14,7 @@ use super::{
     finding::{Check, Finding},
     web,
 };
+use crate::cli::unanswered::Failed;
 
 /// Fewer different characters are typed by somebody, or are a word again and again.
 const DIFFERENT: usize = 10;
@@ -82,7 +83,7 @@ pub(super) async fn look(config: &Config) -> Vec<Finding> {
 fn development(config: &Config) -> Finding {
     match config.clone().find_key() {
         Ok(()) => Check::Keys.ok("tokens are signed with the development secret of the data folder"),
-        Err(_) if !config.data.join("jwt-secret").exists() => Check::Keys.note(
+        Err(_) if matches!(config.data.join("jwt-secret").try_exists(), Ok(false)) => Check::Keys.note(
             "there is no key yet: the first start makes a development secret",
             "for production set JWT_SECRET (`openssl rand -base64 48`), JWT_PUBLIC_KEY or JWT_JWKS",
         ),
@@ -163,13 +164,12 @@ async fn published(url: &str) -> Finding {
     let advice = "the server starts without them, and refuses every token until it has them: let this machine \
                   reach it, or name another with JWT_JWKS";
     let answer = async {
-        let answer =
-            web::client()?.get(url).send().await.map_err(|error| web::Failed::of(&error))?;
+        let answer = web::client()?.get(url).send().await.map_err(|error| Failed::of(&error))?;
         let status = answer.status();
-        let body = answer.bytes().await.map_err(|error| web::Failed::of(&error))?;
+        let body = answer.bytes().await.map_err(|error| Failed::of(&error))?;
         let keys = serde_json::from_slice::<Value>(&body).ok().filter(|_| status.is_success());
         let keys = keys.and_then(|keys| Some(keys.get("keys")?.as_array()?.len()));
-        keys.ok_or_else(|| web::Failed::said(format!("the answer ({status}) has no keys")))
+        keys.ok_or_else(|| Failed::said(format!("the answer ({status}) has no keys")))
     };
     match answer.await {
         Ok(0) => Check::Keys.problem(format!("{shown} has no key (JWT_JWKS)"), advice),

@@ -2,17 +2,23 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr, TcpListener},
 };
 
+use reqwest::{Client, StatusCode};
 use serde_json::Value;
 use stoa::config::Config;
 
 use super::{
     finding::{Check, Finding},
-    web::{self, Failed},
+    web,
 };
-use crate::cli::local::local_url;
+use crate::cli::{local::local_url, unanswered::Failed};
+
+const OWN: &str = "HOST has to be an address of this machine (`ip address`), or 0.0.0.0 for all";
+
+/// Bytes of a document of an API; ours is far shorter.
+const LONGEST: usize = 16 << 20;
 
 /// What a server says of itself.
 pub(super) struct Ready {
@@ -24,6 +30,10 @@ pub(super) struct Ready {
 
 pub(super) async fn look(config: &Config) -> Vec<Finding> {
     let server = &config.server;
+    // Who is elsewhere is not asked.
+    if let Err(error) = TcpListener::bind(SocketAddr::new(server.host, 0)) {
+        return vec![absent(server.host, &error)];
+    }
     let Ok(url) = local_url(server) else {
         return vec![Check::Port.note(
             "the server takes a free port (PORT=0)",
@@ -82,7 +92,29 @@ async fn ask(url: &str) -> Result<Ready, NotReady> {
     let kind = answer.headers().get("server").and_then(|server| server.to_str().ok());
     let kind = kind.map_or_else(|| status.to_string(), |server| format!("{status}, from {server}"));
     let body = answer.text().await.map_err(|error| NotReady::Silent(Failed::of(&error)))?;
-    Ready::read(&body).ok_or(NotReady::Another(kind))
+    match Ready::read(&body) {
+        Some(ready) if is_stoa(&client, url).await.map_err(NotReady::Silent)? => Ok(ready),
+        _ => Err(NotReady::Another(kind)),
+    }
+}
+
+/// Whether it is Stoa that answers: others say that they are ready in the same words, but have another
+/// name in their document of the API, or none.
+pub(super) async fn is_stoa(client: &Client, url: &str) -> Result<bool, Failed> {
+    let answer = client.get(format!("{url}/api/openapi.json")).send().await;
+    let mut answer = answer.map_err(|error| Failed::of(&error))?;
+    if answer.status() == StatusCode::TOO_MANY_REQUESTS {
+        return Err(Failed::said("too much was asked from here for it to say what it is (429)"));
+    }
+    let mut body = Vec::new();
+    while let Some(part) = answer.chunk().await.map_err(|error| Failed::of(&error))? {
+        body.extend(part);
+        if body.len() > LONGEST {
+            return Ok(false);
+        }
+    }
+    let document = serde_json::from_slice::<Value>(&body).unwrap_or_default();
+    Ok(document["info"]["title"] == "Stoa")
 }
 
 impl Ready {
@@ -141,10 +173,19 @@ fn free(address: SocketAddr, setting: &str) -> Finding {
                      or take 3003 and let a proxy have this one"
                         .to_owned()
                 }
-                _ => "HOST has to be an address of this machine (`ip address`), or 0.0.0.0 for all".to_owned(),
+                _ => OWN.to_owned(),
             },
         ),
     }
+}
+
+/// An address on which nobody can listen here.
+fn absent(host: IpAddr, error: &io::Error) -> Finding {
+    let found = match error.kind() {
+        io::ErrorKind::AddrNotAvailable => format!("this machine has no address {host} (HOST)"),
+        _ => format!("{host} can't be listened on (HOST): {error}"),
+    };
+    Check::Port.problem(found, OWN)
 }
 
 #[cfg(test)]

@@ -13,9 +13,10 @@ use tokio::{
 use super::{
     clock::Told,
     finding::{Check, Finding, Level},
-    port::{Ready, judge},
-    web::{self, ANSWER, Failed},
+    port::{Ready, is_stoa, judge},
+    web::{self, ANSWER},
 };
+use crate::cli::unanswered::{Failed, base};
 
 /// Sessions that are tried: of two servers in turn, the second request of one comes to the other.
 const SESSIONS: usize = 3;
@@ -59,35 +60,36 @@ struct Session<'a> {
 pub(super) async fn look(url: &str) -> Through {
     let mut through = Through::default();
     let shown = web::shown(url);
-    let url = url.trim_end_matches('/');
-    let client = match web::client() {
-        Ok(client) => client,
-        Err(failed) => {
-            through.findings.push(Check::Url.problem(failed.found, failed.advice));
-            return through;
-        }
-    };
-    let ready = match ready(&client, url, &mut through).await {
-        Ok(ready) => ready,
-        Err(failed) => {
-            through
-                .findings
-                .push(Check::Url.problem(format!("{shown}: {}", failed.found), failed.advice));
-            return through;
-        }
-    };
+    if let Err(failed) = try_out(url, &shown, &mut through).await {
+        let found = format!("{shown}: {}", failed.found);
+        through.findings.push(Check::Url.problem(found, failed.advice));
+    }
+    through
+}
+
+async fn try_out(url: &str, shown: &str, through: &mut Through) -> Result<(), Failed> {
+    let url = base(url)?;
+    let client = web::client()?;
+    let ready = ready(&client, url, through).await?;
     match ready {
-        Ok(ready) => through.findings.push(judge(Check::Url, &shown, &ready)),
+        Ok(ready) if matches!(is_stoa(&client, url).await, Ok(true)) => {
+            through.findings.push(judge(Check::Url, shown, &ready));
+        }
+        Ok(_) => through.findings.push(Check::Url.warning(
+            format!("{shown}/readyz answers, and {shown}/api/openapi.json is not what Stoa says of itself"),
+            "another program answers there, unless a proxy keeps that page from everybody: look whether the URL is that \
+             of this server",
+        )),
         Err(what) => through.findings.push(Check::Url.note(
             format!("{shown}/readyz is not what the server answers: {what}"),
             "right where a proxy keeps it from everybody; a balancer has to be able to ask it",
         )),
     }
-    let polling = polling(&client, url, &shown).await;
+    let polling = polling(&client, url, shown).await;
     let has_polling = polling.level == Level::Ok;
     through.findings.push(polling);
-    through.findings.push(websocket(&client, url, &shown, has_polling).await);
-    through
+    through.findings.push(websocket(&client, url, shown, has_polling).await);
+    Ok(())
 }
 
 /// What `/readyz` says; or, where it is not the server's, what came instead.

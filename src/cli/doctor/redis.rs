@@ -31,6 +31,9 @@ pub(super) async fn look(config: &Config) -> (Vec<Finding>, Option<Told>) {
                 ExamineError::Silent => {
                     "look whether a firewall, or TLS on one side alone (rediss://), swallows it"
                 }
+                ExamineError::Another(_) => {
+                    "look at host and port in REDIS_URL, and at who listens there"
+                }
                 ExamineError::Redis(_) => {
                     "look whether it runs (`redis-cli -u URL ping`), and at host, user and password in REDIS_URL; until \
                      then typing and presence stay on their server"

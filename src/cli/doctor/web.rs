@@ -1,10 +1,11 @@
-//! Requests as clients make them, and why there was no answer, in words.
+//! Requests as clients make them, and what their answers are.
 
-use std::{error::Error as _, io, time::Duration};
+use std::time::Duration;
 
 use reqwest::{Client, Response, header, redirect};
-use rustls::CertificateError;
 use url::Url;
+
+use crate::cli::unanswered::{Failed, is_uncertain};
 
 /// How long a connection may take, and an answer.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -12,13 +13,6 @@ pub(super) const ANSWER: Duration = Duration::from_secs(10);
 
 /// The same on this machine.
 const NEAR: Duration = Duration::from_secs(3);
-
-/// Why something could not be asked, or what came instead.
-#[derive(Debug)]
-pub(super) struct Failed {
-    pub(super) found: String,
-    pub(super) advice: String,
-}
 
 /// Each request is on a connection of its own, as those of many clients are.
 pub(super) fn client() -> Result<Client, Failed> {
@@ -41,6 +35,10 @@ fn built(builder: reqwest::ClientBuilder, answer: Duration) -> Result<Client, Fa
 /// A URL without what is secret in it.
 pub(super) fn shown(url: &str) -> String {
     let Ok(mut url) = Url::parse(url) else { return "a URL that is none".to_owned() };
+    if is_uncertain(&url) {
+        return "a URL that can't be read (special characters of a password have to be percent-encoded)"
+            .to_owned();
+    }
     // Of a URL without a host nothing can be taken, as there is nothing.
     let _ = (url.set_username(""), url.set_password(None));
     url.set_query(None);
@@ -59,100 +57,6 @@ pub(super) fn told(answer: &Response, body: &str) -> String {
     format!("{}{kind}{}", answer.status(), server.unwrap_or_default())
 }
 
-impl Failed {
-    pub(super) fn said(found: impl Into<String>) -> Self {
-        Self { found: found.into(), advice: String::new() }
-    }
-
-    fn new(found: impl Into<String>, advice: &str) -> Self {
-        Self { found: found.into(), advice: advice.to_owned() }
-    }
-
-    /// Why there was no answer.
-    pub(super) fn of(error: &reqwest::Error) -> Self {
-        if let Some(error) = cause::<rustls::Error>(error) {
-            return Self::of_tls(error);
-        }
-        let refused = cause::<io::Error>(error).map(io::Error::kind);
-        let last = last(error);
-        if error.is_timeout() {
-            Self::new(
-                "no answer in time",
-                "look whether a firewall, or a proxy that waits for a server that is not there, swallows it",
-            )
-        } else if refused == Some(io::ErrorKind::ConnectionRefused) {
-            Self::new(
-                "nobody listens there",
-                "start the server or the proxy in front of it, and look whether host and port are right",
-            )
-        } else if error.is_connect() && last.contains("lookup") {
-            Self::new(
-                "its name has no address here",
-                "look at the name, and at its record in DNS (`getent hosts NAME`)",
-            )
-        } else {
-            Self::new(
-                last,
-                "look whether host and port are those of the server, or of the proxy in front of it",
-            )
-        }
-    }
-
-    fn of_tls(error: &rustls::Error) -> Self {
-        use CertificateError as Why;
-        let rustls::Error::InvalidCertificate(why) = error else {
-            return Self::new(
-                format!("TLS could not begin: {error}"),
-                "look whether what listens there speaks TLS: Stoa itself does not, a proxy in front of it does",
-            );
-        };
-        let (found, advice) = match why {
-            Why::Expired | Why::ExpiredContext { .. } => {
-                ("its certificate has expired", "renew it, and have the proxy load it again")
-            }
-            Why::NotValidYet | Why::NotValidYetContext { .. } => {
-                ("its certificate is not valid yet", "look at the clock of this machine")
-            }
-            Why::NotValidForName | Why::NotValidForNameContext { .. } => (
-                "its certificate is of another name",
-                "let the proxy show one that has this name, or ask by the name that it has",
-            ),
-            Why::UnknownIssuer => (
-                "its certificate is not of an authority that this machine trusts",
-                "let the proxy send the whole chain, or one of a known authority; browsers refuse it, too",
-            ),
-            Why::Revoked => ("its certificate was revoked", "have a new one made"),
-            _ => ("its certificate is not valid", "have a new one made"),
-        };
-        Self::new(found, advice)
-    }
-}
-
-/// The first of an error's causes that is of a kind.
-fn cause<T: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&T> {
-    let mut next = error.source();
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<T>() {
-            return Some(found);
-        }
-        // An error of input and output passes over what it wraps.
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        next = wrapped.map_or_else(|| error.source(), |wrapped| Some(wrapped));
-    }
-    None
-}
-
-/// The innermost reason: those around it name the URL.
-fn last(error: &reqwest::Error) -> String {
-    let mut last = "no answer".to_owned();
-    let mut next = error.source();
-    while let Some(error) = next {
-        last = error.to_string();
-        next = error.source();
-    }
-    last
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,15 +66,11 @@ mod tests {
         assert_eq!(shown("https://ann:pw@stoa.example.com/?token=x#y"), "https://stoa.example.com");
         assert_eq!(shown("http://127.0.0.1:3003/chat"), "http://127.0.0.1:3003/chat");
         assert_eq!(shown("pw"), "a URL that is none");
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_certificate_is_said_in_words() {
-        let said = |why| Failed::of_tls(&rustls::Error::InvalidCertificate(why)).found;
-        assert_eq!(said(CertificateError::Expired), "its certificate has expired");
-        assert_eq!(said(CertificateError::NotValidForName), "its certificate is of another name");
-        assert!(said(CertificateError::UnknownIssuer).contains("trusts"));
-        assert!(said(CertificateError::BadEncoding).contains("not valid"));
+        for uncertain in
+            ["https://ann:12/pw@host/x", "https://ann:12?pw@host", "https://ann:12#pw@host"]
+        {
+            assert!(shown(uncertain).starts_with("a URL that can't be read"), "{uncertain}");
+        }
     }
 
     #[tokio::test]

@@ -411,13 +411,18 @@ struct Pools {
 }
 
 fn options(url: &str) -> Result<PgConnectOptions> {
-    let options: PgConnectOptions = url.parse()?;
+    // Why it is none has the value in it, which may be the rest of a password.
+    let options = url.parse::<PgConnectOptions>().map_err(|_| {
+        let why = "DATABASE_URL can't be read: a part of it, or a value behind its ?, is none that Postgres \
+                   knows; special characters of a password have to be percent-encoded";
+        Error::new(Kind::Other, why)
+    })?;
     Ok(options.application_name("stoa"))
 }
 
 /// Which database it is, without its password.
 pub(super) fn name(url: &str) -> String {
-    let Ok(options) = options(url) else { return "of a URL that is none".to_owned() };
+    let Ok(options) = options(url) else { return "at a URL that can't be read".to_owned() };
     let user = options.get_username();
     let database = options.get_database().unwrap_or(user);
     match options.get_socket() {

@@ -32,7 +32,7 @@ pub(in crate::db) fn backup(database: &Path, to: &Path) -> Result<u64> {
 /// Copies a database of this version to a file that is not there, for nothing but to try something
 /// on it; nothing where there is no database.
 pub(in crate::db) fn copy_aside(database: &Path, to: &Path) -> Result<()> {
-    if !database.exists() {
+    if !files::is_there(database)? {
         tracing::info!(path = %database.display(), "there is no store yet: an empty one is tried");
         return Ok(());
     }

@@ -98,12 +98,17 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 /// Refuses a database that is not there: where it is to be as it is, none is made.
 pub(super) fn ensure_there(path: &Path) -> Result<()> {
-    if path.exists() {
+    if is_there(path)? {
         return Ok(());
     }
     let why = "which `stoa serve`, `stoa migrate` and `stoa import` make; or another is meant \
                (DATABASE_URL, STOA_DATA)";
     Err(Error::new(Kind::Unfit, format_args!("there is no {}, {why}", path.display())))
+}
+
+/// Whether there is a file. Of one that may not be looked for, nobody knows.
+pub(in crate::db) fn is_there(path: &Path) -> Result<bool> {
+    named(path, path.try_exists()).map_err(unavailable)
 }
 
 /// A failure that another try may not have.

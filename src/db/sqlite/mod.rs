@@ -34,6 +34,7 @@ use tokio::{
 pub(super) use self::{
     backup::{backup, copy_aside},
     examine::look_at,
+    files::is_there,
     query::{execute, for_each, rows},
     session::Session,
 };
