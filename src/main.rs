@@ -12,8 +12,6 @@ use clap::Parser;
 async fn main() -> ExitCode {
     match Box::pin(cli::Cli::parse().run()).await {
         Ok(()) => ExitCode::SUCCESS,
-        // They have what they wanted of it.
-        Err(error) if cli::is_unread(&error) => ExitCode::SUCCESS,
         Err(error) => {
             cli::remark(format!("stoa: {error:#}"));
             ExitCode::FAILURE

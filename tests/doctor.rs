@@ -334,7 +334,7 @@ async fn what_others_say_is_told_in_one_line() {
     said.problem("redis", "something answers that is no Redis (REDIS_URL)", "who listens there");
     let strange = folder.path().join("a\n\u{1b}[2J\u{9b}\u{202e}b");
     let said = doctor(&strange, &[], &[]).await;
-    said.has("note", "store", "a \\u{1b}[2J\\u{9b}\\u{202e}b/stoa.db");
+    said.has("note", "store", r"a \u001b[2J\u009b\u202eb/stoa.db");
     for line in said.out.lines() {
         let begins = ["ok ", "note ", "warning ", "problem ", "        "];
         assert!(begins.iter().any(|level| line.starts_with(level)), "{line:?}");

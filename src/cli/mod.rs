@@ -28,7 +28,7 @@ mod why;
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
-pub use output::{is_unread, remark};
+pub use output::remark;
 use stoa::config::{self, Flags, Loaded};
 
 /// A realtime server that speaks Socket.IO

@@ -24,7 +24,7 @@ pub fn remark(what: impl fmt::Display) {
 }
 
 /// Whether it could not be said since nobody reads any more, as after `head`.
-pub fn is_unread(error: &anyhow::Error) -> bool {
+pub(super) fn is_unread(error: &anyhow::Error) -> bool {
     let is_closed = |why: &io::Error| why.kind() == io::ErrorKind::BrokenPipe;
     error.chain().any(|cause| cause.downcast_ref().is_some_and(is_closed))
 }
