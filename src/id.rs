@@ -19,7 +19,8 @@ use uuid::Uuid;
 const MAX_CHARS: usize = 256;
 
 /// An id of a user, a conversation, a request and so on: any string of 1–256 characters without
-/// white space and control characters, but `.` and `..`, which no path can name (docs/contract/events.md#times-ids-money). Cheap to clone.
+/// white space and control characters, but `.` and `..`, which no path can name
+/// (docs/contract/events.md#times-ids-money). Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "IdInput")]
 pub struct Id(Arc<str>);

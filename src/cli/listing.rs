@@ -1,10 +1,12 @@
 //! Rows for people, or a JSON document a line for programs: each is said when it is known, so that a
 //! list of whatever length takes no memory.
 
+use std::io;
+
 use anyhow::Result;
 use serde_json::Value;
 
-use super::output::{is_unread, one_line, say};
+use super::output::{one_line, say};
 
 /// How a list is written.
 pub(super) struct Listing {
@@ -46,8 +48,11 @@ pub(super) fn number(item: &Value, field: &str) -> u64 {
 }
 
 fn heard(said: Result<()>) -> Result<bool> {
+    let is_closed = |error: &anyhow::Error| {
+        error.downcast_ref::<io::Error>().is_some_and(|why| why.kind() == io::ErrorKind::BrokenPipe)
+    };
     match said {
-        Err(error) if is_unread(&error) => Ok(false),
+        Err(error) if is_closed(&error) => Ok(false),
         said => said.map(|()| true),
     }
 }

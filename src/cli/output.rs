@@ -23,12 +23,6 @@ pub fn remark(what: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "{}", shown(&what.to_string()));
 }
 
-/// Whether it could not be said since nobody reads any more, as after `head`.
-pub(super) fn is_unread(error: &anyhow::Error) -> bool {
-    let is_closed = |why: &io::Error| why.kind() == io::ErrorKind::BrokenPipe;
-    error.chain().any(|cause| cause.downcast_ref().is_some_and(is_closed))
-}
-
 /// A text as a terminal may be given it, whoever wrote it: what would steer that, or turn the order of what
 /// is read, is escaped, as JSON takes it, too.
 fn shown(text: &str) -> Cow<'_, str> {

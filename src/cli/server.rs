@@ -8,8 +8,8 @@ use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, header::RETR
 use serde::Deserialize;
 use serde_json::Value;
 use stoa::{
-    auth::{NewToken, Role, Roles},
-    config::{Config, Loaded},
+    auth::{Minter, NewToken, Role, Roles},
+    config::Loaded,
     id::Id,
 };
 use url::Url;
@@ -60,7 +60,7 @@ enum Credentials {
     Key(String),
     Token(String),
     /// A token is made with the configured key whenever one is needed.
-    Made(Box<Config>),
+    Made(Box<Minter>),
 }
 
 /// A server refuses.
@@ -130,12 +130,7 @@ impl Server {
             }
             (Some(key), None) => Ok(Credentials::Key(key)),
             (None, Some(token)) => Ok(Credentials::Token(token)),
-            (None, None) => {
-                let config = load()?.config;
-                // What is wrong with the key is said before anybody is asked.
-                made(&config)?;
-                Ok(Credentials::Made(Box::new(config)))
-            }
+            (None, None) => Ok(Credentials::Made(Box::new(token::minter(load()?.config)?))),
         }
     }
 }
@@ -145,15 +140,13 @@ impl Credentials {
         Ok(match self {
             Self::Key(key) => request.header("x-api-key", key),
             Self::Token(token) => request.bearer_auth(token),
-            Self::Made(config) => request.bearer_auth(made(config)?),
+            Self::Made(minter) => {
+                let user = Id::new("service:cli")?;
+                let token = NewToken::new(user, Roles::of(Role::Service), Duration::from_hours(1));
+                request.bearer_auth(token::mint(minter, &token)?)
+            }
         })
     }
-}
-
-fn made(config: &Config) -> Result<String> {
-    let user = Id::new("service:cli")?;
-    let token = NewToken::new(user, Roles::of(Role::Service), Duration::from_hours(1));
-    token::mint(config.clone(), &token)
 }
 
 impl Connected {

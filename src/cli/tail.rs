@@ -45,18 +45,17 @@ pub struct Args {
 pub async fn run(args: &Args, load: impl Fn() -> Result<Loaded>) -> Result<()> {
     let server = args.server.connect(load)?;
     let header = "AT                        EVENT  TO  SOCKETS  DATA";
-    let mut tail =
-        Tail { args, listing: Listing::new(args.json, header), left: args.limit, has_heard: false };
-    let mut is_away = false;
+    let listing = Listing::new(args.json, header);
+    let mut tail = Tail { args, listing, left: args.limit, has_heard: false, is_away: false };
     loop {
         match tail.listen(&server).await {
             Ok(true) => return Ok(()),
-            Ok(false) => is_away = false,
+            Ok(false) => {}
             Err(error) if tail.has_heard && server::is_away(&error) => {
-                if !is_away {
+                if !tail.is_away {
                     remark("The server is away; it is asked again until it is back.");
                 }
-                is_away = true;
+                tail.is_away = true;
             }
             Err(error) => return Err(error),
         }
@@ -71,6 +70,8 @@ struct Tail<'a> {
     left: Option<u64>,
     /// Whether a server has answered.
     has_heard: bool,
+    /// Whether it was said that it does not any more.
+    is_away: bool,
 }
 
 impl Tail<'_> {
@@ -89,7 +90,7 @@ impl Tail<'_> {
         .flatten()
         .collect();
         let mut events = server.stream("/api/tail", &query).await?;
-        self.has_heard = true;
+        (self.has_heard, self.is_away) = (true, false);
         while let Some((name, data)) = events.next().await? {
             if name == "left_out" {
                 remark(format!("{} events more were sent, which are not shown.", data["leftOut"]));

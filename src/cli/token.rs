@@ -44,13 +44,16 @@ pub fn run(args: &Args, config: Config) -> Result<()> {
     let mut token =
         NewToken::new(args.user.clone(), args.roles.iter().copied().collect(), args.ttl);
     token.rooms.clone_from(&args.rooms);
-    say(mint(config, &token)?)
+    say(mint(&minter(config)?, &token)?)
 }
 
-/// Signs a token as the server would: with its key, for its issuer and audience.
-pub(super) fn mint(mut config: Config, token: &NewToken) -> Result<String> {
+/// What signs tokens as the server would: with its key, for its issuer and audience.
+pub(super) fn minter(mut config: Config) -> Result<Minter> {
     config.find_key()?;
-    let minter = Minter::configured(&config.auth)?
-        .context("tokens are signed with JWT_SECRET, and only a public key is configured")?;
+    Minter::configured(&config.auth)?
+        .context("tokens are signed with JWT_SECRET, and only a public key is configured")
+}
+
+pub(super) fn mint(minter: &Minter, token: &NewToken) -> Result<String> {
     Ok(minter.mint(token, Clock::system().now())?)
 }
