@@ -170,3 +170,20 @@ async fn rooms_are_listed_with_their_sockets_and_users() {
     let room = items.iter().find(|item| item["room"] == "conversation:c1").expect("the room");
     assert_eq!((&room["sockets"], &room["users"]), (&json!(3), &json!(2)), "{rooms}");
 }
+
+/// Two rooms are entered by one event: into both, or into none.
+#[tokio::test]
+async fn a_join_that_fails_leaves_what_it_entered_and_nothing_else() {
+    let app = TestApp::with(|config| {
+        config.realtime.max_rooms_per_connection = 3;
+        config.rooms.policy = RoomPolicy::Open;
+    })
+    .await;
+    let mut sam = app.user_with("sam", &["seller"], Options::websocket()).await;
+    sam.join("join-request-room", "r1").await;
+    let full = sam.emit_ack("join-seller-room", "sam").await;
+    assert_eq!(full["code"], "conflict", "{full}");
+    for (room, sockets) in [("seller-sam", 0), ("sellers", 0), ("request-r1", 1), ("user-sam", 1)] {
+        assert_eq!(app.emit_to_room(room, "news", json!(1)).await, sockets, "{room}");
+    }
+}

@@ -232,3 +232,19 @@ async fn who_comes_in_when_everyone_was_told_the_end_is_told_it_and_closed() {
     end.expect("an end").unwrap();
     assert!(heard.ends_with(&frame::GOING_AWAY), "{heard:?}");
 }
+
+/// One that was taken before may register after it.
+#[tokio::test]
+async fn a_socket_is_where_the_latest_of_its_session_is() {
+    let (hub, id) = (hub(), Uuid::from_u128(1));
+    let [earlier, later, latest] = [0, 1, 2].map(|seat| Member::on(seat, 0));
+    hub.note_socket(id, SHARD, later, 3);
+    hub.note_socket(id, SHARD, earlier, 2);
+    assert_eq!(hub.socket(id), Some((SHARD, later)));
+    hub.forget_socket(id, SHARD, earlier);
+    assert_eq!(hub.socket(id), Some((SHARD, later)));
+    hub.note_socket(id, SHARD, latest, 4);
+    assert_eq!(hub.socket(id), Some((SHARD, latest)));
+    hub.forget_socket(id, SHARD, latest);
+    assert_eq!(hub.socket(id), None);
+}
