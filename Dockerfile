@@ -2,6 +2,10 @@
 
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build
+# What jemalloc is built with, beside the compiler.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends make \
+    && rm -rf /var/lib/apt/lists/*
 COPY . .
 # The caches keep the compiled dependencies from one build to the next; what lies in a cache is not
 # in the image, so the binary is copied out of it. Function names stay for backtraces, line tables

@@ -3,12 +3,21 @@
 
 use std::{
     panic::{AssertUnwindSafe, resume_unwind},
-    sync::Arc,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
 };
 
 use futures_util::FutureExt;
+use pin_project_lite::pin_project;
 use tokio::task::JoinHandle;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::{CancellationToken, WaitForCancellationFutureOwned},
+    task::TaskTracker,
+};
 
 use crate::metrics;
 
@@ -19,6 +28,8 @@ pub struct Tasks(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     running: TaskTracker,
+    /// Whether [`Tasks::stop`] was called: it is asked often, without the token's lock.
+    is_stopping: AtomicBool,
     stopping: CancellationToken,
 }
 
@@ -46,10 +57,8 @@ impl Tasks {
         name: &'static str,
         work: impl Future<Output = ()> + Send + 'static,
     ) {
-        let stopping = self.0.stopping.clone();
-        self.spawn(name, async move {
-            stopping.run_until_cancelled(work).await;
-        });
+        let stopping = self.0.stopping.clone().cancelled_owned();
+        self.spawn(name, UntilStopped { tasks: self.0.clone(), stopping, is_told: false, work });
     }
 
     /// Tells work that goes on until then, and has something to do after it.
@@ -59,6 +68,7 @@ impl Tasks {
 
     /// Ends what goes on until then. A second call changes nothing.
     pub fn stop(&self) {
+        self.0.is_stopping.store(true, Ordering::Release);
         self.0.stopping.cancel();
         self.0.running.close();
     }
@@ -66,6 +76,36 @@ impl Tasks {
     /// Waits, after [`Tasks::stop`], until no task is left.
     pub async fn stopped(&self) {
         self.0.running.wait().await;
+    }
+}
+
+pin_project! {
+    /// Work until it is done, or is to stop. It has the work once, where `run_until_cancelled` in an async
+    /// block has it three times.
+    struct UntilStopped<W> {
+        tasks: Arc<Inner>,
+        #[pin]
+        stopping: WaitForCancellationFutureOwned,
+        // Whether this is woken to stop.
+        is_told: bool,
+        #[pin]
+        work: W,
+    }
+}
+
+impl<W: Future<Output = ()>> Future for UntilStopped<W> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        // Once is enough, since a task has one waker; all tasks have one lock for it.
+        let is_stopped = if *this.is_told {
+            this.tasks.is_stopping.load(Ordering::Acquire)
+        } else {
+            *this.is_told = true;
+            this.stopping.poll(cx).is_ready()
+        };
+        if is_stopped { Poll::Ready(()) } else { this.work.poll(cx) }
     }
 }
 
@@ -81,6 +121,11 @@ mod tests {
     async fn what_goes_on_is_ended_and_work_is_waited_for() {
         let tasks = Tasks::default();
         tasks.spawn_until_stopped("endless", pending());
+        tasks.spawn_until_stopped("busy", async {
+            loop {
+                tokio::task::yield_now().await;
+            }
+        });
         let (finish, finished) = oneshot::channel::<()>();
         let work = tasks.spawn("work", async move { finished.await.is_ok() });
         tasks.stop();
@@ -90,6 +135,20 @@ mod tests {
         finish.send(()).unwrap();
         stopped.await;
         assert!(work.await.unwrap());
+    }
+
+    #[test]
+    fn work_that_may_be_stopped_is_kept_once() {
+        let work = async {
+            let large = [1_u8; 4096];
+            pending::<()>().await;
+            assert_eq!(large.len(), 4096);
+        };
+        let alone = size_of_val(&work);
+        let tasks = Arc::<Inner>::default();
+        let stopping = tasks.stopping.clone().cancelled_owned();
+        let both = size_of_val(&UntilStopped { tasks, stopping, is_told: false, work });
+        assert!(both < alone + 128, "{both} bytes for {alone}");
     }
 
     #[tokio::test]

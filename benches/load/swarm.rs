@@ -162,6 +162,12 @@ impl Swarm {
         Ok(Connected { clients, elapsed, p99_ms })
     }
 
+    /// Ends all connections.
+    pub fn leave(&mut self) {
+        self.clients.clear();
+        self.ready = 0;
+    }
+
     /// Fills `rooms` rooms, each with `members` who receive and one who publishes.
     ///
     /// # Errors

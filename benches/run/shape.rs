@@ -19,6 +19,8 @@ const CONNECT_LIMIT: Duration = Duration::from_mins(1);
 /// Naive presence among 5,000 users is 12 million frames.
 const STORM_LIMIT: Duration = Duration::from_mins(2);
 const SETTLE_LIMIT: Duration = Duration::from_mins(1);
+/// Until the memory of connections that are gone has been given back.
+const FORGOTTEN: Duration = Duration::from_secs(15);
 const OBSERVERS: u32 = 10;
 /// Users of a storm who share a conversation.
 const CIRCLE: usize = 6;
@@ -122,6 +124,7 @@ const SERVER: Metric = metric("server_busy_percent", "server busy %", 0);
 const LOAD: Metric = metric("load_busy_percent", "load busy %", 0);
 const CPU_CONNECT: Metric = metric("cpu_us_per_connect", "CPU µs/connect", 0);
 const BEFORE: Metric = metric("rss_before_mb", "MB before", 1);
+const LEFT: Metric = metric("kb_left_per_connection", "KB left of each", 1);
 const ALL_CONNECTED: Metric = metric("all_connected_s", "all connected s", 2);
 const CPU_STORM: Metric = metric("cpu_s", "CPU s", 2);
 const FRAMES: Metric = metric("news_frames", "frames of news", 0);
@@ -295,10 +298,14 @@ fn memory(server: &Server, swarm: &mut Swarm, connections: u32) -> Result<Readin
     swarm.connect(&seats, 100, CONNECT_LIMIT)?;
     swarm.settle(SETTLE_LIMIT)?;
     let after_kb = settled_rss_kb(server, swarm)?;
+    swarm.leave();
+    swarm.idle(FORGOTTEN)?;
+    let per_connection = |kb: f64| (kb - before_kb) / f64::from(connections);
     Ok(vec![
         (CONNECTED, f64::from(connections)),
-        (MEMORY, (after_kb - before_kb) / f64::from(connections)),
+        (MEMORY, per_connection(after_kb)),
         (BEFORE, before_kb / 1024.0),
+        (LEFT, per_connection(server.rss_kb()?)),
     ])
 }
 

@@ -483,7 +483,7 @@ mod tests {
     use super::*;
     use crate::realtime::lane::Lane;
 
-    /// With the two counts of an `Arc` and the allocator's own word: 128.
+    /// With the two counts of an `Arc` it takes 128, a size that the allocator has.
     const ALLOCATION_BYTES: usize = 104;
 
     #[test]

@@ -11,7 +11,7 @@ mod state;
 mod tests;
 
 use std::{
-    io::{ErrorKind, IoSlice, Result as IoResult},
+    io::{ErrorKind, IoSlice, Read, Result as IoResult},
     net::Shutdown,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -21,7 +21,7 @@ use std::{
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use socket2::SockRef;
-use tokio::{net::TcpStream, sync::oneshot};
+use tokio::{io::Interest, net::TcpStream, sync::oneshot};
 
 use self::state::{Phase, State};
 use super::{frame, watch::Watch};
@@ -228,6 +228,11 @@ impl Lane {
         self.stream.try_read(bytes)
     }
 
+    /// The same, as [`try_read_once`].
+    pub(super) fn try_read_once(&self, bytes: &mut [u8]) -> IoResult<usize> {
+        try_read_once(&self.stream, bytes)
+    }
+
     pub(super) fn tolerance(&self) -> &Tolerance {
         &self.tolerance
     }
@@ -362,6 +367,18 @@ impl Lane {
         // The peer may be gone already; then there is nothing to shut down.
         let _ = SockRef::from(&self.stream).shutdown(Shutdown::Both);
     }
+}
+
+/// What the peer of a socket has sent. Where that is less than there is space for, the socket is empty
+/// (epoll(7), edge-triggered), and is not asked again before more has come.
+pub(super) fn try_read_once(stream: &TcpStream, bytes: &mut [u8]) -> IoResult<usize> {
+    let mut all = None;
+    let read = stream.try_io(Interest::READABLE, || {
+        let read = (&*SockRef::from(stream)).read(bytes)?;
+        all = Some(read).filter(|read| (1..bytes.len()).contains(read));
+        if all.is_some() { Err(ErrorKind::WouldBlock.into()) } else { Ok(read) }
+    });
+    all.map_or(read, Ok)
 }
 
 /// How many bytes a socket took: none when it is full.

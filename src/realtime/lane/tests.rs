@@ -1,9 +1,10 @@
 //! What a lane writes, seen from the other end of its socket.
 
-use std::time::Duration;
+use std::{future::poll_fn, time::Duration};
 
+use futures_util::FutureExt;
 use tokio::{
-    io::AsyncReadExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 
@@ -127,4 +128,33 @@ async fn it_is_read_while_the_lane_is_open_and_not_paused() {
     assert_eq!(lane.reading(reader), Reading::Open);
     lane.close(None);
     assert_eq!(lane.reading(reader), Reading::Ended);
+}
+
+#[tokio::test]
+async fn a_socket_that_was_emptied_is_not_asked_before_more_has_come_nor_is_its_end_missed() {
+    let (lane, mut peer) = lane().await;
+    let mut bytes = [0; 4];
+    for sent in ["abc", "abcdefgh", "z"] {
+        peer.write_all(sent.as_bytes()).await.unwrap();
+        let mut heard = String::new();
+        while heard.len() < sent.len() {
+            poll_fn(|cx| lane.poll_read_ready(cx)).await.unwrap();
+            match lane.try_read_once(&mut bytes) {
+                Ok(read) => heard += str::from_utf8(&bytes[..read]).unwrap(),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+            }
+        }
+        assert_eq!(heard, sent);
+        let is_asked = poll_fn(|cx| lane.poll_read_ready(cx)).now_or_never().is_some();
+        // A buffer that was filled says nothing of what is left.
+        assert_eq!(is_asked, sent.len() % bytes.len() == 0, "{sent}");
+    }
+    peer.write_all(b"end").await.unwrap();
+    drop(peer);
+    let mut read = Vec::new();
+    while read.last() != Some(&0) {
+        poll_fn(|cx| lane.poll_read_ready(cx)).await.unwrap();
+        read.extend(lane.try_read_once(&mut bytes).ok());
+    }
+    assert_eq!(read.iter().sum::<usize>(), 3);
 }

@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use ::metrics::Gauge;
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 use socketioxide::{
@@ -42,7 +43,7 @@ use crate::{
     auth::{Identity, Role, TokenError},
     config::{Config, Handshake},
     error::{Code, Error, Result},
-    event::Namespace,
+    event::{ByNamespace, Namespace},
     id::{Id, Ids},
     limits::UserLimits,
     log_limit, metrics,
@@ -66,6 +67,7 @@ pub(super) struct Lifecycle {
     expiries: Expiries,
     pub(super) sweeps: SingleFlight,
     handshake: Handshake,
+    gauges: ByNamespace<Gauge>,
     /// Of those who come back.
     pub(super) rights: OnceLock<Arc<dyn Rights>>,
     listeners: OnceLock<Listeners>,
@@ -89,6 +91,7 @@ impl Lifecycle {
             expiries,
             sweeps: SingleFlight::default(),
             handshake: config.auth.handshake,
+            gauges: ByNamespace::new(|namespace| metrics::connections(namespace.path())),
             rights: OnceLock::new(),
             listeners: OnceLock::new(),
             open: watch::Sender::new(0),
@@ -247,7 +250,7 @@ impl Lifecycle {
     /// CONNECT is answered, by the engine or with this.
     fn begin_with(&self, connection: &Arc<Connection>, answer: Option<Bytes>) {
         connection.begin(answer, || {
-            metrics::connections(connection.namespace().path()).increment(1);
+            self.gauges[connection.namespace()].increment(1);
             self.open.send_modify(|open| *open += 1);
             if let Some(identity) = connection.identity() {
                 self.arrived(connection, &identity);
@@ -285,7 +288,7 @@ impl Lifecycle {
             self.users.release(&identity.user_id);
         }
         if begun {
-            metrics::connections(connection.namespace().path()).decrement(1);
+            self.gauges[connection.namespace()].decrement(1);
             self.open.send_modify(|open| *open -= 1);
         }
         if let Some(inspector) = self.inspector_of(connection) {

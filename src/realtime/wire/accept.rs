@@ -32,7 +32,9 @@ use crate::{
     config::{Config, ServerConfig},
     error::{Code, Error},
     limits::PeerLimits,
-    log_limit, metrics,
+    log_limit,
+    metrics::{self, Counted},
+    realtime::lane::try_read_once,
     rest::problem::Problem,
     tasks::Tasks,
 };
@@ -66,7 +68,7 @@ pub async fn serve(
 ) {
     let peers = PeerLimits::new(&config.limits, &config.server);
     let service = Arc::new(Service { router, door, config: config.server });
-    let connections = Tasks::default();
+    let (connections, gauge) = (Tasks::default(), metrics::http_connections());
     // Connections have them of the listener.
     #[cfg(target_os = "linux")]
     prepare(&SockRef::from(&listener));
@@ -86,13 +88,11 @@ pub async fn serve(
                 };
                 #[cfg(not(target_os = "linux"))]
                 prepare(&SockRef::from(&stream));
-                let (service, stop) = (service.clone(), stop.clone());
+                let (service, stop, gauge) = (service.clone(), stop.clone(), gauge.clone());
                 connections.spawn("connection", async move {
                     // Until it ends, or goes on as a websocket, which has a permit of another kind.
-                    let _permit = permit;
-                    metrics::http_connections().increment(1);
+                    let _held = (permit, Counted::by(gauge));
                     serve_connection(stream, peer, &service, stop).await;
-                    metrics::http_connections().decrement(1);
                 });
             }
             Err(error) => {
@@ -180,7 +180,7 @@ async fn begin(
     loop {
         stream.readable().await.ok()?;
         let mut bytes = [0; FIRST_READ];
-        let read = match stream.try_read(&mut bytes) {
+        let read = match try_read_once(&stream, &mut bytes) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
             read => read.ok().filter(|read| *read > 0)?,
         };

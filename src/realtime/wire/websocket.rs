@@ -365,7 +365,14 @@ impl Websocket {
     fn read(&mut self) -> bool {
         let mut buffer = BUFFER.take();
         buffer.resize(READ, 0);
-        let goes_on = match self.lane.try_read(&mut buffer) {
+        // Who comes in sends one thing and waits. Of who sends much, what is read by asking once more goes
+        // on together.
+        let read = if self.connections.is_empty() {
+            self.lane.try_read_once(&mut buffer)
+        } else {
+            self.lane.try_read(&mut buffer)
+        };
+        let goes_on = match read {
             Ok(0) => false,
             Ok(read) => {
                 self.hear(&mut buffer[..read]);
