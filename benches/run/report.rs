@@ -226,8 +226,18 @@ impl Report {
                 1.5,
                 ratio(Shape::PollingKept, shape::RATE, Peer::Node),
             ),
+            at_most(
+                "of the ceiling's CPU per connect: at most 2",
+                2.0,
+                ratio(Shape::Connect, shape::CPU_CONNECT, Peer::Ceiling),
+            ),
             memory("KB of memory per idle connection: at most 3", Shape::Memory),
             memory("KB of memory of ten times as many: at most 3", Shape::MemoryLarge),
+            at_most(
+                "KB left of each of those when they have ended: at most 1",
+                1.0,
+                of_stoa(Shape::MemoryLarge, shape::LEFT),
+            ),
             below(
                 "of Node's memory per idle connection: less than 1",
                 ratio(Shape::Memory, shape::MEMORY, Peer::Node),

@@ -122,9 +122,11 @@ const P99: Metric = metric("p99_ms", "p99 ms", 2);
 const DISORDERED: Metric = metric("out_of_order", "out of order", 0);
 const SERVER: Metric = metric("server_busy_percent", "server busy %", 0);
 const LOAD: Metric = metric("load_busy_percent", "load busy %", 0);
-const CPU_CONNECT: Metric = metric("cpu_us_per_connect", "CPU µs/connect", 0);
+/// CPU time of the server per connection.
+pub const CPU_CONNECT: Metric = metric("cpu_us_per_connect", "CPU µs/connect", 0);
 const BEFORE: Metric = metric("rss_before_mb", "MB before", 1);
-const LEFT: Metric = metric("kb_left_per_connection", "KB left of each", 1);
+/// Memory that is still taken when all connections have ended, by their number.
+pub const LEFT: Metric = metric("kb_left_per_connection", "KB left of each", 1);
 const ALL_CONNECTED: Metric = metric("all_connected_s", "all connected s", 2);
 const CPU_STORM: Metric = metric("cpu_s", "CPU s", 2);
 const FRAMES: Metric = metric("news_frames", "frames of news", 0);
