@@ -176,22 +176,12 @@ impl Report {
             let stoa = self.median(shape, Peer::Stoa, metric)?;
             Some(stoa / self.median(shape, other, metric)?)
         };
-        let at_most = |text, most, ratio: Option<f64>| {
-            ratio.map(|ratio| Claim { text, ratio, met: ratio <= most })
-        };
         let at_least = |text, least, ratio: Option<f64>| {
             ratio.map(|ratio| Claim { text, ratio, met: ratio >= least })
         };
         let below =
             |text, ratio: Option<f64>| ratio.map(|ratio| Claim { text, ratio, met: ratio < 1.0 });
-        let memory = |text, of| at_most(text, 3.0, self.median(of, Peer::Stoa, shape::MEMORY));
-        let of_stoa = |shape, metric| self.median(shape, Peer::Stoa, metric);
-        let whole = |text, of| {
-            let all_told = of_stoa(of, shape::ALL_TOLD).is_some();
-            let (lost, stale) = (of_stoa(of, shape::LOST)?, of_stoa(of, shape::STALE)?);
-            let ratio = lost + stale + of_stoa(of, shape::MISCOUNTED)?;
-            Some(Claim { text, ratio, met: ratio == 0.0 && all_told })
-        };
+        let memory = |text, of| at_most(text, 3.0, self.of_stoa(of, shape::MEMORY));
         // On two cores the second worker shares one with the load, so that says nothing.
         let two_workers = (peers::cores() > 2)
             .then(|| ratio(Shape::One, shape::RATE, Peer::Stoa2).map(f64::recip))
@@ -236,29 +226,11 @@ impl Report {
             at_most(
                 "KB left of each of those when they have ended: at most 1",
                 1.0,
-                of_stoa(Shape::MemoryLarge, shape::LEFT),
+                self.of_stoa(Shape::MemoryLarge, shape::LEFT),
             ),
             below(
                 "of Node's memory per idle connection: less than 1",
                 ratio(Shape::Memory, shape::MEMORY, Peer::Node),
-            ),
-            whole(
-                "connections lost, news stale, lost or doubled in Stoa's storm: none, and all told",
-                Shape::Storm,
-            ),
-            whole(
-                "connections lost, news stale, lost or doubled in one of four times as many: none, and all told",
-                Shape::StormLarge,
-            ),
-            at_most(
-                "s until all were told in that storm: at most 15",
-                15.0,
-                of_stoa(Shape::StormLarge, shape::ALL_TOLD),
-            ),
-            at_most(
-                "MB of memory at the peak of the storm: at most 400",
-                400.0,
-                of_stoa(Shape::Storm, shape::PEAK),
             ),
             at_least(
                 "times one worker's deliveries/s with two workers: at least 1.7",
@@ -277,9 +249,44 @@ impl Report {
             ),
         ]
         .into_iter()
+        .chain(self.in_storms())
         .chain(self.watched())
         .flatten()
         .collect()
+    }
+
+    fn of_stoa(&self, shape: Shape, metric: Metric) -> Option<f64> {
+        self.median(shape, Peer::Stoa, metric)
+    }
+
+    /// What storms leave whole, and how long and large they may be.
+    fn in_storms(&self) -> [Option<Claim>; 4] {
+        let whole = |text, of| {
+            let all_told = self.of_stoa(of, shape::ALL_TOLD).is_some();
+            let (lost, stale) = (self.of_stoa(of, shape::LOST)?, self.of_stoa(of, shape::STALE)?);
+            let ratio = lost + stale + self.of_stoa(of, shape::MISCOUNTED)?;
+            Some(Claim { text, ratio, met: ratio == 0.0 && all_told })
+        };
+        [
+            whole(
+                "connections lost, news stale, lost or doubled in Stoa's storm: none, and all told",
+                Shape::Storm,
+            ),
+            whole(
+                "connections lost, news stale, lost or doubled in one of four times as many: none, and all told",
+                Shape::StormLarge,
+            ),
+            at_most(
+                "s until all were told in that storm: at most 15",
+                15.0,
+                self.of_stoa(Shape::StormLarge, shape::ALL_TOLD),
+            ),
+            at_most(
+                "MB of memory at the peak of the storm: at most 400",
+                400.0,
+                self.of_stoa(Shape::Storm, shape::PEAK),
+            ),
+        ]
     }
 
     /// What it may cost to be watched.
@@ -304,6 +311,10 @@ impl Report {
             }),
         ]
     }
+}
+
+fn at_most(text: &'static str, most: f64, ratio: Option<f64>) -> Option<Claim> {
+    ratio.map(|ratio| Claim { text, ratio, met: ratio <= most })
 }
 
 /// A number as people read it: thousands apart.
