@@ -67,7 +67,8 @@ pub(super) struct Lifecycle {
     expiries: Expiries,
     pub(super) sweeps: SingleFlight,
     handshake: Handshake,
-    gauges: ByNamespace<Gauge>,
+    /// Of open connections; those of operators are there once there was one.
+    gauges: ByNamespace<OnceLock<Gauge>>,
     /// Of those who come back.
     pub(super) rights: OnceLock<Arc<dyn Rights>>,
     listeners: OnceLock<Listeners>,
@@ -91,7 +92,7 @@ impl Lifecycle {
             expiries,
             sweeps: SingleFlight::default(),
             handshake: config.auth.handshake,
-            gauges: ByNamespace::new(|namespace| metrics::connections(namespace.path())),
+            gauges: ByNamespace::default(),
             rights: OnceLock::new(),
             listeners: OnceLock::new(),
             open: watch::Sender::new(0),
@@ -126,6 +127,10 @@ impl Lifecycle {
             };
             io.ns(namespace.path(), handler.with(middleware));
         }
+    }
+
+    fn gauge(&self, namespace: Namespace) -> &Gauge {
+        self.gauges[namespace].get_or_init(|| metrics::connections(namespace.path()))
     }
 
     fn commands(&self) -> Option<&Commands> {
@@ -250,7 +255,7 @@ impl Lifecycle {
     /// CONNECT is answered, by the engine or with this.
     fn begin_with(&self, connection: &Arc<Connection>, answer: Option<Bytes>) {
         connection.begin(answer, || {
-            self.gauges[connection.namespace()].increment(1);
+            self.gauge(connection.namespace()).increment(1);
             self.open.send_modify(|open| *open += 1);
             if let Some(identity) = connection.identity() {
                 self.arrived(connection, &identity);
@@ -288,7 +293,7 @@ impl Lifecycle {
             self.users.release(&identity.user_id);
         }
         if begun {
-            self.gauges[connection.namespace()].decrement(1);
+            self.gauge(connection.namespace()).decrement(1);
             self.open.send_modify(|open| *open -= 1);
         }
         if let Some(inspector) = self.inspector_of(connection) {
