@@ -176,9 +176,6 @@ impl Report {
             let stoa = self.median(shape, Peer::Stoa, metric)?;
             Some(stoa / self.median(shape, other, metric)?)
         };
-        let at_least = |text, least, ratio: Option<f64>| {
-            ratio.map(|ratio| Claim { text, ratio, met: ratio >= least })
-        };
         let below =
             |text, ratio: Option<f64>| ratio.map(|ratio| Claim { text, ratio, met: ratio < 1.0 });
         let memory = |text, of| at_most(text, 3.0, self.of_stoa(of, shape::MEMORY));
@@ -315,6 +312,10 @@ impl Report {
 
 fn at_most(text: &'static str, most: f64, ratio: Option<f64>) -> Option<Claim> {
     ratio.map(|ratio| Claim { text, ratio, met: ratio <= most })
+}
+
+fn at_least(text: &'static str, least: f64, ratio: Option<f64>) -> Option<Claim> {
+    ratio.map(|ratio| Claim { text, ratio, met: ratio >= least })
 }
 
 /// A number as people read it: thousands apart.

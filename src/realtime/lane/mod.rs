@@ -228,7 +228,7 @@ impl Lane {
         self.stream.try_read(bytes)
     }
 
-    /// The same, as [`try_read_once`].
+    /// The same, without asking the kernel again once it has said all.
     pub(super) fn try_read_once(&self, bytes: &mut [u8]) -> IoResult<usize> {
         try_read_once(&self.stream, bytes)
     }
